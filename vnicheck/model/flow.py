@@ -1,0 +1,162 @@
+"""The prediction: flows, the hops that each rests on, and their verdicts, in the words of the report contract."""
+
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Direction(StrEnum):
+    """Who opens the flow."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class Protocol(StrEnum):
+    """The protocols that flows are predicted for; `icmp` is echo."""
+
+    TCP = "tcp"
+    UDP = "udp"
+    ICMP = "icmp"
+
+    @property
+    def number(self) -> int:
+        """The IP protocol number."""
+        return {"icmp": 1, "tcp": 6, "udp": 17}[self]
+
+
+class Scope(StrEnum):
+    """Where a remote is, seen from the local address."""
+
+    SUBNET = "subnet"
+    VPC = "vpc"
+    PRIVATE = "private"
+    SERVICE = "service"
+    INTERNET = "internet"
+
+
+class Verdict(StrEnum):
+    """What becomes of a flow. `unknown` is an answer: it never hides a guess."""
+
+    DELIVERED = "delivered"
+    DROPPED = "dropped"
+    UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    """What one stage does to the packet."""
+
+    PASS = "pass"  # noqa: S105
+    DROP = "drop"
+    UNKNOWN = "unknown"
+
+
+class Leg(StrEnum):
+    """Which packet: the opening one, or its answer."""
+
+    REQUEST = "request"
+    REPLY = "reply"
+
+
+class DropCode(StrEnum):
+    """The contract's `dropped_by` codes."""
+
+    NETWORK_ACL = "network_acl"
+    SECURITY_GROUP = "security_group"
+    NO_FLOATING_IP = "no_floating_ip"
+    RP_FILTER = "rp_filter"
+    MARTIAN_SOURCE = "martian_source"
+    NOT_LOCAL = "not_local"
+    INTERFACE_DOWN = "interface_down"
+    NO_ROUTE = "no_route"
+    BLACKHOLE = "blackhole"
+    UNREACHABLE = "unreachable"
+    PROHIBIT = "prohibit"
+    IP_SPOOFING_CHECK = "ip_spoofing_check"
+    PROTOCOL_STATE_FILTERING = "protocol_state_filtering"
+    FLOATING_IP = "floating_ip"
+    VPC_ROUTE = "vpc_route"
+
+
+class Hop(Struct, frozen=True, kw_only=True):
+    """One stage that a packet meets. `at`: the guest's interface, or the VNI's name where the guest has none for it.
+
+    `stage` names what is asked (`source_validation`, `reply_route`, ...); a hop that drops carries the `drop` code.
+    """
+
+    leg: Leg
+    at: str
+    stage: str
+    outcome: Outcome
+    reason: str
+    assumption: str | None = None
+    drop: DropCode | None = None
+
+    def __post_init__(self) -> None:
+        if (self.outcome is Outcome.DROP) is not (self.drop is not None):
+            raise ValueError("a hop has a drop code if and only if it drops")
+
+
+class Drop(Struct, frozen=True, kw_only=True):
+    """A stage that would drop the flow, were those before it mended."""
+
+    by: DropCode
+    leg: Leg
+    at: str
+
+
+class Flow(Struct, frozen=True, kw_only=True):
+    """A class of flows: all remotes and ports that meet the same fate at the same hops."""
+
+    direction: Direction
+    protocol: Protocol
+    ports: tuple[str, ...] | None
+    """Destination ports of the opening packet, as `"1-65535"` or `"22"`; None for icmp."""
+    remote: tuple[str, ...]
+    remote_scope: Scope
+    local: str
+    ingress: str | None
+    egress: str | None
+    symmetric: bool | None
+    verdict: Verdict
+    dropped_by: DropCode | None
+    drops: tuple[Drop, ...]
+    hops: tuple[Hop, ...]
+    findings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.verdict is Verdict.DROPPED) is not bool(self.drops):
+            raise ValueError("a flow is dropped if and only if a stage drops it")
+        if self.dropped_by is not (self.drops[0].by if self.drops else None):
+            raise ValueError("dropped_by is the first of drops")
+        if self.verdict is Verdict.DELIVERED and any(hop.outcome is not Outcome.PASS for hop in self.hops):
+            raise ValueError("a delivered flow passes every hop")
+        if not self.remote:
+            raise ValueError("a class of flows has at least one remote")
+
+
+Severity = Literal["error", "warning", "note"]
+Confidence = Literal["observed", "computed", "assumed"]
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """A fact that a finding rests on: where it was read (`ip route`, `GET /virtual_network_interfaces`) and what it said."""
+
+    source: str
+    text: str
+    collected_at: str
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """Advice: one per broken path. `flows` are indexes into the server's flows."""
+
+    rule: str
+    name: str
+    severity: Severity
+    confidence: Confidence
+    message: str
+    fingerprint: str
+    flows: tuple[int, ...]
+    evidence: tuple[Evidence, ...] = ()
+    fixes: tuple[str, ...] = ()

@@ -1,0 +1,82 @@
+"""A snapshot: servers as observed once, from the cloud and from inside. It feeds every command, offline."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from vnicheck.model.cloud import Fabric, Ref, ServerKind, Vni
+from vnicheck.model.guest import Guest
+
+SCHEMA: Literal["vnicheck.snapshot/1"] = "vnicheck.snapshot/1"
+
+
+class SnapshotError(ValueError):
+    """A file that is not a snapshot which this version reads. The message is one line for the user."""
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """Why something of a server could not be read: a stable `code` (`ssh_timeout`) and a line for people."""
+
+    code: str
+    message: str
+
+
+class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One server: its cloud facts, and its guest where it was collected; `problems` say why where it was not."""
+
+    id: str
+    name: str
+    crn: str
+    kind: ServerKind
+    vpc: Ref
+    zone: str
+    region: str = ""
+    status: str = "running"
+    """The API's word: `running`, `stopped`, ..."""
+    vnis: tuple[Vni, ...]
+    guest: Guest | None = None
+    problems: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        if sum(vni.primary for vni in self.vnis) > 1:
+            raise ValueError(f"server {self.name[:60]!r} has two primary interfaces")
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """The versioned file form. `created_at` is UTC, ISO 8601."""
+
+    schema: Literal["vnicheck.snapshot/1"]
+    tool_version: str
+    created_at: str
+    servers: tuple[Server, ...]
+    fabric: Fabric
+
+
+_decoder = msgspec.json.Decoder(Snapshot)
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """The file's bytes: indented JSON with a final newline. The same snapshot gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(snapshot, order="deterministic"), indent=1) + b"\n"
+
+
+def decode_snapshot(data: bytes) -> Snapshot:
+    """The snapshot that `data` holds. Raises SnapshotError with one line that says what is wrong and what to do."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SnapshotError(_explain(data, error)) from error
+
+
+def _explain(data: bytes, error: Exception) -> str:
+    try:
+        top = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return f"not JSON, or cut off ({error}); write it anew with 'vnicheck snapshot'"
+    schema = top.get("schema") if isinstance(top, dict) else None
+    if not isinstance(schema, str):
+        return "JSON, but not a vnicheck snapshot: it names no schema; make one with 'vnicheck snapshot'"
+    if schema != SCHEMA:
+        return f"its schema is {schema[:60]!r}, and this version reads {SCHEMA!r}"
+    return f"not a valid snapshot: {error}"
