@@ -1,1 +1,1 @@
-"""The model: frozen structs that check their invariants on construction, and their JSON forms. Imports nothing of ours."""
+"""The model: frozen structs that check their invariants on construction, and their JSON. Imports nothing of ours."""

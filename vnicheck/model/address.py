@@ -1,6 +1,6 @@
 """IPv4 addresses and prefixes as text and as integers.
 
-The model keeps text (what people and JSON read); the kernel, the fabric and the engine compute with integers in host order.
+The model keeps text (what people and JSON read); kernel, fabric and engine compute with integers in host order.
 """
 
 import re

@@ -92,8 +92,8 @@ class Vpc(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SecurityGroupRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One allow rule. `protocol` is the API's word. Exactly one of `remote` (a prefix) and `remote_group` (an id) is set,
-    or neither where the remote is of a kind that we do not know: then `unmodelled` says so, and the rule admits nothing.
+    """One allow rule. `protocol` is the API's word. Exactly one of `remote` (a prefix) and `remote_group` (an id) is
+    set, or neither where the remote is of a kind that we do not know: then `unmodelled` says so.
     """
 
     id: str
@@ -171,7 +171,7 @@ class VpcRoute(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RoutingTable(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A VPC routing table. `ingress`: which traffic from outside the VPC it routes (`internet`, `transit_gateway`, ...)."""
+    """A VPC routing table. `ingress`: the outside traffic that it routes (`internet`, `transit_gateway`, ...)."""
 
     id: str
     name: str

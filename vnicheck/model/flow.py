@@ -141,7 +141,7 @@ Confidence = Literal["observed", "computed", "assumed"]
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """A fact that a finding rests on: where it was read (`ip route`, `GET /virtual_network_interfaces`) and what it said."""
+    """A fact that a finding rests on: where it was read (`ip route`, an API path) and what it said."""
 
     source: str
     text: str

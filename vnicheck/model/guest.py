@@ -114,7 +114,7 @@ class NextHop(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Route(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One FIB entry. Order within a table is the order of the dump: the kernel's own order among equals.
 
-    `nexthops` of a route that uses a nexthop object (`nexthop_id`) are resolved by the parser where the dump shows them.
+    `nexthops` of a route that uses a nexthop object (`nexthop_id`) are those that the dump shows.
     `text` is the line as collected (evidence).
     """
 

@@ -1,0 +1,62 @@
+"""A flow that a remote opens to one of the server's addresses: the request, then the reply by the guest's routes."""
+
+from vnicheck.engine.path import (
+    Opening,
+    Path,
+    Steps,
+    client_ports,
+    cross_acl,
+    cross_groups,
+    enter_guest,
+    leave_guest,
+)
+from vnicheck.engine.server_view import ServerView
+from vnicheck.fabric.check import unknown
+from vnicheck.fabric.floating_ip import back_to_internet, from_internet
+from vnicheck.fabric.spoofing_check import spoofing_check
+from vnicheck.fabric.state_filter import state_filter
+from vnicheck.fabric.vpc_route import vpc_route
+from vnicheck.model.flow import Leg, Protocol, Scope
+
+
+def inbound_path(view: ServerView, opening: Opening) -> Path:
+    """Every check of the request and of the reply, each evaluated as if those before it had passed."""
+    vni = opening.local.vni
+    theirs, ours = client_ports(view, opening.protocol), opening.ports
+    request = Steps(Leg.REQUEST)
+    at = view.at(vni)
+    if opening.scope is Scope.INTERNET:
+        request.add(at, from_internet(view.fabric, vni, opening.local.address))
+    request.add(
+        at,
+        cross_acl(view, vni, opening, arriving=True, sports=theirs, dports=ours, answer=False),
+        cross_groups(view, vni, opening, arriving=True, dports=ours, answer=False, seen=False),
+        state_filter(vni, view.server.kind, view.settings, opening.protocol, saw_opening=True),
+    )
+    ingress = enter_guest(view, request, opening, sports=theirs, dports=ours)
+    reply, egress = _reply(view, opening, sports=ours, dports=theirs)
+    return Path((*request.taken, *reply.taken), ingress, egress)
+
+
+def _reply(
+    view: ServerView, opening: Opening, sports: tuple[int, int], dports: tuple[int, int]
+) -> tuple[Steps, str | None]:
+    arrived = opening.local.vni
+    reply = Steps(Leg.REPLY)
+    if opening.protocol is Protocol.ICMP and view.kernel is not None and view.kernel.ignores_echo():
+        reply.add(view.at(arrived), unknown("echo_reply", "the guest is set to ignore echo requests"))
+    egress, leaves = leave_guest(view, reply, opening, sports, dports)
+    if leaves is not None:
+        subnet = view.subnet(leaves)
+        same = leaves.id == arrived.id
+        reply.add(
+            view.at(leaves),
+            spoofing_check(leaves, opening.local.address, opening.scope),
+            state_filter(leaves, view.server.kind, view.settings, opening.protocol, saw_opening=same),
+            cross_groups(view, leaves, opening, arriving=False, dports=dports, answer=True, seen=same),
+            cross_acl(view, leaves, opening, arriving=False, sports=sports, dports=dports, answer=True),
+            vpc_route(view.fabric, subnet, opening.remote, opening.scope),
+        )
+    if opening.scope is Scope.INTERNET and egress is not None:
+        reply.add(view.at(arrived) if leaves is None else view.at(leaves), back_to_internet(arrived, leaves))
+    return reply, egress

@@ -1,0 +1,171 @@
+"""The path of one flow: the checks that its packets meet, in packet order, and where they enter and leave the guest."""
+
+from msgspec import Struct
+
+from vnicheck.engine.server_view import LocalAddress, ServerView
+from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.fabric.network_acl import CrossingPacket, network_acl
+from vnicheck.fabric.security_group import GroupedPacket, security_groups, stateful_reply
+from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST, Range
+from vnicheck.kernel.packet import Packet
+from vnicheck.kernel.receive import Reception
+from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.cloud import Vni
+from vnicheck.model.flow import DropCode, Leg, Protocol, Scope
+
+NO_PORTS: Range = (0, 0)
+
+
+class Opening(Struct, frozen=True):
+    """A flow to be predicted: one remote address, the opening packet's destination ports (all of one fate), and where
+    the remote is. `ports` is (0, 0) for ICMP.
+    """
+
+    local: LocalAddress
+    protocol: Protocol
+    remote: int
+    ports: Range
+    scope: Scope
+
+
+class Step(Struct, frozen=True):
+    """A check with the leg that it belongs to and its place."""
+
+    leg: Leg
+    at: str
+    check: Check
+
+
+class Path(Struct, frozen=True):
+    """All steps of a flow, and the guest interfaces where its packets enter and leave (None: nowhere, or not known)."""
+
+    steps: tuple[Step, ...]
+    ingress: str | None
+    egress: str | None
+
+
+class Steps:
+    """Collects the steps of one leg after the other."""
+
+    def __init__(self, leg: Leg) -> None:
+        self.leg = leg
+        self.taken: list[Step] = []
+
+    def add(self, at: str, *checks: Check) -> None:
+        """The next checks that the packet meets."""
+        self.taken.extend(Step(self.leg, at, check) for check in checks)
+
+
+def client_ports(view: ServerView, protocol: Protocol) -> Range:
+    """The ports that an opening side may use."""
+    return NO_PORTS if protocol is Protocol.ICMP else view.settings.client_ports
+
+
+def enter_guest(view: ServerView, steps: Steps, opening: Opening, sports: Range, dports: Range) -> str | None:
+    """A packet from the remote reaches the guest by the local address's VNI. Returns the interface, where known."""
+    vni = opening.local.vni
+    at = view.at(vni)
+    interface = view.interface_of.get(vni.id)
+    if view.kernel is None or interface is None:
+        steps.add(at, unknown("guest_interface", view.why_unmatched(vni)))
+        return None
+    packet = Packet(opening.remote, opening.local.number, opening.protocol.number)
+    try:
+        down = view.kernel.interface_state(interface)
+        if down is not None:
+            steps.add(at, drops("interface_state", DropCode.INTERFACE_DOWN, down.reason, by=down.by))
+    except Undetermined as reason:
+        steps.add(at, unknown("interface_state", str(reason)))
+    try:
+        received = view.kernel.receive(interface, packet, sports, dports)
+    except Undetermined as reason:
+        steps.add(at, unknown("source_validation", str(reason)))
+        return interface
+    stage = "local_delivery" if received.reception is Reception.NOT_LOCAL else "source_validation"
+    if received.reception is Reception.DELIVERED:
+        steps.add(at, passes(stage, received.reason, by=received.by))
+    else:
+        steps.add(at, drops(stage, DropCode(received.reception.value), received.reason, by=received.by))
+    return interface
+
+
+def leave_guest(
+    view: ServerView, steps: Steps, opening: Opening, sports: Range, dports: Range
+) -> tuple[str | None, Vni | None]:
+    """A packet to the remote leaves from the local address. Returns the interface and its VNI, where known."""
+    stage = "reply_route" if steps.leg is Leg.REPLY else "request_route"
+    at = view.at(opening.local.vni)
+    if view.kernel is None:
+        steps.add(at, unknown(stage, view.why_unmatched(opening.local.vni)))
+        return None, None
+    packet = Packet(opening.local.number, opening.remote, opening.protocol.number)
+    try:
+        sent = view.kernel.send(packet, sports, dports)
+    except Undetermined as reason:
+        steps.add(at, unknown(stage, str(reason)))
+        return None, None
+    if isinstance(sent, NotSent):
+        code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
+        steps.add(at, drops(stage, code, sent.reason, by=sent.by))
+        return None, None
+    vni = view.vni_of(sent.interface)
+    if vni is None:
+        steps.add(
+            sent.interface, unknown(stage, f"leaves by {sent.interface}, behind which no VNI is known", by=sent.by)
+        )
+        return sent.interface, None
+    steps.add(sent.interface, _first_hop(view, vni, sent, opening, stage))
+    return sent.interface, vni
+
+
+def _first_hop(view: ServerView, vni: Vni, sent: Sent, opening: Opening, stage: str) -> Check:
+    """Whether the next hop is one that we know: the subnet's gateway (its first address), or the remote itself."""
+    subnet = view.subnet(vni)
+    first, last = prefix_range(subnet.cidr)
+    name = sent.interface
+    if sent.gateway is None:
+        if first <= opening.remote <= last:
+            return passes(stage, f"leaves by {name}, on-link", by=sent.by)
+        return unknown(stage, f"leaves by {name} on-link, but the remote is not in subnet {subnet.name}", by=sent.by)
+    if parse_address(sent.gateway) == first + 1:
+        return passes(stage, f"leaves by {name} to the gateway {sent.gateway}", by=sent.by)
+    return unknown(
+        stage, f"leaves by {name} to {sent.gateway}, which is not the gateway of subnet {subnet.name}", by=sent.by
+    )
+
+
+def cross_acl(
+    view: ServerView, vni: Vni, opening: Opening, *, arriving: bool, sports: Range, dports: Range, answer: bool
+) -> Check:
+    """The ACL of the VNI's subnet, for a packet that arrives from, or leaves for, the remote."""
+    remote, local = opening.remote, opening.local.number
+    packet = CrossingPacket(
+        direction="inbound" if arriving else "outbound",
+        protocol=opening.protocol,
+        source=remote if arriving else local,
+        destination=local if arriving else remote,
+        sports=sports,
+        dports=dports,
+        icmp_type=ECHO_REPLY if answer else ECHO_REQUEST,
+    )
+    return network_acl(view.fabric, view.subnet(vni), packet)
+
+
+def cross_groups(
+    view: ServerView, vni: Vni, opening: Opening, *, arriving: bool, dports: Range, answer: bool, seen: bool
+) -> Check:
+    """The security groups of the VNI. `seen`: they have admitted the opening packet that this one answers."""
+    if answer and seen:
+        return stateful_reply(vni)
+    packet = GroupedPacket(
+        direction="inbound" if arriving else "outbound",
+        protocol=opening.protocol,
+        remote=opening.remote,
+        local=opening.local.number,
+        dports=dports,
+        opening=not answer,
+        icmp_type=ECHO_REPLY if answer else ECHO_REQUEST,
+    )
+    return security_groups(view.fabric, vni, packet)

@@ -1,0 +1,60 @@
+"""One server with all that the stages ask of it, looked up once."""
+
+from msgspec import Struct
+
+from vnicheck.engine.interfaces import match_interfaces, why_unmatched
+from vnicheck.fabric.assumptions import Settings
+from vnicheck.fabric.scope import ScopeMap
+from vnicheck.kernel.worlds import Kernel
+from vnicheck.model.cloud import Fabric, Subnet, Vni
+from vnicheck.model.snapshot import Server
+
+
+class ServerView:
+    """A server, its fabric, its kernel (None where the guest was not collected), and who belongs to whom."""
+
+    def __init__(self, server: Server, fabric: Fabric, settings: Settings) -> None:
+        self.server = server
+        self.fabric = fabric
+        self.settings = settings
+        self.kernel = Kernel(server.guest) if server.guest is not None else None
+        self.interface_of = match_interfaces(server)
+        self._vni_of = {interface: vni for vni in server.vnis if (interface := self.interface_of.get(vni.id))}
+        self._scopes = {vni.subnet: ScopeMap(fabric, self.subnet(vni)) for vni in server.vnis}
+
+    def vni_of(self, interface: str) -> Vni | None:
+        """The VNI behind a guest interface."""
+        return self._vni_of.get(interface)
+
+    def subnet(self, vni: Vni) -> Subnet:
+        """The subnet of a VNI. Raises KeyError where the snapshot lacks it (see `readable`)."""
+        return self.fabric.subnets[vni.subnet]
+
+    def scopes(self, vni: Vni) -> ScopeMap:
+        """Tells where remotes are, seen from the VNI."""
+        return self._scopes[vni.subnet]
+
+    def at(self, vni: Vni) -> str:
+        """Where a hop on the VNI's side is: its guest interface, or its own name where the guest has none."""
+        return self.interface_of.get(vni.id, vni.name)
+
+    def why_unmatched(self, vni: Vni) -> str:
+        """Why the VNI has no guest interface."""
+        return why_unmatched(self.server, vni)
+
+    def own_addresses(self) -> set[str]:
+        """The server's own addresses, by the VPC and by the guest (without loopback)."""
+        addresses = {address for vni in self.server.vnis for address in vni.addresses}
+        if self.server.guest is not None:
+            for interface in self.server.guest.interfaces:
+                if interface.name != "lo":
+                    addresses.update(address.address for address in interface.addresses)
+        return addresses
+
+
+class LocalAddress(Struct, frozen=True):
+    """One address of the server with the VNI that the VPC delivers it to."""
+
+    address: str
+    number: int
+    vni: Vni

@@ -1,0 +1,87 @@
+"""What is assumed of the VPC: each statement with its basis and source, and the settings that override it."""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from vnicheck.model.cloud import ServerKind
+
+Basis = Literal["documented", "recorded", "inferred", "assumed"]
+
+
+class Assumption(Struct, frozen=True):
+    """One statement about the fabric that a hop may cite by `id`.
+
+    `basis`: `documented` by IBM, `recorded` in packet captures, `inferred` from documentation, or `assumed` by us.
+    """
+
+    id: str
+    statement: str
+    basis: Basis
+    source: str
+
+
+ASSUMPTIONS = (
+    Assumption(
+        "psf-auto",
+        "Mode auto filters protocol states on virtual server instances, and does not on bare metal servers. "
+        "Legacy network interfaces behave as auto and cannot be changed.",
+        "documented",
+        "IBM Cloud Docs, VPC: vni-about",
+    ),
+    Assumption(
+        "psf-opening",
+        "A filtering VNI drops a TCP packet for which it has seen no opening SYN; having seen only the SYN, it passes "
+        "that connection's later packets.",
+        "recorded",
+        "captures of the article's check 3 (fixtures/article)",
+    ),
+    Assumption(
+        "psf-protocols",
+        "Only TCP is state-filtered. For ICMP this was recorded; for UDP it is assumed.",
+        "assumed",
+        "captures of the article's check 2 (fixtures/article) for ICMP; none for UDP",
+    ),
+    Assumption(
+        "spoofing-check",
+        "A packet that leaves a VNI with a source that is none of the VNI's addresses is dropped unless the VNI allows "
+        "IP spoofing.",
+        "documented",
+        "IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics",
+    ),
+    Assumption(
+        "spoofing-internet",
+        "Allowing IP spoofing does not help traffic to the internet.",
+        "documented",
+        "IBM Cloud Docs, VPC: ip-spoofing-about",
+    ),
+    Assumption(
+        "fip-return",
+        "A reply to a client that came through a floating IP must leave by the VNI that holds the floating IP, "
+        "whatever the filtering mode.",
+        "documented",
+        "IBM Cloud Docs, VPC: fip-create; the article",
+    ),
+    Assumption(
+        "sg-stateless",
+        "On an asymmetric path the security groups of the other VNI have seen no connection: their rules must admit "
+        "the packet by themselves.",
+        "inferred",
+        "IBM Cloud Docs, VPC: par-about, vni-about",
+    ),
+    Assumption("client-ports", "The opening side uses a port of 1024-65535.", "assumed", "common ephemeral ranges"),
+    Assumption(
+        "remote-reachable",
+        "Private space outside the VPC is reached through a Transit Gateway, Direct Link or VPN, which pass asymmetric "
+        "paths.",
+        "assumed",
+        "none: the networks beyond the VPC are not read",
+    ),
+)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The values of the assumptions that can be overridden."""
+
+    auto_filters: dict[ServerKind, bool] = field(default_factory=lambda: {"instance": True, "bare_metal_server": False})
+    client_ports: tuple[int, int] = (1024, 65535)

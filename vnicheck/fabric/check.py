@@ -1,0 +1,35 @@
+"""What one stage says of a packet."""
+
+from msgspec import Struct
+
+from vnicheck.model.flow import DropCode, Outcome
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """A stage's outcome with its reason, and the assumption that it rests on (an id of `assumptions`), if any.
+
+    `by` names the configured thing that decided (a route, a rule); packets that meet the same fate by different ones
+    still belong together, so neither it nor a remote's address stands in `reason`.
+    """
+
+    stage: str
+    outcome: Outcome
+    reason: str
+    by: str = ""
+    assumption: str | None = None
+    drop: DropCode | None = None
+
+
+def passes(stage: str, reason: str, assumption: str | None = None, by: str = "") -> Check:
+    """The packet goes on."""
+    return Check(stage=stage, outcome=Outcome.PASS, reason=reason, by=by, assumption=assumption)
+
+
+def drops(stage: str, code: DropCode, reason: str, assumption: str | None = None, by: str = "") -> Check:
+    """The packet ends here."""
+    return Check(stage=stage, outcome=Outcome.DROP, reason=reason, by=by, assumption=assumption, drop=code)
+
+
+def unknown(stage: str, reason: str, assumption: str | None = None, by: str = "") -> Check:
+    """It depends on something that was not collected or is not modelled."""
+    return Check(stage=stage, outcome=Outcome.UNKNOWN, reason=reason, by=by, assumption=assumption)

@@ -1,0 +1,44 @@
+"""Ways between the internet and a VNI: its floating IP, or the public gateway of its subnet (outbound only).
+
+Source: IBM Cloud Docs, VPC: fip-create, about-public-gateways.
+"""
+
+from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.model.cloud import Fabric, Subnet, Vni
+from vnicheck.model.flow import DropCode
+
+STAGE = "floating_ip"
+
+
+def from_internet(fabric: Fabric, vni: Vni, local: str) -> Check:
+    """Whether a client of the internet can reach the address: only through a floating IP, to a primary address."""
+    if local == vni.primary_address and vni.floating_ips:
+        return passes(STAGE, f"floating IP {vni.floating_ips[0].address} of {vni.name} leads to {local}")
+    if "floating_ips" in fabric.missing and local == vni.primary_address:
+        return unknown(STAGE, f"floating IPs: {fabric.missing['floating_ips']}")
+    return drops(STAGE, DropCode.NO_FLOATING_IP, f"no floating IP leads to {local}")
+
+
+def back_to_internet(arrived: Vni, leaves: Vni | None) -> Check:
+    """Whether the reply to a client of the internet leaves by the VNI whose floating IP the client used."""
+    if leaves is not None and leaves.id == arrived.id:
+        return passes(STAGE, f"the reply leaves by {arrived.name}, which holds the floating IP", "fip-return")
+    by = "another way" if leaves is None else leaves.name
+    return drops(
+        STAGE, DropCode.FLOATING_IP, f"the reply leaves by {by}, the floating IP is on {arrived.name}", "fip-return"
+    )
+
+
+def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:
+    """Whether a packet from one of the VNI's own addresses gets out to the internet."""
+    if source == vni.primary_address and vni.floating_ips:
+        return passes(STAGE, f"floating IP {vni.floating_ips[0].address} of {vni.name} stands for {source}")
+    if subnet.public_gateway is not None:
+        return passes(STAGE, f"subnet {subnet.name} has a public gateway")
+    if "floating_ips" in fabric.missing and source == vni.primary_address:
+        return unknown(STAGE, f"floating IPs: {fabric.missing['floating_ips']}")
+    return drops(
+        STAGE,
+        DropCode.NO_FLOATING_IP,
+        f"{source} has no floating IP and subnet {subnet.name} no public gateway",
+    )

@@ -1,0 +1,43 @@
+"""Protocol state filtering of a VNI (IBM Cloud Docs, VPC: vni-about)."""
+
+from typing import Literal
+
+from vnicheck.fabric.assumptions import Settings
+from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.model.cloud import ServerKind, Vni
+from vnicheck.model.flow import DropCode, Protocol
+
+STAGE = "protocol_state_filtering"
+
+
+def effective_filtering(vni: Vni, kind: ServerKind, settings: Settings) -> Literal["enabled", "disabled"] | None:
+    """What the VNI's mode comes to on this kind of server; None where the mode is not known or not one we know."""
+    mode = "auto" if vni.legacy else vni.protocol_state_filtering_mode
+    if mode == "auto":
+        return "enabled" if settings.auto_filters[kind] else "disabled"
+    if mode == "enabled":
+        return "enabled"
+    return "disabled" if mode == "disabled" else None
+
+
+def state_filter(vni: Vni, kind: ServerKind, settings: Settings, protocol: Protocol, *, saw_opening: bool) -> Check:
+    """Whether the VNI passes a packet of a flow whose opening packet it has, or has not, seen."""
+    if saw_opening:
+        return passes(STAGE, f"{vni.name} sees the flow's opening packet", "psf-opening")
+    if protocol is not Protocol.TCP:
+        return passes(STAGE, f"{protocol} is not state-filtered", "psf-protocols")
+    mode = "legacy interface, as auto" if vni.legacy else f"mode {vni.protocol_state_filtering_mode}"
+    match effective_filtering(vni, kind, settings):
+        case "enabled":
+            return drops(
+                STAGE,
+                DropCode.PROTOCOL_STATE_FILTERING,
+                f"{vni.name} filters protocol states ({mode}) and has seen no SYN of this connection",
+                "psf-opening",
+            )
+        case "disabled":
+            return passes(STAGE, f"{vni.name} does not filter protocol states ({mode})", "psf-auto")
+        case None if vni.protocol_state_filtering_mode is None:
+            return unknown(STAGE, f"the protocol state filtering mode of {vni.name} was not readable")
+        case None:
+            return unknown(STAGE, f"{vni.name} has a protocol state filtering mode that is not modelled ({mode})")

@@ -1,0 +1,50 @@
+"""How security group and ACL rules name protocols and ports."""
+
+from msgspec import Struct
+
+from vnicheck.model.flow import Protocol
+
+_ALL = {"all", "any", "icmp_tcp_udp"}
+_OURS = {protocol.value for protocol in Protocol}
+ECHO_REQUEST = 8
+ECHO_REPLY = 0
+Range = tuple[int, int]
+
+
+class Transport(Struct, frozen=True):
+    """A packet's protocol with its own ports, or its ICMP type (code 0)."""
+
+    protocol: Protocol
+    sport: int = 0
+    dport: int = 0
+    icmp_type: int = ECHO_REQUEST
+
+
+def speaks(rule_protocol: str, protocol: Protocol) -> bool | None:
+    """Whether a rule's protocol covers one of ours; None for a word that we do not know and that may.
+
+    `all` is the word of older API versions; a protocol may also be given as `number_N`.
+    """
+    if rule_protocol in _ALL or rule_protocol in {protocol.value, f"number_{protocol.number}"}:
+        return True
+    if rule_protocol in _OURS or not (_OURS | {"all", "any"}) & set(rule_protocol.split("_")):
+        return False
+    return None
+
+
+def in_ports(port: int, first: int | None, last: int | None) -> bool:
+    """Whether the port is in a rule's range, where None is unbounded."""
+    return (first is None or first <= port) and (last is None or port <= last)
+
+
+def covers(transport: Transport, *, ports: tuple[int | None, int | None], icmp: tuple[int | None, int | None]) -> bool:
+    """Whether a rule's destination ports, or its ICMP type and code, cover the packet; None is any."""
+    if transport.protocol is Protocol.ICMP:
+        return icmp[0] in {None, transport.icmp_type} and icmp[1] in {None, 0}
+    return in_ports(transport.dport, *ports)
+
+
+def representatives(ports: Range, cuts: set[int]) -> list[int]:
+    """One port for each part of a range between the cuts."""
+    first, last = ports
+    return [first, *sorted(cut for cut in cuts if first < cut <= last)]

@@ -1,0 +1,89 @@
+"""The VPC routing table of a subnet: longest prefix, then the smaller priority; equals share the load.
+
+Source: IBM Cloud Docs, VPC: about-custom-routes.
+"""
+
+from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.model.address import parse_prefix, prefix_range
+from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
+from vnicheck.model.flow import DropCode, Scope
+
+STAGE = "vpc_route"
+
+
+def vpc_route(fabric: Fabric, subnet: Subnet, destination: int, scope: Scope) -> Check:
+    """Whether a packet that has left a VNI of the subnet goes on towards its destination."""
+    first, last = prefix_range(subnet.cidr)
+    if first <= destination <= last:
+        return passes(STAGE, f"the destination is in subnet {subnet.name}")
+    routes = _routes(fabric, subnet)
+    if routes is None:
+        reason = fabric.missing.get("routing_tables", "not readable")
+        return unknown(STAGE, f"the VPC routing table of subnet {subnet.name}: {reason}")
+    best = _best(routes, destination, _prefix_length_in_vpc(fabric, subnet, destination))
+    if not best:
+        return _by_default(scope)
+    route = best[0]
+    name = f"VPC route {route.name} ({route.destination}, {route.action})"
+    if len(best) > 1:
+        return unknown(STAGE, f"several VPC routes of one priority share {route.destination}")
+    if route.action == "drop":
+        return drops(STAGE, DropCode.VPC_ROUTE, f"{name} drops it")
+    if route.action == "delegate" or (route.action == "delegate_vpc" and scope is not Scope.INTERNET):
+        return _by_default(scope)
+    if route.action == "deliver" and scope is Scope.PRIVATE:
+        return passes(STAGE, f"{name} hands it to {route.next_hop or 'a gateway of the VPC'}", "remote-reachable")
+    return unknown(STAGE, f"{name} leads where we cannot see")
+
+
+def cuts(fabric: Fabric, subnet: Subnet) -> set[int]:
+    """The addresses at which the table's answers may change."""
+    return {cut for route in _routes(fabric, subnet) or () for cut in _edges(route)}
+
+
+def _by_default(scope: Scope) -> Check:
+    match scope:
+        case Scope.PRIVATE:
+            return passes(STAGE, "towards private space beyond the VPC", "remote-reachable")
+        case Scope.SERVICE:
+            return passes(STAGE, "towards IBM Cloud's service network", "remote-reachable")
+        case _:
+            return passes(STAGE, "no VPC route diverts it")
+
+
+def _routes(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
+    if subnet.routing_table is None:
+        return []
+    table = fabric.routing_tables.get(subnet.routing_table)
+    if table is None:
+        return None
+    return [route for route in table.routes if route.zone in {"", subnet.zone}]
+
+
+def _best(routes: list[VpcRoute], destination: int, longer_than: int) -> list[VpcRoute]:
+    matching = []
+    for route in routes:
+        first, last = prefix_range(route.destination)
+        length = parse_prefix(route.destination)[1]
+        if first <= destination <= last and length >= longer_than:
+            matching.append((-length, route.priority, route))
+    if not matching:
+        return []
+    best = min(matching, key=lambda entry: entry[:2])[:2]
+    return [route for *key, route in matching if tuple(key) == best]
+
+
+def _prefix_length_in_vpc(fabric: Fabric, subnet: Subnet, destination: int) -> int:
+    """The length of the VPC's address prefix around the destination: shorter custom routes do not divert it."""
+    vpc = fabric.vpcs.get(subnet.vpc)
+    lengths = [0]
+    for prefix in vpc.prefixes if vpc is not None else ():
+        first, last = prefix_range(prefix)
+        if first <= destination <= last:
+            lengths.append(parse_prefix(prefix)[1])
+    return max(lengths)
+
+
+def _edges(route: VpcRoute) -> tuple[int, int]:
+    first, last = prefix_range(route.destination)
+    return first, last + 1

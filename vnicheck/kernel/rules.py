@@ -1,0 +1,115 @@
+"""Policy rules: which match a lookup, and the walk through them (net/core/fib_rules.c, net/ipv4/fib_rules.c)."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from vnicheck.kernel.fib import TOS_MASK, Failure, NoMatch
+from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.model.address import mask, parse_prefix
+from vnicheck.model.guest import PolicyRule, RuleAction
+
+LOOPBACK = "lo"
+DEFAULT_RULES = ((0, 255), (32766, 254), (32767, 253))
+"""(priority, table) of the three rules that every network namespace starts with."""
+
+
+class Lookup(Struct, frozen=True):
+    """What one FIB lookup asks for (struct flowi4). None for `iif`/`oif`: not set; for `uid`: not known.
+
+    `proto`, `sport`, `dport` are 0 where the kernel does not fill them in.
+    """
+
+    destination: int
+    source: int
+    iif: str | None = None
+    oif: str | None = None
+    mark: int = 0
+    tos: int = 0
+    uid: int | None = 0
+    proto: int = 0
+    sport: int = 0
+    dport: int = 0
+
+
+def is_default(rules: Sequence[PolicyRule]) -> bool:
+    """True where the rules are just the three that the kernel starts with."""
+    plain = [PolicyRule(priority=priority, table=table) for priority, table in DEFAULT_RULES]
+    return [(rule.priority, _selectors(rule)) for rule in rules] == [
+        (rule.priority, _selectors(rule)) for rule in plain
+    ]
+
+
+def reads_ports(rules: Sequence[PolicyRule]) -> bool:
+    """Whether input lookups carry protocol and ports: only if a rule that is not `iif lo` selects on them."""
+    return any(
+        rule.iif != LOOPBACK and (rule.ipproto is not None or rule.sport is not None or rule.dport is not None)
+        for rule in rules
+    )
+
+
+def _selectors(rule: PolicyRule) -> tuple[object, ...]:
+    return tuple(getattr(rule, field) for field in rule.__struct_fields__ if field not in {"text", "priority"})
+
+
+class CompiledRule:
+    """A policy rule with its prefixes as integers."""
+
+    def __init__(self, rule: PolicyRule) -> None:
+        self.rule = rule
+        self._source = _compile_prefix(rule.src)
+        self._destination = _compile_prefix(rule.dst)
+
+    def matches(self, lookup: Lookup) -> bool:
+        """Whether the rule applies. Raises Undetermined where that turns on a selector that is not modelled."""
+        known = self._matches_known(lookup)
+        rule = self.rule
+        if rule.unmodelled or rule.dscp is not None or rule.l3mdev:
+            if not known and not rule.invert:
+                return False
+            raise Undetermined(f"policy rule not modelled: {rule.text}")
+        if rule.uid_range is not None and lookup.uid is None and known:
+            raise Undetermined(f"policy rule selects by user, which is not known: {rule.text}")
+        return known is not rule.invert
+
+    def _matches_known(self, lookup: Lookup) -> bool:
+        rule = self.rule
+        return (
+            self._matches_interfaces(lookup)
+            and (rule.fwmark is None or (rule.fwmark ^ lookup.mark) & rule.fwmask == 0)
+            and lookup.source & self._source[1] == self._source[0]
+            and lookup.destination & self._destination[1] == self._destination[0]
+            and (rule.tos == 0 or rule.tos == lookup.tos & TOS_MASK)
+            and (rule.uid_range is None or lookup.uid is None or rule.uid_range[0] <= lookup.uid <= rule.uid_range[1])
+            and self._matches_transport(lookup)
+        )
+
+    def _matches_interfaces(self, lookup: Lookup) -> bool:
+        rule = self.rule
+        return (rule.iif is None or (not rule.iif_detached and rule.iif == lookup.iif)) and (
+            rule.oif is None or (not rule.oif_detached and rule.oif == lookup.oif)
+        )
+
+    def _matches_transport(self, lookup: Lookup) -> bool:
+        rule = self.rule
+        return (
+            (rule.ipproto is None or rule.ipproto == lookup.proto)
+            and (rule.sport is None or rule.sport[0] <= lookup.sport <= rule.sport[1])
+            and (rule.dport is None or rule.dport[0] <= lookup.dport <= rule.dport[1])
+        )
+
+    def refuses(self) -> NoMatch | None:
+        """How the rule ends a lookup, where its action does that."""
+        failure = {
+            RuleAction.BLACKHOLE: Failure.BLACKHOLE,
+            RuleAction.UNREACHABLE: Failure.UNREACHABLE,
+            RuleAction.PROHIBIT: Failure.PROHIBIT,
+        }.get(self.rule.action)
+        return None if failure is None else NoMatch(failure, f"rule '{self.rule.text}'")
+
+
+def _compile_prefix(prefix: str | None) -> tuple[int, int]:
+    if prefix is None:
+        return 0, 0
+    network, length = parse_prefix(prefix)
+    return network, mask(length)
