@@ -80,6 +80,8 @@ class Interface(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str | None = None
     """`vlan`, `macvlan`, `bridge`, `bond`, `vrf`, ... (IFLA_INFO_KIND); None for a plain device or where not shown."""
     master: str | None = None
+    vrf_table: int | None = None
+    """The routing table of a VRF device (`kind` is `vrf`)."""
     parent: str | None = None
     """The lower device of a VLAN or macvlan (`eth0` of `eth0.100@eth0`)."""
     group: int = 0
@@ -199,12 +201,15 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A server's view of its own network at one moment (UTC, ISO 8601, `collected_at`).
 
     `missing` names facts that could not be collected, each with its reason: `{"rules": "ip: not found"}`. Keys:
-    `interfaces`, `routes`, `rules`, `sysctls`. A fact that is not missing and empty was collected and is empty.
+    `interfaces`, `routes`, `rules`, `sysctls`, and `routes_local` where only the main table was collected. A fact that
+    is not missing and empty was collected and is empty.
     """
 
     collected_at: str
     via: Literal["ssh", "file", "local"] = "ssh"
     os: OperatingSystem = OperatingSystem()
+    ip_version: str = ""
+    """Of the `ip` that was asked: `6.1.0` (iproute2), `BusyBox v1.35.0`, or empty. Old ones hide selectors."""
     interfaces: tuple[Interface, ...] = ()
     routes: tuple[Route, ...] = ()
     rules: tuple[PolicyRule, ...] = ()

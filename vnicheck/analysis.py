@@ -1,0 +1,92 @@
+"""A snapshot in, a report out: the engine's flows, then the rules' findings. Pure: the time is passed in."""
+
+from vnicheck import __version__
+from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.summary import interface_summaries
+from vnicheck.fabric.assumptions import Settings
+from vnicheck.model.cloud import Fabric
+from vnicheck.model.flow import Finding, Flow
+from vnicheck.model.report import REPORT_SCHEMA, InstanceReport, InterfaceSummary, Report, Status, Tool, summarize
+from vnicheck.model.snapshot import Problem, Server, Snapshot
+from vnicheck.rules.registry import find_all
+from vnicheck.rules.rule import Facts
+
+NOT_APPLICABLE = {"guest_not_linux", "not_running"}
+"""Problem codes of servers that are passed over, not failed at."""
+
+
+def report_on(snapshot: Snapshot, *, generated_at: str, settings: Settings) -> Report:
+    """The report on every server of a snapshot. `generated_at`: UTC, ISO 8601."""
+    instances = tuple(analyze_server(server, snapshot.fabric, settings) for server in snapshot.servers)
+    return Report(
+        schema=REPORT_SCHEMA,
+        tool=Tool(name="vnicheck", version=__version__),
+        generated_at=generated_at,
+        complete=all(instance.status == "analyzed" or _stopped(instance) for instance in instances),
+        summary=summarize(instances),
+        instances=instances,
+    )
+
+
+def analyze_server(server: Server, fabric: Fabric, settings: Settings) -> InstanceReport:
+    """All that is said of one server: a pure function of its snapshot."""
+    problems = _problems(server, fabric)
+    status: Status = "analyzed"
+    if problems:
+        status = "skipped" if any(problem.code in NOT_APPLICABLE for problem in problems) else "incomplete"
+    flows: tuple[Flow, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    interfaces: tuple[InterfaceSummary, ...] = ()
+    if all(vni.subnet in fabric.subnets for vni in server.vnis):
+        view = ServerView(server, fabric, settings)
+        interfaces = interface_summaries(view)
+        if status != "skipped":
+            flows, findings = find_all(Facts(view, predict_flows(view)))
+    return InstanceReport(
+        id=server.id,
+        name=server.name,
+        crn=server.crn,
+        kind=server.kind,
+        vpc=server.vpc,
+        zone=server.zone,
+        status=status,
+        problems=problems,
+        interfaces=interfaces,
+        flows=flows,
+        findings=findings,
+    )
+
+
+def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
+    """Why something of the server could not be checked: what collecting told, and what the facts lack."""
+    problems = list(server.problems)
+    guest = server.guest
+    if guest is None and server.status != "running":
+        problems.append(
+            Problem(code="not_running", message=f"the server is {server.status}; only the VPC's side is known")
+        )
+    elif guest is None and not problems:
+        problems.append(Problem(code="guest_not_collected", message="the guest was not collected"))
+    if guest is not None:
+        problems.extend(
+            Problem(code="guest_incomplete", message=f"{fact}: {reason}") for fact, reason in guest.missing.items()
+        )
+        problems.extend(
+            Problem(code="guest_not_understood", message=f"a line of {line.section}: {line.text}")
+            for line in guest.unmodelled
+        )
+    problems.extend(
+        Problem(code="cloud_incomplete", message=f"{what.replace('_', ' ')}: {reason}")
+        for what, reason in fabric.missing.items()
+    )
+    problems.extend(
+        Problem(code="cloud_incomplete", message=f"the subnet of {vni.name} was not readable")
+        for vni in server.vnis
+        if vni.subnet not in fabric.subnets
+    )
+    return tuple(problems)
+
+
+def _stopped(instance: InstanceReport) -> bool:
+    return instance.status == "skipped" and any(problem.code == "not_running" for problem in instance.problems)

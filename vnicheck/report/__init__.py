@@ -1,0 +1,1 @@
+"""Formats of the report, one file each. They compute nothing: all that they show is in the report."""

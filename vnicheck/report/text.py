@@ -1,0 +1,248 @@
+"""The report for people, in a terminal or a pipe: what is broken and what to do, then the facts, then the rest."""
+
+import re
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from vnicheck.model.flow import Direction, Finding, Flow, Outcome, Verdict
+from vnicheck.model.report import InstanceReport, InterfaceSummary, Report
+from vnicheck.model.words import listed, one_line
+from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, draw_path
+from vnicheck.report.phrases import DROPS, RP_FILTER, protocols, remotes, scopes
+
+WIDEST = 100
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+_LABEL = 8
+
+
+def write_text(report: Report, console: Console) -> None:
+    """Writes the report to a console, no wider than it (and no wider than people read)."""
+    page = Page(console)
+    for position, instance in enumerate(report.instances):
+        if position:
+            page.line()
+        _instance(page, instance)
+    _closing(page, report)
+
+
+class Page:
+    """Lines with indents and labels. All text is remote until shown: it is stripped here, and never markup."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.width = min(console.width, WIDEST)
+        encoding = console.encoding.lower()
+        self.glyphs: Glyphs = UNICODE if encoding.startswith("utf") else ASCII
+
+    def line(self, *parts: tuple[str, str] | str, indent: int = 0) -> None:
+        """One line that is never wrapped (a command, a drawing that fits)."""
+        self._console.print(self._text(parts, indent), soft_wrap=True)
+
+    def prose(self, *parts: tuple[str, str] | str, indent: int = 0, hang: int = 0) -> None:
+        """Words, wrapped at the page's width, later lines indented by `hang` more."""
+        text = self._text(parts, 0)
+        wrapped = text.wrap(self._console, max(self.width - indent - hang, 20))
+        for number, line in enumerate(wrapped):
+            line.rstrip()
+            self._console.print(Text(" " * (indent + (hang if number else 0))) + line, soft_wrap=True)
+
+    def labelled(self, label: str, *parts: tuple[str, str] | str) -> None:
+        """`  from    its subnet and the VPC`: a word, then wrapped text beside it."""
+        self.prose((f"{label:<{_LABEL}}", "dim"), *parts, indent=2, hang=_LABEL)
+
+    def _text(self, parts: Sequence[tuple[str, str] | str], indent: int) -> Text:
+        text = Text(" " * indent)
+        for part in parts:
+            words, style = part if isinstance(part, tuple) else (part, "")
+            text.append(_shown(words), style)
+        return text
+
+
+def _shown(words: str) -> str:
+    """The words without what could steer a terminal, their own spaces kept."""
+    return re.sub(r"\S+", lambda match: one_line(match.group(), 2000), words).replace("\n", " ").replace("\r", " ")
+
+
+def _instance(page: Page, instance: InstanceReport) -> None:
+    kind = "" if instance.kind == "instance" else ", bare metal"
+    where = ", ".join(part for part in (f"VPC {instance.vpc.name}", instance.zone) if part)
+    page.prose((instance.name, "bold"), f"  {where}{kind}  ", _headline(instance), hang=2)
+    page.line((page.glyphs.rule * page.width, "dim"))
+    for problem in instance.problems:
+        page.prose((f"{page.glyphs.question} ", "bold yellow"), f"{problem.code}: {problem.message}", hang=2)
+    if instance.problems:
+        page.line()
+    shown: dict[str, str] = {}
+    for finding in instance.findings:
+        _finding(page, instance, finding, shown)
+    if instance.interfaces:
+        page.line(("Interfaces", "bold"))
+        for interface in instance.interfaces:
+            _interface(page, interface)
+        page.line()
+    _other_flows(page, instance)
+
+
+def _headline(instance: InstanceReport) -> tuple[str, str]:
+    if instance.status != "analyzed" and not instance.findings:
+        return instance.status, "bold yellow"
+    counts = {
+        severity: sum(f.severity == severity for f in instance.findings) for severity in ("error", "warning", "note")
+    }
+    said = [f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count]
+    if not said:
+        unknown = any(flow.verdict is Verdict.UNKNOWN for flow in instance.flows)
+        return ("some flows are unknown", "bold yellow") if unknown else ("no broken path", "bold green")
+    worst = next(severity for severity, count in counts.items() if count)
+    suffix = "" if instance.status == "analyzed" else f" ({instance.status})"
+    return listed(said) + suffix, _STYLES[worst]
+
+
+def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict[str, str]) -> None:
+    """One finding. `shown` holds the fixes that stand above already, with the rule that they stand under."""
+    flows = [instance.flows[index] for index in finding.flows]
+    page.line((finding.severity.upper(), _STYLES[finding.severity]), f" {finding.rule} ", (finding.name, "bold"))
+    page.prose(finding.message, indent=2)
+    page.line()
+    request, reply = draw_path(flows, page.glyphs)
+    if len(request) + len(reply) + 5 <= page.width:
+        page.line((f"{request} {reply}", "red"), indent=4)
+    else:
+        page.line((request, "red"), indent=4)
+        page.line((reply, "red"), indent=6)
+    page.line()
+    inbound = flows[0].direction is Direction.INBOUND
+    page.labelled("from" if inbound else "to", remotes(flows, instance.flows))
+    for number, fix in enumerate(finding.fixes):
+        label = "fix" if number == 0 else ""
+        if fix in shown:
+            page.labelled(label, f"{fix.partition(': ')[0]}, as for {shown[fix]} above")
+        else:
+            _fix(page, label, fix)
+            shown[fix] = finding.rule
+    page.line()
+
+
+def _fix(page: Page, label: str, fix: str) -> None:
+    """A fix: prose, or `title: command && command`, whose commands stand on lines of their own to be copied."""
+    title, colon, commands = fix.partition(": ")
+    if not colon or not commands.startswith("ip "):
+        page.labelled(label, fix)
+        return
+    page.labelled(label, title)
+    for command in commands.split(" && "):
+        page.line((command, "bold"), indent=2 + _LABEL)
+
+
+def _interface(page: Page, interface: InterfaceSummary) -> None:
+    name = interface.name if interface.in_guest else "-"
+    addresses = ", ".join(interface.addresses) or ("no IPv4 address" if interface.in_guest else "not in the guest")
+    page.prose((f"{name:<{_LABEL}}", "bold"), f"{interface.mac or 'no MAC known'}  {addresses}", indent=2, hang=_LABEL)
+    rp_filter = interface.rp_filter
+    if rp_filter.effective is not None:
+        mode = RP_FILTER.get(rp_filter.effective, "loose" if rp_filter.effective > 0 else "off")
+        page.labelled("", f"rp_filter {mode} (all={rp_filter.all}, {interface.name}={rp_filter.interface})")
+    elif interface.in_guest:
+        page.labelled("", "rp_filter not collected")
+    vni = interface.vni
+    if vni is None:
+        page.labelled("", "no VNI behind it")
+        return
+    state = vni.protocol_state_filtering or "unknown"
+    spoofing = {True: "allowed", False: "not allowed", None: "unknown"}[vni.allow_ip_spoofing]
+    missing = [
+        address for address in vni.addresses if not any(a.startswith(f"{address}/") for a in interface.addresses)
+    ]
+    lacks = f"; not in the guest: {', '.join(missing)}" if missing and interface.in_guest else ""
+    floating = f"; floating IP {', '.join(vni.floating_ips)}" if vni.floating_ips else ""
+    page.labelled(
+        "",
+        f"VNI {vni.name}: state filtering {state} (mode {vni.protocol_state_filtering_mode or 'unknown'}), "
+        f"IP spoofing {spoofing}{floating}{lacks}",
+    )
+
+
+def _other_flows(page: Page, instance: InstanceReport) -> None:
+    """What works, what is closed by policy, and what is not known: a line each."""
+    delivered = [flow for flow in instance.flows if flow.verdict is Verdict.DELIVERED]
+    for label, glyph, style, flows in (
+        ("Works", page.glyphs.tick, "green", [flow for flow in delivered if flow.symmetric]),
+        ("Works, asymmetrically", page.glyphs.tick, "yellow", [flow for flow in delivered if not flow.symmetric]),
+    ):
+        if flows:
+            page.line((label, "bold"))
+            for sentence in _summed_up(flows):
+                page.prose((f"{glyph} ", style), sentence, indent=2, hang=2)
+    _grouped(page, "Closed", instance, Verdict.DROPPED)
+    _grouped(page, "Unknown", instance, Verdict.UNKNOWN)
+
+
+def _summed_up(flows: Sequence[Flow]) -> list[str]:
+    """One sentence for all that an address does alike: `10.0.0.11 (eth0): both ways, tcp and udp: its subnet`."""
+    places: dict[tuple[str, str], list[Flow]] = {}
+    for flow in flows:
+        way = flow.ingress if flow.ingress == flow.egress else f"in {flow.ingress}, out {flow.egress}"
+        places.setdefault((flow.local, str(way)), []).append(flow)
+    sentences = []
+    for (local, way), here in places.items():
+        reach: dict[tuple[Direction, str], list[Flow]] = {}
+        for flow in here:
+            reach.setdefault((flow.direction, flow.protocol.value), []).append(flow)
+        alike: dict[str, list[tuple[Direction, str]]] = {}
+        for key, there in reach.items():
+            alike.setdefault(scopes(flow.remote_scope for flow in there), []).append(key)
+        for whom, keys in alike.items():
+            by_direction: dict[str, list[str]] = {}
+            for direction, protocol in keys:
+                by_direction.setdefault(direction.value, []).append(protocol)
+            sets = list(by_direction.values())
+            if len(sets) == 2 and sets[0] == sets[1]:
+                what = f"both ways, {listed(sets[0])}"
+            else:
+                what = "; ".join(f"{direction} {listed(names)}" for direction, names in by_direction.items())
+            sentences.append(f"{local} ({way}): {what}: {whom}")
+    return sentences
+
+
+def _grouped(page: Page, label: str, instance: InstanceReport, verdict: Verdict) -> None:
+    groups: dict[str, list[Flow]] = {}
+    for flow in instance.flows:
+        if flow.verdict is not verdict or flow.findings:
+            continue
+        cause = _cause(flow)
+        if cause is not None:
+            groups.setdefault(cause, []).append(flow)
+    if not groups:
+        return
+    page.line((label, "bold"))
+    for cause, flows in groups.items():
+        locals_ = listed(list(dict.fromkeys(flow.local for flow in flows)))
+        ways = {flow.direction for flow in flows}
+        way = "both ways" if len(ways) == 2 else ways.pop().value
+        page.prose(
+            f"{page.glyphs.question if verdict is Verdict.UNKNOWN else '-'} {locals_}, {way}, ",
+            f"{listed(protocols(flows))}, {remotes(flows, instance.flows)}: {cause}",
+            indent=2,
+            hang=2,
+        )
+
+
+def _cause(flow: Flow) -> str | None:
+    """Why a flow without a finding does not work; None where nobody can be at its remote."""
+    if flow.verdict is Verdict.UNKNOWN:
+        return next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
+    if flow.dropped_by is None or any("broadcast address" in hop.reason for hop in flow.hops):
+        return None
+    return DROPS[flow.dropped_by.value]
+
+
+def _closing(page: Page, report: Report) -> None:
+    summary = report.summary
+    if summary.instances == 1 and report.complete:
+        return
+    page.line()
+    servers = f"{summary.instances} server{'' if summary.instances == 1 else 's'}"
+    counts = f"{servers}: {summary.analyzed} analyzed, {summary.incomplete} incomplete, {summary.skipped} skipped"
+    page.prose((counts, "bold"), "" if report.complete else "; what could not be checked is not known to work")

@@ -1,0 +1,41 @@
+"""A client of the internet comes in by a floating IP, and the reply leaves by another VNI.
+
+## What it finds
+
+Inbound flows from the internet through a floating IP whose replies the guest sends by an interface other than that of
+the VNI which holds the floating IP.
+
+## Why packets drop
+
+The address translation of the floating IP happens on its own VNI. Neither disabling protocol state filtering nor
+allowing IP spoofing helps.
+
+## How to fix
+
+Policy routing, so that replies leave by the VNI that holds the floating IP.
+
+## How sure we are
+
+Documented by IBM, and stated by the article.
+
+## Sources
+
+IBM Cloud Docs, VPC: fip-create, ip-spoofing-about.
+"""
+
+from collections.abc import Iterator
+
+from vnicheck.model.flow import DropCode, Finding
+from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
+from vnicheck.rules.words import policy_routing, protocols, who
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for each pair of interfaces."""
+    for path in broken_paths(facts, DropCode.FLOATING_IP):
+        flows = tuple(flow for _, flow in path.flows)
+        message = f"{protocols(flows)} replies to the internet from {who(facts, path)} are lost: {path.hop.reason}."
+        yield finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
+
+
+RULE = Rule(id="VNC105", name="floating-ip-elsewhere", page=__doc__, find=find)

@@ -1,0 +1,43 @@
+"""A packet leaves by a VNI that does not own its source address, and the IP spoofing check drops it.
+
+## What it finds
+
+Flows whose packets the guest sends by another interface than the one that its address belongs to, where the VNI behind
+that interface does not allow IP spoofing.
+
+## Why packets drop
+
+The VPC drops packets that leave a VNI with a source address that is none of the VNI's, primary or secondary.
+
+## How to fix
+
+Policy routing, so that packets leave by the VNI of their source address. Allowing IP spoofing on the other VNI lets any
+source through there, needs the role IP Spoofing Operator, and does not help towards the internet.
+
+## How sure we are
+
+Documented by IBM.
+
+## Sources
+
+IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics.
+"""
+
+from collections.abc import Iterator
+
+from vnicheck.model.flow import DropCode, Finding
+from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
+from vnicheck.rules.words import next_drops, policy_routing, protocols, who
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for each pair of interfaces."""
+    for path in broken_paths(facts, DropCode.IP_SPOOFING_CHECK):
+        flows = tuple(flow for _, flow in path.flows)
+        what = "replies" if path.hop.leg == "reply" else "packets"
+        subject = f"{protocols(flows)} {what} from {who(facts, path)}"
+        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{next_drops(path)}"
+        yield finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
+
+
+RULE = Rule(id="VNC103", name="foreign-source-address", page=__doc__, find=find)

@@ -1,0 +1,46 @@
+"""A TCP reply crosses a VNI that filters protocol states and has not seen the connection's SYN.
+
+## What it finds
+
+Flows whose opening packet crosses one VNI and whose reply crosses another, with protocol state filtering in effect on
+the one that the reply crosses.
+
+## Why packets drop
+
+A filtering VNI drops a TCP packet for which it has seen no opening SYN. The SYN-ACK of an asymmetric path is such a
+packet. Security groups and ACLs are not at fault, though they are what people suspect. ICMP passes, so that ping works.
+
+## How to fix
+
+Policy routing, so that both directions cross one VNI. Or disable protocol state filtering on the VNI that sees half of
+the connection: for inbound flows the one by which replies leave, for outbound flows the one that owns the address.
+
+## How sure we are
+
+Recorded in packet captures for the drop and for its cure; the effective mode of `auto` is documented.
+
+## Sources
+
+IBM Cloud Docs, VPC: vni-about. Captures in fixtures/article.
+"""
+
+from collections.abc import Iterator
+
+from vnicheck.model.flow import DropCode, Finding
+from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
+from vnicheck.rules.words import next_drops, policy_routing, who
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for each pair of interfaces."""
+    for path in broken_paths(facts, DropCode.PROTOCOL_STATE_FILTERING):
+        way = "from" if path.direction == "inbound" else "to"
+        message = f"tcp replies {way} {who(facts, path)} are dropped at {path.at}: {path.hop.reason}.{next_drops(path)}"
+        vni = facts.vni_named(path.at)
+        fixes = policy_routing(facts, path)
+        if vni is not None and not vni.legacy:
+            fixes = (*fixes, f"or disable protocol state filtering on {vni.name} ({vni.id})")
+        yield finding(rule, facts, path, message=message, fixes=fixes)
+
+
+RULE = Rule(id="VNC102", name="half-seen-connection", page=__doc__, find=find)

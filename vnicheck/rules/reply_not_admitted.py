@@ -1,0 +1,42 @@
+"""A reply is refused by security groups or a network ACL on its own way.
+
+## What it finds
+
+Flows whose opening packet is admitted and whose reply is not: the security groups of another VNI than the one that let
+the opening packet through, or the stateless ACL of the subnet that the reply crosses.
+
+## Why packets drop
+
+Security groups are stateful on the VNI that has seen the opening packet. On another VNI the reply is a stranger, and
+must be admitted by the rules themselves. Network ACLs never keep state.
+
+## How to fix
+
+Policy routing, so that both directions cross one VNI; or a rule that admits the reply.
+
+## How sure we are
+
+For ACLs documented; that the groups of the other VNI judge the reply statelessly is inferred from the documentation.
+
+## Sources
+
+IBM Cloud Docs, VPC: using-security-groups, using-acls, par-about.
+"""
+
+from collections.abc import Iterator
+
+from vnicheck.model.flow import DropCode, Finding
+from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
+from vnicheck.rules.words import next_drops, policy_routing, protocols, who
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for each pair of interfaces."""
+    for path in broken_paths(facts, DropCode.SECURITY_GROUP, DropCode.NETWORK_ACL, leg="reply"):
+        flows = tuple(flow for _, flow in path.flows)
+        message = f"{protocols(flows)} replies for {who(facts, path)} are refused: {path.hop.reason}.{next_drops(path)}"
+        fixes = policy_routing(facts, path) if path.ingress != path.egress else ("admit the reply in the ACL",)
+        yield finding(rule, facts, path, message=message, fixes=fixes)
+
+
+RULE = Rule(id="VNC106", name="reply-not-admitted", page=__doc__, find=find)

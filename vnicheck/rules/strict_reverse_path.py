@@ -1,0 +1,46 @@
+"""Requests are dropped by strict reverse path filtering.
+
+## What it finds
+
+Flows whose packets enter the guest by one interface while the route back to their sender leaves by another, where
+`rp_filter` is strict (1), or loose (2) without any route back.
+
+## Why packets drop
+
+Linux looks up the way back to the sender of every packet that comes in. In strict mode the packet is dropped unless
+that way leaves by the interface on which it came in. The value in force is the larger of `net.ipv4.conf.all.rp_filter`
+and that of the interface. Nothing is logged unless `log_martians` is set; `TcpExtIPReversePathFilter` counts the drops.
+
+## How to fix
+
+Policy routing, so that replies leave by the interface of the address that they come from. Loosening the filter
+(`net.ipv4.conf.<interface>.rp_filter=2`) lets the request in, but the reply then leaves by the other VNI, where the
+VPC's own checks wait: the finding says which.
+
+## How sure we are
+
+Computed from collected facts by the kernel's own rules, which are checked against a running kernel.
+
+## Sources
+
+Linux: Documentation/networking/ip-sysctl.rst (rp_filter); net/ipv4/fib_frontend.c (__fib_validate_source).
+"""
+
+from collections.abc import Iterator
+
+from vnicheck.model.flow import DropCode, Finding
+from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
+from vnicheck.rules.words import next_drops, policy_routing, protocols, who
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for each pair of interfaces."""
+    for path in broken_paths(facts, DropCode.RP_FILTER):
+        flows = tuple(flow for _, flow in path.flows)
+        what = "requests to" if path.hop.leg == "request" else "replies to"
+        subject = f"{protocols(flows)} {what} {who(facts, path)}"
+        message = f"{subject} are dropped as they come in: {path.hop.reason}.{next_drops(path)}"
+        yield finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
+
+
+RULE = Rule(id="VNC101", name="strict-reverse-path", page=__doc__, find=find)
