@@ -19,6 +19,11 @@ NOT_APPLICABLE = {"guest_not_linux", "not_running"}
 def report_on(snapshot: Snapshot, *, generated_at: str, settings: Settings) -> Report:
     """The report on every server of a snapshot. `generated_at`: UTC, ISO 8601."""
     instances = tuple(analyze_server(server, snapshot.fabric, settings) for server in snapshot.servers)
+    return assemble_report(instances, generated_at=generated_at)
+
+
+def assemble_report(instances: tuple[InstanceReport, ...], *, generated_at: str) -> Report:
+    """The document around what is said of each server."""
     return Report(
         schema=REPORT_SCHEMA,
         tool=Tool(name="vnicheck", version=__version__),

@@ -51,7 +51,7 @@ def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check
         return drops(STAGE, DropCode.NETWORK_ACL, reason, by=by)
     if None in passed:
         return unknown(STAGE, f"a rule of network ACL {acl.name} is not understood")
-    return unknown(STAGE, f"network ACL {acl.name} decides by the opening side's own port", "client-ports")
+    return unknown(STAGE, f"the rules of network ACL {acl.name} decide by the opening side's own port", "client-ports")
 
 
 def cuts(fabric: Fabric, subnet: Subnet) -> tuple[set[int], set[int]]:

@@ -19,7 +19,7 @@ from vnicheck.model.guest import (
     RuleAction,
 )
 
-_CORE_FACTS = ("interfaces", "routes", "rules")
+_CORE_FACTS = ("interfaces", "routes", "routes_local", "rules")
 
 
 class HiddenState(Struct, frozen=True):

@@ -23,7 +23,7 @@ def write_text(report: Report, console: Console) -> None:
     for position, instance in enumerate(report.instances):
         if position:
             page.line()
-        _instance(page, instance)
+        write_instance(page, instance)
     _closing(page, report)
 
 
@@ -40,17 +40,18 @@ class Page:
         """One line that is never wrapped (a command, a drawing that fits)."""
         self._console.print(self._text(parts, indent), soft_wrap=True)
 
-    def prose(self, *parts: tuple[str, str] | str, indent: int = 0, hang: int = 0) -> None:
-        """Words, wrapped at the page's width, later lines indented by `hang` more."""
+    def prose(self, *parts: tuple[str, str] | str, indent: int = 0, lead: tuple[str, str] | str = "") -> None:
+        """Words, wrapped at the page's width beside `lead`, which stands on the first line only."""
+        head = self._text([lead], indent)
         text = self._text(parts, 0)
-        wrapped = text.wrap(self._console, max(self.width - indent - hang, 20))
-        for number, line in enumerate(wrapped):
+        for line in text.wrap(self._console, max(self.width - len(head), 20)):
             line.rstrip()
-            self._console.print(Text(" " * (indent + (hang if number else 0))) + line, soft_wrap=True)
+            self._console.print(head + line, soft_wrap=True)
+            head = Text(" " * len(head))
 
     def labelled(self, label: str, *parts: tuple[str, str] | str) -> None:
         """`  from    its subnet and the VPC`: a word, then wrapped text beside it."""
-        self.prose((f"{label:<{_LABEL}}", "dim"), *parts, indent=2, hang=_LABEL)
+        self.prose(*parts, indent=2, lead=(f"{label:<{_LABEL}}", "dim"))
 
     def _text(self, parts: Sequence[tuple[str, str] | str], indent: int) -> Text:
         text = Text(" " * indent)
@@ -65,13 +66,14 @@ def _shown(words: str) -> str:
     return re.sub(r"\S+", lambda match: one_line(match.group(), 2000), words).replace("\n", " ").replace("\r", " ")
 
 
-def _instance(page: Page, instance: InstanceReport) -> None:
+def write_instance(page: Page, instance: InstanceReport) -> None:
+    """One server's part of the report."""
     kind = "" if instance.kind == "instance" else ", bare metal"
     where = ", ".join(part for part in (f"VPC {instance.vpc.name}", instance.zone) if part)
-    page.prose((instance.name, "bold"), f"  {where}{kind}  ", _headline(instance), hang=2)
+    page.prose((instance.name, "bold"), f"  {where}{kind}  ", _headline(instance))
     page.line((page.glyphs.rule * page.width, "dim"))
     for problem in instance.problems:
-        page.prose((f"{page.glyphs.question} ", "bold yellow"), f"{problem.code}: {problem.message}", hang=2)
+        page.prose(f"{problem.code}: {problem.message}", lead=(f"{page.glyphs.question} ", "bold yellow"))
     if instance.problems:
         page.line()
     shown: dict[str, str] = {}
@@ -139,7 +141,7 @@ def _fix(page: Page, label: str, fix: str) -> None:
 def _interface(page: Page, interface: InterfaceSummary) -> None:
     name = interface.name if interface.in_guest else "-"
     addresses = ", ".join(interface.addresses) or ("no IPv4 address" if interface.in_guest else "not in the guest")
-    page.prose((f"{name:<{_LABEL}}", "bold"), f"{interface.mac or 'no MAC known'}  {addresses}", indent=2, hang=_LABEL)
+    page.prose(f"{interface.mac or 'no MAC known'}  {addresses}", indent=2, lead=(f"{name:<{_LABEL}}", "bold"))
     rp_filter = interface.rp_filter
     if rp_filter.effective is not None:
         mode = RP_FILTER.get(rp_filter.effective, "loose" if rp_filter.effective > 0 else "off")
@@ -174,7 +176,7 @@ def _other_flows(page: Page, instance: InstanceReport) -> None:
         if flows:
             page.line((label, "bold"))
             for sentence in _summed_up(flows):
-                page.prose((f"{glyph} ", style), sentence, indent=2, hang=2)
+                page.prose(sentence, indent=2, lead=(f"{glyph} ", style))
     _grouped(page, "Closed", instance, Verdict.DROPPED)
     _grouped(page, "Unknown", instance, Verdict.UNKNOWN)
 
@@ -222,10 +224,9 @@ def _grouped(page: Page, label: str, instance: InstanceReport, verdict: Verdict)
         ways = {flow.direction for flow in flows}
         way = "both ways" if len(ways) == 2 else ways.pop().value
         page.prose(
-            f"{page.glyphs.question if verdict is Verdict.UNKNOWN else '-'} {locals_}, {way}, ",
-            f"{listed(protocols(flows))}, {remotes(flows, instance.flows)}: {cause}",
+            f"{locals_}, {way}, {listed(protocols(flows))}, {remotes(flows, instance.flows)}: {cause}",
             indent=2,
-            hang=2,
+            lead=f"{page.glyphs.question} " if verdict is Verdict.UNKNOWN else "- ",
         )
 
 

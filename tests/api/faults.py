@@ -1,0 +1,33 @@
+"""Failures that the stand-in commits on demand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+
+@dataclass
+class Fault:
+    """What happens to the next `times` calls (None: all) of `method` on paths like `path` (`/instances/*/x`).
+
+    In this order: wait `delay` seconds; `reset` the connection; answer `status` with `headers` and `body` (None: the
+    API's error shape); or, with `repeat_page`, answer normally but link each page but the first to itself. A fault of
+    a delay alone only slows the answer.
+    """
+
+    path: str
+    method: str = "GET"
+    times: int | None = 1
+    delay: float = 0.0
+    reset: bool = False
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    repeat_page: bool = False
+
+    def takes(self, method: str, path: str) -> bool:
+        """Whether the call is one of them; counts it."""
+        if self.times == 0 or method != self.method or not fnmatchcase(path, self.path):
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True

@@ -1,0 +1,273 @@
+"""The stand-in's HTTP server."""
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.api import identity
+from tests.api.faults import Fault
+from tests.api.resources import (
+    PAGED,
+    Collection,
+    Json,
+    Refusal,
+    check_query,
+    etag,
+    page,
+    patch_vni,
+    resolve,
+)
+from tests.api.world import World
+
+BASE = "/v1"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to the VPC API, its path without `/v1`. As text: `GET /instances?limit=100`."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any = None
+
+    def __str__(self) -> str:
+        shown = urlencode({key: value for key, value in self.query.items() if key not in ("version", "generation")})
+        return f"{self.method} {self.path}{'?' if shown else ''}{shown}"
+
+
+class StandIn:
+    """Serves a world on loopback while it is entered.
+
+    `page_size` bounds every page below the `limit` asked for. `token`: the bearer token that calls must carry.
+    `api_key` / `trusted_profile`: IAM and the metadata service answer (at `root`) with a token that calls must then
+    carry. `on_patch(vni)` runs after each PATCH with the changed VNI. The world's `faults` (arguments of Fault) and
+    those of `fail` come true.
+    """
+
+    def __init__(
+        self,
+        world: World | Json,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        page_size: int = 100,
+        token: str | None = None,
+        api_key: str | None = None,
+        trusted_profile: bool = False,
+        on_patch: Callable[[Json], None] | None = None,
+    ) -> None:
+        self.world: Json = world.data if isinstance(world, World) else world
+        self.page_size = page_size
+        self.api_key = api_key
+        self.trusted_profile = trusted_profile
+        self.issued = identity.access_token()
+        self.token = self.issued if token is None and (api_key is not None or trusted_profile) else token
+        self.on_patch = on_patch
+        self.calls: list[Call] = []
+        self.token_calls: list[str] = []
+        self.unexpected: list[str] = []
+        self.faults: list[Fault] = [Fault(**fault) for fault in self.world.get("faults", [])]
+        self.lock = threading.Lock()
+        self.stopping = threading.Event()
+        self.server = _Server((host, port), self)
+        self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    @property
+    def root(self) -> str:
+        """`http://127.0.0.1:PORT`: where the token services are."""
+        host, port = self.server.server_address[:2]
+        return f"http://{host!s}:{port}"
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT/v1`: what VPC_URL is set to."""
+        return self.root + BASE
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment that points vnicheck here."""
+        return {"VPC_URL": self.url, "VPC_AUTH_TYPE": "noauth"}
+
+    @property
+    def lines(self) -> list[str]:
+        """The calls as text, in order."""
+        return [str(call) for call in self.calls]
+
+    def fail(self, path: str, **fault: Any) -> None:
+        """Adds a fault; the arguments are those of Fault."""
+        with self.lock:
+            self.faults.append(Fault(path, **fault))
+
+    def start(self) -> Self:
+        """Serves from now on."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stops serving; waits that faults impose end at once."""
+        self.stopping.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], api: StandIn) -> None:
+        self.api = api
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
+        """Quiet."""
+
+    def do_GET(self) -> None:
+        self._serve("GET")
+
+    def do_PATCH(self) -> None:
+        self._serve("PATCH")
+
+    def do_PUT(self) -> None:
+        self._serve("PUT")
+
+    def do_POST(self) -> None:
+        self._serve("POST")
+
+    def do_DELETE(self) -> None:
+        self._serve("DELETE")
+
+    def _serve(self, method: str) -> None:
+        api = self.server.api
+        parts = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if parts.path == "/_calls":
+            self._json(200, {"calls": api.lines, "unexpected": api.unexpected})
+            return
+        if parts.path in identity.PATHS:
+            self._token(method, parts.path, body)
+            return
+        path = parts.path.removeprefix(BASE)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        call = Call(method, path, query, _parsed(body))
+        with api.lock:
+            api.calls.append(call)
+            fault = next((fault for fault in api.faults if fault.takes(method, path)), None)
+        if fault is not None and self._commits(fault):
+            return
+        try:
+            if not parts.path.startswith(BASE + "/"):
+                raise Refusal(400, "bad_path", f"no API at {parts.path}", unexpected=True)
+            if api.token is not None and self.headers.get("Authorization") != f"Bearer {api.token}":
+                raise Refusal(401, "not_authorized", "The token is missing, expired or of another account.")
+            with api.lock:
+                self._answer(call, repeat=fault is not None and fault.repeat_page)
+        except Refusal as refusal:
+            if refusal.unexpected:
+                with api.lock:
+                    api.unexpected.append(f"{call}: {refusal.message}")
+            self._refuse(refusal.status, refusal.code, refusal.message)
+
+    def _answer(self, call: Call, *, repeat: bool) -> None:
+        api = self.server.api
+        if call.method == "PATCH":
+            check_query(call.query, frozenset())
+            if self.headers.get("Content-Type") != "application/merge-patch+json":
+                raise Refusal(400, "bad_content_type", "A patch is application/merge-patch+json.", unexpected=True)
+            changed = patch_vni(api.world, call.path, call.body, self.headers.get("If-Match"))
+            if api.on_patch is not None:
+                api.on_patch(changed)
+            self._json(200, changed, {"ETag": etag(changed)})
+            return
+        if call.method != "GET":
+            raise Refusal(400, "bad_method", f"the stand-in does not {call.method} {call.path}", unexpected=True)
+        found = resolve(api.world, call.path)
+        if not isinstance(found, Collection):
+            check_query(call.query, frozenset())
+            self._json(200, found, {"ETag": etag(found)})
+            return
+        check_query(call.query, (PAGED if found.paged else frozenset()) | found.filters)
+        self._json(200, page(found, call.query, api.url + call.path, api.page_size, repeat=repeat))
+
+    def _token(self, method: str, path: str, body: bytes) -> None:
+        api = self.server.api
+        with api.lock:
+            api.token_calls.append(f"{method} {path}")
+            fault = next((fault for fault in api.faults if fault.takes(method, path)), None)
+        if fault is not None and self._commits(fault):
+            return
+        status, answer = identity.answer(
+            method,
+            path,
+            body,
+            self.headers.get("Authorization", ""),
+            api_key=api.api_key,
+            trusted_profile=api.trusted_profile,
+            token=api.issued,
+        )
+        self._json(status, answer)
+
+    def _commits(self, fault: Fault) -> bool:
+        """Whether the fault answered, or cut, this call."""
+        if fault.delay:
+            self.server.api.stopping.wait(fault.delay)
+        if fault.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+            return True
+        if fault.status is None:
+            return False
+        if fault.body is None:
+            self._refuse(fault.status, "injected", "injected by the test", dict(fault.headers))
+        else:
+            self._send(fault.status, fault.body.encode(), dict(fault.headers))
+        return True
+
+    def _refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        self._json(status, {"errors": [{"code": code, "message": message}], "trace": "stand-in"}, headers)
+
+    def _json(self, status: int, value: object, headers: dict[str, str] | None = None) -> None:
+        self._send(status, json.dumps(value).encode(), headers or {})
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Type": "application/json; charset=utf-8"} | headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return body.decode("utf-8", "replace")

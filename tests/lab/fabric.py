@@ -1,0 +1,101 @@
+"""What the VPC does with packets: an nftables ruleset in the fabric's namespace, whose VNIs can change at run time."""
+
+import json
+from collections.abc import Iterable
+
+import msgspec
+
+from tests.lab import stages
+from tests.lab.namespaces import Namespace
+from tests.lab.scenario import Scenario, ScenarioError, Vni
+
+CLIENTS = "clients"
+"""The fabric's interface towards the clients."""
+
+_TABLE = "ip vpc"
+
+
+def device(index: int) -> str:
+    """The fabric's interface towards a VNI, by the VNI's number in the scenario."""
+    return f"vni{index}"
+
+
+class Filter:
+    """The ruleset of a scenario, loaded into `namespace`."""
+
+    def __init__(self, scenario: Scenario, namespace: Namespace) -> None:
+        self._scenario = scenario
+        self._namespace = namespace
+        self._vnis = list(scenario.vnis)
+        rules = [line for index in range(len(self._vnis)) for line in self._rules(index)]
+        self._load([*self._declarations(), *rules, *self._hooks()])
+
+    def change(self, name: str, **changes: object) -> None:
+        """Change fields of a VNI in one transaction; connections that its stages know stay known.
+
+        Raises ScenarioError for a field or value that is not a VNI's.
+        """
+        index = self._vnis.index(next(vni for vni in self._vnis if vni.name == name))
+        fields = msgspec.structs.asdict(self._vnis[index]) | changes
+        try:
+            self._vnis[index] = msgspec.convert(fields, Vni)
+        except msgspec.ValidationError as error:
+            raise ScenarioError(f"{name}: {error}") from error
+        flushed = [f"flush chain {_TABLE} {chain}_{index}" for chain in stages.CHAINS]
+        self._load([*flushed, *self._rules(index)])
+
+    def drops(self) -> dict[str, int]:
+        """Packets dropped so far: `{"protocol_state_filtering vni-1": 3}`. Stages that dropped none are absent.
+
+        `no_floating_ip` without a VNI is for packets from the internet to an address that has none.
+        """
+        listing = json.loads(self._namespace.run(["nft", "-j", "list", "counters", "table", *_TABLE.split()]).stdout)
+        dropped = {}
+        for entry in listing["nftables"]:
+            counter = entry.get("counter")
+            if counter is not None and counter["packets"]:
+                code, _, index = counter["name"].rpartition("_")
+                label = f"{code} {self._vnis[int(index)].name}" if index.isdigit() else counter["name"]
+                dropped[label] = counter["packets"]
+        return dropped
+
+    def _load(self, lines: Iterable[str]) -> None:
+        self._namespace.run(["nft", "-f", "-"], input="\n".join(lines) + "\n")
+
+    def _declarations(self) -> list[str]:
+        internet = self._scenario.clients.internet
+        floating = [f"{vni.floating_ip} : {vni.addresses[0]}" for vni in self._vnis if vni.floating_ip is not None]
+        dynamic = "size 65536; flags dynamic"
+        lines = [
+            f"add table {_TABLE}",
+            f"add set {_TABLE} internet {{ type ipv4_addr; {_elements(internet)} }}",
+            f"add map {_TABLE} floating {{ type ipv4_addr : ipv4_addr; {_elements(floating)} }}",
+            *(f"add map {_TABLE} {name} {{ {kind}; {dynamic}; }}" for name, kind in stages.MAPS.items()),
+            f"add counter {_TABLE} no_floating_ip",
+        ]
+        for index in range(len(self._vnis)):
+            lines += [f"add set {_TABLE} {name}_{index} {{ {kind}; {dynamic}; }}" for name, kind in stages.SETS.items()]
+            lines += [f"add counter {_TABLE} {code}_{index}" for code in stages.CODES]
+            lines += [f"add chain {_TABLE} {chain}_{index}" for chain in stages.CHAINS]
+        return lines
+
+    def _rules(self, index: int) -> list[str]:
+        chains = stages.chains(self._scenario, self._vnis[index], index, CLIENTS)
+        return [f"add rule {_TABLE} {chain}_{index} {rule}" for chain, rules in chains.items() for rule in rules]
+
+    def _hooks(self) -> list[str]:
+        indexes = range(len(self._vnis))
+        leaving = ", ".join(f"{device(index)} : jump leaving_{index}" for index in indexes)
+        entering = ", ".join(f"{device(index)} : jump entering_{index}" for index in indexes)
+        return [
+            f"add chain {_TABLE} arrival {{ type filter hook prerouting priority raw; }}",
+            *(f"add rule {_TABLE} arrival {rule}" for rule in stages.arrival(CLIENTS)),
+            f"add chain {_TABLE} forward {{ type filter hook forward priority filter; }}",
+            f"add rule {_TABLE} forward iifname vmap {{ {leaving} }}",
+            f"add rule {_TABLE} forward oifname vmap {{ {entering} }}",
+        ]
+
+
+def _elements(elements: Iterable[str]) -> str:
+    listed = ", ".join(elements)
+    return f"elements = {{ {listed} }};" if listed else ""

@@ -1,0 +1,36 @@
+"""`vnicheck analyze`: from a server's name to a verdict."""
+
+from typing import Annotated
+
+import typer
+
+from vnicheck.cli import options
+from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
+from vnicheck.cli.gather import gather, load_snapshot
+from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
+
+
+@with_bundles
+def analyze(
+    instances: Annotated[
+        list[str], typer.Argument(metavar="INSTANCE...", help="Name, id, CRN, or one of its addresses.")
+    ],
+    selection: Selection,
+    ssh: Ssh,
+    display: Display,
+    snapshot: options.SnapshotFile = None,
+) -> int:
+    """Read the VPC, collect the guest over SSH, predict every flow, and report what is broken and why."""
+    destination = Destination(display.formats, display.output)
+    check_fail_on(display.fail_on)
+    if snapshot is None:
+        observed = gather(instances, selection, ssh, no_color=display.no_color)
+    else:
+        observed = load_snapshot(snapshot, instances, selection)
+    from vnicheck.analysis import report_on
+    from vnicheck.cli.clock import now
+    from vnicheck.fabric.assumptions import Settings
+
+    report = report_on(observed, generated_at=now(), settings=Settings())
+    write_report(report, destination, no_color=display.no_color)
+    return exit_status(report, display.fail_on, allow_incomplete=display.allow_incomplete)

@@ -1,0 +1,59 @@
+"""`vnicheck demo`: the article's three checks, what was observed beside what is predicted."""
+
+from typing import TYPE_CHECKING
+
+from vnicheck.cli.bundles import Display, with_bundles
+from vnicheck.cli.clock import now
+from vnicheck.cli.output import Destination, check_fail_on, console, exit_status, write_report
+
+if TYPE_CHECKING:
+    from vnicheck.demo.checks import Check
+    from vnicheck.model.report import InstanceReport
+
+
+@with_bundles
+def demo(display: Display) -> int:
+    """Replay the recorded case: observed beside predicted."""
+    import msgspec
+
+    from vnicheck.analysis import assemble_report, report_on
+    from vnicheck.demo.checks import CHECKS, load_check
+    from vnicheck.fabric.assumptions import Settings
+
+    destination = Destination(display.formats, display.output)
+    check_fail_on(display.fail_on)
+    time = now()
+    reports = [report_on(load_check(check), generated_at=time, settings=Settings()) for check in CHECKS]
+    instances = tuple(
+        msgspec.structs.replace(instance, name=f"{instance.name} (check {check.number})")
+        for check, report in zip(CHECKS, reports, strict=True)
+        for instance in report.instances
+    )
+    if destination.wanted == [("text", None)]:
+        for check, instance in zip(CHECKS, instances, strict=True):
+            _show(check, instance, no_color=display.no_color)
+    else:
+        write_report(assemble_report(instances, generated_at=time), destination, no_color=display.no_color)
+    return exit_status(assemble_report(instances, generated_at=time), display.fail_on, allow_incomplete=False)
+
+
+def _show(check: "Check", instance: "InstanceReport", *, no_color: bool) -> None:
+    from vnicheck.demo.checks import CLIENT, predicted
+    from vnicheck.report.text import Page, write_instance
+
+    page = Page(console(no_color=no_color))
+    page.line((f"Check {check.number}", "bold"), f"  {check.setup}; client {CLIENT}")
+    page.line()
+    for observation in check.observations:
+        flow = predicted(instance, observation)
+        agree = (flow.verdict == "delivered") is observation.answered
+        said = "delivered" if not flow.drops else f"dropped by {flow.drops[0].by} at {flow.drops[0].at}"
+        mark = page.glyphs.tick if agree else page.glyphs.cross
+        page.prose((observation.what, "bold"), indent=2)
+        page.prose(
+            f"observed   {'answered' if observation.answered else 'lost'}: {observation.seen}", indent=4, hang=11
+        )
+        page.prose("predicted  ", (said, "green" if agree else "red"), f" {mark}", indent=4, hang=11)
+    page.line()
+    write_instance(page, instance)
+    page.line()

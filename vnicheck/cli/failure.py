@@ -1,0 +1,22 @@
+"""Exit codes (the contract's), and the one exception that ends a command with a line for the user."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What a script may rely on."""
+
+    OK = 0
+    FINDINGS = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """Ends the command: the message goes to stderr as one line, `status` is the exit code."""
+
+    def __init__(self, message: str, status: Exit = Exit.USAGE) -> None:
+        super().__init__(message)
+        self.status = status

@@ -1,0 +1,65 @@
+"""Options that several commands share, declared once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_CLOUD, _SSH, _OUT = "Selection", "SSH", "Output"
+
+Region = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
+VpcFilter = Annotated[str | None, typer.Option("--vpc", help="Only servers of this VPC (name or id).")]
+ResourceGroup = Annotated[
+    str | None, typer.Option("--resource-group", help="Only servers of this resource group (name or id).")
+]
+Auth = Annotated[
+    str | None, typer.Option("--auth", help="'instance': use the trusted profile of the instance that this runs on.")
+]
+SnapshotFile = Annotated[
+    Path | None, typer.Option("--snapshot", help="Read this snapshot instead of the cloud and the servers.")
+]
+GuestFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--guest",
+        metavar="INSTANCE=FILE",
+        help="The saved output of 'vnicheck collect-script' on that server, instead of SSH. Repeatable.",
+    ),
+]
+
+SshUser = Annotated[str | None, typer.Option("--ssh-user", help="Login name; default as ssh would.")]
+SshPort = Annotated[int | None, typer.Option("--ssh-port", min=1, max=65535, help="Port; default as ssh would.")]
+Identity = Annotated[
+    list[Path] | None, typer.Option("--identity", "-i", help="Private key file. Repeatable; default as ssh would.")
+]
+SshConfigFile = Annotated[
+    Path | None, typer.Option("--ssh-config", "-F", help="SSH configuration file; default the user's own.")
+]
+KnownHosts = Annotated[
+    list[Path] | None, typer.Option("--known-hosts", help="Known hosts file. Repeatable; default as ssh would.")
+]
+AcceptNewHostKeys = Annotated[
+    bool,
+    typer.Option("--accept-new-host-keys", help="Add unknown host keys to known_hosts; never accept changed ones."),
+]
+SshAddress = Annotated[
+    str, typer.Option("--ssh-address", metavar="auto|private|floating", help="Which address to connect to.")
+]
+Jump = Annotated[str | None, typer.Option("--jump", "-J", help="Jump host, as [user@]host[:port].")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, max=512, help="Servers to collect at once.")]
+ConnectTimeout = Annotated[float, typer.Option("--connect-timeout", min=0.1, help="Seconds to connect and negotiate.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one server in all.")]
+
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json. Repeatable; default text."),
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result here instead of stdout.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
+FailOn = Annotated[
+    str | None,
+    typer.Option("--fail-on", metavar="error|warning|note", help="Exit 1 if there is a finding this bad or worse."),
+]
+AllowIncomplete = Annotated[
+    bool, typer.Option("--allow-incomplete", help="Exit 0 although something could not be checked.")
+]

@@ -1,0 +1,112 @@
+"""Where results go: one or more formats, to stdout or to files."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vnicheck.cli.failure import Exit, UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vnicheck.model.report import Report
+
+FORMATS = ("text", "json")
+_RANK = {"note": 0, "warning": 1, "error": 2}
+
+
+class Destination:
+    """Formats with the file that each goes to (None: stdout), from `-f text -f json=report.json -o FILE`."""
+
+    def __init__(self, formats: Sequence[str] | None, output: Path | None) -> None:
+        self.wanted: list[tuple[str, Path | None]] = []
+        for spec in formats or ["text"]:
+            name, equals, file = spec.partition("=")
+            if name not in FORMATS or (equals and not file):
+                raise UserError(f"--format {spec!r}: write {' or '.join(FORMATS)}, or FORMAT=FILE")
+            self.wanted.append((name, Path(file) if equals else output))
+        places = [place for _, place in self.wanted]
+        if len(set(places)) != len(places):
+            raise UserError("two formats go to one place: give all but one a file, as in -f json=report.json")
+
+
+def write_report(report: "Report", destination: Destination, *, no_color: bool) -> None:
+    """Writes the report in every format that was asked for."""
+    for name, place in destination.wanted:
+        if name == "json":
+            from vnicheck.model.report import encode_report
+
+            write_bytes(encode_report(report), place)
+        else:
+            _write_text(report, place, no_color=no_color)
+
+
+def write_bytes(data: bytes, place: Path | None) -> None:
+    """Writes to stdout, or to a file that appears whole or not at all."""
+    if place is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    if place.exists() and not place.is_file():
+        _write_or_fail(place, data)  # a pipe or a device: nothing to replace
+        return
+    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    try:
+        _write_or_fail(partial, data)
+        partial.replace(place)
+    except OSError as error:
+        raise UserError(f"cannot write {place}: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def console(*, stderr: bool = False, no_color: bool = False) -> "Console":
+    """A terminal or a pipe. Colours only on a terminal, and not where NO_COLOR is set."""
+    from rich.console import Console
+
+    return Console(
+        stderr=stderr,
+        no_color=no_color or None,
+        color_system=None if no_color else "auto",
+        highlight=False,
+        markup=False,
+    )
+
+
+def exit_status(report: "Report", fail_on: str | None, *, allow_incomplete: bool) -> Exit:
+    """The contract's exit code for a report."""
+    if fail_on is not None:
+        threshold = _RANK[fail_on]
+        if any(_RANK[finding.severity] >= threshold for instance in report.instances for finding in instance.findings):
+            return Exit.FINDINGS
+    return Exit.OK if report.complete or allow_incomplete else Exit.INCOMPLETE
+
+
+def check_fail_on(fail_on: str | None) -> None:
+    """Refuses a severity that does not exist."""
+    if fail_on is not None and fail_on not in _RANK:
+        raise UserError(f"--fail-on {fail_on!r}: write error, warning or note")
+
+
+def _write_text(report: "Report", place: Path | None, *, no_color: bool) -> None:
+    from vnicheck.report.text import write_text
+
+    if place is None:
+        write_text(report, console(no_color=no_color))
+        return
+    import io
+
+    from rich.console import Console
+
+    page = io.StringIO()
+    write_text(report, Console(file=page, width=100, color_system=None, highlight=False, markup=False))
+    write_bytes(page.getvalue().encode(), place)
+
+
+def _write_or_fail(place: Path, data: bytes) -> None:
+    try:
+        place.write_bytes(data)
+    except OSError as error:
+        raise UserError(f"cannot write {place}: {error.strerror}") from error

@@ -1,0 +1,27 @@
+"""`vnicheck schema`: the JSON Schemas of the documents that vnicheck writes."""
+
+from typing import Annotated
+
+import typer
+
+from vnicheck.cli.failure import UserError
+
+DOCUMENTS = ("report", "snapshot", "plan")
+
+
+def schema(document: Annotated[str, typer.Argument(metavar="report|snapshot|plan")]) -> None:
+    """Print a document's JSON Schema (draft 2020-12)."""
+    if document not in DOCUMENTS:
+        raise UserError(f"no schema {document!r}: there are {', '.join(DOCUMENTS)}")
+    import json
+
+    import msgspec
+
+    from vnicheck.model.plan import PlanDocument
+    from vnicheck.model.report import Report
+    from vnicheck.model.snapshot import Snapshot
+
+    model = {"report": Report, "snapshot": Snapshot, "plan": PlanDocument}[document]
+    print(
+        json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(model)}, indent=2)
+    )

@@ -1,0 +1,174 @@
+"""From credentials and a region to a VpcClient: the three ways that the contract names, in its order."""
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from vnicheck.cloud.client import HttpSettings, VpcClient
+from vnicheck.cloud.errors import CloudError, one_line
+from vnicheck.cloud.sdk_environment import SECRETS, external_settings, names_credentials, sdk_environment
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+    from urllib3.util.retry import Retry
+
+API_VERSION = "2026-10-06"
+"""The API's behaviour is that of this date, whatever the SDK's own default (ibm-vpc 0.36 documents this one)."""
+
+_REGION = re.compile(r"[a-z0-9-]{1,40}")
+_ENDPOINT = re.compile(r"([a-z0-9-]+)(?:\.private)?\.iaas\.cloud\.ibm\.com")
+
+NO_CREDENTIALS = (
+    "no credentials for the VPC API: set IBMCLOUD_API_KEY (with --region or IBMCLOUD_REGION); "
+    "or VPC_AUTH_TYPE, VPC_APIKEY and VPC_URL, in the environment or in a file that IBM_CREDENTIALS_FILE names; "
+    "or, on an instance with a trusted profile, pass --auth instance"
+)
+
+
+def connect(
+    *, region: str | None, environ: Mapping[str, str], auth: str | None, http: HttpSettings | None = None
+) -> VpcClient:
+    """A client for one region; nothing is asked of the network yet.
+
+    `auth` is None or `instance`, which skips the other ways. VPC_URL and VPC_AUTH_URL hold for every way; VPC_URL wins
+    over the region. With VPC_* credentials and neither VPC_URL nor a region the SDK's own default endpoint holds.
+    Raises CloudError: `no_credentials`, `no_region`, `bad_region`, `region_conflict`, `bad_endpoint`, `bad_auth`,
+    `bad_credentials`, `bad_credentials_file`.
+    """
+    if auth not in (None, "instance"):
+        raise CloudError("bad_auth", f"--auth {one_line(auth, 40)!r} is not known: the only value is instance")
+    _quieten()
+    limits = http or HttpSettings()
+    asked = _first(environ, "IBMCLOUD_REGION", "IC_REGION") if region is None else region
+    if asked is not None and not _REGION.fullmatch(asked):
+        raise CloudError("bad_region", f"{one_line(asked, 40)!r} is not a region's name: they read like us-south")
+    settings, source = external_settings(environ)
+    api_key = _first(environ, "IBMCLOUD_API_KEY", "IC_API_KEY")
+    secrets = tuple(settings[name] for name in SECRETS if settings.get(name)) + ((api_key,) if api_key else ())
+    service, credential, own_default = _service(settings, source, api_key, environ, auth)
+    url = settings.get("URL") or _regional(asked) or (service.service_url if own_default else None)
+    if url is None:
+        raise CloudError("no_region", "no region: pass --region, or set IBMCLOUD_REGION (or VPC_URL)")
+    endpoint, named = _described(url)
+    if region is not None and named is not None and named != region:
+        raise CloudError(
+            "region_conflict", f"--region {region}, but VPC_URL is of {named}: unset VPC_URL or drop --region"
+        )
+    service.set_service_url(url)
+    _bound(service, limits)
+    return VpcClient(
+        service=service,
+        endpoint=endpoint,
+        region=named or asked or "",
+        credential=credential,
+        secrets=secrets,
+        http=limits,
+    )
+
+
+def _service(
+    settings: Mapping[str, str], source: str, api_key: str | None, environ: Mapping[str, str], auth: str | None
+) -> tuple[Any, str, bool]:
+    """The SDK's service, what its credential is called, and whether the SDK's own default endpoint may hold."""
+    from ibm_cloud_sdk_core.authenticators import IAMAuthenticator, VPCInstanceAuthenticator
+    from ibm_vpc import VpcV1
+
+    try:
+        if auth == "instance":
+            authenticator = VPCInstanceAuthenticator(url=settings.get("AUTH_URL"))
+            return VpcV1(version=API_VERSION, authenticator=authenticator), "the instance's trusted profile", False
+        if names_credentials(settings):
+            with sdk_environment(settings):
+                return VpcV1.new_instance(version=API_VERSION), _described_credential(settings, source), True
+        if api_key is not None:
+            name = "IBMCLOUD_API_KEY" if _first(environ, "IBMCLOUD_API_KEY") else "IC_API_KEY"
+            authenticator = IAMAuthenticator(api_key, url=settings.get("AUTH_URL"))
+            return VpcV1(version=API_VERSION, authenticator=authenticator), f"the API key of {name}", False
+    except (ValueError, TypeError, AttributeError):
+        # of the SDK's checks; their texts may quote what they refuse
+        raise CloudError(
+            "bad_credentials",
+            f"the SDK refuses the credentials of {source}: check for quotes, braces and missing settings",
+        ) from None
+    raise CloudError("no_credentials", NO_CREDENTIALS)
+
+
+def _described_credential(settings: Mapping[str, str], source: str) -> str:
+    kind = (settings.get("AUTH_TYPE") or settings.get("AUTHTYPE") or "").lower()
+    if kind == "noauth":
+        return f"no credential (VPC_AUTH_TYPE=noauth of {source})"
+    if kind == "bearertoken":
+        return f"VPC_BEARER_TOKEN of {source}"
+    if settings.get("APIKEY"):
+        return f"VPC_APIKEY of {source}"
+    return f"the VPC_* credential of {source}"
+
+
+def _regional(region: str | None) -> str | None:
+    return None if region is None else f"https://{region}.iaas.cloud.ibm.com/v1"
+
+
+def _described(url: str) -> tuple[str, str | None]:
+    """An endpoint as messages show it, without any password, and the region that its host names."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise CloudError("bad_endpoint", "VPC_URL is not a URL like https://us-south.iaas.cloud.ibm.com/v1")
+    named = _ENDPOINT.fullmatch(host)
+    shown = f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{parts.path.rstrip('/')}"
+    return one_line(shown, 120), named.group(1) if named else None
+
+
+def _bound(service: Any, limits: HttpSettings) -> None:
+    """Timeouts for every request, and no redirects; retries for GETs, within `limits` whatever the server asks."""
+    service.set_http_config({"timeout": (limits.connect_timeout, limits.read_timeout), "allow_redirects": False})
+    service.enable_retries(max_retries=limits.retries, retry_interval=limits.retry_wait)
+    service.http_adapter.max_retries = _retry(limits)
+
+
+def _retry(limits: HttpSettings) -> "Retry":
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util.retry import Retry
+
+    class BoundedRetry(Retry):
+        """Waits as Retry-After says, but no longer than `limits` allow; the last bad answer is returned, not raised."""
+
+        def get_retry_after(self, response: "BaseHTTPResponse") -> float | None:
+            try:
+                wait = super().get_retry_after(response)
+            except InvalidHeader:
+                return None
+            return None if wait is None else min(wait, limits.retry_wait)
+
+    return BoundedRetry(
+        total=limits.retries,
+        connect=min(limits.retries, 2),
+        read=min(limits.retries, 1),
+        backoff_factor=min(0.5, limits.retry_wait),
+        backoff_max=limits.retry_wait,
+        status_forcelist=[429, 500, 502, 503, 504],
+        allowed_methods=["GET"],
+        raise_on_status=False,
+    )
+
+
+def _quieten() -> None:
+    """The SDK logs TLS failures with their traceback; without a handler Python would print them to stderr."""
+    logger = logging.getLogger("ibm-cloud-sdk-core")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str | None:
+    """The first of the variables that is set and not blank."""
+    for name in names:
+        value = environ.get(name, "").strip()
+        if value:
+            return value
+    return None

@@ -1,0 +1,153 @@
+"""The room's one exception, and the one funnel that turns everything the SDK and its transport raise into it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LINE = 300
+"""The longest message, and the longest excerpt of the API's own words is a third of it."""
+
+READER = "the platform role Viewer on VPC Infrastructure Services"
+"""What reading needs."""
+
+
+class CloudError(Exception):
+    """What could not be done with the cloud: a stable `code` (`api_forbidden`), and one line with what to do next."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = one_line(message, LINE * 4)
+        super().__init__(self.message)
+
+
+def one_line(text: object, limit: int = LINE) -> str:
+    """`text` as one printable line of at most `limit` characters: control and format characters become spaces."""
+    cut = str(text)[: limit * 4]
+    flat = " ".join("".join(c if c.isprintable() else " " for c in cut).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def redact(text: str, secrets: tuple[str, ...]) -> str:
+    """`text` without any of `secrets`."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[hidden]")
+    return text
+
+
+@contextmanager
+def funnel(
+    call: str,
+    *,
+    endpoint: str,
+    credential: str,
+    secrets: tuple[str, ...] = (),
+    role: str = READER,
+    refusals: frozenset[int] = frozenset({401}),
+) -> Iterator[None]:
+    """Runs one call of the API; whatever it raises leaves as a CloudError that names `call`.
+
+    `credential` says where the key came from, `role` what a 403 lacks, `refusals` which statuses refuse the key. Codes:
+    `api_unauthorized`, `api_forbidden`, `api_not_found`, `api_rate_limited`, `api_server_error`, `api_refused` (other
+    statuses), `api_unreachable`, `api_timeout`, `api_tls`, `api_malformed`, `bad_credentials`, `bad_endpoint`.
+    """
+    import requests
+    from ibm_cloud_sdk_core import ApiException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except ApiException as error:
+        raise _from_status(error, call, endpoint, credential, secrets, role, refusals) from None
+    except (requests.exceptions.RequestException, HTTPError) as error:
+        raise _from_transport(error, call, endpoint) from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        # the SDK's own reading of an answer: not JSON, numbers without end, a list where an object belongs
+        raise malformed(call, endpoint, "the answer is not the JSON that the VPC API documents") from None
+
+
+def malformed(call: str, endpoint: str, what: str) -> CloudError:
+    """An answer that cannot be the VPC API's."""
+    return CloudError(
+        "api_malformed",
+        f"{call} at {endpoint}: {what}; check that the endpoint is a VPC API and no proxy answers for it",
+    )
+
+
+def _from_status(
+    error: Exception,
+    call: str,
+    endpoint: str,
+    credential: str,
+    secrets: tuple[str, ...],
+    role: str,
+    refusals: frozenset[int],
+) -> CloudError:
+    status = getattr(error, "status_code", None)
+    said = one_line(redact(str(getattr(error, "message", "") or "")[: LINE * 4], secrets), LINE // 3)
+    where = f"{call} at {endpoint}: {status}"
+    quoted = f' ("{said}")' if said else ""
+    if not isinstance(status, int):
+        return malformed(call, endpoint, "no HTTP status")
+    if 200 <= status <= 299:
+        return malformed(call, endpoint, "the answer is not JSON")
+    if status in refusals:
+        return CloudError(
+            "api_unauthorized", f"{where}{quoted}; {credential} was refused: check that it is valid and of this account"
+        )
+    if status == 403:
+        return CloudError("api_forbidden", f"{where}{quoted}; {credential} needs {role}")
+    if status == 404:
+        return CloudError("api_not_found", f"{where}{quoted}; check the id and the region")
+    if status == 429:
+        return CloudError("api_rate_limited", f"{where}{quoted}; wait a minute and run again")
+    if status >= 500:
+        return CloudError("api_server_error", f"{where}{quoted}; run again later, or look at the cloud's status page")
+    return CloudError("api_refused", f"{where}{quoted}; the API refused the request")
+
+
+def _from_transport(error: Exception, call: str, endpoint: str) -> CloudError:
+    from requests import exceptions
+    from urllib3.exceptions import ReadTimeoutError
+
+    where = f"{call} at {endpoint}"
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", None)
+    if isinstance(error, exceptions.Timeout) or any(isinstance(e, ReadTimeoutError) for e in (error, cause, reason)):
+        return CloudError("api_timeout", f"{where}: no answer in time; check the network and run again")
+    if isinstance(error, exceptions.SSLError):
+        return CloudError(
+            "api_tls",
+            f"{where}: no TLS connection to a server whose certificate is trusted; check the endpoint and any proxy",
+        )
+    if isinstance(error, exceptions.RetryError):
+        if re.search(r"\b429\b", str(reason)):
+            return CloudError("api_rate_limited", f"{where}: too many requests; wait a minute and run again")
+        return CloudError("api_server_error", f"{where}: server errors; run again later")
+    if isinstance(error, exceptions.ChunkedEncodingError):
+        return CloudError("api_unreachable", f"{where}: the connection broke in the middle of the answer; run again")
+    if isinstance(error, exceptions.ConnectionError):
+        return CloudError(
+            "api_unreachable",
+            f"{where}: cannot connect ({_plainly(reason or cause)}); check the region, the network and any proxy",
+        )
+    if isinstance(error, exceptions.InvalidHeader):
+        return CloudError(
+            "bad_credentials", f"{where}: the credential holds characters that no HTTP header may; copy it anew"
+        )
+    if isinstance(error, (exceptions.InvalidURL, exceptions.MissingSchema, exceptions.InvalidSchema)):
+        return CloudError(
+            "bad_endpoint", f"{where}: not a URL that can be asked; set VPC_URL to one like https://HOST/v1"
+        )
+    return malformed(call, endpoint, "the answer cannot be read")
+
+
+def _plainly(reason: object) -> str:
+    """The transport's reason without object addresses and internals."""
+    text = one_line(reason, LINE)
+    errno = re.search(r"\[Errno -?\d+\] ([^'\")]{1,80})", text)
+    if errno is not None:
+        return errno.group(1)
+    if "RemoteDisconnected" in text or "Connection reset" in text or "aborted" in text:
+        return "the server closed the connection"
+    return "no connection"

@@ -1,0 +1,191 @@
+"""Servers and their interfaces, from the API's plain JSON to the model. Pure; all raise CloudError `api_malformed`."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from vnicheck.cloud import wire
+from vnicheck.cloud.errors import one_line
+from vnicheck.cloud.wire import convert, malformed_resource
+from vnicheck.model.cloud import FloatingIp, Ref, ServerKind, Vni
+from vnicheck.model.snapshot import Problem, Server
+
+Item = Mapping[str, Any]
+UNSET_ADDRESS = "0.0.0.0"  # noqa: S104
+"""What the API gives for a reserved IP that it has not chosen yet."""
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+def parse_server(
+    item: Item,
+    kind: ServerKind,
+    *,
+    vnis: Mapping[str, wire.VirtualNetworkInterface] | None,
+    floating_ips: Mapping[str, tuple[FloatingIp, ...]],
+    region: str = "",
+) -> Server:
+    """An item of `list_instances` or `list_bare_metal_servers`.
+
+    `vnis` by id, None where their list was not readable: then their mode, spoofing check, security groups and secondary
+    addresses are unknown, and a problem says so. `floating_ips` by the id of their target, which may be the VNI, the
+    network attachment or the legacy interface. A server without `primary_network_attachment` has legacy interfaces, of
+    which only name, subnet and primary address are known until `complete_legacy`.
+    """
+    label = "instance" if kind == "instance" else "bare metal server"
+    read = convert(item, wire.Server, label)
+    problems: list[Problem] = []
+    if read.primary_network_attachment is not None:
+        primary = read.primary_network_attachment.id
+        interfaces = [
+            _attached(attachment, primary, vnis, floating_ips, problems)
+            for attachment in read.network_attachments or []
+        ]
+    else:
+        primary = read.primary_network_interface.id if read.primary_network_interface else ""
+        interfaces = [_legacy(interface, primary, floating_ips) for interface in read.network_interfaces or []]
+    interfaces.sort(key=lambda interface: not interface["primary"])
+    problems.extend(
+        Problem(code="address_pending", message=one_line(f"{interface['name']} has no address yet"))
+        for interface in interfaces
+        if interface["primary_address"] == UNSET_ADDRESS
+    )
+    try:
+        return Server(
+            id=read.id,
+            name=read.name,
+            crn=read.crn,
+            kind=kind,
+            vpc=Ref(id=read.vpc.id, name=read.vpc.name),
+            zone=read.zone.name,
+            region=region or re.sub(r"-\d+$", "", read.zone.name),
+            status=read.status,
+            vnis=tuple(Vni(**interface) for interface in interfaces),
+            problems=tuple(problems),
+        )
+    except ValueError as error:
+        raise malformed_resource(item, label, error) from None
+
+
+def parse_vni(item: Item) -> wire.VirtualNetworkInterface:
+    """An item of `list_virtual_network_interfaces`. It becomes a model Vni where a server's attachment names it."""
+    return convert(item, wire.VirtualNetworkInterface, "virtual network interface")
+
+
+def parse_floating_ip(item: Item) -> tuple[str | None, FloatingIp]:
+    """An item of `list_floating_ips`: the id of its target, and the address."""
+    read = convert(item, wire.FloatingIp, "floating IP")
+    try:
+        return read.target.id if read.target else None, FloatingIp(id=read.id, name=read.name, address=read.address)
+    except ValueError as error:
+        raise malformed_resource(item, "floating IP", error) from None
+
+
+def complete_legacy(server: Server, items: Iterable[Item]) -> Server:
+    """`server` with what `list_instance_network_interfaces` or its bare metal namesake says of its legacy interfaces.
+
+    They have no filtering mode; an instance's have no MAC address either.
+    """
+    read = {r.id: r for r in (convert(item, wire.NetworkInterface, "network interface") for item in items)}
+    vnis = []
+    for vni in server.vnis:
+        more = read.get(vni.id)
+        if more is None:
+            vnis.append(vni)
+            continue
+        vnis.append(
+            msgspec.structs.replace(
+                vni,
+                allow_ip_spoofing=more.allow_ip_spoofing,
+                security_groups=_ids(more.security_groups),
+                mac=_mac(more.mac_address),
+                interface_type=more.interface_type,
+                vlan=more.vlan,
+            )
+        )
+    return _with_vnis(server, vnis)
+
+
+def complete_bare_metal(server: Server, items: Iterable[Item]) -> Server:
+    """`server` with the interface types and VLANs of `list_bare_metal_server_network_attachments`."""
+    read = {r.id: r for r in (convert(item, wire.BareMetalAttachment, "network attachment") for item in items)}
+    vnis = []
+    for vni in server.vnis:
+        more = read.get(vni.attachment.id) if vni.attachment else None
+        vnis.append(
+            vni if more is None else msgspec.structs.replace(vni, interface_type=more.interface_type, vlan=more.vlan)
+        )
+    return _with_vnis(server, vnis)
+
+
+def secondary_addresses(read: wire.VirtualNetworkInterface, primary: str) -> tuple[str, ...]:
+    """The addresses of a VNI but its primary one, in the API's order."""
+    return tuple(ip.address for ip in read.ips if ip.address not in (primary, UNSET_ADDRESS))
+
+
+def _attached(
+    attachment: wire.Attachment,
+    primary: str,
+    vnis: Mapping[str, wire.VirtualNetworkInterface] | None,
+    floating_ips: Mapping[str, tuple[FloatingIp, ...]],
+    problems: list[Problem],
+) -> dict[str, Any]:
+    reference = attachment.virtual_network_interface
+    known: dict[str, Any] = {
+        "id": reference.id,
+        "name": reference.name,
+        "crn": reference.crn,
+        "attachment": Ref(id=attachment.id, name=attachment.name),
+        "primary": attachment.id == primary,
+        "subnet": attachment.subnet.id,
+        "primary_address": attachment.primary_ip.address,
+        "floating_ips": (*floating_ips.get(reference.id, ()), *floating_ips.get(attachment.id, ())),
+    }
+    read = None if vnis is None else vnis.get(reference.id)
+    if read is None:
+        why = "the list of virtual network interfaces was not readable" if vnis is None else "it is not in their list"
+        problems.append(
+            Problem(
+                code="vni_unreadable",
+                message=f"virtual network interface {one_line(reference.name or reference.id, 80)}: {why}; "
+                "its filtering mode, spoofing check, security groups and secondary addresses are unknown",
+            )
+        )
+        return known
+    return known | {
+        "mac": _mac(read.mac_address),
+        "secondary_addresses": secondary_addresses(read, attachment.primary_ip.address),
+        "security_groups": _ids(read.security_groups),
+        "protocol_state_filtering_mode": read.protocol_state_filtering_mode,
+        "allow_ip_spoofing": read.allow_ip_spoofing,
+    }
+
+
+def _legacy(
+    interface: wire.InterfaceReference, primary: str, floating_ips: Mapping[str, tuple[FloatingIp, ...]]
+) -> dict[str, Any]:
+    return {
+        "id": interface.id,
+        "name": interface.name,
+        "legacy": True,
+        "primary": interface.id == primary,
+        "subnet": interface.subnet.id,
+        "primary_address": interface.primary_ip.address,
+        "floating_ips": floating_ips.get(interface.id, ()),
+    }
+
+
+def _ids(references: list[wire.Reference] | None) -> tuple[str, ...] | None:
+    return None if references is None else tuple(reference.id for reference in references)
+
+
+def _mac(text: str | None) -> str | None:
+    """In lower case, as the guest shows it; None where it is none."""
+    lower = text.lower() if text is not None else ""
+    return lower if _MAC.fullmatch(lower) else None
+
+
+def _with_vnis(server: Server, vnis: list[Vni]) -> Server:
+    return msgspec.structs.replace(server, vnis=tuple(vnis))

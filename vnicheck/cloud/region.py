@@ -1,0 +1,22 @@
+"""A region as read in bulk."""
+
+from dataclasses import dataclass
+
+from vnicheck.model.cloud import Fabric
+from vnicheck.model.snapshot import Problem, Server
+
+
+@dataclass(frozen=True)
+class Region:
+    """The servers in scope (`guest` None) and what they share.
+
+    `scope` says for messages where was looked: endpoint and filters. `problems` tell of servers that may be in scope
+    and could not be read (codes of CloudError); reading the rest went on. Read in bulk, a region lacks each VPC's
+    prefixes and routing tables, what legacy interfaces allow, and bare metal interface types: `vnicheck.cloud.complete`
+    adds them for the servers that were selected.
+    """
+
+    servers: tuple[Server, ...]
+    fabric: Fabric
+    scope: str
+    problems: tuple[Problem, ...] = ()

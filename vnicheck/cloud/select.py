@@ -1,0 +1,73 @@
+"""Which servers a command line names: by id, CRN, name, or one of their addresses. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from vnicheck.cloud.errors import CloudError, one_line
+from vnicheck.cloud.parse_server import UNSET_ADDRESS
+from vnicheck.cloud.region import Region
+from vnicheck.cloud.scope import close
+from vnicheck.model.snapshot import Problem, Server
+
+_LISTED = 8
+
+
+def select_servers(
+    servers: Sequence[Server], selectors: Sequence[str], *, scope: str, problems: Sequence[Problem] = ()
+) -> tuple[Server, ...]:
+    """The servers that `selectors` name, in the order of the selectors, each once.
+
+    Names are exact. An id or CRN names one server even where another bears it as its name. `scope` and `problems`
+    (as in Region) are for the messages. Raises CloudError `no_such_instance` or `ambiguous_instance`.
+    """
+    chosen: dict[str, Server] = {}
+    for selector in selectors:
+        found = _matching(servers, selector.strip())
+        if not found:
+            raise _nothing(servers, selector, scope, problems)
+        if len(found) > 1:
+            raise _several(found, selector)
+        chosen.setdefault(found[0].id, found[0])
+    return tuple(chosen.values())
+
+
+def select(region: Region, selectors: Sequence[str]) -> tuple[Server, ...]:
+    """`select_servers` among the servers of a region; no selectors: all of them."""
+    if not selectors:
+        return region.servers
+    return select_servers(region.servers, selectors, scope=region.scope, problems=region.problems)
+
+
+def addresses(server: Server) -> set[str]:
+    """All addresses that name the server: reserved ones, primary and secondary, and floating ones."""
+    reserved = {address for vni in server.vnis for address in vni.addresses}
+    floating = {floating_ip.address for vni in server.vnis for floating_ip in vni.floating_ips}
+    return (reserved | floating) - {UNSET_ADDRESS}
+
+
+def _matching(servers: Sequence[Server], selector: str) -> list[Server]:
+    exact = [server for server in servers if selector in (server.id, server.crn)]
+    return exact or [server for server in servers if selector == server.name or selector in addresses(server)]
+
+
+def _nothing(servers: Sequence[Server], selector: str, scope: str, problems: Sequence[Problem]) -> CloudError:
+    known = [name for server in servers for name in (server.name, *addresses(server))]
+    count = f"{len(servers)} server{'' if len(servers) == 1 else 's'}"
+    unread = f"; not all could be read: {problems[0].message}" if problems else ""
+    return CloudError(
+        "no_such_instance",
+        f"no server has the name, id, CRN or address {one_line(selector, 100)!r} "
+        f"(searched {count} at {scope}){close(selector, known)}{unread}",
+    )
+
+
+def _several(found: Sequence[Server], selector: str) -> CloudError:
+    return CloudError(
+        "ambiguous_instance",
+        f"{one_line(selector, 100)!r} names {len(found)} servers: {_listed(found)}; give an id, or narrow with --vpc",
+    )
+
+
+def _listed(found: Iterable[Server]) -> str:
+    lines = [f"{server.name} ({server.id}) in VPC {server.vpc.name or server.vpc.id}" for server in found]
+    more = [] if len(lines) <= _LISTED else [f"and {len(lines) - _LISTED} more"]
+    return ", ".join([one_line(line, 120) for line in lines[:_LISTED]] + more)

@@ -1,0 +1,1 @@
+"""The recorded case that it all started from, packaged."""

@@ -1,0 +1,90 @@
+"""The article's three checks: what was changed, what its captures show, and the snapshot that stands for each."""
+
+from importlib.resources import files
+
+from msgspec import Struct
+
+from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.flow import Direction, Flow, Protocol
+from vnicheck.model.report import InstanceReport
+from vnicheck.model.snapshot import Snapshot, decode_snapshot
+
+CLIENT = "10.8.0.4"
+SERVICE = "10.0.0.12"
+
+
+class Observation(Struct, frozen=True, kw_only=True):
+    """What the client tried, whether it was answered, and what the captures show."""
+
+    what: str
+    protocol: Protocol
+    port: int | None
+    answered: bool
+    seen: str
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """One of the article's checks."""
+
+    number: int
+    setup: str
+    observations: tuple[Observation, ...]
+
+
+def _ping(answered: bool, seen: str) -> Observation:
+    return Observation(what=f"ping {SERVICE}", protocol=Protocol.ICMP, port=None, answered=answered, seen=seen)
+
+
+def _curl(answered: bool, seen: str) -> Observation:
+    return Observation(what=f"curl {SERVICE}", protocol=Protocol.TCP, port=80, answered=answered, seen=seen)
+
+
+CHECKS = (
+    Check(
+        number=1,
+        setup="rp_filter strict on eth1, state filtering auto on both VNIs",
+        observations=(
+            _ping(False, "requests enter eth1, nothing leaves"),
+            _curl(False, "SYNs enter eth1, nothing leaves"),
+        ),
+    ),
+    Check(
+        number=2,
+        setup="rp_filter loose (all=2), state filtering auto on both VNIs",
+        observations=(
+            _ping(True, "requests enter eth1, replies leave eth0 and arrive"),
+            _curl(False, "SYN enters eth1, SYN-ACKs leave eth0 and never arrive"),
+        ),
+    ),
+    Check(
+        number=3,
+        setup="rp_filter loose (all=2), state filtering disabled on VNI 1 (eth0)",
+        observations=(
+            _ping(True, "requests enter eth1, replies leave eth0 and arrive"),
+            _curl(True, "requests enter eth1, replies leave eth0 and arrive"),
+        ),
+    ),
+)
+
+
+def load_check(check: Check) -> Snapshot:
+    """The packaged snapshot of a check, built from fixtures/cases/article-check-N."""
+    return decode_snapshot(files("vnicheck.demo").joinpath(f"check-{check.number}.json").read_bytes())
+
+
+def predicted(instance: InstanceReport, observation: Observation) -> Flow:
+    """The class of flows to which the observed one belongs."""
+    client = parse_address(CLIENT)
+    (flow,) = [
+        flow
+        for flow in instance.flows
+        if (flow.direction, flow.protocol, flow.local) == (Direction.INBOUND, observation.protocol, SERVICE)
+        and any(first <= client <= last for first, last in map(prefix_range, flow.remote))
+        and (observation.port is None or any(_holds(ports, observation.port) for ports in flow.ports or ()))
+    ]
+    return flow
+
+
+def _holds(ports: str, port: int) -> bool:
+    first, _, last = ports.partition("-")
+    return int(first) <= port <= int(last or first)

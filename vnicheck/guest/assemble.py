@@ -1,0 +1,185 @@
+"""From the collect script's output, or from separate text files, to `model.Guest`."""
+
+import re
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+import msgspec
+
+from vnicheck.guest.doubt import doubt_busybox_routes, doubt_busybox_rules
+from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.frames import Section, read_frames
+from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
+from vnicheck.guest.parsers.links import parse_links
+from vnicheck.guest.parsers.names import Names, parse_names
+from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
+from vnicheck.guest.parsers.parsed import Parsed
+from vnicheck.guest.parsers.routes import parse_routes
+from vnicheck.guest.parsers.rules import parse_rules
+from vnicheck.guest.parsers.sysctls import parse_sysctls
+from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
+from vnicheck.model.guest import Guest, Interface, OperatingSystem, PolicyRule, Route, Unmodelled
+
+T = TypeVar("T")
+Via = Literal["ssh", "file", "local"]
+
+NOT_COLLECTED = "not collected"
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_INTERRUPTED = "Dump was interrupted"
+
+
+class _Facts:
+    """The sections, and what becomes of those that failed."""
+
+    def __init__(self, sections: dict[str, Section]) -> None:
+        self.sections = sections
+        self.missing: dict[str, str] = {}
+        self.unmodelled: list[Unmodelled] = []
+
+    def text(self, name: str) -> str:
+        """What the command printed, whatever its status; empty without the section."""
+        section = self.sections.get(name)
+        return "" if section is None else section.output
+
+    def read(self, name: str, parse: Callable[[str], Parsed[T]]) -> tuple[T, ...]:
+        """What the section holds; a section that failed goes to `missing` with its reason."""
+        reason = failure(self.sections.get(name))
+        if reason is not None:
+            self.missing[name] = reason
+            return ()
+        try:
+            parsed = parse(self.text(name))
+        except CollectionError as error:
+            self.missing[name] = error.message
+            return ()
+        self.unmodelled += [Unmodelled(section=name, text=text) for text in parsed.unmodelled]
+        return parsed.items
+
+
+def failure(section: Section | None) -> str | None:
+    """Why a section is of no use, on one line; None where it is."""
+    if section is None:
+        return NOT_COLLECTED
+    if section.damage is not None:
+        return section.damage
+    first_error = printable(section.errors.partition("\n")[0])
+    if section.status == 127:
+        return first_error or f"{printable(section.command.partition(' ')[0])}: not found"
+    if section.status != 0:
+        return f"exit status {section.status}" + (f": {first_error}" if first_error else "")
+    if _INTERRUPTED in section.errors:
+        return "it changed while it was read; collect again"
+    return None
+
+
+def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Guest:
+    """The guest that the collect script's output describes. `collected_at` defaults to the script's own clock (UTC).
+
+    Raises CollectionError: `guest_not_linux`, `guest_no_ip` (no usable `ip` command), `guest_truncated`, and
+    `guest_unreadable`. A single section that failed is no error: it stands in `missing` with its reason.
+    """
+    facts = _Facts(read_frames(data))
+    uname = facts.text("uname")
+    system = uname.partition("\n")[0].strip()
+    if failure(facts.sections.get("uname")) is None and system != "Linux":
+        raise CollectionError("guest_not_linux", f"this is {printable(system, 40) or 'no'} system, not Linux")
+    _require_ip(facts)
+    if collected_at is None:
+        collected_at = facts.text("date").strip()
+        if _DATE.fullmatch(collected_at) is None:
+            raise CollectionError("guest_unreadable", "the collection does not tell its date; collect again")
+    names = parse_names(facts.text("names"))
+    interfaces = facts.read("interfaces", lambda text: parse_links(text, names))
+    if not interfaces and "interfaces" not in facts.missing:
+        facts.missing["interfaces"] = "ip addr showed no interface"
+    rules = facts.read("rules", lambda text: parse_rules(text, names))
+    routes = _routes(facts, names)
+    version = parse_ip_version(facts.text("ip_version") + _errors(facts, "ip_version"))
+    if version.startswith("BusyBox"):
+        rules, routes = doubt_busybox_rules(rules), doubt_busybox_routes(routes)
+    return build_guest(
+        collected_at=collected_at,
+        via=via,
+        os=parse_os(facts.text("os_release"), uname),
+        ip_version=version,
+        interfaces=interfaces,
+        routes=routes,
+        rules=rules,
+        sysctls=_sysctls(facts),
+        counters=parse_counters(facts.text("counters")) | parse_route_cache(facts.text("route_cache")),
+        network_managers=parse_managers(facts.text("managers")),
+        missing=facts.missing,
+        unmodelled=tuple(facts.unmodelled),
+    )
+
+
+def _errors(facts: _Facts, name: str) -> str:
+    section = facts.sections.get(name)
+    return "" if section is None else section.errors
+
+
+def _require_ip(facts: _Facts) -> None:
+    reasons = [failure(facts.sections.get(name)) for name in ("interfaces", "rules", "routes")]
+    statuses = [section.status for name in ("interfaces", "rules", "routes") if (section := facts.sections.get(name))]
+    if statuses and all(reason is not None for reason in reasons) and all(status == 127 for status in statuses):
+        raise CollectionError("guest_no_ip", "the server has no `ip` command; install iproute2 there and collect again")
+
+
+def _routes(facts: _Facts, names: Names) -> tuple[Route, ...]:
+    """The routes, those by nexthop object completed. A guest without such objects need not know of them."""
+    routes = facts.read("routes", lambda text: parse_routes(text, names))
+    if all(route.nexthop_id is None for route in routes):
+        return routes
+    objects = facts.read("nexthops", parse_nexthops)
+    facts.missing.pop("nexthops", None)
+    return resolve_nexthops(routes, objects)
+
+
+def _sysctls(facts: _Facts) -> dict[str, int]:
+    """The sysctls read; interfaces may vanish between listing and reading, so a failure keeps what was read."""
+    reason = failure(facts.sections.get("sysctls"))
+    try:
+        values, unmodelled = parse_sysctls(facts.text("sysctls"))
+    except CollectionError as error:
+        values, unmodelled, reason = {}, (), error.message
+    facts.unmodelled += [Unmodelled(section="sysctls", text=text) for text in unmodelled]
+    if reason is not None:
+        facts.missing["sysctls"] = reason
+    return values
+
+
+def build_guest(
+    *,
+    collected_at: str,
+    via: Via,
+    os: OperatingSystem,
+    ip_version: str = "",
+    interfaces: tuple[Interface, ...] = (),
+    routes: tuple[Route, ...] = (),
+    rules: tuple[PolicyRule, ...] = (),
+    sysctls: dict[str, int],
+    counters: dict[str, int],
+    network_managers: tuple[str, ...],
+    missing: dict[str, str],
+    unmodelled: tuple[Unmodelled, ...],
+) -> Guest:
+    """The struct. Raises CollectionError `guest_unreadable` where the facts contradict each other."""
+    try:
+        return Guest(
+            collected_at=collected_at,
+            via=via,
+            os=os,
+            ip_version=ip_version,
+            interfaces=interfaces,
+            routes=routes,
+            rules=rules,
+            sysctls=sysctls,
+            counters=counters,
+            network_managers=network_managers,
+            missing=missing,
+            unmodelled=unmodelled,
+        )
+    except (ValueError, msgspec.ValidationError) as error:
+        raise CollectionError(
+            "guest_unreadable", f"the collection contradicts itself: {printable(str(error))}"
+        ) from None

@@ -1,0 +1,94 @@
+"""Waiting no longer than one means to: calls that know no timeout, and a whole connection's deadline."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+T = TypeVar("T")
+
+
+def bounded(call: Callable[[], T], seconds: float) -> T:
+    """The call's result, from a thread that is left behind when it takes longer.
+
+    Raises TimeoutError, or what the call raises.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(max(seconds, 0.0))
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError
+    return results[0]
+
+
+class Deadline:
+    """A watchdog: after `seconds` it calls the closers, which frees every wait on what they close."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+        self._expired = False
+        self._closers: list[Callable[[], object]] = []
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time is up; a wait of `remaining` seconds may end just before the watchdog."""
+        return self._expired or time.monotonic() >= self.end - 0.02
+
+    def remaining(self) -> float:
+        """Seconds left, never below a small positive number: 0 would mean no limit to some callees."""
+        return max(self.end - time.monotonic(), 0.01)
+
+    def closes(self, closer: Callable[[], object]) -> None:
+        """Have `closer` called when the deadline passes, or on leaving the context. At once if it has passed."""
+        with self._lock:
+            self._closers.append(closer)
+            if not self._expired:
+                return
+        _quietly(closer)
+
+    def release(self) -> None:
+        """Forget the closers: what was opened is to outlive this deadline."""
+        with self._lock:
+            if not self._expired:
+                self._closers.clear()
+
+    def _expire(self) -> None:
+        with self._lock:
+            self._expired = True
+            closers = self._closers[::-1]
+        for closer in closers:
+            _quietly(closer)
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            closers = self._closers[::-1]
+        for closer in closers:
+            _quietly(closer)
+
+
+def _quietly(closer: Callable[[], object]) -> None:
+    with contextlib.suppress(Exception):
+        closer()

@@ -1,0 +1,120 @@
+# vnicheck's guest collector, format 1: prints what this server says of its own network.
+# POSIX sh; needs no privilege, writes nothing, reads /proc and runs `ip`.
+#   sh collect.sh > guest.txt                      then: vnicheck analyze NAME --guest NAME=guest.txt
+#   VNICHECK_PLAIN=1 sh collect.sh > guest.txt     plain text where `ip` would give JSON
+
+# section NAME COMMAND...: one framed section. Payload lines start with '|' (stdout) or '!' (stderr), so that nothing a
+# command prints can pass for a frame. The trailer carries the exit status.
+vnicheck_section() {
+  vnicheck_name=$1
+  shift
+  printf '+ %s %s\n' "$vnicheck_name" "$*"
+  {
+    vnicheck_errors=$(
+      {
+        {
+          "$@" 2>&3 3>&- 4>&- </dev/null
+          printf '\n%s\n' "$?" >&3
+        } | sed 's/^/|/' >&4
+      } 3>&1
+    )
+  } 4>&1
+  vnicheck_status=${vnicheck_errors##*
+}
+  vnicheck_errors=${vnicheck_errors%
+*}
+  if [ -n "$vnicheck_errors" ]; then
+    printf '%s' "$vnicheck_errors" | sed 's/^/!/'
+  fi
+  printf '\n- %s %s\n' "$vnicheck_name" "$vnicheck_status"
+}
+
+vnicheck_os_release() {
+  if [ -r /etc/os-release ]; then cat /etc/os-release; else cat /usr/lib/os-release; fi
+}
+
+vnicheck_uname() {
+  uname -s && uname -r && uname -n
+}
+
+# Names that `ip` prints instead of numbers; what /etc says wins, so it comes last.
+vnicheck_names() {
+  grep -sH '' /usr/share/iproute2/rt_tables /usr/share/iproute2/rt_tables.d/*.conf \
+    /usr/lib/iproute2/rt_tables /usr/lib/iproute2/rt_tables.d/*.conf \
+    /etc/iproute2/rt_tables /etc/iproute2/rt_tables.d/*.conf \
+    /usr/share/iproute2/group /usr/share/iproute2/group.d/*.conf /etc/iproute2/group /etc/iproute2/group.d/*.conf
+  return 0
+}
+
+# One grep for each key: few processes, and a list of arguments that stays short with many interfaces.
+vnicheck_sysctls() {
+  cd /proc/sys || return 1
+  grep -H '' net/ipv4/conf/*/rp_filter || return 1
+  for vnicheck_key in accept_local src_valid_mark forwarding route_localnet send_redirects \
+    ignore_routes_with_linkdown arp_ignore arp_announce arp_filter log_martians bc_forwarding; do
+    grep -sH '' net/ipv4/conf/*/$vnicheck_key
+  done
+  grep -sH '' net/ipv4/ip_forward net/ipv4/tcp_fwmark_accept net/ipv4/fwmark_reflect net/ipv4/tcp_l3mdev_accept \
+    net/ipv4/fib_multipath_hash_policy net/ipv4/fib_multipath_use_neigh net/ipv4/ip_nonlocal_bind \
+    net/ipv4/icmp_echo_ignore_all
+  return 0
+}
+
+# Facts from which the reader tells which programs manage the network: processes, marks below /run, systemd units.
+vnicheck_managers() {
+  for vnicheck_path in /run/NetworkManager /run/systemd/netif/state /run/wicked /run/dhcpcd /run/connman \
+    /run/cloud-init /run/network/ifstate /etc/network/interfaces /etc/netplan/*.yaml /run/netplan/*.yaml; do
+    if [ -e "$vnicheck_path" ]; then printf 'path %s\n' "$vnicheck_path"; fi
+  done
+  for vnicheck_process in $(grep -shE '^(NetworkManager|systemd-network|wickedd|dhcpcd|connmand|dhclient|udhcpc|netifd)$' \
+    /proc/[0-9]*/comm); do
+    printf 'process %s\n' "$vnicheck_process"
+  done
+  if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
+    set -- NetworkManager systemd-networkd networking network wickedd wicked dhcpcd connman
+    vnicheck_bound=
+    if command -v timeout >/dev/null; then vnicheck_bound='timeout 5'; fi
+    for vnicheck_state in $($vnicheck_bound systemctl is-active "$@" 2>/dev/null); do
+      printf 'unit %s %s\n' "$1" "$vnicheck_state"
+      if [ $# -gt 1 ]; then shift; fi
+    done
+  fi
+  return 0
+}
+
+# The options that this `ip` accepts, asked one by one: no version is guessed, busybox has none of them.
+vnicheck_options() {
+  vnicheck_flags=
+  for vnicheck_option in -d -N -j; do
+    case ${VNICHECK_PLAIN:-0}$vnicheck_option in
+      1-N | 1-j) continue ;;
+    esac
+    if ip $vnicheck_flags $vnicheck_option -V </dev/null >/dev/null 2>&1; then
+      vnicheck_flags="$vnicheck_flags $vnicheck_option"
+    fi
+  done
+}
+
+vnicheck_collect() {
+  LC_ALL=C
+  PATH=${PATH:-/bin:/usr/bin}:/sbin:/usr/sbin
+  export LC_ALL PATH
+  vnicheck_options
+  printf '\nvnicheck-guest/%s begin\n' 1
+  vnicheck_section date date -u +%Y-%m-%dT%H:%M:%SZ
+  vnicheck_section uname vnicheck_uname
+  vnicheck_section os_release vnicheck_os_release
+  vnicheck_section ip_version ip -V
+  vnicheck_section interfaces ip $vnicheck_flags addr show
+  vnicheck_section rules ip -4 $vnicheck_flags rule show
+  vnicheck_section routes ip -4 $vnicheck_flags route show table all
+  vnicheck_section nexthops ip $vnicheck_flags nexthop show
+  vnicheck_section names vnicheck_names
+  vnicheck_section sysctls vnicheck_sysctls
+  vnicheck_section counters cat /proc/net/snmp /proc/net/netstat
+  vnicheck_section route_cache cat /proc/net/stat/rt_cache
+  vnicheck_section managers vnicheck_managers
+  printf 'vnicheck-guest/%s end\n' 1
+}
+
+vnicheck_collect

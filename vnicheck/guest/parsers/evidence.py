@@ -1,0 +1,120 @@
+"""The familiar `ip route` and `ip rule` line of a struct: the same whichever dump the struct was read from."""
+
+from vnicheck.model.guest import (
+    DEFAULT_TABLE,
+    LOCAL_TABLE,
+    MAIN_TABLE,
+    InterfaceAddress,
+    NextHop,
+    PolicyRule,
+    Route,
+    RouteType,
+    RuleAction,
+)
+
+_TABLES = {LOCAL_TABLE: "local", MAIN_TABLE: "main", DEFAULT_TABLE: "default"}
+_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
+
+
+def table_name(table: int) -> str:
+    """`main`, `local`, `default`, or the number."""
+    return _TABLES.get(table, str(table))
+
+
+def short_prefix(prefix: str) -> str:
+    """As `ip` prints it: without the length of a single address."""
+    return prefix.removesuffix("/32")
+
+
+def format_route(route: Route) -> str:
+    """`default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.11 metric 100`; several nexthops follow on the same line."""
+    words = [] if route.type is RouteType.UNICAST else [route.type.value]
+    words.append("default" if route.prefix == "0.0.0.0/0" else short_prefix(route.prefix))
+    if route.tos:
+        words.append(f"tos 0x{route.tos:02x}")
+    if route.nexthop_id is not None:
+        words.append(f"nhid {route.nexthop_id}")
+    single = route.nexthops[0] if len(route.nexthops) == 1 else None
+    if single is not None:
+        words += _hop_words(single)
+    if route.table != MAIN_TABLE:
+        words.append(f"table {table_name(route.table)}")
+    if route.protocol != "boot":
+        words.append(f"proto {route.protocol}")
+    if route.scope != "global":
+        words.append(f"scope {route.scope}")
+    if route.source is not None:
+        words.append(f"src {route.source}")
+    if route.metric:
+        words.append(f"metric {route.metric}")
+    if single is not None:
+        words += single.flags
+    else:
+        for hop in route.nexthops:
+            words += ["nexthop", *_hop_words(hop), f"weight {hop.weight}", *hop.flags]
+    return " ".join(words)
+
+
+def _hop_words(hop: NextHop) -> list[str]:
+    words = []
+    if hop.gateway is not None:
+        words.append(f"via {hop.gateway}")
+    if hop.interface is not None:
+        words.append(f"dev {hop.interface}")
+    return words
+
+
+def format_rule(rule: PolicyRule) -> str:
+    """`100: not from 10.0.0.0/24 fwmark 0x1/0xff iif eth0 lookup main suppress_prefixlength 0`."""
+    words = [f"{rule.priority}:"]
+    if rule.invert:
+        words.append("not")
+    words.append(f"from {'all' if rule.src is None else short_prefix(rule.src)}")
+    if rule.dst is not None:
+        words.append(f"to {short_prefix(rule.dst)}")
+    return " ".join([*words, *_selectors(rule), *_action(rule)])
+
+
+def _selectors(rule: PolicyRule) -> list[str]:
+    words = []
+    if rule.tos:
+        words.append(f"tos 0x{rule.tos:02x}")
+    if rule.dscp is not None:
+        words.append(f"dscp {rule.dscp}")
+    if rule.fwmark is not None:
+        mark = f"0x{rule.fwmark:x}" if rule.fwmark else "0"
+        words.append(f"fwmark {mark}" if rule.fwmask == 0xFFFFFFFF else f"fwmark {mark}/0x{rule.fwmask:x}")
+    if rule.iif is not None:
+        words.append(f"iif {rule.iif}" + (" [detached]" if rule.iif_detached else ""))
+    if rule.oif is not None:
+        words.append(f"oif {rule.oif}" + (" [detached]" if rule.oif_detached else ""))
+    if rule.uid_range is not None:
+        words.append(f"uidrange {rule.uid_range[0]}-{rule.uid_range[1]}")
+    if rule.ipproto is not None:
+        words.append(f"ipproto {_PROTOCOLS.get(rule.ipproto, rule.ipproto)}")
+    for name, ports in (("sport", rule.sport), ("dport", rule.dport)):
+        if ports is not None:
+            words.append(f"{name} {ports[0]}" if ports[0] == ports[1] else f"{name} {ports[0]}-{ports[1]}")
+    return words
+
+
+def _action(rule: PolicyRule) -> list[str]:
+    if rule.action is RuleAction.GOTO:
+        return [f"goto {rule.goto}"]
+    if rule.action is not RuleAction.TABLE:
+        return [rule.action.value]
+    words = []
+    if rule.l3mdev:
+        words.append("lookup [l3mdev-table]")
+    elif rule.table is not None:
+        words.append(f"lookup {table_name(rule.table)}")
+    if rule.suppress_prefixlength is not None:
+        words.append(f"suppress_prefixlength {rule.suppress_prefixlength}")
+    if rule.suppress_ifgroup is not None:
+        words.append(f"suppress_ifgroup {rule.suppress_ifgroup}")
+    return words
+
+
+def format_address(address: InterfaceAddress, interface: str) -> str:
+    """`inet 10.0.0.12/24 scope global eth1`: the line of `ip addr`, for evidence."""
+    return f"inet {address.prefix} scope {address.scope} {interface}"

@@ -1,0 +1,329 @@
+"""`ip route show table all`, as JSON or plain, with or without -d and -N, from iproute2 or busybox.
+
+    default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.11 metric 100
+    10.9.0.0/16 proto static
+            nexthop via 10.0.0.1 dev eth0 weight 3
+            nexthop via 10.0.0.2 dev eth1 weight 1 onlink
+
+JSON is turned into the words of the plain form first, so that both are read by one grammar and give equal structs.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from vnicheck.guest.parsers.evidence import format_route
+from vnicheck.guest.parsers.names import (
+    Names,
+    parse_number,
+    prefix_text,
+    protocol_name,
+    route_type,
+    scope_name,
+    table_number,
+    tos_number,
+)
+from vnicheck.guest.parsers.parsed import JsonObject, Parsed, capped, is_json, read_json, show, text_lines, word
+from vnicheck.model.address import parse_address
+from vnicheck.model.guest import NextHop, Route, RouteType
+
+FLAGS = {"onlink", "dead", "linkdown", "pervasive", "unresolved"}
+IRRELEVANT_FLAGS = {
+    "offload", "trap", "notify", "cloned", "rt_offload", "rt_trap", "rt_offload_failed", "offload_failed", "cache",
+    "features", "ecn", "tcp_usec_ts",
+}  # fmt: skip
+"""Words without a value that tell of hardware, caches or TCP features, not of where a packet goes."""
+METRICS = {
+    "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit", "initcwnd", "initrwnd",
+    "rto_min", "quickack", "congctl", "fastopen_no_cookie", "ttl-propagate", "pref", "expires", "error", "users",
+    "age", "used",
+}  # fmt: skip
+"""Attributes of a connection over the route; none decides which route is taken."""
+_IRRELEVANT_KEYS = {"metrics", "nh_info", "cache", *METRICS}
+_JSON_WORDS = {"gateway": "via", "protocol": "proto", "prefsrc": "src"}
+_NO_NEXTHOP = {RouteType.BLACKHOLE, RouteType.UNREACHABLE, RouteType.PROHIBIT, RouteType.THROW}
+
+
+class _Draft:
+    """One route or nexthop while its words are read."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
+        self.gateway: str | None = None
+        self.interface: str | None = None
+        self.weight = 1
+        self.flags: list[str] = []
+        self.unmodelled: list[str] = []
+
+    @property
+    def hop(self) -> NextHop | None:
+        if self.gateway is None and self.interface is None:
+            return None
+        return NextHop(
+            interface=self.interface, gateway=self.gateway, weight=self.weight, flags=tuple(dict.fromkeys(self.flags))
+        )
+
+
+def parse_routes(text: str, names: Names | None = None) -> Parsed[Route]:
+    """The IPv4 routes of a dump of `ip route`, in dump order; a line that names no table is of the main one. IPv6
+    routes, which some versions mix in, decide nothing here and are skipped.
+
+    Raises CollectionError `guest_unreadable` on broken JSON and on more lines than we read.
+    """
+    names = names if names is not None else Names()
+    routes: list[Route] = []
+    unmodelled: list[str] = []
+    for words, hops, blackhole, line in _entries(text, unmodelled):
+        if _is_ipv6(words):
+            continue
+        route = _read_route(words, hops, blackhole, names)
+        if route is None:
+            unmodelled.append(line)
+        else:
+            routes.append(route)
+    return Parsed(tuple(routes), tuple(unmodelled))
+
+
+_Entry = tuple[list[str], list[list[str]], bool, str]
+
+
+def _entries(text: str, unmodelled: list[str]) -> Iterator[_Entry]:
+    return _json_entries(text, unmodelled) if is_json(text) else _plain_entries(text, unmodelled)
+
+
+def _plain_entries(text: str, unmodelled: list[str]) -> Iterator[_Entry]:
+    entry: _Entry | None = None
+    for line in text_lines(text, "ip route"):
+        words = line.split()
+        if not line[0].isspace():
+            if entry is not None:
+                yield entry
+            entry = (words, [], False, capped(line))
+        elif entry is not None and words[0] == "nexthop":
+            entry[1].append(words[1:])
+        elif entry is not None and words[0] == "nh_info":
+            entry = (entry[0], entry[1], "blackhole" in words, entry[3])
+        elif entry is not None and words[0] in {"cache", *METRICS}:
+            continue
+        elif entry is not None:
+            entry[0].extend(words)
+        else:
+            unmodelled.append(capped(line))
+    if entry is not None:
+        yield entry
+
+
+def _json_entries(text: str, unmodelled: list[str]) -> Iterator[_Entry]:
+    objects, strangers = read_json(text, "ip route")
+    unmodelled += strangers
+    for entry in objects:
+        first = entry.first()
+        info = first.get("nh_info")
+        blackhole = isinstance(info, JsonObject) and "blackhole" in info.first()
+        listed = first.get("nexthops")
+        hops = [
+            _json_words(hop) if isinstance(hop, JsonObject) else [show(hop)]
+            for hop in (listed if isinstance(listed, list) else [])
+        ]
+        destination = first.get("dst")
+        if not isinstance(destination, str):
+            unmodelled.append(show(entry))
+            continue
+        words = [word(first["type"])] if "type" in first else []
+        yield [*words, destination, *_json_words(entry)], hops, blackhole, show(entry)
+
+
+def _json_words(entry: JsonObject) -> list[str]:
+    words: list[str] = []
+    seen: set[str] = set()
+    for key, value in entry.pairs:
+        repeated = key in seen
+        seen.add(key)
+        if (key in {"dst", "type"} and not repeated) or key in _IRRELEVANT_KEYS:
+            continue
+        if key == "nexthops" and isinstance(value, list):
+            continue
+        if key == "flags" and isinstance(value, list):
+            words += [word(flag) for flag in value]
+        elif key == "via" and isinstance(value, JsonObject):
+            via = value.first()
+            words += ["via", word(via.get("family")), word(via.get("host"))]
+        elif key == "flow" and isinstance(value, JsonObject):
+            words += ["realms", "/".join(word(realm) for _, realm in value.pairs)]
+        else:
+            words += [_JSON_WORDS.get(key, key), *([word(value)] if word(value) else [])]
+    return words
+
+
+def _is_ipv6(words: list[str]) -> bool:
+    position = 1 if len(words) > 1 and route_type(words[0]) is not None else 0
+    return ":" in words[position]
+
+
+def _read_route(words: list[str], hops: list[list[str]], blackhole: bool, names: Names) -> Route | None:
+    kind: RouteType | None = RouteType.UNICAST
+    rest = iter(words)
+    head = next(rest)
+    if len(words) > 1 and prefix_text(words[1]) is not None and (prefix_text(head) is None or head.isdigit()):
+        kind = route_type(head)
+        head = next(rest)
+    prefix = prefix_text(head)
+    if prefix is None or kind is None:
+        return None
+    draft = _Draft()
+    if not _read_words(rest, draft, names):
+        return None
+    if blackhole:
+        kind = RouteType.BLACKHOLE
+    nexthops = _nexthops(draft, hops, names)
+    lacks = not nexthops and kind not in _NO_NEXTHOP and "nexthop_id" not in draft.fields
+    if lacks:
+        draft.unmodelled.append("no nexthop is shown")
+    try:
+        route = Route(prefix=prefix, type=kind, nexthops=nexthops, unmodelled=_joined(draft.unmodelled), **draft.fields)
+    except ValueError:
+        return None
+    return with_text(route)
+
+
+def with_text(route: Route) -> Route:
+    """The route with its `text` made anew."""
+    return msgspec.structs.replace(route, text=format_route(route))
+
+
+def _nexthops(draft: _Draft, hops: list[list[str]], names: Names) -> tuple[NextHop, ...]:
+    own = draft.hop
+    if not hops:
+        if own is None and draft.flags:
+            draft.unmodelled += draft.flags
+        return () if own is None else (own,)
+    members = []
+    for words in hops:
+        member = _Draft()
+        if not _read_words(iter(words), member, names):
+            member.unmodelled.append(" ".join(words))
+        if member.hop is None:
+            draft.unmodelled.append(capped(f"nexthop {' '.join(words)}"))
+        else:
+            members.append(member.hop)
+        draft.unmodelled += member.unmodelled + [f"{key} of a nexthop" for key in member.fields if key != "realms"]
+        if "realms" in member.fields:
+            draft.fields["realms"] = True
+    draft.unmodelled += draft.flags
+    if own is not None:
+        draft.unmodelled.append(f"beside its nexthops: dev {own.interface}")
+    return tuple(members)
+
+
+def _joined(words: list[str]) -> tuple[str, ...]:
+    return (capped(" ".join(words)),) if words else ()
+
+
+def _read_words(words: Iterator[str], draft: _Draft, names: Names) -> bool:
+    """Fill the draft. False where the route cannot be placed at all, because its table is not known."""
+    for key in words:
+        if key in FLAGS:
+            draft.flags.append(key)
+        elif key in IRRELEVANT_FLAGS:
+            continue
+        elif key == "encap":
+            following = _read_encapsulation(words, draft)
+            if following is not None and not _read_pair(following, words, draft, names):
+                return False
+        elif not _read_pair(key, words, draft, names):
+            return False
+    return True
+
+
+def _read_encapsulation(words: Iterator[str], draft: _Draft) -> str | None:
+    """Keep the words of `encap ip id 5 src 0.0.0.0 dst 1.2.3.4 ttl 0`; returns the word that ends them."""
+    draft.unmodelled.append("encap")
+    for key in words:
+        if key in {"via", "dev"}:
+            return key
+        draft.unmodelled.append(key)
+    return None
+
+
+def _read_pair(key: str, words: Iterator[str], draft: _Draft, names: Names) -> bool:
+    if key in METRICS:
+        if next(words, None) == "lock":
+            next(words, None)
+        return True
+    reader = _READERS.get(key)
+    value = next(words, None) if reader is not None else None
+    if reader is None or value is None:
+        draft.unmodelled.append(key)
+        return key != "table"
+    if value in {"inet", "inet6"} and key == "via":
+        family, value = value, next(words, "")
+        if family == "inet6":
+            draft.unmodelled.append(f"via inet6 {value}")
+            return True
+    if reader(draft, value, names):
+        return True
+    draft.unmodelled.append(f"{key} {value}")
+    return key != "table"
+
+
+def _via(draft: _Draft, value: str, _: Names) -> bool:
+    try:
+        parse_address(value)
+    except ValueError:
+        return False
+    draft.gateway = value
+    return True
+
+
+def _dev(draft: _Draft, value: str, _: Names) -> bool:
+    draft.interface = value
+    return True
+
+
+def _weight(draft: _Draft, value: str, _: Names) -> bool:
+    number = parse_number(value, 65536)
+    draft.weight = number if number is not None else draft.weight
+    return number is not None
+
+
+def _realms(draft: _Draft, _value: str, _: Names) -> bool:
+    draft.fields["realms"] = True
+    return True
+
+
+def _source(draft: _Draft, value: str, _: Names) -> bool:
+    try:
+        parse_address(value)
+    except ValueError:
+        return False
+    draft.fields["source"] = value
+    return True
+
+
+def _number(field: str, value: int | None, draft: _Draft) -> bool:
+    if value is not None:
+        draft.fields[field] = value
+    return value is not None
+
+
+def _word(field: str, value: str, draft: _Draft) -> bool:
+    draft.fields[field] = value
+    return True
+
+
+_READERS: dict[str, Callable[[_Draft, str, Names], bool]] = {
+    "via": _via,
+    "dev": _dev,
+    "weight": _weight,
+    "realms": _realms,
+    "realm": _realms,
+    "src": _source,
+    "table": lambda draft, value, names: _number("table", table_number(value, names), draft),
+    "metric": lambda draft, value, _: _number("metric", parse_number(value), draft),
+    "nhid": lambda draft, value, _: _number("nexthop_id", parse_number(value), draft),
+    "tos": lambda draft, value, _: _number("tos", tos_number(value), draft),
+    "dsfield": lambda draft, value, _: _number("tos", tos_number(value), draft),
+    "scope": lambda draft, value, _: _word("scope", scope_name(value), draft),
+    "proto": lambda draft, value, _: _word("protocol", protocol_name(value), draft),
+}

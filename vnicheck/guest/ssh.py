@@ -1,0 +1,211 @@
+"""Run one script on a server over SSH: one connection (jump hosts are shared by all servers of a run) and one exec."""
+
+import threading
+from collections.abc import Callable
+from importlib.resources import files
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
+
+from vnicheck.guest.bounded import Deadline
+from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.frames import is_complete
+from vnicheck.guest.known_hosts import KnownHosts
+from vnicheck.guest.ssh_config import Hop, SshConfig
+from vnicheck.guest.ssh_errors import session_error, timed_out
+from vnicheck.guest.ssh_keys import AskPassphrase, KeyRing
+from vnicheck.guest.ssh_options import SshOptions, SshTarget
+from vnicheck.guest.ssh_transport import connect
+
+if TYPE_CHECKING:
+    from paramiko import Channel, Transport
+
+COMMAND = "sh -s"
+
+
+def collect_script() -> str:
+    """The POSIX sh script that the collector runs on a guest."""
+    return files("vnicheck.guest").joinpath("collect.sh").read_text("utf-8")
+
+
+class Output(Struct, frozen=True):
+    """What a remote command came to: its exit status, and its stdout; `hint` is the first line of its stderr."""
+
+    status: int
+    stdout: bytes
+    hint: str = ""
+
+
+class _Jump:
+    """A jump host's connection, made by the first who needs it; who fails, fails for all."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.transport: Transport | None = None
+        self.error: CollectionError | None = None
+
+
+class SshRunner:
+    """The connections of a run: configuration, known hosts and keys are read once, jump hosts are connected to once.
+
+    Safe to use from several threads. Use as a context: leaving it closes the jump hosts' connections.
+    """
+
+    def __init__(self, options: SshOptions, ask_passphrase: AskPassphrase | None = None) -> None:
+        self.options = options
+        self._config = SshConfig(options)
+        self._known_hosts = KnownHosts()
+        self._keys = KeyRing(ask_passphrase)
+        self._jumps: dict[tuple[Hop, ...], _Jump] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, target: SshTarget, command: str, stdin: bytes, *, timeout: float | None = None) -> Output:
+        """Run `command` on the target in one session, with `stdin` as its standard input.
+
+        `timeout` replaces that of the options. Raises CollectionError with an `ssh_` code.
+        """
+        hops = self._config.hops(target)
+        seconds = self.options.timeout if timeout is None else timeout
+        through = self._through(hops[:-1])
+        with Deadline(seconds) as deadline:
+            transport = self._connect(hops[-1], through, seconds, deadline)
+            label = hops[-1].label
+            try:
+                return _execute(transport, command, stdin, label, self.options.max_output, deadline)
+            except CollectionError:
+                raise
+            except Exception as error:
+                # paramiko hands on whatever its thread met while it read a hostile peer's packets
+                if deadline.expired:
+                    raise timed_out(label, seconds, "the command still ran") from error
+                raise session_error(label, error) from error
+
+    def collect(self, target: SshTarget) -> bytes:
+        """The collect script's output from the target, complete. Raises CollectionError, also `guest_truncated`."""
+        output = self.run(target, COMMAND, collect_script().encode())
+        label = f"{printable(target.name, 80)} ({target.address})"
+        if output.status != 0:
+            hint = f": {output.hint}" if output.hint else ""
+            raise CollectionError(
+                "ssh_exec", f"{label}: its shell ended with status {output.status}{hint}; can the user run `sh` there?"
+            )
+        if not is_complete(output.stdout):
+            if b"vnicheck-guest/" in output.stdout:
+                raise CollectionError("guest_truncated", f"{label}: the collection is cut off; collect it again")
+            heard = printable(output.stdout[:400].decode("utf-8", "replace"), 60)
+            raise CollectionError(
+                "guest_unreadable",
+                f"{label}: it did not run the collect script ({heard or 'no output'}); is it a Linux server, and does "
+                "the user get a shell?",
+            )
+        return output.stdout
+
+    def _through(self, jumps: tuple[Hop, ...]) -> "Transport | None":
+        """The connection to the last of the jump hosts; None where there are none."""
+        if not jumps:
+            return None
+        before = self._through(jumps[:-1])
+        with self._lock:
+            jump = self._jumps.setdefault(jumps, _Jump())
+        with jump.lock:
+            if jump.error is not None:
+                raise jump.error
+            if jump.transport is None or not jump.transport.is_active():
+                jump.transport = None
+                try:
+                    jump.transport = self._connect_jump(jumps[-1], before)
+                except CollectionError as error:
+                    jump.error = CollectionError(error.code, f"jump host {error.message}")
+                    raise jump.error from error
+            return jump.transport
+
+    def _connect_jump(self, hop: Hop, before: "Transport | None") -> "Transport":
+        """A connection that outlives the deadline within which it is made."""
+        with Deadline(self.options.timeout) as deadline:
+            transport = self._connect(hop, before, self.options.timeout, deadline)
+            deadline.release()
+        if self._closed:
+            transport.close()
+        return transport
+
+    def _connect(self, hop: Hop, through: "Transport | None", seconds: float, deadline: Deadline) -> "Transport":
+        return connect(
+            hop,
+            through=through,
+            keys=self._keys,
+            known_hosts=self._known_hosts,
+            connect_timeout=self.options.connect_timeout,
+            total=seconds,
+            deadline=deadline,
+        )
+
+    def close(self) -> None:
+        """Close the jump hosts' connections, the outermost last."""
+        self._closed = True
+        with self._lock:
+            jumps = sorted(self._jumps.items(), key=lambda item: -len(item[0]))
+        for _, jump in jumps:
+            if jump.transport is not None:
+                jump.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _execute(
+    transport: "Transport", command: str, stdin: bytes, label: str, max_output: int, deadline: Deadline
+) -> Output:
+    channel = transport.open_session(timeout=deadline.remaining())
+    deadline.closes(channel.close)
+    channel.settimeout(deadline.remaining())
+    channel.exec_command(command)
+    sender = _send(channel, stdin)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        channel.settimeout(deadline.remaining())
+        chunk = channel.recv(65536)
+        if not chunk:
+            break
+        size += len(chunk)
+        if size > max_output:
+            raise CollectionError(
+                "ssh_output_limit", f"{label}: more than {max_output} bytes of output; is this a router's full table?"
+            )
+        chunks.append(chunk)
+    sender()
+    channel.status_event.wait(deadline.remaining())
+    if deadline.expired:
+        raise TimeoutError
+    if not channel.status_event.is_set() or channel.exit_status == -1:
+        raise CollectionError("ssh_closed", f"{label}: the session ended before the command did; collect again")
+    hint = channel.recv_stderr(2000) if channel.recv_stderr_ready() else b""
+    return Output(channel.exit_status, b"".join(chunks), printable(hint.decode("utf-8", "replace").strip(), 120))
+
+
+def _send(channel: "Channel", stdin: bytes) -> Callable[[], None]:
+    """Send in a thread of its own, so that a command that does not read its input cannot keep us from its output."""
+
+    def send() -> None:
+        try:
+            channel.sendall(stdin)
+            channel.shutdown_write()
+        except OSError:
+            return  # the command ended without reading: its status tells
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return lambda: thread.join(0.1)
+
+
+def collect(target: SshTarget, options: SshOptions, ask_passphrase: AskPassphrase | None = None) -> bytes:
+    """The collect script's output from one target. Raises CollectionError."""
+    with SshRunner(options, ask_passphrase) as runner:
+        return runner.collect(target)
