@@ -29,7 +29,7 @@ CASES = Path(__file__).parents[1] / "fixtures" / "cases"
 
 
 class Expectation(Struct, frozen=True, forbid_unknown_fields=True):
-    """`flow`: `inbound tcp/80 10.8.0.4 -> 10.0.0.12`, the opening side first. `drops`: `rp_filter at eth1`, in order."""
+    """`flow`: `inbound tcp/80 10.8.0.4 -> 10.0.0.12`, the opener first. `drops`: `rp_filter at eth1`, in order."""
 
     flow: str
     verdict: Literal["delivered", "dropped", "unknown"]

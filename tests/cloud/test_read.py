@@ -231,6 +231,16 @@ def test_a_group_with_a_target_beyond_us_has_no_known_addresses(world: World, to
     )
 
 
+def test_a_group_target_may_name_the_attachment(world: World, to: Opener) -> None:
+    attachment = world.find("instances", "web-1")["network_attachments"][1]
+    target = {key: attachment[key] for key in ("id", "name", "href")} | {"resource_type": "network_interface"}
+    gone = target | {"id": "gone", "deleted": {"more_info": "x"}}
+    world.security_group("lone", rules=[]).find("security_groups", "lone")["targets"] = [target, gone]
+    with StandIn(world) as api:
+        groups = read_region(to(api)).fabric.security_groups
+    assert groups[world.id("security-group", "lone")].addresses == ("10.0.0.12", "10.0.0.13")
+
+
 def test_a_group_without_targets_has_no_addresses(world: World, to: Opener) -> None:
     world.security_group("idle", rules=[])
     with StandIn(world) as api:

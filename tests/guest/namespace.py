@@ -1,12 +1,13 @@
 """A guest in a network namespace of its own: run shell lines there, and the collect script after them."""
 
+import os
 import subprocess
 from pathlib import Path
 
 from tests.sshd import require
 from vnicheck.guest.ssh import collect_script
 
-CONFIGURATION = """
+CONFIGURATION = r"""
 set -e
 ip link set lo up
 ip link add eth0 type veth peer name p0
@@ -44,7 +45,8 @@ ip route add 10.23.0.0/16 nhid 5 metric 3
 ip route add 10.24.0.0/16 via 10.0.0.9 dev eth1 onlink table 70000
 ip route add multicast 224.5.0.0/16 dev eth0
 ip rule add from 10.0.0.12 lookup 100
-ip rule add pref 100 not from 10.0.0.0/24 to 10.1.0.0/16 iif eth0 oif gone fwmark 1/0xff lookup main suppress_prefixlength 0
+ip rule add pref 100 not from 10.0.0.0/24 to 10.1.0.0/16 iif eth0 oif gone fwmark 1/0xff lookup main \
+  suppress_prefixlength 0
 ip rule add pref 101 iif gone lookup 5
 ip rule add pref 102 fwmark 7 tos 0x10 ipproto tcp sport 22 dport 80-90 uidrange 5-10 lookup 7000
 ip rule add pref 103 to 1.2.3.4 goto 200
@@ -66,8 +68,9 @@ ip rule add pref 113 lookup 5 uidrange 0-0
 def run_in_namespace(script: str) -> bytes:
     """The script's output, from `unshare -n` with no way out."""
     require("unshare", "ip")
+    how = "-n" if os.geteuid() == 0 else "-rn"
     done = subprocess.run(
-        ["unshare", "-n", "sh", "-c", script], capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=60
+        ["unshare", how, "sh", "-c", script], capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=60
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.guest.namespace import collect_in_namespace, run_in_namespace
-from tests.sshd import require
+from tests.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.frames import read_frames
 from vnicheck.guest.parts import with_default_tables
@@ -162,6 +162,7 @@ def test_as_nobody_in_particular(tmp_path: Path) -> None:
     script.write_text(collect_script())
     tmp_path.chmod(0o755)
     require("setpriv")
+    require_root()
     data = run_in_namespace(f"ip link set lo up; exec setpriv --reuid 65534 --regid 65534 --clear-groups sh < {script}")
     assert guest_of(data).missing == {}
 

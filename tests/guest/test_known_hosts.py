@@ -42,7 +42,8 @@ def test_names(tmp_path: Path, hosts: str, name: str, trust: Trust) -> None:
 
 
 def test_odd_lines_are_not_fatal(tmp_path: Path) -> None:
-    text = f"# web ssh-ed25519 {OTHER}\n\n@cert-authority * ssh-rsa {OTHER}\nweb\n|1|bad ssh-rsa x\n|1|*|* a b\nweb  ssh-ed25519\t{KEY}"
+    odd = f"# web ssh-ed25519 {OTHER}\n\n@cert-authority * ssh-rsa {OTHER}\nweb\n|1|bad ssh-rsa x\n|1|*|* a b\n"
+    text = f"{odd}web  ssh-ed25519\t{KEY}"
     assert judge(tmp_path, text, "web") is Trust.TRUSTED
 
 
@@ -92,10 +93,9 @@ def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(CollectionError, match="--known-hosts") as caught:
         KnownHosts().judge((tmp_path,), "web", b"key")
     assert caught.value.code == "ssh_known_hosts"
+    (tmp_path / "known_hosts").symlink_to(tmp_path / "no-such-folder" / "known_hosts")
     with pytest.raises(CollectionError, match="cannot write"):
-        KnownHosts().remember(
-            tmp_path / "file" / "x" if (tmp_path / "file").write_text("") else tmp_path, "a", "b", b""
-        )
+        KnownHosts().remember(tmp_path / "known_hosts", "web", "ssh-ed25519", b"key")
 
 
 def test_thousands_of_hashed_lines_are_quick(tmp_path: Path) -> None:

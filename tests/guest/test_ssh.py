@@ -76,6 +76,26 @@ def test_wrong_key(start_sshd: Start, known: Known, tmp_path: Path) -> None:
     assert server.sessions() == 0
 
 
+def test_too_many_keys(start_sshd: Start, known: Known, tmp_path: Path) -> None:
+    server = start_sshd(config=("MaxAuthTries 2",))
+    others = tuple(generate_key(tmp_path / f"key{number}") for number in range(4))
+    error = refused(options_for(server, known(server), identities=(*others, server.client_key)))
+    assert error.code == "ssh_auth"
+    assert "ended the connection" in error.message
+
+
+def test_closing_ends_what_still_runs(start_sshd: Start, known: Known) -> None:
+    server = start_sshd(force_command="sleep 30")
+    runner = SshRunner(options_for(server, known(server)))
+    timer = threading.Timer(0.5, runner.close)
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(CollectionError):
+        runner.collect(WEB)
+    timer.join()
+    assert time.monotonic() - started < 5
+
+
 def test_no_key_at_all(start_sshd: Start, known: Known) -> None:
     server = start_sshd()
     assert refused(options_for(server, known(server), identities=())).code == "ssh_auth"
@@ -358,7 +378,7 @@ class TestJumpHosts:
         options = options_for(server, known(server), jump=f"127.0.0.1:{free_port()}")
         with SshRunner(options) as runner:
             for _ in range(2):
-                with pytest.raises(CollectionError, match="^jump host ") as caught:
+                with pytest.raises(CollectionError, match=r"^jump host ") as caught:
                     runner.collect(WEB)
                 assert caught.value.code == "ssh_refused"
 
@@ -371,7 +391,8 @@ class TestJumpHosts:
         server = start_sshd()
         relay = (
             "import os,socket,sys,threading;s=socket.create_connection((sys.argv[1],int(sys.argv[2])));"
-            "threading.Thread(target=lambda:[s.sendall(d) for d in iter(lambda:os.read(0,9999),b'')],daemon=True).start();"
+            "up=lambda:[s.sendall(d) for d in iter(lambda:os.read(0,9999),b'')];"
+            "threading.Thread(target=up,daemon=True).start();"
             "[os.write(1,d) for d in iter(lambda:s.recv(9999),b'')]"
         )
         script = tmp_path / "relay.py"

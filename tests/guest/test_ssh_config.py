@@ -85,7 +85,10 @@ def test_match_blocks(tmp_path: Path) -> None:
 
 
 def test_jump_chains(tmp_path: Path) -> None:
-    text = "Host web-*\n ProxyJump carl@inner:2222,last\nHost inner\n HostName 192.0.2.5\n ProxyJump outer\nHost last\n User zoe\n"
+    text = (
+        "Host web-*\n ProxyJump carl@inner:2222,last\n"
+        "Host inner\n HostName 192.0.2.5\n ProxyJump outer\nHost last\n User zoe\n"
+    )
     chain = hops(tmp_path, text)
     assert [(hop.host, hop.port) for hop in chain] == [
         ("outer", 22),

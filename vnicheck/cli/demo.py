@@ -42,18 +42,17 @@ def _show(check: "Check", instance: "InstanceReport", *, no_color: bool) -> None
     from vnicheck.report.text import Page, write_instance
 
     page = Page(console(no_color=no_color))
-    page.line((f"Check {check.number}", "bold"), f"  {check.setup}; client {CLIENT}")
+    page.prose(f"{check.setup}; client {CLIENT}", lead=(f"Check {check.number}  ", "bold"))
     page.line()
     for observation in check.observations:
         flow = predicted(instance, observation)
         agree = (flow.verdict == "delivered") is observation.answered
         said = "delivered" if not flow.drops else f"dropped by {flow.drops[0].by} at {flow.drops[0].at}"
         mark = page.glyphs.tick if agree else page.glyphs.cross
-        page.prose((observation.what, "bold"), indent=2)
-        page.prose(
-            f"observed   {'answered' if observation.answered else 'lost'}: {observation.seen}", indent=4, hang=11
-        )
-        page.prose("predicted  ", (said, "green" if agree else "red"), f" {mark}", indent=4, hang=11)
+        seen = f"{'answered' if observation.answered else 'lost'}: {observation.seen}"
+        page.line((observation.what, "bold"), indent=2)
+        page.prose(seen, indent=4, lead="observed   ")
+        page.prose((f"{said} {mark}", "green" if agree else "red"), indent=4, lead="predicted  ")
     page.line()
     write_instance(page, instance)
     page.line()

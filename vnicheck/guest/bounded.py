@@ -42,7 +42,7 @@ class Deadline:
         self._expired = False
         self._closers: list[Callable[[], object]] = []
         self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._expire)
+        self._timer = threading.Timer(seconds, self.expire)
         self._timer.daemon = True
 
     @property
@@ -68,7 +68,8 @@ class Deadline:
             if not self._expired:
                 self._closers.clear()
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Let the time be up now."""
         with self._lock:
             self._expired = True
             closers = self._closers[::-1]

@@ -49,15 +49,14 @@ vnicheck_names() {
 # One grep for each key: few processes, and a list of arguments that stays short with many interfaces.
 vnicheck_sysctls() {
   cd /proc/sys || return 1
-  grep -H '' net/ipv4/conf/*/rp_filter || return 1
-  for vnicheck_key in accept_local src_valid_mark forwarding route_localnet send_redirects \
+  for vnicheck_key in rp_filter accept_local src_valid_mark forwarding route_localnet send_redirects \
     ignore_routes_with_linkdown arp_ignore arp_announce arp_filter log_martians bc_forwarding; do
     grep -sH '' net/ipv4/conf/*/$vnicheck_key
   done
   grep -sH '' net/ipv4/ip_forward net/ipv4/tcp_fwmark_accept net/ipv4/fwmark_reflect net/ipv4/tcp_l3mdev_accept \
     net/ipv4/fib_multipath_hash_policy net/ipv4/fib_multipath_use_neigh net/ipv4/ip_nonlocal_bind \
     net/ipv4/icmp_echo_ignore_all
-  return 0
+  cat net/ipv4/conf/all/rp_filter >/dev/null
 }
 
 # Facts from which the reader tells which programs manage the network: processes, marks below /run, systemd units.
@@ -66,8 +65,8 @@ vnicheck_managers() {
     /run/cloud-init /run/network/ifstate /etc/network/interfaces /etc/netplan/*.yaml /run/netplan/*.yaml; do
     if [ -e "$vnicheck_path" ]; then printf 'path %s\n' "$vnicheck_path"; fi
   done
-  for vnicheck_process in $(grep -shE '^(NetworkManager|systemd-network|wickedd|dhcpcd|connmand|dhclient|udhcpc|netifd)$' \
-    /proc/[0-9]*/comm); do
+  vnicheck_known='NetworkManager|systemd-network|wickedd|dhcpcd|connmand|dhclient|udhcpc|netifd'
+  for vnicheck_process in $(grep -shE "^($vnicheck_known)\$" /proc/[0-9]*/comm); do
     printf 'process %s\n' "$vnicheck_process"
   done
   if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then

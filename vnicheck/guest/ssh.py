@@ -1,7 +1,8 @@
 """Run one script on a server over SSH: one connection (jump hosts are shared by all servers of a run) and one exec."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -59,6 +60,7 @@ class SshRunner:
         self._keys = KeyRing(ask_passphrase)
         self._jumps: dict[tuple[Hop, ...], _Jump] = {}
         self._lock = threading.Lock()
+        self._active: set[Deadline] = set()
         self._closed = False
 
     def run(self, target: SshTarget, command: str, stdin: bytes, *, timeout: float | None = None) -> Output:
@@ -69,7 +71,7 @@ class SshRunner:
         hops = self._config.hops(target)
         seconds = self.options.timeout if timeout is None else timeout
         through = self._through(hops[:-1])
-        with Deadline(seconds) as deadline:
+        with self._deadline(seconds) as deadline:
             transport = self._connect(hops[-1], through, seconds, deadline)
             label = hops[-1].label
             try:
@@ -123,7 +125,7 @@ class SshRunner:
 
     def _connect_jump(self, hop: Hop, before: "Transport | None") -> "Transport":
         """A connection that outlives the deadline within which it is made."""
-        with Deadline(self.options.timeout) as deadline:
+        with self._deadline(self.options.timeout) as deadline:
             transport = self._connect(hop, before, self.options.timeout, deadline)
             deadline.release()
         if self._closed:
@@ -141,9 +143,27 @@ class SshRunner:
             deadline=deadline,
         )
 
+    @contextmanager
+    def _deadline(self, seconds: float) -> Iterator[Deadline]:
+        """A deadline that `close` brings forward."""
+        with Deadline(seconds) as deadline:
+            with self._lock:
+                self._active.add(deadline)
+            try:
+                if self._closed:
+                    deadline.expire()
+                yield deadline
+            finally:
+                with self._lock:
+                    self._active.discard(deadline)
+
     def close(self) -> None:
-        """Close the jump hosts' connections, the outermost last."""
+        """End what still runs in other threads, and the jump hosts' connections, the outermost last."""
         self._closed = True
+        with self._lock:
+            active = list(self._active)
+        for deadline in active:
+            deadline.expire()
         with self._lock:
             jumps = sorted(self._jumps.items(), key=lambda item: -len(item[0]))
         for _, jump in jumps:

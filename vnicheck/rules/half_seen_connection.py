@@ -34,7 +34,7 @@ from vnicheck.rules.words import next_drops, policy_routing, who
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.PROTOCOL_STATE_FILTERING):
-        way = "from" if path.direction == "inbound" else "to"
+        way = "from" if path.direction == "inbound" else "to connections that the server opens from"
         message = f"tcp replies {way} {who(facts, path)} are dropped at {path.at}: {path.hop.reason}.{next_drops(path)}"
         vni = facts.vni_named(path.at)
         fixes = policy_routing(facts, path)

@@ -37,7 +37,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.RP_FILTER):
         flows = tuple(flow for _, flow in path.flows)
-        what = "requests to" if path.hop.leg == "request" else "replies to"
+        what = "requests to" if path.hop.leg == "request" else "replies to flows that the server opens from"
         subject = f"{protocols(flows)} {what} {who(facts, path)}"
         message = f"{subject} are dropped as they come in: {path.hop.reason}.{next_drops(path)}"
         yield finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))

@@ -1,0 +1,39 @@
+# Everything that a fresh machine needs is set up here: a virtual environment, and Debian's packages where root allows it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint bench demo-snapshots clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: $(READY)  ## replay the recorded case: observed beside predicted
+	@$(BIN)/vnicheck demo
+
+test: $(READY) packages  ## all checks: format, lint, types, import contract, tests
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -q $(PYTEST)
+
+lint: $(READY)  ## format, lint, types, import contract
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
+
+bench: $(READY)  ## measure, each figure beside something else in the same run
+	@$(BIN)/python -m benchmarks
+
+demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtures/cases
+	@$(BIN)/python -m tests.demo_snapshots
+
+.PHONY: packages
+packages:
+	@sh tests/packages.sh
+
+$(READY): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'installing vnicheck and its tools into $(VENV) ...' >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+clean:  ## remove what make made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

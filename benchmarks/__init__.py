@@ -1,0 +1,1 @@
+"""Measurements: each figure beside something else in the same run."""

@@ -1,0 +1,27 @@
+#!/bin/sh
+# The programs that the tests use beside Python: network namespaces, packets, an SSH server, other shells.
+# Installed by apt where root and Debian allow it; elsewhere the tests that need them are skipped (failed in CI).
+set -u
+missing=
+need() {
+	PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need ip iproute2
+need nft nftables
+need nsenter util-linux
+need sshd openssh-server
+need ssh openssh-client
+need busybox busybox-static
+need dash dash
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+	echo "tests will be skipped for want of:$missing" >&2
+	exit 0
+fi
+echo "installing$missing ..." >&2
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086
+{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing; } >/dev/null || {
+	echo "could not install$missing; run apt-get by hand to see why" >&2
+	exit 1
+}
