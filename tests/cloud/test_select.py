@@ -98,3 +98,4 @@ def test_a_hostile_selector_stays_on_one_line() -> None:
 def test_no_selectors_are_all_servers_of_a_region() -> None:
     region = Region(servers=(WEB, DB), fabric=Fabric(), scope=SCOPE)
     assert select(region, []) == (WEB, DB)
+    assert select_servers([WEB, DB], [], scope=SCOPE) == (WEB, DB)

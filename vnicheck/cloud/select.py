@@ -14,11 +14,13 @@ _LISTED = 8
 def select_servers(
     servers: Sequence[Server], selectors: Sequence[str], *, scope: str, problems: Sequence[Problem] = ()
 ) -> tuple[Server, ...]:
-    """The servers that `selectors` name, in the order of the selectors, each once.
+    """The servers that `selectors` name, in the order of the selectors, each once; all where there are none.
 
     Names are exact. An id or CRN names one server even where another bears it as its name. `scope` and `problems`
     (as in Region) are for the messages. Raises CloudError `no_such_instance` or `ambiguous_instance`.
     """
+    if not selectors:
+        return tuple(servers)
     chosen: dict[str, Server] = {}
     for selector in selectors:
         found = _matching(servers, selector.strip())
@@ -31,9 +33,7 @@ def select_servers(
 
 
 def select(region: Region, selectors: Sequence[str]) -> tuple[Server, ...]:
-    """`select_servers` among the servers of a region; no selectors: all of them."""
-    if not selectors:
-        return region.servers
+    """`select_servers` among the servers of a region."""
     return select_servers(region.servers, selectors, scope=region.scope, problems=region.problems)
 
 

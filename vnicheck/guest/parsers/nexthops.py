@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from vnicheck.guest.parsers.names import parse_number
 from vnicheck.guest.parsers.parsed import JsonObject, Parsed, is_json, read_json, show, text_lines, word
-from vnicheck.guest.parsers.routes import FLAGS, IRRELEVANT_FLAGS, with_text
+from vnicheck.guest.parsers.route_words import FLAGS, IRRELEVANT_FLAGS
+from vnicheck.guest.parsers.routes import with_text
 from vnicheck.model.address import parse_address
 from vnicheck.model.guest import NextHop, Route, RouteType
 

@@ -8,8 +8,7 @@
 JSON is turned into the words of the plain form first, so that both are read by one grammar and give equal structs.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 
@@ -28,41 +27,9 @@ from vnicheck.guest.parsers.parsed import JsonObject, Parsed, capped, is_json, r
 from vnicheck.model.address import parse_address
 from vnicheck.model.guest import NextHop, Route, RouteType
 
-FLAGS = {"onlink", "dead", "linkdown", "pervasive", "unresolved"}
-IRRELEVANT_FLAGS = {
-    "offload", "trap", "notify", "cloned", "rt_offload", "rt_trap", "rt_offload_failed", "offload_failed", "cache",
-    "features", "ecn", "tcp_usec_ts",
-}  # fmt: skip
-"""Words without a value that tell of hardware, caches or TCP features, not of where a packet goes."""
-METRICS = {
-    "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit", "initcwnd", "initrwnd",
-    "rto_min", "quickack", "congctl", "fastopen_no_cookie", "ttl-propagate", "pref", "expires", "error", "users",
-    "age", "used",
-}  # fmt: skip
-"""Attributes of a connection over the route; none decides which route is taken."""
 _IRRELEVANT_KEYS = {"metrics", "nh_info", "cache", *METRICS}
 _JSON_WORDS = {"gateway": "via", "protocol": "proto", "prefsrc": "src"}
 _NO_NEXTHOP = {RouteType.BLACKHOLE, RouteType.UNREACHABLE, RouteType.PROHIBIT, RouteType.THROW}
-
-
-class _Draft:
-    """One route or nexthop while its words are read."""
-
-    def __init__(self) -> None:
-        self.fields: dict[str, Any] = {}
-        self.gateway: str | None = None
-        self.interface: str | None = None
-        self.weight = 1
-        self.flags: list[str] = []
-        self.unmodelled: list[str] = []
-
-    @property
-    def hop(self) -> NextHop | None:
-        if self.gateway is None and self.interface is None:
-            return None
-        return NextHop(
-            interface=self.interface, gateway=self.gateway, weight=self.weight, flags=tuple(dict.fromkeys(self.flags))
-        )
 
 
 def parse_routes(text: str, names: Names | None = None) -> Parsed[Route]:
@@ -171,8 +138,8 @@ def _read_route(words: list[str], hops: list[list[str]], blackhole: bool, names:
     prefix = prefix_text(head)
     if prefix is None or kind is None:
         return None
-    draft = _Draft()
-    if not _read_words(rest, draft, names):
+    draft = RouteDraft()
+    if not read_route_words(rest, draft, names):
         return None
     if blackhole:
         kind = RouteType.BLACKHOLE
@@ -192,7 +159,7 @@ def with_text(route: Route) -> Route:
     return msgspec.structs.replace(route, text=format_route(route))
 
 
-def _nexthops(draft: _Draft, hops: list[list[str]], names: Names) -> tuple[NextHop, ...]:
+def _nexthops(draft: RouteDraft, hops: list[list[str]], names: Names) -> tuple[NextHop, ...]:
     own = draft.hop
     if not hops:
         if own is None and draft.flags:
@@ -200,8 +167,8 @@ def _nexthops(draft: _Draft, hops: list[list[str]], names: Names) -> tuple[NextH
         return () if own is None else (own,)
     members = []
     for words in hops:
-        member = _Draft()
-        if not _read_words(iter(words), member, names):
+        member = RouteDraft()
+        if not read_route_words(iter(words), member, names):
             member.unmodelled.append(" ".join(words))
         if member.hop is None:
             draft.unmodelled.append(capped(f"nexthop {' '.join(words)}"))
@@ -219,111 +186,3 @@ def _nexthops(draft: _Draft, hops: list[list[str]], names: Names) -> tuple[NextH
 def _joined(words: list[str]) -> tuple[str, ...]:
     return (capped(" ".join(words)),) if words else ()
 
-
-def _read_words(words: Iterator[str], draft: _Draft, names: Names) -> bool:
-    """Fill the draft. False where the route cannot be placed at all, because its table is not known."""
-    for key in words:
-        if key in FLAGS:
-            draft.flags.append(key)
-        elif key in IRRELEVANT_FLAGS:
-            continue
-        elif key == "encap":
-            following = _read_encapsulation(words, draft)
-            if following is not None and not _read_pair(following, words, draft, names):
-                return False
-        elif not _read_pair(key, words, draft, names):
-            return False
-    return True
-
-
-def _read_encapsulation(words: Iterator[str], draft: _Draft) -> str | None:
-    """Keep the words of `encap ip id 5 src 0.0.0.0 dst 1.2.3.4 ttl 0`; returns the word that ends them."""
-    draft.unmodelled.append("encap")
-    for key in words:
-        if key in {"via", "dev"}:
-            return key
-        draft.unmodelled.append(key)
-    return None
-
-
-def _read_pair(key: str, words: Iterator[str], draft: _Draft, names: Names) -> bool:
-    if key in METRICS:
-        if next(words, None) == "lock":
-            next(words, None)
-        return True
-    reader = _READERS.get(key)
-    value = next(words, None) if reader is not None else None
-    if reader is None or value is None:
-        draft.unmodelled.append(key)
-        return key != "table"
-    if value in {"inet", "inet6"} and key == "via":
-        family, value = value, next(words, "")
-        if family == "inet6":
-            draft.unmodelled.append(f"via inet6 {value}")
-            return True
-    if reader(draft, value, names):
-        return True
-    draft.unmodelled.append(f"{key} {value}")
-    return key != "table"
-
-
-def _via(draft: _Draft, value: str, _: Names) -> bool:
-    try:
-        parse_address(value)
-    except ValueError:
-        return False
-    draft.gateway = value
-    return True
-
-
-def _dev(draft: _Draft, value: str, _: Names) -> bool:
-    draft.interface = value
-    return True
-
-
-def _weight(draft: _Draft, value: str, _: Names) -> bool:
-    number = parse_number(value, 65536)
-    draft.weight = number if number is not None else draft.weight
-    return number is not None
-
-
-def _realms(draft: _Draft, _value: str, _: Names) -> bool:
-    draft.fields["realms"] = True
-    return True
-
-
-def _source(draft: _Draft, value: str, _: Names) -> bool:
-    try:
-        parse_address(value)
-    except ValueError:
-        return False
-    draft.fields["source"] = value
-    return True
-
-
-def _number(field: str, value: int | None, draft: _Draft) -> bool:
-    if value is not None:
-        draft.fields[field] = value
-    return value is not None
-
-
-def _word(field: str, value: str, draft: _Draft) -> bool:
-    draft.fields[field] = value
-    return True
-
-
-_READERS: dict[str, Callable[[_Draft, str, Names], bool]] = {
-    "via": _via,
-    "dev": _dev,
-    "weight": _weight,
-    "realms": _realms,
-    "realm": _realms,
-    "src": _source,
-    "table": lambda draft, value, names: _number("table", table_number(value, names), draft),
-    "metric": lambda draft, value, _: _number("metric", parse_number(value), draft),
-    "nhid": lambda draft, value, _: _number("nexthop_id", parse_number(value), draft),
-    "tos": lambda draft, value, _: _number("tos", tos_number(value), draft),
-    "dsfield": lambda draft, value, _: _number("tos", tos_number(value), draft),
-    "scope": lambda draft, value, _: _word("scope", scope_name(value), draft),
-    "proto": lambda draft, value, _: _word("protocol", protocol_name(value), draft),
-}
