@@ -15,16 +15,11 @@ import msgspec
 from vnicheck.guest.parsers.evidence import format_route
 from vnicheck.guest.parsers.names import (
     Names,
-    parse_number,
     prefix_text,
-    protocol_name,
     route_type,
-    scope_name,
-    table_number,
-    tos_number,
 )
 from vnicheck.guest.parsers.parsed import JsonObject, Parsed, capped, is_json, read_json, show, text_lines, word
-from vnicheck.model.address import parse_address
+from vnicheck.guest.parsers.route_words import METRICS, RouteDraft, read_route_words
 from vnicheck.model.guest import NextHop, Route, RouteType
 
 _IRRELEVANT_KEYS = {"metrics", "nh_info", "cache", *METRICS}
@@ -185,4 +180,3 @@ def _nexthops(draft: RouteDraft, hops: list[list[str]], names: Names) -> tuple[N
 
 def _joined(words: list[str]) -> tuple[str, ...]:
     return (capped(" ".join(words)),) if words else ()
-
