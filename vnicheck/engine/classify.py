@@ -1,17 +1,17 @@
 """All flows of a server: for each direction, protocol and local address, the classes of remotes and ports."""
 
 from collections.abc import Callable, Iterator
-from itertools import groupby
 
 from msgspec import Struct
 
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
-from vnicheck.engine.partition import Range, address_atoms, port_atoms, to_ports, to_prefixes
-from vnicheck.engine.path import NO_PORTS, Opening, Path, Step
+from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports, to_prefixes
+from vnicheck.engine.path import Opening, Path, Step, client_ports
+from vnicheck.engine.regions import Regions
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric import network_acl, security_group, vpc_route
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Verdict
 
 PATHS: dict[Direction, Callable[[ServerView, Opening], Path]] = {
@@ -31,12 +31,17 @@ class Fate(Struct, frozen=True):
 
 def predict_flows(view: ServerView) -> tuple[Flow, ...]:
     """The server's flows, in the order of addresses, directions and protocols; classes by their first remote."""
+    address_cuts, port_cuts = _fabric_cuts(view)
+    if view.kernel is not None:
+        port_cuts |= view.kernel.port_cuts()
+    regions = Regions(view, address_cuts)
+    ports = port_atoms(port_cuts)
     return tuple(
         flow
         for local in local_addresses(view)
         for direction in Direction
         for protocol in Protocol
-        for flow in _classes(view, local, direction, protocol)
+        for flow in _classes(view, regions, local, direction, protocol, ports)
     )
 
 
@@ -45,35 +50,46 @@ def local_addresses(view: ServerView) -> list[LocalAddress]:
     return [LocalAddress(address, parse_address(address), vni) for vni in view.server.vnis for address in vni.addresses]
 
 
-def _classes(view: ServerView, local: LocalAddress, direction: Direction, protocol: Protocol) -> Iterator[Flow]:
-    address_cuts, port_cuts = _cuts(view)
-    ports = [NO_PORTS] if protocol is Protocol.ICMP else port_atoms(port_cuts)
-    scopes = view.scopes(local.vni)
+def _classes(
+    view: ServerView,
+    regions: Regions,
+    local: LocalAddress,
+    direction: Direction,
+    protocol: Protocol,
+    ports: list[Range],
+) -> Iterator[Flow]:
     path_of = PATHS[direction]
+    scopes = view.scopes(local.vni)
+    client = client_ports(view, protocol)
     paths: dict[Fate, list[Path]] = {}
-    regions: dict[Fate, dict[Range, list[Range]]] = {}
-    for remote in address_atoms(view.own_addresses(), address_cuts | scopes.cuts()):
-        scope = scopes.of(remote[0])
-        for port in ports:
-            path = path_of(view, Opening(local, protocol, remote[0], port, scope))
+    areas: dict[Fate, dict[tuple[Range, ...], list[Range]]] = {}
+    for port in [NO_PORTS] if protocol is Protocol.ICMP else ports:
+        remote_ports, local_ports = (client, port) if direction is Direction.INBOUND else (port, client)
+        for region in regions.of(local, protocol, remote_ports, local_ports):
+            scope = scopes.of(region.first)
+            path = path_of(view, Opening(local, protocol, port, scope, region))
             fate = _fate(path, scope)
             paths.setdefault(fate, []).append(path)
-            regions.setdefault(fate, {}).setdefault(remote, []).append(port)
-    for fate, region in regions.items():
-        for ports_of_class, remotes in _rectangles(region):
-            yield _flow(direction, protocol, local, fate.scope, paths[fate], ports_of_class, remotes)
+            areas.setdefault(fate, {}).setdefault(region.remotes, []).append(port)
+    classes = [
+        _flow(direction, protocol, local, fate.scope, paths[fate], ports_of_class, remotes)
+        for fate, area in areas.items()
+        for ports_of_class, remotes in _rectangles(area)
+    ]
+    yield from sorted(classes, key=lambda flow: (prefix_range(flow.remote[0]), flow.ports or ()))
 
 
-def _rectangles(region: dict[Range, list[Range]]) -> Iterator[tuple[tuple[str, ...], list[Range]]]:
-    """The region of a fate as products of ports and remotes."""
-    by_ports = sorted(((to_ports(ports), remote) for remote, ports in region.items()))
-    for ports, group in groupby(by_ports, key=lambda entry: entry[0]):
-        yield ports, [remote for _, remote in group]
+def _rectangles(area: dict[tuple[Range, ...], list[Range]]) -> Iterator[tuple[tuple[str, ...], list[Range]]]:
+    """The area of a fate as products of ports and remotes."""
+    by_ports: dict[tuple[str, ...], list[Range]] = {}
+    for remotes, ports in area.items():
+        by_ports.setdefault(to_ports(ports), []).extend(remotes)
+    yield from by_ports.items()
 
 
-def _cuts(view: ServerView) -> tuple[set[int], set[int]]:
-    addresses = view.kernel.address_cuts() if view.kernel is not None else set()
-    ports = view.kernel.port_cuts() if view.kernel is not None else set()
+def _fabric_cuts(view: ServerView) -> tuple[set[int], set[int]]:
+    addresses: set[int] = set()
+    ports: set[int] = set()
     for vni in view.server.vnis:
         subnet = view.subnet(vni)
         for more_addresses, more_ports in (
@@ -132,7 +148,7 @@ def _verdict(hops: tuple[Hop, ...]) -> Verdict:
 def _hop(steps: list[Step]) -> Hop:
     """One hop for the steps, of one outcome and reason, at the same place of each path of a class."""
     first = steps[0]
-    deciders = list(dict.fromkeys(step.check.by for step in steps if step.check.by))
+    deciders = list(dict.fromkeys(decider for step in steps for decider in step.check.by))
     by = f" ({deciders[0]}{f' and {len(deciders) - 1} more' if len(deciders) > 1 else ''})" if deciders else ""
     return Hop(
         leg=first.leg,

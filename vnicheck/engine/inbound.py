@@ -33,7 +33,7 @@ def inbound_path(view: ServerView, opening: Opening) -> Path:
         cross_groups(view, vni, opening, arriving=True, dports=ours, answer=False, seen=False),
         state_filter(vni, view.server.kind, view.settings, opening.protocol, saw_opening=True),
     )
-    ingress = enter_guest(view, request, opening, sports=theirs, dports=ours)
+    ingress = enter_guest(view, request, opening)
     reply, egress = _reply(view, opening, sports=ours, dports=theirs)
     return Path((*request.taken, *reply.taken), ingress, egress)
 
@@ -45,7 +45,7 @@ def _reply(
     reply = Steps(Leg.REPLY)
     if opening.protocol is Protocol.ICMP and view.kernel is not None and view.kernel.ignores_echo():
         reply.add(view.at(arrived), unknown("echo_reply", "the guest is set to ignore echo requests"))
-    egress, leaves = leave_guest(view, reply, opening, sports, dports)
+    egress, leaves = leave_guest(view, reply, opening)
     if leaves is not None:
         subnet = view.subnet(leaves)
         same = leaves.id == arrived.id

@@ -25,7 +25,7 @@ def outbound_path(view: ServerView, opening: Opening) -> Path:
     owner = opening.local.vni
     ours, theirs = client_ports(view, opening.protocol), opening.ports
     request = Steps(Leg.REQUEST)
-    egress, leaves = leave_guest(view, request, opening, sports=ours, dports=theirs)
+    egress, leaves = leave_guest(view, request, opening)
     if leaves is not None:
         subnet = view.subnet(leaves)
         at = view.at(leaves)
@@ -50,5 +50,5 @@ def outbound_path(view: ServerView, opening: Opening) -> Path:
         state_filter(owner, view.server.kind, view.settings, opening.protocol, saw_opening=same),
         cross_groups(view, owner, opening, arriving=True, dports=ours, answer=True, seen=same),
     )
-    ingress = enter_guest(view, reply, opening, sports=theirs, dports=ours)
+    ingress = enter_guest(view, reply, opening)
     return Path((*request.taken, *reply.taken), ingress, egress)

@@ -16,6 +16,9 @@ NEVER_REMOTE = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")
 
 ALL_PORTS: Range = (1, 65535)
 
+NO_PORTS: Range = (0, 0)
+"""The ports of a protocol that has none."""
+
 
 def address_atoms(own: Iterable[str], cuts: Iterable[int]) -> list[Range]:
     """The possible remotes in order, cut so that every atom lies on one side of every cut.

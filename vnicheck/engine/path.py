@@ -2,32 +2,36 @@
 
 from msgspec import Struct
 
+from vnicheck.engine.partition import NO_PORTS, Range
+from vnicheck.engine.regions import Answer, Region
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.security_group import GroupedPacket, security_groups, stateful_reply
-from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST, Range
-from vnicheck.kernel.packet import Packet
-from vnicheck.kernel.receive import Reception
+from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
+from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import DropCode, Leg, Protocol, Scope
 
-NO_PORTS: Range = (0, 0)
-
 
 class Opening(Struct, frozen=True):
-    """A flow to be predicted: one remote address, the opening packet's destination ports (all of one fate), and where
-    the remote is. `ports` is (0, 0) for ICMP.
+    """A flow to be predicted: from or to the remotes of a region, all of one scope, with its destination ports,
+    all of one fate ((0, 0) for ICMP).
     """
 
     local: LocalAddress
     protocol: Protocol
-    remote: int
     ports: Range
     scope: Scope
+    region: Region
+
+    @property
+    def remote(self) -> int:
+        """One of the remotes: to every stage it is as good as the others."""
+        return self.region.first
 
 
 class Step(Struct, frozen=True):
@@ -63,77 +67,73 @@ def client_ports(view: ServerView, protocol: Protocol) -> Range:
     return NO_PORTS if protocol is Protocol.ICMP else view.settings.client_ports
 
 
-def enter_guest(view: ServerView, steps: Steps, opening: Opening, sports: Range, dports: Range) -> str | None:
+def enter_guest(view: ServerView, steps: Steps, opening: Opening) -> str | None:
     """A packet from the remote reaches the guest by the local address's VNI. Returns the interface, where known."""
     vni = opening.local.vni
     at = view.at(vni)
     interface = view.interface_of.get(vni.id)
-    if view.kernel is None or interface is None:
+    answer = opening.region.received
+    if view.kernel is None or interface is None or answer is None:
         steps.add(at, unknown("guest_interface", view.why_unmatched(vni)))
         return None
-    packet = Packet(opening.remote, opening.local.number, opening.protocol.number)
     try:
         down = view.kernel.interface_state(interface)
         if down is not None:
-            steps.add(at, drops("interface_state", DropCode.INTERFACE_DOWN, down.reason, by=down.by))
+            steps.add(at, drops("interface_state", DropCode.INTERFACE_DOWN, down.reason))
     except Undetermined as reason:
         steps.add(at, unknown("interface_state", str(reason)))
-    try:
-        received = view.kernel.receive(interface, packet, sports, dports)
-    except Undetermined as reason:
-        steps.add(at, unknown("source_validation", str(reason)))
-        return interface
-    stage = "local_delivery" if received.reception is Reception.NOT_LOCAL else "source_validation"
-    if received.reception is Reception.DELIVERED:
-        steps.add(at, passes(stage, received.reason, by=received.by))
-    else:
-        steps.add(at, drops(stage, DropCode(received.reception.value), received.reason, by=received.by))
+    steps.add(at, _received(answer))
     return interface
 
 
-def leave_guest(
-    view: ServerView, steps: Steps, opening: Opening, sports: Range, dports: Range
-) -> tuple[str | None, Vni | None]:
+def _received(answer: Answer) -> Check:
+    received = answer.outcome
+    if not isinstance(received, Received):
+        return unknown("source_validation", str(received))
+    stage = "local_delivery" if received.reception is Reception.NOT_LOCAL else "source_validation"
+    if received.reception is Reception.DELIVERED:
+        return passes(stage, received.reason, by=answer.deciders)
+    return drops(stage, DropCode(received.reception.value), received.reason, by=answer.deciders)
+
+
+def leave_guest(view: ServerView, steps: Steps, opening: Opening) -> tuple[str | None, Vni | None]:
     """A packet to the remote leaves from the local address. Returns the interface and its VNI, where known."""
     stage = "reply_route" if steps.leg is Leg.REPLY else "request_route"
     at = view.at(opening.local.vni)
-    if view.kernel is None:
+    answer = opening.region.sent
+    if answer is None:
         steps.add(at, unknown(stage, view.why_unmatched(opening.local.vni)))
         return None, None
-    packet = Packet(opening.local.number, opening.remote, opening.protocol.number)
-    try:
-        sent = view.kernel.send(packet, sports, dports)
-    except Undetermined as reason:
-        steps.add(at, unknown(stage, str(reason)))
-        return None, None
+    sent, by = answer.outcome, answer.deciders
     if isinstance(sent, NotSent):
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
-        steps.add(at, drops(stage, code, sent.reason, by=sent.by))
+        steps.add(at, drops(stage, code, sent.reason, by=by))
+        return None, None
+    if not isinstance(sent, Sent):
+        steps.add(at, unknown(stage, str(sent)))
         return None, None
     vni = view.vni_of(sent.interface)
     if vni is None:
-        steps.add(
-            sent.interface, unknown(stage, f"leaves by {sent.interface}, behind which no VNI is known", by=sent.by)
-        )
+        reason = f"leaves by {sent.interface}, behind which no VNI is known"
+        steps.add(sent.interface, unknown(stage, reason, by=by))
         return sent.interface, None
-    steps.add(sent.interface, _first_hop(view, vni, sent, opening, stage))
+    steps.add(sent.interface, _first_hop(view, vni, sent, by, opening, stage))
     return sent.interface, vni
 
 
-def _first_hop(view: ServerView, vni: Vni, sent: Sent, opening: Opening, stage: str) -> Check:
+def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[str, ...], opening: Opening, stage: str) -> Check:
     """Whether the next hop is one that we know: the subnet's gateway (its first address), or the remote itself."""
     subnet = view.subnet(vni)
     first, last = prefix_range(subnet.cidr)
     name = sent.interface
     if sent.gateway is None:
         if first <= opening.remote <= last:
-            return passes(stage, f"leaves by {name}, on-link", by=sent.by)
-        return unknown(stage, f"leaves by {name} on-link, but the remote is not in subnet {subnet.name}", by=sent.by)
+            return passes(stage, f"leaves by {name}, on-link", by=by)
+        return unknown(stage, f"leaves by {name} on-link, but the remote is not in subnet {subnet.name}", by=by)
     if parse_address(sent.gateway) == first + 1:
-        return passes(stage, f"leaves by {name} to the gateway {sent.gateway}", by=sent.by)
-    return unknown(
-        stage, f"leaves by {name} to {sent.gateway}, which is not the gateway of subnet {subnet.name}", by=sent.by
-    )
+        return passes(stage, f"leaves by {name} to the gateway {sent.gateway}", by=by)
+    reason = f"leaves by {name} to {sent.gateway}, which is not the gateway of subnet {subnet.name}"
+    return unknown(stage, reason, by=by)
 
 
 def cross_acl(

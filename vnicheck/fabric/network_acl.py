@@ -43,7 +43,7 @@ def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check
         for dport in representatives(packet.dports, _ports(acl, source_side=False))
     ]
     passed = {answer for answer, _ in answers}
-    by = answers[0][1]
+    by = tuple(dict.fromkeys(rule for _, rule in answers))
     if passed == {True}:
         return passes(STAGE, f"network ACL {acl.name} of subnet {subnet.name} allows it", by=by)
     if passed == {False}:

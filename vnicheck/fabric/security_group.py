@@ -44,7 +44,7 @@ def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
     ports = representatives(packet.dports, _port_cuts(groups))
     answers = [_first_admitting(fabric, groups, packet, port) for port in ports]
     admitted = {answer for answer, _ in answers}
-    by = answers[0][1]
+    by = tuple(dict.fromkeys(rule for _, rule in answers if rule))
     if admitted == {True}:
         return passes(STAGE, f"the security groups of {vni.name} admit it", assumption, by)
     if admitted == {False}:

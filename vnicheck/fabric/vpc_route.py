@@ -24,16 +24,17 @@ def vpc_route(fabric: Fabric, subnet: Subnet, destination: int, scope: Scope) ->
     if not best:
         return _by_default(scope)
     route = best[0]
-    name = f"VPC route {route.name} ({route.destination}, {route.action})"
+    by = (f"VPC route {route.name}: {route.destination} {route.action}",)
     if len(best) > 1:
-        return unknown(STAGE, f"several VPC routes of one priority share {route.destination}")
+        return unknown(STAGE, "several VPC routes of one priority share the load", by=by)
     if route.action == "drop":
-        return drops(STAGE, DropCode.VPC_ROUTE, f"{name} drops it")
+        return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route drops it", by=by)
     if route.action == "delegate" or (route.action == "delegate_vpc" and scope is not Scope.INTERNET):
         return _by_default(scope)
     if route.action == "deliver" and scope is Scope.PRIVATE:
-        return passes(STAGE, f"{name} hands it to {route.next_hop or 'a gateway of the VPC'}", "remote-reachable")
-    return unknown(STAGE, f"{name} leads where we cannot see")
+        next_hop = route.next_hop or "a gateway of the VPC"
+        return passes(STAGE, f"a VPC route hands it to {next_hop}", "remote-reachable", by)
+    return unknown(STAGE, "a VPC route leads where we cannot see", by=by)
 
 
 def cuts(fabric: Fabric, subnet: Subnet) -> set[int]:

@@ -28,7 +28,7 @@ class Kernel:
         self._hosts = tuple(Host(guest, state) for state in hidden_states(guest))
         self._marks = tuple(sorted({0} | {rule.fwmark for rule in guest.rules if rule.fwmark is not None}))
         self._port_cuts = _port_cuts(guest)
-        self._reads_transport = bool(self._port_cuts) or any(
+        self.reads_transport = bool(self._port_cuts) or any(
             rule.ipproto is not None or rule.uid_range is not None for rule in guest.rules
         )
         self._received: dict[tuple[str, Packet, Range, Range], Received | str] = {}
@@ -74,7 +74,7 @@ class Kernel:
 
     def _essential(self, packet: Packet, sports: Range, dports: Range) -> tuple[Packet, Range, Range]:
         """The packet without what no policy rule reads, so that all protocols share one answer."""
-        if self._reads_transport:
+        if self.reads_transport:
             return packet, sports, dports
         return Packet(packet.source, packet.destination, 0), NO_PORTS, NO_PORTS
 

@@ -5,6 +5,7 @@ The model keeps text (what people and JSON read); kernel, fabric and engine comp
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 LAST = 0xFFFFFFFF
 """255.255.255.255 as an integer."""
@@ -59,6 +60,7 @@ def format_prefix(network: int, length: int) -> str:
     return f"{format_address(network)}/{length}"
 
 
+@lru_cache(maxsize=1 << 16)
 def prefix_range(text: str) -> tuple[int, int]:
     """The first and last address of a prefix, as integers. Raises ValueError."""
     network, length = parse_prefix(text)
