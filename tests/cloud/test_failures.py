@@ -11,8 +11,9 @@ from tests.api import StandIn, World
 from tests.cloud.conftest import FAST
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect
-from vnicheck.cloud.errors import CloudError, one_line, redact
+from vnicheck.cloud.errors import CloudError, redact
 from vnicheck.cloud.read import read_region
+from vnicheck.model.words import one_line
 
 Opener = Callable[[StandIn], VpcClient]
 

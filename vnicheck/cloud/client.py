@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from vnicheck.cloud.errors import READER, CloudError, funnel, malformed, one_line, redact
+from vnicheck.cloud.errors import READER, CloudError, funnel, malformed, redact
+from vnicheck.model.words import one_line
 
 _PASSING = frozenset({"api_server_error", "api_unreachable", "api_rate_limited"})
 """What may pass by itself. A token service that lets a whole timeout pass is most often not there at all."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from vnicheck.cloud.client import HttpSettings, VpcClient
-from vnicheck.cloud.errors import CloudError, one_line
+from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.sdk_environment import SECRETS, external_settings, names_credentials, sdk_environment
+from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse

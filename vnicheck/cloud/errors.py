@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from vnicheck.model.words import one_line
+
 LINE = 300
 """The longest message, and the longest excerpt of the API's own words is a third of it."""
 
@@ -18,13 +20,6 @@ class CloudError(Exception):
         self.code = code
         self.message = one_line(message, LINE * 4)
         super().__init__(self.message)
-
-
-def one_line(text: object, limit: int = LINE) -> str:
-    """`text` as one printable line of at most `limit` characters: control and format characters become spaces."""
-    cut = str(text)[: limit * 4]
-    flat = " ".join("".join(c if c.isprintable() else " " for c in cut).split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
 def redact(text: str, secrets: tuple[str, ...]) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from vnicheck.cloud.client import VpcClient
-from vnicheck.cloud.errors import CloudError, malformed, one_line
+from vnicheck.cloud.errors import CloudError, malformed
+from vnicheck.model.words import one_line
 
 Items = list[dict[str, Any]]
 

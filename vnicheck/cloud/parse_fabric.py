@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vnicheck.cloud import wire
-from vnicheck.cloud.errors import one_line
 from vnicheck.cloud.wire import convert, malformed_resource
 from vnicheck.model.address import format_prefix, mask, split_prefix
 from vnicheck.model.cloud import (
@@ -20,6 +19,7 @@ from vnicheck.model.cloud import (
     Vpc,
     VpcRoute,
 )
+from vnicheck.model.words import one_line
 
 Item = Mapping[str, Any]
 

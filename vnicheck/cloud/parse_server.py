@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from vnicheck.cloud import wire
-from vnicheck.cloud.errors import one_line
 from vnicheck.cloud.wire import convert, malformed_resource
 from vnicheck.model.cloud import FloatingIp, Ref, ServerKind, Vni
 from vnicheck.model.snapshot import Problem, Server
+from vnicheck.model.words import one_line
 
 Item = Mapping[str, Any]
 UNSET_ADDRESS = "0.0.0.0"  # noqa: S104

@@ -8,7 +8,7 @@ import msgspec
 
 from vnicheck.cloud import wire
 from vnicheck.cloud.client import VpcClient
-from vnicheck.cloud.errors import CloudError, one_line
+from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.groups import group_addresses, interface_addresses
 from vnicheck.cloud.lists import Items, in_parallel, read_list
 from vnicheck.cloud.parse_fabric import parse_network_acl, parse_security_group, parse_subnet, parse_vpc
@@ -17,6 +17,7 @@ from vnicheck.cloud.region import Region
 from vnicheck.cloud.scope import find_vpc, in_resource_group
 from vnicheck.model.cloud import Fabric, FloatingIp, SecurityGroup, ServerKind, Vpc
 from vnicheck.model.snapshot import Problem, Server
+from vnicheck.model.words import one_line
 
 T = TypeVar("T")
 

@@ -4,8 +4,9 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vnicheck.cloud.errors import CloudError, one_line
+from vnicheck.cloud.errors import CloudError
 from vnicheck.model.cloud import Vpc
+from vnicheck.model.words import one_line
 
 
 def find_vpc(vpcs: Iterable[Vpc], wanted: str, endpoint: str) -> Vpc:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from vnicheck.cloud.errors import CloudError, one_line
+from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.parse_server import UNSET_ADDRESS
 from vnicheck.cloud.region import Region
 from vnicheck.cloud.scope import close
 from vnicheck.model.snapshot import Problem, Server
+from vnicheck.model.words import one_line
 
 _LISTED = 8
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vnicheck.cloud.client import VpcClient
-from vnicheck.cloud.errors import CloudError, one_line
+from vnicheck.cloud.errors import CloudError
+from vnicheck.model.words import one_line
 
 _ROLES = {
     "protocol_state_filtering_mode": "the action is.virtual-network-interface.virtual-network-interface"

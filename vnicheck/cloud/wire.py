@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from vnicheck.cloud.errors import CloudError, one_line
+from vnicheck.cloud.errors import CloudError
+from vnicheck.model.words import one_line
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from vnicheck.guest.doubt import doubt_busybox_routes, doubt_busybox_rules
-from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import Section, read_frames
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
 from vnicheck.guest.parsers.links import parse_links
@@ -19,6 +19,7 @@ from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
 from vnicheck.model.guest import Guest, Interface, OperatingSystem, PolicyRule, Route, Unmodelled
+from vnicheck.model.words import one_line
 
 T = TypeVar("T")
 Via = Literal["ssh", "file", "local"]
@@ -62,9 +63,9 @@ def failure(section: Section | None) -> str | None:
         return NOT_COLLECTED
     if section.damage is not None:
         return section.damage
-    first_error = printable(section.errors.partition("\n")[0])
+    first_error = one_line(section.errors.partition("\n")[0])
     if section.status == 127:
-        return first_error or f"{printable(section.command.partition(' ')[0])}: not found"
+        return first_error or f"{one_line(section.command.partition(' ')[0])}: not found"
     if section.status != 0:
         return f"exit status {section.status}" + (f": {first_error}" if first_error else "")
     if _INTERRUPTED in section.errors:
@@ -82,7 +83,7 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
     uname = facts.text("uname")
     system = uname.partition("\n")[0].strip()
     if failure(facts.sections.get("uname")) is None and system != "Linux":
-        raise CollectionError("guest_not_linux", f"this is {printable(system, 40) or 'no'} system, not Linux")
+        raise CollectionError("guest_not_linux", f"this is {one_line(system, 40) or 'no'} system, not Linux")
     _require_ip(facts)
     if collected_at is None:
         collected_at = facts.text("date").strip()
@@ -181,5 +182,5 @@ def build_guest(
         )
     except (ValueError, msgspec.ValidationError) as error:
         raise CollectionError(
-            "guest_unreadable", f"the collection contradicts itself: {printable(str(error))}"
+            "guest_unreadable", f"the collection contradicts itself: {one_line(str(error))}"
         ) from None

@@ -20,9 +20,3 @@ class CollectionError(Exception):
     def problem(self) -> Problem:
         """The same as the model's struct."""
         return Problem(code=self.code, message=self.message)
-
-
-def printable(text: str, limit: int = 200) -> str:
-    """One line of at most `limit` characters without control characters: remote text that may enter a message."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text[: limit * 8]).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.errors import CollectionError
+from vnicheck.model.words import one_line
 
 MAX_FILE_BYTES = 32 << 20
 
@@ -166,7 +167,7 @@ def _read(path: Path) -> str:
             "ssh_known_hosts", f"cannot read {path}: {error.strerror}; name another with --known-hosts"
         ) from error
     if len(data) > MAX_FILE_BYTES:
-        raise CollectionError("ssh_known_hosts", f"{printable(str(path))} is too large to be a known_hosts file")
+        raise CollectionError("ssh_known_hosts", f"{one_line(str(path))} is too large to be a known_hosts file")
     return data.decode("utf-8", "replace")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from msgspec import Struct
 
 from vnicheck.guest.bounded import Deadline
-from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import is_complete
 from vnicheck.guest.known_hosts import KnownHosts
 from vnicheck.guest.ssh_config import Hop, SshConfig
@@ -18,6 +18,7 @@ from vnicheck.guest.ssh_errors import session_error, timed_out
 from vnicheck.guest.ssh_keys import AskPassphrase, KeyRing
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
 from vnicheck.guest.ssh_transport import connect
+from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
@@ -87,7 +88,7 @@ class SshRunner:
     def collect(self, target: SshTarget) -> bytes:
         """The collect script's output from the target, complete. Raises CollectionError, also `guest_truncated`."""
         output = self.run(target, COMMAND, collect_script().encode())
-        label = f"{printable(target.name, 80)} ({target.address})"
+        label = f"{one_line(target.name, 80)} ({target.address})"
         if output.status != 0:
             hint = f": {output.hint}" if output.hint else ""
             raise CollectionError(
@@ -96,7 +97,7 @@ class SshRunner:
         if not is_complete(output.stdout):
             if b"vnicheck-guest/" in output.stdout:
                 raise CollectionError("guest_truncated", f"{label}: the collection is cut off; collect it again")
-            heard = printable(output.stdout[:400].decode("utf-8", "replace"), 60)
+            heard = one_line(output.stdout[:400].decode("utf-8", "replace"), 60)
             raise CollectionError(
                 "guest_unreadable",
                 f"{label}: it did not run the collect script ({heard or 'no output'}); is it a Linux server, and does "
@@ -207,7 +208,7 @@ def _execute(
     if not channel.status_event.is_set() or channel.exit_status == -1:
         raise CollectionError("ssh_closed", f"{label}: the session ended before the command did; collect again")
     hint = channel.recv_stderr(2000) if channel.recv_stderr_ready() else b""
-    return Output(channel.exit_status, b"".join(chunks), printable(hint.decode("utf-8", "replace").strip(), 120))
+    return Output(channel.exit_status, b"".join(chunks), one_line(hint.decode("utf-8", "replace").strip(), 120))
 
 
 def _send(channel: "Channel", stdin: bytes) -> Callable[[], None]:

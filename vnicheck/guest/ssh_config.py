@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
+from vnicheck.model.words import one_line
 
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 SYSTEM_KNOWN_HOSTS = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
@@ -55,7 +56,7 @@ class Hop(Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """For messages."""
         place = self.host if self.port == 22 else f"{self.host}:{self.port}"
-        return place if self.name in {self.host, place} else f"{printable(self.name, 80)} ({place})"
+        return place if self.name in {self.host, place} else f"{one_line(self.name, 80)} ({place})"
 
 
 class SshConfig:
@@ -100,9 +101,7 @@ class SshConfig:
         for number, spec in enumerate(specs):
             match = _JUMP.fullmatch(spec)
             if match is None:
-                raise CollectionError(
-                    "ssh_config", f"{printable(spec, 80)!r} is no jump host; write [user@]host[:port]"
-                )
+                raise CollectionError("ssh_config", f"{one_line(spec, 80)!r} is no jump host; write [user@]host[:port]")
             host = match["v6"] or match["host"]
             require_safe_host(host)
             values = self._lookup((host,), host)
@@ -159,12 +158,12 @@ class SshConfig:
             return dict(SSHConfig.from_text("\n".join(lines)).lookup(host))
         except (SSHException, ValueError, KeyError, OSError) as error:
             raise CollectionError(
-                "ssh_config", f"the SSH configuration cannot be read: {printable(str(error))}; mend it or use -F none"
+                "ssh_config", f"the SSH configuration cannot be read: {one_line(str(error))}; mend it or use -F none"
             ) from error
         except Exception as error:
             if type(error).__module__.startswith(("paramiko", "invoke")):
                 raise CollectionError(
-                    "ssh_config", f"the SSH configuration cannot be read: {printable(str(error))}; use -F none"
+                    "ssh_config", f"the SSH configuration cannot be read: {one_line(str(error))}; use -F none"
                 ) from error
             raise
 
@@ -172,7 +171,7 @@ class SshConfig:
 def require_safe_host(host: str) -> None:
     """Raises CollectionError `ssh_config` unless `host` can be no option, no shell syntax, no second word."""
     if _SAFE_HOST.fullmatch(host) is None:
-        raise CollectionError("ssh_config", f"{printable(host, 80)!r} is neither an address nor a host name")
+        raise CollectionError("ssh_config", f"{one_line(host, 80)!r} is neither an address nor a host name")
 
 
 def _with_command(hop: Hop, command: str, name: str) -> Hop:
@@ -183,7 +182,7 @@ def _with_command(hop: Hop, command: str, name: str) -> Hop:
         command = command.replace("%n", name)
     if _SAFE_USER.fullmatch(hop.user) is None or any(_SAFE_HOST.fullmatch(word) is None for word in words):
         raise CollectionError(
-            "ssh_config", f"{printable(name, 80)!r}: its name, address or user must not reach a ProxyCommand"
+            "ssh_config", f"{one_line(name, 80)!r}: its name, address or user must not reach a ProxyCommand"
         )
     return msgspec.structs.replace(hop, proxy_command=command)
 
@@ -191,7 +190,7 @@ def _with_command(hop: Hop, command: str, name: str) -> Hop:
 def _port(values: dict[str, Any]) -> int:
     text = str(values.get("port", "22"))
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise CollectionError("ssh_config", f"{printable(text, 20)!r} is no port; mend the SSH configuration")
+        raise CollectionError("ssh_config", f"{one_line(text, 20)!r} is no port; mend the SSH configuration")
     return int(text)
 
 

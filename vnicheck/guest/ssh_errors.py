@@ -3,8 +3,9 @@
 import errno
 import socket
 
-from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh_config import Hop
+from vnicheck.model.words import one_line
 
 
 def connect_error(hop: Hop, error: OSError, seconds: float) -> CollectionError:
@@ -23,7 +24,7 @@ def connect_error(hop: Hop, error: OSError, seconds: float) -> CollectionError:
         )
     if error.errno in {errno.ECONNRESET, errno.EPIPE}:
         return CollectionError("ssh_closed", f"{label}: the connection was reset; try again")
-    reason = printable(error.strerror or str(error), 100)
+    reason = one_line(error.strerror or str(error), 100)
     return CollectionError("ssh_unreachable", f"{label}: {reason}; check the route, or use --jump")
 
 
@@ -37,7 +38,7 @@ def negotiation_error(hop: Hop, error: BaseException | None, waited: bool) -> Co
     """The key exchange that failed; `error` is what paramiko's thread left behind."""
     from paramiko.ssh_exception import IncompatiblePeer
 
-    text = printable(str(error or ""), 150)
+    text = one_line(str(error or ""), 150)
     if isinstance(error, IncompatiblePeer):
         return CollectionError("ssh_protocol", f"{hop.label}: no common algorithms ({text}); update its sshd")
     if "banner" in text.lower() or "Indecipherable" in text:
@@ -53,7 +54,7 @@ def session_error(label: str, error: BaseException) -> CollectionError:
     """Anything after the key exchange that is not the deadline."""
     from paramiko.ssh_exception import ChannelException
 
-    text = printable(str(error), 150)
+    text = one_line(str(error), 150)
     if isinstance(error, ChannelException):
         return CollectionError("ssh_exec", f"{label}: it opens no session ({text}); check MaxSessions of its sshd")
     if isinstance(error, (EOFError, OSError)) or "closed" in text or "No existing session" in text:

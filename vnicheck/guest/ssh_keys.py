@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from vnicheck.guest.bounded import bounded
-from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh_config import Hop
+from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
     from paramiko import Agent, PKey
@@ -70,7 +71,7 @@ class KeyRing:
                     yield error
         if not hop.identities_only:
             for key in held.values():
-                yield Candidate(key, f"agent {printable(getattr(key, 'comment', ''), 60)}".strip())
+                yield Candidate(key, f"agent {one_line(getattr(key, 'comment', ''), 60)}".strip())
 
     def _load(self, file: KeyFile) -> "PKey":
         with self._lock:

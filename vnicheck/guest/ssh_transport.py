@@ -10,11 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 from vnicheck.guest.bounded import Deadline, bounded
-from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.known_hosts import KnownHosts, Trust, fingerprint, host_name
 from vnicheck.guest.ssh_config import Hop
 from vnicheck.guest.ssh_errors import connect_error, negotiation_error, session_error, timed_out
 from vnicheck.guest.ssh_keys import Candidate, KeyRing, open_agent
+from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
@@ -89,7 +90,7 @@ def _open_channel(hop: Hop, through: "Transport", seconds: float) -> "Channel":
     except ChannelException as error:
         code = "ssh_unreachable" if error.code == 2 else "ssh_protocol"
         hint = "it cannot reach that" if error.code == 2 else "see AllowTcpForwarding of its sshd"
-        reason = printable(str(error.args[-1]), 80)
+        reason = one_line(str(error.args[-1]), 80)
         raise CollectionError(code, f"{hop.label}: the jump host does not connect ({reason}); {hint}") from error
     except (SSHException, OSError, EOFError) as error:
         raise CollectionError(
@@ -212,7 +213,7 @@ def _authenticate(hop: Hop, transport: "Transport", keys: KeyRing) -> None:
                     raise _refused(hop, tried, troubles, "it ended the connection") from error
                 continue
             if further:
-                wanted = printable(", ".join(further), 60)
+                wanted = one_line(", ".join(further), 60)
                 raise _refused(hop, tried, troubles, f"it wants {wanted} besides a key")
             return
     except (SSHException, OSError, EOFError) as error:
@@ -231,5 +232,5 @@ def _refused(hop: Hop, tried: list[str], troubles: list[CollectionError], why: s
     unused = f"; not used: {troubles[0].message}" if troubles else ""
     return CollectionError(
         "ssh_auth",
-        f"{hop.label}: login as {printable(hop.user, 40)} failed, {offered}, {why}{unused}; check --ssh-user and -i",
+        f"{hop.label}: login as {one_line(hop.user, 40)} failed, {offered}, {why}{unused}; check --ssh-user and -i",
     )

@@ -1,16 +1,15 @@
 """Words for people: lists of things, and remote text made fit to be shown (it may hold anything)."""
 
-import unicodedata
 from collections.abc import Sequence
-
-_UNSHOWABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Control, format (bidirectional overrides among them), surrogate, private and unassigned characters, separators."""
 
 
 def one_line(text: object, limit: int = 300) -> str:
-    """`text` as one line of at most `limit` characters, without anything that could steer a terminal."""
-    shown = (" " if unicodedata.category(char) in _UNSHOWABLE else char for char in str(text)[: limit * 4])
-    line = " ".join("".join(shown).split())
+    """`text` as one line of at most `limit` characters, without anything that could steer a terminal.
+
+    Control characters, format characters (bidirectional overrides among them) and separators become spaces.
+    """
+    shown = "".join(char if char.isprintable() else " " for char in str(text)[: limit * 4])
+    line = " ".join(shown.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -6,8 +6,9 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from vnicheck.guest.errors import CollectionError, printable
+from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import MAX_LINES
+from vnicheck.model.words import one_line
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class JsonObject(Struct, frozen=True):
 
 def capped(text: str) -> str:
     """A raw line as it is kept in `unmodelled`."""
-    return printable(text, 300)
+    return one_line(text, 300)
 
 
 def is_json(text: str) -> bool:
@@ -53,7 +54,7 @@ def read_json(text: str, what: str) -> tuple[list[JsonObject], list[str]]:
     try:
         top = json.loads(text, object_pairs_hook=JsonObject)
     except (ValueError, RecursionError) as error:
-        raise CollectionError("guest_unreadable", f"{what}: not valid JSON ({printable(str(error), 80)})") from error
+        raise CollectionError("guest_unreadable", f"{what}: not valid JSON ({one_line(str(error), 80)})") from error
     entries = top if isinstance(top, list) else [top]
     if len(entries) > MAX_LINES:
         raise CollectionError("guest_unreadable", f"{what}: more than {MAX_LINES} entries")

@@ -3,8 +3,8 @@
 import re
 import shlex
 
-from vnicheck.guest.errors import printable
 from vnicheck.model.guest import OperatingSystem
+from vnicheck.model.words import one_line
 
 _PROCESSES = {
     "NetworkManager": "NetworkManager",
@@ -36,7 +36,7 @@ _IP_VERSION = re.compile(r"iproute2-(?:ss)?([0-9A-Za-z._-]{1,40})|(BusyBox v[0-9
 def parse_os(os_release: str, uname: str) -> OperatingSystem:
     """From os-release and the three lines of `uname -s; uname -r; uname -n`. What is absent stays empty."""
     values = _assignments(os_release)
-    lines = [printable(line, 100) for line in uname.split("\n")]
+    lines = [one_line(line, 100) for line in uname.split("\n")]
     lines += [""] * (3 - len(lines))
     return OperatingSystem(
         id=values.get("ID", ""),
@@ -57,7 +57,7 @@ def _assignments(text: str) -> dict[str, str]:
             words = shlex.split(value[:1000])
         except ValueError:
             words = [value]
-        values[key] = printable(" ".join(words), 100)
+        values[key] = one_line(" ".join(words), 100)
     return values
 
 
