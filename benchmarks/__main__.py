@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import start
+from benchmarks import classify, start
 
-ALL = {"start": start.main}
+ALL = {"start": start.main, "classify": classify.main}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ EVERYTHING = "0.0.0.0/0"
 
 
 def make_server(*, vnis: int, routes: int, tables: int) -> tuple[Server, Fabric]:
-    """A server of `vnis` VNIs, with `routes` routes spread over main and `tables` policy tables, a rule for each table."""
+    """A server of `vnis` VNIs, with `routes` routes over main and `tables` policy tables, a rule for each table."""
     numbers = range(vnis)
     names = [f"eth{n}" for n in numbers]
     group = SecurityGroup(
@@ -32,7 +32,9 @@ def make_server(*, vnis: int, routes: int, tables: int) -> tuple[Server, Fabric]
     )
     fabric = Fabric(
         vpcs={"vpc": Vpc(id="vpc", name="bench", prefixes=("10.0.0.0/16",))},
-        subnets={f"subnet-{n}": Subnet(id=f"subnet-{n}", name=f"s{n}", cidr=f"10.0.{n}.0/24", vpc="vpc") for n in numbers},
+        subnets={
+            f"subnet-{n}": Subnet(id=f"subnet-{n}", name=f"s{n}", cidr=f"10.0.{n}.0/24", vpc="vpc") for n in numbers
+        },
         security_groups={"group": group},
     )
     server = Server(
@@ -91,9 +93,7 @@ def _guest(names: list[str], routes: int, tables: int) -> Guest:
         prefix = f"{format_address((172 << 24) + (16 << 16) + extra * 256)}/24"
         entries.append(_route(prefix, names[n], table, gateway=f"10.0.{n}.1"))
     rules = [PolicyRule(priority=0, table=255)]
-    rules += [
-        PolicyRule(priority=table, table=table, src=f"10.0.{table % len(names)}.4/32") for table in numbers[1:]
-    ]
+    rules += [PolicyRule(priority=table, table=table, src=f"10.0.{table % len(names)}.4/32") for table in numbers[1:]]
     rules += [PolicyRule(priority=32766, table=254), PolicyRule(priority=32767, table=253)]
     sysctls = {f"net/ipv4/conf/{name}/rp_filter": 1 for name in ("all", "lo", *names)}
     return Guest(
@@ -105,7 +105,9 @@ def _guest(names: list[str], routes: int, tables: int) -> Guest:
     )
 
 
-def _route(prefix: str, interface: str, table: int, kind: RouteType = RouteType.UNICAST, gateway: str | None = None) -> Route:
+def _route(
+    prefix: str, interface: str, table: int, kind: RouteType = RouteType.UNICAST, gateway: str | None = None
+) -> Route:
     words = f"{prefix} {f'via {gateway} ' if gateway else ''}dev {interface}"
     return Route(
         prefix=prefix, table=table, type=kind, nexthops=(NextHop(interface=interface, gateway=gateway),), text=words

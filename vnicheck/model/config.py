@@ -1,0 +1,79 @@
+"""`vnicheck.toml`: what a user tells us of networks beyond the VPC, and of assumptions that do not hold.
+
+    [networks]
+    on-prem = ["10.8.0.0/16", "10.9.0.0/16"]
+
+    [assumptions]
+    psf-auto = { web-1 = "disabled" }          # or one word for all
+    psf-opening = true
+    psf-protocols = ["tcp"]
+    spoofing-check = true
+    fip-return = true
+    sg-stateless = true
+    client-ports = "1024-65535"
+    remote-reachable = ["10.8.0.0/16"]         # private networks beyond the VPC; others are then unknown
+"""
+
+import re
+from itertools import pairwise
+from typing import Literal
+
+from msgspec import Struct, field
+
+from vnicheck.model.address import merge_ranges, parse_prefix, prefix_range
+from vnicheck.model.flow import Protocol
+
+Filtering = Literal["enabled", "disabled"]
+NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", re.ASCII)
+_PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
+
+
+class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """Overrides, by the ids of `vnicheck assumptions`. The defaults are what is assumed without them.
+
+    `psf_auto`: what mode auto comes to, for all servers, or by kind (`instance`, `bare_metal_server`), name or id.
+    """
+
+    psf_auto: Filtering | dict[str, Filtering] = field(default_factory=dict)
+    psf_opening: bool = True
+    psf_protocols: tuple[Protocol, ...] = (Protocol.TCP,)
+    spoofing_check: bool = True
+    fip_return: bool = True
+    sg_stateless: bool = True
+    client_ports: str = "1024-65535"
+    remote_reachable: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        first, last = self.client_port_range
+        if not 1 <= first <= last <= 65535:
+            raise ValueError(f"client-ports {self.client_ports!r} is not a range within 1-65535")
+        for prefix in self.remote_reachable or ():
+            parse_prefix(prefix)
+
+    @property
+    def client_port_range(self) -> tuple[int, int]:
+        """The ports that an opening side may use. Raises ValueError."""
+        match = _PORTS.fullmatch(self.client_ports)
+        if match is None:
+            raise ValueError(f"client-ports {self.client_ports[:40]!r} is not a range like 1024-65535")
+        return int(match[1]), int(match[2])
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file. `networks`: names for prefixes; no two networks share an address."""
+
+    networks: dict[str, tuple[str, ...]] = {}
+    assumptions: Assumptions = Assumptions()
+
+    def __post_init__(self) -> None:
+        ranges = []
+        for name, prefixes in self.networks.items():
+            if not NETWORK_NAME.fullmatch(name):
+                raise ValueError(f"network name {name[:40]!r}: use letters, digits, spaces and . _ -")
+            if not prefixes:
+                raise ValueError(f"network {name!r} has no prefixes")
+            ranges += merge_ranges(prefix_range(prefix) for prefix in prefixes)
+        ranges.sort()
+        for (_, last), (first, _) in pairwise(ranges):
+            if first <= last:
+                raise ValueError("two networks share addresses")
