@@ -65,8 +65,8 @@ class Regions:
     ) -> Iterable[Region]:
         gathered: dict[Hashable, _Gathering] = {}
         for area, atom in self._atoms:
-            received = self._received(local, protocol, atom[0], remote_ports, local_ports)
-            sent = self._sent(local, protocol, atom[0], remote_ports, local_ports)
+            received = _received(self._view, local, protocol, atom[0], remote_ports, local_ports)
+            sent = _sent(self._view, local, protocol, atom[0], remote_ports, local_ports)
             key = (area, _essence(received), _essence(sent))
             gathering = gathered.get(key)
             if gathering is None:
@@ -74,29 +74,42 @@ class Regions:
             gathering.add(atom, received, sent)
         return [gathering.region() for gathering in gathered.values()]
 
-    def _received(
-        self, local: LocalAddress, protocol: Protocol, remote: int, remote_ports: Range, local_ports: Range
-    ) -> Received | str | None:
-        kernel, interface = self._view.kernel, self._view.interface_of.get(local.vni.id)
-        if kernel is None or interface is None:
-            return None
-        try:
-            return kernel.receive(
-                interface, Packet(remote, local.number, protocol.number), sports=remote_ports, dports=local_ports
-            )
-        except Undetermined as reason:
-            return str(reason)
 
-    def _sent(
-        self, local: LocalAddress, protocol: Protocol, remote: int, remote_ports: Range, local_ports: Range
-    ) -> Sent | NotSent | str | None:
-        kernel = self._view.kernel
-        if kernel is None:
-            return None
-        try:
-            return kernel.send(Packet(local.number, remote, protocol.number), sports=local_ports, dports=remote_ports)
-        except Undetermined as reason:
-            return str(reason)
+def region_of(
+    view: ServerView, local: LocalAddress, protocol: Protocol, remote: int, remote_ports: Range, local_ports: Range
+) -> Region:
+    """The region that one remote is for itself: both answers for it alone."""
+    atom = (remote, remote)
+    received = _received(view, local, protocol, remote, remote_ports, local_ports)
+    sent = _sent(view, local, protocol, remote, remote_ports, local_ports)
+    gathering = _Gathering(received, sent)
+    gathering.add(atom, received, sent)
+    return gathering.region()
+
+
+def _received(
+    view: ServerView, local: LocalAddress, protocol: Protocol, remote: int, remote_ports: Range, local_ports: Range
+) -> Received | str | None:
+    interface = view.interface_of.get(local.vni.id)
+    if view.kernel is None or interface is None:
+        return None
+    packet = Packet(remote, local.number, protocol.number)
+    try:
+        return view.kernel.receive(interface, packet, sports=remote_ports, dports=local_ports)
+    except Undetermined as reason:
+        return str(reason)
+
+
+def _sent(
+    view: ServerView, local: LocalAddress, protocol: Protocol, remote: int, remote_ports: Range, local_ports: Range
+) -> Sent | NotSent | str | None:
+    if view.kernel is None:
+        return None
+    packet = Packet(local.number, remote, protocol.number)
+    try:
+        return view.kernel.send(packet, sports=local_ports, dports=remote_ports)
+    except Undetermined as reason:
+        return str(reason)
 
 
 class _Gathering:
