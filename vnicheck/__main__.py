@@ -1,55 +1,87 @@
 """The program: one funnel from every failure to one line on stderr and the contract's exit code."""
 
+import io
+import os
 import sys
 
 from vnicheck.cli.failure import Exit, UserError
 
 
 def main() -> None:
-    """Runs the command line and exits."""
-    sys.exit(_run())
+    """Runs the command line and exits. Characters that stdout's encoding lacks are written as `?`."""
+    if sys.stdout is None:  # the shell closed it
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it lives as long as the program
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        status = _run(sys.argv[1:])
+        sys.stdout.flush()  # or a full disk would be noticed only after the exit code is settled
+    except KeyboardInterrupt:
+        status = _say("interrupted", Exit.INTERRUPTED)
+    except BrokenPipeError:
+        status = _closed_pipe()
+    except OSError as error:
+        _discard_stdout()
+        status = _say(f"cannot write the result: {error.strerror}", Exit.USAGE)
+    sys.exit(status)
 
 
-def _run() -> int:
+def _run(arguments: list[str]) -> int:
     from vnicheck.cli.app import app
-    from vnicheck.model.words import one_line
 
     try:
-        status = app(standalone_mode=False)
+        status = app(args=arguments or ["--help"], prog_name="vnicheck", standalone_mode=False)
     except UserError as error:
-        print(f"vnicheck: {one_line(error, 1200)}", file=sys.stderr)
-        return error.status
-    except KeyboardInterrupt:
-        print("vnicheck: interrupted", file=sys.stderr)
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Exit.OK
+        return _say(error, error.status)
+    except (BrokenPipeError, SystemExit):
+        # rich and typer answer a closed pipe with SystemExit(1), which would say that something was found
+        return _closed_pipe()
     except Exception as error:  # noqa: BLE001 - the last funnel: no traceback for users
         return _unexpected(error)
-    return status if isinstance(status, int) else Exit.OK
+    if status == Exit.INTERRUPTED:
+        return _say("interrupted", Exit.INTERRUPTED)
+    return status if arguments and isinstance(status, int) else Exit.OK if arguments else Exit.USAGE
 
 
 def _unexpected(error: Exception) -> int:
-    import os
+    import errno
 
-    import click
+    import typer
 
-    from vnicheck.model.words import one_line
-
-    if isinstance(error, click.exceptions.Abort):
-        print("vnicheck: interrupted", file=sys.stderr)
-        return Exit.INTERRUPTED
-    if isinstance(error, click.exceptions.ClickException):
-        error.show()
-        return Exit.USAGE
+    if isinstance(error, typer.Abort):
+        return _say("interrupted", Exit.INTERRUPTED)
+    usage = getattr(error, "format_message", None)  # typer brings its own click, whose errors have no public name
+    if usage is not None:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "vnicheck"
+        return _say(f"{str(usage()).rstrip('.?')}; '{command} --help' shows how it is used", Exit.USAGE)
     if os.environ.get("VNICHECK_DEBUG"):
         raise error
-    what = one_line(f"{type(error).__name__}: {error}")
-    print(
-        f"vnicheck: internal error ({what}); run again with VNICHECK_DEBUG=1 and report what it prints", file=sys.stderr
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EIO, errno.EDQUOT}:
+        _discard_stdout()
+        return _say(f"cannot write the result: {error.strerror}", Exit.USAGE)
+    return _say(
+        f"internal error ({type(error).__name__}: {error}); run again with VNICHECK_DEBUG=1 and report what it prints",
+        Exit.INTERNAL,
     )
-    return Exit.INTERNAL
+
+
+def _closed_pipe() -> int:
+    """Who read our output has seen enough."""
+    _discard_stdout()
+    return Exit.OK
+
+
+def _discard_stdout() -> None:
+    """What is still buffered goes nowhere: Python would fail once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _say(message: object, status: Exit) -> int:
+    from vnicheck.model.words import one_line
+
+    print(f"vnicheck: {one_line(message, 1200)}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

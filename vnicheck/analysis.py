@@ -1,5 +1,7 @@
 """A snapshot in, a report out: the engine's flows, then the rules' findings. Pure: the time is passed in."""
 
+from collections.abc import Callable
+
 from vnicheck import __version__
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
@@ -34,8 +36,14 @@ def assemble_report(instances: tuple[InstanceReport, ...], *, generated_at: str)
     )
 
 
-def analyze_server(server: Server, fabric: Fabric, settings: Settings) -> InstanceReport:
-    """All that is said of one server: a pure function of its snapshot."""
+def analyze_server(
+    server: Server,
+    fabric: Fabric,
+    settings: Settings,
+    *,
+    predict: Callable[[ServerView], tuple[Flow, ...]] = predict_flows,
+) -> InstanceReport:
+    """All that is said of one server: a pure function of its snapshot. `predict` chooses the flows, all by default."""
     problems = _problems(server, fabric)
     status: Status = "analyzed"
     if problems:
@@ -47,7 +55,7 @@ def analyze_server(server: Server, fabric: Fabric, settings: Settings) -> Instan
         view = ServerView(server, fabric, settings)
         interfaces = interface_summaries(view)
         if status != "skipped":
-            flows, findings = find_all(Facts(view, predict_flows(view)))
+            flows, findings = find_all(Facts(view, predict(view)))
     return InstanceReport(
         id=server.id,
         name=server.name,

@@ -59,7 +59,7 @@ def _holds(flow: dict[str, Any], probe: Probe) -> bool:
         return False
     if not any(ipaddress.ip_address(probe.remote) in ipaddress.ip_network(prefix) for prefix in flow["remote"]):
         return False
-    ranges = [ports.split("-") for ports in flow["ports"] or []]
+    ranges = [ports.split("-") for ports in flow.get("ports") or []]
     return probe.port is None or any(int(ends[0]) <= probe.port <= int(ends[-1]) for ends in ranges)
 
 

@@ -5,12 +5,11 @@ from typing import Annotated
 import typer
 
 from vnicheck import __version__
-from vnicheck.cli import analyze, assumptions, collect_script, demo, rules, schema, snapshot
+from vnicheck.cli import analyze, assumptions, collect_script, demo, rules, schema, snapshot, trace
 
 app = typer.Typer(
     name="vnicheck",
     help="Predicts which flows of a multi-homed IBM Cloud VPC server are dropped, says why, and what to do.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -34,6 +33,7 @@ def _root(
 
 
 app.command("analyze")(analyze.analyze)
+app.command("trace")(trace.trace)
 app.command("snapshot")(snapshot.snapshot)
 app.command("demo")(demo.demo)
 app.command("collect-script")(collect_script.collect_script)

@@ -69,7 +69,13 @@ def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) ->
     from vnicheck.cloud.select import select_servers
     from vnicheck.model.snapshot import SnapshotError, decode_snapshot
 
-    for option, value in (("--region", selection.region), ("--auth", selection.auth), ("--guest", selection.guest)):
+    refused = {
+        "--region": selection.region,
+        "--resource-group": selection.resource_group,
+        "--auth": selection.auth,
+        "--guest": selection.guest,
+    }
+    for option, value in refused.items():
         if value is not None:
             raise UserError(f"{option} has no meaning with --snapshot, which holds what was collected")
     try:

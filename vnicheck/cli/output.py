@@ -1,8 +1,10 @@
 """Where results go: one or more formats, to stdout or to files."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,27 +51,34 @@ def write_bytes(data: bytes, place: Path | None) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    if place.exists() and not place.is_file():
-        _write_or_fail(place, data)  # a pipe or a device: nothing to replace
-        return
-    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     try:
-        _write_or_fail(partial, data)
-        partial.replace(place)
+        if place.exists() and not place.is_file():
+            place.write_bytes(data)  # a pipe or a device: nothing to replace
+        else:
+            _replace(place, data)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
+
+
+def _replace(place: Path, data: bytes) -> None:
+    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(place)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def console(*, stderr: bool = False, no_color: bool = False) -> "Console":
-    """A terminal or a pipe. Colours only on a terminal, and not where NO_COLOR is set."""
+    """A terminal or a pipe. Styles only on a terminal, and not where NO_COLOR is set."""
     from rich.console import Console
 
+    plain = no_color or os.environ.get("NO_COLOR", "") != ""
     return Console(
         stderr=stderr,
-        no_color=no_color or None,
-        color_system=None if no_color else "auto",
+        no_color=plain or None,
+        color_system=None if plain else "auto",
         highlight=False,
         markup=False,
     )
@@ -96,17 +105,8 @@ def _write_text(report: "Report", place: Path | None, *, no_color: bool) -> None
     if place is None:
         write_text(report, console(no_color=no_color))
         return
-    import io
-
     from rich.console import Console
 
     page = io.StringIO()
     write_text(report, Console(file=page, width=100, color_system=None, highlight=False, markup=False))
     write_bytes(page.getvalue().encode(), place)
-
-
-def _write_or_fail(place: Path, data: bytes) -> None:
-    try:
-        place.write_bytes(data)
-    except OSError as error:
-        raise UserError(f"cannot write {place}: {error.strerror}") from error

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
 from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports, to_prefixes
 from vnicheck.engine.path import Opening, Path, Step, client_ports
-from vnicheck.engine.regions import Regions
+from vnicheck.engine.regions import Regions, region_of
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric import network_acl, security_group, vpc_route
 from vnicheck.model.address import parse_address, prefix_range
@@ -45,9 +45,27 @@ def predict_flows(view: ServerView) -> tuple[Flow, ...]:
     )
 
 
+def predict_flow(
+    view: ServerView, direction: Direction, protocol: Protocol, local: LocalAddress, remote: int, port: int
+) -> Flow:
+    """One flow alone: a class of one remote and one port (no port for ICMP)."""
+    scope = view.scopes(local.vni).of(remote)
+    client = client_ports(view, protocol)
+    ports = NO_PORTS if protocol is Protocol.ICMP else (port, port)
+    remote_ports, local_ports = (client, ports) if direction is Direction.INBOUND else (ports, client)
+    region = region_of(view, local, protocol, remote, remote_ports, local_ports)
+    path = PATHS[direction](view, Opening(local, protocol, ports, scope, region))
+    return _flow(direction, protocol, local, scope, [path], to_ports([ports]), [(remote, remote)])
+
+
 def local_addresses(view: ServerView) -> list[LocalAddress]:
-    """The server's reserved addresses, VNI by VNI."""
-    return [LocalAddress(address, parse_address(address), vni) for vni in view.server.vnis for address in vni.addresses]
+    """The server's reserved addresses, VNI by VNI, without those that the VPC has not chosen yet (0.0.0.0)."""
+    return [
+        LocalAddress(address, number, vni)
+        for vni in view.server.vnis
+        for address in vni.addresses
+        if (number := parse_address(address)) != 0
+    ]
 
 
 def _classes(
@@ -124,7 +142,7 @@ def _flow(
     return Flow(
         direction=direction,
         protocol=protocol,
-        ports=None if protocol is Protocol.ICMP else ports,
+        ports=UNSET if protocol is Protocol.ICMP else ports,
         remote=to_prefixes(remotes),
         remote_scope=scope,
         local=local.address,

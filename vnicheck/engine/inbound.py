@@ -13,6 +13,7 @@ from vnicheck.engine.path import (
 from vnicheck.engine.server_view import ServerView
 from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
+from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.vpc_route import vpc_route
@@ -29,6 +30,7 @@ def inbound_path(view: ServerView, opening: Opening) -> Path:
         request.add(at, from_internet(view.fabric, vni, opening.local.address))
     request.add(
         at,
+        *ingress_route(view.fabric, view.subnet(vni), opening.local.number, opening.scope),
         cross_acl(view, vni, opening, arriving=True, sports=theirs, dports=ours, answer=False),
         cross_groups(view, vni, opening, arriving=True, dports=ours, answer=False, seen=False),
         state_filter(vni, view.server.kind, view.settings, opening.protocol, saw_opening=True),
@@ -57,6 +59,6 @@ def _reply(
             cross_acl(view, leaves, opening, arriving=False, sports=sports, dports=dports, answer=True),
             vpc_route(view.fabric, subnet, opening.remote, opening.scope),
         )
-    if opening.scope is Scope.INTERNET and egress is not None:
-        reply.add(view.at(arrived) if leaves is None else view.at(leaves), back_to_internet(arrived, leaves))
+        if opening.scope is Scope.INTERNET:
+            reply.add(view.at(leaves), back_to_internet(arrived, leaves))
     return reply, egress

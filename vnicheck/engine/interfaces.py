@@ -1,22 +1,25 @@
 """Which guest interface belongs to which VNI: no API field says, so by MAC address, then by IP address."""
 
 from vnicheck.model.cloud import Vni
-from vnicheck.model.guest import Guest, Interface
+from vnicheck.model.guest import Interface
 from vnicheck.model.snapshot import Server
 
 _STACKED = {"bridge", "bond", "team", "vrf", "macvtap", "ipvlan"}
 
 
 def match_interfaces(server: Server) -> dict[str, str]:
-    """The name of the guest's interface for each VNI, by VNI id. A VNI without one, or with several, is absent."""
+    """The name of the guest's interface for each VNI, by VNI id.
+
+    A VNI without one, or with several, is absent; so are those of which more than one claims the same interface.
+    """
     if server.guest is None:
         return {}
-    matched: dict[str, str] = {}
+    claims: dict[str, list[str]] = {}
     for vni in server.vnis:
-        candidates = _candidates(vni, server.guest)
+        candidates = _candidates(vni, server)
         if len(candidates) == 1 and candidates[0].kind not in _STACKED:
-            matched[vni.id] = candidates[0].name
-    return matched
+            claims.setdefault(candidates[0].name, []).append(vni.id)
+    return {claimants[0]: name for name, claimants in claims.items() if len(claimants) == 1}
 
 
 def why_unmatched(server: Server, vni: Vni) -> str:
@@ -26,20 +29,27 @@ def why_unmatched(server: Server, vni: Vni) -> str:
         return "the guest was not collected"
     if "interfaces" in guest.missing:
         return f"the guest's interfaces: {guest.missing['interfaces']}"
-    candidates = _candidates(vni, guest)
+    candidates = _candidates(vni, server)
     if not candidates:
         key = vni.mac if vni.mac is not None else vni.primary_address
         return f"no interface of the guest belongs to {vni.name} ({key})"
+    if len(candidates) == 1 and candidates[0].kind not in _STACKED:
+        return f"{candidates[0].name} in the guest could belong to {vni.name} or to another VNI"
     if len(candidates) == 1:
         return f"{candidates[0].name} of {vni.name} is a {candidates[0].kind}, which is not modelled"
     names = ", ".join(interface.name for interface in candidates)
     return f"{vni.name} could be any of {names} in the guest"
 
 
-def _candidates(vni: Vni, guest: Guest) -> list[Interface]:
-    by_mac = [link for link in guest.interfaces if vni.mac is not None and link.mac == vni.mac]
+def _candidates(vni: Vni, server: Server) -> list[Interface]:
+    links = server.guest.interfaces if server.guest is not None else ()
+    by_mac = [link for link in links if vni.mac is not None and link.mac == vni.mac]
+    others = {other.mac for other in server.vnis if other.id != vni.id and other.mac is not None}
     by_address = [
-        link for link in guest.interfaces if any(address.address in vni.addresses for address in link.addresses)
+        link
+        for link in links
+        if any(address.address in vni.addresses for address in link.addresses)
+        and (link in by_mac or link.mac not in others)
     ]
     both = [link for link in by_mac if link in by_address]
     return both or by_mac or by_address

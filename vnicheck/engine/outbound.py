@@ -14,6 +14,7 @@ from vnicheck.engine.path import (
 )
 from vnicheck.engine.server_view import ServerView
 from vnicheck.fabric.floating_ip import to_internet
+from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.vpc_route import vpc_route
@@ -26,26 +27,26 @@ def outbound_path(view: ServerView, opening: Opening) -> Path:
     ours, theirs = client_ports(view, opening.protocol), opening.ports
     request = Steps(Leg.REQUEST)
     egress, leaves = leave_guest(view, request, opening)
-    if leaves is not None:
-        subnet = view.subnet(leaves)
-        at = view.at(leaves)
-        request.add(
-            at,
-            spoofing_check(leaves, opening.local.address, opening.scope),
-            state_filter(leaves, view.server.kind, view.settings, opening.protocol, saw_opening=True),
-            cross_groups(view, leaves, opening, arriving=False, dports=theirs, answer=False, seen=False),
-            cross_acl(view, leaves, opening, arriving=False, sports=ours, dports=theirs, answer=False),
-            vpc_route(view.fabric, subnet, opening.remote, opening.scope),
-        )
-        if opening.scope is Scope.INTERNET:
-            request.add(at, to_internet(view.fabric, leaves, subnet, opening.local.address))
-    if egress is None:
-        # nothing leaves, or we cannot tell where: the reply's checks would rest on a guess
-        return Path(tuple(request.taken), None, None)
+    if leaves is None:
+        # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess
+        return Path(tuple(request.taken), None, egress)
+    subnet = view.subnet(leaves)
+    at = view.at(leaves)
+    request.add(
+        at,
+        spoofing_check(leaves, opening.local.address, opening.scope),
+        state_filter(leaves, view.server.kind, view.settings, opening.protocol, saw_opening=True),
+        cross_groups(view, leaves, opening, arriving=False, dports=theirs, answer=False, seen=False),
+        cross_acl(view, leaves, opening, arriving=False, sports=ours, dports=theirs, answer=False),
+        vpc_route(view.fabric, subnet, opening.remote, opening.scope),
+    )
+    if opening.scope is Scope.INTERNET:
+        request.add(at, to_internet(view.fabric, leaves, subnet, opening.local.address))
     reply = Steps(Leg.REPLY)
-    same = leaves is not None and leaves.id == owner.id
+    same = leaves.id == owner.id
     reply.add(
         view.at(owner),
+        *ingress_route(view.fabric, view.subnet(owner), opening.local.number, opening.scope),
         cross_acl(view, owner, opening, arriving=True, sports=theirs, dports=ours, answer=True),
         state_filter(owner, view.server.kind, view.settings, opening.protocol, saw_opening=same),
         cross_groups(view, owner, opening, arriving=True, dports=ours, answer=True, seen=same),

@@ -12,6 +12,7 @@ from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import DropCode, Leg, Protocol, Scope
@@ -76,14 +77,17 @@ def enter_guest(view: ServerView, steps: Steps, opening: Opening) -> str | None:
     if view.kernel is None or interface is None or answer is None:
         steps.add(at, unknown("guest_interface", view.why_unmatched(vni)))
         return None
-    try:
-        down = view.kernel.interface_state(interface)
-        if down is not None:
-            steps.add(at, drops("interface_state", DropCode.INTERFACE_DOWN, down.reason))
-    except Undetermined as reason:
-        steps.add(at, unknown("interface_state", str(reason)))
-    steps.add(at, _received(answer))
+    steps.add(at, *_if_down(view.kernel, interface), _received(answer))
     return interface
+
+
+def _if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
+    """The drop of all that would cross an interface which is down; nothing where it is up."""
+    try:
+        down = kernel.interface_state(interface)
+    except Undetermined as reason:
+        return (unknown("interface_state", str(reason)),)
+    return () if down is None else (drops("interface_state", DropCode.INTERFACE_DOWN, down.reason),)
 
 
 def _received(answer: Answer) -> Check:
@@ -101,11 +105,15 @@ def leave_guest(view: ServerView, steps: Steps, opening: Opening) -> tuple[str |
     stage = "reply_route" if steps.leg is Leg.REPLY else "request_route"
     at = view.at(opening.local.vni)
     answer = opening.region.sent
-    if answer is None:
+    if view.kernel is None or answer is None:
         steps.add(at, unknown(stage, view.why_unmatched(opening.local.vni)))
         return None, None
     sent, by = answer.outcome, answer.deciders
     if isinstance(sent, NotSent):
+        if sent.failure is None and opening.local.vni.id not in view.interface_of:
+            # what answers for the address may be in another network namespace of the guest
+            steps.add(at, unknown(stage, view.why_unmatched(opening.local.vni)))
+            return None, None
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
         steps.add(at, drops(stage, code, sent.reason, by=by))
         return None, None
@@ -117,7 +125,10 @@ def leave_guest(view: ServerView, steps: Steps, opening: Opening) -> tuple[str |
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
         steps.add(sent.interface, unknown(stage, reason, by=by))
         return sent.interface, None
-    steps.add(sent.interface, _first_hop(view, vni, sent, by, opening, stage))
+    first_hop = _first_hop(view, vni, sent, by, opening, stage)
+    entered = view.interface_of.get(opening.local.vni.id)  # whose state is judged where packets enter
+    state = () if sent.interface == entered else _if_down(view.kernel, sent.interface)
+    steps.add(sent.interface, first_hop, *state)
     return sent.interface, vni
 
 

@@ -43,12 +43,11 @@ class ServerView:
         return why_unmatched(self.server, vni)
 
     def own_addresses(self) -> set[str]:
-        """The server's own addresses, by the VPC and by the guest (without loopback)."""
+        """The server's own addresses, by the VPC and by the guest."""
         addresses = {address for vni in self.server.vnis for address in vni.addresses}
         if self.server.guest is not None:
             for interface in self.server.guest.interfaces:
-                if interface.name != "lo":
-                    addresses.update(address.address for address in interface.addresses)
+                addresses.update(address.address for address in interface.addresses)
         return addresses
 
 

@@ -19,14 +19,12 @@ def from_internet(fabric: Fabric, vni: Vni, local: str) -> Check:
     return drops(STAGE, DropCode.NO_FLOATING_IP, f"no floating IP leads to {local}")
 
 
-def back_to_internet(arrived: Vni, leaves: Vni | None) -> Check:
+def back_to_internet(arrived: Vni, leaves: Vni) -> Check:
     """Whether the reply to a client of the internet leaves by the VNI whose floating IP the client used."""
-    if leaves is not None and leaves.id == arrived.id:
+    if leaves.id == arrived.id:
         return passes(STAGE, f"the reply leaves by {arrived.name}, which holds the floating IP", "fip-return")
-    by = "another way" if leaves is None else leaves.name
-    return drops(
-        STAGE, DropCode.FLOATING_IP, f"the reply leaves by {by}, the floating IP is on {arrived.name}", "fip-return"
-    )
+    reason = f"the reply leaves by {leaves.name}, the floating IP is on {arrived.name}"
+    return drops(STAGE, DropCode.FLOATING_IP, reason, "fip-return")
 
 
 def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:

@@ -6,7 +6,16 @@ Source: IBM Cloud Docs, VPC: using-acls. Traffic inside a subnet is taken not to
 from msgspec import Struct
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.fabric.transport import ECHO_REQUEST, Range, Transport, covers, in_ports, representatives, speaks
+from vnicheck.fabric.transport import (
+    DIRECTIONS,
+    ECHO_REQUEST,
+    Range,
+    Transport,
+    covers,
+    in_ports,
+    representatives,
+    speaks,
+)
 from vnicheck.model.address import prefix_range
 from vnicheck.model.cloud import AclRule, Fabric, NetworkAcl, Subnet
 from vnicheck.model.flow import DropCode, Protocol
@@ -68,14 +77,18 @@ def _first_match(acl: NetworkAcl, packet: CrossingPacket, sport: int, dport: int
     """Whether the first rule that matches allows the packet, None where it is not understood; and which it is."""
     transport = Transport(packet.protocol, sport, dport, packet.icmp_type)
     for rule in acl.rules:
-        if rule.direction != packet.direction:
+        if rule.direction != packet.direction and rule.direction in DIRECTIONS:
             continue
         matches = _matches(rule, transport, packet)
-        if matches is None or (matches and (rule.unmodelled or rule.action not in {"allow", "deny"})):
+        if matches is None or (matches and not _is_understood(rule)):
             return None, f"rule {rule.name}"
         if matches:
             return rule.action == "allow", f"rule {rule.name}"
     return False, f"no {packet.direction} rule matches"
+
+
+def _is_understood(rule: AclRule) -> bool:
+    return not rule.unmodelled and rule.action in {"allow", "deny"} and rule.direction in DIRECTIONS
 
 
 def _matches(rule: AclRule, transport: Transport, packet: CrossingPacket) -> bool | None:

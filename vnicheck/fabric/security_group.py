@@ -6,7 +6,7 @@ Source: IBM Cloud Docs, VPC: using-security-groups.
 from msgspec import Struct
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.fabric.transport import ECHO_REQUEST, Range, Transport, covers, representatives, speaks
+from vnicheck.fabric.transport import DIRECTIONS, ECHO_REQUEST, Range, Transport, covers, representatives, speaks
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Fabric, SecurityGroup, SecurityGroupRule, Vni
 from vnicheck.model.flow import DropCode, Protocol
@@ -51,9 +51,7 @@ def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
         reason = f"no {packet.direction} rule of the security groups of {vni.name} admits it"
         return drops(STAGE, DropCode.SECURITY_GROUP, reason, assumption)
     if None in admitted:
-        return unknown(
-            STAGE, f"a rule of the security groups of {vni.name} has an extent that is not known", assumption
-        )
+        return unknown(STAGE, f"a rule of the security groups of {vni.name} is not understood", assumption)
     return unknown(STAGE, f"the security groups of {vni.name} decide by the opening side's own port", "client-ports")
 
 
@@ -87,7 +85,7 @@ def _first_admitting(
     doubt = False
     for group in groups:
         for rule in group.rules:
-            if rule.direction != packet.direction:
+            if rule.direction != packet.direction and rule.direction in DIRECTIONS:
                 continue
             admits = _admits(fabric, rule, transport, packet)
             if admits:
@@ -104,9 +102,11 @@ def _admits(fabric: Fabric, rule: SecurityGroupRule, transport: Transport, packe
     if rule.local is not None and not _inside(packet.local, prefix_range(rule.local)):
         return False
     remotes = _remote_ranges(fabric, rule)
-    if spoken is None or rule.unmodelled or remotes is None:
+    if rule.unmodelled or remotes is None:
         return None
-    return any(_inside(packet.remote, extent) for extent in remotes)
+    if not any(_inside(packet.remote, extent) for extent in remotes):
+        return False
+    return True if spoken and rule.direction in DIRECTIONS else None
 
 
 def _remote_ranges(fabric: Fabric, rule: SecurityGroupRule) -> list[Range] | None:

@@ -36,7 +36,8 @@ def state_filter(vni: Vni, kind: ServerKind, settings: Settings, protocol: Proto
                 "psf-opening",
             )
         case "disabled":
-            return passes(STAGE, f"{vni.name} does not filter protocol states ({mode})", "psf-auto")
+            by_mode = "psf-auto" if vni.protocol_state_filtering_mode == "auto" or vni.legacy else None
+            return passes(STAGE, f"{vni.name} does not filter protocol states ({mode})", by_mode)
         case None if vni.protocol_state_filtering_mode is None:
             return unknown(STAGE, f"the protocol state filtering mode of {vni.name} was not readable")
         case None:

@@ -1,11 +1,17 @@
 """How security group and ACL rules name protocols and ports."""
 
+import re
+
 from msgspec import Struct
 
 from vnicheck.model.flow import Protocol
 
 _ALL = {"all", "any", "icmp_tcp_udp"}
+_OTHERS = {"ah", "esp", "gre", "ip_in_ip", "l2tp", "rsvp", "sctp", "vrrp"}
+"""The API's words for protocols that are none of ours (SecurityGroupRuleProtocol, NetworkACLRule in ibm-vpc)."""
+_NUMBER = re.compile(r"number_(0|[1-9][0-9]{0,2})")
 _OURS = {protocol.value for protocol in Protocol}
+DIRECTIONS = {"inbound", "outbound"}
 ECHO_REQUEST = 8
 ECHO_REPLY = 0
 Range = tuple[int, int]
@@ -21,13 +27,13 @@ class Transport(Struct, frozen=True):
 
 
 def speaks(rule_protocol: str, protocol: Protocol) -> bool | None:
-    """Whether a rule's protocol covers one of ours; None for a word that we do not know and that may.
+    """Whether a rule's protocol covers one of ours; None for a word that we do not know, which may.
 
     `all` is the word of older API versions; a protocol may also be given as `number_N`.
     """
     if rule_protocol in _ALL or rule_protocol in {protocol.value, f"number_{protocol.number}"}:
         return True
-    if rule_protocol in _OURS or not (_OURS | {"all", "any"}) & set(rule_protocol.split("_")):
+    if rule_protocol in _OURS or rule_protocol in _OTHERS or _NUMBER.fullmatch(rule_protocol):
         return False
     return None
 

@@ -10,6 +10,7 @@ from vnicheck.guest.doubt import doubt_busybox_routes, doubt_busybox_rules
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import Section, read_frames
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
+from vnicheck.guest.parsers.hooks import parse_hooks
 from vnicheck.guest.parsers.links import parse_links
 from vnicheck.guest.parsers.names import Names, parse_names
 from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
@@ -18,7 +19,7 @@ from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
-from vnicheck.model.guest import Guest, Interface, OperatingSystem, PolicyRule, Route, Unmodelled
+from vnicheck.model.guest import Guest, Hook, Interface, OperatingSystem, PolicyRule, Route, Unmodelled
 from vnicheck.model.words import one_line
 
 T = TypeVar("T")
@@ -109,6 +110,7 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
         sysctls=_sysctls(facts),
         counters=parse_counters(facts.text("counters")) | parse_route_cache(facts.text("route_cache")),
         network_managers=parse_managers(facts.text("managers")),
+        hooks=parse_hooks(facts.text("hooks")),
         missing=facts.missing,
         unmodelled=tuple(facts.unmodelled),
     )
@@ -161,6 +163,7 @@ def build_guest(
     sysctls: dict[str, int],
     counters: dict[str, int],
     network_managers: tuple[str, ...],
+    hooks: tuple[Hook, ...] = (),
     missing: dict[str, str],
     unmodelled: tuple[Unmodelled, ...],
 ) -> Guest:
@@ -177,6 +180,7 @@ def build_guest(
             sysctls=sysctls,
             counters=counters,
             network_managers=network_managers,
+            hooks=hooks,
             missing=missing,
             unmodelled=unmodelled,
         )

@@ -81,6 +81,20 @@ vnicheck_managers() {
   return 0
 }
 
+# What may decide beside rules, routes and sysctls: netfilter rules that look up the way back (modules with their use
+# count and users; the rules themselves only root may list), tc filters on input, IPsec policies (root).
+vnicheck_hooks() {
+  grep -sE '^(ipt_rpfilter|nft_fib_ipv4|nft_fib_inet) ' /proc/modules | sed 's/^/module /'
+  if grep -sqx firewalld /proc/[0-9]*/comm; then printf 'process firewalld\n'; fi
+  if vnicheck_rules=$(nft list ruleset 2>/dev/null); then
+    printf 'nft listed\n'
+    printf '%s\n' "$vnicheck_rules" | grep -E '^table|fib (s|d)addr|"rpfilter"' | sed 's/^[[:space:]]*/nft /'
+  fi
+  tc qdisc show 2>/dev/null | grep -E ' (clsact|ingress) ' | sed 's/^/tc /'
+  ip -o xfrm policy 2>/dev/null | grep -v socket | sed 's/^/ipsec /'
+  return 0
+}
+
 # The options that this `ip` accepts, asked one by one: no version is guessed, busybox has none of them.
 vnicheck_options() {
   vnicheck_flags=
@@ -113,6 +127,7 @@ vnicheck_collect() {
   vnicheck_section counters cat /proc/net/snmp /proc/net/netstat
   vnicheck_section route_cache cat /proc/net/stat/rt_cache
   vnicheck_section managers vnicheck_managers
+  vnicheck_section hooks vnicheck_hooks
   printf 'vnicheck-guest/%s end\n' 1
 }
 

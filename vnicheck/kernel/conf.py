@@ -31,6 +31,10 @@ class Conf:
         """Keys that `all` or the interface can switch on (accept_local, src_valid_mark, send_redirects, ...)."""
         return bool(self.value("all", key)) or bool(self.value(interface, key))
 
+    def both(self, interface: str, key: str) -> bool:
+        """Keys that only `all` and the interface together switch on (bc_forwarding)."""
+        return bool(self.value("all", key)) and bool(self.value(interface, key))
+
     def forwarding(self, interface: str) -> bool:
         """Forwarding of packets that enter by the interface; `all` does not count."""
         return bool(self.value(interface, "forwarding"))

@@ -1,6 +1,6 @@
 """One routing table: longest prefix first, then the aliases of a prefix in the kernel's order (net/ipv4/fib_trie.c)."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from itertools import groupby
 
@@ -24,7 +24,7 @@ class Failure(StrEnum):
 
 
 class Match(Struct, frozen=True):
-    """The route that a lookup found. `nexthops`: those that may carry the packet, in order; more than one is ECMP."""
+    """The route that a lookup found, its prefix length, and those of its nexthops that are usable, in order."""
 
     route: Route
     length: int
@@ -48,11 +48,14 @@ _FAILURES = {
 class Table:
     """A routing table, or the merge of two, compiled for lookups.
 
-    `usable` says whether a next hop whose carrier is gone may still be used (ignore_routes_with_linkdown).
+    `usable` says whether a lookup may take a nexthop now; `alive` also holds for one that only lacks its carrier.
     """
 
-    def __init__(self, routes: Iterable[Route], usable: Callable[[NextHop], bool]) -> None:
+    def __init__(
+        self, routes: Iterable[Route], usable: Callable[[NextHop], bool], alive: Callable[[NextHop], bool]
+    ) -> None:
         self._usable = usable
+        self._alive = alive
         leaves: dict[int, dict[int, list[Route]]] = {}
         for route in routes:
             network, length = parse_prefix(route.prefix)
@@ -96,23 +99,28 @@ class Table:
                     break
         return None
 
-    def siblings(self, match: Match) -> Iterator[NextHop]:
-        """First next hops of the default routes that equal `match` in table, tos, metric and scope.
-
-        On output the kernel chooses among them by the neighbour state of their gateways (fib_select_default).
+    def default_choices(self, match: Match, *, tos: int) -> list[Route]:
+        """The default routes among which the kernel chooses on output by the neighbour state of their gateways,
+        where `match` is one (fib_select_default): aliases no worse than it, with a gateway, in the order of the table.
         """
-        for length, _, leaves in self._lengths:
-            if length == 0:
-                for alias in leaves[0]:
-                    if (
-                        (alias.table, alias.tos, alias.metric, alias.scope)
-                        == (match.route.table, match.route.tos, match.route.metric, match.route.scope)
-                        and alias.type is RouteType.UNICAST
-                        and alias.nexthops
-                        and alias.nexthops[0].gateway is not None
-                        and self._usable(alias.nexthops[0])
-                    ):
-                        yield alias.nexthops[0]
+        choices: list[Route] = []
+        metric, last_tos = match.route.metric, match.route.tos
+        for alias in next((leaves[0] for length, _, leaves in self._lengths if length == 0), []):
+            if alias.table != match.route.table or (alias.tos and alias.tos != tos & TOS_MASK):
+                continue
+            if alias.metric > metric and alias.tos == last_tos:
+                break
+            if not any(self._alive(nexthop) for nexthop in alias.nexthops):
+                continue
+            metric, last_tos = alias.metric, alias.tos
+            if alias.scope != match.route.scope or alias.type is not RouteType.UNICAST:
+                continue
+            if alias.nexthops[0].gateway is None:
+                continue
+            if not choices and alias is not match.route:
+                break
+            choices.append(alias)
+        return choices
 
 
 def tables_of(routes: Iterable[Route]) -> dict[int, list[Route]]:

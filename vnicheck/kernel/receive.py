@@ -2,22 +2,25 @@
 
 from enum import StrEnum
 
+import msgspec
 from msgspec import Struct
 
-from vnicheck.kernel.fib import Match
+from vnicheck.kernel.fib import Failure, Match
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.rules import Lookup
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.validate import SourceCheck, validate_source
-from vnicheck.model.address import format_address
+from vnicheck.kernel.validate import SourceCheck, Validation, validate_source
+from vnicheck.model.address import LAST, format_address
 from vnicheck.model.guest import RouteType
 
 
 class Reception(StrEnum):
-    """What becomes of the packet, by the contract's drop codes."""
+    """What becomes of the packet: the contract's drop codes, and three fates that are no drop."""
 
     DELIVERED = "delivered"
+    BROADCAST = "broadcast"
+    FORWARDED = "forwarded"
     INTERFACE_DOWN = "interface_down"
     NOT_LOCAL = "not_local"
     MARTIAN_SOURCE = "martian_source"
@@ -27,19 +30,18 @@ class Reception(StrEnum):
 class Received(Struct, frozen=True):
     """The answer, its reason (without the remote's address), and the line that decided it.
 
-    `delivered` means handed to the transport protocol.
+    `delivered` means handed to the transport protocol; `broadcast` the same for a broadcast address. `failure` tells
+    how the lookup of the destination ended where it found no route. `egress`: where a forwarded packet may leave.
     """
 
     reception: Reception
     reason: str
     by: str = ""
+    failure: Failure | None = None
+    egress: tuple[str, ...] = ()
 
 
-_CHECKS = {
-    SourceCheck.ACCEPTED: Reception.DELIVERED,
-    SourceCheck.MARTIAN: Reception.MARTIAN_SOURCE,
-    SourceCheck.RP_FILTER: Reception.RP_FILTER,
-}
+_REFUSALS = {SourceCheck.MARTIAN: Reception.MARTIAN_SOURCE, SourceCheck.RP_FILTER: Reception.RP_FILTER}
 
 
 def arrives(host: Host, interface: str) -> Received | None:
@@ -51,12 +53,19 @@ def arrives(host: Host, interface: str) -> Received | None:
 
 
 def receive(host: Host, packet: Packet, interface: str) -> Received:
-    """Whether a packet to what should be a local address is delivered, on an interface that is up.
+    """What becomes of a packet to a unicast address, on an interface that is up. Raises Undetermined.
 
-    Delivery does not ask on which interface the address is (weak host model). A guest that forwards it is not
-    modelled. The source must be a unicast address outside 0.0.0.0/8 and 127.0.0.0/8. Raises Undetermined.
+    Delivery does not ask on which interface the address is (weak host model).
     """
+    host.require_facts()
+    host.interface(interface)
     destination = format_address(packet.destination)
+    if _is_special(packet.destination):
+        raise Undetermined(f"packets to {destination} are not modelled")
+    if _is_special(packet.source):
+        if packet.source >> 24 != 127 or not host.conf.either(interface, "route_localnet"):
+            return Received(Reception.MARTIAN_SOURCE, "the source is no unicast address")
+        raise Undetermined("packets from 127.0.0.0/8 are not modelled where route_localnet is on")
     reads_ports = host.reads_ports
     found = host.lookup(
         Lookup(
@@ -64,20 +73,46 @@ def receive(host: Host, packet: Packet, interface: str) -> Received:
             source=packet.source,
             iif=interface,
             mark=packet.mark,
+            tos=packet.tos,
             proto=packet.proto if reads_ports else 0,
             sport=packet.sport if reads_ports else 0,
             dport=packet.dport if reads_ports else 0,
         )
     )
+    not_local = f"{destination} is not an address of the guest"
     if not isinstance(found.match, Match):
-        return Received(Reception.NOT_LOCAL, f"{destination} is not an address of the guest", found.match.by)
-    kind = found.match.route.type
-    if kind is RouteType.BROADCAST:
-        raise Undetermined(f"{destination} is a broadcast address to the guest")
-    if kind is not RouteType.LOCAL:
-        if host.conf.forwarding(interface):
-            raise Undetermined(f"the guest forwards packets to {destination}")
-        by = f"route '{found.match.route.text}'"
-        return Received(Reception.NOT_LOCAL, f"{destination} is not an address of the guest", by)
-    validation = validate_source(host, packet, interface)
-    return Received(_CHECKS[validation.check], validation.reason, validation.by)
+        return Received(Reception.NOT_LOCAL, not_local, found.match.by, found.match.failure)
+    route = found.match.route
+    if route.type is RouteType.LOCAL:
+        return _accept(validate_source(host, packet, interface), Reception.DELIVERED)
+    if route.type is RouteType.BROADCAST:
+        if host.conf.both(interface, "bc_forwarding"):
+            raise Undetermined(f"the guest forwards packets to the broadcast address {destination}")
+        unaddressed = msgspec.structs.replace(packet, destination=0)
+        return _accept(validate_source(host, unaddressed, interface), Reception.BROADCAST)
+    if route.type is not RouteType.UNICAST or not host.conf.forwarding(interface):
+        return Received(Reception.NOT_LOCAL, not_local, f"route '{route.text}'")
+    return _forward(host, packet, interface, found.match)
+
+
+def _accept(validation: Validation, fate: Reception) -> Received:
+    return Received(_REFUSALS.get(validation.check, fate), validation.reason, validation.by)
+
+
+def _forward(host: Host, packet: Packet, interface: str, match: Match) -> Received:
+    """The source is validated as if the packet that leads back came in by the interface where this one leaves."""
+    hops = match.nexthops if len(match.route.nexthops) == 1 else match.route.nexthops
+    egress = tuple(dict.fromkeys(hop.interface or "" for hop in hops if len(hops) == 1 or host.may_carry(hop)))
+    fates = {validate_source(host, packet, interface, device) for device in egress}
+    if len({fate.check for fate in fates}) != 1:
+        raise Undetermined(f"the guest forwards the packet by one of {', '.join(egress)}")
+    validation = fates.pop()
+    by = f"route '{match.route.text}'"
+    if validation.check is SourceCheck.ACCEPTED:
+        return Received(Reception.FORWARDED, f"the guest forwards it by {' or '.join(egress)}", by, egress=egress)
+    return _accept(validation, Reception.FORWARDED)
+
+
+def _is_special(address: int) -> bool:
+    """0.0.0.0, 127.0.0.0/8, 224.0.0.0/4, and 255.255.255.255."""
+    return address in {0, LAST} or address >> 24 == 127 or address >> 28 == 14

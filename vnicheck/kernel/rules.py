@@ -15,9 +15,9 @@ DEFAULT_RULES = ((0, 255), (32766, 254), (32767, 253))
 
 
 class Lookup(Struct, frozen=True):
-    """What one FIB lookup asks for (struct flowi4). None for `iif`/`oif`: not set; for `uid`: not known.
+    """What one FIB lookup asks for (struct flowi4). None for `iif`/`oif`: not set. `tos` is the whole byte.
 
-    `proto`, `sport`, `dport` are 0 where the kernel does not fill them in.
+    `proto`, `sport`, `dport` are 0 where the kernel does not fill them in; `uid` is 0 for packets that come in.
     """
 
     destination: int
@@ -26,7 +26,7 @@ class Lookup(Struct, frozen=True):
     oif: str | None = None
     mark: int = 0
     tos: int = 0
-    uid: int | None = 0
+    uid: int = 0
     proto: int = 0
     sport: int = 0
     dport: int = 0
@@ -64,23 +64,27 @@ class CompiledRule:
         """Whether the rule applies. Raises Undetermined where that turns on a selector that is not modelled."""
         known = self._matches_known(lookup)
         rule = self.rule
-        if rule.unmodelled or rule.dscp is not None or rule.l3mdev:
-            if not known and not rule.invert:
-                return False
-            raise Undetermined(f"policy rule not modelled: {rule.text}")
-        if rule.uid_range is not None and lookup.uid is None and known:
-            raise Undetermined(f"policy rule selects by user, which is not known: {rule.text}")
+        if rule.unmodelled and (known or rule.invert):
+            raise Undetermined(f"policy rule not understood: {rule.text} ({rule.unmodelled[0]})")
+        if rule.l3mdev and rule.invert:
+            raise Undetermined(f"policy rule that applies to all but VRFs: {rule.text}")
         return known is not rule.invert
 
     def _matches_known(self, lookup: Lookup) -> bool:
+        """The conjunction of the selectors before `not`; one that is not understood is taken to match.
+
+        Without a VRF in the lookup, and the model makes none with one, `l3mdev` matches nothing.
+        """
         rule = self.rule
         return (
-            self._matches_interfaces(lookup)
+            not rule.l3mdev
+            and self._matches_interfaces(lookup)
             and (rule.fwmark is None or (rule.fwmark ^ lookup.mark) & rule.fwmask == 0)
             and lookup.source & self._source[1] == self._source[0]
             and lookup.destination & self._destination[1] == self._destination[0]
             and (rule.tos == 0 or rule.tos == lookup.tos & TOS_MASK)
-            and (rule.uid_range is None or lookup.uid is None or rule.uid_range[0] <= lookup.uid <= rule.uid_range[1])
+            and (rule.dscp is None or rule.dscp == lookup.tos >> 2)
+            and (rule.uid_range is None or rule.uid_range[0] <= lookup.uid <= rule.uid_range[1])
             and self._matches_transport(lookup)
         )
 

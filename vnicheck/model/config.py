@@ -1,17 +1,17 @@
 """`vnicheck.toml`: what a user tells us of networks beyond the VPC, and of assumptions that do not hold.
 
-    [networks]
-    on-prem = ["10.8.0.0/16", "10.9.0.0/16"]
+[networks]
+on-prem = ["10.8.0.0/16", "10.9.0.0/16"]
 
-    [assumptions]
-    psf-auto = { web-1 = "disabled" }          # or one word for all
-    psf-opening = true
-    psf-protocols = ["tcp"]
-    spoofing-check = true
-    fip-return = true
-    sg-stateless = true
-    client-ports = "1024-65535"
-    remote-reachable = ["10.8.0.0/16"]         # private networks beyond the VPC; others are then unknown
+[assumptions]
+psf-auto = { web-1 = "disabled" }          # or one word for all
+psf-opening = true
+psf-protocols = ["tcp"]
+spoofing-check = true
+fip-return = true
+sg-stateless = true
+client-ports = "1024-65535"
+remote-reachable = ["10.8.0.0/16"]         # private networks beyond the VPC; others are then unknown
 """
 
 import re

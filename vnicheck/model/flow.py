@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class Direction(StrEnum):
@@ -111,8 +111,8 @@ class Flow(Struct, frozen=True, kw_only=True):
 
     direction: Direction
     protocol: Protocol
-    ports: tuple[str, ...] | None
-    """Destination ports of the opening packet, as `"1-65535"` or `"22"`; None for icmp."""
+    ports: tuple[str, ...] | UnsetType = UNSET
+    """Destination ports of the opening packet, as `"1-65535"` or `"22"`; absent for icmp."""
     remote: tuple[str, ...]
     remote_scope: Scope
     local: str
@@ -132,6 +132,8 @@ class Flow(Struct, frozen=True, kw_only=True):
             raise ValueError("dropped_by is the first of drops")
         if self.verdict is Verdict.DELIVERED and any(hop.outcome is not Outcome.PASS for hop in self.hops):
             raise ValueError("a delivered flow passes every hop")
+        if (self.protocol is Protocol.ICMP) is not isinstance(self.ports, UnsetType):
+            raise ValueError("a class of flows has ports if and only if its protocol has")
         if not self.remote:
             raise ValueError("a class of flows has at least one remote")
 

@@ -179,6 +179,32 @@ class PolicyRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(f"policy rule {self.priority} is a goto without a target")
 
 
+class HookKind(StrEnum):
+    """What may decide a packet's fate beside rules, routes and sysctls."""
+
+    SOURCE_MATCH = "source_match"
+    """A netfilter rule that looks up the way back (`rpfilter`, `fib`)."""
+    INGRESS_PROGRAM = "ingress_program"
+    """A tc filter on packets that come in by `interface`: eBPF or another, which may drop, change or redirect them."""
+    IPSEC = "ipsec"
+    """An IPsec policy for packets from `src` to `dst`."""
+
+
+class Hook(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One such thing, as far as the collecting user could see it. `text` is its evidence, on one line."""
+
+    kind: HookKind
+    text: str
+    interface: str | None = None
+    src: str | None = None
+    dst: str | None = None
+
+    def __post_init__(self) -> None:
+        for prefix in (self.src, self.dst):
+            if prefix is not None:
+                parse_prefix(prefix)
+
+
 class Unmodelled(Struct, frozen=True, kw_only=True):
     """A collected line that belongs to nothing we could parse: every verdict of this guest may depend on it."""
 
@@ -219,6 +245,8 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`{"TcpExtIPReversePathFilter": 12}`, by the names of nstat."""
     network_managers: tuple[str, ...] = ()
     """Those that run: `NetworkManager`, `systemd-networkd`, `networking` (ifupdown), `wicked`, ..."""
+    hooks: tuple[Hook, ...] = ()
+    """What was seen beside routing; that none was seen proves nothing where the collecting user was not root."""
     missing: dict[str, str] = {}
     unmodelled: tuple[Unmodelled, ...] = ()
 

@@ -40,22 +40,28 @@ def protocols(flows: Iterable[Flow]) -> list[str]:
     return [protocol.value for protocol in Protocol if protocol in present]
 
 
-def scopes(present: Iterable[Scope]) -> str:
-    """The scopes in words, the nearest first."""
-    have = set(present)
-    if have == set(Scope):
-        return "everywhere"
-    return listed([SCOPES[scope] for scope in Scope if scope in have])
+def reached(chosen: Sequence[Flow], everything: Sequence[Flow]) -> str:
+    """Where flows get through, the nearest first; a scope of which some class is not among them is named in part."""
+    taken = {id(flow) for flow in chosen}
+    phrases = []
+    for scope in Scope:
+        inside = [flow for flow in chosen if flow.remote_scope is scope]
+        if inside:
+            whole = all(id(flow) in taken or _is_broadcast(flow) for flow in _alike(inside[0], everything))
+            phrases.append(SCOPES[scope] if whole else f"part of {SCOPES[scope]}")
+    return "everywhere" if phrases == list(SCOPES.values()) else listed(phrases)
 
 
 def remotes(chosen: Sequence[Flow], everything: Sequence[Flow]) -> str:
     """Who is concerned: whole scopes by name, parts of a scope by their prefixes."""
+    taken = {id(flow) for flow in chosen}
     phrases = []
     for scope in Scope:
         inside = [flow for flow in chosen if flow.remote_scope is scope]
         if not inside:
             continue
-        outside = [flow for flow in _alike(inside[0], everything) if flow not in chosen and not _is_broadcast(flow)]
+        alike = _alike(inside[0], everything)
+        outside = [flow for flow in alike if id(flow) not in taken and not _is_broadcast(flow)]
         if outside:
             prefixes = list(dict.fromkeys(prefix for flow in inside for prefix in flow.remote))
             more = f" and {len(prefixes) - 3} more prefixes" if len(prefixes) > 3 else ""

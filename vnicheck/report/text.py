@@ -10,7 +10,7 @@ from vnicheck.model.flow import Direction, Finding, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, Report
 from vnicheck.model.words import listed, one_line
 from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, draw_path
-from vnicheck.report.phrases import DROPS, RP_FILTER, protocols, remotes, scopes
+from vnicheck.report.phrases import DROPS, RP_FILTER, protocols, reached, remotes
 
 WIDEST = 100
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
@@ -63,7 +63,7 @@ class Page:
 
 def _shown(words: str) -> str:
     """The words without what could steer a terminal, their own spaces kept."""
-    return re.sub(r"\S+", lambda match: one_line(match.group(), 2000), words).replace("\n", " ").replace("\r", " ")
+    return re.sub(r"[^ ]+", lambda match: one_line(match.group(), 2000), words)
 
 
 def write_instance(page: Page, instance: InstanceReport) -> None:
@@ -74,6 +74,12 @@ def write_instance(page: Page, instance: InstanceReport) -> None:
     page.line((page.glyphs.rule * page.width, "dim"))
     for problem in instance.problems:
         page.prose(f"{problem.code}: {problem.message}", lead=(f"{page.glyphs.question} ", "bold yellow"))
+    if any(problem.code.startswith("ssh_") for problem in instance.problems):
+        page.prose(
+            "Without SSH: run what 'vnicheck collect-script' prints on the server's console, save its output, and add "
+            f"--guest {instance.name}=FILE.",
+            indent=2,
+        )
     if instance.problems:
         page.line()
     shown: dict[str, str] = {}
@@ -81,8 +87,9 @@ def write_instance(page: Page, instance: InstanceReport) -> None:
         _finding(page, instance, finding, shown)
     if instance.interfaces:
         page.line(("Interfaces", "bold"))
+        collected = any(interface.in_guest for interface in instance.interfaces)
         for interface in instance.interfaces:
-            _interface(page, interface)
+            _interface(page, interface, collected)
         page.line()
     _other_flows(page, instance)
 
@@ -138,9 +145,11 @@ def _fix(page: Page, label: str, fix: str) -> None:
         page.line((command, "bold"), indent=2 + _LABEL)
 
 
-def _interface(page: Page, interface: InterfaceSummary) -> None:
+def _interface(page: Page, interface: InterfaceSummary, collected: bool) -> None:
     name = interface.name if interface.in_guest else "-"
-    addresses = ", ".join(interface.addresses) or ("no IPv4 address" if interface.in_guest else "not in the guest")
+    addresses = ", ".join(interface.addresses) or "no IPv4 address"
+    if not interface.in_guest and interface.vni is not None:
+        addresses = ", ".join(interface.vni.addresses) + (" (no such interface in the guest)" if collected else "")
     page.prose(f"{interface.mac or 'no MAC known'}  {addresses}", indent=2, lead=(f"{name:<{_LABEL}}", "bold"))
     rp_filter = interface.rp_filter
     if rp_filter.effective is not None:
@@ -175,13 +184,13 @@ def _other_flows(page: Page, instance: InstanceReport) -> None:
     ):
         if flows:
             page.line((label, "bold"))
-            for sentence in _summed_up(flows):
+            for sentence in _summed_up(flows, instance.flows):
                 page.prose(sentence, indent=2, lead=(f"{glyph} ", style))
     _grouped(page, "Closed", instance, Verdict.DROPPED)
     _grouped(page, "Unknown", instance, Verdict.UNKNOWN)
 
 
-def _summed_up(flows: Sequence[Flow]) -> list[str]:
+def _summed_up(flows: Sequence[Flow], everything: Sequence[Flow]) -> list[str]:
     """One sentence for all that an address does alike: `10.0.0.11 (eth0): both ways, tcp and udp: its subnet`."""
     places: dict[tuple[str, str], list[Flow]] = {}
     for flow in flows:
@@ -194,7 +203,7 @@ def _summed_up(flows: Sequence[Flow]) -> list[str]:
             reach.setdefault((flow.direction, flow.protocol.value), []).append(flow)
         alike: dict[str, list[tuple[Direction, str]]] = {}
         for key, there in reach.items():
-            alike.setdefault(scopes(flow.remote_scope for flow in there), []).append(key)
+            alike.setdefault(reached(there, everything), []).append(key)
         for whom, keys in alike.items():
             by_direction: dict[str, list[str]] = {}
             for direction, protocol in keys:

@@ -1,14 +1,15 @@
-"""The VPC delivers packets to an address that the guest does not answer for.
+"""The VPC delivers packets to an address that the guest does not answer for, or answers by a dead interface.
 
 ## What it finds
 
-Reserved addresses of a VNI that the guest has not configured, and VNIs whose interface is down in the guest.
+Reserved addresses of a VNI that the guest has not configured, and VNIs whose interface is down or without carrier in
+the guest, for packets that come in by it or should leave by it.
 
 ## Why packets drop
 
 DHCP gives an interface its primary address only: secondary reserved addresses must be configured in the guest. A packet
 to an address that the guest lacks is not for it, and dropped; `IpInAddrErrors` counts it. An interface that is down
-receives nothing.
+receives nothing; one without carrier keeps its routes, and what the guest sends by it is lost.
 
 ## How to fix
 
@@ -32,11 +33,15 @@ from vnicheck.rules.words import who
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each interface and cause."""
-    for path in broken_paths(facts, DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN, leg="request"):
-        if path.direction == "outbound":
-            continue  # the guest opens nothing from an address that it lacks
-        message = f"nothing answers for {who(facts, path)}: {path.hop.reason}."
-        fix = "configure the address in the guest, or bring its interface up"
+    for path in broken_paths(facts, DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN):
+        down = path.code is DropCode.INTERFACE_DOWN
+        if path.direction == "outbound" and not (down and path.hop.leg == "request"):
+            continue  # the guest opens nothing from an address that it lacks, or that no reply reaches
+        fix = "bring the interface up" if down else "configure the address in the guest, or release it"
+        if path.direction == "outbound" or path.hop.leg == "reply":
+            message = f"packets that the guest sends from {who(facts, path)} are lost: {path.hop.reason}."
+        else:
+            message = f"nothing answers for {who(facts, path)}: {path.hop.reason}."
         yield finding(rule, facts, path, message=message, fixes=(fix,), severity="warning")
 
 

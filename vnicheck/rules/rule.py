@@ -19,6 +19,12 @@ class Facts(Struct, frozen=True):
     view: ServerView
     flows: tuple[Flow, ...]
 
+    def is_inside(self, place: str | None) -> bool:
+        """Whether an interface surely leads to no VNI: what is behind it is the guest's own (docker0, a tunnel)."""
+        if place is None or self.view.vni_of(place) is not None:
+            return False
+        return all(vni.id in self.view.interface_of for vni in self.view.server.vnis)
+
     def vni_named(self, place: str) -> Vni | None:
         """The VNI behind a hop's place (a guest interface, or the VNI's own name)."""
         return self.view.vni_of(place) or next((vni for vni in self.view.server.vnis if vni.name == place), None)
@@ -36,6 +42,7 @@ class Rule(Struct, frozen=True, kw_only=True):
 class BrokenPath(Struct, frozen=True):
     """Flows of one direction that one stage drops first, and that enter and leave by the same interfaces."""
 
+    code: DropCode
     direction: Direction
     ingress: str | None
     egress: str | None
@@ -61,11 +68,12 @@ def broken_paths(facts: Facts, *codes: DropCode, leg: str | None = None) -> Iter
             continue
         if _to_no_host(facts, flow) or any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):
             continue  # nobody is there, or the VPC is not meant to lead there
-        key = (flow.direction, flow.ingress, flow.egress, flow.drops[0].at)
+        key = (flow.dropped_by, flow.direction, flow.ingress, flow.egress, flow.drops[0].at)
         paths.setdefault(key, []).append((index, flow))
     for flows in paths.values():
         first = flows[0][1]
-        yield BrokenPath(first.direction, first.ingress, first.egress, first.drops[0].at, tuple(flows))
+        drop = first.drops[0]
+        yield BrokenPath(drop.by, first.direction, first.ingress, first.egress, drop.at, tuple(flows))
 
 
 def finding(
@@ -77,9 +85,15 @@ def finding(
     fixes: tuple[str, ...],
     severity: Severity | None = None,
 ) -> Finding:
-    """The finding for a broken path: an error inbound, a warning outbound, never an error on an assumption alone."""
+    """The finding for a broken path: an error inbound, a warning outbound, never an error on an assumption alone.
+
+    Where the way back leads into the guest's own networks it is a note, and nothing is to be fixed: the remotes are
+    inside, and none comes in by a VNI.
+    """
     confidence = _confidence(path)
     rated = severity or ("error" if path.direction is Direction.INBOUND else "warning")
+    if facts.is_inside(path.egress):
+        rated, fixes = "note", ()
     return Finding(
         rule=rule.id,
         name=rule.name,
@@ -101,18 +115,19 @@ def _to_no_host(facts: Facts, flow: Flow) -> bool:
 
 
 def _confidence(path: BrokenPath) -> Confidence:
-    cited = {hop.assumption for _, flow in path.flows for hop in flow.hops if hop.outcome is Outcome.DROP}
-    first = path.hop.assumption
-    basis = _BASIS[first] if first is not None and first in cited else "documented"
-    return "computed" if basis in {"documented", "recorded"} else "assumed"
+    """The lowest of what the first drops of the path's flows rest on."""
+    first = [next(hop for hop in flow.hops if hop.outcome is Outcome.DROP) for _, flow in path.flows]
+    bases = {_BASIS[hop.assumption] for hop in first if hop.assumption is not None}
+    return "computed" if bases <= {"documented", "recorded"} else "assumed"
 
 
 def _fingerprint(rule: Rule, facts: Facts, path: BrokenPath) -> str:
-    """Stable under new addresses, order and time: the rule, the server, and the VNIs of the path."""
+    """Stable under new addresses, order and time: the rule, the server, the drop, and the VNIs of the path."""
     vnis = [facts.vni_named(place) if place is not None else None for place in (path.ingress, path.egress, path.at)]
     parts = [
         rule.id,
         facts.view.server.crn,
+        path.code.value,
         path.direction.value,
         *(vni.id if vni is not None else "-" for vni in vnis),
     ]

@@ -1,5 +1,7 @@
 """Phrases that findings share."""
 
+import re
+
 from vnicheck.model.address import format_address, prefix_range
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import MAIN_TABLE
@@ -23,6 +25,12 @@ STAGES = {
     "floating_ip": "the floating IP, which is on another VNI",
     "vpc_route": "a VPC route",
 }
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
+"""Interface names that mean nothing to a shell."""
+_PRIORITIES = range(1000, 32766)
+"""Of policy rules: before the main table is asked."""
 
 
 def who(facts: Facts, path: BrokenPath) -> str:
@@ -61,7 +69,7 @@ def policy_routing(facts: Facts, path: BrokenPath) -> tuple[str, ...]:
     for vni in view.server.vnis:
         interface = view.interface_of.get(vni.id)
         addresses = [address for address in vni.addresses if address in path.locals]
-        if interface is None or not addresses:
+        if interface is None or not addresses or not _PLAIN_NAME.fullmatch(interface):
             continue
         link = next(link for link in guest.interfaces if link.name == interface)
         table = next(number for number in range(1000 + link.index, 2**31) if number not in used)
@@ -71,7 +79,8 @@ def policy_routing(facts: Facts, path: BrokenPath) -> tuple[str, ...]:
         commands.append(f"ip route add {subnet.cidr} dev {interface} table {table}")
         commands.append(f"ip route add default via {gateway} dev {interface} table {table}")
         for address in addresses:
-            priority = next(number for number in range(table, 32766) if number not in priorities)
+            wanted = min(table, _PRIORITIES[-1])
+            priority = next((number for number in _PRIORITIES[wanted - 1000 :] if number not in priorities), wanted)
             priorities.add(priority)
             commands.append(f"ip rule add from {address} table {table} priority {priority}")
     return ("policy routing: " + " && ".join(commands),) if commands else ()

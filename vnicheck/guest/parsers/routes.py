@@ -22,6 +22,8 @@ from vnicheck.guest.parsers.parsed import JsonObject, Parsed, capped, is_json, r
 from vnicheck.guest.parsers.route_words import METRICS, RouteDraft, read_route_words
 from vnicheck.model.guest import NextHop, Route, RouteType
 
+_OF_ALL_NEXTHOPS = {"dead", "linkdown"}
+"""Flags that a route with several nexthops shows once more where all of them have it."""
 _IRRELEVANT_KEYS = {"metrics", "nh_info", "cache", *METRICS}
 _JSON_WORDS = {"gateway": "via", "protocol": "proto", "prefsrc": "src"}
 _NO_NEXTHOP = {RouteType.BLACKHOLE, RouteType.UNREACHABLE, RouteType.PROHIBIT, RouteType.THROW}
@@ -172,7 +174,7 @@ def _nexthops(draft: RouteDraft, hops: list[list[str]], names: Names) -> tuple[N
         draft.unmodelled += member.unmodelled + [f"{key} of a nexthop" for key in member.fields if key != "realms"]
         if "realms" in member.fields:
             draft.fields["realms"] = True
-    draft.unmodelled += draft.flags
+    draft.unmodelled += [flag for flag in draft.flags if flag not in _OF_ALL_NEXTHOPS]
     if own is not None:
         draft.unmodelled.append(f"beside its nexthops: dev {own.interface}")
     return tuple(members)

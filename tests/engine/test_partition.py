@@ -1,0 +1,179 @@
+"""The partition of remotes and ports into classes: disjoint, complete, coarse, and whatever the order of the input."""
+
+import re
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from itertools import pairwise
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from tests import servers
+from vnicheck.engine.partition import NEVER_REMOTE, address_atoms, port_atoms, to_ports, to_prefixes
+from vnicheck.model.address import LAST, format_address, merge_ranges, parse_address, parse_prefix, prefix_range
+from vnicheck.model.flow import Flow
+from vnicheck.model.guest import Guest
+
+Range = tuple[int, int]
+
+addresses = st.integers(0, LAST) | st.sampled_from([0, LAST, 10 << 24, (10 << 24) + 11, 127 << 24, 224 << 24])
+RELAXED = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def size(ranges: Iterable[Range]) -> int:
+    return sum(last - first + 1 for first, last in ranges)
+
+
+@given(st.lists(addresses, max_size=5), st.sets(st.integers(0, LAST + 1), max_size=20))
+def test_atoms_of_addresses(own: list[int], cuts: set[int]) -> None:
+    atoms = address_atoms([format_address(address) for address in own], cuts)
+    excluded = merge_ranges([*map(prefix_range, NEVER_REMOTE), *((address, address) for address in own)])
+    assert atoms == sorted(atoms)
+    assert all(before[1] < after[0] for before, after in pairwise(atoms))
+    assert merge_ranges([*atoms, *excluded]) == [(0, LAST)]
+    assert size(atoms) + size(excluded) == LAST + 1
+    assert not any(first < cut <= last for first, last in atoms for cut in cuts)
+    assert all(
+        after[0] in cuts or any(before[1] < low <= after[0] for low, _ in excluded) for before, after in pairwise(atoms)
+    )
+
+
+@given(st.sets(st.integers(-1, 65537), max_size=20))
+def test_atoms_of_ports(cuts: set[int]) -> None:
+    atoms = port_atoms(cuts)
+    assert merge_ranges(atoms) == [(1, 65535)]
+    assert size(atoms) == 65535
+    assert {first for first, _ in atoms} == {1} | {cut for cut in cuts if 1 < cut <= 65535}
+
+
+@given(st.lists(st.tuples(addresses, addresses).map(lambda pair: (min(pair), max(pair))), max_size=6))
+def test_prefixes_cover_exactly_and_are_few(ranges: list[Range]) -> None:
+    prefixes = to_prefixes(ranges)
+    assert merge_ranges(map(prefix_range, prefixes)) == merge_ranges(ranges)
+    assert size(map(prefix_range, prefixes)) == size(merge_ranges(ranges))
+    parsed = {parse_prefix(prefix) for prefix in prefixes}
+    for network, length in parsed:
+        sibling = (network ^ (1 << (32 - length)) if length else network, length)
+        assert length == 0 or sibling not in parsed, "two halves of one prefix"
+
+
+@given(st.sets(st.integers(1, 65535), max_size=8))
+def test_ports_are_joined(ports: set[int]) -> None:
+    shown = to_ports((port, port) for port in ports)
+    read = [tuple(map(int, (text.split("-") * 2)[:2])) for text in shown]
+    assert {port for first, last in read for port in range(first, last + 1)} == ports
+    assert read == merge_ranges((port, port) for port in ports)
+
+
+prefixes = st.sampled_from(
+    ["default", "0.0.0.0/1", "10.0.0.0/8", "10.0.0.0/16", "10.8.0.0/16", "10.8.0.0/17", "10.8.128.0/17", "10.8.1.7",
+     "161.26.0.0/16", "192.168.0.0/16", "203.0.113.0/24", "10.0.0.128/25"]
+)  # fmt: skip
+routes = st.lists(
+    st.builds(
+        lambda prefix, kind, device, table, metric: (
+            f"{kind} {prefix} table {table} metric {metric}"
+            if kind
+            else f"{prefix} via 10.0.0.1 dev {device} table {table} metric {metric}"
+        ),
+        prefixes,
+        st.sampled_from(["", "", "", "", "blackhole", "throw", "unreachable"]),
+        st.sampled_from(["eth0", "eth1"]),
+        st.sampled_from([254, 254, 100]),
+        st.sampled_from([0, 5]),
+    ),
+    max_size=8,
+    unique_by=lambda line: tuple(re.sub(r"^(blackhole|throw|unreachable) | via \S+ dev \S+", "", line).split()),
+)
+rules = st.lists(
+    st.sampled_from(
+        ["from 10.0.0.12 lookup 100", "from all to 10.8.0.0/16 lookup 100", "from all fwmark 0x1 lookup 100",
+         "from all ipproto tcp sport 80-90 lookup 100", "from all dport 443 prohibit", "not from 10.0.0.12 lookup 100",
+         "from all tos 0x10 lookup 100", "from all iif lo lookup 100", "from all to 203.0.113.9 blackhole"]
+    ),
+    max_size=3,
+    unique=True,
+)  # fmt: skip
+modes = st.sampled_from([0, 1, 2])
+
+
+@st.composite
+def guests(draw: st.DrawFn) -> Guest:
+    lines = draw(rules)
+    numbered = [f"{number}: {rule}" for number, rule in enumerate(lines, 100)]
+    standard = ["0: from all lookup local", *numbered, "32766: from all lookup main", "32767: from all lookup default"]
+    return servers.guest(
+        routes=servers.TWO_DEFAULTS + "\n".join(draw(routes)),
+        rules="\n".join(standard),
+        rp_filter={"all": draw(modes), "eth1": draw(modes)},
+    )
+
+
+def classes(guest: Guest) -> tuple[Flow, ...]:
+    return servers.flows(servers.server(*servers.two_vnis(), guest=guest))
+
+
+def fate(flow: Flow) -> Hashable:
+    """Everything that makes a class but its remotes, without the lines that decided it."""
+    hops = tuple(
+        (hop.leg, hop.at, hop.stage, hop.outcome, re.sub(r" \((rule|route|no ).*\)$", "", hop.reason))
+        for hop in flow.hops
+    )
+    return flow.direction, flow.protocol, flow.local, flow.ports, flow.remote_scope, flow.ingress, flow.egress, hops
+
+
+def ports_of(flow: Flow) -> list[Range]:
+    if flow.ports is UNSET:
+        return [(0, 0)]
+    return [(int(first), int(last or first)) for first, _, last in (ports.partition("-") for ports in flow.ports)]
+
+
+@RELAXED
+@given(guests())
+def test_classes_are_disjoint_and_complete(guest: Guest) -> None:
+    excluded = merge_ranges(
+        [*map(prefix_range, NEVER_REMOTE), *((own, own) for own in map(parse_address, ("10.0.0.11", "10.0.0.12")))]
+    )
+    remotes_at: dict[Hashable, list[Range]] = defaultdict(list)
+    found = classes(guest)
+    edges = {edge for flow in found for first, last in ports_of(flow) for edge in (first, last)}
+    for flow in found:
+        for port in edges:
+            if any(first <= port <= last for first, last in ports_of(flow)):
+                remotes_at[flow.direction, flow.protocol, flow.local, port].extend(map(prefix_range, flow.remote))
+    assert len({key[:3] for key in remotes_at}) == 2 * 3 * 2
+    for ranges in remotes_at.values():
+        assert size(ranges) + size(excluded) == LAST + 1
+        assert merge_ranges([*ranges, *excluded]) == [(0, LAST)]
+
+
+@RELAXED
+@given(guests())
+def test_no_two_classes_have_one_fate(guest: Guest) -> None:
+    fates = [fate(flow) for flow in classes(guest)]
+    assert len(set(fates)) == len(fates)
+
+
+@RELAXED
+@given(guests(), st.randoms(use_true_random=False))
+def test_order_that_means_nothing_to_the_kernel_changes_nothing(guest: Guest, random: object) -> None:
+    """The order of equal routes and of equal priorities means something; that of prefixes and interfaces does not."""
+    groups: dict[Hashable, list[object]] = defaultdict(list)
+    for route in guest.routes:
+        groups[route.table, route.prefix].append(route)
+    shuffled = list(groups.values())
+    random.shuffle(shuffled)
+    links, sysctls = list(guest.interfaces), list(guest.sysctls.items())
+    random.shuffle(links)
+    random.shuffle(sysctls)
+    other = msgspec.structs.replace(
+        guest,
+        routes=tuple(route for group in shuffled for route in group),
+        interfaces=tuple(links),
+        sysctls=dict(sysctls),
+    )
+    assert {(fate(flow), flow.remote) for flow in classes(other)} == {
+        (fate(flow), flow.remote) for flow in classes(guest)
+    }

@@ -1,0 +1,214 @@
+"""Security groups and network ACLs against a naive evaluation, packet by packet, written from IBM's documentation."""
+
+import ipaddress
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.servers import acl_rule, fabric, group_rule, subnet, vni
+from vnicheck.fabric import network_acl as acls
+from vnicheck.fabric import security_group as groups
+from vnicheck.model.address import parse_address
+from vnicheck.model.cloud import AclRule, NetworkAcl, SecurityGroup, SecurityGroupRule
+from vnicheck.model.flow import Outcome, Protocol
+
+NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17}
+COVERS = {"any": {1, 6, 17}, "all": {1, 6, 17}, "icmp_tcp_udp": {1, 6, 17}, "icmp": {1}, "tcp": {6}, "udp": {17}}
+COVERS |= {f"number_{number}": {number} for number in (1, 6, 17, 47)} | {"esp": {50}}
+
+words = st.sampled_from(sorted(COVERS))
+directions = st.sampled_from(["inbound", "outbound"])
+prefixes = st.sampled_from(["0.0.0.0/0", "10.8.0.0/16", "10.8.0.0/24", "10.8.0.4/32", "10.0.0.0/24", "203.0.113.0/24"])
+remotes = st.sampled_from(["10.8.0.4", "10.8.0.9", "10.8.1.1", "10.0.1.7", "203.0.113.9", "198.51.100.1"])
+ports = st.integers(1, 12)
+bounds = st.none() | st.integers(1, 12)
+protocols = st.sampled_from(list(Protocol))
+types = st.none() | st.sampled_from([0, 8])
+LOCAL = "10.0.0.11"
+
+
+def in_prefix(address: str, prefix: str | None) -> bool:
+    return prefix is None or ipaddress.ip_address(address) in ipaddress.ip_network(prefix)
+
+
+def in_bounds(port: int, first: int | None, last: int | None) -> bool:
+    return (first or 0) <= port <= (65535 if last is None else last)
+
+
+@st.composite
+def group_rules(draw: Any) -> SecurityGroupRule:
+    word = draw(words)
+    more: dict[str, Any] = {}
+    if word in {"tcp", "udp"}:
+        more = {"port_min": draw(bounds), "port_max": draw(bounds)}
+    elif word == "icmp":
+        more = {"icmp_type": draw(types), "icmp_code": draw(st.none() | st.just(0))}
+    local = draw(st.none() | st.sampled_from(["0.0.0.0/0", "10.0.0.11/32", "10.0.0.12/32"]))
+    if draw(st.booleans()):
+        return group_rule(draw(directions), word, draw(prefixes), local=local, **more)
+    return group_rule(draw(directions), word, None, remote_group="members", local=local, **more)
+
+
+MEMBERS = SecurityGroup(id="members", name="members", addresses=("10.8.0.4", "10.0.1.7"))
+
+
+def admits(rule: SecurityGroupRule, direction: str, protocol: Protocol, remote: str, dport: int, kind: int) -> bool:
+    if rule.direction != direction or NUMBERS[protocol] not in COVERS[rule.protocol]:
+        return False
+    if not in_prefix(LOCAL, rule.local):
+        return False
+    if rule.remote_group is not None:
+        if remote not in (MEMBERS.addresses or ()):
+            return False
+    elif not in_prefix(remote, rule.remote):
+        return False
+    if protocol is Protocol.ICMP:
+        return rule.icmp_type in (None, kind) and rule.icmp_code in (None, 0)
+    return in_bounds(dport, rule.port_min, rule.port_max)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(st.lists(group_rules(), max_size=4), max_size=3),
+    directions,
+    protocols,
+    remotes,
+    ports,
+    ports,
+    st.sampled_from([0, 8]),
+)
+def test_security_groups(
+    rules: list[list[SecurityGroupRule]],
+    direction: str,
+    protocol: Protocol,
+    remote: str,
+    one_port: int,
+    other_port: int,
+    kind: int,
+) -> None:
+    given_groups = [SecurityGroup(id=f"g{i}", name="g", rules=tuple(each)) for i, each in enumerate(rules)]
+    around = fabric(groups=[*given_groups, MEMBERS])
+    one = vni(0, LOCAL, security_groups=tuple(group.id for group in given_groups))
+    dports = (0, 0) if protocol is Protocol.ICMP else (min(one_port, other_port), max(one_port, other_port))
+    check = groups.security_groups(
+        around,
+        one,
+        groups.GroupedPacket(
+            direction=direction,
+            protocol=protocol,
+            remote=parse_address(remote),
+            local=parse_address(LOCAL),
+            dports=dports,
+            opening=True,
+            icmp_type=kind,
+        ),
+    )
+    every_rule = [rule for each in rules for rule in each]
+    naive = {
+        any(admits(rule, direction, protocol, remote, dport, kind) for rule in every_rule)
+        for dport in range(dports[0], dports[1] + 1)
+    }
+    assert check.outcome is _outcome(naive)
+
+
+@st.composite
+def acl_rules(draw: Any) -> AclRule:
+    word = draw(words)
+    more: dict[str, Any] = {}
+    if word in {"tcp", "udp"}:
+        more = {f"{end}_port_{edge}": draw(bounds) for end in ("source", "destination") for edge in ("min", "max")}
+    elif word == "icmp":
+        more = {"icmp_type": draw(types), "icmp_code": draw(st.none() | st.just(0))}
+    action = draw(st.sampled_from(["allow", "deny"]))
+    return acl_rule(action, draw(directions), word, draw(prefixes), draw(prefixes), **more)
+
+
+def passes(
+    rules: list[AclRule], protocol: Protocol, direction: str, ends: tuple[str, str], sport: int, dport: int
+) -> bool:
+    for rule in rules:
+        if rule.direction != direction or NUMBERS[protocol] not in COVERS[rule.protocol]:
+            continue
+        if not (in_prefix(ends[0], rule.source) and in_prefix(ends[1], rule.destination)):
+            continue
+        if protocol is Protocol.ICMP:
+            if rule.icmp_type not in (None, 8) or rule.icmp_code not in (None, 0):
+                continue
+        elif not (
+            in_bounds(sport, rule.source_port_min, rule.source_port_max)
+            and in_bounds(dport, rule.destination_port_min, rule.destination_port_max)
+        ):
+            continue
+        return rule.action == "allow"
+    return False
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(acl_rules(), max_size=6),
+    directions,
+    protocols,
+    remotes | st.just("10.0.0.77"),
+    st.tuples(ports, ports),
+    st.tuples(ports, ports),
+)
+def test_network_acls(
+    rules: list[AclRule],
+    direction: str,
+    protocol: Protocol,
+    remote: str,
+    sports: tuple[int, int],
+    dports: tuple[int, int],
+) -> None:
+    sports, dports = (min(sports), max(sports)), (min(dports), max(dports))
+    if protocol is Protocol.ICMP:
+        sports = dports = (0, 0)
+    ends = (remote, LOCAL) if direction == "inbound" else (LOCAL, remote)
+    check = acls.network_acl(
+        fabric(acls=[NetworkAcl(id="acl", name="acl", rules=tuple(rules))]),
+        subnet("a", "10.0.0.0/24"),
+        acls.CrossingPacket(
+            direction=direction,
+            protocol=protocol,
+            source=parse_address(ends[0]),
+            destination=parse_address(ends[1]),
+            sports=sports,
+            dports=dports,
+        ),
+    )
+    naive = {
+        remote == "10.0.0.77" or passes(rules, protocol, direction, ends, sport, dport)
+        for sport in range(sports[0], sports[1] + 1)
+        for dport in range(dports[0], dports[1] + 1)
+    }
+    assert check.outcome is _outcome(naive)
+
+
+def _outcome(answers: set[bool]) -> Outcome:
+    if len(answers) > 1:
+        return Outcome.UNKNOWN
+    return Outcome.PASS if answers == {True} else Outcome.DROP
+
+
+@given(st.lists(group_rules(), max_size=4), st.lists(acl_rules(), max_size=4))
+def test_cuts_are_where_extents_begin_and_where_they_have_ended(
+    of_group: list[SecurityGroupRule], of_acl: list[AclRule]
+) -> None:
+    around = fabric(
+        groups=[SecurityGroup(id="g", name="g", rules=tuple(of_group)), MEMBERS],
+        acls=[NetworkAcl(id="acl", name="acl", rules=tuple(of_acl))],
+    )
+    group_addresses, group_ports = groups.cuts(around, vni(0, LOCAL, security_groups=("g",)))
+    acl_addresses, acl_ports = acls.cuts(around, subnet("a", "10.0.0.0/24"))
+    for rule in of_group:
+        named = [f"{member}/32" for member in MEMBERS.addresses or ()] if rule.remote is None else [rule.remote]
+        for network in map(ipaddress.ip_network, named):
+            assert {int(network[0]), int(network[-1]) + 1} <= group_addresses
+        assert rule.port_min is None or rule.port_min in group_ports
+        assert rule.port_max is None or rule.port_max + 1 in group_ports
+    for acl in of_acl:
+        for network in map(ipaddress.ip_network, (acl.source, acl.destination)):
+            assert {int(network[0]), int(network[-1]) + 1} <= acl_addresses
+        assert acl.source_port_min is None or acl.source_port_min in acl_ports
+        assert acl.destination_port_max is None or acl.destination_port_max + 1 in acl_ports

@@ -1,0 +1,464 @@
+"""Each stage by itself: each outcome, and what is missing or not understood, which never passes."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.servers import acl_rule, fabric, group_rule, subnet, two_vnis, vni
+from vnicheck.fabric.assumptions import ASSUMPTIONS, Settings
+from vnicheck.fabric.check import Check
+from vnicheck.fabric.floating_ip import back_to_internet, from_internet, to_internet
+from vnicheck.fabric.network_acl import CrossingPacket, network_acl
+from vnicheck.fabric.scope import ScopeMap
+from vnicheck.fabric.security_group import GroupedPacket, security_groups, stateful_reply
+from vnicheck.fabric.spoofing_check import spoofing_check
+from vnicheck.fabric.state_filter import effective_filtering, state_filter
+from vnicheck.fabric.transport import speaks
+from vnicheck.fabric.vpc_route import vpc_route
+from vnicheck.model.address import parse_address
+from vnicheck.model.cloud import NetworkAcl, RoutingTable, SecurityGroup, Vpc, VpcRoute
+from vnicheck.model.flow import DropCode, Outcome, Protocol, Scope
+
+TCP, UDP, ICMP = Protocol.TCP, Protocol.UDP, Protocol.ICMP
+DENIED = "403: not authorized"
+
+
+def told(check: Check) -> tuple[str, str | None, str | None]:
+    """Outcome, drop code and assumption."""
+    assert check.reason
+    return check.outcome.value, check.drop.value if check.drop is not None else None, check.assumption
+
+
+# --- state filter -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "effective"),
+    [
+        ({"protocol_state_filtering_mode": "auto"}, "instance", "enabled"),
+        ({"protocol_state_filtering_mode": "auto"}, "bare_metal_server", "disabled"),
+        ({"protocol_state_filtering_mode": "enabled"}, "instance", "enabled"),
+        ({"protocol_state_filtering_mode": "enabled"}, "bare_metal_server", "enabled"),
+        ({"protocol_state_filtering_mode": "disabled"}, "instance", "disabled"),
+        ({"protocol_state_filtering_mode": "disabled"}, "bare_metal_server", "disabled"),
+        ({"protocol_state_filtering_mode": None}, "instance", None),
+        ({"protocol_state_filtering_mode": "Enabled"}, "instance", None),
+        ({"protocol_state_filtering_mode": "strict"}, "instance", None),
+        ({"protocol_state_filtering_mode": None, "legacy": True}, "instance", "enabled"),
+        ({"protocol_state_filtering_mode": None, "legacy": True}, "bare_metal_server", "disabled"),
+    ],
+)
+def test_modes_and_what_they_come_to(changes: dict[str, Any], kind: Any, effective: str | None) -> None:
+    one = vni(0, "10.0.0.11", **changes)
+    assert effective_filtering(one, kind, Settings()) == effective
+    check = state_filter(one, kind, Settings(), TCP, saw_opening=False)
+    expected = {
+        "enabled": ("drop", "protocol_state_filtering", "psf-opening"),
+        "disabled": ("pass", None, "psf-auto" if _is_auto(changes) else None),
+        None: ("unknown", None, None),
+    }[effective]
+    assert told(check) == expected
+
+
+def _is_auto(changes: dict[str, Any]) -> bool:
+    return changes["protocol_state_filtering_mode"] == "auto" or changes.get("legacy", False)
+
+
+def test_the_meaning_of_auto_can_be_overridden() -> None:
+    settings = Settings(auto_filters={"instance": False, "bare_metal_server": True})
+    one = vni(0, "10.0.0.11")
+    assert effective_filtering(one, "instance", settings) == "disabled"
+    assert effective_filtering(one, "bare_metal_server", settings) == "enabled"
+
+
+@pytest.mark.parametrize("mode", ["auto", "enabled", "disabled", "strict", None])
+def test_who_saw_the_opening_passes_and_only_tcp_is_filtered(mode: str | None) -> None:
+    one = vni(0, "10.0.0.11", protocol_state_filtering_mode=mode)
+    assert told(state_filter(one, "instance", Settings(), TCP, saw_opening=True)) == ("pass", None, "psf-opening")
+    for protocol in (UDP, ICMP):
+        check = state_filter(one, "instance", Settings(), protocol, saw_opening=False)
+        assert told(check) == ("pass", None, "psf-protocols")
+
+
+# --- spoofing check ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "allowed", "scope", "expected"),
+    [
+        ("10.0.0.11", False, Scope.PRIVATE, ("pass", None, "spoofing-check")),
+        ("10.0.0.13", None, Scope.INTERNET, ("pass", None, "spoofing-check")),
+        ("10.0.0.12", False, Scope.PRIVATE, ("drop", "ip_spoofing_check", "spoofing-check")),
+        ("10.0.0.12", True, Scope.PRIVATE, ("pass", None, "spoofing-check")),
+        ("10.0.0.12", None, Scope.PRIVATE, ("unknown", None, "spoofing-check")),
+        ("10.0.0.12", True, Scope.INTERNET, ("drop", "ip_spoofing_check", "spoofing-internet")),
+        ("10.0.0.12", None, Scope.INTERNET, ("drop", "ip_spoofing_check", "spoofing-internet")),
+        ("10.0.0.12", False, Scope.INTERNET, ("drop", "ip_spoofing_check", "spoofing-check")),
+    ],
+)
+def test_spoofing(source: str, allowed: bool | None, scope: Scope, expected: tuple[str, ...]) -> None:
+    one = vni(0, "10.0.0.11", "10.0.0.13", allow_ip_spoofing=allowed)
+    assert told(spoofing_check(one, source, scope)) == expected
+
+
+# --- floating IPs -----------------------------------------------------------------------------------------------------
+
+WITH = vni(0, "10.0.0.11", "10.0.0.13", floating_ip="203.0.113.7")
+WITHOUT = vni(1, "10.0.0.12", "10.0.0.14")
+LACKING = {"floating_ips": DENIED}
+
+
+@pytest.mark.parametrize(
+    ("one", "local", "missing", "outcome"),
+    [
+        (WITH, "10.0.0.11", {}, "pass"),
+        (WITH, "10.0.0.11", LACKING, "pass"),
+        (WITH, "10.0.0.13", {}, "drop"),
+        (WITHOUT, "10.0.0.12", {}, "drop"),
+        (WITHOUT, "10.0.0.12", LACKING, "unknown"),
+        (WITHOUT, "10.0.0.14", LACKING, "drop"),
+    ],
+)
+def test_from_the_internet(one: Any, local: str, missing: dict[str, str], outcome: str) -> None:
+    check = from_internet(fabric(missing=missing), one, local)
+    assert told(check) == (outcome, "no_floating_ip" if outcome == "drop" else None, None)
+    assert (DENIED in check.reason) is (outcome == "unknown")
+
+
+@pytest.mark.parametrize(
+    ("one", "source", "gateway", "missing", "outcome"),
+    [
+        (WITH, "10.0.0.11", None, {}, "pass"),
+        (WITH, "10.0.0.13", None, {}, "drop"),
+        (WITH, "10.0.0.13", "pgw", {}, "pass"),
+        (WITHOUT, "10.0.0.12", None, {}, "drop"),
+        (WITHOUT, "10.0.0.12", "pgw", LACKING, "pass"),
+        (WITHOUT, "10.0.0.12", None, LACKING, "unknown"),
+    ],
+)
+def test_to_the_internet(one: Any, source: str, gateway: str | None, missing: dict[str, str], outcome: str) -> None:
+    check = to_internet(fabric(missing=missing), one, subnet("a", "10.0.0.0/24", public_gateway=gateway), source)
+    assert told(check)[:2] == (outcome, "no_floating_ip" if outcome == "drop" else None)
+
+
+def test_the_reply_leaves_by_the_vni_with_the_floating_ip_or_not_at_all() -> None:
+    assert told(back_to_internet(WITH, WITH)) == ("pass", None, "fip-return")
+    assert told(back_to_internet(WITH, WITHOUT)) == ("drop", "floating_ip", "fip-return")
+
+
+# --- security groups --------------------------------------------------------------------------------------------------
+
+
+def grouped(**changes: Any) -> GroupedPacket:
+    fields: dict[str, Any] = {
+        "direction": "inbound",
+        "protocol": TCP,
+        "remote": parse_address("10.8.0.4"),
+        "local": parse_address("10.0.0.11"),
+        "dports": (443, 443),
+        "opening": True,
+    }
+    return GroupedPacket(**(fields | changes))
+
+
+def admission(*rules: Any, packet: GroupedPacket | None = None, others: tuple[SecurityGroup, ...] = ()) -> Check:
+    group = SecurityGroup(id="g", name="web", rules=rules)
+    one = vni(0, "10.0.0.11", security_groups=("g",))
+    return security_groups(fabric(groups=[group, *others]), one, packet or grouped())
+
+
+WEB = SecurityGroup(id="web", name="web", addresses=("10.8.0.4",))
+
+
+@pytest.mark.parametrize(
+    ("rules", "outcome"),
+    [
+        ((), "drop"),
+        ((group_rule("inbound"),), "pass"),
+        ((group_rule("outbound"),), "drop"),
+        ((group_rule("inbound", "tcp", port_min=443, port_max=443),), "pass"),
+        ((group_rule("inbound", "tcp", port_min=444, port_max=500),), "drop"),
+        ((group_rule("inbound", "tcp", port_max=442), group_rule("inbound", "tcp", port_min=443)), "pass"),
+        ((group_rule("inbound", "udp"),), "drop"),
+        ((group_rule("inbound", "all"),), "pass"),
+        ((group_rule("inbound", "icmp_tcp_udp"),), "pass"),
+        ((group_rule("inbound", "number_6"),), "pass"),
+        ((group_rule("inbound", "number_17"),), "drop"),
+        ((group_rule("inbound", "esp"),), "drop"),
+        ((group_rule("inbound", remote="10.8.0.0/16"),), "pass"),
+        ((group_rule("inbound", remote="10.9.0.0/16"),), "drop"),
+        ((group_rule("inbound", local="10.0.0.11/32"),), "pass"),
+        ((group_rule("inbound", local="10.0.0.12/32"),), "drop"),
+        ((group_rule("inbound", remote=None, remote_group="web"),), "pass"),
+        ((group_rule("inbound", remote=None, remote_group="nobody-knows"),), "unknown"),
+        ((group_rule("inbound", remote=None, unmodelled=("remote of an unknown kind: x",)),), "unknown"),
+        ((group_rule("inbound", "quic"),), "unknown"),
+        ((group_rule("inbound", "tcp_udp"),), "unknown"),
+        ((group_rule("inbound", "TCP"),), "unknown"),
+        ((group_rule("inbound", "quic", remote="10.9.0.0/16"),), "drop"),
+        ((group_rule("both"),), "unknown"),
+        ((group_rule("both"), group_rule("inbound")), "pass"),
+        ((group_rule("inbound", "quic"), group_rule("inbound", "tcp")), "pass"),
+    ],
+)
+def test_what_a_group_admits(rules: tuple[Any, ...], outcome: str) -> None:
+    check = admission(*rules, others=(WEB,))
+    assert told(check) == (outcome, "security_group" if outcome == "drop" else None, None)
+
+
+def test_icmp_rules_name_type_and_code() -> None:
+    echo = group_rule("inbound", "icmp", icmp_type=8)
+    assert admission(echo, packet=grouped(protocol=ICMP, dports=(0, 0))).outcome is Outcome.PASS
+    answer = grouped(protocol=ICMP, dports=(0, 0), icmp_type=0, opening=False)
+    assert told(admission(echo, packet=answer)) == ("drop", "security_group", "sg-stateless")
+    other_code = group_rule("inbound", "icmp", icmp_type=8, icmp_code=1)
+    assert admission(other_code, packet=grouped(protocol=ICMP, dports=(0, 0))).outcome is Outcome.DROP
+
+
+def test_ports_that_only_partly_pass_are_not_known() -> None:
+    check = admission(group_rule("inbound", "tcp", port_max=32767), packet=grouped(dports=(1024, 65535), opening=False))
+    assert told(check) == ("unknown", None, "client-ports")
+
+
+def test_groups_that_were_not_read() -> None:
+    packet = grouped()
+    refused = fabric(missing={"security_groups": DENIED})
+    for one in (vni(0, "10.0.0.11", security_groups=None), vni(0, "10.0.0.11", security_groups=("open", "lost"))):
+        check = security_groups(refused, one, packet)
+        assert told(check) == ("unknown", None, None)
+        assert DENIED in check.reason
+    assert told(security_groups(fabric(), vni(0, "10.0.0.11", security_groups=()), packet))[0] == "drop"
+
+
+def test_any_of_several_groups_may_admit() -> None:
+    closed = SecurityGroup(id="closed", name="closed")
+    one = vni(0, "10.0.0.11", security_groups=("closed", "open"))
+    assert security_groups(fabric(groups=[closed]), one, grouped()).outcome is Outcome.PASS
+
+
+def test_a_group_that_saw_the_opening_admits_the_answer() -> None:
+    assert told(stateful_reply(vni(0, "10.0.0.11"))) == ("pass", None, None)
+
+
+# --- network ACLs -----------------------------------------------------------------------------------------------------
+
+
+def crossing(**changes: Any) -> CrossingPacket:
+    fields: dict[str, Any] = {
+        "direction": "inbound",
+        "protocol": TCP,
+        "source": parse_address("10.8.0.4"),
+        "destination": parse_address("10.0.0.11"),
+        "sports": (1024, 65535),
+        "dports": (443, 443),
+    }
+    return CrossingPacket(**(fields | changes))
+
+
+def crossing_with(*rules: Any, packet: CrossingPacket | None = None) -> Check:
+    acl = NetworkAcl(id="acl", name="strict", rules=rules)
+    return network_acl(fabric(acls=[acl]), subnet("a", "10.0.0.0/24"), packet or crossing())
+
+
+ALLOW = acl_rule("allow", "inbound")
+
+
+@pytest.mark.parametrize(
+    ("rules", "outcome"),
+    [
+        ((), "drop"),
+        ((ALLOW,), "pass"),
+        ((acl_rule("allow", "outbound"),), "drop"),
+        ((acl_rule("deny", "inbound"), ALLOW), "drop"),
+        ((ALLOW, acl_rule("deny", "inbound")), "pass"),
+        ((acl_rule("deny", "outbound"), ALLOW), "pass"),
+        ((acl_rule("deny", "inbound", "udp"), ALLOW), "pass"),
+        ((acl_rule("deny", "inbound", "tcp"), ALLOW), "drop"),
+        ((acl_rule("deny", "inbound", "number_6"), ALLOW), "drop"),
+        ((acl_rule("deny", "inbound", "esp"), ALLOW), "pass"),
+        ((acl_rule("deny", "inbound", source="10.8.0.0/16"), ALLOW), "drop"),
+        ((acl_rule("deny", "inbound", source="10.9.0.0/16"), ALLOW), "pass"),
+        ((acl_rule("deny", "inbound", destination="10.0.0.11/32"), ALLOW), "drop"),
+        ((acl_rule("deny", "inbound", destination="10.0.0.12/32"), ALLOW), "pass"),
+        ((acl_rule("deny", "inbound", "tcp", destination_port_min=443, destination_port_max=443), ALLOW), "drop"),
+        ((acl_rule("deny", "inbound", "tcp", destination_port_min=80, destination_port_max=80), ALLOW), "pass"),
+        ((acl_rule("deny", "inbound", "tcp", source_port_min=1, source_port_max=1023), ALLOW), "pass"),
+        ((acl_rule("allow", "inbound", "tcp", source_port_min=1024, source_port_max=65535),), "pass"),
+        ((acl_rule("allow", "inbound", "tcp", source_port_min=32768, source_port_max=60999),), "unknown"),
+        ((acl_rule("log", "inbound"), ALLOW), "unknown"),
+        ((acl_rule("deny", "inbound", "quic"), ALLOW), "unknown"),
+        ((acl_rule("deny", "inbound", "ip"), ALLOW), "unknown"),
+        ((acl_rule("deny", "both"), ALLOW), "unknown"),
+        ((acl_rule("deny", "both", source="10.9.0.0/16"), ALLOW), "pass"),
+        ((acl_rule("allow", "inbound", unmodelled=("ip_version both",)), ALLOW), "unknown"),
+        ((ALLOW, acl_rule("deny", "both")), "pass"),
+    ],
+)
+def test_what_an_acl_passes(rules: tuple[Any, ...], outcome: str) -> None:
+    check = crossing_with(*rules)
+    assert told(check)[:2] == (outcome, "network_acl" if outcome == "drop" else None)
+
+
+def test_an_acl_keeps_no_state() -> None:
+    answer = crossing(
+        direction="outbound",
+        source=parse_address("10.0.0.11"),
+        destination=parse_address("10.8.0.4"),
+        sports=(443, 443),
+        dports=(1024, 65535),
+    )
+    assert crossing_with(ALLOW, packet=answer).drop is DropCode.NETWORK_ACL
+
+
+def test_inside_a_subnet_no_acl_is_met() -> None:
+    assert crossing_with(packet=crossing(source=parse_address("10.0.0.77"))).outcome is Outcome.PASS
+    assert crossing_with(packet=crossing(source=parse_address("10.0.1.77"))).outcome is Outcome.DROP
+
+
+def test_an_acl_that_was_not_read() -> None:
+    around = fabric(missing={"network_acls": DENIED})
+    check = network_acl(around, subnet("a", "10.0.0.0/24", network_acl="lost"), crossing())
+    assert told(check) == ("unknown", None, None)
+    assert DENIED in check.reason
+
+
+# --- VPC routes -------------------------------------------------------------------------------------------------------
+
+
+def route(destination: str, action: str, **changes: Any) -> VpcRoute:
+    return VpcRoute(id=changes.pop("name", "r"), name="r", destination=destination, action=action, **changes)
+
+
+def routed(*routes: VpcRoute, to: str = "10.8.0.4", scope: Scope = Scope.PRIVATE) -> Check:
+    table = RoutingTable(id="table", name="t", vpc="vpc", routes=routes)
+    return vpc_route(fabric(tables=[table]), subnet("a", "10.0.0.0/24"), parse_address(to), scope)
+
+
+@pytest.mark.parametrize(
+    ("routes", "outcome"),
+    [
+        ((), "pass"),
+        ((route("10.8.0.0/16", "drop"),), "drop"),
+        ((route("10.9.0.0/16", "drop"),), "pass"),
+        ((route("10.8.0.0/16", "deliver", next_hop="10.0.0.5"),), "pass"),
+        ((route("10.8.0.0/16", "delegate"),), "pass"),
+        ((route("10.8.0.0/16", "delegate_vpc"),), "pass"),
+        ((route("10.8.0.0/16", "mirror"),), "unknown"),
+        ((route("10.8.0.0/16", "drop"), route("10.8.0.0/24", "deliver")), "pass"),
+        ((route("10.8.0.0/24", "drop"), route("10.8.0.0/16", "deliver")), "drop"),
+        ((route("10.8.0.0/16", "drop", priority=1), route("10.8.0.0/16", "deliver", priority=2)), "drop"),
+        ((route("10.8.0.0/16", "drop", priority=3), route("10.8.0.0/16", "deliver", priority=2)), "pass"),
+        ((route("10.8.0.0/16", "drop", priority=0), route("10.8.0.0/16", "deliver", priority=2)), "drop"),
+        ((route("10.8.0.0/16", "deliver"), route("10.8.0.0/16", "deliver")), "unknown"),
+        ((route("10.8.0.0/16", "drop", zone="z-2"),), "pass"),
+        ((route("10.8.0.0/16", "drop", zone="z-1"),), "drop"),
+    ],
+)
+def test_where_a_vpc_route_leads(routes: tuple[VpcRoute, ...], outcome: str) -> None:
+    check = routed(*routes)
+    assert told(check)[:2] == (outcome, "vpc_route" if outcome == "drop" else None)
+
+
+def test_vpc_routes_by_scope() -> None:
+    default = route("0.0.0.0/0", "deliver", next_hop="10.0.0.5")
+    assert routed(default, to="8.8.8.8", scope=Scope.INTERNET).outcome is Outcome.UNKNOWN
+    assert routed(route("0.0.0.0/0", "delegate"), to="8.8.8.8", scope=Scope.INTERNET).outcome is Outcome.PASS
+    assert routed(route("0.0.0.0/0", "delegate_vpc"), to="8.8.8.8", scope=Scope.INTERNET).outcome is Outcome.UNKNOWN
+    assert routed(default, to="10.0.1.9", scope=Scope.VPC).outcome is Outcome.PASS
+    assert routed(route("10.0.1.0/24", "drop"), to="10.0.1.9", scope=Scope.VPC).drop is DropCode.VPC_ROUTE
+    assert routed(route("10.0.0.0/24", "drop"), to="10.0.0.9", scope=Scope.SUBNET).outcome is Outcome.PASS
+
+
+def test_what_lies_beyond_the_vpc_rests_on_an_assumption() -> None:
+    assert routed().assumption == "remote-reachable"
+    assert routed(scope=Scope.SERVICE, to="161.26.0.10").assumption == "remote-reachable"
+    assert routed(to="10.0.1.9", scope=Scope.VPC).assumption is None
+
+
+def test_a_routing_table_that_was_not_read() -> None:
+    around = fabric(missing={"routing_tables": DENIED})
+    lost = subnet("a", "10.0.0.0/24", routing_table="lost")
+    check = vpc_route(around, lost, parse_address("10.8.0.4"), Scope.PRIVATE)
+    assert told(check) == ("unknown", None, None)
+    assert DENIED in check.reason
+
+
+# --- scopes, words, assumptions ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "scope"),
+    [
+        ("10.0.0.0", Scope.SUBNET),
+        ("10.0.0.255", Scope.SUBNET),
+        ("10.0.1.0", Scope.VPC),
+        ("10.0.255.255", Scope.VPC),
+        ("10.1.0.0", Scope.PRIVATE),
+        ("9.255.255.255", Scope.INTERNET),
+        ("172.15.255.255", Scope.INTERNET),
+        ("172.16.0.0", Scope.PRIVATE),
+        ("192.168.1.1", Scope.PRIVATE),
+        ("100.64.0.1", Scope.PRIVATE),
+        ("100.128.0.0", Scope.INTERNET),
+        ("161.26.0.10", Scope.SERVICE),
+        ("166.11.255.255", Scope.SERVICE),
+        ("166.12.0.0", Scope.INTERNET),
+        ("169.254.169.254", Scope.SERVICE),
+        ("192.0.2.1", Scope.VPC),
+    ],
+)
+def test_scopes(address: str, scope: Scope) -> None:
+    public = subnet("public", "192.0.2.0/24")
+    around = fabric(subnets=[public, subnet("elsewhere", "198.51.100.0/24", vpc="other")])
+    scopes = ScopeMap(around, around.subnets["a"])
+    assert scopes.of(parse_address(address)) is scope
+    assert {parse_address("10.0.0.0"), parse_address("10.0.1.0"), parse_address("192.0.3.0")} <= scopes.cuts()
+    assert parse_address("198.51.100.0") not in scopes.cuts()
+
+
+def test_a_vpc_without_prefixes_is_its_subnets() -> None:
+    around = fabric()
+    bare = {"vpc": Vpc(id="vpc", name="prod")}
+    scopes = ScopeMap(msgspec.structs.replace(around, vpcs=bare), around.subnets["a"])
+    assert scopes.of(parse_address("10.0.1.9")) is Scope.VPC
+    assert scopes.of(parse_address("10.0.2.9")) is Scope.PRIVATE
+
+
+@pytest.mark.parametrize("word", ["all", "any", "icmp_tcp_udp", "tcp", "number_6"])
+def test_words_that_cover_tcp(word: str) -> None:
+    assert speaks(word, TCP) is True
+
+
+@pytest.mark.parametrize(
+    "word", ["udp", "icmp", "number_17", "number_50", "esp", "ah", "gre", "sctp", "vrrp", "l2tp", "rsvp", "ip_in_ip"]
+)
+def test_words_that_do_not(word: str) -> None:
+    assert speaks(word, TCP) is False
+
+
+@pytest.mark.parametrize("word", ["", "TCP", "ip", "tcp_udp", "number_06", "number_", "transport", "tcp-udp", "6"])
+def test_words_that_nobody_knows(word: str) -> None:
+    assert speaks(word, TCP) is None
+
+
+def test_every_cited_assumption_is_listed_once() -> None:
+    listed = [assumption.id for assumption in ASSUMPTIONS]
+    assert len(set(listed)) == len(listed)
+    cited = {
+        check.assumption
+        for one in two_vnis(spoofing=False)
+        for check in (
+            state_filter(one, "instance", Settings(), TCP, saw_opening=True),
+            state_filter(one, "instance", Settings(), UDP, saw_opening=False),
+            state_filter(one, "bare_metal_server", Settings(), TCP, saw_opening=False),
+            spoofing_check(one, "10.9.9.9", Scope.INTERNET),
+            back_to_internet(one, one),
+            routed(),
+            admission(packet=grouped(opening=False)),
+        )
+    }
+    assert cited == {
+        "psf-opening", "psf-protocols", "psf-auto", "spoofing-check", "fip-return", "remote-reachable", "sg-stateless",
+    }  # fmt: skip
+    assert cited <= set(listed)

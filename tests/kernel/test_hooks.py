@@ -1,0 +1,65 @@
+"""Hooks leave open the packets that they may touch, and no others."""
+
+import pytest
+
+from tests.kernel.guests import make_guest, packet, replaced
+from vnicheck.kernel.receive import Reception
+from vnicheck.kernel.send import Sent
+from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.kernel.worlds import Kernel
+from vnicheck.model.guest import Guest, Hook, HookKind
+
+ROUTES = """
+    default via 10.0.0.1 dev eth0
+    10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.11
+"""
+REMOTE = "203.0.113.9"
+CLIENT, SSH = (1024, 65535), (22, 22)
+
+
+def kernel(hook: Hook, **sysctls: int) -> Kernel:
+    guest: Guest = make_guest(
+        routes=ROUTES, sysctls={key.replace("_", ".", 1): value for key, value in sysctls.items()}
+    )
+    return Kernel(replaced(guest, hooks=(hook,)))
+
+
+def received(of: Kernel, interface: str = "eth0", source: str = REMOTE) -> Reception:
+    return of.receive(interface, packet(source, "10.0.0.11"), CLIENT, SSH).reception
+
+
+def sends(of: Kernel, remote: str = REMOTE) -> bool:
+    return isinstance(of.send(packet("10.0.0.11", remote), SSH, CLIENT), Sent)
+
+
+def test_look_at_the_way_back_leaves_open_only_what_the_kernel_accepts() -> None:
+    hook = Hook(kind=HookKind.SOURCE_MATCH, text="kernel module ipt_rpfilter in use")
+    with pytest.raises(Undetermined, match="ipt_rpfilter"):
+        received(kernel(hook))
+    assert received(kernel(hook, eth1_rp_filter=1), "eth1") is Reception.RP_FILTER
+    assert sends(kernel(hook))
+
+
+def test_filter_on_an_interface_leaves_all_its_packets_open() -> None:
+    programmed = kernel(Hook(kind=HookKind.INGRESS_PROGRAM, text="tc: clsact", interface="eth1"), eth1_rp_filter=1)
+    with pytest.raises(Undetermined, match="filter on eth1"):
+        received(programmed, "eth1")
+    assert received(programmed) is Reception.DELIVERED
+    assert sends(programmed)
+
+
+def test_ipsec_leaves_open_what_its_policies_name_in_either_direction() -> None:
+    hook = Hook(kind=HookKind.IPSEC, text="ip xfrm policy", src="10.0.0.0/24", dst="10.8.0.0/16")
+    secured = kernel(hook)
+    with pytest.raises(Undetermined, match="IPsec"):
+        received(secured, source="10.8.0.4")
+    with pytest.raises(Undetermined, match="IPsec"):
+        sends(secured, "10.8.0.4")
+    assert received(secured) is Reception.DELIVERED
+    assert sends(secured)
+    assert {0x0A080000, 0x0A090000} <= secured.address_cuts()
+
+
+def test_policy_without_addresses_is_for_all() -> None:
+    with pytest.raises(Undetermined, match="IPsec"):
+        sends(kernel(Hook(kind=HookKind.IPSEC, text="ip xfrm policy")))

@@ -1,0 +1,1 @@
+"""Asks the running kernel and the kernel model the same questions of random configurations, and compares."""

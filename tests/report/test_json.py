@@ -1,0 +1,93 @@
+"""`--format json` against its published schema and the contract's list of fields."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+from tests.report import reports
+from vnicheck.model.flow import DropCode
+from vnicheck.model.report import Report, encode_report
+
+INSTANCE = "id name crn kind vpc zone status problems interfaces flows findings"
+INTERFACE = "name mac addresses rp_filter vni"
+VNI = "id name protocol_state_filtering_mode protocol_state_filtering allow_ip_spoofing addresses floating_ips"
+FLOW = "direction protocol remote remote_scope local ingress egress symmetric verdict dropped_by drops hops findings"
+FINDING = "rule name severity confidence message fingerprint flows evidence fixes"
+DROP_CODES = """network_acl security_group no_floating_ip rp_filter martian_source not_local interface_down no_route
+blackhole unreachable prohibit ip_spoofing_check protocol_state_filtering floating_ip vpc_route"""
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "vnicheck", "schema", "report"], capture_output=True, text=True, check=True, timeout=30
+    )
+    read: dict[str, Any] = json.loads(done.stdout)
+    jsonschema.Draft202012Validator.check_schema(read)
+    return read
+
+
+@pytest.mark.parametrize("name", reports.ALL)
+def test_a_report_fits_its_schema_and_the_contract(name: str, schema: dict[str, Any]) -> None:
+    report = reports.ALL[name]()
+    data = encode_report(report)
+    assert data.endswith(b"}\n")
+    read = json.loads(data)
+    jsonschema.Draft202012Validator(schema).validate(read)
+    assert msgspec.json.decode(data, type=Report) == report
+
+    assert set(read) == {"schema", "tool", "generated_at", "complete", "summary", "instances"}
+    assert read["schema"] == "vnicheck.report/1"
+    assert set(read["tool"]) == {"name", "version"}
+    assert set(read["summary"]) == {"instances", "analyzed", "incomplete", "skipped", "findings"}
+    assert set(read["summary"]["findings"]) == {"error", "warning", "note"}
+    for instance in read["instances"]:
+        assert set(INSTANCE.split()) <= set(instance)
+        assert set(instance["vpc"]) == {"id", "name"}
+        for problem in instance["problems"]:
+            assert set(problem) == {"code", "message"}
+        for interface in instance["interfaces"]:
+            assert set(INTERFACE.split()) <= set(interface)
+            assert set(interface["rp_filter"]) == {"all", "interface", "effective"}
+            assert interface["vni"] is None or set(VNI.split()) <= set(interface["vni"])
+        for flow in instance["flows"]:
+            _check_flow(flow, instance)
+        for finding in instance["findings"]:
+            assert set(FINDING.split()) == set(finding)
+            assert finding["confidence"] in {"observed", "computed", "assumed"}
+            assert max(finding["flows"]) < len(instance["flows"])
+
+
+def _check_flow(flow: dict[str, Any], instance: dict[str, Any]) -> None:
+    assert set(flow) == set(FLOW.split()) | (set() if flow["protocol"] == "icmp" else {"ports"})
+    assert flow["dropped_by"] == (flow["drops"][0]["by"] if flow["drops"] else None)
+    assert (flow["verdict"] == "dropped") is bool(flow["drops"])
+    for drop in flow["drops"]:
+        assert set(drop) == {"by", "leg", "at"}
+        assert drop["by"] in DROP_CODES.split()
+    for hop in flow["hops"]:
+        assert {"leg", "at", "stage", "outcome", "reason", "assumption"} <= set(hop)
+        assert hop["outcome"] in {"pass", "drop", "unknown"}
+    assert [drop["by"] for drop in flow["drops"]] == [hop["drop"] for hop in flow["hops"] if hop["outcome"] == "drop"]
+    index = instance["flows"].index(flow)
+    assert flow["findings"] == [finding["rule"] for finding in instance["findings"] if index in finding["flows"]]
+
+
+def test_the_drop_codes_are_the_contracts() -> None:
+    assert {code.value for code in DropCode} == set(DROP_CODES.split())
+
+
+def test_the_same_report_is_the_same_bytes() -> None:
+    assert encode_report(reports.several()) == encode_report(reports.several())
+
+
+def test_hostile_names_are_kept_but_escaped() -> None:
+    data = encode_report(reports.hostile())
+    assert b"\x1b" not in data
+    assert b"\r" not in data
+    assert json.loads(data)["instances"][0]["name"] == reports.HOSTILE

@@ -1,0 +1,119 @@
+"""The report for people: its golden outputs, its widths, and what hostile names come to.
+
+After a change that is meant: VNICHECK_UPDATE_GOLDEN=1 pytest tests/report, and read the difference.
+"""
+
+import io
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.report import reports
+from vnicheck.model.report import Report
+from vnicheck.report.drawing import ASCII, UNICODE
+from vnicheck.report.text import write_text
+
+GOLDEN = Path(__file__).parent / "golden"
+WIDTHS = (60, 80, 120)
+
+
+def render(report: Report, width: int, *, encoding: str = "utf-8", terminal: bool = False) -> str:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="")
+    console = Console(
+        file=file,
+        width=width,
+        force_terminal=terminal,
+        color_system="truecolor" if terminal else None,
+        highlight=False,
+        markup=False,
+    )
+    write_text(report, console)
+    file.flush()
+    return raw.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", [name for name in reports.ALL if name != "hostile"])
+def test_golden(name: str, width: int) -> None:
+    path = GOLDEN / f"{name}-{width}.txt"
+    shown = render(reports.ALL[name](), width)
+    if os.environ.get("VNICHECK_UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(shown)
+    assert shown == path.read_text()
+
+
+def test_no_golden_file_is_left_over() -> None:
+    expected = {f"{name}-{width}.txt" for name in reports.ALL if name != "hostile" for width in WIDTHS}
+    assert {path.name for path in GOLDEN.iterdir()} == expected
+
+
+@pytest.mark.parametrize("width", [40, *WIDTHS])
+@pytest.mark.parametrize("name", reports.ALL)
+def test_no_line_is_wider_than_the_page_but_commands_and_drawings(name: str, width: int) -> None:
+    """A wrapped command would be copied wrong, and a wrapped drawing would be none."""
+    for line in render(reports.ALL[name](), width).splitlines():
+        if line.lstrip().startswith("ip ") or UNICODE.arrow in line or UNICODE.broken_arrow in line:
+            continue
+        assert len(line) <= width, line
+        assert line == line.rstrip()
+
+
+def test_wide_terminals_are_not_filled() -> None:
+    report = reports.several()
+    assert render(report, 250) == render(report, 100)
+
+
+@pytest.mark.parametrize("name", reports.ALL)
+def test_a_console_of_ascii_gets_ascii(name: str) -> None:
+    shown = render(reports.ALL[name](), 80, encoding="ascii")
+    assert shown.isascii()
+    assert f" {ASCII.arrow} " in shown or name in {"several", "docker", "web-only"}
+
+
+@pytest.mark.parametrize("name", reports.ALL)
+def test_a_pipe_gets_no_styles_and_a_terminal_does(name: str) -> None:
+    assert "\x1b" not in render(reports.ALL[name](), 80)
+    styled = render(reports.ALL[name](), 80, terminal=True)
+    assert "\x1b[1m" in styled
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_hostile_names_come_out_harmless(width: int) -> None:
+    shown = render(reports.hostile(), width)
+    bad = [char for char in shown if char != "\n" and unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp"}]
+    assert bad == []
+    lines = shown.splitlines()
+    assert lines == shown.split("\n")[:-1], "something but a line feed ends lines"
+    assert "forged: no broken path" not in lines
+    joined = " ".join(shown.split())
+    assert "[bold red]m[/bold red]:boom:" in joined, "markup is text"
+    assert "né [31mred ]0;title" in joined
+
+
+def test_hostile_names_style_nothing_on_a_terminal() -> None:
+    styled = render(reports.hostile(), 80, terminal=True)
+    for sequence in ("\x1b[31mred", "\x1b]0;", "\x1b[2J", "\x9b", "\r", "\u202e"):
+        assert sequence not in styled
+
+
+def test_a_fix_is_shown_once_and_each_command_on_a_line_of_its_own() -> None:
+    lines = render(reports.demo(1), 80).splitlines()
+    commands = [line.strip() for line in lines if line.strip().startswith("ip ")]
+    assert commands == [
+        "ip route add 10.0.0.0/24 dev eth1 table 1003",
+        "ip route add default via 10.0.0.1 dev eth1 table 1003",
+        "ip rule add from 10.0.0.12 table 1003 priority 1003",
+    ]
+    assert sum("policy routing, as for VNC101 above" in line for line in lines) == 2
+
+
+def test_what_could_not_be_checked_is_said() -> None:
+    shown = render(reports.several(), 100)
+    assert "ssh_timeout: 10.0.0.11 did not answer within 10 seconds" in shown
+    assert "4 servers: 2 analyzed, 1 incomplete, 1 skipped; what could not be checked is not known to work" in shown
+    assert "no broken path" in shown

@@ -1,0 +1,272 @@
+"""Every rule: where it fires, where it must not, and where facts are missing."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.servers import (
+    POLICY_ROUTING,
+    POLICY_RULES,
+    TWO_DEFAULTS,
+    acl_rule,
+    fabric,
+    group_rule,
+    guest,
+    link,
+    report,
+    server,
+    two_vnis,
+    vni,
+)
+from vnicheck.model.cloud import NetworkAcl, SecurityGroup
+from vnicheck.model.flow import Finding
+from vnicheck.model.report import InstanceReport
+from vnicheck.model.snapshot import Server
+from vnicheck.rules.registry import RULES
+
+SECTIONS = ("## What it finds", "## Why packets drop", "## How to fix", "## How sure we are", "## Sources")
+OPEN_DISABLED = two_vnis(protocol_state_filtering_mode="disabled")
+FLOATING = (
+    vni(0, "10.0.0.11", allow_ip_spoofing=True),
+    vni(1, "10.0.0.12", floating_ip="203.0.113.7", protocol_state_filtering_mode="disabled"),
+)
+INBOUND_ONLY = [NetworkAcl(id="acl", name="acl", rules=(acl_rule("allow", "inbound"),))]
+GROUP_INBOUND_ONLY = [SecurityGroup(id="open", name="open", rules=(group_rule("inbound"),))]
+
+
+def found(of: Server, around: Any = None) -> list[tuple[str, str, str]]:
+    return [(finding.rule, finding.severity, finding.confidence) for finding in report(of, around).findings]
+
+
+def of_rule(instance: InstanceReport, rule: str) -> list[Finding]:
+    return [finding for finding in instance.findings if finding.rule == rule]
+
+
+def policy_routed(*vnis: Any, **more: Any) -> Server:
+    return server(*(vnis or two_vnis()), guest=guest(routes=POLICY_ROUTING, rules=POLICY_RULES, **more))
+
+
+FIRES: dict[str, tuple[Server, Any, set[tuple[str, str, str]]]] = {
+    "VNC101": (
+        server(*OPEN_DISABLED, guest=guest(rp_filter={"eth1": 1})),
+        None,
+        {("VNC101", "error", "computed"), ("VNC101", "warning", "computed")},
+    ),
+    "VNC102": (server(guest=guest()), None, {("VNC102", "error", "computed"), ("VNC102", "warning", "computed")}),
+    "VNC103": (
+        server(*two_vnis(spoofing=False, protocol_state_filtering_mode="disabled"), guest=guest()),
+        None,
+        {("VNC103", "error", "computed"), ("VNC103", "warning", "computed")},
+    ),
+    "VNC104": (
+        server(*OPEN_DISABLED, guest=guest(routes="10.0.0.0/24 dev eth0 scope link\n")),
+        None,
+        {("VNC104", "error", "computed"), ("VNC104", "warning", "computed")},
+    ),
+    "VNC105": (
+        server(msgspec.structs.replace(FLOATING[0], secondary_addresses=("10.0.0.12",)), FLOATING[1], guest=guest()),
+        None,
+        {("VNC105", "error", "computed")},
+    ),
+    "VNC106": (
+        server(*OPEN_DISABLED, guest=guest()),
+        fabric(acls=INBOUND_ONLY),
+        {("VNC106", "error", "computed")},
+    ),
+    "VNC107": (
+        server(
+            vni(0, "10.0.0.11", "10.0.0.13"), guest=guest(link("eth0", 0, "10.0.0.11/24"), routes="default dev eth0")
+        ),
+        None,
+        {("VNC107", "warning", "computed")},
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", FIRES)
+def test_where_a_rule_fires(rule: str) -> None:
+    of, around, expected = FIRES[rule]
+    instance = report(of, around)
+    assert (
+        set(found(of, around)) & {(rule, s, c) for s in ("error", "warning", "note") for c in ("computed", "assumed")}
+        == expected
+    )
+    for finding in of_rule(instance, rule):
+        assert finding.message.endswith(".")
+        assert finding.flows
+        assert finding.evidence
+        assert finding.fixes
+        for index in finding.flows:
+            assert rule in instance.flows[index].findings
+            assert instance.flows[index].verdict == "dropped"
+
+
+@pytest.mark.parametrize("rule", FIRES)
+def test_where_no_rule_fires(rule: str) -> None:
+    """The same server with policy routing, everything configured, up and admitted."""
+    healthy = {
+        "VNC101": policy_routed(rp_filter={"eth0": 1, "eth1": 1}),
+        "VNC102": server(*OPEN_DISABLED, guest=guest()),
+        "VNC103": policy_routed(*two_vnis(spoofing=False)),
+        "VNC104": policy_routed(),
+        "VNC105": policy_routed(*FLOATING),
+        "VNC106": policy_routed(),
+        "VNC107": server(
+            vni(0, "10.0.0.11", "10.0.0.13"),
+            guest=guest(link("eth0", 0, "10.0.0.11/24", "10.0.0.13/24"), routes="default via 10.0.0.1 dev eth0"),
+        ),
+    }[rule]
+    assert found(healthy) == []
+
+
+UNTOLD = {
+    "no guest": None,
+    "no rules": msgspec.structs.replace(guest(), rules=(), missing={"rules": "timed out"}),
+    "no routes": msgspec.structs.replace(guest(), routes=(), missing={"routes": "timed out"}),
+    "no interfaces": msgspec.structs.replace(guest(), interfaces=(), missing={"interfaces": "ip: not found"}),
+}
+
+
+@pytest.mark.parametrize("missing", UNTOLD)
+@pytest.mark.parametrize("rule", FIRES)
+def test_where_facts_are_missing_nothing_is_claimed(rule: str, missing: str) -> None:
+    of, around, _ = FIRES[rule]
+    assert found(msgspec.structs.replace(of, guest=UNTOLD[missing]), around) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [("VNC102", {"protocol_state_filtering_mode": None}), ("VNC102", {"protocol_state_filtering_mode": "later"})],
+)
+def test_unreadable_settings_of_the_vpc_are_no_finding(rule: str, changes: dict[str, Any]) -> None:
+    assert found(server(*two_vnis(**changes), guest=guest())) == []
+
+
+def test_an_unreadable_spoofing_check_is_no_finding() -> None:
+    assert (
+        found(
+            server(
+                *two_vnis(allow_ip_spoofing=None),
+                guest=guest(),
+            )
+        )
+        != []
+    )
+    disabled = two_vnis(allow_ip_spoofing=None, protocol_state_filtering_mode="disabled")
+    assert found(server(*disabled, guest=guest())) == []
+
+
+def test_strict_without_sysctls_is_no_finding() -> None:
+    inside = msgspec.structs.replace(guest(), sysctls={}, missing={"sysctls": "permission denied"})
+    assert found(server(*OPEN_DISABLED, guest=inside)) == []
+
+
+def test_the_lowest_confidence_counts_and_an_assumption_alone_is_no_error() -> None:
+    of = server(*OPEN_DISABLED, guest=guest())
+    assert found(of, fabric(groups=GROUP_INBOUND_ONLY)) == [("VNC106", "warning", "assumed")]
+    both = report(of, fabric(groups=GROUP_INBOUND_ONLY, acls=INBOUND_ONLY))
+    asymmetric = [finding for finding in both.findings if "10.0.0.12" in finding.message]
+    assert [(finding.severity, finding.confidence) for finding in asymmetric] == [("warning", "assumed")]
+
+
+def test_the_guests_own_networks_are_a_note_and_nothing_to_fix() -> None:
+    """Strict filtering drops what claims to come from behind docker0: nobody is meant to send that by a VNI."""
+    routes = "default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 scope link\n172.17.0.0/16 dev docker0 scope link\n"
+    inside = guest(
+        link("eth0", 0, "10.0.0.11/24"),
+        link("docker0", 3, "172.17.0.1/16", kind="bridge"),
+        routes=routes,
+        rp_filter={"all": 1},
+    )
+    (finding,) = report(server(vni(0, "10.0.0.11"), guest=inside)).findings
+    assert (finding.rule, finding.severity, finding.fixes) == ("VNC101", "note", ())
+
+
+@pytest.mark.parametrize("state", [{"up": False}, {"carrier": False}])
+def test_a_dead_interface(state: dict[str, bool]) -> None:
+    inside = guest(link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.0.12/24", **state))
+    findings = of_rule(report(server(*OPEN_DISABLED, guest=inside)), "VNC107")
+    assert [finding.message for finding in findings] == [
+        f"nothing answers for 10.0.0.12 (eth1): eth1 {'is down' if 'up' in state else 'has no carrier'}."
+    ]
+
+
+def test_a_dead_way_out() -> None:
+    inside = guest(link("eth0", 0, "10.0.0.11/24", carrier=False), link("eth1", 1, "10.0.0.12/24"))
+    messages = [f.message for f in of_rule(report(server(*OPEN_DISABLED, guest=inside)), "VNC107")]
+    assert messages == [
+        "nothing answers for 10.0.0.11 (eth0): eth0 has no carrier.",
+        "packets that the guest sends from 10.0.0.12 (eth1) are lost: eth0 has no carrier.",
+        "packets that the guest sends from 10.0.0.12 (eth1) are lost: eth0 has no carrier.",
+    ]
+
+
+def test_findings_come_the_worst_first() -> None:
+    ranks = [
+        {"error": 0, "warning": 1, "note": 2}[severity]
+        for _, severity, _ in found(server(*two_vnis(spoofing=False), guest=guest(rp_filter={"eth1": 1})))
+    ]
+    assert ranks == sorted(ranks)
+    assert ranks == [0, 1]
+
+
+# --- the catalogue ----------------------------------------------------------------------------------------------------
+
+
+def test_ids_and_names_are_unique_and_well_formed() -> None:
+    assert [rule.id for rule in RULES] == sorted({rule.id for rule in RULES})
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert rule.id.startswith("VNC")
+        assert rule.id[3:].isdigit()
+        assert rule.name == rule.name.lower()
+        assert " " not in rule.name
+        assert not rule.name.startswith(("avoid-", "use-", "no-rule"))
+    assert set(FIRES) == {rule.id for rule in RULES}, "every rule has its cases here"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_every_rule_has_its_page(rule: Any) -> None:
+    lines = rule.page.strip().splitlines()
+    assert lines[0].endswith(".")
+    assert len(lines[0]) <= 110
+    positions = [lines.index(section) for section in SECTIONS]
+    assert positions == sorted(positions)
+    for position in positions:
+        assert lines[position + 2], "an empty section"
+
+
+# --- fingerprints -----------------------------------------------------------------------------------------------------
+
+
+def fingerprints(of: Server, around: Any = None) -> set[tuple[str, str]]:
+    return {(finding.rule, finding.fingerprint) for finding in report(of, around).findings}
+
+
+def test_fingerprints_are_unique_in_a_report() -> None:
+    for of, around, _ in FIRES.values():
+        findings = report(of, around).findings
+        assert len({finding.fingerprint for finding in findings}) == len(findings)
+
+
+def test_fingerprints_survive_new_addresses_order_time_and_names() -> None:
+    before = server(guest=guest(rp_filter={"eth1": 1}))
+    inside = guest(
+        link("ens4", 1, "10.0.0.78/24"),
+        link("ens3", 0, "10.0.0.77/24"),
+        routes=TWO_DEFAULTS.replace("eth0", "ens3").replace("eth1", "ens4").replace(".11", ".77").replace(".12", ".78"),
+        rp_filter={"ens4": 1},
+        collected_at="2027-01-01T00:00:00Z",
+    )
+    first, second = vni(0, "10.0.0.77", allow_ip_spoofing=True), vni(1, "10.0.0.78", allow_ip_spoofing=True)
+    after = server(second, first, guest=inside, name="renamed")
+    assert fingerprints(after) == fingerprints(before)
+    assert len(fingerprints(before)) == 3
+
+
+def test_fingerprints_tell_servers_and_vnis_apart() -> None:
+    before = server(guest=guest())
+    assert fingerprints(before).isdisjoint(fingerprints(msgspec.structs.replace(before, crn="crn:v1:other")))
+    other = server(*(msgspec.structs.replace(each, id=f"{each.id}-new") for each in two_vnis()), guest=guest())
+    assert fingerprints(before).isdisjoint(fingerprints(other))

@@ -1,0 +1,79 @@
+"""`vnicheck trace`: one flow, hop by hop."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vnicheck.cli import options
+from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
+from vnicheck.cli.failure import UserError
+from vnicheck.cli.gather import gather, load_snapshot
+from vnicheck.cli.output import Destination, check_fail_on, console, exit_status, write_report
+
+if TYPE_CHECKING:
+    from vnicheck.model.report import InstanceReport
+
+PROTOCOLS = ("tcp", "udp", "icmp")
+
+
+@with_bundles
+def trace(
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")],
+    selection: Selection,
+    ssh: Ssh,
+    display: Display,
+    start: Annotated[str, typer.Option("--from", metavar="ADDR", help="Who opens the flow: an address or a server.")],
+    end: Annotated[str, typer.Option("--to", metavar="ADDR", help="Who answers: an address or a server.")],
+    protocol: Annotated[str, typer.Option("--protocol", metavar="tcp|udp|icmp", help="The protocol.")] = "tcp",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The destination port.")] = 443,
+    snapshot: options.SnapshotFile = None,
+) -> int:
+    """Follow one flow hop by hop, request and reply."""
+    destination = Destination(display.formats, display.output)
+    check_fail_on(display.fail_on)
+    if protocol not in PROTOCOLS:
+        raise UserError(f"--protocol {protocol!r}: write {', '.join(PROTOCOLS)}")
+    others = [text for text in (start, end) if not _is_address(text) and text != instance]
+    wanted = [instance, *others]
+    if snapshot is None:
+        observed = gather(wanted, selection, ssh, no_color=display.no_color)
+    else:
+        observed = load_snapshot(snapshot, wanted, selection)
+
+    from vnicheck import tracing
+    from vnicheck.analysis import assemble_report
+    from vnicheck.cli.clock import now
+    from vnicheck.fabric.assumptions import Settings
+    from vnicheck.model.flow import Protocol
+
+    try:
+        sides = tracing.trace(observed, Settings(), start=start, end=end, protocol=Protocol(protocol), port=port)
+    except tracing.TraceError as error:
+        raise UserError(str(error)) from error
+    report = assemble_report(sides, generated_at=now())
+    if destination.wanted == [("text", None)]:
+        _show(sides, no_color=display.no_color)
+    else:
+        write_report(report, destination, no_color=display.no_color)
+    return exit_status(report, display.fail_on, allow_incomplete=display.allow_incomplete)
+
+
+def _show(sides: "tuple[InstanceReport, ...]", *, no_color: bool) -> None:
+    from vnicheck.report.text import Page
+    from vnicheck.report.trace import write_trace
+
+    page = Page(console(no_color=no_color))
+    for position, side in enumerate(sides):
+        if position:
+            page.line()
+        write_trace(page, side)
+
+
+def _is_address(text: str) -> bool:
+    from vnicheck.model.address import parse_address
+
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""What may decide a packet's fate beside rules, routes and sysctls, from the collect script's own lines.
+
+module nft_fib_ipv4 16384 1 nft_fib_inet, Live 0x0000000000000000
+process firewalld
+nft listed
+nft table ip filter {
+nft fib saddr . iif oif missing drop
+tc qdisc clsact ffff: dev eth0 parent ffff:fff1
+ipsec src 10.1.0.0/16 dst 10.2.0.0/16 \\	dir out priority 0 ptype main \\	tmpl ...
+"""
+
+import re
+
+from vnicheck.guest.parsers.parsed import capped, text_lines
+from vnicheck.model.guest import Hook, HookKind
+
+_TC = re.compile(r"qdisc (?:clsact|ingress) .*?\bdev (\S+)", re.ASCII)
+_IPSEC = re.compile(r"src (\S+) dst (\S+)", re.ASCII)
+_IPV4_FAMILIES = {"ip", "inet", "netdev"}
+_IPV6_ONLY = re.compile(r"nfproto ipv6|ip6 |icmpv6", re.ASCII)
+
+
+def parse_hooks(text: str) -> tuple[Hook, ...]:
+    """The hooks, in the order of the lines. Whoever lists the nftables rules has no need of the modules' use counts.
+
+    firewalld uses `fib` for IPv6 only (its option IPv6_rpfilter), so its use of that for both families says nothing.
+    """
+    lines = list(text_lines(text, "hooks"))
+    listed, firewalld = "nft listed" in lines, "process firewalld" in lines
+    hooks: list[Hook] = []
+    family = ""
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        if kind == "nft" and rest.startswith("table "):
+            family = rest.split()[1]
+        elif kind == "nft" and rest != "listed":
+            if family in _IPV4_FAMILIES and _IPV6_ONLY.search(rest) is None:
+                hooks.append(Hook(kind=HookKind.SOURCE_MATCH, text=capped(f"nft: {rest}")))
+        elif kind == "module" and _in_use(rest.split(), listed=listed, firewalld=firewalld):
+            hooks.append(Hook(kind=HookKind.SOURCE_MATCH, text=f"kernel module {capped(rest.split()[0])} in use"))
+        elif kind == "tc" and (match := _TC.match(rest)) is not None:
+            hooks.append(Hook(kind=HookKind.INGRESS_PROGRAM, text=capped(f"tc: {rest}"), interface=match[1]))
+        elif kind == "ipsec":
+            hooks += _policy(rest)
+    return tuple(hooks)
+
+
+def _in_use(words: list[str], *, listed: bool, firewalld: bool) -> bool:
+    """`nft_fib_ipv4 16384 1 nft_fib_inet, Live ...`: used by more than the modules that are named."""
+    if len(words) < 4 or not words[2].isdigit():
+        return False
+    name, users = words[0], [user for user in words[3].split(",") if user not in {"", "-"}]
+    if name != "ipt_rpfilter" and (listed or (name == "nft_fib_inet" and firewalld)):
+        return False
+    return int(words[2]) > len(users)
+
+
+def _policy(text: str) -> list[Hook]:
+    match = _IPSEC.match(text)
+    if match is None or ":" in match[1]:
+        return []
+    try:
+        return [Hook(kind=HookKind.IPSEC, text=capped(f"ip xfrm policy: {match[0]}"), src=match[1], dst=match[2])]
+    except ValueError:
+        return [Hook(kind=HookKind.IPSEC, text=capped(f"ip xfrm policy: {text}"))]
