@@ -16,7 +16,7 @@ from typing import Self
 from benchmarks.servers import make_server
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
-from vnicheck.fabric.assumptions import Settings
+from vnicheck.model.config import Config
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _classify(server: Server, fabric: Fabric) -> tuple[Flow, ...]:
-    return predict_flows(ServerView(server, fabric, Settings()))
+    return predict_flows(ServerView(server, fabric, Config()))
 
 
 def _timed(work: object) -> float:

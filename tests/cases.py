@@ -15,10 +15,10 @@ from msgspec import Struct
 from tests.api import StandIn
 from vnicheck.analysis import report_on
 from vnicheck.cloud.connect import connect
-from vnicheck.fabric.assumptions import Settings
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parts import guest_from_parts, with_default_tables
 from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest
 from vnicheck.model.report import InstanceReport
@@ -79,7 +79,7 @@ def snapshot_of(name: str) -> Snapshot:
 
 
 def report_of(snapshot: Snapshot) -> InstanceReport:
-    (instance,) = report_on(snapshot, generated_at=snapshot.created_at, settings=Settings()).instances
+    (instance,) = report_on(snapshot, generated_at=snapshot.created_at, config=Config()).instances
     return instance
 
 

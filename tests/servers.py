@@ -12,7 +12,6 @@ import msgspec
 from vnicheck.analysis import analyze_server
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
-from vnicheck.fabric.assumptions import Settings
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.guest.parts import with_default_tables
@@ -29,6 +28,7 @@ from vnicheck.model.cloud import (
     Vni,
     Vpc,
 )
+from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest, Interface, InterfaceAddress
 from vnicheck.model.report import InstanceReport
@@ -196,11 +196,11 @@ def fabric(
     )
 
 
-def flows(of: Server, around: Fabric | None = None, settings: Settings | None = None) -> tuple[Flow, ...]:
+def flows(of: Server, around: Fabric | None = None, config: Config | None = None) -> tuple[Flow, ...]:
     """The server's predicted flows."""
-    return predict_flows(ServerView(of, around if around is not None else fabric(), settings or Settings()))
+    return predict_flows(ServerView(of, around if around is not None else fabric(), config or Config()))
 
 
-def report(of: Server, around: Fabric | None = None, settings: Settings | None = None) -> InstanceReport:
+def report(of: Server, around: Fabric | None = None, config: Config | None = None) -> InstanceReport:
     """All that is said of the server."""
-    return analyze_server(of, around if around is not None else fabric(), settings or Settings())
+    return analyze_server(of, around if around is not None else fabric(), config or Config())

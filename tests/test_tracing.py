@@ -7,7 +7,7 @@ import pytest
 
 from tests import cases
 from vnicheck.demo.checks import CHECKS, load_check
-from vnicheck.fabric.assumptions import Settings
+from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Leg, Protocol
 from vnicheck.model.snapshot import Snapshot
 from vnicheck.tracing import TraceError, trace
@@ -23,7 +23,7 @@ def test_a_trace_agrees_with_the_class_of_its_flow(snapshot: Snapshot, protocol:
     for remote in REMOTES:
         for local in ("10.0.0.11", "10.0.0.12"):
             for start, end in ((remote, local), (local, remote)):
-                (side,) = trace(snapshot, Settings(), start=start, end=end, protocol=protocol, port=80)
+                (side,) = trace(snapshot, Config(), start=start, end=end, protocol=protocol, port=80)
                 (flow,) = side.flows
                 direction = Direction.INBOUND if end == local else Direction.OUTBOUND
                 (whole,) = [
@@ -42,7 +42,7 @@ def test_a_trace_agrees_with_the_class_of_its_flow(snapshot: Snapshot, protocol:
 
 
 def test_hops_name_the_lines_that_decided() -> None:
-    (side,) = trace(CHECK_1, Settings(), start="10.8.0.4", end="10.0.0.12", protocol=Protocol.TCP, port=80)
+    (side,) = trace(CHECK_1, Config(), start="10.8.0.4", end="10.0.0.12", protocol=Protocol.TCP, port=80)
     (flow,) = side.flows
     reply = next(hop for hop in flow.hops if hop.stage == "reply_route")
     assert reply.leg is Leg.REPLY
@@ -55,7 +55,7 @@ def test_both_ends_are_traced_where_both_are_known() -> None:
     vni = msgspec.structs.replace(server.vnis[0], id="vni-x", primary_address="10.0.0.50", primary=True, mac=None)
     other = msgspec.structs.replace(server, id="other", name="other", vnis=(vni,), guest=None)
     snapshot = msgspec.structs.replace(CHECK_2, servers=(server, other))
-    sides = trace(snapshot, Settings(), start="other", end="10.0.0.12", protocol=Protocol.ICMP, port=0)
+    sides = trace(snapshot, Config(), start="other", end="10.0.0.12", protocol=Protocol.ICMP, port=0)
     assert [(side.name, side.flows[0].direction, side.flows[0].remote) for side in sides] == [
         ("other", Direction.OUTBOUND, ("10.0.0.12/32",)),
         ("server", Direction.INBOUND, ("10.0.0.50/32",)),
@@ -74,4 +74,4 @@ def test_both_ends_are_traced_where_both_are_known() -> None:
 )
 def test_ends_that_make_no_flow(start: str, end: str, words: str) -> None:
     with pytest.raises(TraceError, match=words):
-        trace(CHECK_1, Settings(), start=start, end=end, protocol=Protocol.TCP, port=80)
+        trace(CHECK_1, Config(), start=start, end=end, protocol=Protocol.TCP, port=80)

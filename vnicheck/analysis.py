@@ -6,8 +6,8 @@ from vnicheck import __version__
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.summary import interface_summaries
-from vnicheck.fabric.assumptions import Settings
 from vnicheck.model.cloud import Fabric
+from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding, Flow
 from vnicheck.model.report import REPORT_SCHEMA, InstanceReport, InterfaceSummary, Report, Status, Tool, summarize
 from vnicheck.model.snapshot import Problem, Server, Snapshot
@@ -18,9 +18,9 @@ NOT_APPLICABLE = {"guest_not_linux", "not_running"}
 """Problem codes of servers that are passed over, not failed at."""
 
 
-def report_on(snapshot: Snapshot, *, generated_at: str, settings: Settings) -> Report:
+def report_on(snapshot: Snapshot, *, generated_at: str, config: Config) -> Report:
     """The report on every server of a snapshot. `generated_at`: UTC, ISO 8601."""
-    instances = tuple(analyze_server(server, snapshot.fabric, settings) for server in snapshot.servers)
+    instances = tuple(analyze_server(server, snapshot.fabric, config) for server in snapshot.servers)
     return assemble_report(instances, generated_at=generated_at)
 
 
@@ -39,7 +39,7 @@ def assemble_report(instances: tuple[InstanceReport, ...], *, generated_at: str)
 def analyze_server(
     server: Server,
     fabric: Fabric,
-    settings: Settings,
+    config: Config,
     *,
     predict: Callable[[ServerView], tuple[Flow, ...]] = predict_flows,
 ) -> InstanceReport:
@@ -52,7 +52,7 @@ def analyze_server(
     findings: tuple[Finding, ...] = ()
     interfaces: tuple[InterfaceSummary, ...] = ()
     if all(vni.subnet in fabric.subnets for vni in server.vnis):
-        view = ServerView(server, fabric, settings)
+        view = ServerView(server, fabric, config)
         interfaces = interface_summaries(view)
         if status != "skipped":
             flows, findings = find_all(Facts(view, predict(view)))

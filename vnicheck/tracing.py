@@ -7,8 +7,8 @@ from msgspec import Struct
 from vnicheck.analysis import analyze_server
 from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.engine.server_view import ServerView
-from vnicheck.fabric.assumptions import Settings
 from vnicheck.model.address import parse_address
+from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Protocol
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Server, Snapshot
@@ -27,7 +27,7 @@ class _End(Struct, frozen=True):
 
 
 def trace(
-    snapshot: Snapshot, settings: Settings, *, start: str, end: str, protocol: Protocol, port: int
+    snapshot: Snapshot, config: Config, *, start: str, end: str, protocol: Protocol, port: int
 ) -> tuple[InstanceReport, ...]:
     """The flow from `start` to `end` (addresses, or names of servers that were read): the report of each server with
     an end, with this one flow. A floating IP stands for the address that it leads to. Raises TraceError.
@@ -42,7 +42,7 @@ def trace(
     for direction, own, remote in ((Direction.OUTBOUND, opener, answerer), (Direction.INBOUND, answerer, opener)):
         if own.server is not None:
             predict = _prediction(direction, own.address, parse_address(remote.address), protocol, port)
-            reports.append(analyze_server(own.server, snapshot.fabric, settings, predict=predict))
+            reports.append(analyze_server(own.server, snapshot.fabric, config, predict=predict))
     return tuple(reports)
 
 

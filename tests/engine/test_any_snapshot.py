@@ -7,8 +7,8 @@ from tests.model.test_snapshot import guests, servers, texts, tuples
 from tests.report.test_text import render
 from tests.servers import COLLECTED, fabric, server, two_vnis, vni
 from vnicheck.analysis import report_on
-from vnicheck.fabric.assumptions import Settings
 from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
 from vnicheck.model.report import encode_report
 from vnicheck.model.snapshot import SCHEMA, Server, Snapshot
@@ -43,7 +43,7 @@ def test_any_snapshot_has_a_report(given_servers: list[Server]) -> None:
     snapshot = Snapshot(
         schema=SCHEMA, tool_version="1", created_at=COLLECTED, servers=tuple(given_servers), fabric=fabric()
     )
-    report = report_on(snapshot, generated_at=COLLECTED, settings=Settings())
+    report = report_on(snapshot, generated_at=COLLECTED, config=Config())
     assert encode_report(report)
     assert render(report, 80) or not given_servers
     assert len(report.instances) == len(given_servers)
@@ -59,7 +59,7 @@ def test_no_guest_makes_a_class_overlap_another(inside: Guest) -> None:
         servers=(server(*two_vnis(), guest=inside),),
         fabric=fabric(),
     )
-    (instance,) = report_on(snapshot, generated_at=COLLECTED, settings=Settings()).instances
+    (instance,) = report_on(snapshot, generated_at=COLLECTED, config=Config()).instances
     for remote in ("10.0.0.200", "10.8.0.4", "8.8.8.8", "161.26.0.10"):
         for flow in instance.flows:
             alike = [

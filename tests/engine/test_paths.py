@@ -23,8 +23,8 @@ from tests.servers import (
     two_vnis,
     vni,
 )
-from vnicheck.fabric.assumptions import Settings
 from vnicheck.model.cloud import NetworkAcl, RoutingTable, SecurityGroup, VpcRoute
+from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow, Outcome, Verdict
 from vnicheck.model.snapshot import Server
 
@@ -352,8 +352,8 @@ def test_the_opening_sides_ports_can_be_overridden() -> None:
     )
     spec = "inbound tcp/443 10.8.0.4 -> 10.0.0.11"
     assert one(single(), spec, fabric(acls=[narrow])).verdict is Verdict.UNKNOWN
-    linux = Settings(client_ports=(32768, 60999))
-    assert one(single(), spec, fabric(acls=[narrow]), settings=linux).verdict is Verdict.DELIVERED
+    linux = Config(assumptions=Assumptions(client_ports="32768-60999"))
+    assert one(single(), spec, fabric(acls=[narrow]), config=linux).verdict is Verdict.DELIVERED
 
 
 @pytest.mark.parametrize(

@@ -6,21 +6,24 @@ import msgspec
 import pytest
 
 from tests.servers import acl_rule, fabric, group_rule, subnet, two_vnis, vni
-from vnicheck.fabric.assumptions import ASSUMPTIONS, Settings
+from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet, to_internet
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.scope import ScopeMap
-from vnicheck.fabric.security_group import GroupedPacket, security_groups, stateful_reply
+from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import effective_filtering, state_filter
 from vnicheck.fabric.transport import speaks
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import NetworkAcl, RoutingTable, SecurityGroup, Vpc, VpcRoute
+from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Protocol, Scope
 
 TCP, UDP, ICMP = Protocol.TCP, Protocol.UDP, Protocol.ICMP
+ASSUME = Assumptions()
+KINDS: tuple[Any, ...] = ("instance", "bare_metal_server")
 DENIED = "403: not authorized"
 
 
@@ -51,8 +54,8 @@ def told(check: Check) -> tuple[str, str | None, str | None]:
 )
 def test_modes_and_what_they_come_to(changes: dict[str, Any], kind: Any, effective: str | None) -> None:
     one = vni(0, "10.0.0.11", **changes)
-    assert effective_filtering(one, kind, Settings()) == effective
-    check = state_filter(one, kind, Settings(), TCP, saw_opening=False)
+    assert effective_filtering(one, auto_filters=kind == "instance") == effective
+    check = state_filter(one, ASSUME, TCP, auto_filters=kind == "instance", saw_opening=False)
     expected = {
         "enabled": ("drop", "protocol_state_filtering", "psf-opening"),
         "disabled": ("pass", None, "psf-auto" if _is_auto(changes) else None),
@@ -66,18 +69,22 @@ def _is_auto(changes: dict[str, Any]) -> bool:
 
 
 def test_the_meaning_of_auto_can_be_overridden() -> None:
-    settings = Settings(auto_filters={"instance": False, "bare_metal_server": True})
-    one = vni(0, "10.0.0.11")
-    assert effective_filtering(one, "instance", settings) == "disabled"
-    assert effective_filtering(one, "bare_metal_server", settings) == "enabled"
+    assert [ASSUME.auto_filters(kind, "web-1", "id-1") for kind in KINDS] == [True, False]
+    for_all = Assumptions(psf_auto="disabled")
+    assert [for_all.auto_filters(kind, "web-1", "id-1") for kind in KINDS] == [False, False]
+    by_kind = Assumptions(psf_auto={"instance": "disabled", "bare_metal_server": "enabled"})
+    assert [by_kind.auto_filters(kind, "web-1", "id-1") for kind in KINDS] == [False, True]
+    by_name = Assumptions(psf_auto={"web-1": "disabled", "instance": "enabled"})
+    assert by_name.auto_filters("instance", "web-1", "id-1") is False
+    assert by_name.auto_filters("instance", "web-2", "id-2") is True
 
 
 @pytest.mark.parametrize("mode", ["auto", "enabled", "disabled", "strict", None])
 def test_who_saw_the_opening_passes_and_only_tcp_is_filtered(mode: str | None) -> None:
     one = vni(0, "10.0.0.11", protocol_state_filtering_mode=mode)
-    assert told(state_filter(one, "instance", Settings(), TCP, saw_opening=True)) == ("pass", None, "psf-opening")
+    assert told(state_filter(one, ASSUME, TCP, auto_filters=True, saw_opening=True)) == ("pass", None, "psf-opening")
     for protocol in (UDP, ICMP):
-        check = state_filter(one, "instance", Settings(), protocol, saw_opening=False)
+        check = state_filter(one, ASSUME, protocol, auto_filters=True, saw_opening=False)
         assert told(check) == ("pass", None, "psf-protocols")
 
 
@@ -99,7 +106,7 @@ def test_who_saw_the_opening_passes_and_only_tcp_is_filtered(mode: str | None) -
 )
 def test_spoofing(source: str, allowed: bool | None, scope: Scope, expected: tuple[str, ...]) -> None:
     one = vni(0, "10.0.0.11", "10.0.0.13", allow_ip_spoofing=allowed)
-    assert told(spoofing_check(one, source, scope)) == expected
+    assert told(spoofing_check(one, ASSUME, source, scope)) == expected
 
 
 # --- floating IPs -----------------------------------------------------------------------------------------------------
@@ -143,8 +150,8 @@ def test_to_the_internet(one: Any, source: str, gateway: str | None, missing: di
 
 
 def test_the_reply_leaves_by_the_vni_with_the_floating_ip_or_not_at_all() -> None:
-    assert told(back_to_internet(WITH, WITH)) == ("pass", None, "fip-return")
-    assert told(back_to_internet(WITH, WITHOUT)) == ("drop", "floating_ip", "fip-return")
+    assert told(back_to_internet(WITH, WITH, ASSUME)) == ("pass", None, "fip-return")
+    assert told(back_to_internet(WITH, WITHOUT, ASSUME)) == ("drop", "floating_ip", "fip-return")
 
 
 # --- security groups --------------------------------------------------------------------------------------------------
@@ -238,7 +245,10 @@ def test_any_of_several_groups_may_admit() -> None:
 
 
 def test_a_group_that_saw_the_opening_admits_the_answer() -> None:
-    assert told(stateful_reply(vni(0, "10.0.0.11"))) == ("pass", None, None)
+    check = answer_to_seen(vni(0, "10.0.0.11"), ASSUME, seen=True)
+    assert check is not None
+    assert told(check) == ("pass", None, None)
+    assert answer_to_seen(vni(0, "10.0.0.11"), ASSUME, seen=False) is None
 
 
 # --- network ACLs -----------------------------------------------------------------------------------------------------
@@ -332,7 +342,7 @@ def route(destination: str, action: str, **changes: Any) -> VpcRoute:
 
 def routed(*routes: VpcRoute, to: str = "10.8.0.4", scope: Scope = Scope.PRIVATE) -> Check:
     table = RoutingTable(id="table", name="t", vpc="vpc", routes=routes)
-    return vpc_route(fabric(tables=[table]), subnet("a", "10.0.0.0/24"), parse_address(to), scope)
+    return vpc_route(fabric(tables=[table]), subnet("a", "10.0.0.0/24"), ASSUME, parse_address(to), scope)
 
 
 @pytest.mark.parametrize(
@@ -379,7 +389,7 @@ def test_what_lies_beyond_the_vpc_rests_on_an_assumption() -> None:
 def test_a_routing_table_that_was_not_read() -> None:
     around = fabric(missing={"routing_tables": DENIED})
     lost = subnet("a", "10.0.0.0/24", routing_table="lost")
-    check = vpc_route(around, lost, parse_address("10.8.0.4"), Scope.PRIVATE)
+    check = vpc_route(around, lost, ASSUME, parse_address("10.8.0.4"), Scope.PRIVATE)
     assert told(check) == ("unknown", None, None)
     assert DENIED in check.reason
 
@@ -449,11 +459,11 @@ def test_every_cited_assumption_is_listed_once() -> None:
         check.assumption
         for one in two_vnis(spoofing=False)
         for check in (
-            state_filter(one, "instance", Settings(), TCP, saw_opening=True),
-            state_filter(one, "instance", Settings(), UDP, saw_opening=False),
-            state_filter(one, "bare_metal_server", Settings(), TCP, saw_opening=False),
-            spoofing_check(one, "10.9.9.9", Scope.INTERNET),
-            back_to_internet(one, one),
+            state_filter(one, ASSUME, TCP, auto_filters=True, saw_opening=True),
+            state_filter(one, ASSUME, UDP, auto_filters=True, saw_opening=False),
+            state_filter(one, ASSUME, TCP, auto_filters=False, saw_opening=False),
+            spoofing_check(one, ASSUME, "10.9.9.9", Scope.INTERNET),
+            back_to_internet(one, one, ASSUME),
             routed(),
             admission(packet=grouped(opening=False)),
         )

@@ -71,6 +71,14 @@ class TestOpenFields:
     def test_makes_none(self, rule: str) -> None:
         assert egress(guest(f"100: {rule}")) == "eth0"
 
+    def test_local_to_the_guest_is_not_unreachable(self) -> None:
+        """Neither leaves the guest, but one is answered by it."""
+        rules = "100: from all fwmark 0x2 lookup main\n200: from all unreachable"
+        known = guest(rules)
+        local = Route(prefix="198.51.100.0/24", type=RouteType.LOCAL, nexthops=(NextHop(interface="lo"),), text="l")
+        with pytest.raises(Undetermined, match="mark"):
+            egress(replaced(known, routes=(*known.routes, local)), remote="198.51.100.7")
+
     def test_two_masks_can_match_one_mark(self) -> None:
         """No single rule's own value would show it: only mark 3 reaches table 100."""
         rules = "100: not from all fwmark 0x1/0x1 goto 300\n200: from all fwmark 0x2/0x2 lookup 100\n300: from all nop"

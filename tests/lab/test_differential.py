@@ -3,14 +3,18 @@
 import errno
 import socket
 import struct
+from collections.abc import Sequence
 
 import pytest
 
 from tests.lab.differential import sandbox
 from tests.lab.differential.check import ask_one
-from tests.lab.differential.rtnetlink import KernelAnswer, Question
-from tests.lab.differential.run import in_child, run
+from tests.lab.differential.compare import Disagreement, Tally, compare_all
+from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
+from tests.lab.differential.run import in_child, minimal, run
 from tests.lab.namespaces import require_lab
+from vnicheck.kernel.host import HiddenState, Host
+from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.address import parse_address
 
 SEED, CONFIGURATIONS = 1, 300
@@ -50,6 +54,36 @@ def test_random_configurations_agree() -> None:
     assert tally.undetermined_over_worlds.total() <= 0.15 * asked_over_worlds, tally.undetermined_over_worlds
     for outcome in ("in delivered", "in rp_filter", "in martian_source", "in not_local", "in forwarded", "out sent"):
         assert tally.outcomes[outcome] >= 50, tally.outcomes
+
+
+def test_shrinking_leaves_only_what_is_needed() -> None:
+    tried: list[int] = []
+
+    def fails(candidate: Sequence[str]) -> bool:
+        tried.append(len(candidate))
+        return {"3", "17"} <= set(candidate)
+
+    assert minimal([str(number) for number in range(40)], fails) == ["3", "17"]
+    assert len(tried) < 120
+
+
+def test_a_wrong_model_is_found_out() -> None:
+    """Told that no rule was ever touched, the model takes a source that the kernel refuses."""
+    touched = (*LINKS, *BY_V0, "ip rule add pref 9 lookup 7", "ip rule del pref 9")
+    disagreements = in_child(_disagreements_in_a_false_state, touched, incoming(source="10.0.1.255"))
+    assert [disagreement.what for disagreement in disagreements] == ["input"]
+    assert str(disagreements[0]).splitlines()[1:2] == ["  kernel: EINVAL"]
+
+
+def _disagreements_in_a_false_state(commands: tuple[str, ...], question: Question) -> list[Disagreement]:
+    sandbox.enter_new_namespace()
+    sandbox.apply(commands)
+    guest = sandbox.collect(plain=False)
+    host = Host(guest, HiddenState(custom_rules=False, custom_local_routes=False))
+    tally = Tally()
+    with RouteSocket() as route_socket:
+        compare_all(guest, host, Kernel(guest), [question], route_socket, tally)
+    return tally.disagreements
 
 
 def incoming(source: str = REMOTE, destination: str = "10.0.1.12", interface: str = "v1", **fields: int) -> Question:

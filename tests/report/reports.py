@@ -20,8 +20,8 @@ from tests.servers import (
 )
 from vnicheck.analysis import assemble_report
 from vnicheck.demo.checks import CHECKS, load_check
-from vnicheck.fabric.assumptions import Settings
 from vnicheck.model.cloud import NetworkAcl, Ref
+from vnicheck.model.config import Config
 from vnicheck.model.report import Report
 from vnicheck.model.snapshot import Problem, Server
 
@@ -53,7 +53,7 @@ def _of(*servers: Server, around: Any = None) -> Report:
 
 def demo(number: int) -> Report:
     snapshot = load_check(CHECKS[number - 1])
-    instance = report(snapshot.servers[0], snapshot.fabric, Settings())
+    instance = report(snapshot.servers[0], snapshot.fabric, Config())
     return assemble_report((instance,), generated_at=COLLECTED)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
+from vnicheck.cli.config import load_config
 from vnicheck.cli.gather import gather, load_snapshot
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
 
@@ -19,18 +20,19 @@ def analyze(
     ssh: Ssh,
     display: Display,
     snapshot: options.SnapshotFile = None,
+    config_file: options.ConfigFile = None,
 ) -> int:
     """Read the VPC, collect the guest over SSH, predict every flow, and report what is broken and why."""
     destination = Destination(display.formats, display.output)
     check_fail_on(display.fail_on)
+    config = load_config(config_file)
     if snapshot is None:
         observed = gather(instances, selection, ssh, no_color=display.no_color)
     else:
         observed = load_snapshot(snapshot, instances, selection)
     from vnicheck.analysis import report_on
     from vnicheck.cli.clock import now
-    from vnicheck.fabric.assumptions import Settings
 
-    report = report_on(observed, generated_at=now(), settings=Settings())
+    report = report_on(observed, generated_at=now(), config=config)
     write_report(report, destination, no_color=display.no_color)
     return exit_status(report, display.fail_on, allow_incomplete=display.allow_incomplete)

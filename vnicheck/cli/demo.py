@@ -18,12 +18,12 @@ def demo(display: Display) -> int:
 
     from vnicheck.analysis import assemble_report, report_on
     from vnicheck.demo.checks import CHECKS, load_check
-    from vnicheck.fabric.assumptions import Settings
+    from vnicheck.model.config import Config
 
     destination = Destination(display.formats, display.output)
     check_fail_on(display.fail_on)
     time = now()
-    reports = [report_on(load_check(check), generated_at=time, settings=Settings()) for check in CHECKS]
+    reports = [report_on(load_check(check), generated_at=time, config=Config()) for check in CHECKS]
     instances = tuple(
         msgspec.structs.replace(instance, name=f"{instance.name} (check {check.number})")
         for check, report in zip(CHECKS, reports, strict=True)

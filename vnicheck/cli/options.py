@@ -18,6 +18,10 @@ Auth = Annotated[
 SnapshotFile = Annotated[
     Path | None, typer.Option("--snapshot", help="Read this snapshot instead of the cloud and the servers.")
 ]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration; default vnicheck.toml, here or in a folder above."),
+]
 GuestFiles = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,6 +6,7 @@ import typer
 
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
+from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import gather, load_snapshot
 from vnicheck.cli.output import Destination, check_fail_on, console, exit_status, write_report
@@ -27,10 +28,12 @@ def trace(
     protocol: Annotated[str, typer.Option("--protocol", metavar="tcp|udp|icmp", help="The protocol.")] = "tcp",
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The destination port.")] = 443,
     snapshot: options.SnapshotFile = None,
+    config_file: options.ConfigFile = None,
 ) -> int:
     """Follow one flow hop by hop, request and reply."""
     destination = Destination(display.formats, display.output)
     check_fail_on(display.fail_on)
+    config = load_config(config_file)
     if protocol not in PROTOCOLS:
         raise UserError(f"--protocol {protocol!r}: write {', '.join(PROTOCOLS)}")
     others = [text for text in (start, end) if not _is_address(text) and text != instance]
@@ -43,11 +46,10 @@ def trace(
     from vnicheck import tracing
     from vnicheck.analysis import assemble_report
     from vnicheck.cli.clock import now
-    from vnicheck.fabric.assumptions import Settings
     from vnicheck.model.flow import Protocol
 
     try:
-        sides = tracing.trace(observed, Settings(), start=start, end=end, protocol=Protocol(protocol), port=port)
+        sides = tracing.trace(observed, config, start=start, end=end, protocol=Protocol(protocol), port=port)
     except tracing.TraceError as error:
         raise UserError(str(error)) from error
     report = assemble_report(sides, generated_at=now())

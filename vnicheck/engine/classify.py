@@ -20,10 +20,17 @@ PATHS: dict[Direction, Callable[[ServerView, Opening], Path]] = {
 }
 
 
+class Place(Struct, frozen=True):
+    """Where remotes are: their scope, and their network's name if the configuration gives it one."""
+
+    scope: Scope
+    network: str | None
+
+
 class Fate(Struct, frozen=True):
     """What makes two flows one class: everything of their path but the lines that decided it."""
 
-    scope: Scope
+    place: Place
     ingress: str | None
     egress: str | None
     steps: tuple[tuple[str, ...], ...]
@@ -55,7 +62,15 @@ def predict_flow(
     remote_ports, local_ports = (client, ports) if direction is Direction.INBOUND else (ports, client)
     region = region_of(view, local, protocol, remote, remote_ports, local_ports)
     path = PATHS[direction](view, Opening(local, protocol, ports, scope, region))
-    return _flow(direction, protocol, local, scope, [path], to_ports([ports]), [(remote, remote)])
+    return _flow(
+        direction,
+        protocol,
+        local,
+        Place(scope, view.networks.of(remote)),
+        [path],
+        to_ports([ports]),
+        [(remote, remote)],
+    )
 
 
 def local_addresses(view: ServerView) -> list[LocalAddress]:
@@ -86,11 +101,11 @@ def _classes(
         for region in regions.of(local, protocol, remote_ports, local_ports):
             scope = scopes.of(region.first)
             path = path_of(view, Opening(local, protocol, port, scope, region))
-            fate = _fate(path, scope)
+            fate = _fate(path, Place(scope, view.networks.of(region.first)))
             paths.setdefault(fate, []).append(path)
             areas.setdefault(fate, {}).setdefault(region.remotes, []).append(port)
     classes = [
-        _flow(direction, protocol, local, fate.scope, paths[fate], ports_of_class, remotes)
+        _flow(direction, protocol, local, fate.place, paths[fate], ports_of_class, remotes)
         for fate, area in areas.items()
         for ports_of_class, remotes in _rectangles(area)
     ]
@@ -106,14 +121,14 @@ def _rectangles(area: dict[tuple[Range, ...], list[Range]]) -> Iterator[tuple[tu
 
 
 def _fabric_cuts(view: ServerView) -> tuple[set[int], set[int]]:
-    addresses: set[int] = set()
+    addresses = view.networks.cuts()
     ports: set[int] = set()
     for vni in view.server.vnis:
         subnet = view.subnet(vni)
         for more_addresses, more_ports in (
             security_group.cuts(view.fabric, vni),
             network_acl.cuts(view.fabric, subnet),
-            (vpc_route.cuts(view.fabric, subnet), set()),
+            (vpc_route.cuts(view.fabric, subnet, view.assume), set()),
             (view.scopes(vni).cuts(), set()),
         ):
             addresses |= more_addresses
@@ -121,16 +136,16 @@ def _fabric_cuts(view: ServerView) -> tuple[set[int], set[int]]:
     return addresses, ports
 
 
-def _fate(path: Path, scope: Scope) -> Fate:
+def _fate(path: Path, place: Place) -> Fate:
     steps = tuple((step.leg, step.at, step.check.stage, step.check.outcome, step.check.reason) for step in path.steps)
-    return Fate(scope, path.ingress, path.egress, steps)
+    return Fate(place, path.ingress, path.egress, steps)
 
 
 def _flow(
     direction: Direction,
     protocol: Protocol,
     local: LocalAddress,
-    scope: Scope,
+    place: Place,
     paths: list[Path],
     ports: tuple[str, ...],
     remotes: list[Range],
@@ -144,7 +159,8 @@ def _flow(
         protocol=protocol,
         ports=UNSET if protocol is Protocol.ICMP else ports,
         remote=to_prefixes(remotes),
-        remote_scope=scope,
+        remote_scope=place.scope,
+        remote_network=UNSET if place.network is None else place.network,
         local=local.address,
         ingress=path.ingress,
         egress=path.egress,

@@ -7,6 +7,7 @@ from vnicheck.engine.path import (
     client_ports,
     cross_acl,
     cross_groups,
+    cross_state_filter,
     enter_guest,
     leave_guest,
 )
@@ -15,7 +16,6 @@ from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
 from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.spoofing_check import spoofing_check
-from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.flow import Leg, Protocol, Scope
 
@@ -33,7 +33,7 @@ def inbound_path(view: ServerView, opening: Opening) -> Path:
         *ingress_route(view.fabric, view.subnet(vni), opening.local.number, opening.scope),
         cross_acl(view, vni, opening, arriving=True, sports=theirs, dports=ours, answer=False),
         cross_groups(view, vni, opening, arriving=True, dports=ours, answer=False, seen=False),
-        state_filter(vni, view.server.kind, view.settings, opening.protocol, saw_opening=True),
+        cross_state_filter(view, vni, opening, seen=True),
     )
     ingress = enter_guest(view, request, opening)
     reply, egress = _reply(view, opening, sports=ours, dports=theirs)
@@ -53,12 +53,12 @@ def _reply(
         same = leaves.id == arrived.id
         reply.add(
             view.at(leaves),
-            spoofing_check(leaves, opening.local.address, opening.scope),
-            state_filter(leaves, view.server.kind, view.settings, opening.protocol, saw_opening=same),
+            spoofing_check(leaves, view.assume, opening.local.address, opening.scope),
+            cross_state_filter(view, leaves, opening, seen=same),
             cross_groups(view, leaves, opening, arriving=False, dports=dports, answer=True, seen=same),
             cross_acl(view, leaves, opening, arriving=False, sports=sports, dports=dports, answer=True),
-            vpc_route(view.fabric, subnet, opening.remote, opening.scope),
+            vpc_route(view.fabric, subnet, view.assume, opening.remote, opening.scope),
         )
         if opening.scope is Scope.INTERNET:
-            reply.add(view.at(leaves), back_to_internet(arrived, leaves))
+            reply.add(view.at(leaves), back_to_internet(arrived, leaves, view.assume))
     return reply, egress

@@ -9,6 +9,7 @@ from vnicheck.engine.path import (
     client_ports,
     cross_acl,
     cross_groups,
+    cross_state_filter,
     enter_guest,
     leave_guest,
 )
@@ -16,7 +17,6 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.fabric.floating_ip import to_internet
 from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.spoofing_check import spoofing_check
-from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.flow import Leg, Scope
 
@@ -34,11 +34,11 @@ def outbound_path(view: ServerView, opening: Opening) -> Path:
     at = view.at(leaves)
     request.add(
         at,
-        spoofing_check(leaves, opening.local.address, opening.scope),
-        state_filter(leaves, view.server.kind, view.settings, opening.protocol, saw_opening=True),
+        spoofing_check(leaves, view.assume, opening.local.address, opening.scope),
+        cross_state_filter(view, leaves, opening, seen=True),
         cross_groups(view, leaves, opening, arriving=False, dports=theirs, answer=False, seen=False),
         cross_acl(view, leaves, opening, arriving=False, sports=ours, dports=theirs, answer=False),
-        vpc_route(view.fabric, subnet, opening.remote, opening.scope),
+        vpc_route(view.fabric, subnet, view.assume, opening.remote, opening.scope),
     )
     if opening.scope is Scope.INTERNET:
         request.add(at, to_internet(view.fabric, leaves, subnet, opening.local.address))
@@ -48,7 +48,7 @@ def outbound_path(view: ServerView, opening: Opening) -> Path:
         view.at(owner),
         *ingress_route(view.fabric, view.subnet(owner), opening.local.number, opening.scope),
         cross_acl(view, owner, opening, arriving=True, sports=theirs, dports=ours, answer=True),
-        state_filter(owner, view.server.kind, view.settings, opening.protocol, saw_opening=same),
+        cross_state_filter(view, owner, opening, seen=same),
         cross_groups(view, owner, opening, arriving=True, dports=ours, answer=True, seen=same),
     )
     ingress = enter_guest(view, reply, opening)

@@ -7,7 +7,8 @@ from vnicheck.engine.regions import Answer, Region
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
-from vnicheck.fabric.security_group import GroupedPacket, security_groups, stateful_reply
+from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
+from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
@@ -65,7 +66,7 @@ class Steps:
 
 def client_ports(view: ServerView, protocol: Protocol) -> Range:
     """The ports that an opening side may use."""
-    return NO_PORTS if protocol is Protocol.ICMP else view.settings.client_ports
+    return NO_PORTS if protocol is Protocol.ICMP else view.assume.client_port_range
 
 
 def enter_guest(view: ServerView, steps: Steps, opening: Opening) -> str | None:
@@ -164,12 +165,18 @@ def cross_acl(
     return network_acl(view.fabric, view.subnet(vni), packet)
 
 
+def cross_state_filter(view: ServerView, vni: Vni, opening: Opening, *, seen: bool) -> Check:
+    """The state filter of the VNI. `seen`: it has seen the flow's opening packet."""
+    return state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen)
+
+
 def cross_groups(
     view: ServerView, vni: Vni, opening: Opening, *, arriving: bool, dports: Range, answer: bool, seen: bool
 ) -> Check:
     """The security groups of the VNI. `seen`: they have admitted the opening packet that this one answers."""
-    if answer and seen:
-        return stateful_reply(vni)
+    answered = answer_to_seen(vni, view.assume, seen=seen) if answer else None
+    if answered is not None:
+        return answered
     packet = GroupedPacket(
         direction="inbound" if arriving else "outbound",
         protocol=opening.protocol,

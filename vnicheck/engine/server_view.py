@@ -3,20 +3,22 @@
 from msgspec import Struct
 
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
-from vnicheck.fabric.assumptions import Settings
-from vnicheck.fabric.scope import ScopeMap
+from vnicheck.fabric.scope import NetworkMap, ScopeMap
 from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.cloud import Fabric, Subnet, Vni
+from vnicheck.model.config import Config
 from vnicheck.model.snapshot import Server
 
 
 class ServerView:
     """A server, its fabric, its kernel (None where the guest was not collected), and who belongs to whom."""
 
-    def __init__(self, server: Server, fabric: Fabric, settings: Settings) -> None:
+    def __init__(self, server: Server, fabric: Fabric, config: Config) -> None:
         self.server = server
         self.fabric = fabric
-        self.settings = settings
+        self.assume = config.assumptions
+        self.auto_filters = config.assumptions.auto_filters(server.kind, server.name, server.id)
+        self.networks = NetworkMap(config)
         self.kernel = Kernel(server.guest) if server.guest is not None else None
         self.interface_of = match_interfaces(server)
         self._vni_of = {interface: vni for vni in server.vnis if (interface := self.interface_of.get(vni.id))}

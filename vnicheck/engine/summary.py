@@ -47,7 +47,7 @@ def _vni_summary(view: ServerView, vni: Vni) -> VniSummary:
         id=vni.id,
         name=vni.name,
         protocol_state_filtering_mode="auto" if vni.legacy else vni.protocol_state_filtering_mode,
-        protocol_state_filtering=effective_filtering(vni, view.server.kind, view.settings),
+        protocol_state_filtering=effective_filtering(vni, auto_filters=view.auto_filters),
         allow_ip_spoofing=vni.allow_ip_spoofing,
         addresses=vni.addresses,
         floating_ips=tuple(floating_ip.address for floating_ip in vni.floating_ips),

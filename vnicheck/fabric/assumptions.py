@@ -1,10 +1,8 @@
-"""What is assumed of the VPC: each statement with its basis and source, and the settings that override it."""
+"""What is assumed of the VPC: each statement with its basis and source. model.config can override most."""
 
 from typing import Literal
 
-from msgspec import Struct, field
-
-from vnicheck.model.cloud import ServerKind
+from msgspec import Struct
 
 Basis = Literal["documented", "recorded", "inferred", "assumed"]
 
@@ -78,10 +76,3 @@ ASSUMPTIONS = (
         "none: the networks beyond the VPC are not read",
     ),
 )
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """The values of the assumptions that can be overridden."""
-
-    auto_filters: dict[ServerKind, bool] = field(default_factory=lambda: {"instance": True, "bare_metal_server": False})
-    client_ports: tuple[int, int] = (1024, 65535)

@@ -5,6 +5,7 @@ Source: IBM Cloud Docs, VPC: fip-create, about-public-gateways.
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.cloud import Fabric, Subnet, Vni
+from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode
 
 STAGE = "floating_ip"
@@ -19,10 +20,12 @@ def from_internet(fabric: Fabric, vni: Vni, local: str) -> Check:
     return drops(STAGE, DropCode.NO_FLOATING_IP, f"no floating IP leads to {local}")
 
 
-def back_to_internet(arrived: Vni, leaves: Vni) -> Check:
+def back_to_internet(arrived: Vni, leaves: Vni, assume: Assumptions) -> Check:
     """Whether the reply to a client of the internet leaves by the VNI whose floating IP the client used."""
     if leaves.id == arrived.id:
         return passes(STAGE, f"the reply leaves by {arrived.name}, which holds the floating IP", "fip-return")
+    if not assume.fip_return:
+        return passes(STAGE, "the reply may leave by another VNI (as configured)", "fip-return")
     reason = f"the reply leaves by {leaves.name}, the floating IP is on {arrived.name}"
     return drops(STAGE, DropCode.FLOATING_IP, reason, "fip-return")
 

@@ -2,6 +2,7 @@
 
 from vnicheck.model.address import prefix_range
 from vnicheck.model.cloud import Fabric, Subnet
+from vnicheck.model.config import Config
 from vnicheck.model.flow import Scope
 
 SERVICE_PREFIXES = ("161.26.0.0/16", "166.8.0.0/14", "169.254.0.0/16")
@@ -34,3 +35,20 @@ class ScopeMap:
     def cuts(self) -> set[int]:
         """The addresses at which the scope may change."""
         return {cut for _, ranges in self._scopes for first, last in ranges for cut in (first, last + 1)}
+
+
+class NetworkMap:
+    """Tells the configured name of the network that an address is in."""
+
+    def __init__(self, config: Config) -> None:
+        self._ranges = sorted(
+            (*prefix_range(prefix), name) for name, prefixes in config.networks.items() for prefix in prefixes
+        )
+
+    def of(self, address: int) -> str | None:
+        """The network's name, if it has one."""
+        return next((name for first, last, name in self._ranges if first <= address <= last), None)
+
+    def cuts(self) -> set[int]:
+        """The addresses at which the name may change."""
+        return {cut for first, last, _ in self._ranges for cut in (first, last + 1)}

@@ -9,6 +9,7 @@ from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.transport import DIRECTIONS, ECHO_REQUEST, Range, Transport, covers, representatives, speaks
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Fabric, SecurityGroup, SecurityGroupRule, Vni
+from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Protocol
 
 STAGE = "security_group"
@@ -29,8 +30,12 @@ class GroupedPacket(Struct, frozen=True, kw_only=True):
     icmp_type: int = ECHO_REQUEST
 
 
-def stateful_reply(vni: Vni) -> Check:
-    """The answer, on the VNI that let the opening packet through."""
+def answer_to_seen(vni: Vni, assume: Assumptions, *, seen: bool) -> Check | None:
+    """An answer on the VNI that let the opening packet through; None for one that must be admitted by the rules."""
+    if not seen:
+        if assume.sg_stateless:
+            return None
+        return passes(STAGE, "answers need no rule of their own (as configured)", "sg-stateless")
     return passes(STAGE, f"the security groups of {vni.name} have admitted this flow's opening packet")
 
 

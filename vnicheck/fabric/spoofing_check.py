@@ -2,15 +2,18 @@
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.cloud import Vni
+from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Scope
 
 STAGE = "ip_spoofing_check"
 
 
-def spoofing_check(vni: Vni, source: str, destination: Scope) -> Check:
+def spoofing_check(vni: Vni, assume: Assumptions, source: str, destination: Scope) -> Check:
     """Whether a packet with this source address may leave by the VNI."""
     if source in vni.addresses:
         return passes(STAGE, f"{source} is an address of {vni.name}", "spoofing-check")
+    if not assume.spoofing_check:
+        return passes(STAGE, "source addresses are not checked (as configured)", "spoofing-check")
     foreign = f"{source} is not an address of {vni.name}"
     if vni.allow_ip_spoofing is False:
         return drops(STAGE, DropCode.IP_SPOOFING_CHECK, f"{foreign}, which allows no IP spoofing", "spoofing-check")

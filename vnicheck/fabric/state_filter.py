@@ -2,37 +2,43 @@
 
 from typing import Literal
 
-from vnicheck.fabric.assumptions import Settings
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.model.cloud import ServerKind, Vni
+from vnicheck.model.cloud import Vni
+from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Protocol
 
 STAGE = "protocol_state_filtering"
 
 
-def effective_filtering(vni: Vni, kind: ServerKind, settings: Settings) -> Literal["enabled", "disabled"] | None:
-    """What the VNI's mode comes to on this kind of server; None where the mode is not known or not one we know."""
+def effective_filtering(vni: Vni, *, auto_filters: bool) -> Literal["enabled", "disabled"] | None:
+    """What the VNI's mode comes to; None where it is not known or not one we know.
+
+    `auto_filters`: what mode auto means on this server (assumption `psf-auto`).
+    """
     mode = "auto" if vni.legacy else vni.protocol_state_filtering_mode
     if mode == "auto":
-        return "enabled" if settings.auto_filters[kind] else "disabled"
+        return "enabled" if auto_filters else "disabled"
     if mode == "enabled":
         return "enabled"
     return "disabled" if mode == "disabled" else None
 
 
-def state_filter(vni: Vni, kind: ServerKind, settings: Settings, protocol: Protocol, *, saw_opening: bool) -> Check:
+def state_filter(vni: Vni, assume: Assumptions, protocol: Protocol, *, auto_filters: bool, saw_opening: bool) -> Check:
     """Whether the VNI passes a packet of a flow whose opening packet it has, or has not, seen."""
     if saw_opening:
         return passes(STAGE, f"{vni.name} sees the flow's opening packet", "psf-opening")
-    if protocol is not Protocol.TCP:
+    if protocol not in assume.psf_protocols:
         return passes(STAGE, f"{protocol} is not state-filtered", "psf-protocols")
+    if not assume.psf_opening:
+        return passes(STAGE, "no opening packet is needed (as configured)", "psf-opening")
+    opening = "SYN" if protocol is Protocol.TCP else "opening packet"
     mode = "legacy interface, as auto" if vni.legacy else f"mode {vni.protocol_state_filtering_mode}"
-    match effective_filtering(vni, kind, settings):
+    match effective_filtering(vni, auto_filters=auto_filters):
         case "enabled":
             return drops(
                 STAGE,
                 DropCode.PROTOCOL_STATE_FILTERING,
-                f"{vni.name} filters protocol states ({mode}) and has seen no SYN of this connection",
+                f"{vni.name} filters protocol states ({mode}) and has seen no {opening} of this connection",
                 "psf-opening",
             )
         case "disabled":

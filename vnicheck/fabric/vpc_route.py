@@ -6,12 +6,13 @@ Source: IBM Cloud Docs, VPC: about-custom-routes.
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.address import parse_prefix, prefix_range
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
+from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Scope
 
 STAGE = "vpc_route"
 
 
-def vpc_route(fabric: Fabric, subnet: Subnet, destination: int, scope: Scope) -> Check:
+def vpc_route(fabric: Fabric, subnet: Subnet, assume: Assumptions, destination: int, scope: Scope) -> Check:
     """Whether a packet that has left a VNI of the subnet goes on towards its destination."""
     first, last = prefix_range(subnet.cidr)
     if first <= destination <= last:
@@ -22,7 +23,7 @@ def vpc_route(fabric: Fabric, subnet: Subnet, destination: int, scope: Scope) ->
         return unknown(STAGE, f"the VPC routing table of subnet {subnet.name}: {reason}")
     best = _best(routes, destination, _prefix_length_in_vpc(fabric, subnet, destination))
     if not best:
-        return _by_default(scope)
+        return _by_default(assume, destination, scope)
     route = best[0]
     by = (f"VPC route {route.name}: {route.destination} {route.action}",)
     if len(best) > 1:
@@ -30,20 +31,26 @@ def vpc_route(fabric: Fabric, subnet: Subnet, destination: int, scope: Scope) ->
     if route.action == "drop":
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route drops it", by=by)
     if route.action == "delegate" or (route.action == "delegate_vpc" and scope is not Scope.INTERNET):
-        return _by_default(scope)
+        return _by_default(assume, destination, scope)
     if route.action == "deliver" and scope is Scope.PRIVATE:
         next_hop = route.next_hop or "a gateway of the VPC"
         return passes(STAGE, f"a VPC route hands it to {next_hop}", "remote-reachable", by)
     return unknown(STAGE, "a VPC route leads where we cannot see", by=by)
 
 
-def cuts(fabric: Fabric, subnet: Subnet) -> set[int]:
-    """The addresses at which the table's answers may change."""
-    return {cut for route in _routes(fabric, subnet) or () for cut in _edges(route)}
+def cuts(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> set[int]:
+    """The addresses at which the answers may change."""
+    extents = [prefix_range(route.destination) for route in _routes(fabric, subnet) or ()]
+    extents += [prefix_range(prefix) for prefix in assume.remote_reachable or ()]
+    return {cut for first, last in extents for cut in (first, last + 1)}
 
 
-def _by_default(scope: Scope) -> Check:
+def _by_default(assume: Assumptions, destination: int, scope: Scope) -> Check:
     match scope:
+        case Scope.PRIVATE if assume.remote_reachable is not None:
+            if any(first <= destination <= last for first, last in map(prefix_range, assume.remote_reachable)):
+                return passes(STAGE, "towards private space beyond the VPC (as configured)", "remote-reachable")
+            return unknown(STAGE, "remote-reachable does not list this private space", "remote-reachable")
         case Scope.PRIVATE:
             return passes(STAGE, "towards private space beyond the VPC", "remote-reachable")
         case Scope.SERVICE:
@@ -83,8 +90,3 @@ def _prefix_length_in_vpc(fabric: Fabric, subnet: Subnet, destination: int) -> i
         if first <= destination <= last:
             lengths.append(parse_prefix(prefix)[1])
     return max(lengths)
-
-
-def _edges(route: VpcRoute) -> tuple[int, int]:
-    first, last = prefix_range(route.destination)
-    return first, last + 1

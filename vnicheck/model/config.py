@@ -21,6 +21,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from vnicheck.model.address import merge_ranges, parse_prefix, prefix_range
+from vnicheck.model.cloud import ServerKind
 from vnicheck.model.flow import Protocol
 
 Filtering = Literal["enabled", "disabled"]
@@ -50,6 +51,16 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
         for prefix in self.remote_reachable or ():
             parse_prefix(prefix)
 
+    def auto_filters(self, kind: ServerKind, *names: str) -> bool:
+        """Whether mode auto comes to filtering on a server of this kind that goes by these names (name, id)."""
+        said = self.psf_auto
+        if isinstance(said, str):
+            return said == "enabled"
+        for key in (*names, kind):
+            if key in said:
+                return said[key] == "enabled"
+        return kind == "instance"
+
     @property
     def client_port_range(self) -> tuple[int, int]:
         """The ports that an opening side may use. Raises ValueError."""
@@ -66,7 +77,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     assumptions: Assumptions = Assumptions()
 
     def __post_init__(self) -> None:
-        ranges = []
+        ranges: list[tuple[int, int]] = []
         for name, prefixes in self.networks.items():
             if not NETWORK_NAME.fullmatch(name):
                 raise ValueError(f"network name {name[:40]!r}: use letters, digits, spaces and . _ -")

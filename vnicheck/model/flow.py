@@ -115,6 +115,8 @@ class Flow(Struct, frozen=True, kw_only=True):
     """Destination ports of the opening packet, as `"1-65535"` or `"22"`; absent for icmp."""
     remote: tuple[str, ...]
     remote_scope: Scope
+    remote_network: str | UnsetType = UNSET
+    """The name that the configuration gives the remotes' network; absent where it gives none."""
     local: str
     ingress: str | None
     egress: str | None

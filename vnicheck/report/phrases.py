@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import UnsetType
+
 from vnicheck.model.flow import Flow, Protocol, Scope
 from vnicheck.model.words import listed
 
@@ -41,40 +43,55 @@ def protocols(flows: Iterable[Flow]) -> list[str]:
 
 
 def reached(chosen: Sequence[Flow], everything: Sequence[Flow]) -> str:
-    """Where flows get through, the nearest first; a scope of which some class is not among them is named in part."""
-    taken = {id(flow) for flow in chosen}
+    """Where flows get through, the nearest first; a place of which some class is not among them is named in part."""
     phrases = []
-    for scope in Scope:
-        inside = [flow for flow in chosen if flow.remote_scope is scope]
-        if inside:
-            whole = all(id(flow) in taken or _is_broadcast(flow) for flow in _alike(inside[0], everything))
-            phrases.append(SCOPES[scope] if whole else f"part of {SCOPES[scope]}")
+    for place, inside in _by_place(chosen):
+        whole = not _others_there(inside, chosen, everything)
+        phrases.append(place if whole else f"part of {place}")
     return "everywhere" if phrases == list(SCOPES.values()) else listed(phrases)
 
 
 def remotes(chosen: Sequence[Flow], everything: Sequence[Flow]) -> str:
-    """Who is concerned: whole scopes by name, parts of a scope by their prefixes."""
-    taken = {id(flow) for flow in chosen}
+    """Who is concerned: whole scopes and named networks by name, parts of them by their prefixes."""
     phrases = []
-    for scope in Scope:
-        inside = [flow for flow in chosen if flow.remote_scope is scope]
-        if not inside:
-            continue
-        alike = _alike(inside[0], everything)
-        outside = [flow for flow in alike if id(flow) not in taken and not _is_broadcast(flow)]
-        if outside:
+    for place, inside in _by_place(chosen):
+        if _others_there(inside, chosen, everything):
             prefixes = list(dict.fromkeys(prefix for flow in inside for prefix in flow.remote))
             more = f" and {len(prefixes) - 3} more prefixes" if len(prefixes) > 3 else ""
-            phrases.append(f"{', '.join(prefixes[:3])}{more} ({scope})")
+            phrases.append(f"{', '.join(prefixes[:3])}{more} ({_short(inside[0])})")
         else:
-            phrases.append(SCOPES[scope])
+            phrases.append(place)
     return listed(phrases)
 
 
-def _alike(flow: Flow, everything: Sequence[Flow]) -> list[Flow]:
-    """The classes beside a flow's own: same address, direction, protocol and scope."""
-    key = (flow.local, flow.direction, flow.protocol, flow.remote_scope)
-    return [other for other in everything if (other.local, other.direction, other.protocol, other.remote_scope) == key]
+def _by_place(flows: Sequence[Flow]) -> list[tuple[str, list[Flow]]]:
+    """The flows by where their remotes are, the nearest scope first, named networks before the rest of theirs."""
+    order = list(Scope)
+    places: dict[tuple[int, bool, str], list[Flow]] = {}
+    for flow in flows:
+        key = (order.index(flow.remote_scope), isinstance(flow.remote_network, UnsetType), _place(flow))
+        places.setdefault(key, []).append(flow)
+    return [(key[2], places[key]) for key in sorted(places)]
+
+
+def _place(flow: Flow) -> str:
+    return SCOPES[flow.remote_scope] if isinstance(flow.remote_network, UnsetType) else flow.remote_network
+
+
+def _short(flow: Flow) -> str:
+    return flow.remote_scope.value if isinstance(flow.remote_network, UnsetType) else flow.remote_network
+
+
+def _others_there(inside: Sequence[Flow], chosen: Sequence[Flow], everything: Sequence[Flow]) -> bool:
+    """Whether classes beside the chosen ones have the same address, direction, protocol and place."""
+    taken = {id(flow) for flow in chosen}
+    first = inside[0]
+    key = (first.local, first.direction, first.protocol, _place(first))
+    return any(
+        id(flow) not in taken and not _is_broadcast(flow)
+        for flow in everything
+        if (flow.local, flow.direction, flow.protocol, _place(flow)) == key
+    )
 
 
 def _is_broadcast(flow: Flow) -> bool:

@@ -1,6 +1,7 @@
 """`python -m tests.lab.differential --seed 1 --configurations 500`: the model against this machine's kernel."""
 
 import argparse
+import os
 import sys
 import time
 
@@ -16,6 +17,8 @@ def main() -> int:
     parser.add_argument("--shrink", metavar="SEED/NUMBER", help="only reduce this configuration")
     parser.add_argument("--no-shrink", action="store_true", help="do not reduce what disagrees")
     arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        parser.error("network namespaces need root")
     if arguments.shrink:
         _print_smallest(arguments.shrink)
         return 1

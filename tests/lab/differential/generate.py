@@ -45,7 +45,7 @@ class Generator:
         lines = [*self._links(), *self._sysctls(early=True), *self._addresses()]
         if chance() < 0.3:
             lines += self._nexthops()
-        body = [self._route() for _ in range(self._random.randint(2, 14))]
+        body = [line for _ in range(self._random.randint(2, 11)) for line in self._routes()]
         if chance() < 0.75:
             body += [self._rule() for _ in range(self._random.randint(1, 8))]
             self._random.shuffle(body)
@@ -113,8 +113,24 @@ class Generator:
         device = self._random.choice(self.interfaces)
         if self._random.random() < 0.4:
             return f"dev {device}"
+        near = [prefix for name, prefix in self._own if name == device and not prefix.endswith("/32")]
+        if near and self._random.random() < 0.7:
+            network = self._random.choice(near).rpartition(".")[0]
+            return f"via {network}.{self._random.choice((1, 1, 2))} dev {device}"
         onlink = self._pick("", "", " onlink")
         return f"via {self._random.choice(GATEWAYS)} dev {device}{onlink}"
+
+    def _routes(self) -> Iterator[str]:
+        """A route, and often another of the same prefix, table and metric, whose place among equals decides."""
+        first = self._route()
+        yield first
+        if self._random.random() < 0.25 and " dev " in first and " nexthop " not in first:
+            words = first.split()
+            words[2] = self._pick("append", "prepend", "append")
+            words[words.index("dev") + 1] = self._random.choice(self.interfaces)
+            if "via" in words:
+                del words[words.index("via") : words.index("via") + 2]
+            yield " ".join(words)
 
     def _route(self) -> str:
         verb = self._pick("add", "add", "add", "append", "prepend", "replace")
@@ -129,10 +145,10 @@ class Generator:
             name = self._pick("local", "local", "broadcast", "anycast", "multicast")
             device = self._pick("lo", *self.interfaces)
             return f"ip route {verb} {name} {prefix}{tos} dev {device}{table}{metric}"
-        if kind < 0.30:
+        if kind < 0.34:
             hops = " ".join(f"nexthop {self._hop()} weight {self._random.randint(1, 3)}" for _ in range(2))
             return f"ip route {verb} {prefix}{tos}{table}{metric} {hops}"
-        if kind < 0.40 and self._objects:
+        if kind < 0.46 and self._objects:
             return f"ip route {verb} {prefix}{tos} nhid {self._random.choice(self._objects)}{table}{metric}"
         extra = ""
         if self._random.random() < 0.1 and self._own:

@@ -44,7 +44,7 @@ def shrink(name: str) -> tuple[list[str], Disagreement]:
         found = _disagreement(candidate, name, question)
         return found is not None and found.what == first.what
 
-    smallest = _minimal(commands, fails)
+    smallest = minimal(commands, fails)
     last = _disagreement(smallest, name, question)
     return smallest, last if last is not None else first
 
@@ -60,7 +60,8 @@ def in_child(function: Callable[..., T], *arguments: object) -> T:
         return pool.apply(function, arguments)
 
 
-def _minimal(commands: list[str], fails: Callable[[Sequence[str]], bool]) -> list[str]:
+def minimal(commands: list[str], fails: Callable[[Sequence[str]], bool]) -> list[str]:
+    """The commands without those that can go, in runs or one by one, while it still fails."""
     size = max(len(commands) // 2, 1)
     while True:
         for start in _starts(len(commands), size):
