@@ -16,8 +16,8 @@ from typing import Self
 from benchmarks.servers import make_server
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
-from vnicheck.model.config import Config
 from vnicheck.model.cloud import Fabric
+from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server
