@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench demo-snapshots clean
+.PHONY: help demo test lint differential bench demo-snapshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,6 +18,11 @@ test: $(READY) packages  ## all checks: format, lint, types, import contract, te
 
 lint: $(READY)  ## format, lint, types, import contract
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
+
+SEED ?= 1
+CONFIGURATIONS ?= 500
+differential: $(READY) packages  ## compare the kernel model with the running kernel (root; SEED=1 CONFIGURATIONS=500)
+	@$(BIN)/python -m tests.lab.differential --seed $(SEED) --configurations $(CONFIGURATIONS)
 
 bench: $(READY)  ## measure, each figure beside something else in the same run
 	@$(BIN)/python -m benchmarks
