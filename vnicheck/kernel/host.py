@@ -106,9 +106,8 @@ class Host:
                 continue
             if rule.action is RuleAction.NOP:
                 continue
-            refusal = compiled.refuses()
-            if refusal is not None:
-                return Found(refusal, rule.text)
+            if compiled.refusal is not None:
+                return Found(compiled.refusal, rule.text)
             table = self.tables.get(rule.table) if rule.table is not None else None
             match = table.lookup(lookup.destination, tos=lookup.tos, oif=lookup.oif) if table is not None else None
             if match is None or (isinstance(match, Match) and self._suppressed(compiled, match)):

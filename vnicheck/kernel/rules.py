@@ -14,6 +14,13 @@ DEFAULT_RULES = ((0, 255), (32766, 254), (32767, 253))
 """(priority, table) of the three rules that every network namespace starts with."""
 
 
+_REFUSALS = {
+    RuleAction.BLACKHOLE: Failure.BLACKHOLE,
+    RuleAction.UNREACHABLE: Failure.UNREACHABLE,
+    RuleAction.PROHIBIT: Failure.PROHIBIT,
+}
+
+
 class Lookup(Struct, frozen=True):
     """What one FIB lookup asks for (struct flowi4). None for `iif`/`oif`: not set. `tos` is the whole byte.
 
@@ -53,15 +60,23 @@ def _selectors(rule: PolicyRule) -> tuple[object, ...]:
 
 
 class CompiledRule:
-    """A policy rule with its prefixes as integers."""
+    """A policy rule with its prefixes as integers. `refusal` is how the rule ends a lookup, where its action does."""
 
     def __init__(self, rule: PolicyRule) -> None:
         self.rule = rule
+        failure = _REFUSALS.get(rule.action)
+        self.refusal = None if failure is None else NoMatch(failure, f"rule '{rule.text}'")
+        absent = (rule.iif, rule.oif, rule.fwmark, rule.dscp, rule.ipproto, rule.sport, rule.dport, rule.uid_range)
+        self._by_address_only = all(selector is None for selector in absent) and not (
+            rule.tos or rule.invert or rule.l3mdev or rule.unmodelled
+        )
         self._source = _compile_prefix(rule.src)
         self._destination = _compile_prefix(rule.dst)
 
     def matches(self, lookup: Lookup) -> bool:
         """Whether the rule applies. Raises Undetermined where that turns on a selector that is not modelled."""
+        if self._by_address_only:
+            return self._matches_addresses(lookup)
         known = self._matches_known(lookup)
         rule = self.rule
         if rule.unmodelled and (known or rule.invert):
@@ -80,12 +95,17 @@ class CompiledRule:
             not rule.l3mdev
             and self._matches_interfaces(lookup)
             and (rule.fwmark is None or (rule.fwmark ^ lookup.mark) & rule.fwmask == 0)
-            and lookup.source & self._source[1] == self._source[0]
-            and lookup.destination & self._destination[1] == self._destination[0]
+            and self._matches_addresses(lookup)
             and (rule.tos == 0 or rule.tos == lookup.tos & TOS_MASK)
             and (rule.dscp is None or rule.dscp == lookup.tos >> 2)
             and (rule.uid_range is None or rule.uid_range[0] <= lookup.uid <= rule.uid_range[1])
             and self._matches_transport(lookup)
+        )
+
+    def _matches_addresses(self, lookup: Lookup) -> bool:
+        return (
+            lookup.source & self._source[1] == self._source[0]
+            and lookup.destination & self._destination[1] == self._destination[0]
         )
 
     def _matches_interfaces(self, lookup: Lookup) -> bool:
@@ -101,15 +121,6 @@ class CompiledRule:
             and (rule.sport is None or rule.sport[0] <= lookup.sport <= rule.sport[1])
             and (rule.dport is None or rule.dport[0] <= lookup.dport <= rule.dport[1])
         )
-
-    def refuses(self) -> NoMatch | None:
-        """How the rule ends a lookup, where its action does that."""
-        failure = {
-            RuleAction.BLACKHOLE: Failure.BLACKHOLE,
-            RuleAction.UNREACHABLE: Failure.UNREACHABLE,
-            RuleAction.PROHIBIT: Failure.PROHIBIT,
-        }.get(self.rule.action)
-        return None if failure is None else NoMatch(failure, f"rule '{self.rule.text}'")
 
 
 def _compile_prefix(prefix: str | None) -> tuple[int, int]:

@@ -109,6 +109,8 @@ def _way(host: Host, nexthop: NextHop, route: Route, rule: str, *, choose: bool)
         raise Undetermined(f"the route names no interface: {route.text}")
     gateway = nexthop.gateway if host.uses_gateway(nexthop) else None
     source = choose_source(host, route, nexthop) if choose else None
+    if source is not None and source.startswith("127.") and nexthop.interface != LOOPBACK:
+        raise Undetermined(f"no address but a loopback one suits the route: {route.text}")
     return Sent(nexthop.interface, gateway, f"rule '{rule}', route '{route.text}'", source)
 
 

@@ -107,6 +107,8 @@ class Kernel:
         """One packet for each way in which what is open may matter."""
         if self._marks is None:
             raise Undetermined("the policy rules tell too many packet marks apart")
+        if not self.reads_transport and len(self._marks) == len(self._tos) == len(users) == 1:
+            return [packet]
         ours = variants.ports_within(self._port_cuts, packet.proto, sports)
         theirs = variants.ports_within(self._port_cuts, packet.proto, dports)
         if packet.proto == ICMP and self.reads_transport and users is self._users:

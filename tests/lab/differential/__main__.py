@@ -57,7 +57,11 @@ def _print_tally(tally: Tally, seconds: float) -> None:
 
 
 def _print_smallest(name: str) -> None:
-    commands, disagreement = shrink(name)
+    try:
+        commands, disagreement = shrink(name)
+    except LookupError as error:
+        print(f"\n# {error} when asked alone")
+        return
     print(f"\n# {name}, in a namespace of its own (unshare -n)")
     print("\n".join(commands))
     print(disagreement)
