@@ -14,14 +14,16 @@ from msgspec import Struct
 
 from tests.api import StandIn
 from vnicheck.analysis import report_on
+from vnicheck.cli.config import load_config
 from vnicheck.cloud.connect import connect
 from vnicheck.guest.assemble import read_guest
+from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parts import guest_from_parts, with_default_tables
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest
-from vnicheck.model.report import InstanceReport
+from vnicheck.model.report import InstanceReport, Status
 from vnicheck.model.snapshot import Snapshot
 from vnicheck.observe import make_snapshot, observe_cloud
 
@@ -36,6 +38,10 @@ class Expectation(Struct, frozen=True, forbid_unknown_fields=True):
     drops: tuple[str, ...] = ()
     reason: str = ""
     """Words that stand in the reason of the first hop that does not pass."""
+    says: tuple[str, ...] = ()
+    """Words each of which stands in the reason of some hop."""
+    way: str | None = None
+    """`eth1 -> eth0`: where the flow's packets enter the guest, and where they leave it."""
 
 
 class GuestFiles(Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,14 +55,27 @@ class GuestFiles(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True):
-    """`case.toml`."""
+    """`case.toml`: see fixtures/cases/README.md."""
 
     title: str
     server: str
     collected_at: str
-    expect: tuple[Expectation, ...]
+    expect: tuple[Expectation, ...] = ()
+    cloud: str = "cloud.json"
+    config: str | None = None
+    status: Status = "analyzed"
+    problems: tuple[str, ...] = ()
+    """`code: words` of every problem, in order; the words begin its message."""
+    interfaces: dict[str, str] = {}
+    """By VNI the guest's interface, `-` for none."""
+    text: tuple[str, ...] = ()
+    """Words that the text report says."""
     guest: GuestFiles | None = None
     kernel_defaults: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.expect or self.problems):
+            raise ValueError("a case expects some verdict or some problem")
 
 
 def names() -> list[str]:
@@ -69,17 +88,26 @@ def load(name: str) -> Case:
 
 def snapshot_of(name: str) -> Snapshot:
     case = load(name)
-    with StandIn(json.loads((CASES / name / "cloud.json").read_text())) as api:
+    with StandIn(json.loads((CASES / name / case.cloud).read_text())) as api:
         client = connect(region=None, environ=api.environ, auth=None)
         region = observe_cloud(client, [case.server], vpc=None, resource_group=None)
     (server,) = region.servers
     if case.guest is not None:
-        server = msgspec.structs.replace(server, guest=_guest(name, case, case.guest))
+        try:
+            server = msgspec.structs.replace(server, guest=_guest(name, case, case.guest))
+        except CollectionError as error:
+            server = msgspec.structs.replace(server, problems=(*server.problems, error.problem()))
     return make_snapshot(region, [server], created_at=case.collected_at, everything=False)
 
 
-def report_of(snapshot: Snapshot) -> InstanceReport:
-    (instance,) = report_on(snapshot, generated_at=snapshot.created_at, config=Config()).instances
+def config_of(name: str) -> Config:
+    """The configuration of a case, read as the program reads it; without a file, the defaults."""
+    case = load(name)
+    return Config() if case.config is None else load_config(CASES / name / case.config)
+
+
+def report_of(snapshot: Snapshot, config: Config | None = None) -> InstanceReport:
+    (instance,) = report_on(snapshot, generated_at=snapshot.created_at, config=config or Config()).instances
     return instance
 
 

@@ -27,6 +27,7 @@ from vnicheck.model.cloud import (
     Subnet,
     Vni,
     Vpc,
+    VpcRoute,
 )
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow
@@ -204,3 +205,40 @@ def flows(of: Server, around: Fabric | None = None, config: Config | None = None
 def report(of: Server, around: Fabric | None = None, config: Config | None = None) -> InstanceReport:
     """All that is said of the server."""
     return analyze_server(of, around if around is not None else fabric(), config or Config())
+
+
+BOTH_WAYS = """
+default via 10.0.0.1 dev eth0
+10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.11
+10.0.1.0/24 dev eth1 proto kernel scope link src 10.0.1.11
+10.8.0.0/16 via 10.0.1.1 dev eth1
+"""
+"""In by eth0, out by eth1, and back."""
+
+ONE_ARM = BOTH_WAYS.replace("10.8.0.0/16 via 10.0.1.1 dev eth1\n", "")
+"""Everything leaves by eth0."""
+
+
+def router(routes: str = BOTH_WAYS, *, forwarding: int = 1, rp_filter: int = 0, **more: object) -> Server:
+    links = (link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.1.11/24"))
+    inside: Guest = guest(
+        *links,
+        routes=routes,
+        rp_filter={"all": rp_filter},
+        sysctls={f"conf/{name}/forwarding": forwarding for name in ("eth0", "eth1")},
+    )
+    vnis = (
+        vni(0, "10.0.0.11", subnet="a", **({"allow_ip_spoofing": True} | more)),
+        vni(1, "10.0.1.11", subnet="b", **({"allow_ip_spoofing": True} | more)),
+    )
+    return server(*vnis, guest=inside)
+
+
+def transit_fabric(back_by: str | None = "10.0.1.11", **more: object) -> Fabric:
+    """Subnet c sends what is for 10.8.0.0/16 to eth0; what comes from there for subnet c goes to `back_by`."""
+    out = VpcRoute(id="r1", name="to-on-prem", destination="10.8.0.0/16", action="deliver", next_hop="10.0.0.11")
+    tables = [RoutingTable(id="c", name="of-c", vpc="vpc", routes=(out,))]
+    if back_by is not None:
+        back = VpcRoute(id="r2", name="to-c", destination="10.0.2.0/24", action="deliver", next_hop=back_by)
+        tables.append(RoutingTable(id="in", name="ingress", vpc="vpc", routes=(back,), ingress=("transit_gateway",)))
+    return fabric(subnets=[subnet("c", "10.0.2.0/24", routing_table="c")], tables=tables, **more)  # type: ignore[arg-type]

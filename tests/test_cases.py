@@ -3,6 +3,8 @@
 import pytest
 
 from tests import cases
+from tests.report.test_text import render
+from vnicheck.analysis import assemble_report
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.snapshot import decode_snapshot, encode_snapshot
 
@@ -11,16 +13,31 @@ from vnicheck.model.snapshot import decode_snapshot, encode_snapshot
 def test_case(name: str) -> None:
     snapshot = cases.snapshot_of(name)
     assert decode_snapshot(encode_snapshot(snapshot)) == snapshot
-    instance = cases.report_of(snapshot)
-    expectations = cases.load(name).expect
-    assert expectations
-    for expected in expectations:
+    case, config = cases.load(name), cases.config_of(name)
+    instance = cases.report_of(snapshot, config)
+    told_problems = [f"{problem.code}: {problem.message}" for problem in instance.problems]
+    assert len(told_problems) == len(case.problems), told_problems
+    for said, wanted in zip(told_problems, case.problems, strict=True):
+        assert said.startswith(wanted)
+    assert instance.status == case.status
+    matched = {
+        each.vni.name: each.name if each.in_guest else "-" for each in instance.interfaces if each.vni is not None
+    }
+    assert matched.items() >= case.interfaces.items()
+    text = " ".join(render(assemble_report((instance,), generated_at=snapshot.created_at), 100).split())
+    for words in case.text:
+        assert words in text
+    for expected in case.expect:
         flow = cases.find(instance, expected.flow)
         told = [f"{drop.by} at {drop.at}" for drop in flow.drops]
         reasons = [hop.reason for hop in flow.hops if hop.outcome != "pass"]
         assert (flow.verdict, told) == (expected.verdict, list(expected.drops)), (expected.flow, reasons)
         if expected.reason:
             assert expected.reason in reasons[0]
+        for words in expected.says:
+            assert any(words in hop.reason for hop in flow.hops), [hop.reason for hop in flow.hops]
+        if expected.way is not None:
+            assert f"{flow.ingress} -> {flow.egress}" == expected.way
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: f"check-{check.number}")

@@ -1,20 +1,22 @@
 """A snapshot in, a report out: the engine's flows, then the rules' findings. Pure: the time is passed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from vnicheck import __version__
 from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.summary import interface_summaries
-from vnicheck.model.cloud import Fabric
+from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding, Flow
+from vnicheck.model.guest import Guest
 from vnicheck.model.report import REPORT_SCHEMA, InstanceReport, InterfaceSummary, Report, Status, Tool, summarize
 from vnicheck.model.snapshot import Problem, Server, Snapshot
 from vnicheck.rules.registry import find_all
 from vnicheck.rules.rule import Facts
 
-NOT_APPLICABLE = {"guest_not_linux", "not_running"}
+NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", "not_running"}
 """Problem codes of servers that are passed over, not failed at."""
 
 
@@ -89,6 +91,7 @@ def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
             Problem(code="guest_not_understood", message=f"a line of {line.section}: {line.text}")
             for line in guest.unmodelled
         )
+        problems.extend(_unmatched(server, guest))
     problems.extend(
         Problem(code="cloud_incomplete", message=f"{what.replace('_', ' ')}: {reason}")
         for what, reason in fabric.missing.items()
@@ -98,7 +101,36 @@ def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
         for vni in server.vnis
         if vni.subnet not in fabric.subnets
     )
+    if not any(problem.code == "vni_unreadable" for problem in problems):
+        problems.extend(
+            Problem(code="cloud_incomplete", message=f"{fact} of {vni.name}: not readable")
+            for vni in server.vnis
+            for fact in _unread(vni)
+        )
     return tuple(problems)
+
+
+def _unmatched(server: Server, guest: Guest) -> Iterator[Problem]:
+    """The VNIs that cannot be told in the guest, and the interfaces whose rp_filter was not collected."""
+    interface_of = match_interfaces(server)
+    if "interfaces" not in guest.missing:
+        for vni in server.vnis:
+            if vni.id not in interface_of:
+                yield Problem(code="interface_unmatched", message=why_unmatched(server, vni))
+    if "sysctls" not in guest.missing:
+        for name in ("all", *interface_of.values()):
+            if f"net/ipv4/conf/{name}/rp_filter" not in guest.sysctls:
+                yield Problem(code="guest_incomplete", message=f"rp_filter of {name}: not collected")
+
+
+def _unread(vni: Vni) -> list[str]:
+    """The facts of a VNI that its checks ask for and that the API did not give."""
+    facts = {
+        "security groups": vni.security_groups is None,
+        "protocol state filtering mode": vni.protocol_state_filtering_mode is None and not vni.legacy,
+        "IP spoofing": vni.allow_ip_spoofing is None,
+    }
+    return [fact for fact, unread in facts.items() if unread]
 
 
 def _stopped(instance: InstanceReport) -> bool:

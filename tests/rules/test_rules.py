@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from tests.servers import (
+    BOTH_WAYS,
+    ONE_ARM,
     POLICY_ROUTING,
     POLICY_RULES,
     TWO_DEFAULTS,
@@ -15,7 +17,9 @@ from tests.servers import (
     guest,
     link,
     report,
+    router,
     server,
+    transit_fabric,
     two_vnis,
     vni,
 )
@@ -81,6 +85,7 @@ FIRES: dict[str, tuple[Server, Any, set[tuple[str, str, str]]]] = {
         None,
         {("VNC107", "warning", "computed")},
     ),
+    "VNC108": (router(ONE_ARM), transit_fabric(), {("VNC108", "error", "computed")}),
 }
 
 
@@ -116,8 +121,9 @@ def test_where_no_rule_fires(rule: str) -> None:
             vni(0, "10.0.0.11", "10.0.0.13"),
             guest=guest(link("eth0", 0, "10.0.0.11/24", "10.0.0.13/24"), routes="default via 10.0.0.1 dev eth0"),
         ),
+        "VNC108": router(BOTH_WAYS, protocol_state_filtering_mode="disabled"),
     }[rule]
-    assert found(healthy) == []
+    assert found(healthy, transit_fabric() if rule == "VNC108" else None) == []
 
 
 UNTOLD = {

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator
 
-from msgspec import UNSET, Struct
-
+from vnicheck.engine.classes import Fate, Place, fate_of, flow_of
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
-from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports, to_prefixes
-from vnicheck.engine.path import Opening, Path, Step, client_ports
+from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports
+from vnicheck.engine.path import Opening, Path, client_ports
 from vnicheck.engine.regions import Regions, region_of
 from vnicheck.engine.server_view import LocalAddress, ServerView
+from vnicheck.engine.transit import transit_flows
 from vnicheck.fabric import network_acl, security_group, vpc_route
 from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Verdict
+from vnicheck.model.flow import Direction, Flow, Protocol
 
 PATHS: dict[Direction, Callable[[ServerView, Opening], Path]] = {
     Direction.INBOUND: inbound_path,
@@ -20,36 +20,21 @@ PATHS: dict[Direction, Callable[[ServerView, Opening], Path]] = {
 }
 
 
-class Place(Struct, frozen=True):
-    """Where remotes are: their scope, and their network's name if the configuration gives it one."""
-
-    scope: Scope
-    network: str | None
-
-
-class Fate(Struct, frozen=True):
-    """What makes two flows one class: everything of their path but the lines that decided it."""
-
-    place: Place
-    ingress: str | None
-    egress: str | None
-    steps: tuple[tuple[str, ...], ...]
-
-
 def predict_flows(view: ServerView) -> tuple[Flow, ...]:
-    """The server's flows, in the order of addresses, directions and protocols; classes by their first remote."""
+    """The server's flows, in the order of addresses, directions and protocols, then those in transit."""
     address_cuts, port_cuts = _fabric_cuts(view)
     if view.kernel is not None:
         port_cuts |= view.kernel.port_cuts()
     regions = Regions(view, address_cuts)
     ports = port_atoms(port_cuts)
-    return tuple(
+    own = [
         flow
         for local in local_addresses(view)
-        for direction in Direction
+        for direction in PATHS
         for protocol in Protocol
         for flow in _classes(view, regions, local, direction, protocol, ports)
-    )
+    ]
+    return (*own, *transit_flows(view, address_cuts, port_cuts))
 
 
 def predict_flow(
@@ -62,14 +47,14 @@ def predict_flow(
     remote_ports, local_ports = (client, ports) if direction is Direction.INBOUND else (ports, client)
     region = region_of(view, local, protocol, remote, remote_ports, local_ports)
     path = PATHS[direction](view, Opening(local, protocol, ports, scope, region))
-    return _flow(
+    return flow_of(
         direction,
         protocol,
-        local,
-        Place(scope, view.networks.of(remote)),
-        [path],
-        to_ports([ports]),
-        [(remote, remote)],
+        local=local.address,
+        place=Place(scope, view.networks.of(remote)),
+        paths=[path],
+        ports=to_ports([ports]),
+        remotes=[(remote, remote)],
     )
 
 
@@ -101,11 +86,19 @@ def _classes(
         for region in regions.of(local, protocol, remote_ports, local_ports):
             scope = scopes.of(region.first)
             path = path_of(view, Opening(local, protocol, port, scope, region))
-            fate = _fate(path, Place(scope, view.networks.of(region.first)))
+            fate = fate_of(path, Place(scope, view.networks.of(region.first)))
             paths.setdefault(fate, []).append(path)
             areas.setdefault(fate, {}).setdefault(region.remotes, []).append(port)
     classes = [
-        _flow(direction, protocol, local, fate.place, paths[fate], ports_of_class, remotes)
+        flow_of(
+            direction,
+            protocol,
+            local=local.address,
+            place=fate.place,
+            paths=paths[fate],
+            ports=ports_of_class,
+            remotes=remotes,
+        )
         for fate, area in areas.items()
         for ports_of_class, remotes in _rectangles(area)
     ]
@@ -134,62 +127,3 @@ def _fabric_cuts(view: ServerView) -> tuple[set[int], set[int]]:
             addresses |= more_addresses
             ports |= more_ports
     return addresses, ports
-
-
-def _fate(path: Path, place: Place) -> Fate:
-    steps = tuple((step.leg, step.at, step.check.stage, step.check.outcome, step.check.reason) for step in path.steps)
-    return Fate(place, path.ingress, path.egress, steps)
-
-
-def _flow(
-    direction: Direction,
-    protocol: Protocol,
-    local: LocalAddress,
-    place: Place,
-    paths: list[Path],
-    ports: tuple[str, ...],
-    remotes: list[Range],
-) -> Flow:
-    path = paths[0]
-    hops = tuple(_hop([other.steps[i] for other in paths]) for i in range(len(path.steps)))
-    drops = tuple(Drop(by=hop.drop, leg=hop.leg, at=hop.at) for hop in hops if hop.drop is not None)
-    known = path.ingress is not None and path.egress is not None
-    return Flow(
-        direction=direction,
-        protocol=protocol,
-        ports=UNSET if protocol is Protocol.ICMP else ports,
-        remote=to_prefixes(remotes),
-        remote_scope=place.scope,
-        remote_network=UNSET if place.network is None else place.network,
-        local=local.address,
-        ingress=path.ingress,
-        egress=path.egress,
-        symmetric=path.ingress == path.egress if known else None,
-        verdict=_verdict(hops),
-        dropped_by=drops[0].by if drops else None,
-        drops=drops,
-        hops=hops,
-    )
-
-
-def _verdict(hops: tuple[Hop, ...]) -> Verdict:
-    outcomes = {hop.outcome for hop in hops}
-    if Outcome.DROP in outcomes:
-        return Verdict.DROPPED
-    return Verdict.UNKNOWN if Outcome.UNKNOWN in outcomes else Verdict.DELIVERED
-
-
-def _hop(steps: list[Step]) -> Hop:
-    """One hop for the steps, of one outcome and reason, at the same place of each path of a class."""
-    first = steps[0]
-    deciders = list(dict.fromkeys(decider for step in steps for decider in step.check.by))
-    by = f" ({deciders[0]}{f' and {len(deciders) - 1} more' if len(deciders) > 1 else ''})" if deciders else ""
-    return Hop(
-        leg=first.leg,
-        at=first.at,
-        stage=first.check.stage,
-        outcome=first.check.outcome,
-        reason=first.check.reason + by,
-        assumption=first.check.assumption,
-        drop=first.check.drop,
-    )

@@ -53,11 +53,17 @@ def _reply(
         same = leaves.id == arrived.id
         reply.add(
             view.at(leaves),
-            spoofing_check(leaves, view.assume, opening.local.address, opening.scope),
+            spoofing_check(
+                leaves,
+                view.assume,
+                opening.local.address,
+                opening.scope,
+                translated_elsewhere=not view.assume.fip_return,
+            ),
             cross_state_filter(view, leaves, opening, seen=same),
             cross_groups(view, leaves, opening, arriving=False, dports=dports, answer=True, seen=same),
             cross_acl(view, leaves, opening, arriving=False, sports=sports, dports=dports, answer=True),
-            vpc_route(view.fabric, subnet, view.assume, opening.remote, opening.scope),
+            vpc_route(view.fabric, subnet, view.assume, opening.remote, opening.scope, own=view.reserved),
         )
         if opening.scope is Scope.INTERNET:
             reply.add(view.at(leaves), back_to_internet(arrived, leaves, view.assume))

@@ -38,7 +38,7 @@ def outbound_path(view: ServerView, opening: Opening) -> Path:
         cross_state_filter(view, leaves, opening, seen=True),
         cross_groups(view, leaves, opening, arriving=False, dports=theirs, answer=False, seen=False),
         cross_acl(view, leaves, opening, arriving=False, sports=ours, dports=theirs, answer=False),
-        vpc_route(view.fabric, subnet, view.assume, opening.remote, opening.scope),
+        vpc_route(view.fabric, subnet, view.assume, opening.remote, opening.scope, own=view.reserved),
     )
     if opening.scope is Scope.INTERNET:
         request.add(at, to_internet(view.fabric, leaves, subnet, opening.local.address))

@@ -45,11 +45,24 @@ class Step(Struct, frozen=True):
 
 
 class Path(Struct, frozen=True):
-    """All steps of a flow, and the guest interfaces where its packets enter and leave (None: nowhere, or not known)."""
+    """All steps of a flow, and the guest interfaces where its packets enter and leave (None: nowhere, or not known).
+
+    `straight`, of a flow in transit: whether its answer takes the same interfaces back.
+    """
 
     steps: tuple[Step, ...]
     ingress: str | None
     egress: str | None
+    straight: bool | None = None
+
+    @property
+    def symmetric(self) -> bool | None:
+        """Whether both directions cross the same VNIs; None where that is not known."""
+        if self.straight is not None:
+            return self.straight
+        if self.ingress is None or self.egress is None:
+            return None
+        return self.ingress == self.egress
 
 
 class Steps:
@@ -78,11 +91,11 @@ def enter_guest(view: ServerView, steps: Steps, opening: Opening) -> str | None:
     if view.kernel is None or interface is None or answer is None:
         steps.add(at, unknown("guest_interface", view.why_unmatched(vni)))
         return None
-    steps.add(at, *_if_down(view.kernel, interface), _received(answer))
+    steps.add(at, *if_down(view.kernel, interface), _received(answer))
     return interface
 
 
-def _if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
+def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
     """The drop of all that would cross an interface which is down; nothing where it is up."""
     try:
         down = kernel.interface_state(interface)
@@ -128,7 +141,7 @@ def leave_guest(view: ServerView, steps: Steps, opening: Opening) -> tuple[str |
         return sent.interface, None
     first_hop = _first_hop(view, vni, sent, by, opening, stage)
     entered = view.interface_of.get(opening.local.vni.id)  # whose state is judged where packets enter
-    state = () if sent.interface == entered else _if_down(view.kernel, sent.interface)
+    state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
     steps.add(sent.interface, first_hop, *state)
     return sent.interface, vni
 

@@ -19,6 +19,7 @@ class ServerView:
         self.assume = config.assumptions
         self.auto_filters = config.assumptions.auto_filters(server.kind, server.name, server.id)
         self.networks = NetworkMap(config)
+        self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         self.kernel = Kernel(server.guest) if server.guest is not None else None
         self.interface_of = match_interfaces(server)
         self._vni_of = {interface: vni for vni in server.vnis if (interface := self.interface_of.get(vni.id))}
@@ -46,7 +47,7 @@ class ServerView:
 
     def own_addresses(self) -> set[str]:
         """The server's own addresses, by the VPC and by the guest."""
-        addresses = {address for vni in self.server.vnis for address in vni.addresses}
+        addresses = set(self.reserved)
         if self.server.guest is not None:
             for interface in self.server.guest.interfaces:
                 addresses.update(address.address for address in interface.addresses)

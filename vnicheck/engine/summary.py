@@ -51,4 +51,5 @@ def _vni_summary(view: ServerView, vni: Vni) -> VniSummary:
         allow_ip_spoofing=vni.allow_ip_spoofing,
         addresses=vni.addresses,
         floating_ips=tuple(floating_ip.address for floating_ip in vni.floating_ips),
+        legacy=vni.legacy,
     )

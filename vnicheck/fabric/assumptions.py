@@ -67,6 +67,12 @@ ASSUMPTIONS = (
         "inferred",
         "IBM Cloud Docs, VPC: par-about, vni-about",
     ),
+    Assumption(
+        "transit-unchanged",
+        "A server that forwards packets neither translates nor filters them.",
+        "assumed",
+        "none: the guest's netfilter rules are not read",
+    ),
     Assumption("client-ports", "The opening side uses a port of 1024-65535.", "assumed", "common ephemeral ranges"),
     Assumption(
         "remote-reachable",

@@ -11,7 +11,7 @@ from vnicheck.model.flow import Scope
 
 STAGE = "ingress_route"
 
-_SOURCES = {
+SOURCES = {
     Scope.PRIVATE: {"transit_gateway", "direct_link"},
     Scope.INTERNET: {"internet"},
     Scope.VPC: {"vpc_zone"},
@@ -21,7 +21,7 @@ _DELEGATING = {"delegate", "delegate_vpc"}
 
 def ingress_route(fabric: Fabric, subnet: Subnet, local: int, scope: Scope) -> tuple[Check, ...]:
     """A doubt about a packet from a remote of this scope to an address of the subnet; nothing where there is none."""
-    sources = _SOURCES.get(scope, set())
+    sources = SOURCES.get(scope, set())
     diverting = {
         f"VPC route {route.name}: {route.destination} {route.action}": table.name
         for table in fabric.routing_tables.values()

@@ -13,12 +13,14 @@ from vnicheck.fabric.transport import (
     Transport,
     covers,
     in_ports,
+    not_understood,
     representatives,
     speaks,
 )
 from vnicheck.model.address import prefix_range
 from vnicheck.model.cloud import AclRule, Fabric, NetworkAcl, Subnet
 from vnicheck.model.flow import DropCode, Protocol
+from vnicheck.model.words import one_line
 
 STAGE = "network_acl"
 
@@ -36,9 +38,14 @@ class CrossingPacket(Struct, frozen=True, kw_only=True):
 
 
 def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check:
-    """Whether the subnet's ACL passes a packet; unknown where the answer differs within the packet's port ranges."""
+    """Whether the subnet's ACL passes a packet; unknown where the answer differs within the packet's port ranges.
+
+    The server's end is on a VNI of the subnet, whatever address it bears (an asymmetric reply may bear one of another
+    subnet): with the other end in the subnet too, the packet does not cross its border.
+    """
     first, last = prefix_range(subnet.cidr)
-    if first <= packet.source <= last and first <= packet.destination <= last:
+    far_end = packet.source if packet.direction == "inbound" else packet.destination
+    if first <= far_end <= last:
         return passes(STAGE, f"traffic inside subnet {subnet.name} meets no ACL")
     if subnet.network_acl is None:
         return passes(STAGE, f"subnet {subnet.name} has no network ACL")
@@ -59,7 +66,7 @@ def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check
         reason = f"network ACL {acl.name} of subnet {subnet.name} denies it {packet.direction}"
         return drops(STAGE, DropCode.NETWORK_ACL, reason, by=by)
     if None in passed:
-        return unknown(STAGE, f"a rule of network ACL {acl.name} is not understood")
+        return unknown(STAGE, f"a rule of network ACL {acl.name} is not understood", by=by)
     return unknown(STAGE, f"the rules of network ACL {acl.name} decide by the opening side's own port", "client-ports")
 
 
@@ -81,7 +88,7 @@ def _first_match(acl: NetworkAcl, packet: CrossingPacket, sport: int, dport: int
             continue
         matches = _matches(rule, transport, packet)
         if matches is None or (matches and not _is_understood(rule)):
-            return None, f"rule {rule.name}"
+            return None, f"rule {rule.name}: {not_understood(rule) or f'action {one_line(rule.action, 40)}'}"
         if matches:
             return rule.action == "allow", f"rule {rule.name}"
     return False, f"no {packet.direction} rule matches"

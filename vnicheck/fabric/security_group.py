@@ -6,11 +6,22 @@ Source: IBM Cloud Docs, VPC: using-security-groups.
 from msgspec import Struct
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.fabric.transport import DIRECTIONS, ECHO_REQUEST, Range, Transport, covers, representatives, speaks
+from vnicheck.fabric.transport import (
+    DIRECTIONS,
+    ECHO_REQUEST,
+    Range,
+    Transport,
+    covers,
+    not_understood,
+    representatives,
+    speaks,
+    to_ports,
+)
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Fabric, SecurityGroup, SecurityGroupRule, Vni
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Protocol
+from vnicheck.model.words import one_line
 
 STAGE = "security_group"
 
@@ -56,7 +67,7 @@ def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
         reason = f"no {packet.direction} rule of the security groups of {vni.name} admits it"
         return drops(STAGE, DropCode.SECURITY_GROUP, reason, assumption)
     if None in admitted:
-        return unknown(STAGE, f"a rule of the security groups of {vni.name} is not understood", assumption)
+        return unknown(STAGE, f"a rule of the security groups of {vni.name} may admit it", assumption, by)
     return unknown(STAGE, f"the security groups of {vni.name} decide by the opening side's own port", "client-ports")
 
 
@@ -85,18 +96,37 @@ def _groups_of(fabric: Fabric, vni: Vni) -> list[SecurityGroup] | None:
 def _first_admitting(
     fabric: Fabric, groups: list[SecurityGroup], packet: GroupedPacket, port: int
 ) -> tuple[bool | None, str]:
-    """Whether some rule admits the packet, None where one may; and which."""
+    """Whether some rule admits the packet, None where one may; and which, why."""
     transport = Transport(packet.protocol, dport=port, icmp_type=packet.icmp_type)
-    doubt = False
+    doubt = ""
     for group in groups:
         for rule in group.rules:
             if rule.direction != packet.direction and rule.direction in DIRECTIONS:
                 continue
             admits = _admits(fabric, rule, transport, packet)
             if admits:
-                return True, f"group {group.name}, rule {rule.id}"
-            doubt = doubt or admits is None
-    return (None if doubt else False), ""
+                return True, f"group {group.name}: {_line(fabric, rule)}"
+            if admits is None and not doubt:
+                why = not_understood(rule) or "the addresses of its remote group are not all known"
+                doubt = f"group {group.name}: {_line(fabric, rule)}: {why}"
+    return (None if doubt else False), doubt
+
+
+def _line(fabric: Fabric, rule: SecurityGroupRule) -> str:
+    """`inbound tcp 443 from group web`. What is absent is any."""
+    words = [one_line(rule.direction, 40), one_line(rule.protocol, 40)]
+    ports = to_ports(rule.port_min, rule.port_max)
+    if ports:
+        words.append(ports)
+    if rule.icmp_type is not None:
+        words.append(f"type {rule.icmp_type}")
+    remote = rule.remote
+    if rule.remote_group is not None:
+        group = fabric.security_groups.get(rule.remote_group)
+        remote = f"group {group.name if group is not None else rule.remote_group}"
+    if remote is not None:
+        words += ["from" if rule.direction == "inbound" else "to", remote]
+    return " ".join(words)
 
 
 def _admits(fabric: Fabric, rule: SecurityGroupRule, transport: Transport, packet: GroupedPacket) -> bool | None:

@@ -4,7 +4,9 @@ import re
 
 from msgspec import Struct
 
+from vnicheck.model.cloud import AclRule, SecurityGroupRule
 from vnicheck.model.flow import Protocol
+from vnicheck.model.words import one_line
 
 _ALL = {"all", "any", "icmp_tcp_udp"}
 _OTHERS = {"ah", "esp", "gre", "ip_in_ip", "l2tp", "rsvp", "sctp", "vrrp"}
@@ -38,9 +40,25 @@ def speaks(rule_protocol: str, protocol: Protocol) -> bool | None:
     return None
 
 
+def not_understood(rule: SecurityGroupRule | AclRule) -> str | None:
+    """What of a rule is not understood, if anything: an end, its direction or its protocol."""
+    if rule.unmodelled:
+        return rule.unmodelled[0]
+    if rule.direction not in DIRECTIONS:
+        return f"direction {one_line(rule.direction, 40)}"
+    return f"protocol {one_line(rule.protocol, 40)}" if speaks(rule.protocol, Protocol.TCP) is None else None
+
+
 def in_ports(port: int, first: int | None, last: int | None) -> bool:
     """Whether the port is in a rule's range, where None is unbounded."""
     return (first is None or first <= port) and (last is None or port <= last)
+
+
+def to_ports(first: int | None, last: int | None) -> str:
+    """A rule's range as `443`, `8000-8999` or, where it has none, nothing."""
+    if first is None and last is None:
+        return ""
+    return str(first) if first == last else f"{first if first is not None else 1}-{last if last is not None else 65535}"
 
 
 def covers(transport: Transport, *, ports: tuple[int | None, int | None], icmp: tuple[int | None, int | None]) -> bool:

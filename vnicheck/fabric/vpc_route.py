@@ -7,13 +7,24 @@ from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.address import parse_prefix, prefix_range
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
 from vnicheck.model.config import Assumptions
-from vnicheck.model.flow import DropCode, Scope
+from vnicheck.model.flow import DropCode, Outcome, Scope
 
 STAGE = "vpc_route"
 
 
-def vpc_route(fabric: Fabric, subnet: Subnet, assume: Assumptions, destination: int, scope: Scope) -> Check:
-    """Whether a packet that has left a VNI of the subnet goes on towards its destination."""
+def vpc_route(
+    fabric: Fabric,
+    subnet: Subnet,
+    assume: Assumptions,
+    destination: int,
+    scope: Scope,
+    *,
+    own: frozenset[str] = frozenset(),
+) -> Check:
+    """Whether a packet that has left a VNI of the subnet goes on towards its destination.
+
+    `own`: the addresses of the server that has sent it.
+    """
     first, last = prefix_range(subnet.cidr)
     if first <= destination <= last:
         return passes(STAGE, f"the destination is in subnet {subnet.name}")
@@ -25,16 +36,20 @@ def vpc_route(fabric: Fabric, subnet: Subnet, assume: Assumptions, destination: 
     if not best:
         return _by_default(assume, destination, scope)
     route = best[0]
-    by = (f"VPC route {route.name}: {route.destination} {route.action}",)
+    by = tuple(f"VPC route {each.name}: {_line(each)}" for each in best)
     if len(best) > 1:
         return unknown(STAGE, "several VPC routes of one priority share the load", by=by)
+    if route.action == "deliver" and route.next_hop in own:
+        return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route leads back to this server", by=by)
     if route.action == "drop":
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route drops it", by=by)
     if route.action == "delegate" or (route.action == "delegate_vpc" and scope is not Scope.INTERNET):
         return _by_default(assume, destination, scope)
     if route.action == "deliver" and scope is Scope.PRIVATE:
-        next_hop = route.next_hop or "a gateway of the VPC"
-        return passes(STAGE, f"a VPC route hands it to {next_hop}", "remote-reachable", by)
+        beyond = _by_default(assume, destination, scope)
+        if beyond.outcome is not Outcome.PASS:
+            return beyond
+        return passes(STAGE, f"a VPC route hands it to {_next_hop(route)}", "remote-reachable", by)
     return unknown(STAGE, "a VPC route leads where we cannot see", by=by)
 
 
@@ -57,6 +72,16 @@ def _by_default(assume: Assumptions, destination: int, scope: Scope) -> Check:
             return passes(STAGE, "towards IBM Cloud's service network", "remote-reachable")
         case _:
             return passes(STAGE, "no VPC route diverts it")
+
+
+def _line(route: VpcRoute) -> str:
+    """`10.8.0.0/16 deliver to 10.0.0.5`."""
+    whither = f" to {_next_hop(route)}" if route.action == "deliver" else ""
+    return f"{route.destination} {route.action}{whither}"
+
+
+def _next_hop(route: VpcRoute) -> str:
+    return route.next_hop or "a gateway of the VPC"
 
 
 def _routes(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:

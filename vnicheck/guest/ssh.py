@@ -32,11 +32,14 @@ def collect_script() -> str:
 
 
 class Output(Struct, frozen=True):
-    """What a remote command came to: its exit status, and its stdout; `hint` is the first line of its stderr."""
+    """What a remote command came to: its exit status, and its stdout; `hint` is the first line of its stderr, `banner`
+    what the SSH server calls itself.
+    """
 
     status: int
     stdout: bytes
     hint: str = ""
+    banner: str = ""
 
 
 class _Jump:
@@ -89,6 +92,8 @@ class SshRunner:
         """The collect script's output from the target, complete. Raises CollectionError, also `guest_truncated`."""
         output = self.run(target, COMMAND, collect_script().encode())
         label = f"{one_line(target.name, 80)} ({target.address})"
+        if not is_complete(output.stdout) and "windows" in output.banner.lower():
+            raise CollectionError("guest_not_linux", f"{label}: this is a Windows server ({output.banner})")
         if output.status != 0:
             hint = f": {output.hint}" if output.hint else ""
             raise CollectionError(
@@ -208,7 +213,12 @@ def _execute(
     if not channel.status_event.is_set() or channel.exit_status == -1:
         raise CollectionError("ssh_closed", f"{label}: the session ended before the command did; collect again")
     hint = channel.recv_stderr(2000) if channel.recv_stderr_ready() else b""
-    return Output(channel.exit_status, b"".join(chunks), one_line(hint.decode("utf-8", "replace").strip(), 120))
+    return Output(
+        channel.exit_status,
+        b"".join(chunks),
+        one_line(hint.decode("utf-8", "replace").strip(), 120),
+        one_line(transport.remote_version, 60),
+    )
 
 
 def _send(channel: "Channel", stdin: bytes) -> Callable[[], None]:

@@ -31,7 +31,8 @@ class Received(Struct, frozen=True):
     """The answer, its reason (without the remote's address), and the line that decided it.
 
     `delivered` means handed to the transport protocol; `broadcast` the same for a broadcast address. `failure` tells
-    how the lookup of the destination ended where it found no route. `egress`: where a forwarded packet may leave.
+    how the lookup of the destination ended where it found no route. `egress` and `gateways`: the interfaces by which a
+    forwarded packet may leave, and the next hops that it may be handed to (None: on-link).
     """
 
     reception: Reception
@@ -39,6 +40,7 @@ class Received(Struct, frozen=True):
     by: str = ""
     failure: Failure | None = None
     egress: tuple[str, ...] = ()
+    gateways: tuple[str | None, ...] = ()
 
 
 _REFUSALS = {SourceCheck.MARTIAN: Reception.MARTIAN_SOURCE, SourceCheck.RP_FILTER: Reception.RP_FILTER}
@@ -102,14 +104,17 @@ def _accept(validation: Validation, fate: Reception) -> Received:
 def _forward(host: Host, packet: Packet, interface: str, match: Match) -> Received:
     """The source is validated as if the packet that leads back came in by the interface where this one leaves."""
     hops = match.nexthops if len(match.route.nexthops) == 1 else match.route.nexthops
-    egress = tuple(dict.fromkeys(hop.interface or "" for hop in hops if len(hops) == 1 or host.may_carry(hop)))
+    hops = tuple(hop for hop in hops if len(hops) == 1 or host.may_carry(hop))
+    egress = tuple(dict.fromkeys(hop.interface or "" for hop in hops))
+    gateways = tuple(dict.fromkeys(hop.gateway for hop in hops))
     fates = {validate_source(host, packet, interface, device) for device in egress}
     if len({fate.check for fate in fates}) != 1:
         raise Undetermined(f"the guest forwards the packet by one of {', '.join(egress)}")
     validation = fates.pop()
     by = f"route '{match.route.text}'"
     if validation.check is SourceCheck.ACCEPTED:
-        return Received(Reception.FORWARDED, f"the guest forwards it by {' or '.join(egress)}", by, egress=egress)
+        reason = f"the guest forwards it by {' or '.join(egress)}"
+        return Received(Reception.FORWARDED, reason, by, egress=egress, gateways=gateways)
     return _accept(validation, Reception.FORWARDED)
 
 

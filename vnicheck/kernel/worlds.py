@@ -49,6 +49,13 @@ class Kernel:
         """What becomes of a packet to a local address, whatever its ports within the ranges (0, 0 for ICMP), its mark
         and its TOS. A packet that the guest would forward, or take as a broadcast, is not modelled.
         """
+        received = self.take_in(interface, packet, sports, dports)
+        if received.reception is Reception.FORWARDED:
+            raise Undetermined(f"{received.reason}, which is not modelled")
+        return received
+
+    def take_in(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
+        """What becomes of a packet to any address: as `receive`, but one that the guest forwards is an answer too."""
         packet, sports, dports = self._essential(packet, sports, dports)
         key = (interface, packet, sports, dports)
 
@@ -58,11 +65,9 @@ class Kernel:
             received = self._in_all_worlds(
                 lambda host, variant: receive(host, variant, interface), self._variants(packet, sports, dports, (0,))
             )
-            if received.reception is Reception.FORWARDED:
-                raise Undetermined(f"{received.reason}, which is not modelled")
             if received.reception is Reception.BROADCAST:
                 raise Undetermined("the destination is a broadcast address to the guest")
-            if received.reception is Reception.DELIVERED:
+            if received.reception in {Reception.DELIVERED, Reception.FORWARDED}:
                 self._hooks.require_no_source_match()
             return received
 
@@ -160,7 +165,7 @@ def _remembered(memory: dict[Key, Answer | str], key: Key, compute: Callable[[],
 def _essence(answer: Received | Sent | NotSent) -> Hashable:
     """What an answer comes to, whatever its words."""
     if isinstance(answer, Received):
-        return answer.reception
+        return answer.reception, answer.egress, answer.gateways
     if isinstance(answer, Sent):
         return answer.interface, answer.gateway, answer.source
     return "not sent", answer.failure, answer.kind

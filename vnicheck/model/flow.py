@@ -7,10 +7,11 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class Direction(StrEnum):
-    """Who opens the flow."""
+    """Who opens the flow: a remote, the server, or one remote to another through the server."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
+    TRANSIT = "transit"
 
 
 class Protocol(StrEnum):
@@ -118,6 +119,9 @@ class Flow(Struct, frozen=True, kw_only=True):
     remote_network: str | UnsetType = UNSET
     """The name that the configuration gives the remotes' network; absent where it gives none."""
     local: str
+    """The server's address; of a transit flow the destination of the VPC route that leads it through the server."""
+    local_prefixes: tuple[str, ...] | UnsetType = UNSET
+    """Of a transit flow: the answering side's addresses within that destination."""
     ingress: str | None
     egress: str | None
     symmetric: bool | None
@@ -136,6 +140,8 @@ class Flow(Struct, frozen=True, kw_only=True):
             raise ValueError("a delivered flow passes every hop")
         if (self.protocol is Protocol.ICMP) is not isinstance(self.ports, UnsetType):
             raise ValueError("a class of flows has ports if and only if its protocol has")
+        if (self.direction is Direction.TRANSIT) is isinstance(self.local_prefixes, UnsetType):
+            raise ValueError("a class of flows has local prefixes if and only if it is in transit")
         if not self.remote:
             raise ValueError("a class of flows has at least one remote")
 

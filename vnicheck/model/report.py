@@ -37,6 +37,8 @@ class VniSummary(Struct, frozen=True, kw_only=True):
     allow_ip_spoofing: bool | None
     addresses: tuple[str, ...]
     floating_ips: tuple[str, ...]
+    legacy: bool = False
+    """A legacy network interface: it behaves as in mode auto, and its mode cannot be changed."""
 
 
 class InterfaceSummary(Struct, frozen=True, kw_only=True):

@@ -25,22 +25,29 @@ ASCII = Glyphs("->", "~>", "x", "ok", "?", "-")
 def draw_path(flows: Sequence[Flow], glyphs: Glyphs) -> tuple[str, str]:
     """The two halves of the drawing, request and reply, for flows of one direction and one pair of interfaces."""
     first = flows[0]
-    request = _drops(flows, Leg.REQUEST, glyphs)
-    reply = _drops(flows, Leg.REPLY, glyphs)
-    arrow = glyphs.broken_arrow if request else glyphs.arrow
-    would = "would " if request else ""
-    if first.direction is Direction.INBOUND:
-        start = f"remote {glyphs.arrow} {first.ingress or first.hops[0].at}"
-        back = f"leave {first.egress}" if first.egress is not None else "not leave"
-    else:
-        start = f"{first.local} {glyphs.arrow} {first.egress or first.hops[0].at}"
-        back = f"reach {first.ingress}" if first.ingress is not None else "not come"
-    verb = (
-        back
-        if request
-        else {"leave": "leaves", "reach": "reaches", "not": "does not"}[back.split()[0]] + back[back.find(" ") :]
-    )
-    return start + request, f"{arrow} reply {would}{verb}{reply}"
+    request, reply = _drops(flows, Leg.REQUEST, glyphs), _drops(flows, Leg.REPLY, glyphs)
+    start, back = _ends(first, glyphs.arrow)
+    arrow, mood = (glyphs.broken_arrow, "would ") if request else (glyphs.arrow, "")
+    verb = back if request else _INDICATIVE[back.split()[0]] + back[len(back.split()[0]) :]
+    return start + request, f"{arrow} reply {mood}{verb}{reply}"
+
+
+_INDICATIVE = {"leave": "leaves", "reach": "reaches", "not": "does not"}
+
+
+def _ends(flow: Flow, arrow: str) -> tuple[str, str]:
+    """How the request begins, and what the reply would do."""
+    at = flow.hops[0].at
+    if flow.direction is Direction.INBOUND:
+        back = f"leave {flow.egress}" if flow.egress is not None else "not leave"
+        return f"remote {arrow} {flow.ingress or at}", back
+    if flow.direction is Direction.OUTBOUND:
+        back = f"reach {flow.ingress}" if flow.ingress is not None else "not come"
+        return f"{flow.local} {arrow} {flow.egress or at}", back
+    out = f" {arrow} {flow.egress}" if flow.egress is not None else ""
+    back_by = next((hop.at for hop in flow.hops if hop.leg is Leg.REPLY), None)
+    back = f"reach {back_by}" if back_by is not None else "not come"
+    return f"remote {arrow} {flow.ingress or at}{out}", back
 
 
 def _drops(flows: Sequence[Flow], leg: Leg, glyphs: Glyphs) -> str:

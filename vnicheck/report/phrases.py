@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import UnsetType
 
+from vnicheck.model.address import format_prefix, mask, prefix_range
 from vnicheck.model.flow import Flow, Protocol, Scope
 from vnicheck.model.words import listed
 
@@ -55,13 +56,32 @@ def remotes(chosen: Sequence[Flow], everything: Sequence[Flow]) -> str:
     """Who is concerned: whole scopes and named networks by name, parts of them by their prefixes."""
     phrases = []
     for place, inside in _by_place(chosen):
-        if _others_there(inside, chosen, everything):
-            prefixes = list(dict.fromkeys(prefix for flow in inside for prefix in flow.remote))
-            more = f" and {len(prefixes) - 3} more prefixes" if len(prefixes) > 3 else ""
-            phrases.append(f"{', '.join(prefixes[:3])}{more} ({_short(inside[0])})")
-        else:
+        others = _others_there(inside, chosen, everything)
+        rest = _prefixes(others)
+        if not others:
             phrases.append(place)
+        elif len(rest) <= 3 < len(_prefixes(inside)):
+            phrases.append(f"{place} except {listed(rest)}")
+        else:
+            phrases.append(f"{_brief(_prefixes(inside))} ({_short(inside[0])})")
     return listed(phrases)
+
+
+def _prefixes(flows: Iterable[Flow]) -> list[str]:
+    return list(dict.fromkeys(prefix for flow in flows for prefix in flow.remote))
+
+
+def _brief(prefixes: Sequence[str]) -> str:
+    """A few prefixes as they are; many by the one around them, if they make up nearly all of it."""
+    if len(prefixes) <= 3:
+        return ", ".join(prefixes)
+    ranges = [prefix_range(prefix) for prefix in prefixes]
+    size = sum(last - first + 1 for first, last in ranges)
+    low, high = min(first for first, _ in ranges), max(last for _, last in ranges)
+    length = 32 - (low ^ high).bit_length()
+    if size >= 0.9 * (1 << (32 - length)):
+        return f"most of {format_prefix(low & mask(length), length)}"
+    return f"{', '.join(prefixes[:3])} and {len(prefixes) - 3} more prefixes"
 
 
 def _by_place(flows: Sequence[Flow]) -> list[tuple[str, list[Flow]]]:
@@ -82,16 +102,18 @@ def _short(flow: Flow) -> str:
     return flow.remote_scope.value if isinstance(flow.remote_network, UnsetType) else flow.remote_network
 
 
-def _others_there(inside: Sequence[Flow], chosen: Sequence[Flow], everything: Sequence[Flow]) -> bool:
-    """Whether classes beside the chosen ones have the same address, direction, protocol and place."""
+def _others_there(inside: Sequence[Flow], chosen: Sequence[Flow], everything: Sequence[Flow]) -> list[Flow]:
+    """The classes beside the chosen ones of the same address, direction, protocol and place."""
     taken = {id(flow) for flow in chosen}
     first = inside[0]
     key = (first.local, first.direction, first.protocol, _place(first))
-    return any(
-        id(flow) not in taken and not _is_broadcast(flow)
+    return [
+        flow
         for flow in everything
         if (flow.local, flow.direction, flow.protocol, _place(flow)) == key
-    )
+        and id(flow) not in taken
+        and not _is_broadcast(flow)
+    ]
 
 
 def _is_broadcast(flow: Flow) -> bool:

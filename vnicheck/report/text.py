@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from vnicheck.model.flow import Direction, Finding, Flow, Outcome, Verdict
-from vnicheck.model.report import InstanceReport, InterfaceSummary, Report
+from vnicheck.model.report import InstanceReport, InterfaceSummary, Report, VniSummary
 from vnicheck.model.words import listed, one_line
 from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, draw_path
 from vnicheck.report.phrases import DROPS, RP_FILTER, protocols, reached, remotes
@@ -122,11 +122,11 @@ def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict
         page.line((request, "red"), indent=4)
         page.line((reply, "red"), indent=6)
     page.line()
-    inbound = flows[0].direction is Direction.INBOUND
-    page.labelled("from" if inbound else "to", remotes(flows, instance.flows))
+    outbound = flows[0].direction is Direction.OUTBOUND
+    page.labelled("to" if outbound else "from", remotes(flows, instance.flows))
     for number, fix in enumerate(finding.fixes):
         label = "fix" if number == 0 else ""
-        if fix in shown:
+        if fix in shown and ": ip " in fix:
             page.labelled(label, f"{fix.partition(': ')[0]}, as for {shown[fix]} above")
         else:
             _fix(page, label, fix)
@@ -168,11 +168,23 @@ def _interface(page: Page, interface: InterfaceSummary, collected: bool) -> None
     ]
     lacks = f"; not in the guest: {', '.join(missing)}" if missing and interface.in_guest else ""
     floating = f"; floating IP {', '.join(vni.floating_ips)}" if vni.floating_ips else ""
-    page.labelled(
-        "",
-        f"VNI {vni.name}: state filtering {state} (mode {vni.protocol_state_filtering_mode or 'unknown'}), "
-        f"IP spoofing {spoofing}{floating}{lacks}",
-    )
+    what = f"legacy interface {vni.name}" if vni.legacy else f"VNI {vni.name}"
+    mode = "as auto, cannot be changed" if vni.legacy else f"mode {vni.protocol_state_filtering_mode or 'unknown'}"
+    page.labelled("", f"{what}: state filtering {state} ({mode}), IP spoofing {spoofing}{floating}{lacks}")
+    foreign = _foreign_addresses(interface, vni)
+    if foreign:
+        fate = {
+            True: "nothing is delivered to it unless a VPC route leads here",
+            False: "nothing is delivered to it, and the IP spoofing check drops what it sends",
+            None: "nothing is delivered to it",
+        }[vni.allow_ip_spoofing]
+        page.labelled("", f"not known to the VPC: {', '.join(foreign)}; {fate}")
+
+
+def _foreign_addresses(interface: InterfaceSummary, vni: VniSummary) -> list[str]:
+    """The addresses of the guest's interface that are none of its VNI's; link-local ones are nobody's concern."""
+    addresses = [prefix.partition("/")[0] for prefix in interface.addresses]
+    return [each for each in addresses if each not in vni.addresses and not each.startswith("169.254.")]
 
 
 def _other_flows(page: Page, instance: InstanceReport) -> None:

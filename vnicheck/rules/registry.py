@@ -5,6 +5,7 @@ import msgspec
 from vnicheck.model.flow import Finding, Flow
 from vnicheck.rules import (
     address_not_answered,
+    broken_transit,
     floating_ip_elsewhere,
     foreign_source_address,
     half_seen_connection,
@@ -22,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     floating_ip_elsewhere.RULE,
     reply_not_admitted.RULE,
     address_not_answered.RULE,
+    broken_transit.RULE,
 )
 
 _RANK = {"error": 0, "warning": 1, "note": 2}

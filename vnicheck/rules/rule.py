@@ -60,10 +60,12 @@ class BrokenPath(Struct, frozen=True):
         return tuple(dict.fromkeys(flow.local for _, flow in self.flows))
 
 
-def broken_paths(facts: Facts, *codes: DropCode, leg: str | None = None) -> Iterator[BrokenPath]:
-    """The paths whose first drop is one of `codes` (on that leg), in the order of the flows."""
+def broken_paths(facts: Facts, *codes: DropCode, leg: str | None = None, transit: bool = False) -> Iterator[BrokenPath]:
+    """The paths, in transit or not, whose first drop is one of `codes` (on that leg), in the order of the flows."""
     paths: dict[tuple[object, ...], list[tuple[int, Flow]]] = {}
     for index, flow in enumerate(facts.flows):
+        if (flow.direction is Direction.TRANSIT) is not transit:
+            continue
         if flow.dropped_by not in codes or (leg is not None and flow.drops[0].leg != leg):
             continue
         if _to_no_host(facts, flow) or any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):
@@ -85,13 +87,13 @@ def finding(
     fixes: tuple[str, ...],
     severity: Severity | None = None,
 ) -> Finding:
-    """The finding for a broken path: an error inbound, a warning outbound, never an error on an assumption alone.
+    """The finding for a broken path: a warning outbound, an error otherwise, never an error on an assumption alone.
 
     Where the way back leads into the guest's own networks it is a note, and nothing is to be fixed: the remotes are
     inside, and none comes in by a VNI.
     """
     confidence = _confidence(path)
-    rated = severity or ("error" if path.direction is Direction.INBOUND else "warning")
+    rated = severity or ("warning" if path.direction is Direction.OUTBOUND else "error")
     if facts.is_inside(path.egress):
         rated, fixes = "note", ()
     return Finding(

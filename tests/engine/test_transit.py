@@ -1,0 +1,100 @@
+"""Flows through the server: a router between a subnet of the VPC and a network beyond it."""
+
+import pytest
+
+from tests.servers import ONE_ARM, OPEN_GROUP, fabric, flows, group_rule, router, server, transit_fabric
+from vnicheck.model.cloud import Fabric, RoutingTable, SecurityGroup, VpcRoute
+from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Verdict
+from vnicheck.model.snapshot import Server
+
+
+def transit(of: Server, where: Fabric, protocol: Protocol = Protocol.TCP) -> list[Flow]:
+    """The flows that subnet c opens towards 10.8.0.0/16."""
+    return [
+        flow
+        for flow in flows(of, where)
+        if flow.direction is Direction.TRANSIT and flow.protocol is protocol and flow.local == "10.8.0.0/16"
+    ]
+
+
+def test_a_router_that_sees_both_directions_delivers() -> None:
+    (flow,) = transit(router(), transit_fabric())
+    assert (flow.remote, flow.local_prefixes) == (("10.0.2.0/24",), ("10.8.0.0/16",))
+    assert (flow.ingress, flow.egress, flow.symmetric) == ("eth0", "eth1", True)
+    assert flow.verdict is Verdict.DELIVERED
+    assert [hop.assumption for hop in flow.hops].count("transit-unchanged") == 2
+
+
+@pytest.mark.parametrize(("mode", "verdict"), [("auto", Verdict.DROPPED), ("disabled", Verdict.DELIVERED)])
+def test_a_vni_that_sees_the_answer_alone_drops_it_unless_filtering_is_off(mode: str, verdict: Verdict) -> None:
+    (flow,) = transit(router(ONE_ARM, protocol_state_filtering_mode=mode), transit_fabric())
+    assert (flow.ingress, flow.egress, flow.symmetric) == ("eth0", "eth0", False)
+    assert flow.verdict is verdict
+    if verdict is Verdict.DROPPED:
+        assert [(drop.by, drop.leg, drop.at) for drop in flow.drops] == [
+            (DropCode.PROTOCOL_STATE_FILTERING, "reply", "eth1")
+        ]
+    (ping,) = transit(router(ONE_ARM, protocol_state_filtering_mode=mode), transit_fabric(), Protocol.ICMP)
+    assert ping.verdict is Verdict.DELIVERED
+
+
+def test_an_answer_that_goes_past_the_server_is_none_of_its_business() -> None:
+    (flow,) = transit(router(), transit_fabric(back_by=None))
+    assert flow.verdict is Verdict.DELIVERED
+    assert flow.symmetric is False
+    assert "without this server" in flow.hops[-1].reason
+
+
+def test_an_answer_that_another_appliance_takes_is_unknown() -> None:
+    (flow,) = transit(router(), transit_fabric(back_by="10.0.9.9"))
+    assert flow.verdict is Verdict.UNKNOWN
+
+
+def test_a_server_that_does_not_forward_drops() -> None:
+    (flow,) = transit(router(forwarding=0), transit_fabric())
+    assert (flow.dropped_by, flow.egress) == (DropCode.NOT_LOCAL, None)
+
+
+def test_spoofing_must_be_allowed_where_the_packets_leave() -> None:
+    (flow,) = transit(router(allow_ip_spoofing=False), transit_fabric())
+    assert [(drop.by, drop.at) for drop in flow.drops] == [
+        (DropCode.IP_SPOOFING_CHECK, "eth1"),
+        (DropCode.IP_SPOOFING_CHECK, "eth0"),
+    ]
+
+
+def test_strict_reverse_path_filtering_counts_in_transit_too() -> None:
+    (flow,) = transit(router(ONE_ARM, rp_filter=1), transit_fabric())
+    assert [(drop.by, drop.leg, drop.at) for drop in flow.drops] == [
+        (DropCode.PROTOCOL_STATE_FILTERING, "reply", "eth1"),
+        (DropCode.RP_FILTER, "reply", "eth1"),
+    ]
+
+
+def test_a_route_that_leads_back_to_the_router_is_a_loop() -> None:
+    where = transit_fabric()
+    looped = VpcRoute(id="r3", name="loop", destination="10.8.0.0/16", action="deliver", next_hop="10.0.0.11")
+    table = RoutingTable(id="table", name="table", vpc="vpc", routes=(looped,))
+    where.routing_tables["table"] = table
+    flow = next(flow for flow in transit(router(), where) if flow.remote == ("10.0.2.0/24",))
+    assert flow.dropped_by is DropCode.VPC_ROUTE
+    assert any("back to this server" in hop.reason for hop in flow.hops)
+
+
+def test_security_groups_judge_what_crosses_the_router() -> None:
+    web = SecurityGroup(
+        id="open", name="open", rules=(group_rule("inbound", "tcp", port_min=443, port_max=443), *OPEN_GROUP.rules[1:])
+    )
+    where = transit_fabric(groups=[web])
+    verdicts = {flow.ports: flow.verdict for flow in transit(router(), where)}
+    assert verdicts == {("443",): Verdict.DELIVERED, ("1-442", "444-65535"): Verdict.DROPPED}
+
+
+def test_without_a_guest_nothing_is_delivered() -> None:
+    blind = server(*router().vnis, guest=None)
+    for protocol in Protocol:
+        assert {flow.verdict for flow in transit(blind, transit_fabric(), protocol)} == {Verdict.UNKNOWN}
+
+
+def test_servers_that_no_route_leads_to_have_no_transit() -> None:
+    assert not [flow for flow in flows(router(), fabric()) if flow.direction is Direction.TRANSIT]

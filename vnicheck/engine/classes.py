@@ -1,0 +1,88 @@
+"""Classes of flows: what makes two flows one class, and the Flow that stands for a class."""
+
+from collections.abc import Sequence
+
+from msgspec import UNSET, Struct, UnsetType
+
+from vnicheck.engine.partition import Range, to_prefixes
+from vnicheck.engine.path import Path, Step
+from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Verdict
+
+
+class Place(Struct, frozen=True):
+    """Where remotes are: their scope, and their network's name if the configuration gives it one."""
+
+    scope: Scope
+    network: str | None
+
+
+class Fate(Struct, frozen=True):
+    """What makes two flows one class: everything of their path but the lines that decided it."""
+
+    place: Place
+    ingress: str | None
+    egress: str | None
+    steps: tuple[tuple[str, ...], ...]
+
+
+def fate_of(path: Path, place: Place) -> Fate:
+    """The fate of flows that take this path, with remotes at this place."""
+    steps = tuple((step.leg, step.at, step.check.stage, step.check.outcome, step.check.reason) for step in path.steps)
+    return Fate(place, path.ingress, path.egress, steps)
+
+
+def flow_of(
+    direction: Direction,
+    protocol: Protocol,
+    *,
+    local: str,
+    place: Place,
+    paths: Sequence[Path],
+    ports: tuple[str, ...],
+    remotes: Sequence[Range],
+    local_prefixes: tuple[str, ...] | UnsetType = UNSET,
+) -> Flow:
+    """The class of flows of one fate; `paths` are those of its parts."""
+    path = paths[0]
+    hops = tuple(_hop([other.steps[i] for other in paths]) for i in range(len(path.steps)))
+    drops = tuple(Drop(by=hop.drop, leg=hop.leg, at=hop.at) for hop in hops if hop.drop is not None)
+    return Flow(
+        direction=direction,
+        protocol=protocol,
+        ports=UNSET if protocol is Protocol.ICMP else ports,
+        remote=to_prefixes(remotes),
+        remote_scope=place.scope,
+        remote_network=UNSET if place.network is None else place.network,
+        local=local,
+        local_prefixes=local_prefixes,
+        ingress=path.ingress,
+        egress=path.egress,
+        symmetric=path.symmetric,
+        verdict=_verdict(hops),
+        dropped_by=drops[0].by if drops else None,
+        drops=drops,
+        hops=hops,
+    )
+
+
+def _verdict(hops: tuple[Hop, ...]) -> Verdict:
+    outcomes = {hop.outcome for hop in hops}
+    if Outcome.DROP in outcomes:
+        return Verdict.DROPPED
+    return Verdict.UNKNOWN if Outcome.UNKNOWN in outcomes else Verdict.DELIVERED
+
+
+def _hop(steps: Sequence[Step]) -> Hop:
+    """One hop for the steps, of one outcome and reason, at the same place of each path of a class."""
+    first = steps[0]
+    deciders = list(dict.fromkeys(decider for step in steps for decider in step.check.by))
+    by = f" ({deciders[0]}{f' and {len(deciders) - 1} more' if len(deciders) > 1 else ''})" if deciders else ""
+    return Hop(
+        leg=first.leg,
+        at=first.at,
+        stage=first.check.stage,
+        outcome=first.check.outcome,
+        reason=first.check.reason + by,
+        assumption=first.check.assumption,
+        drop=first.check.drop,
+    )

@@ -1,0 +1,174 @@
+"""The path of a flow through the server, from one remote to another: the request, then the answer by the VPC's own way.
+
+Which VNIs see the two directions decides: one that filters protocol states and sees the answer alone drops it. That is
+what disabling the filter is documented for (IBM Cloud Docs, VPC: vni-about).
+"""
+
+from msgspec import Struct
+
+from vnicheck.engine.partition import Range
+from vnicheck.engine.path import Path, Steps, client_ports, if_down
+from vnicheck.engine.server_view import ServerView
+from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.fabric.network_acl import CrossingPacket, network_acl
+from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
+from vnicheck.fabric.spoofing_check import spoofing_check
+from vnicheck.fabric.state_filter import state_filter
+from vnicheck.fabric.transit_route import TransitRoute, way_back
+from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
+from vnicheck.fabric.vpc_route import vpc_route
+from vnicheck.kernel.packet import Packet
+from vnicheck.kernel.receive import Reception
+from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.cloud import Vni
+from vnicheck.model.flow import DropCode, Leg, Protocol
+
+FORWARDING = "forwarding"
+
+
+class Crossing(Struct, frozen=True, kw_only=True):
+    """One packet that the server forwards. `seen`: ids of the VNIs that have seen the flow's opening packet."""
+
+    protocol: Protocol
+    source: int
+    destination: int
+    sports: Range
+    dports: Range
+    seen: frozenset[str] | None = None
+
+    @property
+    def icmp_type(self) -> int:
+        """Of an echo: the request opens, the reply answers."""
+        return ECHO_REQUEST if self.seen is None else ECHO_REPLY
+
+
+def transit_path(
+    view: ServerView,
+    routes: list[TransitRoute],
+    through: TransitRoute,
+    protocol: Protocol,
+    opener: int,
+    answerer: int,
+    ports: Range,
+) -> Path:
+    """Every check of both directions, each evaluated as if those before it had passed."""
+    client = client_ports(view, protocol)
+    request = Crossing(protocol=protocol, source=opener, destination=answerer, sports=client, dports=ports)
+    steps = Steps(Leg.REQUEST)
+    ingress, egress, leaves = _cross(view, steps, through.vni, request)
+    if leaves is None:
+        return Path(tuple(steps.taken), ingress, egress)
+    reply = Steps(Leg.REPLY)
+    scope = view.scopes(leaves).of(answerer)
+    back = way_back(view.fabric, view.server.vpc.id, answerer, opener, scope, routes)
+    if back is None:
+        reply.add(view.at(leaves), passes("vpc_route", "the answer goes to the opener without this server"))
+        return Path((*steps.taken, *reply.taken), ingress, egress, straight=False)
+    if isinstance(back, str):
+        reply.add(view.at(leaves), unknown("vpc_route", back))
+        return Path((*steps.taken, *reply.taken), ingress, egress)
+    answer = Crossing(
+        protocol=protocol,
+        source=answerer,
+        destination=opener,
+        sports=ports,
+        dports=client,
+        seen=frozenset({through.vni.id, leaves.id}),
+    )
+    entered, left, _ = _cross(view, reply, back.vni, answer)
+    straight = None if left is None else (entered, left) == (egress, ingress)
+    return Path((*steps.taken, *reply.taken), ingress, egress, straight=straight)
+
+
+def _cross(view: ServerView, steps: Steps, vni: Vni, packet: Crossing) -> tuple[str | None, str | None, Vni | None]:
+    """The packet through the server, in by the VNI. Returns where it enters and leaves the guest, and by which VNI."""
+    steps.add(view.at(vni), *_checks(view, vni, packet, arriving=True))
+    interface = view.interface_of.get(vni.id)
+    if view.kernel is None or interface is None:
+        steps.add(view.at(vni), unknown("guest_interface", view.why_unmatched(vni)))
+        return None, None, None
+    steps.add(interface, *if_down(view.kernel, interface))
+    check, egress, gateway = _forward(view, interface, packet)
+    steps.add(interface, check)
+    leaves = view.vni_of(egress) if egress is not None else None
+    if egress is None or leaves is None:
+        if egress is not None:
+            steps.add(egress, unknown(FORWARDING, f"leaves by {egress}, behind which no VNI is known"))
+        return interface, egress, None
+    subnet = view.subnet(leaves)
+    scope = view.scopes(leaves).of(packet.destination)
+    steps.add(
+        egress,
+        *_first_hop(view, leaves, egress, gateway, packet.destination),
+        *(if_down(view.kernel, egress) if egress != interface else ()),
+        spoofing_check(leaves, view.assume, "the source", scope),
+        *_checks(view, leaves, packet, arriving=False),
+        vpc_route(view.fabric, subnet, view.assume, packet.destination, scope, own=view.reserved),
+    )
+    return interface, egress, leaves
+
+
+def _forward(view: ServerView, interface: str, packet: Crossing) -> tuple[Check, str | None, str | None]:
+    """What the guest does with the packet; the interface and the gateway by which it sends it on, if it does."""
+    assert view.kernel is not None  # noqa: S101 - the caller has looked
+    try:
+        taken = view.kernel.take_in(
+            interface,
+            Packet(packet.source, packet.destination, packet.protocol.number),
+            sports=packet.sports,
+            dports=packet.dports,
+        )
+    except Undetermined as why:
+        return unknown(FORWARDING, str(why)), None, None
+    by = (taken.by,) if taken.by else ()
+    if taken.reception is Reception.DELIVERED:
+        return unknown(FORWARDING, "the guest takes the packet for its own", by=by), None, None
+    if taken.reception is not Reception.FORWARDED:
+        code = DropCode(taken.reception.value)
+        reason = "the guest does not forward it" if code is DropCode.NOT_LOCAL else taken.reason
+        return drops(FORWARDING, code, reason, by=by), None, None
+    if len(taken.egress) != 1 or len(taken.gateways) != 1:
+        return unknown(FORWARDING, f"several next hops of equal cost: {', '.join(taken.egress)}", by=by), None, None
+    return passes(FORWARDING, taken.reason, "transit-unchanged", by), taken.egress[0], taken.gateways[0]
+
+
+def _first_hop(view: ServerView, vni: Vni, egress: str, gateway: str | None, destination: int) -> tuple[Check, ...]:
+    """A doubt about the next hop; nothing where it is the subnet's gateway, or the destination itself."""
+    subnet = view.subnet(vni)
+    first, last = prefix_range(subnet.cidr)
+    if gateway is None and not first <= destination <= last:
+        return (unknown(FORWARDING, f"leaves by {egress} on-link, but the remote is not in subnet {subnet.name}"),)
+    if gateway is not None and parse_address(gateway) != first + 1:
+        return (unknown(FORWARDING, f"leaves by {egress} to {gateway}, not the gateway of subnet {subnet.name}"),)
+    return ()
+
+
+def _checks(view: ServerView, vni: Vni, packet: Crossing, *, arriving: bool) -> tuple[Check, ...]:
+    """The VNI's state filter and security groups, and its subnet's ACL."""
+    direction = "inbound" if arriving else "outbound"
+    seen = packet.seen is None or vni.id in packet.seen
+    crossing = CrossingPacket(
+        direction=direction,
+        protocol=packet.protocol,
+        source=packet.source,
+        destination=packet.destination,
+        sports=packet.sports,
+        dports=packet.dports,
+        icmp_type=packet.icmp_type,
+    )
+    grouped = GroupedPacket(
+        direction=direction,
+        protocol=packet.protocol,
+        remote=packet.source if arriving else packet.destination,
+        local=packet.destination if arriving else packet.source,
+        dports=packet.dports,
+        opening=packet.seen is None,
+        icmp_type=packet.icmp_type,
+    )
+    answered = answer_to_seen(vni, view.assume, seen=seen) if packet.seen is not None else None
+    return (
+        network_acl(view.fabric, view.subnet(vni), crossing),
+        answered if answered is not None else security_groups(view.fabric, vni, grouped),
+        state_filter(vni, view.assume, packet.protocol, auto_filters=view.auto_filters, saw_opening=seen),
+    )
