@@ -1,8 +1,11 @@
 """Flows through the server: a router between a subnet of the VPC and a network beyond it."""
 
+import ipaddress
+
+import msgspec
 import pytest
 
-from tests.servers import ONE_ARM, OPEN_GROUP, fabric, flows, group_rule, router, server, transit_fabric
+from tests.servers import ONE_ARM, OPEN_GROUP, fabric, flows, group_rule, router, server, subnet, transit_fabric
 from vnicheck.model.cloud import Fabric, RoutingTable, SecurityGroup, VpcRoute
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Verdict
 from vnicheck.model.snapshot import Server
@@ -98,3 +101,49 @@ def test_without_a_guest_nothing_is_delivered() -> None:
 
 def test_servers_that_no_route_leads_to_have_no_transit() -> None:
     assert not [flow for flow in flows(router(), fabric()) if flow.direction is Direction.TRANSIT]
+
+
+def with_route(where: Fabric, table: str, **route: object) -> Fabric:
+    known = where.routing_tables[table]
+    extra = VpcRoute(**({"id": "extra", "name": "extra", "action": "deliver"} | route))  # type: ignore[arg-type]
+    where.routing_tables[table] = msgspec.structs.replace(known, routes=(*known.routes, extra))
+    return where
+
+
+def covered(prefixes: tuple[str, ...]) -> int:
+    return sum(ipaddress.ip_network(prefix).num_addresses for prefix in prefixes)
+
+
+def test_a_longer_route_takes_its_part_elsewhere() -> None:
+    where = with_route(transit_fabric(), "c", destination="10.8.5.0/24", next_hop="10.0.9.9")
+    (flow,) = transit(router(), where)
+    assert isinstance(flow.local_prefixes, tuple)
+    assert covered(flow.local_prefixes) == 65536 - 256
+    assert "10.8.5.0/24" not in flow.local_prefixes
+
+
+def test_routes_of_one_priority_that_share_the_load_are_unknown() -> None:
+    where = with_route(transit_fabric(), "c", destination="10.8.0.0/16", next_hop="10.0.9.9")
+    (flow,) = transit(router(), where)
+    assert flow.verdict is Verdict.UNKNOWN
+    assert "share the load" in flow.hops[0].reason
+
+
+def test_a_route_that_drops_the_answer() -> None:
+    where = transit_fabric(back_by=None)
+    where.routing_tables["in"] = RoutingTable(id="in", name="in", vpc="vpc", ingress=("transit_gateway",))
+    with_route(where, "in", destination="10.0.2.0/24", action="drop")
+    (flow,) = transit(router(), where)
+    assert (flow.dropped_by, flow.drops[0].leg) == (DropCode.VPC_ROUTE, "reply")
+
+
+def test_a_default_route_does_not_divert_traffic_inside_the_vpc() -> None:
+    everything = VpcRoute(id="r1", name="all", destination="0.0.0.0/0", action="deliver", next_hop="10.0.0.11")
+    table = RoutingTable(id="c", name="of-c", vpc="vpc", routes=(everything,))
+    where = fabric(subnets=[subnet("c", "10.0.2.0/24", routing_table="c")], tables=[table])
+    led = [flow for flow in flows(router(), where) if flow.direction is Direction.TRANSIT]
+    assert led
+    inside = ipaddress.ip_network("10.0.0.0/16")
+    for flow in led:
+        assert isinstance(flow.local_prefixes, tuple)
+        assert not any(ipaddress.ip_network(prefix).overlaps(inside) for prefix in flow.local_prefixes)

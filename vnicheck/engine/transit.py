@@ -7,7 +7,7 @@ from vnicheck.engine.partition import NO_PORTS, Range, address_atoms, port_atoms
 from vnicheck.engine.path import Path
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.transit_path import transit_path
-from vnicheck.fabric.transit_route import TransitRoute, cuts, meets, transit_routes
+from vnicheck.fabric.transit_route import TransitRoute, cuts, is_led, onward, transit_routes
 from vnicheck.model.address import prefix_range
 from vnicheck.model.flow import Direction, Flow, Protocol
 
@@ -25,7 +25,7 @@ def transit_flows(view: ServerView, address_cuts: set[int], port_cuts: set[int])
     atoms = address_atoms(view.own_addresses(), address_cuts | kernel_cuts | cuts(view.fabric, vpc))
     for through in routes:
         scopes = view.scopes(through.vni)
-        openers = [atom for atom in atoms if meets(view.fabric, through, atom[0], scopes.of(atom[0]))]
+        openers = [atom for atom in atoms if is_led(view.fabric, vpc, atom[0], scopes.of(atom[0]), through)]
         low, high = prefix_range(through.route.destination)
         answerers = [(first, last) for first, last in atoms if low <= first and last <= high]
         for protocol in Protocol:
@@ -50,7 +50,11 @@ def _classes(
         for opener in openers:
             if opener == answerer or _in_one_subnet(view, opener[0], answerer[0]):
                 continue  # such packets do not meet VPC routes
-            place = Place(view.scopes(through.vni).of(opener[0]), view.networks.of(opener[0]))
+            scope = view.scopes(through.vni).of(opener[0])
+            way = onward(view.fabric, view.server.vpc.id, opener[0], scope, answerer[0], routes)
+            if way != through and not isinstance(way, str):
+                continue  # another route leads these, or none
+            place = Place(scope, view.networks.of(opener[0]))
             for port in ports:
                 path = transit_path(view, routes, through, protocol, opener[0], answerer[0], port)
                 fate = fate_of(path, place)

@@ -14,14 +14,14 @@ from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
-from vnicheck.fabric.transit_route import TransitRoute, way_back
+from vnicheck.fabric.transit_route import TransitRoute, onward
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.cloud import Vni
+from vnicheck.model.cloud import Vni, VpcRoute
 from vnicheck.model.flow import DropCode, Leg, Protocol
 
 FORWARDING = "forwarding"
@@ -54,20 +54,24 @@ def transit_path(
 ) -> Path:
     """Every check of both directions, each evaluated as if those before it had passed."""
     client = client_ports(view, protocol)
+    vpc = view.server.vpc.id
     request = Crossing(protocol=protocol, source=opener, destination=answerer, sports=client, dports=ports)
     steps = Steps(Leg.REQUEST)
+    led = onward(view.fabric, vpc, opener, view.scopes(through.vni).of(opener), answerer, routes)
+    steps.add(view.at(through.vni), unknown("vpc_route", led) if isinstance(led, str) else _by(through))
     ingress, egress, leaves = _cross(view, steps, through.vni, request)
     if leaves is None:
         return Path(tuple(steps.taken), ingress, egress)
     reply = Steps(Leg.REPLY)
     scope = view.scopes(leaves).of(answerer)
-    back = way_back(view.fabric, view.server.vpc.id, answerer, opener, scope, routes)
+    back = onward(view.fabric, vpc, answerer, scope, opener, routes)
     if back is None:
         reply.add(view.at(leaves), passes("vpc_route", "the answer goes to the opener without this server"))
         return Path((*steps.taken, *reply.taken), ingress, egress, straight=False)
-    if isinstance(back, str):
-        reply.add(view.at(leaves), unknown("vpc_route", back))
+    if not isinstance(back, TransitRoute):
+        reply.add(view.at(leaves), _elsewhere(back))
         return Path((*steps.taken, *reply.taken), ingress, egress)
+    reply.add(view.at(back.vni), _by(back))
     answer = Crossing(
         protocol=protocol,
         source=answerer,
@@ -79,6 +83,20 @@ def transit_path(
     entered, left, _ = _cross(view, reply, back.vni, answer)
     straight = None if left is None else (entered, left) == (egress, ingress)
     return Path((*steps.taken, *reply.taken), ingress, egress, straight=straight)
+
+
+def _by(through: TransitRoute) -> Check:
+    return passes("vpc_route", f"a VPC route leads it to {through.vni.name}", by=(through.name,))
+
+
+def _elsewhere(back: VpcRoute | str) -> Check:
+    """An answer that a VPC route takes, or may take, and does not lead to the server."""
+    if isinstance(back, str):
+        return unknown("vpc_route", back)
+    by = (f"VPC route {back.name}: {back.destination} {back.action}",)
+    if back.action == "drop":
+        return drops("vpc_route", DropCode.VPC_ROUTE, "a VPC route drops the answer", by=by)
+    return unknown("vpc_route", "a VPC route leads the answer where we cannot see", by=by)
 
 
 def _cross(view: ServerView, steps: Steps, vni: Vni, packet: Crossing) -> tuple[str | None, str | None, Vni | None]:

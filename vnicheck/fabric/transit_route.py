@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from vnicheck.fabric.ingress_route import SOURCES
 from vnicheck.fabric.scope import PRIVATE_PREFIXES
-from vnicheck.model.address import parse_prefix, prefix_range
+from vnicheck.fabric.vpc_route import best_routes
+from vnicheck.model.address import prefix_range
 from vnicheck.model.cloud import Fabric, RoutingTable, Subnet, Vni, VpcRoute
 from vnicheck.model.flow import Scope
 
@@ -38,39 +39,30 @@ def transit_routes(fabric: Fabric, vpc: str, vnis: tuple[Vni, ...]) -> list[Tran
     ]
 
 
-def meets(fabric: Fabric, through: TransitRoute, opener: int, scope: Scope) -> bool:
-    """Whether packets from an address meet the route: from a subnet that uses its table, or from an outside that its
-    table is for. `scope` is where the address is, seen from the route's VNI.
+def is_led(fabric: Fabric, vpc: str, source: int, scope: Scope, through: TransitRoute) -> bool:
+    """Whether packets from an address meet the route's table. `scope` is where the address is."""
+    return any(table.id == through.table.id for table in _tables_at(fabric, vpc, source, scope) or ())
+
+
+def onward(
+    fabric: Fabric, vpc: str, source: int, scope: Scope, destination: int, own: list[TransitRoute]
+) -> TransitRoute | VpcRoute | str | None:
+    """Where the VPC leads a packet: to the server by one of its routes, elsewhere by another route, or straight on.
+
+    None: straight on. Text: why that is not known. `scope` is the source's.
     """
-    table = through.table
-    if any(
-        subnet.routing_table == table.id and through.route.zone in {"", subnet.zone} and _holds(subnet.cidr, opener)
-        for subnet in fabric.subnets.values()
-    ):
-        return True
-    return scope in {Scope.PRIVATE, Scope.INTERNET} and not SOURCES[scope].isdisjoint(table.ingress)
-
-
-def way_back(
-    fabric: Fabric, vpc: str, answerer: int, opener: int, scope: Scope, own: list[TransitRoute]
-) -> TransitRoute | str | None:
-    """By which of the server's routes an answer comes back to it.
-
-    None: it goes to the opener without this server. Text: why that is not known. `scope` is the answerer's.
-    """
-    tables = _tables_at(fabric, vpc, answerer, scope)
+    tables = _tables_at(fabric, vpc, source, scope)
     if tables is None:
-        return "the VPC routing table of the answering side was not readable"
-    best = _best(tables, opener, _zone_of(fabric, vpc, answerer))
-    if not best:
+        return f"the VPC routing tables: {fabric.missing.get('routing_tables', 'not readable')}"
+    subnet = _subnet_of(fabric, vpc, source)
+    met = [route for table in tables for route in table.routes if subnet is None or route.zone in {"", subnet.zone}]
+    best = best_routes(fabric, vpc, met, destination)
+    if not best or best[0].action in {"delegate", "delegate_vpc"}:
         return None
     if len(best) > 1:
-        return "several VPC routes lead the answer"
-    table, route = best[0]
-    if route.action in {"delegate", "delegate_vpc"}:
-        return None
-    known = [through for through in own if through.route == route and through.table.id == table.id]
-    return known[0] if known else f"VPC route {route.name} leads the answer where we cannot see"
+        return "several VPC routes of one priority share the load"
+    ids = {table.id for table in tables}
+    return next((through for through in own if through.route == best[0] and through.table.id in ids), best[0])
 
 
 def _tables_at(fabric: Fabric, vpc: str, address: int, scope: Scope) -> list[RoutingTable] | None:
@@ -89,11 +81,6 @@ def _tables_at(fabric: Fabric, vpc: str, address: int, scope: Scope) -> list[Rou
     ]
 
 
-def _zone_of(fabric: Fabric, vpc: str, address: int) -> str | None:
-    subnet = _subnet_of(fabric, vpc, address)
-    return subnet.zone if subnet is not None else None
-
-
 def _subnet_of(fabric: Fabric, vpc: str, address: int) -> Subnet | None:
     for subnet in fabric.subnets.values():
         if subnet.vpc == vpc and _holds(subnet.cidr, address):
@@ -101,22 +88,11 @@ def _subnet_of(fabric: Fabric, vpc: str, address: int) -> Subnet | None:
     return None
 
 
-def _best(tables: list[RoutingTable], address: int, zone: str | None) -> list[tuple[RoutingTable, VpcRoute]]:
-    matching = [
-        ((-parse_prefix(route.destination)[1], route.priority), table, route)
-        for table in tables
-        for route in table.routes
-        if _holds(route.destination, address) and (zone is None or route.zone in {"", zone})
-    ]
-    if not matching:
-        return []
-    best = min(key for key, _, _ in matching)
-    return [(table, route) for key, table, route in matching if key == best]
-
-
 def cuts(fabric: Fabric, vpc: str) -> set[int]:
     """The addresses at which the way of transit traffic may change."""
     prefixes = {subnet.cidr for subnet in fabric.subnets.values() if subnet.vpc == vpc} | set(PRIVATE_PREFIXES)
+    if vpc in fabric.vpcs:
+        prefixes.update(fabric.vpcs[vpc].prefixes)
     for table in fabric.routing_tables.values():
         if table.vpc == vpc:
             prefixes.update(route.destination for route in table.routes)

@@ -3,6 +3,8 @@
 Source: IBM Cloud Docs, VPC: about-custom-routes.
 """
 
+from collections.abc import Iterable
+
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.address import parse_prefix, prefix_range
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
@@ -32,7 +34,7 @@ def vpc_route(
     if routes is None:
         reason = fabric.missing.get("routing_tables", "not readable")
         return unknown(STAGE, f"the VPC routing table of subnet {subnet.name}: {reason}")
-    best = _best(routes, destination, _prefix_length_in_vpc(fabric, subnet, destination))
+    best = best_routes(fabric, subnet.vpc, routes, destination)
     if not best:
         return _by_default(assume, destination, scope)
     route = best[0]
@@ -93,12 +95,17 @@ def _routes(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
     return [route for route in table.routes if route.zone in {"", subnet.zone}]
 
 
-def _best(routes: list[VpcRoute], destination: int, longer_than: int) -> list[VpcRoute]:
+def best_routes(fabric: Fabric, vpc: str, routes: Iterable[VpcRoute], destination: int) -> list[VpcRoute]:
+    """The routes that lead to a destination: longest prefix, then smallest priority; several share the load.
+
+    Inside the VPC a route diverts packets only if it is no shorter than the VPC's own prefix.
+    """
+    within = _prefix_length_in_vpc(fabric, vpc, destination)
     matching = []
     for route in routes:
         first, last = prefix_range(route.destination)
         length = parse_prefix(route.destination)[1]
-        if first <= destination <= last and length >= longer_than:
+        if first <= destination <= last and length >= within:
             matching.append((-length, route.priority, route))
     if not matching:
         return []
@@ -106,11 +113,10 @@ def _best(routes: list[VpcRoute], destination: int, longer_than: int) -> list[Vp
     return [route for *key, route in matching if tuple(key) == best]
 
 
-def _prefix_length_in_vpc(fabric: Fabric, subnet: Subnet, destination: int) -> int:
-    """The length of the VPC's address prefix around the destination: shorter custom routes do not divert it."""
-    vpc = fabric.vpcs.get(subnet.vpc)
+def _prefix_length_in_vpc(fabric: Fabric, vpc: str, destination: int) -> int:
+    known = fabric.vpcs.get(vpc)
     lengths = [0]
-    for prefix in vpc.prefixes if vpc is not None else ():
+    for prefix in known.prefixes if known is not None else ():
         first, last = prefix_range(prefix)
         if first <= destination <= last:
             lengths.append(parse_prefix(prefix)[1])
