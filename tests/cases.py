@@ -115,16 +115,24 @@ def find(instance: InstanceReport, flow: str) -> Flow:
     """The one class to which a flow, written as in Expectation, belongs."""
     direction, what, opener, _, answerer = flow.split()
     protocol, _, port = what.partition("/")
-    remote, local = (opener, answerer) if direction == "inbound" else (answerer, opener)
+    remote, local = (answerer, opener) if direction == "outbound" else (opener, answerer)
     matching = [
         known
         for known in instance.flows
-        if (known.direction, known.protocol, known.local) == (direction, protocol, local)
+        if (known.direction, known.protocol) == (direction, protocol)
+        and _has_end(known, local)
         and any(_inside(remote, prefix) for prefix in known.remote)
         and (not port or any(_in_ports(int(port), ports) for ports in known.ports or ()))
     ]
     assert len(matching) == 1, f"{flow} is in {len(matching)} classes"
     return matching[0]
+
+
+def _has_end(flow: Flow, local: str) -> bool:
+    """Whether the address is the flow's local end, or of a flow in transit on its answering side."""
+    if isinstance(flow.local_prefixes, msgspec.UnsetType):
+        return flow.local == local
+    return any(_inside(local, prefix) for prefix in flow.local_prefixes)
 
 
 def _inside(address: str, prefix: str) -> bool:
