@@ -1,7 +1,8 @@
 """How long the classification of all flows takes, beside asking the kernel for one address of each class.
 
-The kernel is asked in a network namespace of its own that is configured like the server, with `ip -batch`: for each
-class the way out, and the way in. That answers for one address a class; the classification answers for all of them.
+The kernel is asked in a network namespace of its own that is configured like the server, with `ip -batch`: the way out
+and the way in. For one address of each class (`classes`): that takes the classes as known. And for one address of each
+atom (`atoms`), the stretches between two edges of prefixes: what must be asked to find the classes.
 """
 
 import os
@@ -10,12 +11,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from benchmarks.servers import make_server
 from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.partition import address_atoms
 from vnicheck.engine.server_view import ServerView
+from vnicheck.model.address import format_address
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow
@@ -23,6 +28,8 @@ from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server
 
 ROUNDS = 5
+Ends = tuple[str, str, str]
+"""A remote address, a local one, and the interface that packets enter by."""
 SIZES = (
     ("4 VNIs, 10 routes", 4, 10, 0),
     ("15 VNIs, 64 tables, 1,250 routes", 15, 1250, 64),
@@ -32,43 +39,58 @@ SIZES = (
 
 
 def main() -> None:
-    heads = f"{'classes':>8} {'ms':>8} {'us/route':>9} {'asking ms':>10} {'asking/ours':>12}"
+    asking = f"{'asking':>8} {'x ours':>7}"
+    heads = f"{'ms':>8} {'us/route':>9} {'classes':>8} {asking} {'atoms':>8} {asking}"
     print(f"{'median of ' + str(ROUNDS):<34} {heads}")
     for name, vnis, routes, tables in SIZES:
         server, fabric = make_server(vnis=vnis, routes=routes, tables=tables)
         assert server.guest is not None
-        flows = _classify(server, fabric)
-        ours, asking = [], []
+        to_ask = (_of_classes(_classify(server, fabric)), _of_atoms(ServerView(server, fabric, Config())))
+        ours: list[float] = []
+        asked: tuple[list[float], list[float]] = ([], [])
         with _Namespace(server.guest) as namespace:
-            questions = _questions(flows)
             for _ in range(ROUNDS):
-                ours.append(_timed(lambda server=server, fabric=fabric: _classify(server, fabric)))
-                asking.append(_timed(lambda namespace=namespace, questions=questions: namespace.ask(questions)))
-        mine, theirs = statistics.median(ours), statistics.median(asking)
-        per_route = mine / len(server.guest.routes) * 1e6
-        print(
-            f"{name:<34} {len(flows):8} {mine * 1e3:8.0f} {per_route:9.0f} {theirs * 1e3:10.0f} {theirs / mine:12.2f}"
-        )
+                ours.append(_timed(partial(_classify, server, fabric)))
+                for times, ends in zip(asked, to_ask, strict=True):
+                    times.append(_timed(partial(namespace.ask, _questions(ends))))
+        mine = statistics.median(ours)
+        print(f"{name:<34} {mine * 1e3:8.0f} {mine / len(server.guest.routes) * 1e6:9.0f}", end="")
+        for times, ends in zip(asked, to_ask, strict=True):
+            theirs = statistics.median(times)
+            print(f" {len(ends):8} {theirs * 1e3:8.0f} {theirs / mine:7.2f}", end="")
+        print()
 
 
 def _classify(server: Server, fabric: Fabric) -> tuple[Flow, ...]:
     return predict_flows(ServerView(server, fabric, Config()))
 
 
-def _timed(work: object) -> float:
+def _timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
-    work()  # type: ignore[operator]
+    work()
     return time.perf_counter() - start
 
 
-def _questions(flows: tuple[Flow, ...]) -> str:
-    """Both lookups for one address of each class, as `ip -batch` takes them."""
-    lines = []
-    for flow in flows:
-        remote = flow.remote[0].partition("/")[0]
-        lines.append(f"route get {remote} from {flow.local}")
-        lines.append(f"route get {flow.local} from {remote} iif {flow.ingress or 'eth0'}")
-    return "\n".join(lines) + "\n"
+def _of_classes(flows: tuple[Flow, ...]) -> list[Ends]:
+    return [(flow.remote[0].partition("/")[0], flow.local, flow.ingress or "eth0") for flow in flows]
+
+
+def _of_atoms(view: ServerView) -> list[Ends]:
+    assert view.kernel is not None
+    atoms = address_atoms(view.own_addresses(), view.kernel.address_cuts())
+    return [
+        (format_address(first), vni.primary_address, view.interface_of[vni.id])
+        for vni in view.server.vnis
+        for first, _ in atoms
+    ]
+
+
+def _questions(ends: list[Ends]) -> str:
+    """Both lookups, as `ip -batch` takes them."""
+    return "".join(
+        f"route get {remote} from {local}\nroute get {local} from {remote} iif {interface}\n"
+        for remote, local, interface in ends
+    )
 
 
 class _Namespace:
