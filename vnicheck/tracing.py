@@ -53,7 +53,8 @@ def trace(
     for direction, own, remote in ((Direction.OUTBOUND, opener, there), (Direction.INBOUND, answerer, here)):
         if own.server is not None and remote is not None:
             predict = _prediction(direction, own.address, parse_address(remote), protocol, port)
-            reports.append(analyze_server(own.server, snapshot.fabric, config, predict=predict))
+            side = analyze_server(own.server, snapshot.fabric, config, read_at=snapshot.created_at, predict=predict)
+            reports.append(side)
     return tuple(reports)
 
 

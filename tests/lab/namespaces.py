@@ -162,7 +162,7 @@ class Namespace:
         if lines:
             self.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n")
 
-    def sysctl(self, **values: int) -> None:
+    def sysctl(self, **values: int | str) -> None:
         """Write sysctls below net.ipv4 (`conf__all__rp_filter=0`: a double underscore is a slash)."""
         words = [f"net/ipv4/{key.replace('__', '/')}={value}" for key, value in values.items()]
         self.run(["sysctl", "-q", "-w", *words])

@@ -38,18 +38,20 @@ def probe(
     *,
     clients: Sequence[str] | None = None,
     locals: Sequence[str] | None = None,  # noqa: A002
-    ports: Sequence[int] = (7777,),
+    ports: Sequence[int] | None = None,
     protocols: Sequence[Protocol] = PROTOCOLS,
     directions: Sequence[Direction] = DIRECTIONS,
     timeouts: Sequence[float] = TIMEOUTS,
 ) -> list[Probe]:
-    """Try all flows between the clients and the server's addresses (default: all of both), at the same time.
+    """Try all flows between the clients and the server's addresses (default: all of both, on the scenario's ports), at
+    the same time.
 
     Inbound, a client opens; outbound, the server does, from a socket bound to the local address. A local address that
     is not configured in the server cannot be bound, so nothing from or to it is delivered. Raises LabError where the
     probes themselves could not run.
     """
     clients = lab.scenario.clients.addresses if clients is None else clients
+    ports = lab.scenario.ports if ports is None else ports
     locals = lab.scenario.locals if locals is None else locals  # noqa: A001
     flows = [
         Probe(direction=direction, protocol=protocol, remote=client, local=local, port=port, delivered=False)

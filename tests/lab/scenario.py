@@ -25,7 +25,9 @@ class ScenarioError(ValueError):
 
 
 class SecurityGroupRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An allow rule. Ports are those of the answerer, inclusive, for tcp and udp."""
+    """An allow rule. Ports are the packet's destination ports, inclusive, for tcp and udp. `remote`: a prefix, or the
+    name of a security group, which stands for the addresses of its targets.
+    """
 
     direction: Direction
     protocol: RuleProtocol = "any"
@@ -35,10 +37,14 @@ class SecurityGroupRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class SecurityGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What it does not allow is denied; a connection that it has let in or out may answer by the same VNI."""
+    """What it does not allow is denied; a connection that it has let in or out may answer by the same VNI.
+
+    `members`: clients that are targets of the group beside the VNIs that name it; each is in one of the subnets.
+    """
 
     name: str
     rules: tuple[SecurityGroupRule, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 class AclRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,16 +69,27 @@ class NetworkAcl(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rules: tuple[AclRule, ...] = ()
 
 
+class VpcRoute(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A route of a subnet's VPC routing table: `drop`, `delegate` to the VPC's own routes, or `deliver` to a next hop,
+    which passes the packet on.
+    """
+
+    destination: str
+    action: Literal["drop", "delegate", "deliver"]
+    next_hop: str | None = None
+
+
 class Subnet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A subnet of the VPC. Its gateway is its first address. `public_gateway`: the gateway's public address.
 
-    Without a `network_acl` everything passes.
+    Without a `network_acl` everything passes. `routes`: those of its VPC routing table, the longest prefix first.
     """
 
     name: str
     cidr: str
     public_gateway: str | None = None
     network_acl: str | None = None
+    routes: tuple[VpcRoute, ...] = ()
 
     @property
     def gateway(self) -> str:
@@ -115,9 +132,10 @@ class Clients(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A server in its VPC. `guest` is POSIX sh that configures the server, run as root with every interface up.
 
-    `expect` maps `"OPENER... -> ANSWERER..."` to the protocols that get through; a word is an address of the server, a
-    scope of the clients, or one client's address. `drops` names every stage that dropped a packet while all were tried:
-    `rp_filter`, or a code of the contract and the VNI.
+    `expect` maps `"OPENER... -> ANSWERER..."` to the protocols that get through (`tcp/8888` for one port of several); a
+    word of the pair is an address of the server, a scope of the clients, or one client's address. `ports`: where both
+    sides answer. `client_ports`: the range from which they open; without it, what the kernel gives. `drops` names every
+    stage that dropped a packet while all were tried: `rp_filter`, or a code of the contract and the VNI.
     """
 
     name: str = ""
@@ -130,6 +148,8 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     security_groups: tuple[SecurityGroup, ...] = ()
     network_acls: tuple[NetworkAcl, ...] = ()
     clients: Clients = Clients()
+    ports: tuple[int, ...] = (7777,)
+    client_ports: tuple[int, int] | None = None
     expect: dict[str, str]
     drops: tuple[str, ...] = ()
 
@@ -138,6 +158,10 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ScenarioError("a scenario has at least one VNI")
         if not self.clients.private:
             raise ScenarioError("a scenario has a private client: SSH comes from it")
+        for group in self.security_groups:
+            for rule in group.rules:
+                if not rule.remote[:1].isdigit():
+                    self.addresses_of(rule.remote)
         for vni in self.vnis:
             self.security_groups_of(vni)
             self.network_acl_of(vni)
@@ -149,6 +173,21 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         twice = sorted({address for address in owned if owned.count(address) > 1})
         if twice:
             raise ScenarioError(f"used twice: {', '.join(twice)}")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What is tried between two addresses: `icmp`, `tcp` and `udp`, or `tcp/7777` where there are several ports."""
+        ports = ("",) if len(self.ports) == 1 else tuple(f"/{port}" for port in self.ports)
+        return ("icmp", *(f"{protocol}{port}" for protocol in ("tcp", "udp") for port in ports))
+
+    def kind_of(self, protocol: Protocol, port: int | None) -> str:
+        """One of `kinds`."""
+        return protocol if protocol in self.kinds else f"{protocol}/{port}"
+
+    def addresses_of(self, group: str) -> tuple[str, ...]:
+        """The addresses of a security group's targets. Raises ScenarioError."""
+        named = [address for vni in self.vnis if group in (vni.security_groups or ()) for address in vni.addresses]
+        return (*named, *_by_name(self.security_groups, group).members)
 
     @property
     def locals(self) -> tuple[str, ...]:
@@ -193,28 +232,28 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return vni.floating_ip
         return local
 
-    def expected(self) -> dict[tuple[Direction, Protocol, str, str], bool]:
-        """Whether each (direction, protocol, remote, local) gets through.
+    def expected(self) -> dict[tuple[Direction, str, str, str], bool]:
+        """Whether each (direction, kind, remote, local) gets through.
 
         Raises ScenarioError unless every one is stated exactly once.
         """
-        stated: dict[tuple[Direction, Protocol, str, str], bool] = {}
+        stated: dict[tuple[Direction, str, str, str], bool] = {}
         for line, words in self.expect.items():
             opener, arrow, answerer = line.partition(" -> ")
             delivered = words.split()
-            if not arrow or not set(delivered) <= set(PROTOCOLS):
+            if not arrow or not set(delivered) <= {*PROTOCOLS, *self.kinds}:
                 raise ScenarioError(f"not an expectation: {line!r} = {words!r}")
             for pair in product(self._named(opener), self._named(answerer)):
                 direction: Direction = "outbound" if pair[0] in self.locals else "inbound"
                 local, remote = pair if direction == "outbound" else pair[::-1]
                 if remote in self.locals or local not in self.locals:
                     raise ScenarioError(f"{line!r} is not between the server and a client")
-                for protocol in PROTOCOLS:
-                    key = (direction, protocol, remote, local)
+                for kind in self.kinds:
+                    key = (direction, kind, remote, local)
                     if key in stated:
                         raise ScenarioError(f"stated twice: {key}")
-                    stated[key] = protocol in delivered
-        for key in product(DIRECTIONS, PROTOCOLS, self.clients.addresses, self.locals):
+                    stated[key] = kind in delivered or kind.partition("/")[0] in delivered
+        for key in product(DIRECTIONS, self.kinds, self.clients.addresses, self.locals):
             if key not in stated:
                 raise ScenarioError(f"nothing is expected of {key}")
         return stated

@@ -15,6 +15,7 @@ CHAINS = (
     "inbound_groups",
     "outbound_acl",
     "inbound_acl",
+    "vpc_routes",
     "internet",
 )
 CODES = (
@@ -22,6 +23,7 @@ CODES = (
     "protocol_state_filtering",
     "security_group",
     "network_acl",
+    "vpc_route",
     "floating_ip",
     "no_floating_ip",
 )
@@ -58,6 +60,7 @@ def chains(scenario: Scenario, vni: Vni, index: int, clients: str) -> dict[str, 
             f"jump state_{index}",
             f"jump outbound_groups_{index}",
             f"jump outbound_acl_{index}",
+            f"jump vpc_routes_{index}",
             f'oifname "{clients}" ip daddr @internet goto internet_{index}',
         ],
         "entering": [f"jump inbound_acl_{index}", f"jump inbound_groups_{index}", f"jump state_{index}"],
@@ -66,6 +69,7 @@ def chains(scenario: Scenario, vni: Vni, index: int, clients: str) -> dict[str, 
         "inbound_groups": _groups(scenario, vni, index, "inbound"),
         "outbound_acl": _acl(scenario, vni, index, "outbound"),
         "inbound_acl": _acl(scenario, vni, index, "inbound"),
+        "vpc_routes": _vpc_routes(scenario, vni, index),
         "internet": _internet(scenario, vni, index),
     }
 
@@ -99,12 +103,17 @@ def _groups(scenario: Scenario, vni: Vni, index: int, direction: Direction) -> l
     for group in groups:
         for rule in group.rules:
             if rule.direction == direction:
-                rules += [line for protocol in _PROTOCOLS[rule.protocol] for line in _allow(rule, protocol, index)]
+                remote = rule.remote
+                if not remote[:1].isdigit():
+                    remote = _any_of(scenario.addresses_of(remote))
+                rules += [
+                    line for protocol in _PROTOCOLS[rule.protocol] for line in _allow(rule, remote, protocol, index)
+                ]
     return [*rules, _drop("security_group", index)]
 
 
-def _allow(rule: SecurityGroupRule, protocol: Protocol, index: int) -> list[str]:
-    remote = f"ip {'saddr' if rule.direction == 'inbound' else 'daddr'} {rule.remote}"
+def _allow(rule: SecurityGroupRule, remotes: str, protocol: Protocol, index: int) -> list[str]:
+    remote = f"ip {'saddr' if rule.direction == 'inbound' else 'daddr'} {remotes}"
     if protocol == "icmp":
         # Only a reply can be an answer: the two ends may number their own requests alike.
         note = f"add @admitted_echo_{index} {{ ip saddr . ip daddr . icmp id }}"
@@ -132,6 +141,20 @@ def _acl_match(rule: AclRule, protocol: Protocol) -> str:
     source = _ports("sport", rule.source_port_min, rule.source_port_max)
     destination = _ports("dport", rule.destination_port_min, rule.destination_port_max)
     return f"{match} {source} {destination}"
+
+
+def _vpc_routes(scenario: Scenario, vni: Vni, index: int) -> list[str]:
+    """The routing table of the VNI's subnet, for what leaves the subnet: the longest prefix wins, a route before the
+    VPC's own prefix of the same length.
+    """
+    subnet = scenario.subnet_of(vni)
+    ways = [(route.destination, route.action == "drop") for route in subnet.routes]
+    ways += [(prefix, False) for prefix in scenario.vpc_prefixes]
+    ways.sort(key=lambda way: -int(way[0].partition("/")[2]))
+    return [
+        f"ip daddr {subnet.cidr} return",
+        *(f"ip daddr {prefix} {_drop('vpc_route', index) if drops else 'return'}" for prefix, drops in ways),
+    ]
 
 
 def _internet(scenario: Scenario, vni: Vni, index: int) -> list[str]:

@@ -20,6 +20,7 @@ from tests.api import StandIn
 from tests.lab import scenario as scenarios
 from tests.lab.namespaces import require_lab
 from tests.lab.probe import Probe, probe
+from tests.lab.scenario import Scenario
 from tests.lab.topology import Lab
 from tests.lab.world import world_of
 from tests.sshd import Sshd, require
@@ -81,6 +82,15 @@ def ssh_arguments(lab: Lab, sshd: Sshd, folder: Path) -> list[str]:
     ]
 
 
+def configuration(scenario: Scenario, folder: Path) -> list[str]:
+    """What a user would tell of the clients' ports, where the scenario knows them."""
+    if scenario.client_ports is None:
+        return []
+    first, last = scenario.client_ports
+    (folder / "vnicheck.toml").write_text(f'[assumptions]\nclient-ports = "{first}-{last}"\n')
+    return ["--config", str(folder / "vnicheck.toml")]
+
+
 def analyze(name: str, folder: Path) -> Run:
     scenario = scenarios.load(name)
     folder.mkdir()
@@ -97,6 +107,7 @@ def analyze(name: str, folder: Path) -> Run:
             "json",
             "--timeout",
             "30",
+            *configuration(scenario, folder),
             *ssh_arguments(lab, sshd, folder),
         ]
         done = lab.client.run(command, cwd=REPOSITORY, env={**os.environ, **api.environ}, timeout=60, check=False)

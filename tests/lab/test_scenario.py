@@ -25,7 +25,7 @@ def build(**changes: Any) -> Scenario:
 @pytest.mark.parametrize("name", names())
 def test_every_flow_is_expected_once(name: str) -> None:
     scenario = load(name)
-    assert len(scenario.expected()) == 6 * len(scenario.clients.addresses) * len(scenario.locals)
+    assert len(scenario.expected()) == 2 * len(scenario.kinds) * len(scenario.clients.addresses) * len(scenario.locals)
     assert scenario.name == name
     assert scenario.title
 

@@ -28,7 +28,13 @@ def test_every_vni_is_in_the_world(name: str) -> None:
         floating = [ip["address"] for ip in world.data["floating_ips"] if ip["target"]["name"] == vni.name]
         assert floating == ([] if vni.floating_ip is None else [vni.floating_ip])
     servers = "instances" if scenario.kind == "instance" else "bare_metal_servers"
-    assert [server["name"] for server in world.data[servers]] == [name]
+    assert [each["name"] for each in world.data[servers] if not each["name"].startswith("peer-")] == [name]
+    for subnet in scenario.subnets:
+        shown = world.find("subnets", subnet.name)
+        routes = world.data["routes"][shown["routing_table"]["id"]]
+        assert [(route["destination"], route["action"]) for route in routes] == [
+            (route.destination, route.action) for route in subnet.routes
+        ]
 
 
 def test_rules_keep_their_order_and_their_ports() -> None:

@@ -68,6 +68,10 @@ class Lab:
             self.fabric.sysctl(**_ROUTER)
             self.client.sysctl(**_QUIET_GUEST)
             self.target.sysctl(**_QUIET_GUEST)
+            if self.scenario.client_ports is not None:
+                first, last = self.scenario.client_ports
+                for opener in (self.client, self.target):
+                    opener.sysctl(ip_local_port_range=f"{first} {last}")
             self._filter = Filter(self.scenario, self.fabric)
             self._wire()
             self._configure_client()

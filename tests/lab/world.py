@@ -1,6 +1,7 @@
 """A scenario as the VPC API shows it: the stand-in's world, and the way of its changes back into the lab."""
 
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from tests.lab.topology import Lab
 
 
 def world_of(scenario: Scenario, *, region: str = "us-south") -> World:
-    """The world of a scenario: VPC `lab`, and one server that is named as the scenario.
+    """The world of a scenario: VPC `lab`, one server that is named as the scenario, and one for each member of a group.
 
     Subnets, VNIs, security groups and network ACLs keep their names.
     """
@@ -21,12 +22,20 @@ def world_of(scenario: Scenario, *, region: str = "us-south") -> World:
     for group in scenario.security_groups:
         world.security_group(group.name, rules=[_stated(rule) for rule in group.rules])
     for subnet in scenario.subnets:
+        if subnet.routes:
+            world.routing_table(subnet.name, routes=[_stated(route) for route in subnet.routes])
         world.subnet(
             subnet.name,
             subnet.cidr,
             network_acl=subnet.network_acl or "default",
+            routing_table=subnet.name if subnet.routes else "default",
             public_gateway=subnet.public_gateway is not None,
         )
+    for group in scenario.security_groups:
+        for member in group.members:
+            around = next(s for s in scenario.subnets if ip_address(member) in ip_network(s.cidr))
+            interface = {"subnet": around.name, "address": member, "security_groups": [group.name]}
+            world.instance(f"peer-{member.replace('.', '-')}", interfaces=[interface])
     interfaces = [_interface(vni) for vni in scenario.vnis]
     if scenario.kind == "instance":
         return world.instance(scenario.name, interfaces=interfaces)
