@@ -1,6 +1,6 @@
 """A snapshot in, a report out: the engine's flows, then the rules' findings. Pure: the time is passed in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from vnicheck import __version__
 from vnicheck.engine.classify import predict_flows
@@ -11,8 +11,11 @@ from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding, Flow
 from vnicheck.model.guest import Guest
+from vnicheck.model.mute import Mute
+from vnicheck.model.naming import Day
 from vnicheck.model.report import REPORT_SCHEMA, InstanceReport, InterfaceSummary, Report, Status, Tool, summarize
 from vnicheck.model.snapshot import Problem, Server, Snapshot
+from vnicheck.rules.mutes import apply_mutes
 from vnicheck.rules.registry import find_all
 from vnicheck.rules.rule import Facts
 
@@ -22,12 +25,15 @@ NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", "not_running"}
 
 def report_on(snapshot: Snapshot, *, generated_at: str, config: Config) -> Report:
     """The report on every server of a snapshot. `generated_at`: UTC, ISO 8601."""
-    instances = tuple(analyze_server(server, snapshot.fabric, config) for server in snapshot.servers)
-    return assemble_report(instances, generated_at=generated_at)
+    instances = tuple(
+        analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at) for server in snapshot.servers
+    )
+    return assemble_report(instances, generated_at=generated_at, mutes=config.mute)
 
 
-def assemble_report(instances: tuple[InstanceReport, ...], *, generated_at: str) -> Report:
-    """The document around what is said of each server."""
+def assemble_report(instances: tuple[InstanceReport, ...], *, generated_at: str, mutes: Sequence[Mute] = ()) -> Report:
+    """The document around what is said of each server, muted as of the day of `generated_at`."""
+    instances = tuple(apply_mutes(instance, mutes, Day(generated_at[:10])) for instance in instances)
     return Report(
         schema=REPORT_SCHEMA,
         tool=Tool(name="vnicheck", version=__version__),
@@ -43,9 +49,12 @@ def analyze_server(
     fabric: Fabric,
     config: Config,
     *,
+    read_at: str = "",
     predict: Callable[[ServerView], tuple[Flow, ...]] = predict_flows,
 ) -> InstanceReport:
-    """All that is said of one server: a pure function of its snapshot. `predict` chooses the flows, all by default."""
+    """All that is said of one server: a pure function of its snapshot. `read_at`: when the VPC's side was read (UTC,
+    ISO 8601). `predict` chooses the flows, all by default.
+    """
     problems = _problems(server, fabric)
     status: Status = "analyzed"
     if problems:
@@ -57,7 +66,7 @@ def analyze_server(
         view = ServerView(server, fabric, config)
         interfaces = interface_summaries(view)
         if status != "skipped":
-            flows, findings = find_all(Facts(view, predict(view)))
+            flows, findings = find_all(Facts(view, predict(view), read_at, every_flow=predict is predict_flows))
     return InstanceReport(
         id=server.id,
         name=server.name,

@@ -27,7 +27,12 @@ FAULTS = {
     "silent": "ssh_banner",
     "hangs": "ssh_timeout",
     "not-linux": "guest_not_linux",
+    "windows": "guest_not_linux",
 }
+COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
+"""What the script prints on the healthy server, whose interfaces are not those of the machine that the tests run on."""
+
+WINDOWS = "VersionAddendum for_Windows_9.5"
 DARWIN = (
     "cat >/dev/null; printf '%s\\n' 'vnicheck-guest/1 begin' '+ uname uname -s' '|Darwin' '|23.0.0' '- uname 0' "
     "'vnicheck-guest/1 end'"
@@ -63,8 +68,15 @@ def run(arguments: list[str], api: StandIn) -> Run:
 @pytest.fixture(scope="module")
 def world() -> World:
     world = World(region="us-south").vpc("prod", prefixes=["10.0.0.0/16"]).subnet("a", "10.0.0.0/24")
-    for number, name in enumerate(["healthy", *FAULTS]):
-        world.instance(name, interfaces=[{"subnet": "a", "address": f"10.0.0.{10 + number}"}])
+    world.instance(
+        "healthy",
+        interfaces=[
+            {"subnet": "a", "address": "10.0.0.11", "mac": "02:00:05:02:70:58"},
+            {"subnet": "a", "address": "10.0.0.12", "mac": "02:00:25:02:70:58"},
+        ],
+    )
+    for number, name in enumerate(FAULTS):
+        world.instance(name, interfaces=[{"subnet": "a", "address": f"10.0.0.{20 + number}"}])
     return world
 
 
@@ -74,10 +86,11 @@ def ssh_arguments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str
     folder = tmp_path_factory.mktemp("faults")
     key = generate_key(folder / "client")
     with (
-        Sshd(folder / "healthy", client_key=key) as healthy,
+        Sshd(folder / "healthy", client_key=key, force_command=f"cat >/dev/null; cat {COLLECTED}") as healthy,
         Sshd(folder / "other", client_key=generate_key(folder / "stranger")) as wrong_key,
         Sshd(folder / "hangs", client_key=key, force_command="sleep 600") as hangs,
         Sshd(folder / "not-linux", client_key=key, force_command=DARWIN) as not_linux,
+        Sshd(folder / "windows", client_key=key, config=[WINDOWS], force_command="exit 1") as windows,
         Sshd(folder / "unknown", client_key=key) as unknown,
         socket.create_server(("127.0.0.1", 0)) as silent,
     ):
@@ -89,6 +102,7 @@ def ssh_arguments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str
             "silent": silent.getsockname()[1],
             "hangs": hangs.port,
             "not-linux": not_linux.port,
+            "windows": windows.port,
         }
         config = folder / "config"
         config.write_text(
@@ -96,7 +110,7 @@ def ssh_arguments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str
             + f"Host *\n  User {healthy.user}\n"
         )
         known_hosts = folder / "known_hosts"
-        known = [sshd.known_hosts_line() for sshd in (healthy, wrong_key, hangs, not_linux)]
+        known = [sshd.known_hosts_line() for sshd in (healthy, wrong_key, hangs, not_linux, windows)]
         known_hosts.write_text("\n".join(known) + "\n")
         yield [
             *("-F", str(config), "--known-hosts", str(known_hosts), "-i", str(key)),

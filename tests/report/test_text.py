@@ -20,7 +20,9 @@ GOLDEN = Path(__file__).parent / "golden"
 WIDTHS = (60, 80, 120)
 
 
-def render(report: Report, width: int, *, encoding: str = "utf-8", terminal: bool = False) -> str:
+def render(
+    report: Report, width: int, *, encoding: str = "utf-8", terminal: bool = False, explain: bool = False
+) -> str:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="")
     console = Console(
@@ -31,7 +33,7 @@ def render(report: Report, width: int, *, encoding: str = "utf-8", terminal: boo
         highlight=False,
         markup=False,
     )
-    write_text(report, console)
+    write_text(report, console, explain=explain)
     file.flush()
     return raw.getvalue().decode(encoding)
 
@@ -103,13 +105,13 @@ def test_hostile_names_style_nothing_on_a_terminal() -> None:
 
 def test_a_fix_is_shown_once_and_each_command_on_a_line_of_its_own() -> None:
     lines = render(reports.demo(1), 80).splitlines()
-    commands = [line.strip() for line in lines if line.strip().startswith("ip ")]
+    commands = [line.strip() for line in lines if line.strip().startswith(("ip route add", "ip rule add"))]
     assert commands == [
         "ip route add 10.0.0.0/24 dev eth1 table 1003",
         "ip route add default via 10.0.0.1 dev eth1 table 1003",
         "ip rule add from 10.0.0.12 table 1003 priority 1003",
     ]
-    assert sum("policy routing, as for VNC101 above" in line for line in lines) == 2
+    assert sum("policy routing, as for VNC101 above" in line for line in lines) == 1
 
 
 def test_what_could_not_be_checked_is_said() -> None:
@@ -117,3 +119,13 @@ def test_what_could_not_be_checked_is_said() -> None:
     assert "ssh_timeout: 10.0.0.11 did not answer within 10 seconds" in shown
     assert "4 servers: 2 analyzed, 1 incomplete, 1 skipped; what could not be checked is not known to work" in shown
     assert "no broken path" in shown
+
+
+def test_a_few_facts_stand_under_a_finding_and_all_with_explain() -> None:
+    brief = render(reports.demo(1), 80)
+    assert "  facts   sysctl: net/ipv4/conf/all/rp_filter = 0\n" in brief
+    assert "and 2 more with --explain" in brief
+    assert "protocol_state_filtering_mode = auto (GET /virtual_network_interfaces" in brief
+    whole = " ".join(render(reports.demo(1), 80, explain=True).split())
+    assert "--explain" not in whole
+    assert "10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.11 metric 100 (collected 20" in whole

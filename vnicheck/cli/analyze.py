@@ -8,7 +8,7 @@ from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
 from vnicheck.cli.config import load_config
 from vnicheck.cli.gather import gather, load_snapshot
-from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
+from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_notes, write_report
 
 
 @with_bundles
@@ -21,6 +21,7 @@ def analyze(
     display: Display,
     snapshot: options.SnapshotFile = None,
     config_file: options.ConfigFile = None,
+    explain: options.Explain = False,
 ) -> int:
     """Read the VPC, collect the guest over SSH, predict every flow, and report what is broken and why."""
     destination = Destination(display.formats, display.output)
@@ -34,5 +35,6 @@ def analyze(
     from vnicheck.cli.clock import now
 
     report = report_on(observed, generated_at=now(), config=config)
-    write_report(report, destination, no_color=display.no_color)
+    write_report(report, destination, no_color=display.no_color, explain=explain)
+    tell_notes(config, report, whole=False)
     return exit_status(report, display.fail_on, allow_incomplete=display.allow_incomplete)

@@ -1,44 +1,76 @@
 """`vnicheck assumptions`: what is taken for granted of the VPC."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from vnicheck.cli import options
 from vnicheck.cli.config import load_config
-from vnicheck.cli.output import console
+from vnicheck.cli.failure import UserError
+from vnicheck.cli.output import console, write_bytes
 
 if TYPE_CHECKING:
     from vnicheck.model.config import Assumptions
 
+FORMATS = ("text", "json")
 
-def assumptions(config_file: options.ConfigFile = None) -> None:
-    """List what is assumed of the VPC, on what evidence."""
-    config = load_config(config_file)
-    overridden = _overridden(config.assumptions)
-    from rich.text import Text
+
+def assumptions(
+    config_file: options.ConfigFile = None,
+    format_: Annotated[
+        str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")
+    ] = "text",
+) -> None:
+    """List what is assumed of the VPC, on what evidence, and how to override it."""
+    if format_ not in FORMATS:
+        raise UserError(f"--format {format_!r}: write {' or '.join(FORMATS)}")
+    listed = _listed(load_config(config_file).assumptions)
+    if format_ == "json":
+        import msgspec
+
+        write_bytes(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n", None)
+    else:
+        _show(listed)
+
+
+def _listed(chosen: "Assumptions") -> list[dict[str, Any]]:
+    """The assumptions, each with its key below `[assumptions]` (None: it has none), and the setting where it differs
+    from what is assumed without one.
+    """
+    import msgspec
 
     from vnicheck.fabric.assumptions import ASSUMPTIONS
+    from vnicheck.model.config import Assumptions
+
+    defaults, settings = msgspec.to_builtins(Assumptions()), msgspec.to_builtins(chosen)
+    return [
+        msgspec.structs.asdict(assumption)
+        | {
+            "override": assumption.id if assumption.id in settings else None,
+            "setting": None if settings.get(assumption.id) == defaults.get(assumption.id) else settings[assumption.id],
+        }
+        for assumption in ASSUMPTIONS
+    ]
+
+
+def _show(listed: list[dict[str, Any]]) -> None:
+    import json
+
+    from rich.text import Text
 
     screen = console()
     width = min(screen.width, 100)
-    for assumption in ASSUMPTIONS:
-        screen.print(Text(f"{assumption.id}  ", "bold") + Text(f"[{assumption.basis}]", "dim"), soft_wrap=True)
-        texts = [assumption.statement, f"Source: {assumption.source}"]
-        if assumption.id in overridden:
-            texts.append(f"Overridden by the configuration: {overridden[assumption.id]}")
+    for assumption in listed:
+        screen.print(Text(f"{assumption['id']}  ", "bold") + Text(f"[{assumption['basis']}]", "dim"), soft_wrap=True)
+        texts = [assumption["statement"], f"Source: {assumption['source']}"]
+        if assumption["setting"] is not None:
+            shown = json.dumps(assumption["setting"])
+            texts.append(f"Overridden by the configuration: {assumption['id']} = {shown}")
+        elif assumption["override"] is None:
+            texts.append("It cannot be overridden.")
         for text in texts:
             for line in Text(text).wrap(screen, width - 2):
                 line.rstrip()
                 screen.print(Text("  ") + line, soft_wrap=True)
         screen.print()
-
-
-def _overridden(chosen: "Assumptions") -> dict[str, str]:
-    """The settings that differ from what is assumed without them, as the configuration writes them, by id."""
-    import json
-
-    import msgspec
-
-    from vnicheck.model.config import Assumptions
-
-    defaults, settings = msgspec.to_builtins(Assumptions()), msgspec.to_builtins(chosen)
-    return {key: f"{key} = {json.dumps(value)}" for key, value in settings.items() if value != defaults[key]}
+    screen.print("Override with vnicheck.toml, by the names above: [assumptions] psf-opening = false", soft_wrap=True)

@@ -1,8 +1,9 @@
 """Finding and reading `vnicheck.toml`: upward from the current folder, or as `--config` says."""
 
+import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from vnicheck.cli.failure import UserError
 
@@ -11,6 +12,22 @@ if TYPE_CHECKING:
 
 NAME = "vnicheck.toml"
 MAX_BYTES = 1 << 20
+EXAMPLES = {
+    "psf-auto": 'psf-auto = "disabled" or psf-auto = { web-1 = "disabled" }',
+    "psf-opening": "psf-opening = false",
+    "psf-protocols": 'psf-protocols = ["tcp", "udp"]',
+    "spoofing-check": "spoofing-check = false",
+    "fip-return": "fip-return = false",
+    "sg-stateless": "sg-stateless = false",
+    "client-ports": 'client-ports = "32768-60999"',
+    "remote-reachable": 'remote-reachable = ["10.8.0.0/16"]',
+    "networks": '[networks] on-prem = ["10.8.0.0/16"]',
+}
+"""A right line for each setting."""
+
+_SETTING = re.compile(r"`\$\.assumptions\.([a-z-]+)")
+_PLACE = re.compile(r" - at `\$\.(expect|mute)\[(\d+)\](?:\.(\w+))?`")
+_CHOICES = {"direction": "inbound or outbound", "protocol": "tcp, udp or icmp", "verdict": "delivered or dropped"}
 
 
 def load_config(given: Path | None) -> "Config":
@@ -32,13 +49,15 @@ def load_config(given: Path | None) -> "Config":
             raise UserError(f"{path}: larger than {MAX_BYTES} bytes")
         document = tomllib.loads(data.decode())
         _refuse_unknown(path, document, Config)
-        return msgspec.convert(document, Config)
+        config = msgspec.convert(document, Config, dec_hook=_day)
+        _refuse_unknown_rules(path, config)
+        return config
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {_placed(str(error))}") from error
 
 
 def _nearest(folder: Path) -> Path | None:
@@ -50,16 +69,79 @@ def _nearest(folder: Path) -> Path | None:
 
 def _refuse_unknown(path: Path, table: dict[str, Any], kind: Any, prefix: str = "") -> None:
     """Refuses keys that no one reads, with the nearest that someone does. Raises UserError."""
-    import difflib
-
     import msgspec
 
     known = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in table.items():
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-            raise UserError(f"{path}: {prefix + key!r} is not a setting; {hint}")
+            hint = _hint(key, list(known), f"there are {', '.join(known)}")
+            raise UserError(f"{path}: {_setting(prefix, key)} is not a setting; {hint}")
         inner = known[key]
+        element = get_args(inner)[0] if get_origin(inner) is tuple else None
+        if isinstance(element, type) and issubclass(element, msgspec.Struct):
+            if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+                raise UserError(f"{path}: {key!r}: write each as a table that begins with [[{key}]]")
+            for number, each in enumerate(value, start=1):
+                _refuse_unknown(path, each, element, f"[[{key}]] {number}: ")
         if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, dict):
             _refuse_unknown(path, value, inner, f"{prefix}{key}.")
+
+
+def _setting(prefix: str, key: str) -> str:
+    """`'assumptions.psf-auto'`, or `[[expect]] 2: 'port'`."""
+    return f"{prefix}{key!r}" if prefix.endswith(" ") else repr(prefix + key)
+
+
+def _day(kind: type, value: Any) -> Any:
+    """TOML's own dates, without a time of day, for `Day`. Raises ValueError, which msgspec gives its place."""
+    from datetime import date
+
+    from vnicheck.model.naming import Day
+
+    if kind is not Day:
+        raise NotImplementedError(kind)
+    if type(value) is not date:
+        raise ValueError("write a date without quotes, as 2026-12-31")
+    return Day(value.isoformat())
+
+
+def _example(message: str) -> str:
+    """A right line for what a wrong value was meant to set."""
+    found = _SETTING.search(message)
+    if found is not None:
+        return EXAMPLES[found[1]]
+    if "`$.assumptions`" in message:  # refused by the struct as a whole, which looks at two settings
+        return EXAMPLES["client-ports" if "client-ports" in message else "remote-reachable"]
+    return EXAMPLES["networks"]
+
+
+def _placed(message: str) -> str:
+    """msgspec's message with the place as people count: ``... - at `$.expect[1].port` `` is in [[expect]] 2."""
+    match = _PLACE.search(message)
+    if match is None:
+        return message if message.startswith("[[") else f"{message}; as in: {_example(message)}"
+    table, number, key = match.groups()
+    setting = f"{key!r}: " if key is not None else ""
+    what = message[: match.start()]
+    choice = f"; write {_CHOICES[key]}" if key in _CHOICES and what.startswith("Invalid enum value") else ""
+    return f"[[{table}]] {int(number) + 1}: {setting}{what}{choice}"
+
+
+def _refuse_unknown_rules(path: Path, config: "Config") -> None:
+    """Refuses mutes of rules that do not exist. Raises UserError."""
+    if not config.mute:
+        return
+    from vnicheck.rules.registry import RULES
+
+    known = [word for rule in RULES for word in (rule.id, rule.name)]
+    for number, mute in enumerate(config.mute, start=1):
+        if mute.rule not in known:
+            hint = _hint(mute.rule, known, "'vnicheck rules' lists them")
+            raise UserError(f"{path}: [[mute]] {number}: no rule {mute.rule!r}; {hint}")
+
+
+def _hint(word: str, known: list[str], otherwise: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else otherwise

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, with_bundles
 from vnicheck.cli.clock import now
 from vnicheck.cli.output import Destination, check_fail_on, console, exit_status, write_report
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @with_bundles
-def demo(display: Display) -> int:
+def demo(display: Display, explain: options.Explain = False) -> int:
     """Replay the recorded case: observed beside predicted."""
     import msgspec
 
@@ -31,17 +32,18 @@ def demo(display: Display) -> int:
     )
     if destination.wanted == [("text", None)]:
         for check, instance in zip(CHECKS, instances, strict=True):
-            _show(check, instance, no_color=display.no_color)
+            _show(check, instance, no_color=display.no_color, explain=explain)
     else:
-        write_report(assemble_report(instances, generated_at=time), destination, no_color=display.no_color)
+        report = assemble_report(instances, generated_at=time)
+        write_report(report, destination, no_color=display.no_color, explain=explain)
     return exit_status(assemble_report(instances, generated_at=time), display.fail_on, allow_incomplete=False)
 
 
-def _show(check: "Check", instance: "InstanceReport", *, no_color: bool) -> None:
+def _show(check: "Check", instance: "InstanceReport", *, no_color: bool, explain: bool) -> None:
     from vnicheck.demo.checks import CLIENT, predicted
     from vnicheck.report.text import Page, write_instance
 
-    page = Page(console(no_color=no_color))
+    page = Page(console(no_color=no_color), explain=explain)
     page.prose(f"{check.setup}; client {CLIENT}", lead=(f"Check {check.number}  ", "bold"))
     page.line()
     for observation in check.observations:

@@ -67,3 +67,4 @@ FailOn = Annotated[
 AllowIncomplete = Annotated[
     bool, typer.Option("--allow-incomplete", help="Exit 0 although something could not be checked.")
 ]
+Explain = Annotated[bool, typer.Option("--explain", help="Show every fact that a finding rests on.")]

@@ -13,9 +13,12 @@ from vnicheck.cli.failure import Exit, UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from vnicheck.model.config import Config
     from vnicheck.model.report import Report
 
 FORMATS = ("text", "json")
+SOON = 14
+"""Days before a mute expires in which that is told."""
 _RANK = {"note": 0, "warning": 1, "error": 2}
 
 
@@ -34,15 +37,15 @@ class Destination:
             raise UserError("two formats go to one place: give all but one a file, as in -f json=report.json")
 
 
-def write_report(report: "Report", destination: Destination, *, no_color: bool) -> None:
-    """Writes the report in every format that was asked for."""
+def write_report(report: "Report", destination: Destination, *, no_color: bool, explain: bool = False) -> None:
+    """Writes the report in every format that was asked for. `explain`: the text with all evidence."""
     for name, place in destination.wanted:
         if name == "json":
             from vnicheck.model.report import encode_report
 
             write_bytes(encode_report(report), place)
         else:
-            _write_text(report, place, no_color=no_color)
+            _write_text(report, place, no_color=no_color, explain=explain)
 
 
 def write_bytes(data: bytes, place: Path | None) -> None:
@@ -85,12 +88,27 @@ def console(*, stderr: bool = False, no_color: bool = False) -> "Console":
 
 
 def exit_status(report: "Report", fail_on: str | None, *, allow_incomplete: bool) -> Exit:
-    """The contract's exit code for a report."""
+    """The contract's exit code for a report; muted findings do not count."""
     if fail_on is not None:
         threshold = _RANK[fail_on]
-        if any(_RANK[finding.severity] >= threshold for instance in report.instances for finding in instance.findings):
+        counted = [finding for instance in report.instances for finding in instance.findings if finding.counts]
+        if any(_RANK[finding.severity] >= threshold for finding in counted):
             return Exit.FINDINGS
     return Exit.OK if report.complete or allow_incomplete else Exit.INCOMPLETE
+
+
+def tell_notes(config: "Config", report: "Report", *, whole: bool) -> None:
+    """One line on stderr for each expectation or mute that does nothing, and each mute that expires soon. `whole`: the
+    report is on all that the configuration is for, so that one that means none of its servers is told too.
+    """
+    from vnicheck.cli.clock import days_after
+    from vnicheck.model.naming import Day
+    from vnicheck.rules.mutes import notes
+
+    today = Day(report.generated_at[:10])
+    soon = Day(days_after(today, SOON))
+    for note in notes(config, report.instances, today=today, soon=soon, whole=whole):
+        print(f"vnicheck: note: {note}", file=sys.stderr)
 
 
 def check_fail_on(fail_on: str | None) -> None:
@@ -99,14 +117,15 @@ def check_fail_on(fail_on: str | None) -> None:
         raise UserError(f"--fail-on {fail_on!r}: write error, warning or note")
 
 
-def _write_text(report: "Report", place: Path | None, *, no_color: bool) -> None:
+def _write_text(report: "Report", place: Path | None, *, no_color: bool, explain: bool) -> None:
     from vnicheck.report.text import write_text
 
     if place is None:
-        write_text(report, console(no_color=no_color))
+        write_text(report, console(no_color=no_color), explain=explain)
         return
     from rich.console import Console
 
     page = io.StringIO()
-    write_text(report, Console(file=page, width=100, color_system=None, highlight=False, markup=False))
+    screen = Console(file=page, width=100, color_system=None, highlight=False, markup=False)
+    write_text(report, screen, explain=explain)
     write_bytes(page.getvalue().encode(), place)

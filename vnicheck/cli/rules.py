@@ -9,12 +9,22 @@ from vnicheck.cli.output import console
 
 
 def rules() -> None:
-    """List the rules."""
+    """List the rules, with their severity where it does not depend on what is found."""
     from vnicheck.rules.registry import RULES
 
+    rows = [(rule.id, rule.name, rule.severity or "varies", rule.summary) for rule in RULES]
+    screen = console()
+    if screen.is_terminal:
+        from rich.table import Table
+
+        table = Table("id", "name", "severity", "finds", box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*row)
+        screen.print(table)
+        return
     width = max(len(rule.name) for rule in RULES)
-    for rule in RULES:
-        print(f"{rule.id}  {rule.name:<{width}}  {rule.page.strip().splitlines()[0]}")
+    for rule_id, name, severity, finds in rows:
+        print(f"{rule_id}  {name:<{width}}  {severity:<7}  {finds}")
 
 
 def explain(

@@ -52,7 +52,7 @@ def trace(
         sides = tracing.trace(observed, config, start=start, end=end, protocol=Protocol(protocol), port=port)
     except tracing.TraceError as error:
         raise UserError(str(error)) from error
-    report = assemble_report(sides, generated_at=now())
+    report = assemble_report(sides, generated_at=now(), mutes=config.mute)
     if destination.wanted == [("text", None)]:
         _show(sides, no_color=display.no_color)
     else:

@@ -15,6 +15,7 @@ class ServerView:
 
     def __init__(self, server: Server, fabric: Fabric, config: Config) -> None:
         self.server = server
+        self.config = config
         self.fabric = fabric
         self.assume = config.assumptions
         self.auto_filters = config.assumptions.auto_filters(server.kind, server.name, server.id)

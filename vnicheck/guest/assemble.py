@@ -9,6 +9,8 @@ import msgspec
 from vnicheck.guest.doubt import doubt_busybox_routes, doubt_busybox_rules
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import Section, read_frames
+from vnicheck.guest.parsers.boot_files import read_boot_files
+from vnicheck.guest.parsers.boot_network import boot_routing
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
 from vnicheck.guest.parsers.hooks import parse_hooks
 from vnicheck.guest.parsers.links import parse_links
@@ -17,9 +19,10 @@ from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
 from vnicheck.guest.parsers.parsed import Parsed
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
+from vnicheck.guest.parsers.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
-from vnicheck.model.guest import Guest, Hook, Interface, OperatingSystem, PolicyRule, Route, Unmodelled
+from vnicheck.model.guest import BootConfig, Guest, Hook, Interface, OperatingSystem, PolicyRule, Route, Unmodelled
 from vnicheck.model.words import one_line
 
 T = TypeVar("T")
@@ -99,6 +102,7 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
     version = parse_ip_version(facts.text("ip_version") + _errors(facts, "ip_version"))
     if version.startswith("BusyBox"):
         rules, routes = doubt_busybox_rules(rules), doubt_busybox_routes(routes)
+    sysctls = _sysctls(facts)
     return build_guest(
         collected_at=collected_at,
         via=via,
@@ -107,10 +111,11 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
         interfaces=interfaces,
         routes=routes,
         rules=rules,
-        sysctls=_sysctls(facts),
+        sysctls=sysctls,
         counters=parse_counters(facts.text("counters")) | parse_route_cache(facts.text("route_cache")),
         network_managers=parse_managers(facts.text("managers")),
         hooks=parse_hooks(facts.text("hooks")),
+        boot=_boot(facts, sysctls, names),
         missing=facts.missing,
         unmodelled=tuple(facts.unmodelled),
     )
@@ -151,6 +156,22 @@ def _sysctls(facts: _Facts) -> dict[str, int]:
     return values
 
 
+def _boot(facts: _Facts, sysctls: dict[str, int], names: Names) -> BootConfig | None:
+    """What the next boot sets; None where an older script collected, or where its sections failed."""
+    if any(failure(facts.sections.get(name)) is not None for name in ("boot_sysctls", "boot_network")):
+        return None
+    values, unread = boot_sysctls(read_boot_files(facts.text("boot_sysctls")), sysctls)
+    managers = parse_managers(facts.text("managers"))
+    routing = boot_routing(read_boot_files(facts.text("boot_network")), names, managers)
+    doubts = {"sysctls": unread if unread is not None else routing.rp_filter, "routing": routing.doubt}
+    return BootConfig(
+        sysctls=values,
+        rules=routing.rules,
+        routes=routing.routes,
+        unknown={part: doubt for part, doubt in doubts.items() if doubt is not None},
+    )
+
+
 def build_guest(
     *,
     collected_at: str,
@@ -164,6 +185,7 @@ def build_guest(
     counters: dict[str, int],
     network_managers: tuple[str, ...],
     hooks: tuple[Hook, ...] = (),
+    boot: BootConfig | None = None,
     missing: dict[str, str],
     unmodelled: tuple[Unmodelled, ...],
 ) -> Guest:
@@ -181,6 +203,7 @@ def build_guest(
             counters=counters,
             network_managers=network_managers,
             hooks=hooks,
+            boot=boot,
             missing=missing,
             unmodelled=unmodelled,
         )

@@ -95,6 +95,90 @@ vnicheck_hooks() {
   return 0
 }
 
+# vnicheck_lines PATTERN PATH...: of each file what can be done with it (`@masked`: a link to /dev/null), of each folder
+# whether it can be listed, then the files' lines that match, as PATH:NUMBER:LINE. Bounded: 2000 lines, 400 characters.
+vnicheck_lines() {
+  vnicheck_pattern=$1
+  shift
+  vnicheck_left=$#
+  while [ "$vnicheck_left" -gt 0 ]; do
+    vnicheck_path=$1
+    vnicheck_left=$((vnicheck_left - 1))
+    shift
+    if [ -c "$vnicheck_path" ]; then
+      printf '@masked %s\n' "$vnicheck_path"
+    elif [ -d "$vnicheck_path" ] && [ -r "$vnicheck_path" ] && [ -x "$vnicheck_path" ]; then
+      :
+    elif [ -f "$vnicheck_path" ] && [ -r "$vnicheck_path" ]; then
+      printf '@read %s\n' "$vnicheck_path"
+      set -- "$@" "$vnicheck_path"
+    elif [ -e "$vnicheck_path" ]; then
+      printf '@unreadable %s\n' "$vnicheck_path"
+    elif [ -h "$vnicheck_path" ]; then
+      printf '@dangling %s\n' "$vnicheck_path"
+    fi
+  done
+  if [ $# -gt 0 ]; then
+    grep -nHE -e "$vnicheck_pattern" "$@" | sed -n -e 's/^\(.\{400\}\).*/\1/' -e p -e 2000q
+  fi
+}
+
+# What the next boot sets of net.ipv4.conf: the lines that mention it, and the names of all files (one in /etc masks its
+# namesake in /usr/lib). The key or the pattern only; no other line of these files is taken.
+vnicheck_boot_sysctls() {
+  if [ -d /run/systemd/system ]; then printf '@systemd\n'; fi
+  set -- /etc/sysctl.d /etc/sysctl.d/*.conf /run/sysctl.d /run/sysctl.d/*.conf /usr/local/lib/sysctl.d \
+    /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d /usr/lib/sysctl.d/*.conf
+  if [ ! -h /lib ] && [ ! -h /lib/sysctl.d ]; then set -- "$@" /lib/sysctl.d /lib/sysctl.d/*.conf; fi
+  if grep -qsi '^ENABLED=yes' /etc/ufw/ufw.conf; then set -- "$@" /etc/ufw/sysctl.conf; fi
+  vnicheck_lines '^[[:space:]]*(-[[:space:]]*)?(net[./]ipv4[./](conf[./]|ip_forward)|net[^=#;]*[*?[])' "$@"
+  return 0
+}
+
+# Of lines that mention it, the one `ip rule` or `ip route` command that a line runs, as PATH:NUMBER:ip ...; `rp_filter`
+# where a line names that; `?` for the rest: variables, several commands, other programs. Nothing else of a line is kept.
+vnicheck_commands() {
+  sed -E -e '/^@/b' -e 's/^([^:]*:[0-9]+:).*rp_filter.*/\1rp_filter/' -e t \
+    -e 's/^([^:]*:[0-9]+:)[[:space:]]*((pre-up|up|post-up)[[:space:]]+|Exec[A-Za-z]+=-?)?(\/[a-z\/]*\/)?(ip[[:space:]][A-Za-z0-9 ./_-]*)([|][|] *(true|:))?$/\1\5/' \
+    -e t -e 's/^([^:]*:[0-9]+:).*/\1?/'
+}
+
+# The lines of netplan's files that tell of rules and routes, and those that hold them together (keys without a value);
+# values of other keys stay on the server. `#withheld` where such a value might have told of routing all the same.
+vnicheck_netplan() {
+  vnicheck_lines '[^[:space:]]' /etc/netplan /etc/netplan/*.yaml /run/netplan /run/netplan/*.yaml /lib/netplan/*.yaml |
+    sed -E -n -e '/^@/{p;b' -e '}' -e '/^[^:]*:[0-9]+:[[:space:]]*#/b' \
+      -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]*$/{p;b' -e '}' \
+      -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service|renderer|version): *["'\'']?[A-Za-z0-9.:/-]*["'\'']?[[:space:]]*$/{p;b' -e '}' \
+      -e '/routing-policy|routes|[{[].*(from|table)/s/^([^:]*:[0-9]+:).*/\1#withheld/p'
+}
+
+# What the next boot sets of policy rules and routes, by network manager and in scripts. No secrets: of keyfiles and ini
+# files the section headers and the keys that tell of routing, of scripts the `ip rule` and `ip route` commands.
+vnicheck_boot_network() {
+  vnicheck_lines '^\[|^(route[0-9]+(_options)?|route-table|routing-rule[0-9]+)[[:space:]]*=' \
+    /etc/NetworkManager/system-connections /etc/NetworkManager/system-connections/* \
+    /run/NetworkManager/system-connections /run/NetworkManager/system-connections/* \
+    /usr/lib/NetworkManager/system-connections /usr/lib/NetworkManager/system-connections/*
+  vnicheck_lines '^(ROUTING_RULE_[0-9]+|IPV4_ROUTE_TABLE|POST_UP_SCRIPT)=.' /etc/sysconfig/network-scripts \
+    /etc/sysconfig/network-scripts/ifcfg-* /etc/sysconfig/network /etc/sysconfig/network/ifcfg-*
+  vnicheck_lines '^[[:space:]]*[^#[:space:]]' /etc/sysconfig/network-scripts/rule-* \
+    /etc/sysconfig/network-scripts/route-* /etc/sysconfig/network/ifroute-* /etc/sysconfig/network/ifrule-* \
+    /etc/sysconfig/network/routes
+  vnicheck_netplan
+  vnicheck_lines '^\[|^(From|To|Table|Priority|Destination|RouteTable|IncomingInterface|OutgoingInterface|FirewallMark|Family|Type|IPv4ReversePathFilter)[[:space:]]*=' \
+    /etc/systemd/network /etc/systemd/network/*.network /etc/systemd/network/*.network.d/*.conf \
+    /run/systemd/network /run/systemd/network/*.network /run/systemd/network/*.network.d/*.conf \
+    /usr/lib/systemd/network/*.network /usr/lib/systemd/network/*.network.d/*.conf
+  vnicheck_lines '^[[:space:]]*(pre-up|up|post-up)[[:space:]]' /etc/network/interfaces /etc/network/interfaces.d \
+    /etc/network/interfaces.d/* | vnicheck_commands
+  vnicheck_lines '^[[:space:]]*[^#[:space:]].*(rp_filter|(rule|route) +(a|add|append|replace)[[:space:]])|^[[:space:]]*ip.*r[a-z]* +a|^[^#]*rp_filter' \
+    /etc/rc.local /etc/rc.d/rc.local /etc/NetworkManager/dispatcher.d/* /etc/NetworkManager/dispatcher.d/*.d/* \
+    /etc/networkd-dispatcher/*.d/* /etc/network/if-*.d/* /etc/dhcp/dhclient-*-hooks.d/* /etc/systemd/system/*.service \
+    /etc/cron.d/* /etc/tuned/*/tuned.conf /usr/local/bin/*.sh /usr/local/sbin/*.sh | vnicheck_commands
+  return 0
+}
+
 # The options that this `ip` accepts, asked one by one: no version is guessed, busybox has none of them.
 vnicheck_options() {
   vnicheck_flags=
@@ -128,6 +212,8 @@ vnicheck_collect() {
   vnicheck_section route_cache cat /proc/net/stat/rt_cache
   vnicheck_section managers vnicheck_managers
   vnicheck_section hooks vnicheck_hooks
+  vnicheck_section boot_sysctls vnicheck_boot_sysctls
+  vnicheck_section boot_network vnicheck_boot_network
   printf 'vnicheck-guest/%s end\n' 1
 }
 

@@ -12,6 +12,8 @@ fip-return = true
 sg-stateless = true
 client-ports = "1024-65535"
 remote-reachable = ["10.8.0.0/16"]         # private networks beyond the VPC; others are then unknown
+
+[[expect]] and [[mute]]: see vnicheck.model.expectation and vnicheck.model.mute.
 """
 
 import re
@@ -22,7 +24,9 @@ from msgspec import Struct, field
 
 from vnicheck.model.address import merge_ranges, parse_prefix, prefix_range
 from vnicheck.model.cloud import ServerKind
+from vnicheck.model.expectation import Expectation
 from vnicheck.model.flow import Protocol
+from vnicheck.model.mute import Mute
 
 Filtering = Literal["enabled", "disabled"]
 NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", re.ASCII)
@@ -71,10 +75,12 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file. `networks`: names for prefixes; no two networks share an address."""
+    """The file. `networks`: names for prefixes; no two networks share an address. `expect` and `mute`: its tables."""
 
     networks: dict[str, tuple[str, ...]] = {}
     assumptions: Assumptions = Assumptions()
+    expect: tuple[Expectation, ...] = ()
+    mute: tuple[Mute, ...] = ()
 
     def __post_init__(self) -> None:
         ranges: list[tuple[int, int]] = []
@@ -88,3 +94,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for (_, last), (first, _) in pairwise(ranges):
             if first <= last:
                 raise ValueError("two networks share addresses")
+        for number, expectation in enumerate(self.expect, start=1):
+            try:
+                expectation.remote_prefixes(self.networks)
+            except ValueError as error:
+                raise ValueError(f"[[expect]] {number}: {error}") from error

@@ -158,6 +158,13 @@ class Evidence(Struct, frozen=True, kw_only=True):
     collected_at: str
 
 
+class Muted(Struct, frozen=True, kw_only=True):
+    """Why a finding does not count, and the last day (ISO 8601) on which it does not."""
+
+    reason: str
+    expires: str
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """Advice: one per broken path. `flows` are indexes into the server's flows."""
 
@@ -170,3 +177,10 @@ class Finding(Struct, frozen=True, kw_only=True):
     flows: tuple[int, ...]
     evidence: tuple[Evidence, ...] = ()
     fixes: tuple[str, ...] = ()
+    muted: Muted | UnsetType = UNSET
+    """Set by a mute of the configuration: the finding counts nowhere, but is told."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is not muted."""
+        return isinstance(self.muted, UnsetType)

@@ -79,6 +79,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     incomplete: int
     skipped: int
     findings: dict[Severity, int]
+    """Without the muted ones."""
+    muted: int = 0
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -97,7 +99,8 @@ def summarize(instances: tuple[InstanceReport, ...]) -> Summary:
     findings: dict[Severity, int] = {"error": 0, "warning": 0, "note": 0}
     for instance in instances:
         for finding in instance.findings:
-            findings[finding.severity] += 1
+            if finding.counts:
+                findings[finding.severity] += 1
     statuses = [instance.status for instance in instances]
     return Summary(
         instances=len(instances),
@@ -105,6 +108,7 @@ def summarize(instances: tuple[InstanceReport, ...]) -> Summary:
         incomplete=statuses.count("incomplete"),
         skipped=statuses.count("skipped"),
         findings=findings,
+        muted=sum(not finding.counts for instance in instances for finding in instance.findings),
     )
 
 

@@ -3,23 +3,26 @@
 import re
 from collections.abc import Sequence
 
+from msgspec import UnsetType
 from rich.console import Console
 from rich.text import Text
 
-from vnicheck.model.flow import Direction, Finding, Flow, Outcome, Verdict
+from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, Report, VniSummary
 from vnicheck.model.words import listed, one_line
 from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, draw_path
 from vnicheck.report.phrases import DROPS, RP_FILTER, protocols, reached, remotes
 
 WIDEST = 100
+EVIDENCE = 3
+"""How many facts stand under a finding where not all are asked for."""
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _LABEL = 8
 
 
-def write_text(report: Report, console: Console) -> None:
-    """Writes the report to a console, no wider than it (and no wider than people read)."""
-    page = Page(console)
+def write_text(report: Report, console: Console, *, explain: bool = False) -> None:
+    """Writes the report to a console, no wider than it (and no wider than people read). `explain`: all evidence."""
+    page = Page(console, explain=explain)
     for position, instance in enumerate(report.instances):
         if position:
             page.line()
@@ -30,8 +33,9 @@ def write_text(report: Report, console: Console) -> None:
 class Page:
     """Lines with indents and labels. All text is remote until shown: it is stripped here, and never markup."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, explain: bool = False) -> None:
         self._console = console
+        self.explain = explain
         self.width = min(console.width, WIDEST)
         encoding = console.encoding.lower()
         self.glyphs: Glyphs = UNICODE if encoding.startswith("utf") else ASCII
@@ -84,7 +88,9 @@ def write_instance(page: Page, instance: InstanceReport) -> None:
         page.line()
     shown: dict[str, str] = {}
     for finding in instance.findings:
-        _finding(page, instance, finding, shown)
+        if finding.counts:
+            _finding(page, instance, finding, shown)
+    _muted(page, instance)
     if instance.interfaces:
         page.line(("Interfaces", "bold"))
         collected = any(interface.in_guest for interface in instance.interfaces)
@@ -98,15 +104,32 @@ def _headline(instance: InstanceReport) -> tuple[str, str]:
     if instance.status != "analyzed" and not instance.findings:
         return instance.status, "bold yellow"
     counts = {
-        severity: sum(f.severity == severity for f in instance.findings) for severity in ("error", "warning", "note")
+        severity: sum(f.severity == severity and f.counts for f in instance.findings)
+        for severity in ("error", "warning", "note")
     }
     said = [f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count]
+    muted = sum(not finding.counts for finding in instance.findings)
+    if not said and muted:
+        return f"{muted} muted, nothing else", "bold yellow"
     if not said:
         unknown = any(flow.verdict is Verdict.UNKNOWN for flow in instance.flows)
         return ("some flows are unknown", "bold yellow") if unknown else ("no broken path", "bold green")
     worst = next(severity for severity, count in counts.items() if count)
     suffix = "" if instance.status == "analyzed" else f" ({instance.status})"
+    if muted:
+        said.append(f"{muted} muted")
     return listed(said) + suffix, _STYLES[worst]
+
+
+def _muted(page: Page, instance: InstanceReport) -> None:
+    """The muted findings, a line or two each."""
+    muted = [(finding, finding.muted) for finding in instance.findings if not isinstance(finding.muted, UnsetType)]
+    if not muted:
+        return
+    page.line(("Muted", "bold"))
+    for finding, by in muted:
+        page.prose(f"{finding.message} Until {by.expires}: {by.reason}", indent=2, lead=(f"- {finding.rule} ", "dim"))
+    page.line()
 
 
 def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict[str, str]) -> None:
@@ -114,16 +137,9 @@ def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict
     flows = [instance.flows[index] for index in finding.flows]
     page.line((finding.severity.upper(), _STYLES[finding.severity]), f" {finding.rule} ", (finding.name, "bold"))
     page.prose(finding.message, indent=2)
-    page.line()
-    request, reply = draw_path(flows, page.glyphs)
-    if len(request) + len(reply) + 5 <= page.width:
-        page.line((f"{request} {reply}", "red"), indent=4)
-    else:
-        page.line((request, "red"), indent=4)
-        page.line((reply, "red"), indent=6)
-    page.line()
-    outbound = flows[0].direction is Direction.OUTBOUND
-    page.labelled("to" if outbound else "from", remotes(flows, instance.flows))
+    if flows:
+        _path(page, instance, flows)
+    _evidence(page, finding.evidence)
     for number, fix in enumerate(finding.fixes):
         label = "fix" if number == 0 else ""
         if fix in shown and ": ip " in fix:
@@ -132,6 +148,52 @@ def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict
             _fix(page, label, fix)
             shown[fix] = finding.rule
     page.line()
+
+
+def _path(page: Page, instance: InstanceReport, flows: list[Flow]) -> None:
+    """The drawing of the flows that take the first one's path, and who is concerned; none of what is not known."""
+    first = flows[0]
+    if first.verdict is Verdict.UNKNOWN:
+        return
+    drawn = [flow for flow in flows if _way(flow) == _way(first)]
+    style = "red" if first.drops else "yellow"
+    request, reply = draw_path(drawn, page.glyphs)
+    page.line()
+    if len(request) + len(reply) + 5 <= page.width:
+        page.line((f"{request} {reply}", style), indent=4)
+    else:
+        page.line((request, style), indent=4)
+        page.line((reply, style), indent=6)
+    page.line()
+    label = "to" if first.direction is Direction.OUTBOUND else "from"
+    page.labelled(label, remotes(drawn, instance.flows))
+
+
+def _way(flow: Flow) -> tuple[str, str | None, str | None]:
+    return flow.direction.value, flow.ingress, flow.egress
+
+
+def _evidence(page: Page, evidence: Sequence[Evidence]) -> None:
+    """What the finding rests on: a few facts on a line each, or all of them with their times."""
+    shown = evidence if page.explain else evidence[:EVIDENCE]
+    for number, fact in enumerate(shown):
+        api = fact.source.startswith("GET ")  # the path is long, and says less than the field
+        line = f"{fact.text} ({fact.source})" if api else f"{fact.source}: {fact.text}"
+        if page.explain:
+            times = f" (collected {fact.collected_at})" if fact.collected_at else ""
+            page.prose((line + times, "dim"), indent=2, lead=(f"{'facts' if number == 0 else '':<{_LABEL}}", "dim"))
+        else:
+            room = max(page.width - 2 - _LABEL, 20)
+            short = one_line(line, room) if page.glyphs is UNICODE else _clipped(line, room)
+            page.line((f"{'facts' if number == 0 else '':<{_LABEL}}", "dim"), (short, "dim"), indent=2)
+    if len(evidence) > len(shown):
+        page.labelled("", (f"and {len(evidence) - len(shown)} more with --explain", "dim"))
+
+
+def _clipped(line: str, room: int) -> str:
+    """One line of ASCII."""
+    shown = one_line(line, 2000).encode("ascii", "replace").decode()
+    return shown if len(shown) <= room else f"{shown[: room - 3]}..."
 
 
 def _fix(page: Page, label: str, fix: str) -> None:
@@ -232,7 +294,7 @@ def _summed_up(flows: Sequence[Flow], everything: Sequence[Flow]) -> list[str]:
 def _grouped(page: Page, label: str, instance: InstanceReport, verdict: Verdict) -> None:
     groups: dict[str, list[Flow]] = {}
     for flow in instance.flows:
-        if flow.verdict is not verdict or flow.findings:
+        if flow.verdict is not verdict or (flow.findings and verdict is Verdict.DROPPED):
             continue
         cause = _cause(flow)
         if cause is not None:

@@ -27,22 +27,24 @@ IBM Cloud Docs, VPC: managing-ip-addresses. Linux: net/ipv4/route.c (ip_route_in
 from collections.abc import Iterator
 
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
-from vnicheck.rules.words import who
+from vnicheck.rules.paths import broken_paths, path_finding
+from vnicheck.rules.rule import Facts, Rule
+from vnicheck.rules.words import next_drops, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each interface and cause."""
     for path in broken_paths(facts, DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN):
+        rest = next_drops(facts, path)
         down = path.code is DropCode.INTERFACE_DOWN
         if path.direction == "outbound" and not (down and path.hop.leg == "request"):
             continue  # the guest opens nothing from an address that it lacks, or that no reply reaches
         fix = "bring the interface up" if down else "configure the address in the guest, or release it"
         if path.direction == "outbound" or path.hop.leg == "reply":
-            message = f"packets that the guest sends from {who(facts, path)} are lost: {path.hop.reason}."
+            message = f"packets that the guest sends from {who(facts, path)} are lost: {path.hop.reason}.{rest}"
         else:
-            message = f"nothing answers for {who(facts, path)}: {path.hop.reason}."
-        yield finding(rule, facts, path, message=message, fixes=(fix,), severity="warning")
+            message = f"nothing answers for {who(facts, path)}: {path.hop.reason}.{rest}"
+        yield path_finding(rule, facts, path, message=message, fixes=(fix,), severity="warning")
 
 
 RULE = Rule(id="VNC107", name="address-not-answered", page=__doc__, find=find)

@@ -29,30 +29,20 @@ IBM Cloud Docs, VPC: vni-about, ip-spoofing-about, about-custom-routes. Linux: n
 from collections.abc import Iterator
 
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.rule import BrokenPath, Facts, Rule, broken_paths, finding
+from vnicheck.rules.paths import TRANSIT_CODES, BrokenPath, broken_paths, path_finding
+from vnicheck.rules.rule import Facts, Rule
 from vnicheck.rules.words import next_drops, protocols
-
-CODES = (
-    DropCode.PROTOCOL_STATE_FILTERING,
-    DropCode.IP_SPOOFING_CHECK,
-    DropCode.NOT_LOCAL,
-    DropCode.INTERFACE_DOWN,
-    DropCode.RP_FILTER,
-    DropCode.MARTIAN_SOURCE,
-    DropCode.VPC_ROUTE,
-)
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each way through the server and cause."""
-    for path in broken_paths(facts, *CODES, transit=True):
-        flows = tuple(flow for _, flow in path.flows)
+    for path in broken_paths(facts, *TRANSIT_CODES, transit=True):
+        rest = next_drops(facts, path)
         what = "packets" if path.hop.leg == "request" else "answers from"
-        subject = (
-            f"{protocols(flows)} {what} {'to ' if what == 'packets' else ''}{', '.join(path.locals)} through the server"
-        )
-        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{next_drops(path)}"
-        yield finding(rule, facts, path, message=message, fixes=_fixes(facts, path))
+        ends = f"{'to ' if path.hop.leg == 'request' else ''}{', '.join(path.locals)}"
+        subject = f"{protocols(path.caused)} {what} {ends} through the server"
+        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
+        yield path_finding(rule, facts, path, message=message, fixes=_fixes(facts, path))
 
 
 def _fixes(facts: Facts, path: BrokenPath) -> tuple[str, ...]:

@@ -26,16 +26,18 @@ IBM Cloud Docs, VPC: fip-create, ip-spoofing-about.
 from collections.abc import Iterator
 
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
-from vnicheck.rules.words import policy_routing, protocols, who
+from vnicheck.rules.paths import broken_paths, path_finding
+from vnicheck.rules.rule import Facts, Rule
+from vnicheck.rules.words import next_drops, policy_routing, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.FLOATING_IP):
-        flows = tuple(flow for _, flow in path.flows)
-        message = f"{protocols(flows)} replies to the internet from {who(facts, path)} are lost: {path.hop.reason}."
-        yield finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
+        rest = next_drops(facts, path)
+        subject = f"{protocols(path.caused)} replies to the internet from {who(facts, path)}"
+        message = f"{subject} are lost: {path.hop.reason}.{rest}"
+        yield path_finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
 
 
 RULE = Rule(id="VNC105", name="floating-ip-elsewhere", page=__doc__, find=find)

@@ -26,18 +26,19 @@ IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics.
 from collections.abc import Iterator
 
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
+from vnicheck.rules.paths import broken_paths, path_finding
+from vnicheck.rules.rule import Facts, Rule
 from vnicheck.rules.words import next_drops, policy_routing, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.IP_SPOOFING_CHECK):
-        flows = tuple(flow for _, flow in path.flows)
+        rest = next_drops(facts, path)
         what = "replies" if path.hop.leg == "reply" else "packets"
-        subject = f"{protocols(flows)} {what} from {who(facts, path)}"
-        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{next_drops(path)}"
-        yield finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
+        subject = f"{protocols(path.caused)} {what} from {who(facts, path)}"
+        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
+        yield path_finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
 
 
 RULE = Rule(id="VNC103", name="foreign-source-address", page=__doc__, find=find)

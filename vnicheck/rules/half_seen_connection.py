@@ -27,20 +27,24 @@ IBM Cloud Docs, VPC: vni-about. Captures in fixtures/article.
 from collections.abc import Iterator
 
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
-from vnicheck.rules.words import next_drops, policy_routing, who
+from vnicheck.rules.paths import broken_paths, path_finding
+from vnicheck.rules.rule import Facts, Rule
+from vnicheck.rules.words import next_drops, policy_routing, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.PROTOCOL_STATE_FILTERING):
+        rest = next_drops(facts, path)
         way = "from" if path.direction == "inbound" else "to connections that the server opens from"
-        message = f"tcp replies {way} {who(facts, path)} are dropped at {path.at}: {path.hop.reason}.{next_drops(path)}"
+        subject = f"{protocols(path.caused)} replies {way} {who(facts, path)}"
+        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
         vni = facts.vni_named(path.at)
         fixes = policy_routing(facts, path)
-        if vni is not None and not vni.legacy:
+        alone = all({drop.by for drop in flow.drops} == {path.code} for _, flow in path.flows)
+        if vni is not None and not vni.legacy and alone:
             fixes = (*fixes, f"or disable protocol state filtering on {vni.name} ({vni.id})")
-        yield finding(rule, facts, path, message=message, fixes=fixes)
+        yield path_finding(rule, facts, path, message=message, fixes=fixes)
 
 
 RULE = Rule(id="VNC102", name="half-seen-connection", page=__doc__, find=find)

@@ -24,17 +24,20 @@ Linux: net/ipv4/fib_trie.c, net/ipv4/fib_rules.c, ip-route(8).
 from collections.abc import Iterator
 
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
-from vnicheck.rules.words import protocols, who
+from vnicheck.rules.paths import broken_paths, path_finding
+from vnicheck.rules.rule import Facts, Rule
+from vnicheck.rules.words import next_drops, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each address and way in."""
     for path in broken_paths(facts, DropCode.NO_ROUTE, DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBIT):
-        flows = tuple(flow for _, flow in path.flows)
+        rest = next_drops(facts, path)
         what = "replies" if path.hop.leg == "reply" else "packets"
-        message = f"the guest sends no {protocols(flows)} {what} from {who(facts, path)}: {path.hop.reason}."
-        yield finding(rule, facts, path, message=message, fixes=("add the route, or remove the one that refuses",))
+        message = (
+            f"the guest sends no {protocols(path.caused)} {what} from {who(facts, path)}: {path.hop.reason}.{rest}"
+        )
+        yield path_finding(rule, facts, path, message=message, fixes=("add the route, or remove the one that refuses",))
 
 
 RULE = Rule(id="VNC104", name="no-way-back", page=__doc__, find=find)

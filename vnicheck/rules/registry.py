@@ -2,16 +2,32 @@
 
 import msgspec
 
+from vnicheck.engine.expected import expected_drops
 from vnicheck.model.flow import Finding, Flow
 from vnicheck.rules import (
     address_not_answered,
+    asymmetric_path,
     broken_transit,
+    equal_defaults,
+    expectation_violated,
+    filtering_disabled,
     floating_ip_elsewhere,
     foreign_source_address,
+    guest_not_seen,
     half_seen_connection,
+    loose_everywhere,
     no_way_back,
     reply_not_admitted,
+    reverse_path_off,
+    rule_without_table,
+    runtime_only_policy_rule,
+    runtime_only_rp_filter,
+    shared_subnet,
+    spoofing_allowed,
     strict_reverse_path,
+    table_without_rule,
+    unknown_flows,
+    vni_without_interface,
 )
 from vnicheck.rules.rule import Facts, Rule
 
@@ -24,6 +40,21 @@ RULES: tuple[Rule, ...] = (
     reply_not_admitted.RULE,
     address_not_answered.RULE,
     broken_transit.RULE,
+    asymmetric_path.RULE,
+    table_without_rule.RULE,
+    rule_without_table.RULE,
+    equal_defaults.RULE,
+    shared_subnet.RULE,
+    vni_without_interface.RULE,
+    runtime_only_rp_filter.RULE,
+    runtime_only_policy_rule.RULE,
+    filtering_disabled.RULE,
+    spoofing_allowed.RULE,
+    reverse_path_off.RULE,
+    loose_everywhere.RULE,
+    guest_not_seen.RULE,
+    unknown_flows.RULE,
+    expectation_violated.RULE,
 )
 
 _RANK = {"error": 0, "warning": 1, "note": 2}
@@ -31,7 +62,14 @@ _RANK = {"error": 0, "warning": 1, "note": 2}
 
 def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
     """The flows, each with the ids of the rules that found it, and the findings, the worst first."""
-    findings = [finding for rule in RULES for finding in rule.find(rule, facts)]
+    asked = [rule for rule in RULES if facts.every_flow or rule.about == "flows"]
+    meant = expected_drops(facts.view, facts.flows)
+    findings = [
+        finding
+        for rule in asked
+        for finding in rule.find(rule, facts)
+        if rule is expectation_violated.RULE or not finding.flows or not meant.issuperset(finding.flows)
+    ]
     findings.sort(key=lambda finding: _RANK[finding.severity])  # stable: the order of the registry within a severity
     rules_of: dict[int, list[str]] = {}
     for finding in findings:

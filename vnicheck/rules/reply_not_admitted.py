@@ -26,17 +26,19 @@ IBM Cloud Docs, VPC: using-security-groups, using-acls, par-about.
 from collections.abc import Iterator
 
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
+from vnicheck.rules.paths import broken_paths, path_finding
+from vnicheck.rules.rule import Facts, Rule
 from vnicheck.rules.words import next_drops, policy_routing, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.SECURITY_GROUP, DropCode.NETWORK_ACL, leg="reply"):
-        flows = tuple(flow for _, flow in path.flows)
-        message = f"{protocols(flows)} replies for {who(facts, path)} are refused: {path.hop.reason}.{next_drops(path)}"
+        rest = next_drops(facts, path)
+        subject = f"{protocols(path.caused)} replies for {who(facts, path)}"
+        message = f"{subject} are refused: {path.hop.reason}.{rest}"
         fixes = policy_routing(facts, path) if path.ingress != path.egress else ("admit the reply in the ACL",)
-        yield finding(rule, facts, path, message=message, fixes=fixes)
+        yield path_finding(rule, facts, path, message=message, fixes=fixes)
 
 
 RULE = Rule(id="VNC106", name="reply-not-admitted", page=__doc__, find=find)

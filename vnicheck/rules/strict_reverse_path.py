@@ -29,18 +29,19 @@ Linux: Documentation/networking/ip-sysctl.rst (rp_filter); net/ipv4/fib_frontend
 from collections.abc import Iterator
 
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.rule import Facts, Rule, broken_paths, finding
+from vnicheck.rules.paths import broken_paths, path_finding
+from vnicheck.rules.rule import Facts, Rule
 from vnicheck.rules.words import next_drops, policy_routing, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.RP_FILTER):
-        flows = tuple(flow for _, flow in path.flows)
+        rest = next_drops(facts, path)
         what = "requests to" if path.hop.leg == "request" else "replies to flows that the server opens from"
-        subject = f"{protocols(flows)} {what} {who(facts, path)}"
-        message = f"{subject} are dropped as they come in: {path.hop.reason}.{next_drops(path)}"
-        yield finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
+        subject = f"{protocols(path.caused)} {what} {who(facts, path)}"
+        message = f"{subject} are dropped as they come in: {path.hop.reason}.{rest}"
+        yield path_finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
 
 
 RULE = Rule(id="VNC101", name="strict-reverse-path", page=__doc__, find=find)

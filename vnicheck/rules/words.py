@@ -3,10 +3,11 @@
 import re
 
 from vnicheck.model.address import format_address, prefix_range
-from vnicheck.model.flow import Flow
+from vnicheck.model.flow import DropCode, Flow, Scope
 from vnicheck.model.guest import MAIN_TABLE
 from vnicheck.model.words import listed
-from vnicheck.rules.rule import BrokenPath, Facts
+from vnicheck.rules.paths import BrokenPath
+from vnicheck.rules.rule import Facts
 
 STAGES = {
     "network_acl": "the network ACL",
@@ -29,15 +30,20 @@ STAGES = {
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 """Interface names that mean nothing to a shell."""
+_MENDED_ONCE = {DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN}
 _PRIORITIES = range(1000, 32766)
 """Of policy rules: before the main table is asked."""
 
 
 def who(facts: Facts, path: BrokenPath) -> str:
     """`10.0.0.12 (eth1)`: the server's addresses that a path concerns, with where they belong."""
-    owners = [vni for vni in facts.view.server.vnis if not set(vni.addresses).isdisjoint(path.locals)]
-    places = dict.fromkeys(facts.view.at(vni) for vni in owners)
-    return f"{listed(path.locals)} ({', '.join(places)})"
+    return places(facts, path.locals)
+
+
+def places(facts: Facts, addresses: tuple[str, ...]) -> str:
+    """`10.0.0.12 (eth1)`: addresses of the server with where they belong."""
+    owners = [vni for vni in facts.view.server.vnis if not set(vni.addresses).isdisjoint(addresses)]
+    return f"{listed(addresses)} ({', '.join(dict.fromkeys(facts.view.at(vni) for vni in owners))})"
 
 
 def protocols(flows: tuple[Flow, ...]) -> str:
@@ -45,19 +51,52 @@ def protocols(flows: tuple[Flow, ...]) -> str:
     return listed(list(dict.fromkeys(flow.protocol.value for flow in flows)))
 
 
-def next_drops(path: BrokenPath) -> str:
-    """What would drop the flows once the first drop is mended, as a sentence, or nothing."""
+def next_drops(facts: Facts, path: BrokenPath) -> str:
+    """What drops the path's other flows, and what would drop each once its first drop is mended, as sentences."""
+    caused = {id(flow) for flow in path.caused}
+    beside: dict[tuple[str, str], list[Flow]] = {}
     by_next: dict[tuple[str, str], list[Flow]] = {}
     for _, flow in path.flows:
-        for drop in flow.drops[1:]:
+        first, *later = flow.drops
+        if id(flow) not in caused:
+            beside.setdefault((first.by.value, first.at), []).append(flow)
+        for drop in later:
+            if path.code in _MENDED_ONCE and drop.by is path.code:
+                continue  # the same thing, met again by the reply
             by_next.setdefault((drop.by.value, drop.at), []).append(flow)
-    said = [
-        f"{protocols(tuple(flows))} would be dropped by {STAGES[code]} at {at}" for (code, at), flows in by_next.items()
-    ]
-    return f" With that mended, {'; then '.join(said)}." if said else ""
+    sentences = ""
+    if beside:
+        sentences += f" {_each(facts, path, beside, 'dropped')}."
+    if by_next:
+        sentences += f" With that mended, {_each(facts, path, by_next, 'would be dropped')}."
+    return sentences
+
+
+def _each(facts: Facts, path: BrokenPath, drops: dict[tuple[str, str], list[Flow]], verb: str) -> str:
+    all_internet = all(flow.remote_scope is Scope.INTERNET for _, flow in path.flows)
+    said = []
+    for (code, at), flows in drops.items():
+        names = protocols(tuple(flows))
+        whole = all(flow.remote_scope is Scope.INTERNET for flow in flows)
+        whose = " of the internet" if whole and not all_internet else ""
+        plural = "are" if " and " in names else "is"
+        done = verb if verb.startswith("would") else f"{plural} {verb}"
+        said.append(f"{names}{whose} {done} by {STAGES[code]} at {_at(facts, at)}")
+    return "; then ".join(said) if verb.startswith("would") else "; ".join(said)
+
+
+def _at(facts: Facts, place: str) -> str:
+    """`eth0 (vni-1)`: where, with its VNI."""
+    vni = facts.vni_named(place)
+    return place if vni is None or vni.name == place else f"{place} ({vni.name})"
 
 
 def policy_routing(facts: Facts, path: BrokenPath) -> tuple[str, ...]:
+    """The commands that mend a path."""
+    return policy_routing_for(facts, path.locals)
+
+
+def policy_routing_for(facts: Facts, locals_: tuple[str, ...]) -> tuple[str, ...]:
     """The commands that let replies leave by the interface of their own address, where we know it and its gateway."""
     view = facts.view
     guest = view.server.guest
@@ -68,7 +107,7 @@ def policy_routing(facts: Facts, path: BrokenPath) -> tuple[str, ...]:
     commands = []
     for vni in view.server.vnis:
         interface = view.interface_of.get(vni.id)
-        addresses = [address for address in vni.addresses if address in path.locals]
+        addresses = [address for address in vni.addresses if address in locals_]
         if interface is None or not addresses or not _PLAIN_NAME.fullmatch(interface):
             continue
         link = next(link for link in guest.interfaces if link.name == interface)

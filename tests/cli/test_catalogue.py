@@ -1,0 +1,47 @@
+"""`vnicheck rules` and `vnicheck explain`, and the facts behind a finding with `--explain`."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from vnicheck.rules.registry import RULES
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vnicheck", *arguments],
+        env={key: value for key, value in os.environ.items() if not key.startswith(("VNICHECK_", "FORCE_COLOR"))},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_rules_are_a_line_each_with_the_severity_where_it_is_fixed() -> None:
+    done = run("rules")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [rule.id for rule in RULES]
+    for line, rule in zip(lines, RULES, strict=True):
+        assert line.split()[1:3] == [rule.name, rule.severity or "varies"]
+        assert line.endswith(rule.summary)
+
+
+@pytest.mark.parametrize("name", ["VNC201", "asymmetric-path"])
+def test_a_page_is_found_by_id_and_by_name(name: str) -> None:
+    done = run("explain", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("# VNC201 asymmetric-path\n\nA path is asymmetric and works")
+    assert "## How to fix" in done.stdout
+
+
+def test_explain_shows_every_fact() -> None:
+    brief, whole = run("demo"), run("demo", "--explain")
+    assert (brief.returncode, whole.returncode) == (0, 0)
+    assert "more with --explain" in brief.stdout
+    assert "more with --explain" not in whole.stdout
+    assert "(collected 20" in " ".join(whole.stdout.split())

@@ -1,0 +1,62 @@
+"""One interface needs loose reverse path filtering, and `all` loosens every interface.
+
+## What it finds
+
+Servers with `net.ipv4.conf.all.rp_filter` at 2 or above, of which an asymmetric path needs it on some interfaces of
+VNIs while others, whose own value is lower, do without.
+
+## Why it matters
+
+The value in force on an interface is the larger of its own and that of `all`: a 2 in `all` loosens the strict filter of
+every interface, and of those that come later. On one whose own value is 0 it does the opposite, and switches a check on
+that was off: packets without any route back to their source are then dropped.
+
+## How to fix
+
+Set 2 on the interface that needs it, and leave `all` at 0. Or policy routing, with which none needs it.
+
+## How sure we are
+
+Computed from the running values and the predicted paths.
+
+## Sources
+
+Linux: Documentation/networking/ip-sysctl.rst (rp_filter); include/linux/inetdevice.h (IN_DEV_RPFILTER).
+"""
+
+from collections.abc import Iterator
+
+from vnicheck.model.flow import Finding
+from vnicheck.model.words import listed
+from vnicheck.rules.evidence import rp_filter
+from vnicheck.rules.paths import asymmetric_ingresses
+from vnicheck.rules.rule import Facts, Rule, observation
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for the server."""
+    guest = facts.guest_with("sysctls", "interfaces", "rules", "routes")
+    if guest is None or guest.sysctls.get("net/ipv4/conf/all/rp_filter", 0) < 2:
+        return
+    asymmetric = asymmetric_ingresses(facts)
+    names = [name for vni in facts.view.server.vnis if (name := facts.view.interface_of.get(vni.id)) is not None]
+    needing = [name for name in names if name in asymmetric]
+    own = {name: guest.sysctls.get(f"net/ipv4/conf/{name}/rp_filter", 2) for name in names}
+    others = [name for name in names if name not in asymmetric and own[name] < 2]
+    if not needing or not others:
+        return
+    changed = "; ".join(
+        f"{name} would be {'strict' if own[name] == 1 else 'off'} by its own value ({own[name]})" for name in others
+    )
+    yield observation(
+        rule,
+        facts,
+        subject=(),
+        message=f"all.rp_filter loosens every interface, and only {listed(needing)} needs it: {changed}.",
+        severity="note",
+        evidence=list(dict.fromkeys(fact for name in (*needing, *others) for fact in rp_filter(facts, name))),
+        fixes=("set rp_filter of the interfaces that need it to 2, then that of all to 0",),
+    )
+
+
+RULE = Rule(id="VNC304", name="loose-everywhere", page=__doc__, find=find, severity="note", about="server")

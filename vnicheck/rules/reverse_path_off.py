@@ -1,0 +1,65 @@
+"""Reverse path filtering is off on the interface of a VNI.
+
+## What it finds
+
+Interfaces of VNIs on which neither `net.ipv4.conf.all.rp_filter` nor the interface's own value asks for a check, and by
+which no asymmetric path enters.
+
+## Why it matters
+
+Without the check the guest takes packets whose source address could never have come that way, such as those of another
+of its networks. Loose mode (2) is enough against sources that the guest has no route to, and strict mode (1) works as
+soon as every path is symmetric.
+
+## How to fix
+
+`net.ipv4.conf.<interface>.rp_filter=1` where every path is symmetric, `=2` otherwise, in a file of `/etc/sysctl.d`.
+
+## How sure we are
+
+Computed from the running values. Some distributions ship it off, as Debian does; whether that matters is yours to say.
+
+## Sources
+
+Linux: Documentation/networking/ip-sysctl.rst (rp_filter). RFC 3704.
+"""
+
+from collections.abc import Iterator
+
+from vnicheck.model.flow import Finding
+from vnicheck.model.words import listed
+from vnicheck.rules.evidence import rp_filter
+from vnicheck.rules.paths import asymmetric_ingresses
+from vnicheck.rules.rule import Facts, Rule, observation
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for the server."""
+    guest = facts.guest_with("sysctls", "interfaces")
+    if guest is None:
+        return
+    everywhere = guest.sysctls.get("net/ipv4/conf/all/rp_filter")
+    if everywhere is None or everywhere > 0:
+        return
+    asymmetric = asymmetric_ingresses(facts)
+    off = []
+    for vni in facts.view.server.vnis:
+        interface = facts.view.interface_of.get(vni.id)
+        own = guest.sysctls.get(f"net/ipv4/conf/{interface}/rp_filter")
+        if interface is not None and own is not None and own <= 0 and interface not in asymmetric:
+            off.append(interface)
+    if off:
+        yield observation(
+            rule,
+            facts,
+            subject=(),
+            message=f"rp_filter is off on {listed(off)}: packets are taken from any source address.",
+            severity="note",
+            evidence=list(dict.fromkeys(fact for name in off for fact in rp_filter(facts, name))),
+            fixes=(
+                "set rp_filter of these interfaces to 1 in a file of /etc/sysctl.d, or to 2 where paths are asymmetric",
+            ),
+        )
+
+
+RULE = Rule(id="VNC303", name="reverse-path-off", page=__doc__, find=find, severity="note", about="server")

@@ -1,0 +1,74 @@
+"""A policy rule leads to a routing table that holds no route.
+
+## What it finds
+
+Policy rules that select by address or interface and lead to a table without any route.
+
+## Why packets drop
+
+A lookup in an empty table finds nothing, and the kernel goes on to the next rule: the packets go by the main table, as
+if the rule were not there. Often the routes went when their interface was last down: the kernel deletes them then, and
+nothing but the network manager's configuration brings them back.
+
+## How to fix
+
+Add the table's routes (the subnet, and a default by its gateway), in the configuration of the network manager too; or
+delete the rule.
+
+## How sure we are
+
+Computed from the collected rules and routes. Rules that select marked packets (`fwmark`) or all packets belong to
+other software (a VPN, a CNI plugin), whose tables may be empty on purpose.
+
+## Sources
+
+Linux: ip-rule(8), net/ipv4/fib_rules.c, net/ipv4/fib_frontend.c (fib_sync_down_dev).
+"""
+
+from collections.abc import Iterator
+
+from vnicheck.model.flow import Finding
+from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, PolicyRule, RuleAction
+from vnicheck.rules.evidence import guest_line
+from vnicheck.rules.owned_devices import is_owned
+from vnicheck.rules.rule import Facts, Rule, observation
+
+_OF_THE_KERNEL = {DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE}
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for each table."""
+    guest = facts.guest_with("rules", "routes", "routes_local")
+    if guest is None:
+        return
+    filled = {route.table for route in guest.routes} | _OF_THE_KERNEL
+    empty: dict[int, list[str]] = {}
+    for each in guest.rules:
+        if each.action is not RuleAction.TABLE or each.table is None or each.table in filled:
+            continue
+        if each.fwmark is not None or each.unmodelled or not _selects_ours(each):
+            continue
+        empty.setdefault(each.table, []).append(each.text)
+    for table, lines in empty.items():
+        several = len(lines) > 1
+        yield observation(
+            rule,
+            facts,
+            subject=(str(table),),
+            message=(
+                f"{len(lines)} policy rule{'s' if several else ''} lead{'' if several else 's'} to routing table "
+                f"{table}, which holds no route; the packets go on to the next rule."
+            ),
+            severity="warning",
+            evidence=[guest_line(facts, "ip rule", line) for line in lines],
+            fixes=(f"add the routes of table {table}, or delete the rule",),
+        )
+
+
+def _selects_ours(rule: PolicyRule) -> bool:
+    """Whether it selects by an address, or by an interface that container software has not made."""
+    by_interface = any(name is not None and not is_owned(name) for name in (rule.iif, rule.oif))
+    return by_interface or rule.src is not None or rule.dst is not None
+
+
+RULE = Rule(id="VNC203", name="rule-without-table", page=__doc__, find=find, severity="warning", about="server")

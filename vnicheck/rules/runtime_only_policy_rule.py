@@ -1,0 +1,137 @@
+"""Policy rules or routes that no configuration sets: flows hang on them, and the next boot loses them.
+
+## What it finds
+
+Policy rules of one's own, and routes in tables of one's own, that run on the server and that none of its configuration
+files, scripts and units sets (NetworkManager, ifcfg, netplan, systemd-networkd, ifupdown, wicked, rc.local), where
+flows that are delivered now would be dropped without them.
+
+## Why packets drop
+
+`ip rule add` and `ip route add` change the running kernel alone. Without the rule, packets leave by the main table
+again: by another interface than the one that they came in by, where the state filter, the spoofing check or rp_filter
+drops them.
+
+## How to fix
+
+Write the rules and routes to the configuration of the server's network manager.
+
+## How sure we are
+
+Assumed: that no file which we read sets them does not prove that no program does. What the server does without them is
+computed, with rp_filter as the next boot sets it where that is known. Nothing is said where a file that may set them
+could not be read or was not understood.
+
+## Sources
+
+netplan(5), systemd.network(5), nm-settings-keyfile(5), interfaces(5), ifroute(5), ip-rule(8).
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from vnicheck.model.flow import Evidence, Finding
+from vnicheck.model.guest import (
+    DEFAULT_TABLE,
+    LOCAL_TABLE,
+    MAIN_TABLE,
+    BootConfig,
+    Guest,
+    PolicyRule,
+    Route,
+    RuleAction,
+)
+from vnicheck.model.words import listed
+from vnicheck.rules import evidence
+from vnicheck.rules.reboot import breaking, said_of, with_boot_rp_filter, with_guest
+from vnicheck.rules.rule import Facts, Rule, observation
+
+_KERNELS = {0, 32766, 32767}
+"""Priorities of the rules that the kernel makes itself (net/ipv4/fib_rules.c)."""
+_BY_HAND = {"boot", "static"}
+"""Protocols of routes that people or managers add; the others belong to the kernel, DHCP or a routing daemon."""
+_SHOWN = 4
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for all that would be lost, where flows break."""
+    guest = facts.guest_with("rules", "routes", "interfaces")
+    if guest is None or guest.boot is None or "routing" in guest.boot.unknown:
+        return
+    rules = [each for each in guest.rules if _is_own(each) and not _rule_is_set(each, guest.boot)]
+    routes = [each for each in guest.routes if _is_own_route(each, guest) and not _route_is_set(each, guest.boot)]
+    if not rules and not routes:
+        return
+    then = with_boot_rp_filter(guest)
+    alone = {index for index, _ in breaking(facts, with_guest(facts, then))} if then != guest else set()
+    kept = msgspec.structs.replace(
+        then,
+        rules=tuple(each for each in guest.rules if each not in rules),
+        routes=tuple(each for each in guest.routes if each not in routes),
+    )
+    broken = [change for change in breaking(facts, with_guest(facts, kept)) if change[0] not in alone]
+    if broken:
+        flows = sorted({index for index, _ in broken})
+        yield observation(
+            rule,
+            facts,
+            subject=sorted({vni.id for index in flows if (vni := facts.owner(facts.flows[index].local)) is not None}),
+            message=f"no configuration sets {_lost(rules, routes)}, so a boot loses what runs now. "
+            f"{said_of(facts, broken)}, delivered now, would be dropped then.",
+            severity="warning",
+            confidence="assumed",
+            flows=flows,
+            evidence=list(_evidence(facts, rules, routes)),
+            fixes=(f"write {_lost(rules, routes)} to the configuration of {_manager(guest)}",),
+        )
+
+
+def _is_own(rule: PolicyRule) -> bool:
+    return rule.priority not in _KERNELS and rule.action is RuleAction.TABLE and rule.table is not None
+
+
+def _is_own_route(route: Route, guest: Guest) -> bool:
+    """In a table of one's own, and added by hand or by a manager; a VRF's table is its device's."""
+    others = {MAIN_TABLE, LOCAL_TABLE, DEFAULT_TABLE, *(link.vrf_table for link in guest.interfaces)}
+    return route.table not in others and route.protocol in _BY_HAND
+
+
+def _rule_is_set(rule: PolicyRule, boot: BootConfig) -> bool:
+    return any(
+        (one.table, one.src, one.dst) == (rule.table, rule.src, rule.dst)
+        and (one.priority is None or one.priority == rule.priority)
+        for one in boot.rules
+    )
+
+
+def _route_is_set(route: Route, boot: BootConfig) -> bool:
+    return any(one.table == route.table and one.prefix in {None, route.prefix} for one in boot.routes)
+
+
+def _lost(rules: list[PolicyRule], routes: list[Route]) -> str:
+    """The rules and routes in the words of `ip`, the first few of each."""
+    return listed([*_few("rule", [rule.text for rule in rules]), *_few("route", [_worded(route) for route in routes])])
+
+
+def _few(kind: str, texts: list[str]) -> list[str]:
+    said = [f"{kind} '{text}'" for text in texts[:_SHOWN]]
+    return [*said, f"{len(texts) - _SHOWN} more {kind}s"] if len(texts) > _SHOWN else said
+
+
+def _worded(route: Route) -> str:
+    return route.text if "table" in route.text.split() else f"{route.text} table {route.table}"
+
+
+def _manager(guest: Guest) -> str:
+    return guest.network_managers[0] if guest.network_managers else "the server's network manager"
+
+
+def _evidence(facts: Facts, rules: list[PolicyRule], routes: list[Route]) -> Iterator[Evidence]:
+    for rule in rules:
+        yield evidence.guest_line(facts, "ip rule", rule.text)
+    for route in routes:
+        yield evidence.guest_line(facts, "ip route", _worded(route))
+
+
+RULE = Rule(id="VNC252", name="runtime-only-policy-rule", page=__doc__, find=find, about="server")

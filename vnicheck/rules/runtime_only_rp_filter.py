@@ -1,0 +1,163 @@
+"""rp_filter as it runs is not what the next boot sets: `sysctl -w` lasts until then.
+
+## What it finds
+
+Interfaces of VNIs whose effective rp_filter (the larger of `all` and the interface's own) differs from the one that the
+server's files give at the next boot. A warning where flows that are delivered now would be dropped then; a note where
+flows that are dropped now would get through, or where nothing hangs on it.
+
+## Why packets drop
+
+`sysctl -w` and writes below /proc/sys change the running kernel alone. At boot systemd-sysctl applies the files of
+sysctl.d, where distributions often ask for strict or loose filtering; what was switched off by hand is on again.
+
+## How to fix
+
+Write the values that run now to a file of /etc/sysctl.d whose name sorts last, or, better, cure the asymmetric path, so
+that nothing hangs on rp_filter.
+
+## How sure we are
+
+Computed where files set the values: folders, masks, globs, exclusions and order as in sysctl.d(5). Assumed where the
+boot value is the kernel's own default (0), for no file sets it and a program that we do not know of might. Nothing is
+said where a file could not be read, systemd does not run, or a boot script touches rp_filter.
+
+## Sources
+
+systemd: sysctl.d(5), 99-systemd.rules. Linux: Documentation/networking/ip-sysctl.rst (rp_filter); net/ipv4/devinet.c.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from vnicheck.model.flow import Confidence, DropCode, Evidence, Finding, Verdict
+from vnicheck.model.guest import BootConfig, Guest
+from vnicheck.model.words import listed
+from vnicheck.rules import evidence
+from vnicheck.rules.reboot import Change, breaking, mending, rp_filter_at_boot, said_of, with_boot_rp_filter, with_guest
+from vnicheck.rules.rule import Facts, Rule, observation
+
+_MODES = ("off", "strict", "loose")
+_BY_DEFAULT = "no file sets it, so it starts at the kernel's own 0"
+
+
+class _Shift(Struct, frozen=True):
+    """One interface, its effective rp_filter now and after the boot, and the sysctls that the boot changes."""
+
+    interface: str
+    now: int
+    then: int
+    keys: tuple[str, ...]
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """At most one finding for what breaks, one for what mends, and one for interfaces on which nothing hangs."""
+    guest = facts.guest_with("sysctls", "interfaces")
+    if guest is None or guest.boot is None or "sysctls" in guest.boot.unknown:
+        return
+    shifts = tuple(_shifts(facts, guest, guest.boot))
+    if not shifts:
+        return
+    then = with_guest(facts, with_boot_rp_filter(guest))
+    broken, mended = breaking(facts, then), mending(facts, then)
+    breaks = [shift for shift in shifts if any(_filtered_at(other, shift) for other in broken)]
+    mends = [shift for shift in shifts if shift not in breaks and any(_dropped_at(facts, m, shift) for m in mended)]
+    rest = [shift for shift in shifts if shift not in breaks and shift not in mends]
+    if breaks:
+        said = f"{said_of(facts, broken)}, delivered now, would be dropped then."
+        yield _finding(rule, facts, guest.boot, breaks, said, broken)
+    if mends:
+        said = f"{said_of(facts, mended)}, dropped now, would be delivered then."
+        yield _finding(rule, facts, guest.boot, mends, said, mended, mends=True)
+    if rest:
+        unknown = any(flow.verdict is Verdict.UNKNOWN for flow in (*facts.flows, *then.flows))
+        said = "Whether a flow hangs on it is not known." if unknown else "No flow that is delivered now hangs on it."
+        yield _finding(rule, facts, guest.boot, rest, said, [])
+
+
+def _shifts(facts: Facts, guest: Guest, boot: BootConfig) -> Iterator[_Shift]:
+    """The interfaces of VNIs whose boot value is known and comes to something else than what runs."""
+    for vni in facts.view.server.vnis:
+        name = facts.view.interface_of.get(vni.id)
+        keys = ("net/ipv4/conf/all/rp_filter", f"net/ipv4/conf/{name}/rp_filter")
+        if name is None or not all(key in guest.sysctls for key in keys):
+            continue
+        then = [rp_filter_at_boot(boot, key) for key in keys]
+        known = [value for value in then if value is not None]
+        if len(known) < len(keys):
+            continue
+        now = [guest.sysctls[key] for key in keys]
+        before, after = (min(max(0, *values), 2) for values in (now, known))
+        if before != after:
+            changed = [key for key, old, new in zip(keys, now, known, strict=True) if old != new]
+            yield _Shift(name, before, after, tuple(changed))
+
+
+def _filtered_at(change: Change, shift: _Shift) -> bool:
+    drop = change[1].drops[0]
+    return drop.by is DropCode.RP_FILTER and drop.at == shift.interface
+
+
+def _dropped_at(facts: Facts, change: Change, shift: _Shift) -> bool:
+    return any(drop.by is DropCode.RP_FILTER and drop.at == shift.interface for drop in facts.flows[change[0]].drops)
+
+
+def _finding(
+    rule: Rule,
+    facts: Facts,
+    boot: BootConfig,
+    shifts: Sequence[_Shift],
+    said: str,
+    changes: Sequence[Change],
+    *,
+    mends: bool = False,
+) -> Finding:
+    keys = tuple(dict.fromkeys(key for shift in shifts for key in shift.keys))
+    turns = listed(
+        [f"{_MODES[shift.now]} on {shift.interface} now and {_MODES[shift.then]} after a boot" for shift in shifts]
+    )
+    confidence: Confidence = "computed" if all(key in boot.sysctls for key in keys) else "assumed"
+    vnis = [vni.id for vni in map(facts.vni_named, (shift.interface for shift in shifts)) if vni is not None]
+    return observation(
+        rule,
+        facts,
+        subject=("mends" if mends else "breaks" if changes else "rest", *sorted(vnis)),
+        message=f"rp_filter is {turns} ({'; '.join(_source(boot, key) for key in keys)}). {said}",
+        severity="warning" if changes and not mends else "note",
+        confidence=confidence,
+        flows=sorted({index for index, _ in changes}),
+        evidence=[*evidence.sysctls(facts, *keys), *_of_files(facts, boot, keys)],
+        fixes=_fixes(facts, keys),
+    )
+
+
+def _source(boot: BootConfig, key: str) -> str:
+    setting = boot.sysctls.get(key)
+    if setting is None:
+        return f"{_dotted(key)}: {_BY_DEFAULT}"
+    how = " by way of net.ipv4.conf.default" if setting.inherited else ""
+    return f"{_dotted(key)}: {setting.source} sets {setting.value}{how}"
+
+
+def _of_files(facts: Facts, boot: BootConfig, keys: Sequence[str]) -> list[Evidence]:
+    return [
+        evidence.guest_line(facts, setting.source, f"{_dotted(key)} = {setting.value}")
+        for key in keys
+        if (setting := boot.sysctls.get(key)) is not None
+    ]
+
+
+def _fixes(facts: Facts, keys: Sequence[str]) -> tuple[str, ...]:
+    guest = facts.view.server.guest
+    values = guest.sysctls if guest is not None else {}
+    lines = ", ".join(f"{_dotted(key)} = {values[key]}" for key in keys)
+    return (f"to keep what runs now, set {lines} in a file of /etc/sysctl.d whose name sorts last",)
+
+
+def _dotted(key: str) -> str:
+    """`net.ipv4.conf.eth0/100.rp_filter`, as files of sysctl.d have it."""
+    return key.translate(str.maketrans("./", "/."))
+
+
+RULE = Rule(id="VNC251", name="runtime-only-rp-filter", page=__doc__, find=find, about="server")

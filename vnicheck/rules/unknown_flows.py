@@ -1,0 +1,75 @@
+"""Some flows of the server can neither be said to work nor to be dropped.
+
+## What it finds
+
+Flows of a collected server that are unknown: a fact that decides them was not readable, or is not modelled. Flows to
+the guest's own networks (docker0, a tunnel) are left out: no VNI is concerned. So are those of a VNI without an
+interface, which a finding of its own tells.
+
+## Why it matters
+
+An unknown flow may be broken. The report says what it depends on, and never guesses that it is delivered.
+
+## How to fix
+
+Collect what is missing: as root, and with an API key that may read security groups, ACLs and routing tables. Where
+something is not modelled, try the flow.
+
+## How sure we are
+
+Observed: these are the limits of what was read.
+
+## Sources
+
+The hops of the flows, in the JSON report or by `vnicheck trace`.
+"""
+
+from collections.abc import Iterator
+
+from vnicheck.model.flow import Evidence, Finding, Flow, Outcome, Verdict
+from vnicheck.rules.rule import Facts, Rule, observation
+
+_NAMED = 3
+
+
+def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    """One finding for the server."""
+    guest = facts.view.server.guest
+    if guest is None:
+        return
+    told = _of_unmatched_vnis(facts)
+    indexes = [
+        index
+        for index, flow in enumerate(facts.flows)
+        if flow.verdict is Verdict.UNKNOWN and not facts.is_inside(flow.egress) and _cause(flow) not in told
+    ]
+    causes = list(dict.fromkeys(_cause(facts.flows[index]) for index in indexes))
+    if not causes:
+        return
+    more = f"; and {len(causes) - _NAMED} more causes" if len(causes) > _NAMED else ""
+    yield observation(
+        rule,
+        facts,
+        subject=(),
+        message=f"some flows are unknown: {'; '.join(causes[:_NAMED])}{more}.",
+        severity="note",
+        confidence="observed",
+        flows=indexes,
+        evidence=[Evidence(source="hop", text=cause, collected_at=guest.collected_at) for cause in causes],
+        fixes=("collect what is missing, or try these flows",),
+    )
+
+
+def _of_unmatched_vnis(facts: Facts) -> set[str]:
+    """The causes that findings of `vni-without-interface` tell."""
+    if facts.guest_with("interfaces") is None:
+        return set()
+    view = facts.view
+    return {view.why_unmatched(vni) for vni in view.server.vnis if vni.id not in view.interface_of}
+
+
+def _cause(flow: Flow) -> str:
+    return next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
+
+
+RULE = Rule(id="VNC402", name="unknown-flows", page=__doc__, find=find, severity="note", about="server")
