@@ -13,6 +13,10 @@ need sshd openssh-server
 need ssh openssh-client
 need busybox busybox-static
 need dash dash
+need bash bash
+need strace strace
+need setpriv util-linux
+[ -x /usr/lib/systemd/systemd-sysctl ] || [ -x /lib/systemd/systemd-sysctl ] || missing="$missing systemd"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 	echo "tests will be skipped for want of:$missing" >&2

@@ -48,7 +48,7 @@ def test_the_articles_sysctl_w() -> None:
         ("sysctl", "net/ipv4/conf/eth1/rp_filter = 0"),
         (f"{FILE}:3", "net.ipv4.conf.eth1.rp_filter = 1"),
     ]
-    assert (rest.severity, rest.flows) == ("note", ())
+    assert (rest.severity, rest.flows, rest.fixes) == ("note", (), ())
     assert "off on eth0 now and strict after a boot" in rest.message
     assert breaks.fingerprint != rest.fingerprint
 

@@ -1,5 +1,5 @@
 # vnicheck's guest collector, format 1: prints what this server says of its own network.
-# POSIX sh; needs no privilege, writes nothing, reads /proc and runs `ip`.
+# POSIX sh; needs no privilege, writes nothing, reads /proc and the lines on routing of network configuration, runs `ip`.
 #   sh collect.sh > guest.txt                      then: vnicheck analyze NAME --guest NAME=guest.txt
 #   VNICHECK_PLAIN=1 sh collect.sh > guest.txt     plain text where `ip` would give JSON
 

@@ -128,7 +128,7 @@ def _finding(
         confidence=confidence,
         flows=sorted({index for index, _ in changes}),
         evidence=[*evidence.sysctls(facts, *keys), *_of_files(facts, boot, keys)],
-        fixes=_fixes(facts, keys),
+        fixes=_fixes(facts, keys) if changes and not mends else (),
     )
 
 
