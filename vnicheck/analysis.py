@@ -7,7 +7,7 @@ from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.summary import interface_summaries
-from vnicheck.model.cloud import Fabric, Vni
+from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding, Flow
 from vnicheck.model.guest import Guest
@@ -104,6 +104,7 @@ def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
     problems.extend(
         Problem(code="cloud_incomplete", message=f"{what.replace('_', ' ')}: {reason}")
         for what, reason in fabric.missing.items()
+        if what not in ADVISORY
     )
     problems.extend(
         Problem(code="cloud_incomplete", message=f"the subnet of {vni.name} was not readable")

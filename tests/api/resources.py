@@ -23,6 +23,7 @@ FILTERS: Mapping[str, frozenset[str]] = {
     "vpcs": _GROUP,
     "security_groups": _GROUP | {"vpc.id", "vpc.crn", "vpc.name"},
     "network_acls": _GROUP,
+    "load_balancers": frozenset(),
 }
 """The regional lists, and the filters that each accepts (ibm-vpc 0.36). Their names are their paths and their keys."""
 
@@ -51,7 +52,7 @@ def resolve(world: Json, path: str) -> Collection | Json:
     """What a GET of `path` (`/instances`) answers: a collection, or one resource. Raises Refusal: 404 or 400."""
     match path.strip("/").split("/"):
         case [kind] if kind in FILTERS:
-            return Collection(kind, world[kind], paged=True, filters=FILTERS[kind])
+            return Collection(kind, world.get(kind, []), paged=True, filters=FILTERS[kind])
         case [("instances" | "bare_metal_servers" | "virtual_network_interfaces" | "vpcs") as kind, key]:
             return find(world, kind, key)
         case ["instances", key, "network_interfaces"]:
@@ -68,6 +69,10 @@ def resolve(world: Json, path: str) -> Collection | Json:
             if all(known["id"] != table for known in world["routing_tables"].get(key, [])):
                 raise Refusal(404, "routing_table_not_found", f"Routing table {table} was not found.")
             return Collection("routes", world["routes"].get(table, []), paged=True)
+        case ["load_balancers", key, "pools", pool, "members"]:
+            if all(known["id"] != pool for known in find(world, "load_balancers", key)["pools"]):
+                raise Refusal(404, "pool_not_found", f"Pool {pool} was not found.")
+            return Collection("members", world["members"].get(pool, []), paged=False)
     raise Refusal(400, "bad_path", f"the stand-in does not know {path}", unexpected=True)
 
 

@@ -15,7 +15,18 @@ CREATED = "2026-01-15T10:00:00Z"
 _NAMESPACE = uuid.UUID("5b1bd9f4-3d3c-4d44-9d0f-0d7f0a2f6a11")
 _ZONED = {"instance": "0717_", "bare-metal-server": "0717_"}
 _REGIONAL = frozenset(
-    {"vpc", "security-group", "network-acl", "routing-table", "route", "floating-ip", "prefix", "rule"}
+    {
+        "vpc",
+        "security-group",
+        "network-acl",
+        "routing-table",
+        "route",
+        "floating-ip",
+        "prefix",
+        "rule",
+        "load-balancer",
+        "pool",
+    }
 )
 _PATHS = {
     "vpc": "vpcs",
@@ -130,6 +141,40 @@ def subnet(
         }
         | ({} if gateway is None else {"public_gateway": gateway})
     )
+
+
+def load_balancer(ref: Json, profile: Json, subnet: Json, pool: Json, owner: Json, *, private_path: bool) -> Json:
+    """LoadBalancer."""
+    return ref | {
+        "access_mode": "private_path" if private_path else "private",
+        "advanced_health_checks_supported": False,
+        "asymmetric_routing_supported": False,
+        "attached_load_balancer_pool_members": [],
+        "availability": "subnet",
+        "created_at": CREATED,
+        "failsafe_policy_actions": ["fail", "forward"],
+        "fqdn_pool_members_supported": False,
+        "hostname": f"{ref['id'][:13]}.lb.appdomain.cloud",
+        "instance_groups_supported": True,
+        "is_private_path": private_path,
+        "is_public": False,
+        "listeners": [],
+        "logging": {"datapath": {"active": False}},
+        "mtls_supported": False,
+        "operating_status": "online",
+        "pools": [pool],
+        "private_ips": [],
+        "profile": profile,
+        "provisioning_status": "active",
+        "public_ips": [],
+        "resource_group": owner,
+        "route_mode": False,
+        "security_groups": [],
+        "security_groups_supported": True,
+        "source_ip_session_persistence_supported": True,
+        "subnets": [subnet],
+        "udp_supported": True,
+    }
 
 
 def server(region: str, kind: str, ref: Json, of: Json, zone_name: str, status: str, owner: Json) -> Json:

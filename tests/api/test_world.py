@@ -19,6 +19,8 @@ SINGULAR = {
     "address_prefixes": "AddressPrefix",
     "routing_tables": "RoutingTable",
     "routes": "Route",
+    "load_balancers": "LoadBalancer",
+    "members": "LoadBalancerPoolMember",
 }
 
 
@@ -37,6 +39,7 @@ def full_world() -> World:
         .share_vni("share", subnet="a", address="10.0.0.41")
         .group_target("web", "load-balancer", "lb")
         .floating_ip("203.0.113.9")
+        .load_balancer("lb", subnet="a", members=[{"address": "10.0.0.11", "port": 443}])
     )
 
 

@@ -65,7 +65,8 @@ class Interface:
 
 class World:
     """`data` is the world as JSON: the regional lists by name, and by the id of what they belong to `address_prefixes`,
-    `routing_tables`, `routes`, `network_interfaces` and `network_attachments`; `faults` (as Fault) may be added.
+    `routing_tables`, `routes`, `network_interfaces`, `network_attachments` and `members` (of pools); `faults` (as
+    Fault) may be added.
     """
 
     def __init__(self, *, region: str = "us-south", resource_group: str = "Default") -> None:
@@ -73,7 +74,14 @@ class World:
         self.owner = resource_group
         self.data: Json = {kind: [] for kind in FILTERS} | {
             name: {}
-            for name in ("address_prefixes", "routing_tables", "routes", "network_interfaces", "network_attachments")
+            for name in (
+                "address_prefixes",
+                "routing_tables",
+                "routes",
+                "network_interfaces",
+                "network_attachments",
+                "members",
+            )
         }
         self._vpc = ""
 
@@ -270,6 +278,32 @@ class World:
         self._named("security_groups", "security-group", group)["targets"].append(self._ref(kind, name))
         return self
 
+    def load_balancer(
+        self, name: str, *, subnet: str, family: str = "network", members: list[Json], private_path: bool = False
+    ) -> Self:
+        """A load balancer with one pool, `{name}-pool`. A member is an `address`, an `instance` by name, or a `fqdn`,
+        and a `port` (80).
+        """
+        ref = self._ref("load-balancer", name)
+        key = make_id("pool", ref["id"])
+        pool = {"id": key, "name": f"{name}-pool", "href": f"{ref['href']}/pools/{key}"}
+        self.data["load_balancers"].append(
+            shapes.load_balancer(
+                ref,
+                {
+                    "family": family,
+                    "href": shapes.href(self.region, f"load_balancer/profiles/{family}"),
+                    "name": family,
+                },
+                without(self._ref("subnet", subnet)),
+                pool,
+                shapes.resource_group(self.owner),
+                private_path=private_path,
+            )
+        )
+        self.data["members"][key] = [self._member(pool, number, **member) for number, member in enumerate(members)]
+        return self
+
     def floating_ip(self, address: str, *, target: Json | None = None, name: str | None = None) -> Self:
         """A floating IP, unbound without a `target` (a reference)."""
         label = name or f"fip-{address.replace('.', '-')}"
@@ -313,6 +347,19 @@ class World:
     def _named(self, listed: str, kind: str, name: str) -> Json:
         key = make_id(kind, self._vpc, name)
         return next(item for item in self.data[listed] if item["id"] == key)
+
+    def _member(self, pool: Json, number: int, *, port: int = 80, **target: str) -> Json:
+        key = make_id("member", pool["id"], str(number))
+        instance = target.get("instance")
+        return {
+            "id": key,
+            "href": f"{pool['href']}/members/{key}",
+            "created_at": CREATED,
+            "health": "ok",
+            "port": port,
+            "provisioning_status": "active",
+            "target": target if instance is None else without(self._ref("instance", instance), "resource_type"),
+        }
 
     def _end(self, text: str) -> Json:
         """A rule's remote or local: a prefix, an address, or the name of a security group."""

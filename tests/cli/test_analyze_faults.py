@@ -187,6 +187,19 @@ def test_a_list_that_is_forbidden_makes_verdicts_unknown_not_wrong(world: World,
     assert all(flow["verdict"] != "delivered" for flow in instance["flows"])
 
 
+def test_load_balancers_that_are_forbidden_leave_the_run_complete(
+    world: World, ssh_arguments: list[str], tmp_path: Path
+) -> None:
+    with StandIn(world) as api:
+        api.fail("/load_balancers", status=403, times=None)
+        done = run(["analyze", "healthy", "-f", "json", *ssh_arguments], api)
+        kept = run(["snapshot", "healthy", "-o", str(tmp_path / "snapshot.json"), *ssh_arguments], api)
+    assert (done.status, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["complete"] is True
+    assert (kept.status, kept.stderr) == (0, "")
+    assert "403" in json.loads((tmp_path / "snapshot.json").read_bytes())["fabric"]["missing"]["load_balancers"]
+
+
 def test_thirty_servers_take_no_more_calls_than_one(tmp_path: Path) -> None:
     world = World(region="us-south").vpc("prod", prefixes=["10.0.0.0/16"]).subnet("a", "10.0.0.0/24")
     for number in range(30):

@@ -195,7 +195,16 @@ def test_a_page_that_comes_again_and_again_is_an_error(world: World, to: Opener)
 
 
 @pytest.mark.parametrize(
-    "name", ["virtual_network_interfaces", "floating_ips", "subnets", "vpcs", "security_groups", "network_acls"]
+    "name",
+    [
+        "virtual_network_interfaces",
+        "floating_ips",
+        "subnets",
+        "vpcs",
+        "security_groups",
+        "network_acls",
+        "load_balancers",
+    ],
 )
 @pytest.mark.parametrize("fault", [{"status": 403}, {"status": 200, "body": "{}"}, {"reset": True}])
 def test_a_secondary_list_that_fails_is_named_and_the_rest_read(

@@ -30,12 +30,13 @@ def snapshot(
         raise UserError("name the servers, or give --all")
     observed = gather(instances or [], selection, ssh, no_color=no_color)
 
+    from vnicheck.model.cloud import ADVISORY
     from vnicheck.model.snapshot import encode_snapshot
     from vnicheck.model.words import one_line
 
     write_bytes(encode_snapshot(observed), output)
     problems = [(server.name, problem.message) for server in observed.servers for problem in server.problems]
-    problems += list(observed.fabric.missing.items())
+    problems += [item for item in observed.fabric.missing.items() if item[0] not in ADVISORY]
     for what, message in problems:
         print(f"vnicheck: {one_line(what, 80)}: {one_line(message, 600)}", file=sys.stderr)
     return Exit.INCOMPLETE if problems and not allow_incomplete else Exit.OK

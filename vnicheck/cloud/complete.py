@@ -1,6 +1,7 @@
 """What the bulk lists lack, read only for the servers that were selected, and the fabric cut down to what they cross.
 
-Calls: two per VPC and one per routing table; one per server only where it has legacy interfaces or is bare metal.
+Calls: two per VPC, one per routing table, and one per pool of a network load balancer; one per server only where it has
+legacy interfaces or is bare metal.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import msgspec
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.lists import Items, in_parallel, page_items, read_list
+from vnicheck.cloud.load_balancers import read_members
 from vnicheck.cloud.parse_fabric import parse_address_prefix, parse_routing_table
 from vnicheck.cloud.parse_server import complete_bare_metal, complete_legacy
 from vnicheck.cloud.region import Region
@@ -43,6 +45,7 @@ def complete(client: VpcClient, region: Region, servers: Sequence[Server]) -> Re
         region.fabric,
         vpcs={vpc: _with_prefixes(region.fabric.vpcs[vpc], raw[f"prefixes {vpc}"], missing) for vpc in vpcs},
         routing_tables=routing_tables,
+        load_balancer_members=read_members(client, region, vpcs, missing),
         missing=missing,
     )
     completed = tuple(_completed(server, raw.get(f"server {server.id}")) for server in servers)

@@ -1,4 +1,4 @@
-"""Reading a region: eight lists in parallel, however many servers it has, and nothing per server."""
+"""Reading a region: nine lists in parallel, however many servers it has, and nothing per server."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -11,6 +11,7 @@ from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.groups import group_addresses, interface_addresses
 from vnicheck.cloud.lists import Items, in_parallel, read_list
+from vnicheck.cloud.load_balancers import parse_load_balancer, sends_to_primary
 from vnicheck.cloud.parse_fabric import parse_network_acl, parse_security_group, parse_subnet, parse_vpc
 from vnicheck.cloud.parse_server import parse_floating_ip, parse_server, parse_vni
 from vnicheck.cloud.region import Region
@@ -30,6 +31,7 @@ LISTS = (
     "vpcs",
     "security_groups",
     "network_acls",
+    "load_balancers",
 )
 """Each is the API's path, the key of its answer, and after `list_` the SDK's method."""
 
@@ -64,6 +66,7 @@ def read_region(client: VpcClient, *, vpc: str | None = None, resource_group: st
         for item, server in everything
         if (wanted is None or server.vpc.id == wanted.id) and in_resource_group(item, resource_group)
     )
+    load_balancers = _parsed(raw["load_balancers"], parse_load_balancer, "load_balancers", missing)
     fabric = Fabric(
         vpcs=vpcs,
         subnets={s.id: s for s in _parsed(raw["subnets"], parse_subnet, "subnets", missing)},
@@ -79,6 +82,7 @@ def read_region(client: VpcClient, *, vpc: str | None = None, resource_group: st
         fabric=fabric,
         scope=one_line("".join([client.endpoint, *filters]), 200),
         problems=tuple(problems),
+        load_balancers=tuple(each for each in load_balancers if sends_to_primary(each)),
     )
 
 

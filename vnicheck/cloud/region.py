@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vnicheck.cloud import wire
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.snapshot import Problem, Server
 
@@ -12,11 +13,12 @@ class Region:
 
     `scope` says for messages where was looked: endpoint and filters. `problems` tell of servers that may be in scope
     and could not be read (codes of CloudError); reading the rest went on. Read in bulk, a region lacks each VPC's
-    prefixes and routing tables, what legacy interfaces allow, and bare metal interface types: `vnicheck.cloud.complete`
-    adds them for the servers that were selected.
+    prefixes and routing tables, what legacy interfaces allow, bare metal interface types, and the members of
+    `load_balancers` (the network ones): `vnicheck.cloud.complete` adds them for the servers that were selected.
     """
 
     servers: tuple[Server, ...]
     fabric: Fabric
     scope: str
     problems: tuple[Problem, ...] = ()
+    load_balancers: tuple[wire.LoadBalancer, ...] = ()

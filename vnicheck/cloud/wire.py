@@ -204,6 +204,41 @@ class NetworkAcl(Struct, frozen=True):
     rules: list[AclRule]
 
 
+class LoadBalancerProfile(Struct, frozen=True):
+    """LoadBalancerProfileReference."""
+
+    family: str
+
+
+class LoadBalancer(Struct, frozen=True):
+    """LoadBalancer. All of its subnets are in one VPC; members are a list of their own for each pool."""
+
+    id: str
+    name: str
+    profile: LoadBalancerProfile
+    subnets: list[Reference]
+    pools: list[Reference]
+    is_private_path: bool = False
+
+
+class LoadBalancerTarget(Struct, frozen=True):
+    """LoadBalancerPoolMemberTarget: an address, a reserved IP, an instance (the only one with an id and neither address
+    nor resource type), a load balancer, or a domain name.
+    """
+
+    id: str | None = None
+    address: str | None = None
+    resource_type: str | None = None
+
+
+class LoadBalancerMember(Struct, frozen=True):
+    """LoadBalancerPoolMember."""
+
+    id: str
+    target: LoadBalancerTarget
+    port: int | None = None
+
+
 class NextHop(Struct, frozen=True):
     """RouteNextHop: an address, or a VPN gateway connection."""
 

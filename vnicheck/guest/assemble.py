@@ -19,10 +19,21 @@ from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
 from vnicheck.guest.parsers.parsed import Parsed
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
+from vnicheck.guest.parsers.sockets import parse_sockets
 from vnicheck.guest.parsers.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
-from vnicheck.model.guest import BootConfig, Guest, Hook, Interface, OperatingSystem, PolicyRule, Route, Unmodelled
+from vnicheck.model.guest import (
+    BootConfig,
+    Guest,
+    Hook,
+    Interface,
+    OperatingSystem,
+    PolicyRule,
+    Route,
+    Sockets,
+    Unmodelled,
+)
 from vnicheck.model.words import one_line
 
 T = TypeVar("T")
@@ -116,9 +127,15 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
         network_managers=parse_managers(facts.text("managers")),
         hooks=parse_hooks(facts.text("hooks")),
         boot=_boot(facts, sysctls, names),
+        sockets=_sockets(facts),
         missing=facts.missing,
         unmodelled=tuple(facts.unmodelled),
     )
+
+
+def _sockets(facts: _Facts) -> Sockets | None:
+    """No verdict turns on them: a section that failed, or is not there, is no fault of the collection."""
+    return parse_sockets(facts.text("sockets")) if failure(facts.sections.get("sockets")) is None else None
 
 
 def _errors(facts: _Facts, name: str) -> str:
@@ -186,6 +203,7 @@ def build_guest(
     network_managers: tuple[str, ...],
     hooks: tuple[Hook, ...] = (),
     boot: BootConfig | None = None,
+    sockets: Sockets | None = None,
     missing: dict[str, str],
     unmodelled: tuple[Unmodelled, ...],
 ) -> Guest:
@@ -204,6 +222,7 @@ def build_guest(
             network_managers=network_managers,
             hooks=hooks,
             boot=boot,
+            sockets=sockets,
             missing=missing,
             unmodelled=unmodelled,
         )

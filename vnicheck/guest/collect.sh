@@ -179,6 +179,15 @@ vnicheck_boot_network() {
   return 0
 }
 
+# Sockets that answer from an address that the kernel chooses (UDP on every address), and half-open connections.
+vnicheck_sockets() {
+  cat /proc/net/udp >/dev/null || return 1
+  grep -shE ' (00000000|00000000000000000000000000000000):[0-9A-F]{4} 0+:0000 07 ' /proc/net/udp /proc/net/udp6 |
+    head -n 500 | sed 's/^/udp /'
+  grep -shE ' [0-9A-F]{8}:[0-9A-F]{4} [0-9A-F]{8}:[0-9A-F]{4} 03 ' /proc/net/tcp | head -n 200 | sed 's/^/tcp /'
+  return 0
+}
+
 # The options that this `ip` accepts, asked one by one: no version is guessed, busybox has none of them.
 vnicheck_options() {
   vnicheck_flags=
@@ -212,6 +221,7 @@ vnicheck_collect() {
   vnicheck_section route_cache cat /proc/net/stat/rt_cache
   vnicheck_section managers vnicheck_managers
   vnicheck_section hooks vnicheck_hooks
+  vnicheck_section sockets vnicheck_sockets
   vnicheck_section boot_sysctls vnicheck_boot_sysctls
   vnicheck_section boot_network vnicheck_boot_network
   printf 'vnicheck-guest/%s end\n' 1

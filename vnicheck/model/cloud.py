@@ -180,10 +180,29 @@ class RoutingTable(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ingress: tuple[str, ...] = ()
 
 
+class LoadBalancerMember(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A target of a load balancer's pool. `address` and `instance` (an id) as the API names the target: one of them,
+    or neither (a domain name, another load balancer). `family` is the profile's: `network`, `application`, or a later
+    word. `vpc` is the load balancer's, by id; `port` the one that members get traffic on, unless listeners have ranges.
+    """
+
+    load_balancer: Ref
+    family: str
+    vpc: str
+    pool: Ref
+    address: str | None = None
+    instance: str | None = None
+    port: int | None = None
+
+
+ADVISORY = frozenset({"load_balancers"})
+"""Keys of `Fabric.missing` on which no verdict hangs: a server is complete without them."""
+
+
 class Fabric(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a region's servers share, by id. `missing` names what could not be read, with its reason:
-    `{"security_groups": "403: not authorized"}`. Keys are this struct's field names, `floating_ips`, and
-    `virtual_network_interfaces`.
+    `{"security_groups": "403: not authorized"}`. Keys are this struct's field names, `floating_ips`,
+    `virtual_network_interfaces`, and `load_balancers`. `load_balancer_members`: those of network load balancers.
     """
 
     vpcs: dict[str, Vpc] = {}
@@ -191,6 +210,7 @@ class Fabric(Struct, frozen=True, kw_only=True, omit_defaults=True):
     security_groups: dict[str, SecurityGroup] = {}
     network_acls: dict[str, NetworkAcl] = {}
     routing_tables: dict[str, RoutingTable] = {}
+    load_balancer_members: tuple[LoadBalancerMember, ...] = ()
     missing: dict[str, str] = {}
 
 

@@ -265,6 +265,15 @@ class BootConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unknown: dict[str, str] = {}
 
 
+class Sockets(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`udp_everywhere`: UDP ports bound to every address. `half_open`: connections of which the guest has answered the
+    SYN and has heard no more, by the guest's address.
+    """
+
+    udp_everywhere: tuple[int, ...] = ()
+    half_open: dict[str, int] = {}
+
+
 class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A server's view of its own network at one moment (UTC, ISO 8601, `collected_at`).
 
@@ -291,6 +300,8 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was seen beside routing; that none was seen proves nothing where the collecting user was not root."""
     boot: BootConfig | None = None
     """What the next boot sets; None: not collected."""
+    sockets: Sockets | None = None
+    """None where they were not collected."""
     missing: dict[str, str] = {}
     unmodelled: tuple[Unmodelled, ...] = ()
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Evidence, Flow, Hop
+from vnicheck.model.cloud import LoadBalancerMember, Vni
+from vnicheck.model.flow import Direction, Evidence, Flow, Hop
 from vnicheck.model.words import one_line
 from vnicheck.rules.rule import Facts
 
@@ -47,6 +47,21 @@ def reverse_path_counter(facts: Facts) -> list[Evidence]:
     return [Evidence(source="/proc/net/netstat", text=text, collected_at=guest.collected_at)]
 
 
+def martians_logged(facts: Facts, interface: str) -> list[Evidence]:
+    """Whether the kernel logs what it drops on an interface: without that nothing is to be found in the logs."""
+    return sysctls(facts, *(f"net/ipv4/conf/{name}/log_martians" for name in ("all", interface)))
+
+
+def half_open(facts: Facts, flow: Flow) -> list[Evidence]:
+    """Connections to the flow's address whose SYN the guest has answered, and of which it has heard no more."""
+    guest = facts.view.server.guest
+    count = guest.sockets.half_open.get(flow.local) if guest is not None and guest.sockets is not None else None
+    if guest is None or count is None or flow.direction is not Direction.INBOUND:
+        return []
+    text = f"{count} half-open connections to {flow.local} (SYN_RECV): their SYN-ACKs were not answered"
+    return [Evidence(source="/proc/net/tcp", text=text, collected_at=guest.collected_at)]
+
+
 def vni_field(facts: Facts, vni: Vni, *fields: str) -> list[Evidence]:
     """Fields of a VNI (or legacy interface) as the API gives them."""
     server = facts.view.server
@@ -68,6 +83,19 @@ def subnet_field(facts: Facts, vni: Vni) -> Evidence:
     return _api(facts, f"subnets/{subnet.id}", f"ipv4_cidr_block = {subnet.cidr}")
 
 
+def pool_member(facts: Facts, member: LoadBalancerMember) -> Evidence:
+    """A member of a load balancer's pool, by its address."""
+    path = f"load_balancers/{member.load_balancer.id}/pools/{member.pool.id}/members"
+    return _api(facts, path, f"target.address = {_json(member.address)}, port = {_json(member.port)}")
+
+
+def primary_interface(facts: Facts, vni: Vni) -> Evidence:
+    """That a VNI (or legacy interface) is the server's primary one."""
+    server = facts.view.server
+    field = "primary_network_interface" if vni.legacy else "primary_network_attachment.virtual_network_interface"
+    return _api(facts, f"{server.kind}s/{server.id}", f"{field}.id = {vni.id}")
+
+
 def _of_hop(facts: Facts, flow: Flow, hop: Hop) -> Iterable[Evidence]:
     vni = facts.vni_named(hop.at)
     match hop.stage:
@@ -77,6 +105,7 @@ def _of_hop(facts: Facts, flow: Flow, hop: Hop) -> Iterable[Evidence]:
             if hop.drop == "rp_filter":
                 yield from _back(facts, flow, hop)
                 yield from reverse_path_counter(facts)
+                yield from martians_logged(facts, hop.at)
         case "reply_route" | "request_route":
             yield from _lines(facts, hop)
         case "protocol_state_filtering" if vni is not None:
@@ -90,6 +119,7 @@ def _of_hop(facts: Facts, flow: Flow, hop: Hop) -> Iterable[Evidence]:
                 else vni_field(facts, vni, "protocol_state_filtering_mode")[0]
             )
             yield from _back(facts, flow, hop)
+            yield from half_open(facts, flow)
         case "ip_spoofing_check" if vni is not None:
             yield from vni_field(facts, vni, "allow_ip_spoofing")
             yield from _back(facts, flow, hop)
