@@ -118,7 +118,7 @@ def test_a_trace_knows_both(tmp_path: Path, snapshot: Path) -> None:
     [
         (WEB.replace("clients", "client"), "[[expect]] 1: 'client' is no network, scope, CIDR or address; there are "),
         (WEB + WEB.replace("port", "prot"), "[[expect]] 2: 'prot' is not a setting; did you mean 'port'?"),
-        (mutes("VNC999"), "[[mute]] 1: no rule 'VNC999'; 'vnicheck rules' lists them"),
+        (mutes("ABRACADABRA"), "[[mute]] 1: no rule 'ABRACADABRA'; 'vnicheck rules' lists them"),
         (mutes("VNC101", expires='"2999-12-31"'), "[[mute]] 1: 'expires': write a date without quotes, as 2026-12-31"),
     ],
 )
