@@ -1,7 +1,18 @@
 """Servers made by rule, for measurements: VNIs in subnets of their own, policy tables, and as many routes as asked."""
 
 from vnicheck.model.address import format_address
-from vnicheck.model.cloud import Fabric, Ref, SecurityGroup, SecurityGroupRule, Subnet, Vni, Vpc
+from vnicheck.model.cloud import (
+    AclRule,
+    Fabric,
+    NetworkAcl,
+    Ref,
+    RoutingTable,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Vni,
+    Vpc,
+)
 from vnicheck.model.guest import (
     LOCAL_TABLE,
     Guest,
@@ -30,12 +41,38 @@ def make_server(*, vnis: int, routes: int, tables: int) -> tuple[Server, Fabric]
         ),
         addresses=(),
     )
+    acl = NetworkAcl(
+        id="acl",
+        name="allow-all",
+        rules=tuple(
+            AclRule(
+                id=direction,
+                name=direction,
+                action="allow",
+                direction=direction,
+                protocol="any",
+                source=EVERYTHING,
+                destination=EVERYTHING,
+            )
+            for direction in ("inbound", "outbound")
+        ),
+    )
     fabric = Fabric(
         vpcs={"vpc": Vpc(id="vpc", name="bench", prefixes=("10.0.0.0/16",))},
         subnets={
-            f"subnet-{n}": Subnet(id=f"subnet-{n}", name=f"s{n}", cidr=f"10.0.{n}.0/24", vpc="vpc") for n in numbers
+            f"subnet-{n}": Subnet(
+                id=f"subnet-{n}",
+                name=f"s{n}",
+                cidr=f"10.0.{n}.0/24",
+                vpc="vpc",
+                network_acl="acl",
+                routing_table="table",
+            )
+            for n in numbers
         },
         security_groups={"group": group},
+        network_acls={"acl": acl},
+        routing_tables={"table": RoutingTable(id="table", name="default", vpc="vpc")},
     )
     server = Server(
         id="server",

@@ -47,9 +47,7 @@ def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check
     far_end = packet.source if packet.direction == "inbound" else packet.destination
     if first <= far_end <= last:
         return passes(STAGE, f"traffic inside subnet {subnet.name} meets no ACL")
-    if subnet.network_acl is None:
-        return passes(STAGE, f"subnet {subnet.name} has no network ACL")
-    acl = fabric.network_acls.get(subnet.network_acl)
+    acl = fabric.network_acls.get(subnet.network_acl) if subnet.network_acl is not None else None
     if acl is None:
         reason = fabric.missing.get("network_acls", "not readable")
         return unknown(STAGE, f"the network ACL of subnet {subnet.name}: {reason}")

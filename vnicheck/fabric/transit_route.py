@@ -69,9 +69,7 @@ def _tables_at(fabric: Fabric, vpc: str, address: int, scope: Scope) -> list[Rou
     """The tables that packets from an address meet: its subnet's, or the ingress tables for where it is."""
     subnet = _subnet_of(fabric, vpc, address)
     if subnet is not None:
-        if subnet.routing_table is None:
-            return []
-        table = fabric.routing_tables.get(subnet.routing_table)
+        table = fabric.routing_tables.get(subnet.routing_table) if subnet.routing_table is not None else None
         return None if table is None else [table]
     if "routing_tables" in fabric.missing:
         return None

@@ -87,9 +87,7 @@ def _next_hop(route: VpcRoute) -> str:
 
 
 def _routes(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
-    if subnet.routing_table is None:
-        return []
-    table = fabric.routing_tables.get(subnet.routing_table)
+    table = fabric.routing_tables.get(subnet.routing_table) if subnet.routing_table is not None else None
     if table is None:
         return None
     return [route for route in table.routes if route.zone in {"", subnet.zone}]

@@ -63,7 +63,8 @@ class Vni(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Subnet(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`cidr` is canonical. `public_gateway`, `network_acl`, `routing_table`: ids, None where there is none."""
+    """`cidr` is canonical. `public_gateway`, `network_acl`, `routing_table`: ids. None is no public gateway; but every
+    subnet has the other two, and None means not readable."""
 
     id: str
     name: str
