@@ -24,6 +24,21 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class FleetSelection:
+    """Which of many servers, and whence their facts."""
+
+    region: options.Regions = None
+    all_regions: options.AllRegions = False
+    vpc: options.VpcFilter = None
+    resource_group: options.ResourceGroup = None
+    name: options.Names = None
+    multi_homed_only: options.MultiHomedOnly = True
+    auth: options.Auth = None
+    guest: options.GuestFiles = None
+    cloud_only: options.CloudOnly = False
+
+
+@dataclass(frozen=True)
 class Ssh:
     """How to reach the guests."""
 

@@ -24,32 +24,53 @@ MAX_GUEST_FILE = 64 << 20
 
 def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool) -> "Snapshot":
     """Reads the cloud, then the guests. Raises UserError; a guest that cannot be read is a problem of its server."""
-    if ssh.ssh_address not in ADDRESS_CHOICES:
-        raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
+    check_ssh(ssh)
     if not all(instances):
         raise UserError("an empty INSTANCE names no server")
-    files = _guest_files(selection.guest or ())
+    files = guest_files(selection.guest or ())
 
     from vnicheck.cloud.connect import connect
     from vnicheck.cloud.errors import CloudError
-    from vnicheck.guest.errors import CollectionError
-    from vnicheck.observe import make_snapshot, observe_cloud, observe_guests
+    from vnicheck.observe import make_snapshot, observe_cloud
 
     try:
-        with _progress("reading the VPC", no_color):
+        with progress("reading the VPC", no_color):
             client = connect(region=selection.region, environ=os.environ, auth=selection.auth)
             region = observe_cloud(client, instances, vpc=selection.vpc, resource_group=selection.resource_group)
-        given = _guests_from(files, region.servers, region.scope)
-        with _progress("collecting guests", no_color) as status:
-            done: list[str] = []
+        servers = collect_guests(region.servers, files, region.scope, ssh, no_color=no_color)
+    except CloudError as error:
+        raise UserError(error.message) from error
+    return make_snapshot(region, servers, created_at=now(), everything=not instances)
 
-            def on_done(target: Any, _: "Result") -> None:
-                done.append(target.name)
-                if status is not None:
-                    status.update(f"collecting guests: {len(done)} of {len(region.servers)}")
 
-            servers = observe_guests(
-                region.servers,
+def check_ssh(ssh: Ssh) -> None:
+    """Refuses values that mean nothing."""
+    if ssh.ssh_address not in ADDRESS_CHOICES:
+        raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
+
+
+def collect_guests(
+    servers: "Sequence[Server]", files: dict[str, Path], scope: str, ssh: Ssh, *, no_color: bool
+) -> "tuple[Server, ...]":
+    """The servers with their guests: from `files` (by what names a server, within `scope`), else over SSH.
+
+    Raises UserError, and CloudError for a name that means no server.
+    """
+    from vnicheck.guest.errors import CollectionError
+    from vnicheck.observe import observe_guests
+
+    given = guests_from(files, servers, scope)
+    with progress("collecting guests", no_color) as status:
+        done: list[str] = []
+
+        def on_done(target: Any, _: "Result") -> None:
+            done.append(target.name)
+            if status is not None:
+                status.update(f"collecting guests: {len(done)} of {len(servers)}")
+
+        try:
+            return observe_guests(
+                servers,
                 given,
                 _ssh_options(ssh),
                 address=ssh.ssh_address,  # type: ignore[arg-type]
@@ -57,9 +78,8 @@ def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color
                 on_done=on_done,
                 ask_passphrase=_ask_passphrase if sys.stdin.isatty() else None,
             )
-    except (CloudError, CollectionError) as error:
-        raise UserError(error.message) from error
-    return make_snapshot(region, servers, created_at=now(), everything=not instances)
+        except CollectionError as error:
+            raise UserError(error.message) from error
 
 
 def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) -> "Snapshot":
@@ -80,7 +100,7 @@ def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) ->
         if value is not None:
             raise UserError(f"{option} has no meaning with --snapshot, which holds what was collected")
     try:
-        snapshot = decode_snapshot(_read(path, MAX_SNAPSHOT))
+        snapshot = decode_snapshot(read_bounded(path, MAX_SNAPSHOT))
         servers = [
             server
             for server in snapshot.servers
@@ -108,7 +128,8 @@ def _ssh_options(ssh: Ssh) -> Any:
     )
 
 
-def _guest_files(specs: Sequence[str]) -> dict[str, Path]:
+def guest_files(specs: Sequence[str]) -> dict[str, Path]:
+    """The files of `--guest NAME=FILE`, by name."""
     files = {}
     for spec in specs:
         name, equals, file = spec.rpartition("=")
@@ -118,7 +139,7 @@ def _guest_files(specs: Sequence[str]) -> dict[str, Path]:
     return files
 
 
-def _guests_from(files: dict[str, Path], servers: "Sequence[Server]", scope: str) -> "dict[str, Result]":
+def guests_from(files: dict[str, Path], servers: "Sequence[Server]", scope: str) -> "dict[str, Result]":
     """The guests by server id, from saved output; a file that cannot be read as such is its server's problem."""
     from vnicheck.cloud.select import select_servers
     from vnicheck.guest.assemble import read_guest
@@ -128,13 +149,14 @@ def _guests_from(files: dict[str, Path], servers: "Sequence[Server]", scope: str
     for name, path in files.items():
         server = select_servers(servers, [name], scope=f"the servers named, {scope}")[0]
         try:
-            given[server.id] = read_guest(_read(path, MAX_GUEST_FILE), via="file")
+            given[server.id] = read_guest(read_bounded(path, MAX_GUEST_FILE), via="file")
         except CollectionError as error:
             given[server.id] = error.problem()
     return given
 
 
-def _read(path: Path, limit: int) -> bytes:
+def read_bounded(path: Path, limit: int) -> bytes:
+    """A file of at most so many bytes. Raises UserError."""
     try:
         return read_file(path, limit)
     except OSError as error:
@@ -150,7 +172,7 @@ def _ask_passphrase(key: Path) -> str | None:
 
 
 @contextmanager
-def _progress(what: str, no_color: bool) -> Iterator[Any]:
+def progress(what: str, no_color: bool) -> Iterator[Any]:
     """A spinner on a terminal's stderr; nothing elsewhere."""
     screen = console(stderr=True, no_color=no_color)
     if not screen.is_terminal:

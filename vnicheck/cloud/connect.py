@@ -29,12 +29,18 @@ NO_CREDENTIALS = (
 
 
 def connect(
-    *, region: str | None, environ: Mapping[str, str], auth: str | None, http: HttpSettings | None = None
+    *,
+    region: str | None,
+    environ: Mapping[str, str],
+    auth: str | None,
+    http: HttpSettings | None = None,
+    url: str | None = None,
 ) -> VpcClient:
     """A client for one region; nothing is asked of the network yet.
 
     `auth` is None or `instance`, which skips the other ways. VPC_URL and VPC_AUTH_URL hold for every way; VPC_URL wins
-    over the region. With VPC_* credentials and neither VPC_URL nor a region the SDK's own default endpoint holds.
+    over the region, and `url` over both. With VPC_* credentials and neither VPC_URL nor a region the SDK's own default
+    endpoint holds.
     Raises CloudError: `no_credentials`, `no_region`, `bad_region`, `region_conflict`, `bad_endpoint`, `bad_auth`,
     `bad_credentials`, `bad_credentials_file`.
     """
@@ -49,7 +55,7 @@ def connect(
     api_key = _first(environ, "IBMCLOUD_API_KEY", "IC_API_KEY")
     secrets = tuple(settings[name] for name in SECRETS if settings.get(name)) + ((api_key,) if api_key else ())
     service, credential, own_default = _service(settings, source, api_key, environ, auth)
-    url = settings.get("URL") or _regional(asked) or (service.service_url if own_default else None)
+    url = url or settings.get("URL") or regional_url(asked) or (service.service_url if own_default else None)
     if url is None:
         raise CloudError("no_region", "no region: pass --region, or set IBMCLOUD_REGION (or VPC_URL)")
     endpoint, named = _described(url)
@@ -107,8 +113,9 @@ def _described_credential(settings: Mapping[str, str], source: str) -> str:
     return f"the VPC_* credential of {source}"
 
 
-def _regional(region: str | None) -> str | None:
-    return None if region is None else f"https://{region}.iaas.cloud.ibm.com/v1"
+def regional_url(region: str | None, *, private: bool = False) -> str | None:
+    """IBM's own endpoint of a region."""
+    return None if region is None else f"https://{region}{'.private' if private else ''}.iaas.cloud.ibm.com/v1"
 
 
 def _described(url: str) -> tuple[str, str | None]:

@@ -1,0 +1,163 @@
+"""From the command line's selection to the regions that `lint` goes through: live, or from a snapshot's file or folder.
+
+From a folder each guest is read when its server's turn comes, so that a fleet needs no more memory than one server.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vnicheck.cli.bundles import FleetSelection, Ssh
+from vnicheck.cli.clock import now
+from vnicheck.cli.failure import UserError
+from vnicheck.cli.gather import MAX_SNAPSHOT, check_ssh, collect_guests, guest_files, progress, read_bounded
+
+if TYPE_CHECKING:
+    from vnicheck.linting import Region
+    from vnicheck.model.config import Config
+    from vnicheck.model.snapshot import Server
+    from vnicheck.scope import RegionInScope, Scope
+    from vnicheck.snapshot_folder import SnapshotFolder
+
+
+def scope_of(selection: FleetSelection, config: "Config", earlier: frozenset[str]) -> "Scope":
+    """The filters. `earlier`: ids of servers with findings in the baseline."""
+    from vnicheck.scope import Scope
+
+    return Scope(
+        vpc=selection.vpc,
+        resource_group=selection.resource_group,
+        names=tuple(selection.name or ()),
+        multi_homed_only=selection.multi_homed_only,
+        expect=config.expect,
+        earlier=earlier,
+    )
+
+
+def live_regions(selection: FleetSelection, ssh: Ssh, scope: "Scope", *, no_color: bool) -> "tuple[Region, ...]":
+    """Reads the regions, then the guests of the servers in scope. Raises UserError."""
+    check_ssh(ssh)
+    files = guest_files(selection.guest or ())
+    if selection.all_regions and selection.region:
+        raise UserError("--region and --all-regions exclude each other")
+
+    from vnicheck.cloud.errors import CloudError
+    from vnicheck.cloud.regions import connect_regions
+    from vnicheck.scope import read_regions
+
+    try:
+        with progress("reading the regions", no_color):
+            clients = connect_regions(
+                selection.region or (), everywhere=selection.all_regions, environ=os.environ, auth=selection.auth
+            )
+            found = read_regions(clients, scope, now=now)
+        servers = [server for region in found for server in region.servers]
+        if selection.cloud_only:
+            collected = tuple(_from_files(servers, files))
+        else:
+            collected = collect_guests(servers, files, "the servers in scope", ssh, no_color=no_color)
+    except CloudError as error:
+        raise UserError(error.message) from error
+    by_id = {server.id: server for server in collected}
+    return _some([_region(region, [by_id[server.id] for server in region.servers]) for region in found], scope)
+
+
+def snapshot_regions(path: Path, selection: FleetSelection, scope: "Scope") -> "tuple[Region, ...]":
+    """The regions of a snapshot, a file or a folder. Raises UserError."""
+    refused = {
+        "--all-regions": selection.all_regions or None,
+        "--resource-group": selection.resource_group,
+        "--auth": selection.auth,
+        "--guest": selection.guest,
+        "--cloud-only": selection.cloud_only or None,
+    }
+    for option, value in refused.items():
+        if value is not None:
+            raise UserError(f"{option} has no meaning with --snapshot, which holds what was collected")
+
+    from vnicheck.model.snapshot import SnapshotError, decode_snapshot
+    from vnicheck.scope import snapshot_region
+
+    try:
+        if path.is_dir():
+            found = _folder_regions(path, scope)
+        else:
+            try:
+                snapshot = decode_snapshot(read_bounded(path, MAX_SNAPSHOT))
+            except SnapshotError as error:
+                raise SnapshotError(f"{path}: {error}") from error
+            found = [_region(region, list(region.servers)) for region in snapshot_region(snapshot, scope)]
+    except SnapshotError as error:
+        raise UserError(str(error)) from error
+    missing = sorted(set(selection.region or ()) - {region.name for region in found})
+    if missing:
+        named = ", ".join(region.name for region in found if region.name) or "none by name"
+        raise UserError(f"{path} holds no region {missing[0]!r}; it holds {named}")
+    wanted = selection.region or [region.name for region in found]
+    return _some([region for region in found if region.name in wanted], scope)
+
+
+def _folder_regions(path: Path, scope: "Scope") -> "list[Region]":
+    from vnicheck.scope import snapshot_region
+    from vnicheck.snapshot_folder import UNNAMED, SnapshotFolder
+
+    folder = SnapshotFolder.open(path)
+    return [
+        _region(region, _FolderServers(folder, name, region.servers))
+        for name in folder.regions()
+        for region in snapshot_region(folder.cloud(name), scope, name="" if name == UNNAMED else name)
+    ]
+
+
+class _FolderServers:
+    """The servers of a folder, each with its guest, which is read as the server is asked for."""
+
+    def __init__(self, folder: "SnapshotFolder", region: str, servers: "tuple[Server, ...]") -> None:
+        self._folder, self._region, self._servers = folder, region, servers
+
+    def __iter__(self) -> "Iterator[Server]":
+        from vnicheck.model.snapshot import Problem, SnapshotError, with_guest
+
+        for server in self._servers:
+            try:
+                result = self._folder.guest(self._region, server.id)
+            except SnapshotError as error:
+                result = Problem(code="guest_unreadable", message=str(error))
+            yield with_guest(server, result)
+
+
+def _from_files(servers: "list[Server]", files: dict[str, Path]) -> "Iterator[Server]":
+    """The servers, with the guests that files hold of some."""
+    from vnicheck.cli.gather import guests_from
+    from vnicheck.model.snapshot import with_guest
+
+    given = guests_from(files, servers, "the servers in scope")
+    return (with_guest(server, given.get(server.id)) for server in servers)
+
+
+def _region(region: "RegionInScope", servers: "Iterable[Server]") -> "Region":
+    from vnicheck.linting import Region
+
+    return Region(
+        name=region.name,
+        servers=servers,
+        chosen=len(region.servers),
+        single_homed=region.single_homed,
+        fabric=region.fabric,
+        read_at=region.read_at,
+        problems=region.problems,
+        notes=region.notes,
+    )
+
+
+def _some(regions: "list[Region]", scope: "Scope") -> "tuple[Region, ...]":
+    """The regions, where they hold any server in scope, or may. Raises UserError."""
+    if any(region.problems or region.single_homed or region.chosen for region in regions):
+        return tuple(regions)
+    asked = [f"VPC {scope.vpc}"] if scope.vpc else []
+    asked += [f"resource group {scope.resource_group}"] if scope.resource_group else []
+    asked += [f"name {name}" for name in scope.names]
+    where = ", ".join(region.name for region in regions if region.name)
+    said = f" with {', '.join(asked)}" if asked else ""
+    raise UserError(f"nothing to check: there is no server{said}{f' in {where}' if where else ''}")

@@ -1,0 +1,156 @@
+"""Which servers a lint is about, and their regions read in bulk: nothing is asked about servers out of scope."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+
+import msgspec
+from msgspec import Struct
+
+from vnicheck.cloud.client import VpcClient
+from vnicheck.cloud.complete import complete
+from vnicheck.cloud.errors import CloudError
+from vnicheck.cloud.read import read_region
+from vnicheck.cloud.regions import Unreachable
+from vnicheck.model.cloud import ADVISORY, Fabric
+from vnicheck.model.expectation import Expectation
+from vnicheck.model.naming import names_server
+from vnicheck.model.snapshot import Problem, Server, Snapshot
+
+_REGIONS_AT_ONCE = 8
+_SERVERS = "servers"
+"""The key of `Fabric.missing` under which a snapshot says that not all servers could be read."""
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """Filters, all of which a server passes. `names`: globs, one of which its name matches.
+
+    A server with one interface is passed over with `multi_homed_only`, unless an expectation names it, or it is among
+    `earlier` (ids): what was found on it is only gone when that was looked at.
+    """
+
+    vpc: str | None = None
+    resource_group: str | None = None
+    names: tuple[str, ...] = ()
+    multi_homed_only: bool = True
+    expect: tuple[Expectation, ...] = ()
+    earlier: frozenset[str] = frozenset()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it leaves out nothing but servers with one interface."""
+        return self.vpc is None and self.resource_group is None and not self.names
+
+    def choose(self, servers: Sequence[Server]) -> tuple[tuple[Server, ...], int]:
+        """The servers to check, in the order of their names, and how many others in scope have only one interface."""
+        named = [server for server in servers if not self.names or any(fnmatchcase(server.name, n) for n in self.names)]
+        chosen = [server for server in named if self._is_asked_for(server)]
+        return tuple(sorted(chosen, key=lambda server: (server.name, server.id))), len(named) - len(chosen)
+
+    def _is_asked_for(self, server: Server) -> bool:
+        return (
+            not self.multi_homed_only
+            or len(server.vnis) > 1
+            or server.id in self.earlier
+            or any(names_server(expectation.server, server) for expectation in self.expect)
+        )
+
+
+class RegionInScope(Struct, frozen=True, kw_only=True):
+    """A region's servers to check (`guest` None, or as a snapshot has it) and what they share.
+
+    `problems` tell of servers that may be in scope and could not be read, `notes` of what no verdict hangs on.
+    """
+
+    name: str
+    servers: tuple[Server, ...] = ()
+    single_homed: int = 0
+    fabric: Fabric = Fabric()
+    read_at: str = ""
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+
+def read_regions(
+    clients: Sequence[VpcClient | Unreachable], scope: Scope, *, now: Callable[[], str]
+) -> tuple[RegionInScope, ...]:
+    """The regions in the order of their names; one that cannot be read has a problem and no servers.
+
+    Raises CloudError where none could be read, and where no region has the VPC of the scope.
+    """
+    with ThreadPoolExecutor(_REGIONS_AT_ONCE, thread_name_prefix="region") as pool:
+        read = list(pool.map(lambda client: _settled(client, scope, now), clients))
+    failed = [result for result in read if isinstance(result, Unreachable)]
+    elsewhere = [failure for failure in failed if failure.error.code == "no_such_vpc"]
+    if len(failed) == len(read):
+        raise next((failure for failure in failed if failure not in elsewhere), failed[0]).error
+    told = [
+        RegionInScope(
+            name=failure.region,
+            problems=(Problem(code=failure.error.code, message=failure.error.message),),
+        )
+        for failure in failed
+        if failure not in elsewhere
+    ]
+    there = [result for result in read if isinstance(result, RegionInScope)]
+    return tuple(sorted([*there, *told], key=lambda region: region.name))
+
+
+def snapshot_region(snapshot: Snapshot, scope: Scope, *, name: str | None = None) -> Iterator[RegionInScope]:
+    """The regions of a snapshot, by the servers' own word or all as `name`."""
+    servers = [
+        server for server in snapshot.servers if scope.vpc is None or scope.vpc in (server.vpc.id, server.vpc.name)
+    ]
+    for region in sorted({server.region for server in servers} or {""}) if name is None else [name]:
+        here = servers if name is not None else [server for server in servers if server.region == region]
+        chosen, single_homed = scope.choose(here)
+        yield _in_scope(region, chosen, single_homed, snapshot.fabric, snapshot.created_at, ())
+
+
+def _settled(client: VpcClient | Unreachable, scope: Scope, now: Callable[[], str]) -> RegionInScope | Unreachable:
+    if isinstance(client, Unreachable):
+        return client
+    try:
+        region = read_region(client, vpc=scope.vpc, resource_group=scope.resource_group)
+        chosen, single_homed = scope.choose(region.servers)
+        whole = complete(client, region, chosen)
+    except CloudError as error:
+        return Unreachable(client.region, error)
+    return _in_scope(client.region, whole.servers, single_homed, whole.fabric, now(), whole.problems)
+
+
+def _in_scope(
+    name: str,
+    servers: tuple[Server, ...],
+    single_homed: int,
+    fabric: Fabric,
+    read_at: str,
+    problems: Collection[Problem],
+) -> RegionInScope:
+    """What is missing of the region as a whole is told once, not on every server."""
+    unread = [
+        Problem(code="servers_unread", message=fabric.missing[key]) for key in (_SERVERS,) if key in fabric.missing
+    ]
+    notes = [
+        Problem(code=f"{key}_unread", message=message) for key, message in fabric.missing.items() if key in ADVISORY
+    ]
+    missing = {key: message for key, message in fabric.missing.items() if key != _SERVERS}
+    return RegionInScope(
+        name=name,
+        servers=servers,
+        single_homed=single_homed,
+        fabric=_ordered(msgspec.structs.replace(fabric, missing=missing)),
+        read_at=read_at,
+        problems=(*problems, *unread),
+        notes=tuple(notes),
+    )
+
+
+def _ordered(fabric: Fabric) -> Fabric:
+    """The fabric with everything in the order of its ids: the API's order may differ from call to call."""
+    changed = {
+        field: dict(sorted(value.items()))
+        for field in fabric.__struct_fields__
+        if isinstance(value := getattr(fabric, field), dict)
+    }
+    return msgspec.structs.replace(fabric, **changed)
