@@ -21,6 +21,8 @@ class Selection:
     resource_group: options.ResourceGroup = None
     auth: options.Auth = None
     guest: options.GuestFiles = None
+    guest_dir: options.GuestFolder = None
+    api_timeout: options.ApiTimeout = 180
 
 
 @dataclass(frozen=True)
