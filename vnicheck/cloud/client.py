@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from vnicheck.cloud.deadline import LateError, within
+from vnicheck.bounded import bounded
 from vnicheck.cloud.errors import READER, CloudError, funnel, malformed, redact
 from vnicheck.model.words import one_line
 
@@ -73,8 +73,8 @@ class VpcClient:
     def _in_time(self, call: str, where: str, work: Callable[[], T]) -> T:
         left = self.http.total if self.deadline is None else self.deadline - time.monotonic()
         try:
-            return within(left, work)
-        except LateError:
+            return bounded(work, left)
+        except TimeoutError:
             raise CloudError(
                 "api_timeout",
                 f"{call} at {where}: not done after {self.http.total:g} seconds of reading in all; "
