@@ -221,11 +221,61 @@ def test_a_region_that_fails_leaves_the_others_and_its_own_earlier_state(tmp_pat
     assert run("analyze", "db-1", "--snapshot", str(folder)).returncode == 0
 
 
+# --- redacted ---------------------------------------------------------------------------------------------------------
+
+
+def verdicts(snapshot: Path, server: str) -> tuple[list[str], list[str]]:
+    """The verdicts and rules that are told of a server, sorted; its name is no matter."""
+    done = run("analyze", server, "--snapshot", str(snapshot), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    (instance,) = json.loads(done.stdout)["instances"]
+    return sorted(flow["verdict"] for flow in instance["flows"]), sorted(each["rule"] for each in instance["findings"])
+
+
+def test_a_redacted_snapshot_tells_the_same_and_names_nobody(tmp_path: Path) -> None:
+    saved = [f"--guest=web-{number}={COLLECTED}" for number in (1, 2)]
+    folder, file, again = tmp_path / "fleet", tmp_path / "redacted.json", tmp_path / "again"
+    with StandIn(world_of("web-1", "web-2")) as api:
+        assert run("snapshot", "--all", "-o", f"{folder}/", *saved, env=api.environ).returncode == 0
+        live = run("snapshot", "web-1", "-o", str(file), "--redact", saved[0], env=api.environ)
+    assert (live.returncode, live.stdout, live.stderr) == (0, "", "")
+    kept = run("snapshot", "--all", "--snapshot", str(folder), "--redact", "-o", f"{again}/")
+    assert (kept.returncode, kept.stdout, kept.stderr) == (0, "", "")
+    written = [file, *(path for path in again.rglob("*") if path.is_file())]
+    assert len(written) == 1 + 3
+    for path in written:
+        text = path.read_text()
+        for secret in ("web-1", "web-2", "10.0.0.11", "02:00:05:02:70:58", "0717_", "prod"):
+            assert secret not in text, f"{secret} in {path}"
+            assert secret not in str(path.relative_to(tmp_path))
+    assert json.loads(file.read_bytes())["redacted"] is True
+    (cloud,) = (json.loads(path.read_bytes()) for path in again.glob("*/cloud.json"))
+    names = [server["name"] for server in cloud["servers"]]
+    before = sorted(verdicts(folder, name) for name in ("web-1", "web-2"))
+    assert sorted(verdicts(again, name) for name in names) == before
+    (alone,) = json.loads(file.read_bytes())["servers"]
+    assert verdicts(file, alone["name"]) == verdicts(folder, "web-1")
+
+
+def test_a_part_of_a_folder_as_a_file(tmp_path: Path) -> None:
+    saved = [f"--guest=web-{number}={COLLECTED}" for number in (1, 2)]
+    folder, file = tmp_path / "fleet", tmp_path / "web-2.json"
+    with StandIn(world_of("web-1", "web-2")) as api:
+        assert run("snapshot", "--all", "-o", f"{folder}/", *saved, env=api.environ).returncode == 0
+    assert run("snapshot", "web-2", "--snapshot", str(folder), "-o", str(file)).returncode == 0
+    assert [server["name"] for server in json.loads(file.read_bytes())["servers"]] == ["web-2"]
+    assert verdicts(file, "web-2") == verdicts(folder, "web-2")
+    onto = run("snapshot", "--all", "--snapshot", str(file), "-o", str(folder))
+    assert "holds a snapshot already: name a new folder" in one_line(onto)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["snapshot", "--all", "-o", "{file}", "--region=a", "--region=b"], "is a file; several regions need a folder"),
         (["snapshot", "--all", "-o", "{new}", "--refresh"], "--refresh is for a folder"),
+        (["snapshot", "--all", "-o", "{folder}", "--refresh", "--redact"], "--refresh is for a folder"),
+        (["snapshot", "--all", "-o", "{file}/"], "is a file; a path that ends in / means a folder"),
         (["snapshot", "--all", "-o", "{folder}", "--region=a", "--region=b"], "leads 2 regions to one place"),
         (["analyze", "web-1", "--snapshot", "{folder}"], "no snapshot folder: it holds no REGION/cloud.json"),
         (["analyze", "web-1", "--snapshot", "{file}", "--region=a"], "--region has no meaning with --snapshot"),

@@ -1,6 +1,6 @@
 """Snapshots, from a file or a folder, cut down to the servers that the command line names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ MAX_BYTES = 1 << 30
 
 
 def load_regions(path: Path, instances: Sequence[str], selection: Selection) -> "dict[str, Snapshot]":
-    """The snapshots at `path` by region, `""` for a file, with the servers that `instances` name (none: all in scope).
+    """The snapshots at `path` by region, a file being one, with the servers that `instances` name (none: all in scope).
 
     Of a folder, only those regions that have such a server, and only those servers' guests are read. Raises UserError.
     """
@@ -30,10 +30,11 @@ def load_regions(path: Path, instances: Sequence[str], selection: Selection) -> 
         snapshot = decode_snapshot(read_input(path, MAX_BYTES))
     except SnapshotError as error:
         raise UserError(str(error) if path.is_dir() else f"{path}: {error}") from error
-    return _chosen({"": snapshot}, instances, selection, path)
+    region = next((server.region for server in snapshot.servers), "")
+    return _chosen({region: snapshot}, instances, selection, path)
 
 
-def only(regions: "dict[str, Snapshot]") -> "Snapshot":
+def only(regions: "Mapping[str, Snapshot]") -> "Snapshot":
     """The one region of a command that looks at one at a time. Raises UserError where there are several."""
     if len(regions) > 1:
         raise UserError(
