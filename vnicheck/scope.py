@@ -1,23 +1,20 @@
 """Which servers a lint is about, and their regions read in bulk: nothing is asked about servers out of scope."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
 from msgspec import Struct
 
 from vnicheck.cloud.client import VpcClient
-from vnicheck.cloud.complete import complete
 from vnicheck.cloud.errors import CloudError
-from vnicheck.cloud.read import read_region
-from vnicheck.cloud.regions import Unreachable
+from vnicheck.cloud.region import Region
 from vnicheck.model.cloud import ADVISORY, Fabric
 from vnicheck.model.expectation import Expectation
 from vnicheck.model.naming import names_server
 from vnicheck.model.snapshot import Problem, Server, Snapshot
+from vnicheck.observe import observe_chosen
 
-_REGIONS_AT_ONCE = 8
 _SERVERS = "servers"
 """The key of `Fabric.missing` under which a snapshot says that not all servers could be read."""
 
@@ -72,27 +69,29 @@ class RegionInScope(Struct, frozen=True, kw_only=True):
 
 
 def read_regions(
-    clients: Sequence[VpcClient | Unreachable], scope: Scope, *, now: Callable[[], str]
+    clients: Sequence[VpcClient], failed: Mapping[str, CloudError], scope: Scope, *, now: Callable[[], str]
 ) -> tuple[RegionInScope, ...]:
-    """The regions in the order of their names; one that cannot be read has a problem and no servers.
+    """The regions in the order of their names; one that was not read, or is in `failed`, has a problem and no servers.
 
     Raises CloudError where none could be read, and where no region has the VPC of the scope.
     """
-    with ThreadPoolExecutor(_REGIONS_AT_ONCE, thread_name_prefix="region") as pool:
-        read = list(pool.map(lambda client: _settled(client, scope, now), clients))
-    failed = [result for result in read if isinstance(result, Unreachable)]
-    elsewhere = [failure for failure in failed if failure.error.code == "no_such_vpc"]
-    if len(failed) == len(read):
-        raise next((failure for failure in failed if failure not in elsewhere), failed[0]).error
-    told = [
-        RegionInScope(
-            name=failure.region,
-            problems=(Problem(code=failure.error.code, message=failure.error.message),),
-        )
-        for failure in failed
-        if failure not in elsewhere
+    single_homed: dict[str, int] = {}
+
+    def choose(regions: Sequence[Region]) -> list[Server]:
+        chosen: list[Server] = []
+        for region in regions:
+            mine, single_homed[region.name] = scope.choose(region.servers)
+            chosen += mine
+        return chosen
+
+    read = observe_chosen(clients, choose, vpc=scope.vpc, resource_group=scope.resource_group)
+    there = [
+        _in_scope(each.name, each.servers, single_homed[each.name], each.fabric, now(), each.problems) for each in read
     ]
-    there = [result for result in read if isinstance(result, RegionInScope)]
+    told = [
+        RegionInScope(name=name, problems=(Problem(code=error.code, message=error.message),))
+        for name, error in failed.items()
+    ]
     return tuple(sorted([*there, *told], key=lambda region: region.name))
 
 
@@ -105,18 +104,6 @@ def snapshot_region(snapshot: Snapshot, scope: Scope, *, name: str | None = None
         here = servers if name is not None else [server for server in servers if server.region == region]
         chosen, single_homed = scope.choose(here)
         yield _in_scope(region, chosen, single_homed, snapshot.fabric, snapshot.created_at, ())
-
-
-def _settled(client: VpcClient | Unreachable, scope: Scope, now: Callable[[], str]) -> RegionInScope | Unreachable:
-    if isinstance(client, Unreachable):
-        return client
-    try:
-        region = read_region(client, vpc=scope.vpc, resource_group=scope.resource_group)
-        chosen, single_homed = scope.choose(region.servers)
-        whole = complete(client, region, chosen)
-    except CloudError as error:
-        return Unreachable(client.region, error)
-    return _in_scope(client.region, whole.servers, single_homed, whole.fabric, now(), whole.problems)
 
 
 def _in_scope(

@@ -2,11 +2,13 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -48,7 +50,8 @@ class StandIn:
 
     `page_size` bounds every page below the `limit` asked for. `token`: the bearer token that calls must carry.
     `api_key` / `trusted_profile`: IAM and the metadata service answer (at `root`) with a token that calls must then
-    carry. `on_patch(vni)` runs after each PATCH with the changed VNI. The world's `faults` (arguments of Fault) and
+    carry. `tls`: the files of a certificate and its key.
+    `on_patch(vni)` runs after each PATCH with the changed VNI. The world's `faults` (arguments of Fault) and
     those of `fail` come true.
     """
 
@@ -63,6 +66,7 @@ class StandIn:
         api_key: str | None = None,
         trusted_profile: bool = False,
         on_patch: Callable[[Json], None] | None = None,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.world: Json = world.data if isinstance(world, World) else world
         self.page_size = page_size
@@ -78,13 +82,20 @@ class StandIn:
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.server = _Server((host, port), self)
+        self.scheme = "http" if tls is None else "https"
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.server.socket = context.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
     def root(self) -> str:
         """`http://127.0.0.1:PORT`: where the token services are."""
         host, port = self.server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        return f"{self.scheme}://{host!s}:{port}"
 
     @property
     def url(self) -> str:
@@ -187,14 +198,16 @@ class _Handler(BaseHTTPRequestHandler):
             if api.token is not None and self.headers.get("Authorization") != f"Bearer {api.token}":
                 raise Refusal(401, "not_authorized", "The token is missing, expired or of another account.")
             with api.lock:
-                self._answer(call, repeat=fault is not None and fault.repeat_page)
+                answer, headers = self._answer(call, fault)
+            self._json(200, answer, headers, drip=0.0 if fault is None else fault.drip)
         except Refusal as refusal:
             if refusal.unexpected:
                 with api.lock:
                     api.unexpected.append(f"{call}: {refusal.message}")
             self._refuse(refusal.status, refusal.code, refusal.message)
 
-    def _answer(self, call: Call, *, repeat: bool) -> None:
+    def _answer(self, call: Call, fault: Fault | None) -> tuple[Json, dict[str, str]]:
+        """What a call is answered with, and with which headers. Raises Refusal."""
         api = self.server.api
         if call.method == "PATCH":
             check_query(call.query, frozenset())
@@ -203,17 +216,16 @@ class _Handler(BaseHTTPRequestHandler):
             changed = patch_vni(api.world, call.path, call.body, self.headers.get("If-Match"))
             if api.on_patch is not None:
                 api.on_patch(changed)
-            self._json(200, changed, {"ETag": etag(changed)})
-            return
+            return changed, {"ETag": etag(changed)}
         if call.method != "GET":
             raise Refusal(400, "bad_method", f"the stand-in does not {call.method} {call.path}", unexpected=True)
         found = resolve(api.world, call.path)
         if not isinstance(found, Collection):
             check_query(call.query, frozenset())
-            self._json(200, found, {"ETag": etag(found)})
-            return
+            return found, {"ETag": etag(found)}
         check_query(call.query, (PAGED if found.paged else frozenset()) | found.filters)
-        self._json(200, page(found, call.query, api.url + call.path, api.page_size, repeat=repeat))
+        endless = {} if fault is None else {"repeat": fault.repeat_page, "same": fault.same_page}
+        return page(found, call.query, api.url + call.path, api.page_size, **endless), {}
 
     def _token(self, method: str, path: str, body: bytes) -> None:
         api = self.server.api
@@ -253,17 +265,20 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         self._json(status, {"errors": [{"code": code, "message": message}], "trace": "stand-in"}, headers)
 
-    def _json(self, status: int, value: object, headers: dict[str, str] | None = None) -> None:
-        self._send(status, json.dumps(value).encode(), headers or {})
+    def _json(self, status: int, value: object, headers: dict[str, str] | None = None, *, drip: float = 0.0) -> None:
+        self._send(status, json.dumps(value).encode(), headers or {}, drip=drip)
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _send(self, status: int, body: bytes, headers: dict[str, str], *, drip: float = 0.0) -> None:
         self.send_response(status)
         for name, value in ({"Content-Type": "application/json; charset=utf-8"} | headers).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
+        for part in [body[place : place + 1] for place in range(len(body))] if drip else [body]:
+            self.wfile.write(part)
+            self.wfile.flush()
+            if drip and self.server.api.stopping.wait(drip):
+                return
 
 
 def _parsed(body: bytes) -> Any:

@@ -7,7 +7,8 @@ import typer
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
 from vnicheck.cli.config import load_config
-from vnicheck.cli.gather import gather, load_snapshot
+from vnicheck.cli.gather import gather_regions
+from vnicheck.cli.load import load_regions
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_notes, write_report
 
 
@@ -28,13 +29,13 @@ def analyze(
     check_fail_on(display.fail_on)
     config = load_config(config_file)
     if snapshot is None:
-        observed = gather(instances, selection, ssh, no_color=display.no_color)
+        observed = gather_regions(instances, selection, ssh, no_color=display.no_color)
     else:
-        observed = load_snapshot(snapshot, instances, selection)
+        observed = load_regions(snapshot, instances, selection)
     from vnicheck.analysis import report_on
     from vnicheck.cli.clock import now
 
-    report = report_on(observed, generated_at=now(), config=config)
+    report = report_on(*observed.values(), generated_at=now(), config=config)
     write_report(report, destination, no_color=display.no_color, explain=explain)
     tell_notes(config, report, whole=False)
     return exit_status(report, display.fail_on, allow_incomplete=display.allow_incomplete)

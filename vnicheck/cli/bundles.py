@@ -21,20 +21,17 @@ class Selection:
     resource_group: options.ResourceGroup = None
     auth: options.Auth = None
     guest: options.GuestFiles = None
+    guest_dir: options.GuestFolder = None
+    api_timeout: options.ApiTimeout = 180
 
 
 @dataclass(frozen=True)
-class FleetSelection:
-    """Which of many servers, and whence their facts."""
+class Fleet:
+    """Which of many servers, beside what Selection says."""
 
-    region: options.Regions = None
     all_regions: options.AllRegions = False
-    vpc: options.VpcFilter = None
-    resource_group: options.ResourceGroup = None
     name: options.Names = None
     multi_homed_only: options.MultiHomedOnly = True
-    auth: options.Auth = None
-    guest: options.GuestFiles = None
     cloud_only: options.CloudOnly = False
 
 

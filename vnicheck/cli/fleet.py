@@ -8,10 +8,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vnicheck.cli.bundles import FleetSelection, Ssh
+from vnicheck.cli.bundles import Fleet, Selection, Ssh
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.gather import MAX_SNAPSHOT, check_ssh, collect_guests, guest_files, progress, read_bounded
+from vnicheck.cli.gather import check_ssh, collect_guests
+from vnicheck.cli.input import read_input
+from vnicheck.cli.load import MAX_BYTES
+from vnicheck.cli.progress import progress
+from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
     from vnicheck.linting import Region
@@ -21,56 +25,66 @@ if TYPE_CHECKING:
     from vnicheck.snapshot_folder import SnapshotFolder
 
 
-def scope_of(selection: FleetSelection, config: "Config", earlier: frozenset[str]) -> "Scope":
+def scope_of(selection: Selection, fleet: Fleet, config: "Config", earlier: frozenset[str]) -> "Scope":
     """The filters. `earlier`: ids of servers with findings in the baseline."""
     from vnicheck.scope import Scope
 
     return Scope(
         vpc=selection.vpc,
         resource_group=selection.resource_group,
-        names=tuple(selection.name or ()),
-        multi_homed_only=selection.multi_homed_only,
+        names=tuple(fleet.name or ()),
+        multi_homed_only=fleet.multi_homed_only,
         expect=config.expect,
         earlier=earlier,
     )
 
 
-def live_regions(selection: FleetSelection, ssh: Ssh, scope: "Scope", *, no_color: bool) -> "tuple[Region, ...]":
+def live_regions(
+    selection: Selection, fleet: Fleet, ssh: Ssh, scope: "Scope", *, no_color: bool
+) -> "tuple[Region, ...]":
     """Reads the regions, then the guests of the servers in scope. Raises UserError."""
     check_ssh(ssh)
-    files = guest_files(selection.guest or ())
-    if selection.all_regions and selection.region:
+    saved = SavedGuests(selection)
+    if fleet.all_regions and selection.region:
         raise UserError("--region and --all-regions exclude each other")
 
+    from vnicheck.cloud.client import HttpSettings
+    from vnicheck.cloud.connect import connect_all
     from vnicheck.cloud.errors import CloudError
-    from vnicheck.cloud.regions import connect_regions
+    from vnicheck.cloud.regions import connect_everywhere
+    from vnicheck.model.snapshot import with_guest
     from vnicheck.scope import read_regions
 
+    http = HttpSettings(total=selection.api_timeout)
     try:
-        with progress("reading the regions", no_color):
-            clients = connect_regions(
-                selection.region or (), everywhere=selection.all_regions, environ=os.environ, auth=selection.auth
-            )
-            found = read_regions(clients, scope, now=now)
-        servers = [server for region in found for server in region.servers]
-        if selection.cloud_only:
-            collected = tuple(_from_files(servers, files))
-        else:
-            collected = collect_guests(servers, files, "the servers in scope", ssh, no_color=no_color)
+        with progress("reading the VPC", no_color=no_color):
+            if fleet.all_regions:
+                clients, failed = connect_everywhere(environ=os.environ, auth=selection.auth, http=http)
+            else:
+                names = selection.region or ()
+                clients, failed = [*connect_all(names, environ=os.environ, auth=selection.auth, http=http)], {}
+            found = read_regions(clients, failed, scope, now=now)
     except CloudError as error:
         raise UserError(error.message) from error
+    servers = [server for region in found for server in region.servers]
+    given = saved.results(servers, scope="the servers in scope", whole=scope.is_whole)
+    if fleet.cloud_only:
+        collected = tuple(with_guest(server, given.get(server.id)) for server in servers)
+    else:
+        collected = collect_guests(servers, given, ssh, no_color=no_color)
     by_id = {server.id: server for server in collected}
     return _some([_region(region, [by_id[server.id] for server in region.servers]) for region in found], scope)
 
 
-def snapshot_regions(path: Path, selection: FleetSelection, scope: "Scope") -> "tuple[Region, ...]":
+def snapshot_regions(path: Path, selection: Selection, fleet: Fleet, scope: "Scope") -> "tuple[Region, ...]":
     """The regions of a snapshot, a file or a folder. Raises UserError."""
     refused = {
-        "--all-regions": selection.all_regions or None,
+        "--all-regions": fleet.all_regions or None,
         "--resource-group": selection.resource_group,
         "--auth": selection.auth,
         "--guest": selection.guest,
-        "--cloud-only": selection.cloud_only or None,
+        "--guest-dir": selection.guest_dir,
+        "--cloud-only": fleet.cloud_only or None,
     }
     for option, value in refused.items():
         if value is not None:
@@ -84,7 +98,7 @@ def snapshot_regions(path: Path, selection: FleetSelection, scope: "Scope") -> "
             found = _folder_regions(path, scope)
         else:
             try:
-                snapshot = decode_snapshot(read_bounded(path, MAX_SNAPSHOT))
+                snapshot = decode_snapshot(read_input(path, MAX_BYTES))
             except SnapshotError as error:
                 raise SnapshotError(f"{path}: {error}") from error
             found = [_region(region, list(region.servers)) for region in snapshot_region(snapshot, scope)]
@@ -125,15 +139,6 @@ class _FolderServers:
             except SnapshotError as error:
                 result = Problem(code="guest_unreadable", message=str(error))
             yield with_guest(server, result)
-
-
-def _from_files(servers: "list[Server]", files: dict[str, Path]) -> "Iterator[Server]":
-    """The servers, with the guests that files hold of some."""
-    from vnicheck.cli.gather import guests_from
-    from vnicheck.model.snapshot import with_guest
-
-    given = guests_from(files, servers, "the servers in scope")
-    return (with_guest(server, given.get(server.id)) for server in servers)
 
 
 def _region(region: "RegionInScope", servers: "Iterable[Server]") -> "Region":

@@ -1,69 +1,90 @@
-"""From the command line's selection to a snapshot: live, or from files. Progress goes to a terminal's stderr."""
+"""From the command line's selection to snapshots: live, or from a file or folder."""
 
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import console
-from vnicheck.files import FileTooLargeError, read_file
+from vnicheck.cli.load import load_regions, only
+from vnicheck.cli.progress import progress
+from vnicheck.cli.regions import read_regions
+from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
     from vnicheck.guest.fleet import Result
     from vnicheck.model.snapshot import Server, Snapshot
 
 ADDRESS_CHOICES = ("auto", "private", "floating")
-MAX_SNAPSHOT = 1 << 30
-MAX_GUEST_FILE = 64 << 20
 
 
 def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool) -> "Snapshot":
-    """Reads the cloud, then the guests. Raises UserError; a guest that cannot be read is a problem of its server."""
+    """`gather_regions` of servers that are all in one region. Raises UserError."""
+    return only(gather_regions(instances, selection, ssh, no_color=no_color))
+
+
+def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) -> "Snapshot":
+    """`load_regions` of servers that are all in one region. Raises UserError."""
+    return only(load_regions(path, instances, selection))
+
+
+def gather_regions(
+    instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool
+) -> "dict[str, Snapshot]":
+    """Reads the cloud, then the guests, by region; only those regions that have one of the servers that are named.
+
+    Raises UserError; a guest that cannot be read is a problem of its server.
+    """
     check_ssh(ssh)
-    if not all(instances):
-        raise UserError("an empty INSTANCE names no server")
-    files = guest_files(selection.guest or ())
+    saved = SavedGuests(selection)
+    regions = read_regions(instances, selection, no_color=no_color)
+    created_at = now()
+    servers = [server for region in regions for server in region.servers]
+    given = saved.results(servers, scope=", ".join(region.scope for region in regions), whole=not instances)
+    done = {server.id: server for server in collect_guests(servers, given, ssh, no_color=no_color)}
 
-    from vnicheck.cloud.connect import connect
-    from vnicheck.cloud.errors import CloudError
-    from vnicheck.observe import make_snapshot, observe_cloud
+    from vnicheck.observe import make_snapshot
 
-    try:
-        with progress("reading the VPC", no_color):
-            client = connect(region=selection.region, environ=os.environ, auth=selection.auth)
-            region = observe_cloud(client, instances, vpc=selection.vpc, resource_group=selection.resource_group)
-        servers = collect_guests(region.servers, files, region.scope, ssh, no_color=no_color)
-    except CloudError as error:
-        raise UserError(error.message) from error
-    return make_snapshot(region, servers, created_at=now(), everything=not instances)
+    return {
+        region.name: make_snapshot(
+            region,
+            [done[server.id] for server in region.servers],
+            created_at=created_at,
+            everything=not instances,
+        )
+        for region in regions
+        if region.servers or not instances
+    }
 
 
 def check_ssh(ssh: Ssh) -> None:
-    """Refuses values that mean nothing."""
+    """Refuses a slip in the options before anything is read."""
     if ssh.ssh_address not in ADDRESS_CHOICES:
         raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
 
 
 def collect_guests(
-    servers: "Sequence[Server]", files: dict[str, Path], scope: str, ssh: Ssh, *, no_color: bool
+    servers: "Sequence[Server]",
+    given: "Mapping[str, Result]",
+    ssh: Ssh,
+    *,
+    no_color: bool,
+    on_result: "Callable[[str, Result], None]" = lambda _id, _result: None,
 ) -> "tuple[Server, ...]":
-    """The servers with their guests: from `files` (by what names a server, within `scope`), else over SSH.
+    """The servers with their guests, those in `given` without SSH. `on_result` is told each that came over SSH, by id.
 
-    Raises UserError, and CloudError for a name that means no server.
+    Raises UserError where the SSH configuration itself cannot be read.
     """
     from vnicheck.guest.errors import CollectionError
     from vnicheck.observe import observe_guests
 
-    given = guests_from(files, servers, scope)
-    with progress("collecting guests", no_color) as status:
+    with progress("collecting guests", no_color=no_color) as status:
         done: list[str] = []
 
-        def on_done(target: Any, _: "Result") -> None:
+        def on_done(target: Any, result: "Result") -> None:
+            on_result(target.id, result)
             done.append(target.name)
             if status is not None:
                 status.update(f"collecting guests: {len(done)} of {len(servers)}")
@@ -82,36 +103,6 @@ def collect_guests(
             raise UserError(error.message) from error
 
 
-def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) -> "Snapshot":
-    """A snapshot file, cut down to the servers named. Raises UserError."""
-    import msgspec
-
-    from vnicheck.cloud.errors import CloudError
-    from vnicheck.cloud.select import select_servers
-    from vnicheck.model.snapshot import SnapshotError, decode_snapshot
-
-    refused = {
-        "--region": selection.region,
-        "--resource-group": selection.resource_group,
-        "--auth": selection.auth,
-        "--guest": selection.guest,
-    }
-    for option, value in refused.items():
-        if value is not None:
-            raise UserError(f"{option} has no meaning with --snapshot, which holds what was collected")
-    try:
-        snapshot = decode_snapshot(read_bounded(path, MAX_SNAPSHOT))
-        servers = [
-            server
-            for server in snapshot.servers
-            if selection.vpc is None or selection.vpc in (server.vpc.id, server.vpc.name)
-        ]
-        chosen = select_servers(servers, instances, scope=str(path))
-    except (SnapshotError, CloudError) as error:
-        raise UserError(f"{path}: {error}") from error
-    return msgspec.structs.replace(snapshot, servers=chosen)
-
-
 def _ssh_options(ssh: Ssh) -> Any:
     from vnicheck.guest.ssh_options import SshOptions
 
@@ -128,55 +119,7 @@ def _ssh_options(ssh: Ssh) -> Any:
     )
 
 
-def guest_files(specs: Sequence[str]) -> dict[str, Path]:
-    """The files of `--guest NAME=FILE`, by name."""
-    files = {}
-    for spec in specs:
-        name, equals, file = spec.rpartition("=")
-        if not equals or not name or not file:
-            raise UserError(f"--guest {spec!r}: write INSTANCE=FILE")
-        files[name] = Path(file)
-    return files
-
-
-def guests_from(files: dict[str, Path], servers: "Sequence[Server]", scope: str) -> "dict[str, Result]":
-    """The guests by server id, from saved output; a file that cannot be read as such is its server's problem."""
-    from vnicheck.cloud.select import select_servers
-    from vnicheck.guest.assemble import read_guest
-    from vnicheck.guest.errors import CollectionError
-
-    given: dict[str, Result] = {}
-    for name, path in files.items():
-        server = select_servers(servers, [name], scope=f"the servers named, {scope}")[0]
-        try:
-            given[server.id] = read_guest(read_bounded(path, MAX_GUEST_FILE), via="file")
-        except CollectionError as error:
-            given[server.id] = error.problem()
-    return given
-
-
-def read_bounded(path: Path, limit: int) -> bytes:
-    """A file of at most so many bytes. Raises UserError."""
-    try:
-        return read_file(path, limit)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except FileTooLargeError as error:
-        raise UserError(str(error)) from error
-
-
 def _ask_passphrase(key: Path) -> str | None:
     import getpass
 
     return getpass.getpass(f"Passphrase of {key}: ") or None
-
-
-@contextmanager
-def progress(what: str, no_color: bool) -> Iterator[Any]:
-    """A spinner on a terminal's stderr; nothing elsewhere."""
-    screen = console(stderr=True, no_color=no_color)
-    if not screen.is_terminal:
-        yield None
-        return
-    with screen.status(what) as status:
-        yield status

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vnicheck.cli import options
-from vnicheck.cli.bundles import Display, FleetSelection, Ssh, with_bundles
+from vnicheck.cli.bundles import Display, Fleet, Selection, Ssh, with_bundles
 from vnicheck.cli.clock import now
 from vnicheck.cli.config import find_config, load_config
 from vnicheck.cli.failure import Exit, UserError
 from vnicheck.cli.fleet import live_regions, scope_of, snapshot_regions
-from vnicheck.cli.gather import progress, read_bounded
+from vnicheck.cli.input import read_input
 from vnicheck.cli.output import (
     Destination,
     check_fail_on,
@@ -23,6 +23,7 @@ from vnicheck.cli.output import (
     write_chunks,
     writer_of,
 )
+from vnicheck.cli.progress import progress
 
 if TYPE_CHECKING:
     from vnicheck.linting import Outcome
@@ -41,7 +42,8 @@ SUMMARY_LIMIT = 900_000
 
 @with_bundles
 def lint(
-    selection: FleetSelection,
+    selection: Selection,
+    fleet: Fleet,
     ssh: Ssh,
     display: Display,
     snapshot: options.SnapshotFile = None,
@@ -66,15 +68,15 @@ def lint(
     from vnicheck.report.writer import Settings
 
     ids = frozenset(each.id for each in known.findings) if known is not None else frozenset()
-    scope = scope_of(selection, config, ids)
+    scope = scope_of(selection, fleet, config, ids)
     if snapshot is None:
-        regions = live_regions(selection, ssh, scope, no_color=display.no_color)
+        regions = live_regions(selection, fleet, ssh, scope, no_color=display.no_color)
     else:
-        regions = snapshot_regions(snapshot, selection, scope)
+        regions = snapshot_regions(snapshot, selection, fleet, scope)
     anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=terraform)
-    settings = Settings(fail_on=fail_on, place=anchors.place, scope=_run_name(selection, scope, snapshot))
+    settings = Settings(fail_on=fail_on, place=anchors.place, scope=_run_name(selection, fleet, scope, snapshot))
     outputs = _Outputs(destination, settings, explain=explain, no_color=display.no_color)
-    with progress("analyzing", display.no_color) as status:
+    with progress("analyzing", no_color=display.no_color) as status:
         count = iter(range(1, sys.maxsize))
         total = sum(region.chosen for region in regions)
 
@@ -167,7 +169,7 @@ def _read_baseline(place: Path | None) -> "Baseline | None":
     from vnicheck.model.baseline import BaselineError, decode_baseline
 
     try:
-        return decode_baseline(read_bounded(place, MAX_BASELINE))
+        return decode_baseline(read_input(place, MAX_BASELINE))
     except BaselineError as error:
         raise UserError(f"{place}: {error}") from error
 
@@ -182,11 +184,11 @@ def _write_baseline(outcome: "Outcome", place: Path, known: "Baseline | None") -
         print("vnicheck: note: what could not be checked is not in it, and will be new once it can be", file=sys.stderr)
 
 
-def _run_name(selection: FleetSelection, scope: "Scope", snapshot: Path | None) -> str:
+def _run_name(selection: Selection, fleet: Fleet, scope: "Scope", snapshot: Path | None) -> str:
     """The run's selection as a path, the same from run to run: `vnicheck/us-south/prod/`."""
     from urllib.parse import quote
 
-    regions = sorted(selection.region or ()) or ["all" if selection.all_regions else "snapshot" if snapshot else ""]
+    regions = sorted(selection.region or ()) or ["all" if fleet.all_regions else "snapshot" if snapshot else ""]
     default = os.environ.get("IBMCLOUD_REGION") or os.environ.get("IC_REGION") or "default"
     filters = [f"group={scope.resource_group}"] if scope.resource_group is not None else []
     filters += [f"name={name}" for name in sorted(scope.names)]

@@ -7,7 +7,7 @@ import typer
 
 _CLOUD, _SSH, _OUT = "Selection", "SSH", "Output"
 
-Region = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
+Region = Annotated[list[str] | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION. Repeatable.")]
 VpcFilter = Annotated[str | None, typer.Option("--vpc", help="Only servers of this VPC (name or id).")]
 ResourceGroup = Annotated[
     str | None, typer.Option("--resource-group", help="Only servers of this resource group (name or id).")
@@ -15,14 +15,19 @@ ResourceGroup = Annotated[
 Auth = Annotated[
     str | None, typer.Option("--auth", help="'instance': use the trusted profile of the instance that this runs on.")
 ]
+ApiTimeout = Annotated[
+    float, typer.Option("--api-timeout", min=1, help="Seconds for reading a region from the API in all.")
+]
 SnapshotFile = Annotated[
-    Path | None, typer.Option("--snapshot", help="Read this snapshot instead of the cloud and the servers.")
+    Path | None,
+    typer.Option(
+        "--snapshot", metavar="PATH", help="Read this snapshot, a file or a folder, instead of cloud and servers."
+    ),
 ]
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration; default vnicheck.toml, here or in a folder above."),
 ]
-Regions = Annotated[list[str] | None, typer.Option("--region", help="A region. Repeatable; default IBMCLOUD_REGION.")]
 AllRegions = Annotated[bool, typer.Option("--all-regions", help="Every region that the API lists.")]
 Names = Annotated[
     list[str] | None,
@@ -44,6 +49,12 @@ GuestFiles = Annotated[
         "--guest",
         metavar="INSTANCE=FILE",
         help="The saved output of 'vnicheck collect-script' on that server, instead of SSH. Repeatable.",
+    ),
+]
+GuestFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--guest-dir", metavar="DIR", help="Saved outputs for all servers instead of SSH: NAME.txt or ID.txt each."
     ),
 ]
 

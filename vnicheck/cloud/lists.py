@@ -23,15 +23,21 @@ def read_list(client: VpcClient, method: str, key: str, *args: str) -> Items:
 
     Only the `start` parameter of `next.href` is used, so the answer cannot send the key to another host.
     """
-    items: Items = []
+    items: dict[object, dict[str, Any]] = {}
     seen: set[str] = set()
     start: str | None = None
     for _ in range(PAGES):
         page = client.call(method, *args, limit=PAGE, **({} if start is None else {"start": start}))
-        items.extend(page_items(client, method, key, page))
+        listed = page_items(client, method, key, page)
+        known = len(items)
+        for item in listed:
+            # one that moves to a later page while we read is there twice: the later words hold
+            items[item["id"] if isinstance(item.get("id"), str) else id(item)] = item
         start = _next_start(client, method, page)
         if start is None:
-            return items
+            return list(items.values())
+        if listed and len(items) == known:
+            raise malformed(method, client.endpoint, "a page repeats what was listed before")
         if start in seen:
             raise malformed(method, client.endpoint, f"page {one_line(start, 40)!r} comes twice")
         seen.add(start)

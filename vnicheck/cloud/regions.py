@@ -1,16 +1,15 @@
-"""Several regions: which there are, and a client for each. The key goes to IBM's endpoints and the one asked alone."""
+"""All regions: which there are, and a client for each. The key goes to IBM's endpoints and the one asked alone."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from vnicheck.cloud.client import VpcClient
+from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect, regional_url
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.lists import page_items
-from vnicheck.cloud.scope import close
 from vnicheck.cloud.sdk_environment import external_settings
 from vnicheck.cloud.wire import convert
 from vnicheck.model.words import one_line
@@ -30,42 +29,29 @@ class RegionItem(Struct, frozen=True):
     status: str = "available"
 
 
-class Unreachable(Struct, frozen=True):
-    """A region that was asked for and that there is no client for."""
+def connect_everywhere(
+    *, environ: Mapping[str, str], auth: str | None, http: HttpSettings | None = None
+) -> tuple[list[VpcClient], dict[str, CloudError]]:
+    """A client for each region that the API lists, and why there is none for the others, by their names.
 
-    region: str
-    error: CloudError
-
-
-def connect_regions(
-    names: Sequence[str], *, everywhere: bool, environ: Mapping[str, str], auth: str | None
-) -> list[VpcClient | Unreachable]:
-    """A client for each region named, each once; for all regions with `everywhere`; else for the default region.
-
-    Where VPC_URL names one endpoint, that is asked for the others'. Raises CloudError as `connect` does, where the
-    regions cannot be listed, and for a name that is none of theirs (`no_such_region`).
+    Raises CloudError: those of `connect`, and where the regions cannot be listed.
     """
-    wanted = list(dict.fromkeys(names))
+    asked = _directory(environ, auth, http)
     settings, _ = external_settings(environ)
-    if not everywhere and len(wanted) <= 1:
-        return [connect(region=wanted[0] if wanted else None, environ=environ, auth=auth)]
-    if not everywhere and "URL" not in settings:
-        return [connect(region=name, environ=environ, auth=auth) for name in wanted]
-    asked = _directory(environ, auth)
-    known = list_regions(asked)
-    for name in wanted:
-        if name not in known:
-            hint = close(name, known) or f"; there are {one_line(', '.join(known), 200)}"
-            raise CloudError("no_such_region", f"{asked.endpoint} lists no region {one_line(name, 40)!r}{hint}")
-    found: list[VpcClient | Unreachable] = []
-    for name, item in known.items():
-        if wanted and name not in wanted:
-            continue
+    placed = "{region}" in settings.get("URL", "")
+    clients: list[VpcClient] = []
+    failed: dict[str, CloudError] = {}
+    for name, item in list_regions(asked).items():
         try:
-            found.append(connect(region=name, environ=environ, auth=auth, url=_url(asked, item)))
+            if item.status != "available":
+                raise CloudError("region_unavailable", f"the API says that it is {one_line(item.status, 40)}")
+            url = None if placed else _url(asked, item)
+            clients.append(connect(region=name, environ=environ, auth=auth, http=http, url=url))
         except CloudError as error:
-            found.append(Unreachable(name, error))
-    return found
+            failed[name] = error
+    if not clients:
+        raise next(iter(failed.values()))
+    return clients, failed
 
 
 def list_regions(client: VpcClient) -> dict[str, RegionItem]:
@@ -78,22 +64,20 @@ def list_regions(client: VpcClient) -> dict[str, RegionItem]:
     return {region.name: region for region in sorted(regions, key=lambda region: region.name)}
 
 
-def _directory(environ: Mapping[str, str], auth: str | None) -> VpcClient:
+def _directory(environ: Mapping[str, str], auth: str | None, http: HttpSettings | None) -> VpcClient:
     try:
-        return connect(region=None, environ=environ, auth=auth)
+        return connect(region=None, environ=environ, auth=auth, http=http)
     except CloudError as error:
         if error.code != "no_region":
             raise
-        return connect(region=DIRECTORY, environ=environ, auth=auth)
+        return connect(region=DIRECTORY, environ=environ, auth=auth, http=http)
 
 
 def _url(asked: VpcClient, item: RegionItem) -> str:
     """Where to ask a region: IBM's own endpoint for its name, or another port of the host that was asked.
 
-    Raises CloudError where the region is not available, or the answer would send the key elsewhere.
+    Raises CloudError where the answer would send the key elsewhere.
     """
-    if item.status != "available":
-        raise CloudError("region_unavailable", f"the API says that this region is {one_line(item.status, 40)}")
     ours = urlsplit(asked.endpoint)
     try:
         theirs = urlsplit(item.endpoint)
