@@ -3,7 +3,7 @@
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.cloud import Fabric, Ref, ServerKind, Vni
 from vnicheck.model.guest import Guest
@@ -44,13 +44,14 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """The versioned file form. `created_at` is UTC, ISO 8601."""
+    """The versioned file form. `created_at` is UTC, ISO 8601. `redacted`: its names and addresses are pseudonyms."""
 
     schema: Literal["vnicheck.snapshot/1"]
     tool_version: str
     created_at: str
     servers: tuple[Server, ...]
     fabric: Fabric
+    redacted: bool | UnsetType = UNSET
 
 
 _decoder = msgspec.json.Decoder(Snapshot)
