@@ -152,8 +152,8 @@ def _text(tree: Any) -> str:
 
 
 def _only_vni(server: InstanceReport | Earlier, finding: Finding | Earlier) -> str | None:
-    """The name of the VNI that a finding rests on, where it rests on one alone."""
-    if isinstance(server, Earlier) or isinstance(finding, Earlier):
+    """The name of the VNI that a finding is about: one that rests on a VNI's settings, and on no flow."""
+    if isinstance(server, Earlier) or isinstance(finding, Earlier) or finding.flows:
         return None
     ids = {match[1] for fact in finding.evidence if (match := _VNI.match(fact.source))}
     names = [each.vni.name for each in server.interfaces if each.vni is not None and each.vni.id in ids]
