@@ -12,6 +12,7 @@ from vnicheck.cloud.region import Region
 from vnicheck.model.cloud import ADVISORY, Fabric
 from vnicheck.model.expectation import Expectation
 from vnicheck.model.naming import names_server
+from vnicheck.model.ordering import ordered_fabric, ordered_server
 from vnicheck.model.snapshot import Problem, Server, Snapshot
 from vnicheck.observe import observe_chosen
 
@@ -124,20 +125,10 @@ def _in_scope(
     missing = {key: message for key, message in fabric.missing.items() if key != _SERVERS}
     return RegionInScope(
         name=name,
-        servers=servers,
+        servers=tuple(map(ordered_server, servers)),
         single_homed=single_homed,
-        fabric=_ordered(msgspec.structs.replace(fabric, missing=missing)),
+        fabric=ordered_fabric(msgspec.structs.replace(fabric, missing=missing)),
         read_at=read_at,
         problems=(*problems, *unread),
         notes=tuple(notes),
     )
-
-
-def _ordered(fabric: Fabric) -> Fabric:
-    """The fabric with everything in the order of its ids: the API's order may differ from call to call."""
-    changed = {
-        field: dict(sorted(value.items()))
-        for field in fabric.__struct_fields__
-        if isinstance(value := getattr(fabric, field), dict)
-    }
-    return msgspec.structs.replace(fabric, **changed)
