@@ -83,6 +83,17 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     why_not: str | None = None
 
 
+class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a plan that was applied. `change`: its id in the ledger. `by_hand`: commands that undo what may
+    still be there, where that could not be confirmed.
+    """
+
+    status: Literal["applied", "refused", "rolled_back", "unconfirmed"]
+    said: str
+    change: str | None = None
+    by_hand: tuple[str, ...] = ()
+
+
 class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The plan for one server, and the ones that were not chosen. `unmended`: what stays broken, in words."""
 
@@ -91,6 +102,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     plan: Plan
     alternatives: tuple[Plan, ...]
     unmended: tuple[str, ...] = ()
+    outcome: Applied | None = None
+    """None where the plan was not applied."""
 
 
 class PlanDocument(Struct, frozen=True, kw_only=True):
