@@ -79,7 +79,7 @@ class Attempt:
         actions = proof.document.plan.actions
         self._steps = guest_steps(actions, persist=False)
         self._files = guest_steps(actions, persist=True)
-        self._undoing = Undoing(change, reach, tell, effects=proof.effects)
+        self._undoing = Undoing(change, reach, tell, effects=proof.effects, steps=self._steps)
 
     def run(self) -> Applied:
         """Applies the plan, or undoes what was begun of it; also where it is interrupted."""
@@ -235,9 +235,8 @@ class Undoing:
             if not undone:
                 commands = (scripts.by_hand([*self.steps, *self.files]), *commands)
             where = [f"{effect.field} of {effect.name}" for effect in left] + ([] if undone else ["the guest"])
-            return Outcome(
-                "unconfirmed", f"{why}; whether {listed(where)} is as before could not be confirmed", commands
-            )
+            said = f"{why}; whether {listed(where)} is as before could not be confirmed"
+            return Applied(status="unconfirmed", said=said, change=self._change, by_hand=commands)
         return Applied(status="rolled_back", said=f"{why}; everything is as it was before", change=self._change)
 
     def _patch_back(self, effect: PatchVni) -> bool:

@@ -1,6 +1,6 @@
 """From a server to its plan: the preferred strategy that mends most and hurts nothing, and why not the others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
-from vnicheck.fixes.state_filtering import MODE
+from vnicheck.fixes.state_filtering import MODE, SPOOFING
 from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
 from vnicheck.fixes.trial import Trial
 from vnicheck.fixes.words import changed_ways, overridden_routes, unmended, what_drops
@@ -69,8 +69,20 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
 
 
 def _preferred(trial: Trial, offered: Mapping[Combination, tuple[Effect, ...]]) -> Combination:
-    """The one that mends most; among those the first in the order of preference."""
-    return max(offered, key=lambda names: len(trial.outcome(offered[names]).fixed), default=())
+    """The first, in the order of preference, that mends everything; where none does, of those that mend most.
+
+    IP spoofing is allowed only to mend everything, or where nothing else mends anything.
+    """
+    fixed = {names: len(trial.outcome(effects).fixed) for names, effects in offered.items()}
+    whole = [names for names in offered if fixed[names] == len(trial.targets)]
+    if whole:
+        return whole[0]
+    safe = [names for names, effects in offered.items() if fixed[names] and not _allows_spoofing(effects)]
+    return max(safe or offered, key=lambda names: fixed[names], default=())
+
+
+def _allows_spoofing(effects: Iterable[Effect]) -> bool:
+    return any(isinstance(each, PatchVni) and each.field == SPOOFING for each in effects)
 
 
 def _is_news(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]], names: Combination) -> bool:
@@ -101,7 +113,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
 
 
 def _nothing(trial: Trial, strategy: Strategy) -> Plan:
-    who = "no strategy" if strategy == "auto" else f"{strategy} alone"
+    who = "no strategy mends any of it" if strategy == "auto" else f"{strategy} alone mends none of it"
     return Plan(
         strategy=NO_STRATEGY,
         actions=(),
@@ -111,7 +123,7 @@ def _nothing(trial: Trial, strategy: Strategy) -> Plan:
         before=trial.before,
         after=trial.before,
         side_effects=(),
-        why_not=f"{who} mends any of it: {what_drops(trial, ())}",
+        why_not=f"{who}: {what_drops(trial, ())}",
     )
 
 
