@@ -48,23 +48,25 @@ _ROUTER = {
 class Lab:
     """A scenario built of real interfaces, for the length of a `with` block.
 
-    `target` is the server, `client` owns all client addresses, `fabric` is the VPC between them. Raises LabError where
-    the machine cannot build it or the scenario's guest commands fail.
+    `target` is the server, `client` owns all client addresses, `fabric` is the VPC between them. With `own_files` the
+    server has a copy of this machine's /etc and an empty /run, to be written to. Raises LabError where the machine
+    cannot build it or the scenario's guest commands fail.
     """
 
     target: Namespace
     client: Namespace
     fabric: Namespace
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, *, own_files: bool = False) -> None:
         self.scenario = scenario
+        self._folders: dict[str, list[str]] = {"copied": ["/etc"], "empty": ["/run"]} if own_files else {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.fabric = stack.enter_context(Namespace.create("fabric"))
             self.client = stack.enter_context(Namespace.create("client"))
-            self.target = stack.enter_context(Namespace.create("target"))
+            self.target = stack.enter_context(Namespace.create("target", **self._folders))
             self.fabric.sysctl(**_ROUTER)
             self.client.sysctl(**_QUIET_GUEST)
             self.target.sysctl(**_QUIET_GUEST)
