@@ -44,7 +44,7 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
     trial = Trial(server, fabric, config)
     if not trial.targets:
         return None
-    tried = {names: effects_of(trial, names) for names in (*SINGLE, *COMBINED)}
+    tried = _tried(trial)
     offered = {names: effects for names, effects in tried.items() if names == used_by(effects)}
     chosen: Combination = _preferred(trial, offered) if strategy == "auto" else (strategy,)
     effects = tried.get(chosen, ())
@@ -66,6 +66,15 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         unmended=tuple(unmended(trial, effects)),
     )
     return Proof(trial, document, effects)
+
+
+def _tried(trial: Trial) -> dict[Combination, tuple[Effect, ...]]:
+    """The effects of every strategy, and of the combinations no part of which mends everything alone."""
+    tried = {names: effects_of(trial, names) for names in SINGLE}
+    whole = {names for names, effects in tried.items() if trial.outcome(effects).fixed == trial.targets}
+    return tried | {
+        names: effects_of(trial, names) for names in COMBINED if whole.isdisjoint((part,) for part in names)
+    }
 
 
 def _preferred(trial: Trial, offered: Mapping[Combination, tuple[Effect, ...]]) -> Combination:
