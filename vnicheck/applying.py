@@ -172,7 +172,7 @@ class Attempt:
         self._tell("verified; stopping the rollback timer")
         for attempt in range(_TRIES):
             try:
-                answer = self._reach.run(scripts.keep(self._change))
+                answer = self._reach.run(scripts.keep(self._change, release=not self._files))
                 if answer.verb != "kept" and attempt:
                     answer = self._reach.run(scripts.status(self._change))  # an earlier try may have got through
             except CollectionError as error:

@@ -50,9 +50,9 @@ def status(change: str) -> str:
     return _script(change, (), "vnicheck_status")
 
 
-def keep(change: str) -> str:
-    """Let the timer do nothing. Answers `kept`, or `late STATE`."""
-    return _script(change, (), "vnicheck_keep")
+def keep(change: str, *, release: bool) -> str:
+    """Let the timer do nothing. Answers `kept`, or `late STATE`. `release`: no more steps follow, others may begin."""
+    return _script(change, (), f"vnicheck_keep {'release' if release else 'hold'}")
 
 
 def undo(change: str) -> str:

@@ -156,10 +156,11 @@ vnicheck_undo() {
   vnicheck_end "$(vnicheck_state)"
 }
 
-# Keep the change: the timer does nothing any more.
+# Keep the change: the timer does nothing any more. `release`: nothing is to follow.
 vnicheck_keep() {
   if mv "$vnicheck_folder/armed" "$vnicheck_folder/kept" 2>/dev/null; then
     vnicheck_stop_timer
+    if [ "$1" = release ]; then vnicheck_unlock; fi
     vnicheck_end kept
   fi
   vnicheck_end late "$(vnicheck_state)"
@@ -181,6 +182,7 @@ vnicheck_steps() {
       vnicheck_end refused-and-undone
     fi
   done
+  vnicheck_unlock
   vnicheck_end applied
 }
 
