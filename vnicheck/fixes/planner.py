@@ -116,6 +116,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
         ),
+        mended=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),
         iam_actions=iam_actions(effects),
     )

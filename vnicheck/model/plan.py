@@ -77,6 +77,8 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     before: tuple[Flow, ...]
     after: tuple[Flow, ...]
     side_effects: tuple[str, ...]
+    mended: tuple[int, ...] = ()
+    """Indexes of the classes of `before` that `fixed` counts."""
     changes: tuple[Change, ...] = ()
     iam_actions: tuple[str, ...] = ()
     next_boot: tuple[str, ...] = ()
