@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -306,7 +305,7 @@ def test_the_api_refuses_the_second_patch(server: Bench, status: int) -> None:
 
 
 def test_the_live_state_differs_from_the_planned_one(server: Bench) -> None:
-    """Somebody adds the same rule while the plan is shown and the user is asked."""
+    """Somebody adds a rule while the plan is shown and the user is asked."""
     sshd = server.sshd
     process = server.start("fix", "article-check-2", "--yes")
     while sshd.sessions() < 2:  # collected, and looked at who we are
@@ -314,8 +313,7 @@ def test_the_live_state_differs_from_the_planned_one(server: Bench) -> None:
     server.lab.target.ip("rule add from 10.0.0.12 table 77 priority 77")
     _, told = process.communicate(timeout=60)
     assert process.returncode == 4, told
-    assert "has changed since it was planned for" in told
-    assert "policy rules" in told or "rules" in told
+    assert "is no longer as it was planned for (its policy rules)" in told
     assert "table 1003" not in server.lab.target.run(["ip", "rule"]).stdout
 
 
@@ -376,16 +374,3 @@ def test_the_path_of_the_session_itself_is_told(tmp_path: Path) -> None:
             )
     assert "this changes the path of the SSH session itself (10.8.0.4 to 10.0.0.12)" in done.stderr
     assert done.returncode == 0, done.stderr
-
-
-def sudo_fixture(server: Bench, rule: str) -> None:
-    """A login `ops` on the server that may sudo as the rule says; files are the lab's own."""
-    script = (
-        "useradd -m -s /bin/sh ops 2>/dev/null || true; echo 'ops:correct horse' | chpasswd; "
-        f"printf '%s\\n' {json.dumps(rule)} > /etc/sudoers.d/ops; chmod 440 /etc/sudoers.d/ops"
-    )
-    server.lab.target.run(["sh", "-c", script])
-
-
-def test_python_runs_the_program() -> None:
-    assert sys.executable == PROGRAM[0]

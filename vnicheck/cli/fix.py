@@ -23,6 +23,7 @@ from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError
 from vnicheck.cli.gather import gather, load_snapshot, ssh_options
 from vnicheck.cli.plans import PlanDestination, write_plans
+from vnicheck.model.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,42 +104,32 @@ class _Session:
         self.ssh = ssh
         self.no_color = no_color
 
-    def plan(self, server: "Server") -> "Proof | None":
-        """The proved plan for a server."""
-        return self._plan(server, self.observed)
-
-    def plan_again(self, proof: "Proof") -> "Proof":
-        """The same plan, proved for the server as it is now. Raises UserError where it is no longer the same."""
+    def require_unchanged(self, proof: "Proof") -> None:
+        """Collects the server again. Raises UserError where it is no longer as it was planned for."""
         from vnicheck.fixes.drift import drift
 
         planned = proof.trial.server
         observed = gather([planned.id], self.selection, self.ssh, no_color=self.no_color)
         (server,) = observed.servers
-        differing = drift(planned, server, self.observed.fabric, observed.fabric)
-        if not differing:
-            return proof
-        again = self._plan(server, observed)
-        if (
-            again is None
-            or again.effects != proof.effects
-            or again.document.plan.actions != proof.document.plan.actions
-        ):
-            changed = ", ".join(differing[:4])
+        if server.problems and not planned.problems:
             raise UserError(
-                f"{planned.name} has changed since it was planned for ({changed}): nothing was changed; plan again",
+                f"{planned.name} could not be collected again: {server.problems[0].message}", Exit.ROLLED_BACK
+            )
+        differing = drift(planned, server, self.observed.fabric, observed.fabric)
+        if differing:
+            raise UserError(
+                f"{planned.name} is no longer as it was planned for ({listed(differing)}): nothing was changed",
                 Exit.ROLLED_BACK,
             )
-        tell(
-            f"{planned.name} has changed meanwhile ({', '.join(differing[:4])}); the plan is proved anew, and the same"
-        )
-        return again
 
-    def _plan(self, server: "Server", observed: "Snapshot") -> "Proof | None":
+    def plan(self, server: "Server") -> "Proof | None":
+        """The proved plan for a server; None where nothing is broken, or not enough is known."""
         from vnicheck.fixes.planner import plan_server
 
-        if server.guest is None or any(vni.subnet not in observed.fabric.subnets for vni in server.vnis):
+        fabric = self.observed.fabric
+        if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
             return None
-        return plan_server(server, observed.fabric, self.config, self.strategy)  # type: ignore[arg-type]
+        return plan_server(server, fabric, self.config, self.strategy)  # type: ignore[arg-type]
 
 
 def _tell_unchecked(observed: "Snapshot") -> None:
@@ -212,7 +203,7 @@ def _apply_one(
     if not confirm(f"Apply this to {name}?", yes=yes):
         tell(f"{name}: not applied")
         return document, Exit.FINDINGS
-    proof = session.plan_again(proof)
+    session.require_unchanged(proof)
     outcome = _apply(session, proof, runner, root, ledger, target, seconds)
     tell_outcome(name, outcome)
     return msgspec.structs.replace(proof.document, outcome=outcome), EXITS[outcome.status]
