@@ -123,7 +123,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
 
 
 def _nothing(trial: Trial, strategy: Strategy) -> Plan:
-    who = "no strategy mends any of it" if strategy == "auto" else f"{strategy} alone mends none of it"
+    why = "no strategy mends any of it" if strategy == "auto" else f"{strategy} alone mends none of it"
     return Plan(
         strategy=NO_STRATEGY,
         actions=(),
@@ -133,7 +133,7 @@ def _nothing(trial: Trial, strategy: Strategy) -> Plan:
         before=trial.before,
         after=trial.before,
         side_effects=(),
-        why_not=f"{who}: {what_drops(trial, ())}",
+        why_not=why,
     )
 
 

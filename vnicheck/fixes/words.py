@@ -28,9 +28,12 @@ def what_drops(trial: Trial, effects: Sequence[Effect]) -> str:
             by_place.setdefault((first.by.value, first.at), {})[flow.protocol.value] = None
         elif flow.verdict is Verdict.UNKNOWN:
             unsure = next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (code, at), protocols in by_place.items():
+        alike.setdefault((code, tuple(protocols)), []).append(at)
     said = [
-        f"{listed(list(protocols))} {'is' if len(protocols) == 1 else 'are'} dropped by {STAGES[code]} at {at}"
-        for (code, at), protocols in list(by_place.items())[:_SHOWN]
+        f"{listed(protocols)} {'is' if len(protocols) == 1 else 'are'} dropped by {STAGES[code]} at {listed(places)}"
+        for (code, protocols), places in list(alike.items())[:_SHOWN]
     ]
     if unsure:
         said.append(f"some flows would be unknown ({unsure})")

@@ -42,7 +42,7 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
         page.line()
         _mends(page, plan)
         _listed(page, "Costs", plan.side_effects)
-        _listed(page, "Needs", [f"the IAM action {action}" for action in plan.iam_actions])
+        _needs(page, plan.iam_actions)
         _listed(page, "After the next boot", plan.next_boot)
     _listed(page, "Stays broken", instance.unmended)
     _alternatives(page, instance.alternatives)
@@ -103,6 +103,15 @@ def _listed(page: Page, label: str, lines: Sequence[str]) -> None:
         style = "bold red" if line.startswith(_SECURITY) else ""
         page.prose((line, style), indent=2, lead="- ")
     page.line()
+
+
+def _needs(page: Page, actions: Sequence[str]) -> None:
+    """IAM actions on lines of their own: they are to be copied."""
+    if actions:
+        page.line(("Needs these IAM actions", "bold"))
+        for action in actions:
+            page.line(action, indent=2)
+        page.line()
 
 
 def _alternatives(page: Page, alternatives: Sequence[Plan]) -> None:
