@@ -8,6 +8,7 @@ import msgspec
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
+from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
 from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
 from vnicheck.fixes.trial import Trial
@@ -103,9 +104,10 @@ def _is_news(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]], name
 def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan:
     outcome = trial.outcome(effects)
     after = trial.facts_after(effects).flows
+    kept = persist(trial.facts, effects)
     return Plan(
         strategy="+".join(names),
-        actions=tuple(action_of(effect) for effect in effects),
+        actions=(*map(action_of, effects), *kept.actions),
         fixed=len(outcome.fixed),
         broken=len(outcome.worse),
         remaining=len(outcome.remaining),
@@ -119,6 +121,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
         mended=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),
         iam_actions=iam_actions(effects),
+        next_boot=kept.next_boot,
     )
 
 
