@@ -104,7 +104,7 @@ def _is_news(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]], name
 def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan:
     outcome = trial.outcome(effects)
     after = trial.facts_after(effects).flows
-    kept = persist(trial.facts, effects)
+    kept = persist(trial.server.guest, effects)
     return Plan(
         strategy="+".join(names),
         actions=(*map(action_of, effects), *kept.actions),
