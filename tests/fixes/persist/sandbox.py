@@ -4,11 +4,11 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 import msgspec
 
 from tests.fixes.plans import STRICT, plan
+from tests.lab.managers import GENERATE, require_manager
 from tests.lab.namespaces import Namespace, require_lab
 from tests.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis, vni
 from tests.sshd import require
@@ -19,8 +19,6 @@ from vnicheck.model.guest import BootConfig, Manager, Owner
 from vnicheck.model.plan import Action
 from vnicheck.model.snapshot import Server
 
-UNPACKED = Path(__file__).resolve().parents[3] / ".venv" / "managers"
-"""The managers that `tests/managers.sh` unpacks."""
 UUID = "5fb06bd0-0bb0-7ffb-45f1-d6edd65f3e03"
 UUIDS = {
     "eth0": UUID.replace("5", "4"),
@@ -58,8 +56,8 @@ VLAN = server(
     ),
 )
 SECONDARY = server(
-    vni(0, "10.0.0.11"),
-    vni(1, "10.0.0.12", "10.0.0.14"),
+    vni(0, "10.0.0.11", allow_ip_spoofing=True),
+    vni(1, "10.0.0.12", "10.0.0.14", allow_ip_spoofing=True),
     guest=guest(
         link("eth0", 0, "10.0.0.11/24"),
         link("eth1", 1, "10.0.0.12/24", "10.0.0.14/24"),
@@ -128,6 +126,14 @@ class Machine:
         return sorted(self.sh(script).stdout.splitlines())
 
 
+def needed(manager: Manager) -> str:
+    """The folder whose programs the manager's commands call. Skips the test without them."""
+    if manager is not Manager.NETPLAN:
+        return ""
+    require_manager(GENERATE)
+    return str(GENERATE.parent)
+
+
 @contextmanager
 def machine(files: Mapping[str, str] | None = None) -> Iterator[Machine]:
     require_lab()
@@ -138,13 +144,25 @@ def machine(files: Mapping[str, str] | None = None) -> Iterator[Machine]:
         yield made
 
 
+CLOUD_INIT = """\
+network:
+  version: 2
+  ethernets:
+    eth0:
+      addresses:
+      - 10.0.0.11/24
+      routes:
+      - to: default
+        via: 10.0.0.1
+    eth1:
+      addresses: [10.0.0.12/24, 10.0.0.14/24]
+  vlans:
+    eth1.100:
+      id: 100
+      link: eth1
+"""
 BASES: dict[Manager, dict[str, str]] = {
-    Manager.NETPLAN: {
-        "/etc/netplan/50-cloud-init.yaml": "network:\n  version: 2\n  ethernets:\n"
-        "    eth0: {addresses: [10.0.0.11/24], routes: [{to: 0.0.0.0/0, via: 10.0.0.1}]}\n"
-        "    eth1: {addresses: [10.0.0.12/24, 10.0.0.14/24]}\n"
-        "  vlans:\n    eth1.100: {id: 100, link: eth1}\n"
-    },
+    Manager.NETPLAN: {"/etc/netplan/50-cloud-init.yaml": CLOUD_INIT},
     Manager.NETWORKD: {"/etc/systemd/network/20-eth1.network": "[Match]\nName=eth1\n[Network]\nAddress=10.0.0.12/24\n"},
     Manager.NETWORK_MANAGER: {},
     Manager.IFUPDOWN: {"/etc/network/interfaces": "auto eth1\niface eth1 inet static\n  address 10.0.0.12/24\n"},

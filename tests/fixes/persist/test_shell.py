@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fixes.persist.sandbox import BASES, SECONDARY, UNPACKED, kept, machine, owned
+from tests.fixes.persist.sandbox import BASES, SECONDARY, kept, machine, needed, owned
 from tests.sshd import require
 from vnicheck.fixes.persist.shell import add_block, write_file
 from vnicheck.model.guest import Manager
@@ -12,22 +12,13 @@ pytestmark = pytest.mark.root
 
 SHELLS = ("dash", "bash", "busybox ash")
 FILE_WRITERS = tuple(manager for manager in Manager if manager is not Manager.NETWORK_MANAGER)
-GENERATOR = str(UNPACKED / "usr/libexec/netplan")
-PATHS = {Manager.NETPLAN: GENERATOR}
-
-
-def needed(manager: Manager, shell: str = "dash") -> str:
-    """The folders whose programs the manager's commands call. Skips the test without them."""
-    require(shell.split()[0])
-    if manager is Manager.NETPLAN and not (UNPACKED / "usr/libexec/netplan/generate").exists():
-        require("netplan")
-    return PATHS.get(manager, "")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("manager", FILE_WRITERS)
 def test_done_twice_and_undone(manager: Manager, shell: str) -> None:
-    path = needed(manager, shell)
+    require(shell.split()[0])
+    path = needed(manager)
     actions = kept(owned(SECONDARY, manager)).actions
     with machine(BASES[manager]) as host:
         before = host.tree()
@@ -48,7 +39,8 @@ def test_done_twice_and_undone(manager: Manager, shell: str) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("manager", FILE_WRITERS)
 def test_what_is_there_is_not_overwritten_nor_removed(manager: Manager, shell: str) -> None:
-    path = needed(manager, shell)
+    require(shell.split()[0])
+    path = needed(manager)
     first = kept(owned(SECONDARY, manager)).actions[0]
     with machine(BASES[manager]) as host:
         host.perform([first], shell=shell, path=path)
@@ -173,10 +165,8 @@ def test_texts_and_paths_mean_only_themselves(shell: str) -> None:
         before = host.tree()
         for word in STRANGE:
             place = "/etc/" + word.replace("/", "|")
-            for commands in (
-                write_file(f"{place}/file", text, own_folder=True),
-                add_block(f"{place} too", "l", STRANGE),
-            ):
+            file = write_file(f"{place}/file", text, own_folder=True)
+            for commands in (file, add_block(f"{place} too", "label", STRANGE)):
                 host.sh(commands.command, shell=shell)
                 where = f"{place}/file" if commands is file else f"{place} too"
                 assert text in host.read(where)

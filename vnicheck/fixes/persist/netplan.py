@@ -18,7 +18,7 @@ _KINDS = {"vlan": "vlans", "bond": "bonds", "bridge": "bridges"}
 _OTHERS = {"macvlan", "ipvlan", "vrf", "dummy", "vxlan", "gre", "wireguard", "tun"}
 _GENERATE = r"""{
 r=$(if command -v netplan >/dev/null; then netplan generate --root-dir "$d"; else generate --root-dir "$d"; fi 2>&1)
-s=$?; rm -rf "$d"; r=$(printf '%s\n' "$r" | grep -i error | head -n 1)
+s=$?; rm -rf "$d"; r=$(printf '%s\n' "$r" | grep -E 'yaml:[0-9]|rror' | sed -e "s|$d||" -e 1q)
 [ "$s" = 0 ] || { printf 'netplan does not accept it: %s\n' "$r" >&2; false; }
 }"""
 _CHECK = (

@@ -1,0 +1,69 @@
+"""Network managers that configure a namespace with /etc and /run of its own, from nothing, as a boot does.
+
+`tests/managers.sh` unpacks those whose packages would take over this machine's network.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.lab.namespaces import LabError, Namespace
+
+UNPACKED = Path(__file__).resolve().parents[2] / ".venv" / "managers"
+GENERATE = UNPACKED / "usr/libexec/netplan/generate"
+IFUP, IFQUERY = UNPACKED / "sbin/ifup", UNPACKED / "sbin/ifquery"
+NMCLI = UNPACKED / "usr/bin/nmcli"
+NETWORKD = Path("/lib/systemd/systemd-networkd")
+SYSCTL = Path("/lib/systemd/systemd-sysctl")
+_PATIENCE = 15.0
+
+
+def require_manager(*programs: Path) -> None:
+    """Skip the test without these programs; with CI=true fail it instead."""
+    missing = [str(program) for program in programs if not program.exists()]
+    if missing:
+        reason = f"not there: {', '.join(missing)} (make packages unpacks the network managers)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def forget(namespace: Namespace, interfaces: Sequence[str]) -> None:
+    """Take away all that was configured: addresses, routes, policy rules, and rp_filter, as a boot does."""
+    lines = ["rule flush", "rule add pref 32766 lookup main", "rule add pref 32767 lookup default"]
+    lines += [line for name in interfaces for line in (f"address flush dev {name}", f"link set {name} down")]
+    namespace.ip(*lines)
+    namespace.sysctl(**{f"conf__{name}__rp_filter": 0 for name in ("all", "default", *interfaces)})
+
+
+def apply_sysctls(namespace: Namespace) -> None:
+    """What systemd-sysctl sets at boot, of IPv4 interfaces alone: the other keys are the machine's own."""
+    namespace.run([SYSCTL, "--prefix=/net/ipv4/conf"])
+
+
+def boot_ifupdown(namespace: Namespace) -> None:
+    namespace.run(["sh", "-c", "mkdir -p /run/network; for n in if-pre-up if-up; do mkdir -p /etc/network/$n.d; done"])
+    namespace.run([IFUP, "-a"])
+
+
+def boot_netplan(namespace: Namespace, ready: Callable[[], bool]) -> None:
+    """netplan's generator, then networkd on what it made."""
+    namespace.run([GENERATE])
+    boot_networkd(namespace, ready)
+
+
+def boot_networkd(namespace: Namespace, ready: Callable[[], bool]) -> None:
+    """systemd-networkd, until `ready`. With /sys read-only, as in a container, it does not wait for udev; without a bus
+    it asks nobody. It ends with the namespace.
+    """
+    script = "mount -o remount,ro,bind /sys; mkdir -p /run/systemd/netif/links /run/systemd/netif/leases"
+    namespace.run(["sh", "-c", f"{script} && chown -R systemd-network /run/systemd/netif"])
+    namespace.popen([NETWORKD])
+    deadline = time.monotonic() + _PATIENCE
+    while not ready():
+        if time.monotonic() > deadline:
+            raise LabError("systemd-networkd did not configure it in time")
+        time.sleep(0.05)
