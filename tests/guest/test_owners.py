@@ -22,6 +22,9 @@ NETWORKD = """/run/systemd/netif/links/1:ADMIN_STATE=unmanaged
 /run/systemd/netif/links/3:NETWORK_FILE=/usr/lib/systemd/network/zz-default.network
 /run/systemd/netif/links/9:ADMIN_STATE=configured
 /run/systemd/netif/links/9:NETWORK_FILE=/etc/systemd/network/gone.network"""
+DEFAULT = "/usr/lib/systemd/network/zz-default.network"
+IFUPDOWN = "/run/network/ifstate:lo=lo\n/run/network/ifstate:eth1=home"
+WICKED = "/etc/sysconfig/network/ifcfg-eth0.100:\n/etc/sysconfig/network/ifcfg-gone:"
 NETWORK_MANAGER = f"""/run/NetworkManager/devices/1:managed=false
 /run/NetworkManager/devices/2:managed=true
 /run/NetworkManager/devices/2:connection-uuid={UUID}
@@ -39,15 +42,15 @@ def of(manager: str, handle: str) -> Owner:
     ("text", "owners"),
     [
         ("", {}),
-        (NETWORKD, {"eth0": of("netplan", "eth0"), "eth1": of("systemd-networkd", NETWORKD.split("=")[5].split()[0])}),
+        (NETWORKD, {"eth0": of("netplan", "eth0"), "eth1": of("systemd-networkd", DEFAULT)}),
         (NETWORK_MANAGER, {"eth0": of("NetworkManager", UUID), "eth1": of("netplan", "id:1")}),
-        ("/run/network/ifstate:lo=lo\n/run/network/ifstate:eth1=home", {"lo": of("ifupdown", "lo"), "eth1": of("ifupdown", "home")}),
-        ("/etc/sysconfig/network/ifcfg-eth0.100:\n/etc/sysconfig/network/ifcfg-gone:", {"eth0.100": of("wicked", "eth0.100")}),
-        (f"{NETWORKD}\n/run/network/ifstate:eth0=eth0", {"eth1": of("systemd-networkd", "/usr/lib/systemd/network/zz-default.network")}),
+        (IFUPDOWN, {"lo": of("ifupdown", "lo"), "eth1": of("ifupdown", "home")}),
+        (WICKED, {"eth0.100": of("wicked", "eth0.100")}),
+        (f"{NETWORKD}\n/run/network/ifstate:eth0=eth0", {"eth1": of("systemd-networkd", DEFAULT)}),
         ("/run/NetworkManager/devices/2:managed=true\n/run/NetworkManager/devices/2:connection-uuid=x; reboot", {}),
         ("/run/network/ifstate:eth0=a\x1b[31m\nnmcli:::\nnmcli\n:=\n=\n/run/systemd/netif/links/x:y=z", {}),
     ],
-)  # fmt: skip
+)
 def test_parse(text: str, owners: dict[str, Owner]) -> None:
     assert parse_owners(text, LINKS, EVERY) == owners
 

@@ -4,6 +4,7 @@
 """
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,21 +50,23 @@ def boot_ifupdown(namespace: Namespace) -> None:
     namespace.run([IFUP, "-a"])
 
 
-def boot_netplan(namespace: Namespace, ready: Callable[[], bool]) -> None:
+def boot_netplan(namespace: Namespace, ready: Callable[[], bool]) -> subprocess.Popen[str]:
     """netplan's generator, then networkd on what it made."""
     namespace.run([GENERATE])
-    boot_networkd(namespace, ready)
+    return boot_networkd(namespace, ready)
 
 
-def boot_networkd(namespace: Namespace, ready: Callable[[], bool]) -> None:
-    """systemd-networkd, until `ready`. With /sys read-only, as in a container, it does not wait for udev; without a bus
-    it asks nobody. It ends with the namespace.
+def boot_networkd(namespace: Namespace, ready: Callable[[], bool]) -> subprocess.Popen[str]:
+    """systemd-networkd, `ready`. With /sys read-only, as in a container, it does not wait for udev; without a bus it
+    asks nobody. It ends with the namespace, or when it is terminated, and leaves everything as it is.
     """
-    script = "mount -o remount,ro,bind /sys; mkdir -p /run/systemd/netif/links /run/systemd/netif/leases"
+    folders = "/run/systemd/netif/links /run/systemd/netif/leases"
+    script = f"mount -o remount,ro,bind /sys; rm -rf /run/systemd/netif; mkdir -p {folders}"
     namespace.run(["sh", "-c", f"{script} && chown -R systemd-network /run/systemd/netif"])
-    namespace.popen([NETWORKD])
+    networkd = namespace.popen([NETWORKD])
     deadline = time.monotonic() + _PATIENCE
     while not ready():
         if time.monotonic() > deadline:
             raise LabError("systemd-networkd did not configure it in time")
         time.sleep(0.05)
+    return networkd

@@ -154,6 +154,10 @@ class Lab:
         done = self.target.run(["sh", "-eu"], input=self.scenario.guest, check=False)
         if done.returncode != 0:
             raise LabError(f"the guest commands of {self.scenario.name!r} failed: {done.stderr.strip()}")
+        self.introduce_gateways()
+
+    def introduce_gateways(self) -> None:
+        """Tell the server its gateways' MAC addresses, which it forgets where an interface goes down."""
         # -force: the scenario may have taken an interface down.
         lines = [
             f"neighbour replace {subnet.gateway} lladdr {_FABRIC_SIDE.format(index=index)} dev {name} nud permanent"
