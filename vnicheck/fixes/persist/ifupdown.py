@@ -1,15 +1,13 @@
 """ifupdown: a second stanza of the interface, in a file of /etc/network/interfaces.d.
 
-The lines are right whichever stanza comes first (the gateway is said to be on the link), do nothing where they ran
-before, and never make `ifup` fail. `source-directory` takes only names of letters, digits, hyphens and underscores.
+The lines are right whichever stanza comes first (the gateway is found by the table's own route of the subnet), do
+nothing where they ran before, and never make `ifup` fail. `source-directory` takes only names of letters, digits,
+hyphens and underscores.
 """
-
-import msgspec
 
 from vnicheck.fixes.actions import rule_words
 from vnicheck.fixes.persist.share import Share
 from vnicheck.fixes.persist.shell import add_block, write_file
-from vnicheck.model.guest import NextHop, Route
 from vnicheck.model.lines import format_route
 from vnicheck.model.plan import Action, File
 
@@ -46,7 +44,7 @@ def actions(share: Share) -> tuple[Action, ...]:
 
 
 def _text(share: Share) -> str:
-    routes = [format_route(_on_link(route)) for route in share.routes]
+    routes = [format_route(route) for route in share.routes]
     rules = [rule_words(rule) for rule in share.rules]
     lines = [
         "# Written by vnicheck.",
@@ -57,13 +55,3 @@ def _text(share: Share) -> str:
         *(f"  down ip route del {route} || true" for route in reversed(routes)),
     ]
     return "\n".join([*lines, ""])
-
-
-def _on_link(route: Route) -> Route:
-    """The same route, that the kernel takes before the interface has its address."""
-    (hop,) = route.nexthops
-    if hop.gateway is None:
-        return route
-    return msgspec.structs.replace(
-        route, nexthops=(NextHop(interface=hop.interface, gateway=hop.gateway, flags=("onlink",)),)
-    )
