@@ -5,10 +5,9 @@ nothing where they ran before, and never make `ifup` fail. `source-directory` ta
 hyphens and underscores.
 """
 
-from vnicheck.fixes.actions import rule_words
 from vnicheck.fixes.persist.share import Share
 from vnicheck.fixes.persist.shell import add_block, write_file
-from vnicheck.model.lines import format_route
+from vnicheck.model.lines import format_route, rule_words
 from vnicheck.model.plan import Action, File
 
 INTERFACES = "/etc/network/interfaces"

@@ -5,11 +5,10 @@ They may hold lines of others, so ours stand between marks (lines with # are com
 
 from collections.abc import Sequence
 
-from vnicheck.fixes.actions import rule_words
 from vnicheck.fixes.persist.share import Share
 from vnicheck.fixes.persist.shell import add_block
 from vnicheck.model.guest import Route
-from vnicheck.model.lines import format_route
+from vnicheck.model.lines import format_route, rule_words
 from vnicheck.model.plan import Action
 
 _ASSIGNMENTS = ("^[[:space:]]*(ADDRESS|GATEWAY)[0-9]+=", "is written in assignments, which know no tables")
