@@ -16,10 +16,27 @@ from tests.lab.namespaces import LabError, Namespace
 UNPACKED = Path(__file__).resolve().parents[2] / ".venv" / "managers"
 GENERATE = UNPACKED / "usr/libexec/netplan/generate"
 IFUP, IFQUERY = UNPACKED / "sbin/ifup", UNPACKED / "sbin/ifquery"
+NETWORK_MANAGER = UNPACKED / "usr/sbin/NetworkManager"
 NMCLI = UNPACKED / "usr/bin/nmcli"
 NETWORKD = Path("/lib/systemd/systemd-networkd")
 SYSCTL = Path("/lib/systemd/systemd-sysctl")
+DBUS_DAEMON = Path("/usr/bin/dbus-daemon")
+ALL = (GENERATE, IFUP, NETWORK_MANAGER, NMCLI, NETWORKD, SYSCTL, DBUS_DAEMON)
 _PATIENCE = 15.0
+_BUS = """\
+<busconfig>
+  <listen>unix:path=/run/dbus/system_bus_socket</listen>
+  <policy context="default">
+    <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
+  </policy>
+</busconfig>
+"""
+_NETWORK_MANAGER = """\
+[main]
+plugins=keyfile
+no-auto-default=*
+auth-polkit=false
+"""
 
 
 def require_manager(*programs: Path) -> None:
@@ -50,23 +67,42 @@ def boot_ifupdown(namespace: Namespace) -> None:
     namespace.run([IFUP, "-a"])
 
 
-def boot_netplan(namespace: Namespace, ready: Callable[[], bool]) -> subprocess.Popen[str]:
+Ready = Callable[[], bool]
+
+
+def boot_netplan(namespace: Namespace, ready: Ready) -> list[subprocess.Popen[str]]:
     """netplan's generator, then networkd on what it made."""
     namespace.run([GENERATE])
     return boot_networkd(namespace, ready)
 
 
-def boot_networkd(namespace: Namespace, ready: Callable[[], bool]) -> subprocess.Popen[str]:
+def boot_networkd(namespace: Namespace, ready: Ready) -> list[subprocess.Popen[str]]:
     """systemd-networkd, `ready`. With /sys read-only, as in a container, it does not wait for udev; without a bus it
     asks nobody. It ends with the namespace, or when it is terminated, and leaves everything as it is.
     """
     folders = "/run/systemd/netif/links /run/systemd/netif/leases"
     script = f"mount -o remount,ro,bind /sys; rm -rf /run/systemd/netif; mkdir -p {folders}"
     namespace.run(["sh", "-c", f"{script} && chown -R systemd-network /run/systemd/netif"])
-    networkd = namespace.popen([NETWORKD])
+    return _await([namespace.popen([NETWORKD])], ready)
+
+
+def boot_network_manager(namespace: Namespace, ready: Ready) -> list[subprocess.Popen[str]]:
+    """NetworkManager, `ready`, with a message bus of its own (both end as networkd does), and nothing that it kept."""
+    folders = "/var/lib/NetworkManager /run/dbus /etc/NetworkManager/conf.d"
+    mounts = "mount -o remount,ro,bind /sys; mountpoint -q /var/lib || mount -t tmpfs tmpfs /var/lib"
+    namespace.run(["sh", "-c", f"{mounts}; rm -rf /run/NetworkManager /run/dbus; mkdir -p {folders}"])
+    namespace.run(["sh", "-c", "cat >/etc/NetworkManager/NetworkManager.conf"], input=_NETWORK_MANAGER)
+    namespace.run(["sh", "-c", "cat >/run/bus.conf"], input=_BUS)
+    bus = namespace.popen([DBUS_DAEMON, "--config-file=/run/bus.conf", "--nofork", "--nopidfile"])
+    _await([bus], lambda: namespace.run(["test", "-S", "/run/dbus/system_bus_socket"], check=False).returncode == 0)
+    return _await([bus, namespace.popen([NETWORK_MANAGER, "--no-daemon"], stderr=subprocess.DEVNULL)], ready)
+
+
+def _await(daemons: list[subprocess.Popen[str]], ready: Ready) -> list[subprocess.Popen[str]]:
+    """The daemons, when they are ready. Raises LabError where one ends, or takes too long."""
     deadline = time.monotonic() + _PATIENCE
     while not ready():
-        if time.monotonic() > deadline:
-            raise LabError("systemd-networkd did not configure it in time")
+        if time.monotonic() > deadline or any(daemon.poll() is not None for daemon in daemons):
+            raise LabError(f"{daemons[-1].args!r} did not get ready")
         time.sleep(0.05)
-    return networkd
+    return daemons
