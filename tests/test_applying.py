@@ -173,6 +173,7 @@ def test_all_is_applied_in_this_order(lab: Lab) -> None:
     assert leftovers(lab.target) == []
 
 
+CLI = "IBMCLOUD_IS_FEATURE_VNI_ENABLE_PROTOCOL_STATE_FILTERING=true ibmcloud is virtual-network-interface-update"
 CALLS = 8
 
 
@@ -297,8 +298,8 @@ def test_the_api_refuses_the_undoing(lab: Lab) -> None:
     outcome = attempt(wire, both(lab.target))
     assert outcome.status == "unconfirmed"
     assert outcome.by_hand == (
-        "ibmcloud is virtual-network-interface-update vni-id-2 --protocol-state-filtering-mode auto",
-        "ibmcloud is virtual-network-interface-update vni-id-1 --protocol-state-filtering-mode auto",
+        f"{CLI} vni-id-2 --name vni-2 --protocol-state-filtering-mode auto",
+        f"{CLI} vni-id-1 --name vni-1 --protocol-state-filtering-mode auto",
     )
     assert state(lab.target) == before
 

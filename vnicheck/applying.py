@@ -15,9 +15,11 @@ import msgspec
 from vnicheck.cloud.errors import CloudError
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
+from vnicheck.fixes.actions import action_of
 from vnicheck.fixes.comparison import compare
 from vnicheck.fixes.effects import Effect, PatchVni, carry_out, standing
 from vnicheck.fixes.planner import Proof
+from vnicheck.fixes.render.ibmcloud import undo_command
 from vnicheck.guest import change as scripts
 from vnicheck.guest.change import Answer, Step
 from vnicheck.guest.errors import CollectionError
@@ -230,7 +232,7 @@ class Undoing:
         self._tell(f"{why}; undoing")
         left = [effect for effect in reversed(self.patched) if not self._patch_back(effect)]
         undone = self._undo_guest() if self.armed or self.kept or self.files else True
-        commands = tuple(_cli(effect) for effect in left)
+        commands = tuple(undo_command(action_of(effect)) for effect in left)
         if left or not undone:
             if not undone:
                 commands = (scripts.by_hand([*self.steps, *self.files]), *commands)
@@ -301,10 +303,3 @@ def _quietly(reach: Reach, script: str) -> None:
         reach.run(script)
     except CollectionError:
         return
-
-
-def _cli(effect: PatchVni) -> str:
-    """The ibmcloud command that undoes a patch."""
-    option = f"--{effect.field.replace('_', '-')}"
-    value = str(effect.old).lower() if isinstance(effect.old, bool) else effect.old
-    return f"ibmcloud is virtual-network-interface-update {effect.vni} {option} {value}"

@@ -6,9 +6,9 @@ from typing import Any
 
 from vnicheck.fixes.render.header import comment
 from vnicheck.fixes.render.runner import RUNNER, SPLITS, Part, functions, keys, refusal
-from vnicheck.fixes.render.steps import VniChange, said, vni_changes
+from vnicheck.fixes.render.steps import VniChange, changes_of, said, vni_changes
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
-from vnicheck.model.plan import InstancePlan
+from vnicheck.model.plan import Action, InstancePlan
 
 FEATURE = ("IBMCLOUD_IS_FEATURE_VNI_ENABLE_PROTOCOL_STATE_FILTERING", "true")
 """What makes the CLI know of protocol state filtering."""
@@ -68,6 +68,14 @@ def vni_part(key: str, instance: InstancePlan, change: VniChange) -> Part:
         command=shlex.join(arguments(change, change.patch)),
         undo=shlex.join(arguments(change, change.undo)),
     )
+
+
+def undo_command(action: Action) -> str:
+    """One line that undoes a patch, wherever the CLI is logged in; a comment where the VNI's id cannot be written."""
+    (change,) = changes_of([action])
+    if change.refused is not None:
+        return f"# {change.refused}"
+    return f"{'='.join(FEATURE)} {shlex.join(arguments(change, change.undo))}"
 
 
 def arguments(change: VniChange, patch: dict[str, Any]) -> list[str]:

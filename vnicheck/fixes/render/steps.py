@@ -1,7 +1,7 @@
 """A plan as the steps that a script or a playbook does, each with its undo and how to tell that it is done."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -62,8 +62,13 @@ def persistent(plan: Plan) -> tuple[Step, ...]:
 
 def vni_changes(plan: Plan) -> tuple[VniChange, ...]:
     """What is changed in the VPC, one change a VNI: two patches in a row could meet while it is updating."""
+    return changes_of(plan.actions)
+
+
+def changes_of(actions: Iterable[Action]) -> tuple[VniChange, ...]:
+    """What these actions change in the VPC."""
     by_vni: dict[str, list[Action]] = {}
-    for action in plan.actions:
+    for action in actions:
         if action.vni is not None:
             by_vni.setdefault(action.vni, []).append(action)
     return tuple(_vni_change(vni, actions) for vni, actions in by_vni.items())
