@@ -36,6 +36,8 @@ class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
     vni_name: str | None = None
     file: File | None = None
     """Of a `persist` action: the file that its command writes, where it writes one."""
+    lines: tuple[str, ...] = ()
+    """Of a `persist` action that changes a file of somebody else's: the lines that this gets."""
 
     def __post_init__(self) -> None:
         if (self.kind == "vni_patch") is not (self.patch is not None and self.vni is not None):

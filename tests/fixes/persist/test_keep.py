@@ -81,19 +81,18 @@ def test_networkd_gets_a_drop_in_beside_the_file_that_counts() -> None:
 
 def test_networkmanager_is_asked_to_change_the_connection() -> None:
     (action,) = kept(owned(STRICT, Manager.NETWORK_MANAGER)).actions
-    assert action.command is not None
-    assert action.undo is not None
-    assert action.command.splitlines()[1:] == [
-        "#   route1=10.0.0.0/24",
-        "#   route1_options=table=1003",
-        "#   route2=0.0.0.0/0,10.0.0.1",
-        "#   route2_options=table=1003",
-        "#   routing-rule1=priority 1003 from 10.0.0.12 table 1003",
-        (
-            f"nmcli connection modify uuid {UUID} +ipv4.routes '10.0.0.0/24 table=1003' +ipv4.routes "
-            "'0.0.0.0/0 10.0.0.1 table=1003' +ipv4.routing-rules 'priority 1003 from 10.0.0.12 table 1003'"
-        ),
-    ]
+    assert action.lines == (
+        "[ipv4]",
+        "route1=10.0.0.0/24",
+        "route1_options=table=1003",
+        "route2=0.0.0.0/0,10.0.0.1",
+        "route2_options=table=1003",
+        "routing-rule1=priority 1003 from 10.0.0.12 table 1003",
+    )
+    assert action.command == (
+        f"nmcli connection modify uuid {UUID} +ipv4.routes '10.0.0.0/24 table=1003' +ipv4.routes "
+        "'0.0.0.0/0 10.0.0.1 table=1003' +ipv4.routing-rules 'priority 1003 from 10.0.0.12 table 1003'"
+    )
 
 
 @pytest.mark.parametrize("manager", MANAGERS)
