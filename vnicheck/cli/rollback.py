@@ -119,7 +119,8 @@ def _show(entry: "Entry", *, stdout: bool = False) -> None:
             for line in action.undo.splitlines():
                 print(_shown(f"     undo: {line}"), file=stream)
         elif action.undo_patch is not None:
-            print(_shown(f"     undo: PATCH {action.vni} {action.undo_patch}"), file=stream)
+            body = ", ".join(f"{field} = {value}" for field, value in action.undo_patch.items())
+            print(_shown(f"     undo: PATCH virtual_network_interfaces/{action.vni}: {body}"), file=stream)
 
 
 def _shown(line: str) -> str:
