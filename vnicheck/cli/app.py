@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from vnicheck import __version__
-from vnicheck.cli import analyze, assumptions, collect_script, demo, rules, schema, snapshot, trace
+from vnicheck.cli import analyze, assumptions, collect_script, demo, diff, rules, schema, snapshot, trace
 
 app = typer.Typer(
     name="vnicheck",
@@ -35,6 +35,7 @@ def _root(
 app.command("analyze")(analyze.analyze)
 app.command("trace")(trace.trace)
 app.command("snapshot")(snapshot.snapshot)
+app.command("diff")(diff.diff)
 app.command("demo")(demo.demo)
 app.command("collect-script")(collect_script.collect_script)
 app.command("rules")(rules.rules)
