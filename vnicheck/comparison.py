@@ -85,7 +85,7 @@ def assemble_diff(old: Side, new: Side, changes: Iterable[ServerChange]) -> Diff
             only_new=sum(each.presence == "only_new" for each in told),
             uncertain=sum(not each.certain for each in told),
             new_findings=_counted(each for each in found if is_worse(each)),
-            gone_findings=_counted(each for each in found if each.change == "gone" and not each.muted),
+            gone_findings=_counted(each for each in found if each.change == "gone" and each.certain and not each.muted),
             changed_flows=sum(len(each.flows) for each in told),
         ),
         servers=told,

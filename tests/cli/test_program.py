@@ -157,11 +157,14 @@ def test_exit_codes(files: Path, name: str, more: tuple[str, ...], status: int) 
 MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown command": (("analyse", "x"), "No such command 'analyse'"),
     "unknown option": (("demo", "--frobnicate"), "No such option: --frobnicate"),
-    "no instance": (("analyze",), "Missing argument 'INSTANCE...'; 'vnicheck analyze --help'"),
+    "no instance": (("analyze",), "name the servers, or give --local on the instance itself"),
     "an empty instance": (("analyze", ""), "an empty INSTANCE names no server"),
     "no output": (("snapshot", "x"), "Missing option '--output'"),
-    "neither names nor all": (("snapshot", "-o", "x"), "name the servers, or give --all"),
-    "names and all": (("snapshot", "a", "--all", "-o", "x"), "name the servers, or give --all"),
+    "neither names nor all": (
+        ("snapshot", "-o", "x"),
+        "name the servers, or give --all, or --local on the instance itself",
+    ),
+    "names and all": (("snapshot", "a", "--all", "-o", "x"), "name the servers, or give --all, or --local on"),
     "no number": (("analyze", "x", "--jobs", "many"), "Invalid value for '--jobs'"),
     "a port out of range": (("analyze", "x", "--ssh-port", "0"), "Invalid value for '--ssh-port'"),
     "an address that is no choice": (("analyze", "x", "--ssh-address", "public"), "auto, private, floating"),

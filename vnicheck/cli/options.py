@@ -24,6 +24,10 @@ SnapshotFile = Annotated[
         "--snapshot", metavar="PATH", help="Read this snapshot, a file or a folder, instead of cloud and servers."
     ),
 ]
+Local = Annotated[
+    bool,
+    typer.Option("--local", help="This very instance: its guest, and the metadata service instead of the API."),
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration; default vnicheck.toml, here or in a folder above."),

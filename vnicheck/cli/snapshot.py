@@ -13,6 +13,7 @@ from vnicheck.cli.failure import Exit, UserError
 from vnicheck.cli.gather import gather_regions
 from vnicheck.cli.into_folder import collect_into
 from vnicheck.cli.load import load_regions, only
+from vnicheck.cli.local import gather_local
 from vnicheck.cli.output import write_bytes
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def snapshot(
         list[str] | None, typer.Argument(metavar="[INSTANCE...]", help="Name, id, CRN, or one of its addresses.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every server in scope.")] = False,
+    local: options.Local = False,
     snapshot: options.SnapshotFile = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Collect also the guests that the folder has already.")
@@ -48,16 +50,18 @@ def snapshot(
     allow_incomplete: options.AllowIncomplete = False,
 ) -> int:
     """Collect servers into a file or folder that feeds every other command through --snapshot, offline."""
-    if bool(instances) is every:
-        raise UserError("name the servers, or give --all")
+    if sum((bool(instances), every, local)) != 1:
+        raise UserError("name the servers, or give --all, or --local on the instance itself")
     place = _Place(output, selection)
     if refresh and (redact or snapshot is not None or not place.folder):
         raise UserError("--refresh is for a folder that servers are collected into; all else is always written anew")
-    if place.folder and not redact and snapshot is None:
+    if place.folder and not redact and not local and snapshot is None:
         observed = collect_into(place.path, instances or [], selection, ssh, refresh=refresh, no_color=no_color)
         return _tell_problems(observed.values(), allow_incomplete=allow_incomplete)
     place.require_empty()
-    if snapshot is None:
+    if local:
+        observed = gather_local(selection, ssh, snapshot=snapshot, no_color=no_color)
+    elif snapshot is None:
         observed = gather_regions(instances or [], selection, ssh, no_color=no_color)
     else:
         observed = load_regions(snapshot, instances or [], selection)

@@ -89,6 +89,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     new_findings: dict[Severity, int]
     """Those that are new or have become worse, without the muted ones."""
     gone_findings: dict[Severity, int]
+    """Those that are gone for certain, without the muted ones."""
     changed_flows: int
 
 
