@@ -74,13 +74,13 @@ def test_an_instance_looks_at_itself(tmp_path: Path) -> None:
     assert {flow["local"] for flow in dropped} == {"10.0.0.12"}
     told = {problem["message"].partition(":")[0] for problem in instance["problems"]}
     assert {"security groups", "network acls", "routing tables", "public gateways", "floating ips"} <= told
-    assert "with an API key" in (tmp_path / "report.txt").read_text()
+    assert "only by the API" in (tmp_path / "report.txt").read_text()
 
 
 def test_what_an_instance_saw_of_itself_is_looked_at_elsewhere(tmp_path: Path) -> None:
     status, out, err = on_the_instance(tmp_path, "snapshot", "--local", "-o", "web-1.json")
     assert (status, out) == (3, "")
-    assert "security_groups: the metadata service does not tell them" in err
+    assert "security_groups: not told by the metadata service, only by the API" in err
     document = json.loads((tmp_path / "web-1.json").read_bytes())
     assert document["servers"][0]["guest"]["via"] == "local"
     done = run("analyze", "web-1", "--snapshot", str(tmp_path / "web-1.json"), "-f", "json")

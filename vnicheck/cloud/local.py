@@ -14,7 +14,7 @@ from vnicheck.model.cloud import Fabric, FloatingIp, Subnet, Vni, Vpc
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server
 
-UNTOLD = "the metadata service does not tell them; analyze the server by name, with an API key"
+UNTOLD = "not told by the metadata service, only by the API"
 MISSING = {
     "vpcs": f"address prefixes: {UNTOLD}",
     "security_groups": UNTOLD,
@@ -25,7 +25,7 @@ MISSING = {
 }
 """By the keys of `Fabric.missing`."""
 
-_CIDRS = "CIDRs are taken from the guest's own addresses; the metadata service does not tell them"
+_CIDRS = "not told by the metadata service; CIDRs are those of the guest's own addresses"
 
 
 def local_region(metadata: Metadata, guest: Guest | None) -> Region:
