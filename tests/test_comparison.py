@@ -23,10 +23,11 @@ from tests.servers import (
     vni,
 )
 from vnicheck.comparison import assemble_diff, compare, is_worse
-from vnicheck.engine.extents import difference, intersection, ports_of, remotes_of
+from vnicheck.engine.refinement import difference, intersection, port_ranges, remote_ranges
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.cloud import AclRule, NetworkAcl, SecurityGroup, SecurityGroupRule
 from vnicheck.model.diff import Answer, Side, encode_diff
+from vnicheck.model.expectation import EVERY_PORT
 from vnicheck.model.flow import Flow
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Problem
@@ -48,8 +49,8 @@ def answer_in(flows: Iterable[Flow], kind: tuple[object, ...], remote: int, end:
         ends = None if isinstance(flow.local_prefixes, UnsetType) else map(prefix_range, flow.local_prefixes)
         if (
             (flow.direction, flow.protocol, flow.local) == kind
-            and within(remote, remotes_of(flow))
-            and within(port, ports_of(flow))
+            and within(remote, remote_ranges(flow))
+            and within(port, port_ranges(flow, EVERY_PORT))
             and (ends is None or within(end, ends))
         ):
             return Answer(verdict=flow.verdict, dropped_by=flow.dropped_by, egress=flow.egress)
@@ -100,8 +101,10 @@ def test_every_single_flow_is_told_if_and_only_if_its_answer_changed(name: str) 
         assert change.old != change.new
     chance = random.Random(name)
     kinds = sorted({(flow.direction, flow.protocol, flow.local) for flow in (*old.flows, *new.flows)})
-    edges = {edge for flow in (*old.flows, *new.flows) for pair in remotes_of(flow) for edge in pair}
-    doors = sorted({port for flow in (*old.flows, *new.flows) for pair in ports_of(flow) for port in pair})
+    edges = {edge for flow in (*old.flows, *new.flows) for pair in remote_ranges(flow) for edge in pair}
+    doors = sorted(
+        {port for flow in (*old.flows, *new.flows) for pair in port_ranges(flow, EVERY_PORT) for port in pair}
+    )
     prefixes = {prefix for flow in (*old.flows, *new.flows) for prefix in flow.local_prefixes or ()}
     ends = sorted({end for prefix in prefixes for end in prefix_range(prefix)}) or [0]
     looked = 0

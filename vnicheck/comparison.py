@@ -1,13 +1,13 @@
 """What changed of a server between two reports: its findings, and its flows on the refinement of both partitions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck import __version__
-from vnicheck.engine.extents import difference, intersection, ports_of, remotes_of
 from vnicheck.engine.partition import Range, to_ports, to_prefixes
+from vnicheck.engine.refinement import difference, intersection, pieces, port_ranges, remote_ranges
 from vnicheck.model.address import merge_ranges, prefix_range
 from vnicheck.model.diff import (
     DIFF_SCHEMA,
@@ -143,30 +143,22 @@ def _finding_change(
 class _Extent(Struct, frozen=True):
     """Flows of one direction, protocol and local address: all remotes with all local ends with all ports."""
 
-    remotes: list[Range]
-    locals: list[Range]
-    ports: list[Range]
+    remotes: Sequence[Range]
+    locals: Sequence[Range]
+    ports: Sequence[Range]
 
     @property
     def size(self) -> int:
         return _size(self.remotes) * _size(self.locals) * _size(self.ports)
 
-    def shared(self, other: "_Extent") -> "_Extent":
-        return _Extent(
-            intersection(self.remotes, other.remotes),
-            intersection(self.locals, other.locals),
-            intersection(self.ports, other.ports),
-        )
-
     def without(self, other: "_Extent") -> "list[_Extent]":
         """What is left, in up to three parts."""
-        shared = self.shared(other)
-        if not shared.size:
-            return [self]
+        remotes = intersection(self.remotes, other.remotes)
+        locals_ = intersection(self.locals, other.locals)
         parts = (
             _Extent(difference(self.remotes, other.remotes), self.locals, self.ports),
-            _Extent(shared.remotes, difference(self.locals, other.locals), self.ports),
-            _Extent(shared.remotes, shared.locals, difference(self.ports, other.ports)),
+            _Extent(remotes, difference(self.locals, other.locals), self.ports),
+            _Extent(remotes, locals_, difference(self.ports, other.ports)),
         )
         return [part for part in parts if part.size]
 
@@ -177,21 +169,10 @@ _Cell = tuple[_Extent, Scope, Answer | None, Answer | None]
 
 def _flows(old: Sequence[Flow], new: Sequence[Flow]) -> tuple[FlowChange, ...]:
     """The flows of which the answers differ, in classes of the same two answers."""
-    before, after = _by_key(old), _by_key(new)
-    changes: list[FlowChange] = []
-    for key in sorted(before.keys() | after.keys(), key=_order):
-        changes += _joined(key, _cells(before.get(key, []), after.get(key, [])))
-    return tuple(changes)
-
-
-def _by_key(flows: Iterable[Flow]) -> dict[_Key, list[tuple[Flow, _Extent]]]:
-    found: dict[_Key, list[tuple[Flow, _Extent]]] = {}
-    for flow in flows:
-        ends = flow.local_prefixes
-        locals_ = _NOWHERE if isinstance(ends, UnsetType) else merge_ranges(prefix_range(end) for end in ends)
-        extent = _Extent(remotes_of(flow), locals_, ports_of(flow))
-        found.setdefault((flow.direction, flow.protocol, flow.local), []).append((flow, extent))
-    return found
+    cells: dict[_Key, list[_Cell]] = {}
+    for flow, cell in _cells(old, new):
+        cells.setdefault((flow.direction, flow.protocol, flow.local), []).append(cell)
+    return tuple(change for key in sorted(cells, key=_order) for change in _joined(key, cells[key]))
 
 
 def _order(key: _Key) -> tuple[object, ...]:
@@ -199,27 +180,35 @@ def _order(key: _Key) -> tuple[object, ...]:
     return list(Direction).index(direction), prefix_range(local), list(Protocol).index(protocol)
 
 
-def _cells(old: Sequence[tuple[Flow, _Extent]], new: Sequence[tuple[Flow, _Extent]]) -> Iterable[_Cell]:
+def _cells(old: Sequence[Flow], new: Sequence[Flow]) -> Iterator[tuple[Flow, _Cell]]:
     """The common refinement of two partitions, where the answers differ, and what only one of them covers."""
-    for was, extent in old:
-        for now, other in new:
-            shared = extent.shared(other)
-            if shared.size and _answer(was) != _answer(now):
-                yield shared, now.remote_scope, _answer(was), _answer(now)
-        for part in _uncovered(extent, [other for _, other in new]):
-            yield part, was.remote_scope, _answer(was), None
-    for now, extent in new:
-        for part in _uncovered(extent, [other for _, other in old]):
-            yield part, now.remote_scope, None, _answer(now)
+    in_old: dict[int, list[_Extent]] = {}
+    in_new: dict[int, list[_Extent]] = {}
+    for piece in pieces(old, new):
+        was, now = old[piece.before], new[piece.after]
+        shared = _Extent(piece.remotes, piece.local or _NOWHERE, piece.ports)
+        in_old.setdefault(piece.before, []).append(shared)
+        in_new.setdefault(piece.after, []).append(shared)
+        if _answer(was) != _answer(now):
+            yield now, (shared, now.remote_scope, _answer(was), _answer(now))
+    for index, was in enumerate(old):
+        for part in _uncovered(was, in_old.get(index, [])):
+            yield was, (part, was.remote_scope, _answer(was), None)
+    for index, now in enumerate(new):
+        for part in _uncovered(now, in_new.get(index, [])):
+            yield now, (part, now.remote_scope, None, _answer(now))
 
 
-def _uncovered(extent: _Extent, others: Sequence[_Extent]) -> list[_Extent]:
-    """What of an extent none of the others, which are disjoint, covers."""
-    if sum(extent.shared(other).size for other in others) == extent.size:
+def _uncovered(flow: Flow, shared: Sequence[_Extent]) -> list[_Extent]:
+    """What of a class none of its pieces, which are disjoint, covers."""
+    ends = flow.local_prefixes
+    locals_ = _NOWHERE if isinstance(ends, UnsetType) else merge_ranges(prefix_range(end) for end in ends)
+    whole = _Extent(remote_ranges(flow), locals_, port_ranges(flow))
+    if sum(piece.size for piece in shared) == whole.size:
         return []
-    left = [extent]
-    for other in others:
-        left = [part for each in left for part in each.without(other)]
+    left = [whole]
+    for piece in shared:
+        left = [part for each in left for part in each.without(piece)]
     return left
 
 

@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from vnicheck import __version__
-from vnicheck.cli import analyze, assumptions, collect_script, demo, diff, rules, schema, snapshot, trace
+from vnicheck.cli import (
+    analyze,
+    assumptions,
+    collect_script,
+    demo,
+    diff,
+    fix,
+    rollback,
+    rules,
+    schema,
+    snapshot,
+    trace,
+)
 
 app = typer.Typer(
     name="vnicheck",
@@ -34,6 +46,9 @@ def _root(
 
 app.command("analyze")(analyze.analyze)
 app.command("trace")(trace.trace)
+app.command("fix")(fix.fix)
+app.command("rollback")(rollback.rollback)
+app.command("ledger")(rollback.ledger)
 app.command("snapshot")(snapshot.snapshot)
 app.command("diff")(diff.diff)
 app.command("demo")(demo.demo)

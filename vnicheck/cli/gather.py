@@ -93,17 +93,17 @@ def collect_guests(
             return observe_guests(
                 servers,
                 given,
-                _ssh_options(ssh),
+                ssh_options(ssh),
                 address=ssh.ssh_address,  # type: ignore[arg-type]
                 jobs=ssh.jobs,
                 on_done=on_done,
-                ask_passphrase=_ask_passphrase if sys.stdin.isatty() else None,
+                ask_passphrase=ask_passphrase if sys.stdin.isatty() else None,
             )
         except CollectionError as error:
             raise UserError(error.message) from error
 
 
-def _ssh_options(ssh: Ssh) -> Any:
+def ssh_options(ssh: Ssh) -> Any:
     from vnicheck.guest.ssh_options import SshOptions
 
     return SshOptions(
@@ -119,7 +119,7 @@ def _ssh_options(ssh: Ssh) -> Any:
     )
 
 
-def _ask_passphrase(key: Path) -> str | None:
+def ask_passphrase(key: Path) -> str | None:
     import getpass
 
     return getpass.getpass(f"Passphrase of {key}: ") or None

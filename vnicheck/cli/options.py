@@ -8,6 +8,7 @@ import typer
 _CLOUD, _SSH, _OUT = "Selection", "SSH", "Output"
 
 Region = Annotated[list[str] | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION. Repeatable.")]
+OneRegion = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
 VpcFilter = Annotated[str | None, typer.Option("--vpc", help="Only servers of this VPC (name or id).")]
 ResourceGroup = Annotated[
     str | None, typer.Option("--resource-group", help="Only servers of this resource group (name or id).")

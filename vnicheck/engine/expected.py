@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from vnicheck.engine.classify import local_addresses
-from vnicheck.engine.extents import intersection, ports_of, remotes_of
-from vnicheck.engine.partition import Range
+from vnicheck.engine.refinement import intersection, port_ranges, remote_ranges
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import LAST, merge_ranges, prefix_range, range_prefixes
 from vnicheck.model.expectation import EVERY_PORT, Expectation
 from vnicheck.model.flow import Flow, Protocol, Scope, Verdict
 from vnicheck.model.naming import names_server
+
+Range = tuple[int, int]
 
 
 class Expected(Struct, frozen=True, kw_only=True):
@@ -35,18 +36,18 @@ class Expected(Struct, frozen=True, kw_only=True):
         """Whether every flow of the class is one of the expected ones."""
         return (
             self._same_kind(flow)
-            and self.shared_remotes(flow) == remotes_of(flow)
-            and self.shared_ports(flow) == ports_of(flow)
+            and self.shared_remotes(flow) == remote_ranges(flow)
+            and self.shared_ports(flow) == port_ranges(flow, without=EVERY_PORT)
         )
 
     def shared_remotes(self, flow: Flow) -> list[Range]:
         """The remotes of the class that the expectation is about."""
-        return intersection(remotes_of(flow), self.remotes)
+        return intersection(remote_ranges(flow), self.remotes)
 
     def shared_ports(self, flow: Flow) -> list[Range]:
         """The ports of the class that the expectation is about; for ICMP one range, which stands for none."""
         ports = EVERY_PORT if self.source.protocol is Protocol.ICMP else self.source.ports
-        return intersection(ports_of(flow), [ports])
+        return intersection(port_ranges(flow, without=EVERY_PORT), [ports])
 
     def _same_kind(self, flow: Flow) -> bool:
         return (
