@@ -1,13 +1,13 @@
 """Observe servers once, from the cloud and from inside, into a snapshot. All input and output happens below here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal
 
 import msgspec
 
 from vnicheck import __version__
+from vnicheck.bounded import workers
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.complete import complete
 from vnicheck.cloud.errors import CloudError
@@ -42,7 +42,7 @@ def observe_regions(
     `vpc` while another has is left out. Raises CloudError where none can be read, or where a selector names no server,
     or several.
     """
-    with ThreadPoolExecutor(max_workers=min(len(clients), REGIONS_AT_ONCE), thread_name_prefix="region") as pool:
+    with workers(min(len(clients), REGIONS_AT_ONCE), "region") as pool:
         read = list(pool.map(partial(_read, vpc=vpc, resource_group=resource_group), clients))
         failures = [region.failure for region in read if region.failure is not None]
         if len(failures) == len(read):
