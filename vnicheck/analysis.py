@@ -23,10 +23,12 @@ NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", "not_running"}
 """Problem codes of servers that are passed over, not failed at."""
 
 
-def report_on(snapshot: Snapshot, *, generated_at: str, config: Config) -> Report:
-    """The report on every server of a snapshot. `generated_at`: UTC, ISO 8601."""
+def report_on(*snapshots: Snapshot, generated_at: str, config: Config) -> Report:
+    """The report on every server of some snapshots, one for a region. `generated_at`: UTC, ISO 8601."""
     instances = tuple(
-        analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at) for server in snapshot.servers
+        analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at)
+        for snapshot in snapshots
+        for server in snapshot.servers
     )
     return assemble_report(instances, generated_at=generated_at, mutes=config.mute)
 

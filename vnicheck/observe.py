@@ -1,33 +1,82 @@
 """Observe servers once, from the cloud and from inside, into a snapshot. All input and output happens below here."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import msgspec
 
 from vnicheck import __version__
+from vnicheck.bounded import workers
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.complete import complete
+from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.read import read_region
 from vnicheck.cloud.region import Region
+from vnicheck.cloud.scope import NO_SUCH_VPC
 from vnicheck.cloud.select import select
 from vnicheck.guest.fleet import Result, collect_many
 from vnicheck.guest.ssh_keys import AskPassphrase
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
-from vnicheck.model.cloud import Vni
-from vnicheck.model.guest import Guest
-from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot
+from vnicheck.model.cloud import Fabric, Vni
+from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot, with_guest
 
 AddressChoice = Literal["auto", "private", "floating"]
+REGIONS_AT_ONCE = 8
 
 
 def observe_cloud(
     client: VpcClient, selectors: Sequence[str], *, vpc: str | None, resource_group: str | None
 ) -> Region:
     """The servers that `selectors` name (none: all in scope) and the fabric around them. Raises CloudError."""
-    region = read_region(client, vpc=vpc, resource_group=resource_group)
-    chosen = select(region, selectors)
-    return complete(client, region, chosen)
+    (region,) = observe_regions([client], selectors, vpc=vpc, resource_group=resource_group)
+    return region
+
+
+def observe_regions(
+    clients: Sequence[VpcClient], selectors: Sequence[str], *, vpc: str | None, resource_group: str | None
+) -> tuple[Region, ...]:
+    """`observe_cloud` of several regions at once, in the order of `clients`; a selector may mean a server of any.
+
+    One that cannot be read leaves the others alone: it has no servers, and `failure` says why. One that has no VPC
+    `vpc` while another has is left out. Raises CloudError where none can be read, or where a selector names no server,
+    or several.
+    """
+    with workers(min(len(clients), REGIONS_AT_ONCE), "region") as pool:
+        read = list(pool.map(partial(_read, vpc=vpc, resource_group=resource_group), clients))
+        failures = [region.failure for region in read if region.failure is not None]
+        if len(failures) == len(read):
+            told = next((failure for failure in failures if failure.code != NO_SUCH_VPC), failures[0])
+            raise CloudError(told.code, told.message)
+        regions = {
+            client: region
+            for client, region in zip(clients, read, strict=True)
+            if region.failure is None or region.failure.code != NO_SUCH_VPC
+        }
+        chosen = {server.id: server for server in select(list(regions.values()), selectors)}
+
+        def finish(client: VpcClient, region: Region) -> Region:
+            if region.failure is not None:
+                return region
+            within = {server.id for server in region.servers}
+            return complete(client, region, [server for key, server in chosen.items() if key in within])
+
+        return tuple(pool.map(finish, regions.keys(), regions.values()))
+
+
+def _read(client: VpcClient, *, vpc: str | None, resource_group: str | None) -> Region:
+    try:
+        return read_region(client, vpc=vpc, resource_group=resource_group)
+    except CloudError as error:
+        failure = Problem(code=error.code, message=error.message)
+        return Region(
+            servers=(),
+            fabric=Fabric(),
+            scope=client.endpoint,
+            problems=(failure,),
+            name=client.region,
+            failure=failure,
+        )
 
 
 def ssh_target(server: Server, choice: AddressChoice) -> SshTarget | None:
@@ -67,7 +116,7 @@ def observe_guests(
             targets.append(target)
     if targets:
         results |= collect_many(targets, options, jobs=jobs, on_done=on_done, ask_passphrase=ask_passphrase)
-    return tuple(_with_guest(server, results.get(server.id)) for server in servers)
+    return tuple(with_guest(server, results.get(server.id)) for server in servers)
 
 
 def make_snapshot(region: Region, servers: Sequence[Server], *, created_at: str, everything: bool) -> Snapshot:
@@ -83,11 +132,3 @@ def make_snapshot(region: Region, servers: Sequence[Server], *, created_at: str,
 
 def _has_address(vni: Vni) -> bool:
     return vni.primary_address != "0.0.0.0"  # noqa: S104 - what the API says while an address is not yet assigned
-
-
-def _with_guest(server: Server, result: Result | None) -> Server:
-    if isinstance(result, Guest):
-        return msgspec.structs.replace(server, guest=result)
-    if isinstance(result, Problem):
-        return msgspec.structs.replace(server, problems=(*server.problems, result))
-    return server

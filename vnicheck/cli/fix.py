@@ -269,7 +269,7 @@ def _client(selection: Selection) -> "VpcClient":
     from vnicheck.cloud.errors import CloudError
 
     try:
-        client = connect(region=selection.region, environ=os.environ, auth=selection.auth)
+        client = connect(region=selection.one_region, environ=os.environ, auth=selection.auth)
         client.authenticate()
     except CloudError as error:
         raise UserError(error.message) from error

@@ -1,54 +1,97 @@
-"""From the command line's selection to a snapshot: live, or from files. Progress goes to a terminal's stderr."""
+"""From the command line's selection to snapshots: live, or from a file or folder."""
 
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import console
+from vnicheck.cli.load import load_regions, only
+from vnicheck.cli.progress import progress
+from vnicheck.cli.regions import read_regions
+from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
     from vnicheck.guest.fleet import Result
     from vnicheck.model.snapshot import Server, Snapshot
 
 ADDRESS_CHOICES = ("auto", "private", "floating")
-MAX_SNAPSHOT = 1 << 30
-MAX_GUEST_FILE = 64 << 20
 
 
 def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool) -> "Snapshot":
-    """Reads the cloud, then the guests. Raises UserError; a guest that cannot be read is a problem of its server."""
+    """`gather_regions` of servers that are all in one region. Raises UserError."""
+    return only(gather_regions(instances, selection, ssh, no_color=no_color))
+
+
+def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) -> "Snapshot":
+    """`load_regions` of servers that are all in one region. Raises UserError."""
+    return only(load_regions(path, instances, selection))
+
+
+def gather_regions(
+    instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool
+) -> "dict[str, Snapshot]":
+    """Reads the cloud, then the guests, by region; only those regions that have one of the servers that are named.
+
+    Raises UserError; a guest that cannot be read is a problem of its server.
+    """
+    check_ssh(ssh)
+    saved = SavedGuests(selection)
+    regions = read_regions(instances, selection, no_color=no_color)
+    created_at = now()
+    servers = [server for region in regions for server in region.servers]
+    given = saved.results(servers, scope=", ".join(region.scope for region in regions), whole=not instances)
+    done = {server.id: server for server in collect_guests(servers, given, ssh, no_color=no_color)}
+
+    from vnicheck.observe import make_snapshot
+
+    return {
+        region.name: make_snapshot(
+            region,
+            [done[server.id] for server in region.servers],
+            created_at=created_at,
+            everything=not instances,
+        )
+        for region in regions
+        if region.servers or not instances
+    }
+
+
+def check_ssh(ssh: Ssh) -> None:
+    """Refuses a slip in the options before anything is read."""
     if ssh.ssh_address not in ADDRESS_CHOICES:
         raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
-    if not all(instances):
-        raise UserError("an empty INSTANCE names no server")
-    files = _guest_files(selection.guest or ())
 
-    from vnicheck.cloud.connect import connect
-    from vnicheck.cloud.errors import CloudError
+
+def collect_guests(
+    servers: "Sequence[Server]",
+    given: "Mapping[str, Result]",
+    ssh: Ssh,
+    *,
+    no_color: bool,
+    on_result: "Callable[[str, Result], None]" = lambda _id, _result: None,
+) -> "tuple[Server, ...]":
+    """The servers with their guests, those in `given` without SSH. `on_result` is told each that came over SSH, by id.
+
+    Raises UserError where the SSH configuration itself cannot be read.
+    """
     from vnicheck.guest.errors import CollectionError
-    from vnicheck.observe import make_snapshot, observe_cloud, observe_guests
+    from vnicheck.observe import observe_guests
 
-    try:
-        with _progress("reading the VPC", no_color):
-            client = connect(region=selection.region, environ=os.environ, auth=selection.auth)
-            region = observe_cloud(client, instances, vpc=selection.vpc, resource_group=selection.resource_group)
-        given = _guests_from(files, region.servers, region.scope)
-        with _progress("collecting guests", no_color) as status:
-            done: list[str] = []
+    with progress("collecting guests", no_color=no_color) as status:
+        done: list[str] = []
 
-            def on_done(target: Any, _: "Result") -> None:
-                done.append(target.name)
-                if status is not None:
-                    status.update(f"collecting guests: {len(done)} of {len(region.servers)}")
+        def on_done(target: Any, result: "Result") -> None:
+            on_result(target.id, result)
+            done.append(target.name)
+            if status is not None:
+                status.update(f"collecting guests: {len(done)} of {len(servers)}")
 
-            servers = observe_guests(
-                region.servers,
+        try:
+            return observe_guests(
+                servers,
                 given,
                 ssh_options(ssh),
                 address=ssh.ssh_address,  # type: ignore[arg-type]
@@ -56,39 +99,8 @@ def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color
                 on_done=on_done,
                 ask_passphrase=ask_passphrase if sys.stdin.isatty() else None,
             )
-    except (CloudError, CollectionError) as error:
-        raise UserError(error.message) from error
-    return make_snapshot(region, servers, created_at=now(), everything=not instances)
-
-
-def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) -> "Snapshot":
-    """A snapshot file, cut down to the servers named. Raises UserError."""
-    import msgspec
-
-    from vnicheck.cloud.errors import CloudError
-    from vnicheck.cloud.select import select_servers
-    from vnicheck.model.snapshot import SnapshotError, decode_snapshot
-
-    refused = {
-        "--region": selection.region,
-        "--resource-group": selection.resource_group,
-        "--auth": selection.auth,
-        "--guest": selection.guest,
-    }
-    for option, value in refused.items():
-        if value is not None:
-            raise UserError(f"{option} has no meaning with --snapshot, which holds what was collected")
-    try:
-        snapshot = decode_snapshot(_read(path, MAX_SNAPSHOT))
-        servers = [
-            server
-            for server in snapshot.servers
-            if selection.vpc is None or selection.vpc in (server.vpc.id, server.vpc.name)
-        ]
-        chosen = select_servers(servers, instances, scope=str(path))
-    except (SnapshotError, CloudError) as error:
-        raise UserError(f"{path}: {error}") from error
-    return msgspec.structs.replace(snapshot, servers=chosen)
+        except CollectionError as error:
+            raise UserError(error.message) from error
 
 
 def ssh_options(ssh: Ssh) -> Any:
@@ -107,55 +119,7 @@ def ssh_options(ssh: Ssh) -> Any:
     )
 
 
-def _guest_files(specs: Sequence[str]) -> dict[str, Path]:
-    files = {}
-    for spec in specs:
-        name, equals, file = spec.rpartition("=")
-        if not equals or not name or not file:
-            raise UserError(f"--guest {spec!r}: write INSTANCE=FILE")
-        files[name] = Path(file)
-    return files
-
-
-def _guests_from(files: dict[str, Path], servers: "Sequence[Server]", scope: str) -> "dict[str, Result]":
-    """The guests by server id, from saved output; a file that cannot be read as such is its server's problem."""
-    from vnicheck.cloud.select import select_servers
-    from vnicheck.guest.assemble import read_guest
-    from vnicheck.guest.errors import CollectionError
-
-    given: dict[str, Result] = {}
-    for name, path in files.items():
-        server = select_servers(servers, [name], scope=f"the servers named, {scope}")[0]
-        try:
-            given[server.id] = read_guest(_read(path, MAX_GUEST_FILE), via="file")
-        except CollectionError as error:
-            given[server.id] = error.problem()
-    return given
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > limit:
-        raise UserError(f"{path} is larger than {limit >> 20} MiB")
-    return data
-
-
 def ask_passphrase(key: Path) -> str | None:
     import getpass
 
     return getpass.getpass(f"Passphrase of {key}: ") or None
-
-
-@contextmanager
-def _progress(what: str, no_color: bool) -> Iterator[Any]:
-    """A spinner on a terminal's stderr; nothing elsewhere."""
-    screen = console(stderr=True, no_color=no_color)
-    if not screen.is_terminal:
-        yield None
-        return
-    with screen.status(what) as status:
-        yield status

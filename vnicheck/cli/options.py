@@ -7,7 +7,8 @@ import typer
 
 _CLOUD, _SSH, _OUT = "Selection", "SSH", "Output"
 
-Region = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
+Region = Annotated[list[str] | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION. Repeatable.")]
+OneRegion = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
 VpcFilter = Annotated[str | None, typer.Option("--vpc", help="Only servers of this VPC (name or id).")]
 ResourceGroup = Annotated[
     str | None, typer.Option("--resource-group", help="Only servers of this resource group (name or id).")
@@ -15,8 +16,18 @@ ResourceGroup = Annotated[
 Auth = Annotated[
     str | None, typer.Option("--auth", help="'instance': use the trusted profile of the instance that this runs on.")
 ]
+ApiTimeout = Annotated[
+    float, typer.Option("--api-timeout", min=1, help="Seconds for reading a region from the API in all.")
+]
 SnapshotFile = Annotated[
-    Path | None, typer.Option("--snapshot", help="Read this snapshot instead of the cloud and the servers.")
+    Path | None,
+    typer.Option(
+        "--snapshot", metavar="PATH", help="Read this snapshot, a file or a folder, instead of cloud and servers."
+    ),
+]
+Local = Annotated[
+    bool,
+    typer.Option("--local", help="This very instance: its guest, and the metadata service instead of the API."),
 ]
 ConfigFile = Annotated[
     Path | None,
@@ -28,6 +39,12 @@ GuestFiles = Annotated[
         "--guest",
         metavar="INSTANCE=FILE",
         help="The saved output of 'vnicheck collect-script' on that server, instead of SSH. Repeatable.",
+    ),
+]
+GuestFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--guest-dir", metavar="DIR", help="Saved outputs for all servers instead of SSH: NAME.txt or ID.txt each."
     ),
 ]
 

@@ -3,12 +3,12 @@
 import io
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vnicheck.cli.failure import Exit, UserError
+from vnicheck.files import replace_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,19 +58,9 @@ def write_bytes(data: bytes, place: Path | None) -> None:
         if place.exists() and not place.is_file():
             place.write_bytes(data)  # a pipe or a device: nothing to replace
         else:
-            _replace(place, data)
+            replace_file(place, data)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
-
-
-def _replace(place: Path, data: bytes) -> None:
-    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(place)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def console(*, stderr: bool = False, no_color: bool = False) -> "Console":
@@ -117,15 +107,19 @@ def check_fail_on(fail_on: str | None) -> None:
         raise UserError(f"--fail-on {fail_on!r}: write error, warning or note")
 
 
-def _write_text(report: "Report", place: Path | None, *, no_color: bool, explain: bool) -> None:
-    from vnicheck.report.text import write_text
-
+def write_page(write: "Callable[[Console], None]", place: Path | None, *, no_color: bool) -> None:
+    """Writes text to stdout as the terminal is, or plainly to a file."""
     if place is None:
-        write_text(report, console(no_color=no_color), explain=explain)
+        write(console(no_color=no_color))
         return
     from rich.console import Console
 
     page = io.StringIO()
-    screen = Console(file=page, width=100, color_system=None, highlight=False, markup=False)
-    write_text(report, screen, explain=explain)
+    write(Console(file=page, width=100, color_system=None, highlight=False, markup=False))
     write_bytes(page.getvalue().encode(), place)
+
+
+def _write_text(report: "Report", place: Path | None, *, no_color: bool, explain: bool) -> None:
+    from vnicheck.report.text import write_text
+
+    write_page(lambda screen: write_text(report, screen, explain=explain), place, no_color=no_color)

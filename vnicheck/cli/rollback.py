@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def rollback(
     change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")],
     ssh: Ssh,
-    region: options.Region = None,
+    region: options.OneRegion = None,
     auth: options.Auth = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False,
     sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False,

@@ -1,37 +1,11 @@
-"""Waiting no longer than one means to: calls that know no timeout, and a whole connection's deadline."""
+"""A whole connection's deadline."""
 
 import contextlib
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TypeVar
-
-T = TypeVar("T")
-
-
-def bounded(call: Callable[[], T], seconds: float) -> T:
-    """The call's result, from a thread that is left behind when it takes longer.
-
-    Raises TimeoutError, or what the call raises.
-    """
-    results: list[T] = []
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            results.append(call())
-        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(max(seconds, 0.0))
-    if errors:
-        raise errors[0]
-    if not results:
-        raise TimeoutError
-    return results[0]
+from typing import Self
 
 
 class Deadline:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from vnicheck.guest.bounded import bounded
+from vnicheck.bounded import bounded
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh_config import Hop
 from vnicheck.model.words import one_line

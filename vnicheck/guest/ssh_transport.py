@@ -9,7 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from vnicheck.guest.bounded import Deadline, bounded
+from vnicheck.bounded import bounded
+from vnicheck.guest.bounded import Deadline
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.known_hosts import KnownHosts, Trust, fingerprint, host_name
 from vnicheck.guest.ssh_config import Hop

@@ -16,7 +16,7 @@ from vnicheck.report.phrases import DROPS, RP_FILTER, protocols, reached, remote
 WIDEST = 100
 EVIDENCE = 3
 """How many facts stand under a finding where not all are asked for."""
-_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _LABEL = 8
 
 
@@ -118,7 +118,7 @@ def _headline(instance: InstanceReport) -> tuple[str, str]:
     suffix = "" if instance.status == "analyzed" else f" ({instance.status})"
     if muted:
         said.append(f"{muted} muted")
-    return listed(said) + suffix, _STYLES[worst]
+    return listed(said) + suffix, STYLES[worst]
 
 
 def _muted(page: Page, instance: InstanceReport) -> None:
@@ -135,7 +135,7 @@ def _muted(page: Page, instance: InstanceReport) -> None:
 def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict[str, str]) -> None:
     """One finding. `shown` holds the fixes that stand above already, with the rule that they stand under."""
     flows = [instance.flows[index] for index in finding.flows]
-    page.line((finding.severity.upper(), _STYLES[finding.severity]), f" {finding.rule} ", (finding.name, "bold"))
+    page.line((finding.severity.upper(), STYLES[finding.severity]), f" {finding.rule} ", (finding.name, "bold"))
     page.prose(finding.message, indent=2)
     if flows:
         _path(page, instance, flows)
