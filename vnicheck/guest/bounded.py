@@ -40,6 +40,7 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
         self._expired = False
+        self._over = threading.Event()
         self._closers: list[Callable[[], object]] = []
         self._lock = threading.Lock()
         self._timer = threading.Timer(seconds, self.expire)
@@ -53,6 +54,10 @@ class Deadline:
     def remaining(self) -> float:
         """Seconds left, never below a small positive number: 0 would mean no limit to some callees."""
         return max(self.end - time.monotonic(), 0.01)
+
+    def wait(self, seconds: float) -> None:
+        """Pause, but no longer than the time that is left."""
+        self._over.wait(min(seconds, self.remaining()))
 
     def closes(self, closer: Callable[[], object]) -> None:
         """Have `closer` called when the deadline passes, or on leaving the context. At once if it has passed."""
@@ -72,6 +77,7 @@ class Deadline:
         """Let the time be up now."""
         with self._lock:
             self._expired = True
+            self._over.set()
             closers = self._closers[::-1]
         for closer in closers:
             _quietly(closer)

@@ -1,18 +1,29 @@
 """Many guests at once, in threads. What becomes of one server never touches another."""
 
+import random
+import resource
+import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
+
+import msgspec
 
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh import SshRunner
-from vnicheck.guest.ssh_keys import AskPassphrase
+from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem
 
 MAX_JOBS = 64
 """Beyond this paramiko gains nothing; below it, waiting for distant hosts costs more than their number."""
+DESCRIPTORS = 6
+"""Open files that one server takes at most: its connection, an agent's, a key, known_hosts, a ProxyCommand's pair."""
+CLOCK_TOLERANCE = 300
+"""Seconds by which a guest's clock may be off before that is told."""
 
 Result = Guest | Problem
 
@@ -22,31 +33,81 @@ def collect_many(
     options: SshOptions,
     *,
     jobs: int | None = None,
+    on_start: Callable[[SshTarget], None] | None = None,
     on_done: Callable[[SshTarget, Result], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     ask_passphrase: AskPassphrase | None = None,
+    ask_password: AskPassword | None = None,
+    jitter: Callable[[], float] = random.random,
+    clock: Callable[[], float] = time.time,
 ) -> dict[str, Result]:
-    """The guests by `SshTarget.key`, or the Problem that kept one from being read. `on_done` is called in this thread.
+    """The guests by `SshTarget.key`, or the Problem that kept one from being read.
 
-    Raises CollectionError `ssh_config` where the SSH configuration itself cannot be read.
+    `on_done` and `on_note` are called in this thread, `on_start` in the server's. `jitter` (0 to 1) spreads retries,
+    `clock` (seconds since 1970) is what guests' clocks are compared with. Raises CollectionError `ssh_config` where
+    the SSH configuration itself cannot be read.
     """
     results: dict[str, Result] = {}
-    workers = max(1, min(len(targets), MAX_JOBS if jobs is None else jobs))
-    with SshRunner(options, ask_passphrase) as runner:
+    reading = threading.Lock()
+    workers = _workers(len(targets), MAX_JOBS if jobs is None else jobs)
+    with SshRunner(options, ask_passphrase, ask_password, jitter) as runner:
+
+        def collect_one(target: SshTarget) -> Result:
+            if on_start is not None:
+                on_start(target)
+            try:
+                data = runner.collect(target)
+                arrived = clock()
+                with reading:  # only one can run at a time anyway, and a hostile server's takes memory
+                    guest = read_guest(data, via="ssh")
+                return _with_clock(guest, arrived)
+            except CollectionError as error:
+                return error.problem()
+
         pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="ssh")
+        waiting: dict[Future[Result], SshTarget] = {}
         try:
-            futures = {pool.submit(_collect_one, runner, target): target for target in targets}
-            for future in as_completed(futures):
-                target = futures[future]
-                results[target.key] = future.result()
-                if on_done is not None:
-                    on_done(target, results[target.key])
+            queue = iter(targets)
+            for target in queue:
+                waiting[pool.submit(collect_one, target)] = target
+                if len(waiting) < 2 * workers:
+                    continue
+                _take(waiting, results, on_done)
+            while waiting:
+                _take(waiting, results, on_done)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+        if on_note is not None:
+            for note in runner.notes():
+                on_note(note)
     return {target.key: results[target.key] for target in targets}
 
 
-def _collect_one(runner: SshRunner, target: SshTarget) -> Result:
+def _take(
+    waiting: dict[Future[Result], SshTarget],
+    results: dict[str, Result],
+    on_done: Callable[[SshTarget, Result], None] | None,
+) -> None:
+    """Wait for one server at least, and take what is there."""
+    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+    for future in done:
+        target = waiting.pop(future)
+        results[target.key] = future.result()
+        if on_done is not None:
+            on_done(target, results[target.key])
+
+
+def _workers(targets: int, jobs: int) -> int:
+    """As many as asked for, but no more than the process may open files for."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = jobs if soft == resource.RLIM_INFINITY else (soft - 64) // DESCRIPTORS
+    return max(1, min(targets, jobs, room))
+
+
+def _with_clock(guest: Guest, arrived: float) -> Guest:
+    """The guest, with how far its clock is off where that is more than the collection takes."""
     try:
-        return read_guest(runner.collect(target), via="ssh")
-    except CollectionError as error:
-        return error.problem()
+        offset = round(datetime.fromisoformat(guest.collected_at).timestamp() - arrived)
+    except ValueError:
+        return guest
+    return guest if abs(offset) <= CLOCK_TOLERANCE else msgspec.structs.replace(guest, clock_offset=offset)

@@ -284,6 +284,9 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     collected_at: str
     via: Literal["ssh", "file", "local"] = "ssh"
+    clock_offset: int | None = None
+    """Seconds by which the guest's clock, and so `collected_at`, was ahead of the collector's (behind: negative), where
+    that was minutes; None: less, or not measured."""
     os: OperatingSystem = OperatingSystem()
     ip_version: str = ""
     """Of the `ip` that was asked: `6.1.0` (iproute2), `BusyBox v1.35.0`, or empty. Old ones hide selectors."""
