@@ -2,15 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import console
+from vnicheck.cli.progress import Progress
 
 if TYPE_CHECKING:
     from vnicheck.guest.fleet import Result
@@ -27,37 +26,41 @@ def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color
         raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
     if not all(instances):
         raise UserError("an empty INSTANCE names no server")
+    if ssh.ask_pass and not sys.stdin.isatty():
+        raise UserError("--ask-pass asks on a terminal, and this is none; use a key, or an agent")
     files = _guest_files(selection.guest or ())
 
     from vnicheck.cloud.connect import connect
     from vnicheck.cloud.errors import CloudError
     from vnicheck.guest.errors import CollectionError
+    from vnicheck.model.guest import Guest
+    from vnicheck.model.words import one_line
     from vnicheck.observe import make_snapshot, observe_cloud, observe_guests
 
+    notes: list[str] = []
     try:
-        with _progress("reading the VPC", no_color):
+        with Progress("reading the VPC", no_color=no_color):
             client = connect(region=selection.region, environ=os.environ, auth=selection.auth)
             region = observe_cloud(client, instances, vpc=selection.vpc, resource_group=selection.resource_group)
         given = _guests_from(files, region.servers, region.scope)
-        with _progress("collecting guests", no_color) as status:
-            done: list[str] = []
-
-            def on_done(target: Any, _: "Result") -> None:
-                done.append(target.name)
-                if status is not None:
-                    status.update(f"collecting guests: {len(done)} of {len(region.servers)}")
-
+        with Progress("collecting guests", no_color=no_color) as progress:
             servers = observe_guests(
                 region.servers,
                 given,
                 _ssh_options(ssh),
                 address=ssh.ssh_address,  # type: ignore[arg-type]
                 jobs=ssh.jobs,
-                on_done=on_done,
-                ask_passphrase=_ask_passphrase if sys.stdin.isatty() else None,
+                on_total=progress.expect,
+                on_start=lambda target: progress.start(target.key, target.name),
+                on_done=lambda target, result: progress.done(target.key, ok=isinstance(result, Guest)),
+                on_note=notes.append,
+                ask_passphrase=_asker(progress, "Passphrase of {}: ") if sys.stdin.isatty() else None,
+                ask_password=_asker(progress, "SSH password: ") if ssh.ask_pass else None,
             )
     except (CloudError, CollectionError) as error:
         raise UserError(error.message) from error
+    for note in (*notes, *_clock_notes(servers)):
+        print(f"vnicheck: note: {one_line(note, 300)}", file=sys.stderr)
     return make_snapshot(region, servers, created_at=now(), everything=not instances)
 
 
@@ -144,18 +147,30 @@ def _read(path: Path, limit: int) -> bytes:
     return data
 
 
-def _ask_passphrase(key: Path) -> str | None:
-    import getpass
+def _asker(progress: Progress, question: str) -> Callable[..., str | None]:
+    """Asks on the terminal, the progress out of the way meanwhile; the question may name a key file."""
 
-    return getpass.getpass(f"Passphrase of {key}: ") or None
+    def ask(*about: Path) -> str | None:
+        import getpass
+
+        with progress.paused():
+            return getpass.getpass(question.format(*about)) or None
+
+    return ask
 
 
-@contextmanager
-def _progress(what: str, no_color: bool) -> Iterator[Any]:
-    """A spinner on a terminal's stderr; nothing elsewhere."""
-    screen = console(stderr=True, no_color=no_color)
-    if not screen.is_terminal:
-        yield None
-        return
-    with screen.status(what) as status:
-        yield status
+def _clock_notes(servers: "Sequence[Server]") -> list[str]:
+    """What to say of guests whose clocks are far from this machine's."""
+    return [
+        f"{server.name}: its clock is {_duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} "
+        "this machine's; the times of its facts are by its clock"
+        for server in servers
+        if server.guest is not None and (offset := server.guest.clock_offset) is not None
+    ]
+
+
+def _duration(seconds: int) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"
