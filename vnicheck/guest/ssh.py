@@ -186,34 +186,24 @@ class SshRunner:
 
 
 def _execute(client: "Client", command: str, stdin: bytes, label: str, max_output: int, deadline: Deadline) -> Output:
-    channel = client.open_session(timeout=deadline.remaining())
+    channel, intake = client.take_in(max_output, deadline.remaining())
     deadline.closes(channel.close)
     channel.settimeout(deadline.remaining())
     _start(client, channel, command, label)
     _send(channel, stdin)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        channel.settimeout(deadline.remaining())
-        chunk = channel.recv(65536)
-        if not chunk:
-            break
-        size += len(chunk)
-        if size > max_output:
-            raise CollectionError(
-                "ssh_output_limit", f"{label}: more than {max_output} bytes of output; is this a router's full table?"
-            )
-        chunks.append(chunk)
-    channel.status_event.wait(deadline.remaining())
+    intake.over.wait(deadline.remaining())
+    if intake.overflow:
+        raise CollectionError(
+            "ssh_output_limit", f"{label}: more than {max_output} bytes of output; is this a router's full table?"
+        )
     if deadline.expired:
         raise TimeoutError
     if not channel.status_event.is_set() or channel.exit_status == -1:
         raise CollectionError("ssh_closed", f"{label}: the session ended before the command did; collect again")
-    hint = channel.recv_stderr(2000) if channel.recv_stderr_ready() else b""
     return Output(
         channel.exit_status,
-        b"".join(chunks),
-        one_line(hint.decode("utf-8", "replace").strip(), 120),
+        b"".join(intake.chunks),
+        one_line(intake.errors.decode("utf-8", "replace").strip(), 120),
         one_line(client.remote_version, 60),
     )
 

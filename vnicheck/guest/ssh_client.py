@@ -14,23 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from paramiko import Channel, Message, Transport
 from paramiko.auth_handler import AuthOnlyHandler
-from paramiko.common import (
-    MSG_CHANNEL_DATA,
-    MSG_CHANNEL_EXTENDED_DATA,
-    MSG_SERVICE_ACCEPT,
-    cMSG_SERVICE_REQUEST,
-    cMSG_USERAUTH_REQUEST,
-)
+from paramiko.common import MSG_SERVICE_ACCEPT, cMSG_SERVICE_REQUEST, cMSG_USERAUTH_REQUEST
 from paramiko.packet import NeedRekeyException, Packetizer
 from paramiko.ssh_exception import AuthenticationException, SSHException
 
+from vnicheck.guest.ssh_intake import MAX_PACKET, Intake, channel_handlers
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
     Stream = socket.socket | Channel
 
-MAX_PACKET = 1 << 20
-"""OpenSSH sends at most 256 KiB (PACKET_MAX_SIZE); a length field could claim 4 GiB."""
 MAX_BANNER_LINES = 100
 MAX_BANNER_BYTES = 64 << 10
 MAX_PROMPTS = 8
@@ -194,6 +187,7 @@ class Client(Transport):
     def __init__(self, stream: "Stream") -> None:
         self.farewell = ""
         self._ready = threading.Event()
+        self._intakes: list[Intake] = []
         super().__init__(stream, packetizer_class=Wire)
         self.daemon = True
         self.certificates_first = False
@@ -201,11 +195,7 @@ class Client(Transport):
         security = self.get_security_options()
         security.ciphers = CIPHERS
         security.digests = MACS
-        self._channel_handler_table = {
-            **Transport._channel_handler_table,  # type: ignore[attr-defined]
-            MSG_CHANNEL_DATA: _feed,
-            MSG_CHANNEL_EXTENDED_DATA: _feed_extended,
-        }
+        self._channel_handler_table = channel_handlers(Transport._channel_handler_table)  # type: ignore[attr-defined]
 
     @property
     def preferred_keys(self) -> Sequence[str]:
@@ -219,6 +209,17 @@ class Client(Transport):
         """The reading thread; what it meets at its very end, when all is closed, is nobody's concern."""
         with contextlib.suppress(OSError, EOFError, SSHException):
             super().run()
+        for intake in self._intakes:
+            intake.over.set()
+
+    def take_in(self, limit: int, seconds: float) -> tuple[Channel, Intake]:
+        """A session whose output, up to `limit` bytes, is taken in. Its window is that large: no need to adjust it."""
+        channel = self.open_session(window_size=limit + MAX_PACKET, timeout=seconds)
+        intake = Intake(channel, limit)
+        self._intakes.append(intake)
+        if not self.is_active():  # it ended before it knew of the intake
+            intake.over.set()
+        return channel, intake
 
     def end(self) -> None:
         """Close at once: without the shutdown the reading thread would notice only at its next timeout."""
@@ -258,22 +259,6 @@ class Client(Transport):
 
     def _log(self, level: int, msg: Any, *args: Any) -> None:
         """Nothing: every error reaches the caller."""
-
-
-def _feed(channel: Channel, m: Message) -> None:
-    channel._feed(m)  # type: ignore[attr-defined]
-    _refuse_excess(channel)
-
-
-def _feed_extended(channel: Channel, m: Message) -> None:
-    channel._feed_extended(m)  # type: ignore[attr-defined]
-    _refuse_excess(channel)
-
-
-def _refuse_excess(channel: Channel) -> None:
-    """A peer that keeps to its window cannot have more than that on its way."""
-    if len(channel.in_buffer) + len(channel.in_stderr_buffer) > channel.in_window_size + MAX_PACKET:
-        raise SSHException("it sends more than its window allows")
 
 
 def answers(password: str) -> Callable[[str, str, list[tuple[str, bool]]], list[str]]:

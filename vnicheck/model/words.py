@@ -8,7 +8,9 @@ def one_line(text: object, limit: int = 300) -> str:
 
     Control characters, format characters (bidirectional overrides among them) and separators become spaces.
     """
-    shown = "".join(char if char.isprintable() else " " for char in str(text)[: limit * 4])
+    shown = str(text)[: limit * 4]
+    if not shown.isprintable():
+        shown = "".join(char if char.isprintable() else " " for char in shown)
     line = " ".join(shown.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
