@@ -34,8 +34,52 @@ def bounded(call: Callable[[], T], seconds: float) -> T:
     return results[0]
 
 
+class _Watchdog:
+    """One thread for all deadlines: it expires those whose time has come. It ends when it has had none for a while."""
+
+    IDLE = 5.0
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: set[Deadline] = set()
+        self._next = 0.0
+        self._runs = False
+
+    def watch(self, deadline: "Deadline") -> None:
+        with self._changed:
+            self._waiting.add(deadline)
+            if not self._runs:
+                self._runs = True
+                threading.Thread(target=self._run, daemon=True, name="deadlines").start()
+            elif deadline.end < self._next:
+                self._changed.notify()
+
+    def forget(self, deadline: "Deadline") -> None:
+        with self._changed:
+            self._waiting.discard(deadline)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                now = time.monotonic()
+                self._next = min((each.end for each in self._waiting), default=now + self.IDLE)
+                if self._next > now:
+                    self._changed.wait(self._next - now)
+                now = time.monotonic()
+                due = [each for each in self._waiting if each.end <= now]
+                self._waiting.difference_update(due)
+                if not self._waiting and not due and now >= self._next:
+                    self._runs = False
+                    return
+            for each in due:  # closing may take a while: each in a thread of its own
+                threading.Thread(target=each.expire, daemon=True).start()
+
+
+_watchdog = _Watchdog()
+
+
 class Deadline:
-    """A watchdog: after `seconds` it calls the closers, which frees every wait on what they close."""
+    """After `seconds` the closers are called, which frees every wait on what they close."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
@@ -43,8 +87,6 @@ class Deadline:
         self._over = threading.Event()
         self._closers: list[Callable[[], object]] = []
         self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self.expire)
-        self._timer.daemon = True
 
     @property
     def expired(self) -> bool:
@@ -83,13 +125,13 @@ class Deadline:
             _quietly(closer)
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        _watchdog.watch(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._timer.cancel()
+        _watchdog.forget(self)
         with self._lock:
             closers = self._closers[::-1]
         for closer in closers:

@@ -5,8 +5,8 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
+from queue import SimpleQueue
 
 import msgspec
 
@@ -64,37 +64,35 @@ def collect_many(
             except CollectionError as error:
                 return error.problem()
 
-        pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="ssh")
-        waiting: dict[Future[Result], SshTarget] = {}
-        try:
-            queue = iter(targets)
-            for target in queue:
-                waiting[pool.submit(collect_one, target)] = target
-                if len(waiting) < 2 * workers:
-                    continue
-                _take(waiting, results, on_done)
-            while waiting:
-                _take(waiting, results, on_done)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        queue = iter(targets)
+        turn = threading.Lock()
+        done: SimpleQueue[tuple[SshTarget, Result | BaseException]] = SimpleQueue()
+
+        def work() -> None:
+            """Take one target after the other until there are none, or until the caller has left."""
+            while not runner.closed:
+                with turn:
+                    target = next(queue, None)
+                if target is None:
+                    return
+                try:
+                    done.put((target, collect_one(target)))
+                except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+                    done.put((target, error))
+
+        for _ in range(workers if targets else 0):
+            threading.Thread(target=work, daemon=True, name="ssh").start()
+        for _ in targets:
+            target, result = done.get()
+            if isinstance(result, BaseException):
+                raise result
+            results[target.key] = result
+            if on_done is not None:
+                on_done(target, result)
         if on_note is not None:
             for note in runner.notes():
                 on_note(note)
     return {target.key: results[target.key] for target in targets}
-
-
-def _take(
-    waiting: dict[Future[Result], SshTarget],
-    results: dict[str, Result],
-    on_done: Callable[[SshTarget, Result], None] | None,
-) -> None:
-    """Wait for one server at least, and take what is there."""
-    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-    for future in done:
-        target = waiting.pop(future)
-        results[target.key] = future.result()
-        if on_done is not None:
-            on_done(target, results[target.key])
 
 
 def _workers(targets: int, jobs: int) -> int:

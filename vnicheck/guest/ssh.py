@@ -75,7 +75,7 @@ class SshRunner:
         self._jumps: dict[tuple[Hop, ...], _Jump] = {}
         self._lock = threading.Lock()
         self._active: set[Deadline] = set()
-        self._closed = False
+        self.closed = False
 
     def run(self, target: SshTarget, command: str, stdin: bytes, *, timeout: float | None = None) -> Output:
         """Run `command` on the target in one session, with `stdin` as its standard input.
@@ -133,7 +133,7 @@ class SshRunner:
         with self._deadline(self.options.timeout) as deadline:
             transport = self._connect(hop, before, self.options.timeout, deadline)
             deadline.release()
-        if self._closed:
+        if self.closed:
             transport.close()
         return transport
 
@@ -156,7 +156,7 @@ class SshRunner:
             with self._lock:
                 self._active.add(deadline)
             try:
-                if self._closed:
+                if self.closed:
                     deadline.expire()
                 yield deadline
             finally:
@@ -165,7 +165,7 @@ class SshRunner:
 
     def close(self) -> None:
         """End what still runs in other threads, and the jump hosts' connections, the outermost last."""
-        self._closed = True
+        self.closed = True
         with self._lock:
             active = list(self._active)
         for deadline in active:

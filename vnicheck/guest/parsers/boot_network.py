@@ -5,9 +5,8 @@ is taken for set whatever interface it is for. What cannot be told makes the par
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 
-import yaml
 from msgspec import Struct
 
 from vnicheck.guest.parsers.boot_files import BootFiles, Line
@@ -65,14 +64,14 @@ def _may_set_rp_filter(path: str) -> bool:
 def _counts(path: str, managers: Sequence[str]) -> bool:
     """Whether some manager that reads the file runs; where none is known, every file counts."""
     for pattern, readers, _ in _KINDS:
-        if fnmatch(path, pattern):
+        if fnmatchcase(path, pattern):
             known = {reader for _, each, _ in _KINDS for reader in each}
             return not readers or not known.intersection(managers) or not set(readers).isdisjoint(managers)
     return True
 
 
 def _reader(path: str) -> Reader:
-    return next((reader for pattern, _, reader in _KINDS if fnmatch(path, pattern)), _commands)
+    return next((reader for pattern, _, reader in _KINDS if fnmatchcase(path, pattern)), _commands)
 
 
 def _keyfile(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
@@ -159,9 +158,11 @@ def _netplan(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
     """`routing-policy` and `routes` of every interface, whatever its kind."""
     if any(line.text == "#withheld" for line in lines):
         raise NotUnderstood
+    from vnicheck.guest.parsers.plain_yaml import load_yaml
+
     try:
-        top = yaml.safe_load("\n".join(line.text for line in lines))
-    except (yaml.YAMLError, RecursionError, ValueError):
+        top = load_yaml("\n".join(line.text for line in lines))
+    except ValueError:
         raise NotUnderstood from None
     for kind in _mappings(top):
         for interfaces in _mappings(kind):
