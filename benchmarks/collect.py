@@ -16,9 +16,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from benchmarks.ssh_clients import JOBS
-from benchmarks.ssh_fleet import PORT, Fleet
-from vnicheck.guest.ssh import collect_script
+from benchmarks.ssh_clients import JOBS, PORT
+from benchmarks.ssh_fleet import Fleet
 
 HOSTS = 50
 ROUNDS = 5
@@ -48,7 +47,6 @@ def main() -> None:
 def _commands(fleet: Fleet) -> dict[str, list[str]]:
     python, folder = sys.executable, fleet.folder
     script = folder / "collect.sh"
-    script.write_text(collect_script())
     ssh = f"ssh -F none {fleet.ssh_options}"
     line = f"{{ssh}} root@{{{{}}}} sh -s < {script} | grep -c '^vnicheck-guest/1 end'"
     xargs = f'xargs -P {JOBS} -I{{{{}}}} sh -c "{line}" < {folder / "hosts"} | grep -c 1'

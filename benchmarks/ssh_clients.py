@@ -5,9 +5,7 @@ host of a `Fleet`'s folder, 32 at a time, host keys checked, and prints how many
 import sys
 from pathlib import Path
 
-from benchmarks.ssh_fleet import PORT
-from vnicheck.guest.ssh import collect_script
-
+PORT = 2222
 JOBS = 32
 END = b"vnicheck-guest/1 end"
 
@@ -43,7 +41,7 @@ def paramiko_plain(folder: Path, hosts: list[str]) -> int:
         with paramiko.SSHClient() as client:
             client.load_host_keys(str(folder / "known_hosts"))
             client.connect(host, PORT, "root", key_filename=str(folder / "key"), allow_agent=False, look_for_keys=False)
-            return _paramiko_run(client)
+            return _paramiko_run(client, folder)
 
     with ThreadPoolExecutor(JOBS) as pool:
         return sum(pool.map(run, hosts))
@@ -62,15 +60,15 @@ def paramiko_shared(folder: Path, hosts: list[str]) -> int:
         with paramiko.SSHClient() as client:
             client._host_keys = known
             client.connect(host, PORT, "root", pkey=key, allow_agent=False, look_for_keys=False)
-            return _paramiko_run(client)
+            return _paramiko_run(client, folder)
 
     with ThreadPoolExecutor(JOBS) as pool:
         return sum(pool.map(run, hosts))
 
 
-def _paramiko_run(client: "object") -> bool:
+def _paramiko_run(client: "object", folder: Path) -> bool:
     stdin, stdout, _ = client.exec_command("sh -s")  # type: ignore[attr-defined]
-    stdin.write(collect_script())
+    stdin.write((folder / "collect.sh").read_bytes())
     stdin.channel.shutdown_write()
     return END in stdout.read()
 
@@ -81,7 +79,7 @@ def asyncssh(folder: Path, hosts: list[str]) -> int:
 
     import asyncssh
 
-    script = collect_script()
+    script = (folder / "collect.sh").read_text()
 
     async def run(host: str, room: "asyncio.Semaphore", options: "asyncssh.SSHClientConnectionOptions") -> bool:
         async with room, asyncssh.connect(host, PORT, options=options) as connection:

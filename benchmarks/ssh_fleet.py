@@ -5,9 +5,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.ssh_clients import PORT
 from tests.sshd import Sshd, generate_key
+from vnicheck.guest.ssh import collect_script
 
-PORT = 2222
 KNOWN = 1000
 """Lines that known_hosts has at least: a client that reads it for every host pays for that."""
 MAX_ADDRESSES = 16
@@ -15,7 +16,7 @@ MAX_ADDRESSES = 16
 
 
 class Fleet:
-    """`hosts` addresses, `per_daemon` of them on each sshd. In `folder`: `key`, `known_hosts`, `hosts`."""
+    """`hosts` addresses, `per_daemon` of them per sshd. `folder` gets `key`, `known_hosts`, `hosts`, `collect.sh`."""
 
     def __init__(self, folder: Path, hosts: int, per_daemon: int = 1) -> None:
         if per_daemon > MAX_ADDRESSES:
@@ -43,6 +44,7 @@ class Fleet:
         other = lines[0].split(" ", 1)[1]
         lines += [f"other-{number}.example {other}" for number in range(KNOWN - len(lines))]
         (folder / "known_hosts").write_text("".join(lines))
+        (folder / "collect.sh").write_text(collect_script())
         (folder / "hosts").write_text("\n".join(self.addresses) + "\n")
         options = {
             "IdentityFile": folder / "key",

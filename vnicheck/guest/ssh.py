@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.resources import files
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 COMMAND = "sh -s"
 
 
+@cache
 def collect_script() -> str:
     """The POSIX sh script that the collector runs on a guest."""
     return files("vnicheck.guest").joinpath("collect.sh").read_text("utf-8")

@@ -18,6 +18,7 @@ from paramiko.common import MSG_SERVICE_ACCEPT, cMSG_SERVICE_REQUEST, cMSG_USERA
 from paramiko.packet import NeedRekeyException, Packetizer
 from paramiko.ssh_exception import AuthenticationException, SSHException
 
+import vnicheck.guest.light_paramiko  # noqa: F401 - imported by ssh_config before paramiko
 from vnicheck.guest.ssh_intake import MAX_PACKET, Intake, channel_handlers
 from vnicheck.model.words import one_line
 
@@ -249,6 +250,9 @@ class Client(Transport):
     def _parse_disconnect(self, m: Message) -> None:
         m.get_int()
         self.farewell = one_line(m.get_binary()[:400].decode("utf-8", "replace"), 120)
+
+    def _parse_debug(self, _: Message) -> None:
+        """Nothing: sshd tells of authorized_keys, at length."""
 
     def _check_banner(self) -> None:
         """As paramiko's, which waits for lines without end, and for a line without end."""

@@ -165,6 +165,7 @@ class SshConfig:
         return tuple(self._notes)
 
     def _lookup(self, candidates: tuple[str, ...], host: str) -> dict[str, Any]:
+        import vnicheck.guest.light_paramiko  # noqa: F401, I001 - before paramiko
         from paramiko import SSHConfig
         from paramiko.ssh_exception import SSHException
 

@@ -65,8 +65,7 @@ def _counts(path: str, managers: Sequence[str]) -> bool:
     """Whether some manager that reads the file runs; where none is known, every file counts."""
     for pattern, readers, _ in _KINDS:
         if fnmatchcase(path, pattern):
-            known = {reader for _, each, _ in _KINDS for reader in each}
-            return not readers or not known.intersection(managers) or not set(readers).isdisjoint(managers)
+            return not readers or _KNOWN.isdisjoint(managers) or not set(readers).isdisjoint(managers)
     return True
 
 
@@ -218,3 +217,4 @@ _KINDS: tuple[tuple[str, tuple[str, ...], Reader], ...] = (
     ("/etc/network/interfaces*", ("networking",), _commands),
 )
 """Pattern of the path, the managers that read such a file, and how it is read; anything else is a script."""
+_KNOWN = {manager for _, managers, _ in _KINDS for manager in managers}
