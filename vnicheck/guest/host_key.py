@@ -3,8 +3,8 @@
 import time
 from typing import TYPE_CHECKING
 
+from vnicheck.guest.certificates import certificate_trouble
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.host_certificate import certificate_trouble
 from vnicheck.guest.known_hosts import KnownHosts, Trust, fingerprint, host_name
 from vnicheck.guest.ssh_config import Hop
 

@@ -244,7 +244,7 @@ def _send(channel: "Channel", stdin: bytes) -> None:
         threading.Thread(target=send, daemon=True).start()
 
 
-_NO_LOGIN = ("not available", "nologin", "account has expired", "account is disabled")
+_NO_LOGIN = ("not available", "nologin", "account has expired", "account is disabled", "sftp connections only")
 _NO_SHELL = ("not found", "not recognized", "restricted", "no such file", "permission denied")
 
 

@@ -4,7 +4,6 @@ once per key and once for the password.
 
 import base64
 import binascii
-import copy
 import os
 import socket
 import struct
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from vnicheck.guest.certificates import certified_key, expired
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.host_certificate import expired
 from vnicheck.guest.ssh_config import Hop
 from vnicheck.model.words import one_line
 
@@ -161,7 +160,7 @@ class AgentKeys:
         for key in agent.get_keys():
             if key.get_name().endswith("-cert-v01@openssh.com"):
                 # The agent knows it by the whole certificate, the server wants the whole certificate
-                self.certified.append((key.asbytes(), _with_blob(key, key.blob, inner_key=None)))
+                self.certified.append((certified_key(key.blob) or b"", _with_blob(key, key.blob, inner_key=None)))
             else:
                 self.keys[key.asbytes()] = key
 
@@ -196,25 +195,19 @@ def _with_blob(key: "PKey", blob: bytes, **changes: Any) -> "PKey":
     from paramiko.message import Message
     from paramiko.pkey import PublicBlob
 
-    certified = copy.copy(key)
-    vars(certified).update(changes, public_blob=PublicBlob.from_message(Message(blob)))
+    certified = object.__new__(type(key))  # `copy` cannot take an agent's key
+    vars(certified).update(vars(key) | changes | {"public_blob": PublicBlob.from_message(Message(blob))})
     return certified
 
 
 def _certified(key: "PKey", blob: bytes, origin: str) -> Candidate | CollectionError | None:
     """The key with a certificate; None where that is another key's."""
-    from paramiko import PKey, SSHException
-
-    try:
-        kind = blob[4 : 4 + int.from_bytes(blob[:4])].decode("ascii", "replace")
-        if PKey.from_type_string(kind, blob).asbytes() != key.asbytes():
-            return None
-        day = expired(blob, time.time())
-        if day is not None:
-            return CollectionError("ssh_auth", f"the certificate of {origin} expired on {day}")
-        return Candidate(_with_blob(key, blob), f"{origin}, its certificate")
-    except (SSHException, ValueError):
+    if certified_key(blob) != key.asbytes():
         return None
+    day = expired(blob, time.time())
+    if day is not None:
+        return CollectionError("ssh_auth", f"the certificate of {origin} expired on {day}")
+    return Candidate(_with_blob(key, blob), f"{origin}, its certificate")
 
 
 def read_key_file(path: Path) -> KeyFile:

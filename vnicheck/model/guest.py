@@ -265,6 +265,10 @@ class BootConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unknown: dict[str, str] = {}
 
 
+NO_PROC = "/proc/sys cannot be read there; collect outside the container, or as a user who may read it"
+"""The reason in `Guest.missing` where not one sysctl could be read."""
+
+
 class Sockets(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`udp_everywhere`: UDP ports bound to every address. `half_open`: connections of which the guest has answered the
     SYN and has heard no more, by the guest's address.
