@@ -155,7 +155,8 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
 
 
 def test_agents_and_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "IdentityAgent ~/agent\nCertificateFile ~/a.pub\nHost web-*\n CertificateFile /b.pub\nHost x\n IdentityAgent y\n"
+    text = "IdentityAgent ~/agent\nCertificateFile ~/a.pub\nHost web-*\n CertificateFile /b.pub\n"
+    text += "Host x\n IdentityAgent y\n"
     (hop,) = hops(tmp_path, text)
     assert hop.agent == str(Path.home() / "agent")
     assert hop.certificates == (Path.home() / "a.pub", Path("/b.pub"))

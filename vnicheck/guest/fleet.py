@@ -17,6 +17,7 @@ from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem
+from vnicheck.model.words import one_line
 
 MAX_JOBS = 64
 """Beyond this paramiko gains nothing; below it, waiting for distant hosts costs more than their number."""
@@ -59,8 +60,7 @@ def collect_many(
                 data = runner.collect(target)
                 arrived = clock()
                 with reading:  # only one can run at a time anyway, and a hostile server's takes memory
-                    guest = read_guest(data, via="ssh")
-                return _with_clock(guest, arrived)
+                    return _with_clock(_read(data), arrived)
             except CollectionError as error:
                 return error.problem()
 
@@ -93,6 +93,19 @@ def collect_many(
             for note in runner.notes():
                 on_note(note)
     return {target.key: results[target.key] for target in targets}
+
+
+def _read(data: bytes) -> Guest:
+    """The guest. Raises CollectionError, also for what our parsers did not expect: other servers go on."""
+    try:
+        return read_guest(data, via="ssh")
+    except (CollectionError, MemoryError):
+        raise
+    except Exception as error:
+        what = one_line(f"{type(error).__name__}: {error}", 120)
+        raise CollectionError(
+            "guest_unreadable", f"the collection cannot be read ({what}); report this with its output"
+        ) from error
 
 
 def _workers(targets: int, jobs: int) -> int:
