@@ -15,6 +15,21 @@ def one_line(text: object, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def shown_json(data: bytes) -> bytes:
+    """JSON with the characters that could steer a terminal written as \\uXXXX: control characters are already, what
+    turns the direction of text is not.
+    """
+    if data.isascii():
+        return data
+    text = data.decode()
+    return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in text).encode()
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
 def listed(items: Sequence[str]) -> str:
     """`a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
