@@ -64,6 +64,9 @@ class SshConfig:
         self.options = options
         self._texts: list[tuple[str, Path]] = []
         self._notes: dict[str, None] = {}
+        self._home = Path.home()
+        self._given = tuple(path.expanduser() for path in options.identities)
+        self._known = tuple(path.expanduser() for path in options.known_hosts)
         if options.config_file is None:
             for path in (Path.home() / ".ssh/config", SYSTEM_CONFIG):
                 if path.exists():
@@ -119,14 +122,14 @@ class SshConfig:
         host = values.get("hostname", "")
         require_safe_host(host)
         configured = tuple(Path(path).expanduser() for path in values.get("identityfile", ()) if path != "none")
-        given = tuple(path.expanduser() for path in self.options.identities)
-        defaults = tuple(Path.home() / ".ssh" / path for path in DEFAULT_IDENTITIES)
+        given = self._given
+        defaults = () if given or configured else tuple(self._home / ".ssh" / name for name in DEFAULT_IDENTITIES)
         return Hop(
             name=name,
             host=host,
             port=port,
             user=user,
-            identities=tuple(dict.fromkeys((*given, *(configured or (() if given else defaults))))),
+            identities=tuple(dict.fromkeys((*given, *configured, *defaults))),
             required=given,
             certificates=tuple(
                 Path(path).expanduser() for path in values.get("certificatefile", "").split("|") if path
@@ -139,12 +142,12 @@ class SshConfig:
         )
 
     def _known_hosts(self, values: dict[str, Any]) -> tuple[Path, ...]:
-        if self.options.known_hosts:
-            return tuple(path.expanduser() for path in self.options.known_hosts)
+        if self._known:
+            return self._known
         configured = values.get("userknownhostsfile")
         own: tuple[Path, ...]
         if configured is None:
-            own = (Path.home() / ".ssh/known_hosts", Path.home() / ".ssh/known_hosts2")
+            own = (self._home / ".ssh/known_hosts", self._home / ".ssh/known_hosts2")
         else:
             own = tuple(Path(path).expanduser() for path in words(configured) if path != "none")
         system = values.get("globalknownhostsfile")
@@ -169,6 +172,8 @@ class SshConfig:
         from paramiko import SSHConfig
         from paramiko.ssh_exception import SSHException
 
+        if not self._texts:
+            return {"hostname": host}
         reader = ConfigReader(candidates, host, self.options.user)
         for text, path in self._texts:
             reader.read(text, path)

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vnicheck.guest.bounded import Deadline, bounded
 from vnicheck.guest.errors import CollectionError
@@ -92,7 +92,7 @@ def open_stream(hop: Hop, through: "Transport | None", seconds: float, deadline:
         return _run_proxy(hop.proxy_command, deadline)
     started = time.monotonic()
     try:
-        addresses = bounded(lambda: socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM), seconds)
+        addresses = _addresses(hop, seconds)
         for position, (family, kind, protocol, _, address) in enumerate(addresses):
             connection = socket.socket(family, kind, protocol)
             deadline.closes(connection.close)
@@ -109,6 +109,15 @@ def open_stream(hop: Hop, through: "Transport | None", seconds: float, deadline:
     except OSError as error:
         raise connect_error(hop, error, seconds) from error
     raise CollectionError("ssh_dns", f"{hop.label}: {hop.host} has no address")
+
+
+def _addresses(hop: Hop, seconds: float) -> list[tuple[Any, ...]]:
+    """What the host resolves to, within `seconds`: getaddrinfo knows no limit of its own."""
+    host = hop.host.encode()  # as bytes, or Python would look for internationalized names in it
+    try:
+        return socket.getaddrinfo(host, hop.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return bounded(lambda: socket.getaddrinfo(host, hop.port, type=socket.SOCK_STREAM), seconds)
 
 
 def _open_channel(hop: Hop, through: "Transport", seconds: float) -> "Channel":

@@ -4,8 +4,9 @@ A file counts where its manager runs (or where none is known to run); scripts an
 is taken for set whatever interface it is for. What cannot be told makes the part `routing` unknown.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from msgspec import Struct
 
@@ -63,14 +64,20 @@ def _may_set_rp_filter(path: str) -> bool:
 
 def _counts(path: str, managers: Sequence[str]) -> bool:
     """Whether some manager that reads the file runs; where none is known, every file counts."""
-    for pattern, readers, _ in _KINDS:
-        if fnmatchcase(path, pattern):
-            return not readers or _KNOWN.isdisjoint(managers) or not set(readers).isdisjoint(managers)
-    return True
+    readers, _ = _kind(path)
+    return not readers or _KNOWN.isdisjoint(managers) or not set(readers).isdisjoint(managers)
 
 
 def _reader(path: str) -> Reader:
-    return next((reader for pattern, _, reader in _KINDS if fnmatchcase(path, pattern)), _commands)
+    return _kind(path)[1]
+
+
+def _kind(path: str) -> tuple[tuple[str, ...], Reader]:
+    """The managers that read a file, and how it is read."""
+    for pattern, managers, reader in _PATTERNS:
+        if pattern(path) is not None:
+            return managers, reader
+    return (), _commands
 
 
 def _keyfile(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
@@ -217,4 +224,5 @@ _KINDS: tuple[tuple[str, tuple[str, ...], Reader], ...] = (
     ("/etc/network/interfaces*", ("networking",), _commands),
 )
 """Pattern of the path, the managers that read such a file, and how it is read; anything else is a script."""
+_PATTERNS = [(re.compile(translate(pattern)).match, managers, reader) for pattern, managers, reader in _KINDS]
 _KNOWN = {manager for _, managers, _ in _KINDS for manager in managers}

@@ -67,6 +67,11 @@ def read_json(text: str, what: str) -> tuple[list[JsonObject], list[str]]:
     return objects, strangers
 
 
+def evidence(source: "JsonObject | str") -> str:
+    """An entry or line of a dump as it is kept in `unmodelled`: made only where one is, for it takes time."""
+    return capped(source) if isinstance(source, str) else show(source)
+
+
 def show(value: Any) -> str:
     """A JSON value on one line, for evidence."""
     try:
