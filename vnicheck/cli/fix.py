@@ -1,6 +1,5 @@
 """`vnicheck fix`: plans that are proved on the model, shown, and applied under a timer that undoes them."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +20,7 @@ from vnicheck.cli.change import (
 from vnicheck.cli.clock import now
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError
-from vnicheck.cli.gather import ask_passphrase, gather, load_snapshot, ssh_options
+from vnicheck.cli.gather import gather, load_snapshot, prompts, ssh_options
 from vnicheck.cli.plans import PlanDestination, write_plans
 from vnicheck.model.words import listed, one_line
 
@@ -168,7 +167,7 @@ class _Applying:
         self.sudo = sudo
         self.seconds = seconds
         self.ledger = Ledger.of_user()
-        self.runner = SshRunner(ssh_options(session.ssh), ask_passphrase if sys.stdin.isatty() else None)
+        self.runner = SshRunner(ssh_options(session.ssh), *prompts(session.ssh))
 
     def all(self, proofs: "list[Proof]") -> Exit:
         """The first server that fails ends it."""
