@@ -15,8 +15,7 @@ from vnicheck.guest.fleet import Result, collect_many
 from vnicheck.guest.ssh_keys import AskPassphrase
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
 from vnicheck.model.cloud import Vni
-from vnicheck.model.guest import Guest
-from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot
+from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot, with_guest
 
 AddressChoice = Literal["auto", "private", "floating"]
 
@@ -67,7 +66,7 @@ def observe_guests(
             targets.append(target)
     if targets:
         results |= collect_many(targets, options, jobs=jobs, on_done=on_done, ask_passphrase=ask_passphrase)
-    return tuple(_with_guest(server, results.get(server.id)) for server in servers)
+    return tuple(with_guest(server, results.get(server.id)) for server in servers)
 
 
 def make_snapshot(region: Region, servers: Sequence[Server], *, created_at: str, everything: bool) -> Snapshot:
@@ -83,11 +82,3 @@ def make_snapshot(region: Region, servers: Sequence[Server], *, created_at: str,
 
 def _has_address(vni: Vni) -> bool:
     return vni.primary_address != "0.0.0.0"  # noqa: S104 - what the API says while an address is not yet assigned
-
-
-def _with_guest(server: Server, result: Result | None) -> Server:
-    if isinstance(result, Guest):
-        return msgspec.structs.replace(server, guest=result)
-    if isinstance(result, Problem):
-        return msgspec.structs.replace(server, problems=(*server.problems, result))
-    return server

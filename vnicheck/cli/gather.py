@@ -11,6 +11,7 @@ from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.output import console
+from vnicheck.files import FileTooLargeError, read_file
 
 if TYPE_CHECKING:
     from vnicheck.guest.fleet import Result
@@ -135,13 +136,11 @@ def _guests_from(files: dict[str, Path], servers: "Sequence[Server]", scope: str
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        return read_file(path, limit)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > limit:
-        raise UserError(f"{path} is larger than {limit >> 20} MiB")
-    return data
+    except FileTooLargeError as error:
+        raise UserError(str(error)) from error
 
 
 def _ask_passphrase(key: Path) -> str | None:

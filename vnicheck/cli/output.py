@@ -4,11 +4,11 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vnicheck.cli.failure import Exit, UserError
+from vnicheck.files import replace_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,19 +58,9 @@ def write_bytes(data: bytes, place: Path | None) -> None:
         if place.exists() and not place.is_file():
             place.write_bytes(data)  # a pipe or a device: nothing to replace
         else:
-            _replace(place, data)
+            replace_file(place, data)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
-
-
-def _replace(place: Path, data: bytes) -> None:
-    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(place)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def console(*, stderr: bool = False, no_color: bool = False) -> "Console":

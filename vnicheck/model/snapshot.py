@@ -66,17 +66,27 @@ def decode_snapshot(data: bytes) -> Snapshot:
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SnapshotError(_explain(data, error)) from error
+        raise SnapshotError(explain(data, error, schema=SCHEMA, document="snapshot")) from error
 
 
-def _explain(data: bytes, error: Exception) -> str:
+def explain(data: bytes, error: Exception, *, schema: str, document: str) -> str:
+    """Why `data` is no `document` (`snapshot`, `guest file`) of this schema, in one line."""
     try:
         top = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return f"not JSON, or cut off ({error}); write it anew with 'vnicheck snapshot'"
-    schema = top.get("schema") if isinstance(top, dict) else None
-    if not isinstance(schema, str):
-        return "JSON, but not a vnicheck snapshot: it names no schema; make one with 'vnicheck snapshot'"
-    if schema != SCHEMA:
-        return f"its schema is {schema[:60]!r}, and this version reads {SCHEMA!r}"
-    return f"not a valid snapshot: {error}"
+    named = top.get("schema") if isinstance(top, dict) else None
+    if not isinstance(named, str):
+        return f"JSON, but not a vnicheck {document}: it names no schema; make one with 'vnicheck snapshot'"
+    if named != schema:
+        return f"its schema is {named[:60]!r}, and this version reads {schema!r}"
+    return f"not a valid {document}: {error}"
+
+
+def with_guest(server: Server, result: Guest | Problem | None) -> Server:
+    """The server with what collecting its guest gave: the guest, one more problem, or nothing (not collected)."""
+    if isinstance(result, Guest):
+        return msgspec.structs.replace(server, guest=result)
+    if isinstance(result, Problem):
+        return msgspec.structs.replace(server, problems=(*server.problems, result))
+    return server

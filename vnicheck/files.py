@@ -1,0 +1,29 @@
+"""Reading files of bounded size, and writing them whole or not at all."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+class FileTooLargeError(Exception):
+    """A file larger than what it may hold. The message is one line for the user."""
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """All of a file of at most `limit` bytes. Raises OSError, or FileTooLargeError."""
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise FileTooLargeError(f"{path} is larger than {limit >> 20} MiB")
+    return data
+
+
+def replace_file(place: Path, data: bytes) -> None:
+    """Writes a file that appears whole or not at all; one that is there is replaced. Raises OSError."""
+    partial = place.with_name(f".{place.name[:200]}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(place)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
