@@ -91,6 +91,17 @@ def all_broken_paths(facts: Facts, *, transit: bool = False) -> Iterator[BrokenP
         yield BrokenPath(cause[0], first.direction, first.ingress, first.egress, cause[2], tuple(flows), caused)
 
 
+def broken_flows(facts: Facts) -> dict[int, Flow]:
+    """The flows of all broken paths, by their index, but for those that lead into the guest's own networks."""
+    return {
+        index: flow
+        for transit in (False, True)
+        for path in all_broken_paths(facts, transit=transit)
+        if not facts.is_inside(path.egress)
+        for index, flow in path.flows
+    }
+
+
 def asymmetric_ingresses(facts: Facts) -> set[str]:
     """The interfaces by which packets enter whose way back leaves by another: strict rp_filter would drop them."""
     return {flow.ingress for flow in facts.flows if flow.symmetric is False and flow.ingress is not None}

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 import msgspec
 
-from vnicheck.guest.parsers.evidence import format_route
 from vnicheck.guest.parsers.names import (
     Names,
     prefix_text,
@@ -21,6 +20,7 @@ from vnicheck.guest.parsers.names import (
 from vnicheck.guest.parsers.parsed import JsonObject, Parsed, capped, is_json, read_json, show, text_lines, word
 from vnicheck.guest.parsers.route_words import METRICS, RouteDraft, read_route_words
 from vnicheck.model.guest import NextHop, Route, RouteType
+from vnicheck.model.lines import format_route
 
 _OF_ALL_NEXTHOPS = {"dead", "linkdown"}
 """Flags that a route with several nexthops shows once more where all of them have it."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from vnicheck.guest.parsers.evidence import format_rule
 from vnicheck.guest.parsers.names import (
     Names,
     dscp_number,
@@ -26,6 +25,7 @@ from vnicheck.guest.parsers.names import (
 )
 from vnicheck.guest.parsers.parsed import JsonObject, Parsed, capped, is_json, read_json, show, text_lines, word
 from vnicheck.model.guest import PolicyRule, RouteType, RuleAction
+from vnicheck.model.lines import format_rule
 
 _ACTIONS = {
     RouteType.BLACKHOLE: RuleAction.BLACKHOLE,
