@@ -167,7 +167,10 @@ def _network(number: int, count: int, seed: int) -> Network:
     for zone in range(ZONES):
         for place in range(SUBNETS):
             cidr = f"10.{number}.{zone * 64 + place * 4}.0/22"
-            acl, table = ("strict", "default", "default", "default", "default")[place], ("egress" if place == 1 else "default")
+            acl, table = (
+                ("strict", "default", "default", "default", "default")[place],
+                ("egress" if place == 1 else "default"),
+            )
             subnets[f"s{zone + 1}-{place}"] = (cidr, f"{REGION}-{zone + 1}", acl, table)
     network = Network(number, subnets)
     taken = dict.fromkeys(subnets, 3)

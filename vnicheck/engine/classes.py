@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, Struct, UnsetType
 
-from vnicheck.engine.partition import Range, to_prefixes
 from vnicheck.engine.path import Path, Step
 from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Verdict
 
@@ -39,7 +38,7 @@ def flow_of(
     place: Place,
     paths: Sequence[Path],
     ports: tuple[str, ...],
-    remotes: Sequence[Range],
+    remote: tuple[str, ...],
     local_prefixes: tuple[str, ...] | UnsetType = UNSET,
 ) -> Flow:
     """The class of flows of one fate; `paths` are those of its parts."""
@@ -50,7 +49,7 @@ def flow_of(
         direction=direction,
         protocol=protocol,
         ports=UNSET if protocol is Protocol.ICMP else ports,
-        remote=to_prefixes(remotes),
+        remote=remote,
         remote_scope=place.scope,
         remote_network=UNSET if place.network is None else place.network,
         local=local,

@@ -3,6 +3,7 @@
 from vnicheck.engine.path import (
     Opening,
     Path,
+    Ranges,
     Steps,
     client_ports,
     cross_acl,
@@ -23,7 +24,7 @@ from vnicheck.model.flow import Leg, Protocol, Scope
 def inbound_path(view: ServerView, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
     vni = opening.local.vni
-    theirs, ours = client_ports(view, opening.protocol), opening.ports
+    theirs, ours = (client_ports(view, opening.protocol),), opening.ports
     request = Steps(Leg.REQUEST)
     at = view.at(vni)
     if opening.scope is Scope.INTERNET:
@@ -40,9 +41,7 @@ def inbound_path(view: ServerView, opening: Opening) -> Path:
     return Path((*request.taken, *reply.taken), ingress, egress)
 
 
-def _reply(
-    view: ServerView, opening: Opening, sports: tuple[int, int], dports: tuple[int, int]
-) -> tuple[Steps, str | None]:
+def _reply(view: ServerView, opening: Opening, sports: Ranges, dports: Ranges) -> tuple[Steps, str | None]:
     arrived = opening.local.vni
     reply = Steps(Leg.REPLY)
     if opening.protocol is Protocol.ICMP and view.kernel is not None and view.kernel.ignores_echo():

@@ -24,7 +24,7 @@ from vnicheck.model.flow import Leg, Scope
 def outbound_path(view: ServerView, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
     owner = opening.local.vni
-    ours, theirs = client_ports(view, opening.protocol), opening.ports
+    ours, theirs = (client_ports(view, opening.protocol),), opening.ports
     request = Steps(Leg.REQUEST)
     egress, leaves = leave_guest(view, request, opening)
     if leaves is None:

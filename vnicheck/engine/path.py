@@ -19,20 +19,23 @@ from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import DropCode, Leg, Protocol, Scope
 
 
+Ranges = tuple[Range, ...]
+
+
 class Opening(Struct, frozen=True):
     """A flow to be predicted: from or to the remotes of a region, all of one scope, with its destination ports,
-    all of one fate ((0, 0) for ICMP).
+    all of one fate ((0, 0) alone for ICMP).
     """
 
     local: LocalAddress
     protocol: Protocol
-    ports: Range
+    ports: Ranges
     scope: Scope
     region: Region
 
     @property
     def remote(self) -> int:
-        """One of the remotes: to every stage it is as good as the others."""
+        """One of the remotes."""
         return self.region.first
 
 
@@ -114,6 +117,12 @@ def _received(answer: Answer) -> Check:
     return drops(stage, DropCode(received.reception.value), received.reason, by=answer.deciders)
 
 
+def leaving_vni(view: ServerView, region: Region) -> Vni | None:
+    """The VNI by which packets to the region's remotes leave the server, where it is known."""
+    sent = region.sent.outcome if region.sent is not None else None
+    return view.vni_of(sent.interface) if isinstance(sent, Sent) else None
+
+
 def leave_guest(view: ServerView, steps: Steps, opening: Opening) -> tuple[str | None, Vni | None]:
     """A packet to the remote leaves from the local address. Returns the interface and its VNI, where known."""
     stage = "reply_route" if steps.leg is Leg.REPLY else "request_route"
@@ -134,7 +143,7 @@ def leave_guest(view: ServerView, steps: Steps, opening: Opening) -> tuple[str |
     if not isinstance(sent, Sent):
         steps.add(at, unknown(stage, str(sent)))
         return None, None
-    vni = view.vni_of(sent.interface)
+    vni = leaving_vni(view, opening.region)
     if vni is None:
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
         steps.add(sent.interface, unknown(stage, reason, by=by))
@@ -161,20 +170,37 @@ def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[str, ...], open
     return unknown(stage, reason, by=by)
 
 
-def cross_acl(
-    view: ServerView, vni: Vni, opening: Opening, *, arriving: bool, sports: Range, dports: Range, answer: bool
-) -> Check:
-    """The ACL of the VNI's subnet, for a packet that arrives from, or leaves for, the remote."""
-    remote, local = opening.remote, opening.local.number
-    packet = CrossingPacket(
+def acl_packet(opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool) -> CrossingPacket:
+    """A packet of the flow as an ACL sees it, that arrives from, or leaves for, the remotes."""
+    return CrossingPacket(
         direction="inbound" if arriving else "outbound",
         protocol=opening.protocol,
-        source=remote if arriving else local,
-        destination=local if arriving else remote,
+        remotes=opening.region.samples,
+        local=opening.local.number,
         sports=sports,
         dports=dports,
         icmp_type=ECHO_REPLY if answer else ECHO_REQUEST,
     )
+
+
+def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bool) -> GroupedPacket:
+    """A packet of the flow as security groups see it."""
+    return GroupedPacket(
+        direction="inbound" if arriving else "outbound",
+        protocol=opening.protocol,
+        remotes=opening.region.samples,
+        local=opening.local.number,
+        dports=dports,
+        opening=not answer,
+        icmp_type=ECHO_REPLY if answer else ECHO_REQUEST,
+    )
+
+
+def cross_acl(
+    view: ServerView, vni: Vni, opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool
+) -> Check:
+    """The ACL of the VNI's subnet, for a packet that arrives from, or leaves for, the remote."""
+    packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
     return network_acl(view.fabric, view.subnet(vni), packet)
 
 
@@ -184,19 +210,10 @@ def cross_state_filter(view: ServerView, vni: Vni, opening: Opening, *, seen: bo
 
 
 def cross_groups(
-    view: ServerView, vni: Vni, opening: Opening, *, arriving: bool, dports: Range, answer: bool, seen: bool
+    view: ServerView, vni: Vni, opening: Opening, *, arriving: bool, dports: Ranges, answer: bool, seen: bool
 ) -> Check:
     """The security groups of the VNI. `seen`: they have admitted the opening packet that this one answers."""
     answered = answer_to_seen(vni, view.assume, seen=seen) if answer else None
     if answered is not None:
         return answered
-    packet = GroupedPacket(
-        direction="inbound" if arriving else "outbound",
-        protocol=opening.protocol,
-        remote=opening.remote,
-        local=opening.local.number,
-        dports=dports,
-        opening=not answer,
-        icmp_type=ECHO_REPLY if answer else ECHO_REQUEST,
-    )
-    return security_groups(view.fabric, vni, packet)
+    return security_groups(view.fabric, vni, group_packet(opening, arriving=arriving, dports=dports, answer=answer))

@@ -166,21 +166,22 @@ def _checks(view: ServerView, vni: Vni, packet: Crossing, *, arriving: bool) -> 
     """The VNI's state filter and security groups, and its subnet's ACL."""
     direction = "inbound" if arriving else "outbound"
     seen = packet.seen is None or vni.id in packet.seen
+    remote, local = (packet.source, packet.destination) if arriving else (packet.destination, packet.source)
     crossing = CrossingPacket(
         direction=direction,
         protocol=packet.protocol,
-        source=packet.source,
-        destination=packet.destination,
-        sports=packet.sports,
-        dports=packet.dports,
+        remotes=(remote,),
+        local=local,
+        sports=(packet.sports,),
+        dports=(packet.dports,),
         icmp_type=packet.icmp_type,
     )
     grouped = GroupedPacket(
         direction=direction,
         protocol=packet.protocol,
-        remote=packet.source if arriving else packet.destination,
-        local=packet.destination if arriving else packet.source,
-        dports=packet.dports,
+        remotes=(remote,),
+        local=local,
+        dports=(packet.dports,),
         opening=packet.seen is None,
         icmp_type=packet.icmp_type,
     )

@@ -1,0 +1,29 @@
+"""What was compiled of a fabric, kept while the fabric is in use: a region's servers share groups, ACLs and subnets.
+
+Nothing in the model changes once it is made, so what was compiled of a fabric stays true of it; it is known again by
+its identity. A few fabrics are kept: the one at hand, and what a plan is tried on.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+
+from vnicheck.model.cloud import Fabric
+
+T = TypeVar("T")
+KEPT = 4
+
+_known: dict[int, tuple[Fabric, dict[Hashable, Any]]] = {}
+"""By `id`, which stays the fabric's own as long as the fabric stands here. The oldest comes first."""
+
+
+def remembered(fabric: Fabric, key: Hashable, compute: Callable[[], T]) -> T:
+    """What `compute` says of the fabric, computed once for each key."""
+    known = _known.get(id(fabric))
+    if known is None:
+        while len(_known) >= KEPT:
+            del _known[next(iter(_known))]
+        known = _known[id(fabric)] = (fabric, {})
+    memory = known[1]
+    if key not in memory:
+        memory[key] = compute()
+    return cast(T, memory[key])
