@@ -16,18 +16,17 @@ class Place(Struct, frozen=True):
 
 
 class Fate(Struct, frozen=True):
-    """What makes two flows one class: everything of their path but the lines that decided it."""
+    """What makes two flows one class: everything of their path but the lines that decided it. `steps`: their fates."""
 
     place: Place
     ingress: str | None
     egress: str | None
-    steps: tuple[tuple[str, ...], ...]
+    steps: tuple[int, ...]
 
 
 def fate_of(path: Path, place: Place) -> Fate:
     """The fate of flows that take this path, with remotes at this place."""
-    steps = tuple((step.leg, step.at, step.check.stage, step.check.outcome, step.check.reason) for step in path.steps)
-    return Fate(place, path.ingress, path.egress, steps)
+    return Fate(place, path.ingress, path.egress, tuple([step.fate for step in path.steps]))
 
 
 def flow_of(
@@ -43,7 +42,7 @@ def flow_of(
 ) -> Flow:
     """The class of flows of one fate; `paths` are those of its parts."""
     path = paths[0]
-    hops = tuple(_hop([other.steps[i] for other in paths]) for i in range(len(path.steps)))
+    hops = tuple([_hop(column) for column in zip(*[other.steps for other in paths], strict=True)])
     drops = tuple(Drop(by=hop.drop, leg=hop.leg, at=hop.at) for hop in hops if hop.drop is not None)
     return Flow(
         direction=direction,
@@ -72,11 +71,14 @@ def _verdict(hops: tuple[Hop, ...]) -> Verdict:
 
 
 def _hop(steps: Sequence[Step]) -> Hop:
-    """One hop for the steps, of one outcome and reason, at the same place of each path of a class."""
+    """One hop for the steps, of one fate, at the same place of each path of a class."""
     first = steps[0]
-    deciders = list(dict.fromkeys(decider for step in steps for decider in step.check.by))
+    alone = all(step is first for step in steps)
+    if alone and first.hop is not None:
+        return first.hop
+    deciders = list(dict.fromkeys([decider for step in dict.fromkeys(steps) for decider in step.check.by]))
     by = f" ({deciders[0]}{f' and {len(deciders) - 1} more' if len(deciders) > 1 else ''})" if deciders else ""
-    return Hop(
+    hop = Hop(
         leg=first.leg,
         at=first.at,
         stage=first.check.stage,
@@ -85,3 +87,6 @@ def _hop(steps: Sequence[Step]) -> Hop:
         assumption=first.check.assumption,
         drop=first.check.drop,
     )
+    if alone:
+        first.hop = hop
+    return hop

@@ -6,7 +6,7 @@ from vnicheck.engine.classes import Fate, Place, fate_of, flow_of
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
 from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports, to_prefixes
-from vnicheck.engine.path import Opening, Path, client_ports
+from vnicheck.engine.path import Opening, Path, Walk, client_ports
 from vnicheck.engine.ports import port_classes
 from vnicheck.engine.regions import Regions, region_of
 from vnicheck.engine.server_view import LocalAddress, ServerView
@@ -14,7 +14,7 @@ from vnicheck.engine.transit import transit_flows
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.flow import Direction, Flow, Protocol
 
-PATHS: dict[Direction, Callable[[ServerView, Opening], Path]] = {
+PATHS: dict[Direction, Callable[[Walk, Opening], Path]] = {
     Direction.INBOUND: inbound_path,
     Direction.OUTBOUND: outbound_path,
 }
@@ -22,16 +22,16 @@ PATHS: dict[Direction, Callable[[ServerView, Opening], Path]] = {
 
 def predict_flows(view: ServerView) -> tuple[Flow, ...]:
     """The server's flows, in the order of addresses, directions and protocols, then those in transit."""
-    regions = Regions(view)
+    walk, regions = Walk(view), Regions(view)
     ports = port_atoms(view.kernel.port_cuts() if view.kernel is not None else ())
     own = [
         flow
         for local in local_addresses(view)
         for direction in PATHS
         for protocol in Protocol
-        for flow in _classes(view, regions, local, direction, protocol, ports)
+        for flow in _classes(walk, regions, local, direction, protocol, ports)
     ]
-    return (*own, *transit_flows(view))
+    return (*own, *transit_flows(walk))
 
 
 def predict_flow(
@@ -43,7 +43,7 @@ def predict_flow(
     ports = NO_PORTS if protocol is Protocol.ICMP else (port, port)
     remote_ports, local_ports = (client, ports) if direction is Direction.INBOUND else (ports, client)
     region = region_of(view, local, protocol, remote, remote_ports, local_ports)
-    path = PATHS[direction](view, Opening(local, protocol, (ports,), scope, region))
+    path = PATHS[direction](Walk(view), Opening(local, protocol, (ports,), scope, region))
     return flow_of(
         direction,
         protocol,
@@ -66,7 +66,7 @@ def local_addresses(view: ServerView) -> list[LocalAddress]:
 
 
 def _classes(
-    view: ServerView,
+    walk: Walk,
     regions: Regions,
     local: LocalAddress,
     direction: Direction,
@@ -74,7 +74,7 @@ def _classes(
     ports: list[Range],
 ) -> Iterator[Flow]:
     """Fates are found region by region; the first of a fate's paths is that of its first port, then remote."""
-    path_of = PATHS[direction]
+    view, path_of = walk.view, PATHS[direction]
     scopes = view.scopes(local.vni)
     client = client_ports(view, protocol)
     paths: dict[Fate, list[tuple[int, int, Path]]] = {}
@@ -85,7 +85,7 @@ def _classes(
             scope = scopes.of(region.first)
             place = Place(scope, view.networks.of(region.first))
             for alike in port_classes(view, direction, Opening(local, protocol, (atom,), scope, region)):
-                path = path_of(view, Opening(local, protocol, alike, scope, region))
+                path = path_of(walk, Opening(local, protocol, alike, scope, region))
                 fate = fate_of(path, place)
                 paths.setdefault(fate, []).append((alike[0][0], region.first, path))
                 area = areas.setdefault(fate, {})

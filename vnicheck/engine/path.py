@@ -1,24 +1,30 @@
 """The path of one flow: the checks that its packets meet, in packet order, and where they enter and leave the guest."""
 
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+
 from msgspec import Struct
 
 from vnicheck.engine.partition import NO_PORTS, Range
 from vnicheck.engine.regions import Answer, Region
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
-from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
+from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, group_answers, security_groups
+from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
+from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import DropCode, Leg, Protocol, Scope
+from vnicheck.model.flow import DropCode, Hop, Leg, Protocol, Scope
 
-
+T = TypeVar("T")
 Ranges = tuple[Range, ...]
 
 
@@ -39,12 +45,19 @@ class Opening(Struct, frozen=True):
         return self.region.first
 
 
-class Step(Struct, frozen=True):
-    """A check with the leg that it belongs to and its place."""
+class Step:
+    """A check with the leg that it belongs to and its place. Steps of one `fate` (a number) differ at most in the lines
+    that decided them. `hop`: the one that it alone makes, once it is made.
+    """
 
-    leg: Leg
-    at: str
-    check: Check
+    __slots__ = ("at", "check", "fate", "hop", "leg")
+
+    def __init__(self, leg: Leg, at: str, check: Check, fate: int) -> None:
+        self.leg = leg
+        self.at = at
+        self.check = check
+        self.fate = fate
+        self.hop: Hop | None = None
 
 
 class Path(Struct, frozen=True):
@@ -68,16 +81,54 @@ class Path(Struct, frozen=True):
         return self.ingress == self.egress
 
 
+class Walk:
+    """Follows the flows of one server; what several of them share is worked out once."""
+
+    def __init__(self, view: ServerView) -> None:
+        self.view = view
+        self._known: dict[Hashable, Any] = {}
+        self._steps: dict[tuple[Leg, str, int], Step] = {}
+        self._fates: dict[Hashable, int] = {}
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` says, computed once for each key."""
+        if key not in self._known:
+            self._known[key] = compute()
+        return cast(T, self._known[key])
+
+    def step(self, leg: Leg, at: str, check: Check) -> Step:
+        """The step for a check; the same one for the same check, which it keeps alive."""
+        key = (leg, at, id(check))
+        known = self._steps.get(key)
+        if known is None:
+            fate = (leg, at, check.stage, check.outcome, check.reason)
+            known = self._steps[key] = Step(leg, at, check, self._fates.setdefault(fate, len(self._fates)))
+        return known
+
+
 class Steps:
     """Collects the steps of one leg after the other."""
 
-    def __init__(self, leg: Leg) -> None:
+    def __init__(self, walk: Walk, leg: Leg) -> None:
+        self.walk = walk
         self.leg = leg
         self.taken: list[Step] = []
 
     def add(self, at: str, *checks: Check) -> None:
         """The next checks that the packet meets."""
-        self.taken.extend(Step(self.leg, at, check) for check in checks)
+        step = self.walk.step
+        self.taken += [step(self.leg, at, check) for check in checks]
+
+
+class Passage(Struct, frozen=True):
+    """Where packets cross the border between VPC and guest: the guest's interface and the VNI, where they are known, and
+    what is checked there.
+    """
+
+    interface: str | None
+    vni: Vni | None
+    at: str
+    checks: tuple[Check, ...]
 
 
 def client_ports(view: ServerView, protocol: Protocol) -> Range:
@@ -85,17 +136,22 @@ def client_ports(view: ServerView, protocol: Protocol) -> Range:
     return NO_PORTS if protocol is Protocol.ICMP else view.assume.client_port_range
 
 
-def enter_guest(view: ServerView, steps: Steps, opening: Opening) -> str | None:
+def enter_guest(steps: Steps, opening: Opening) -> str | None:
     """A packet from the remote reaches the guest by the local address's VNI. Returns the interface, where known."""
+    key = ("enter", opening.local.address, opening.region.number)
+    passage = steps.walk.once(key, lambda: _entrance(steps.walk.view, opening))
+    steps.add(passage.at, *passage.checks)
+    return passage.interface
+
+
+def _entrance(view: ServerView, opening: Opening) -> Passage:
     vni = opening.local.vni
     at = view.at(vni)
     interface = view.interface_of.get(vni.id)
     answer = opening.region.received
     if view.kernel is None or interface is None or answer is None:
-        steps.add(at, unknown("guest_interface", view.why_unmatched(vni)))
-        return None
-    steps.add(at, *if_down(view.kernel, interface), _received(answer))
-    return interface
+        return Passage(None, vni, at, (unknown("guest_interface", view.why_unmatched(vni)),))
+    return Passage(interface, vni, at, (*if_down(view.kernel, interface), _received(answer)))
 
 
 def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
@@ -123,36 +179,37 @@ def leaving_vni(view: ServerView, region: Region) -> Vni | None:
     return view.vni_of(sent.interface) if isinstance(sent, Sent) else None
 
 
-def leave_guest(view: ServerView, steps: Steps, opening: Opening) -> tuple[str | None, Vni | None]:
+def leave_guest(steps: Steps, opening: Opening) -> tuple[str | None, Vni | None]:
     """A packet to the remote leaves from the local address. Returns the interface and its VNI, where known."""
-    stage = "reply_route" if steps.leg is Leg.REPLY else "request_route"
+    key = ("leave", steps.leg, opening.local.address, opening.region.number)
+    passage = steps.walk.once(key, lambda: _exit(steps.walk.view, steps.leg, opening))
+    steps.add(passage.at, *passage.checks)
+    return passage.interface, passage.vni
+
+
+def _exit(view: ServerView, leg: Leg, opening: Opening) -> Passage:
+    stage = "reply_route" if leg is Leg.REPLY else "request_route"
     at = view.at(opening.local.vni)
     answer = opening.region.sent
     if view.kernel is None or answer is None:
-        steps.add(at, unknown(stage, view.why_unmatched(opening.local.vni)))
-        return None, None
+        return Passage(None, None, at, (unknown(stage, view.why_unmatched(opening.local.vni)),))
     sent, by = answer.outcome, answer.deciders
     if isinstance(sent, NotSent):
         if sent.failure is None and opening.local.vni.id not in view.interface_of:
             # what answers for the address may be in another network namespace of the guest
-            steps.add(at, unknown(stage, view.why_unmatched(opening.local.vni)))
-            return None, None
+            return Passage(None, None, at, (unknown(stage, view.why_unmatched(opening.local.vni)),))
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
-        steps.add(at, drops(stage, code, sent.reason, by=by))
-        return None, None
+        return Passage(None, None, at, (drops(stage, code, sent.reason, by=by),))
     if not isinstance(sent, Sent):
-        steps.add(at, unknown(stage, str(sent)))
-        return None, None
+        return Passage(None, None, at, (unknown(stage, str(sent)),))
     vni = leaving_vni(view, opening.region)
     if vni is None:
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
-        steps.add(sent.interface, unknown(stage, reason, by=by))
-        return sent.interface, None
+        return Passage(sent.interface, None, sent.interface, (unknown(stage, reason, by=by),))
     first_hop = _first_hop(view, vni, sent, by, opening, stage)
     entered = view.interface_of.get(opening.local.vni.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
-    steps.add(sent.interface, first_hop, *state)
-    return sent.interface, vni
+    return Passage(sent.interface, vni, sent.interface, (first_hop, *state))
 
 
 def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[str, ...], opening: Opening, stage: str) -> Check:
@@ -197,23 +254,60 @@ def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bo
 
 
 def cross_acl(
-    view: ServerView, vni: Vni, opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool
+    steps: Steps, vni: Vni, opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool
 ) -> Check:
     """The ACL of the VNI's subnet, for a packet that arrives from, or leaves for, the remote."""
+    view = steps.walk.view
     packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
     return network_acl(view.fabric, view.subnet(vni), packet)
 
 
-def cross_state_filter(view: ServerView, vni: Vni, opening: Opening, *, seen: bool) -> Check:
+def cross_state_filter(steps: Steps, vni: Vni, opening: Opening, *, seen: bool) -> Check:
     """The state filter of the VNI. `seen`: it has seen the flow's opening packet."""
-    return state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen)
+    view = steps.walk.view
+    return steps.walk.once(
+        ("state", vni.id, opening.protocol, seen),
+        lambda: state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen),
+    )
 
 
 def cross_groups(
-    view: ServerView, vni: Vni, opening: Opening, *, arriving: bool, dports: Ranges, answer: bool, seen: bool
+    steps: Steps, vni: Vni, opening: Opening, *, arriving: bool, dports: Ranges, answer: bool, seen: bool
 ) -> Check:
     """The security groups of the VNI. `seen`: they have admitted the opening packet that this one answers."""
-    answered = answer_to_seen(vni, view.assume, seen=seen) if answer else None
-    if answered is not None:
-        return answered
-    return security_groups(view.fabric, vni, group_packet(opening, arriving=arriving, dports=dports, answer=answer))
+    walk = steps.walk
+    if answer:
+        answered = walk.once(("answered", vni.id, seen), lambda: answer_to_seen(vni, walk.view.assume, seen=seen))
+        if answered is not None:
+            return answered
+    packet = group_packet(opening, arriving=arriving, dports=dports, answer=answer)
+    answers = group_answers(walk.view.fabric, vni, packet)
+    key = ("groups", vni.id, arriving, answer, answers)
+    return walk.once(key, lambda: security_groups(walk.view.fabric, vni, packet))
+
+
+def cross_spoofing_check(steps: Steps, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:
+    """The IP spoofing check of the VNI by which a packet from the local address leaves."""
+    local, scope, assume = opening.local.address, opening.scope, steps.walk.view.assume
+    return steps.walk.once(
+        ("spoofing", vni.id, local, scope, translated_elsewhere),
+        lambda: spoofing_check(vni, assume, local, scope, translated_elsewhere=translated_elsewhere),
+    )
+
+
+def cross_vpc_route(steps: Steps, vni: Vni, opening: Opening) -> Check:
+    """The VPC routing table of the VNI's subnet, for a packet to the remote."""
+    view = steps.walk.view
+    return steps.walk.once(
+        ("vpc_route", vni.subnet, opening.remote, opening.scope),
+        lambda: vpc_route(view.fabric, view.subnet(vni), view.assume, opening.remote, opening.scope, own=view.reserved),
+    )
+
+
+def cross_ingress_route(steps: Steps, opening: Opening) -> tuple[Check, ...]:
+    """The VPC routing tables that a packet to the local address meets where it comes in."""
+    view, local = steps.walk.view, opening.local
+    return steps.walk.once(
+        ("ingress_route", local.address, opening.scope),
+        lambda: ingress_route(view.fabric, view.subnet(local.vni), local.number, opening.scope),
+    )

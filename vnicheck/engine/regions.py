@@ -6,7 +6,6 @@ routes, whose groups name thousands of addresses, has few distinct answers.
 
 from collections.abc import Hashable, Iterable, Sequence
 
-import msgspec
 from msgspec import Struct
 
 from vnicheck.engine.areas import Area, areas
@@ -40,6 +39,8 @@ class Region(Struct, frozen=True):
     sent: Answer | None
     parts: tuple[int, ...] = ()
     """Numbers of sets of remotes (`Regions.prefixes_of`) that stay together, whatever the ports."""
+    number: int = 0
+    """What tells it from the server's others."""
 
     @property
     def first(self) -> int:
@@ -105,13 +106,14 @@ class Regions:
             if gathering is None:
                 gathering = gathered[key] = _Gathering(received, sent)
             gathering.add(number, cell, received, sent)
-        regions = [gathering.region() for gathering in gathered.values()]
-        return regions if self._by_ports else [self._whole(region) for region in regions]
+        return map(self._region, gathered.values())
 
-    def _whole(self, region: Region) -> Region:
-        """The region as one part, where regions are the same for all ports."""
+    def _region(self, gathering: "_Gathering") -> Region:
+        """The region gathered, as one part where regions are the same for all ports, else cell by cell."""
+        number = len(self._parts)
+        region = gathering.region(number, tuple(gathering.cells) if self._by_ports else (number,))
         self._parts.append(region.remotes)
-        return msgspec.structs.replace(region, parts=(len(self._parts) - 1,))
+        return region
 
 
 def cells(of: list[Area], atoms: list[Range]) -> list[Cell]:
@@ -149,7 +151,7 @@ def region_of(
     sent = _sent(view, local, protocol, remote, remote_ports, local_ports)
     gathering = _Gathering(received, sent)
     gathering.add(0, Cell(0, 0, [(remote, remote)], {0: remote}), received, sent)
-    return gathering.region()
+    return gathering.region(0, (0,))
 
 
 def _received(
@@ -183,7 +185,7 @@ class _Gathering:
     def __init__(self, received: Received | str | None, sent: Sent | NotSent | str | None) -> None:
         self._received = received
         self._sent = sent
-        self._parts: list[int] = []
+        self.cells: list[int] = []
         self._remotes: list[Range] = []
         self._samples: dict[int, int] = {}
         self._received_by: dict[str, None] = {}
@@ -191,20 +193,20 @@ class _Gathering:
 
     def add(self, number: int, cell: Cell, received: Received | str | None, sent: Sent | NotSent | str | None) -> None:
         """One more cell with these answers; cells come in order."""
-        self._parts.append(number)
+        self.cells.append(number)
         self._remotes += cell.remotes
-        for number, remote in cell.samples.items():
-            self._samples.setdefault(number, remote)
+        for rules, remote in cell.samples.items():
+            self._samples.setdefault(rules, remote)
         if isinstance(received, Received) and received.by:
             self._received_by[received.by] = None
         if isinstance(sent, Sent | NotSent) and sent.by:
             self._sent_by[sent.by] = None
 
-    def region(self) -> Region:
+    def region(self, number: int, parts: tuple[int, ...]) -> Region:
         """The region gathered."""
         received = None if self._received is None else Answer(self._received, tuple(self._received_by))
         sent = None if self._sent is None else Answer(self._sent, tuple(self._sent_by))
-        return Region(tuple(self._remotes), tuple(self._samples.values()), received, sent, tuple(self._parts))
+        return Region(tuple(self._remotes), tuple(self._samples.values()), received, sent, parts, number)
 
 
 def _essence(outcome: Received | Sent | NotSent | str | None) -> Hashable:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterator
 
 from vnicheck.engine.classes import Fate, Place, fate_of, flow_of
 from vnicheck.engine.partition import NO_PORTS, Range, address_atoms, port_atoms, to_ports, to_prefixes
-from vnicheck.engine.path import Path
+from vnicheck.engine.path import Path, Walk
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.transit_path import transit_path
 from vnicheck.fabric import network_acl, security_group, vpc_route
@@ -20,17 +20,20 @@ Piece = tuple[Fate, Path, Range]
 """Ports of one fate, with it and their path."""
 
 
-def transit_flows(view: ServerView) -> Iterator[Flow]:
+def transit_flows(walk: Walk) -> Iterator[Flow]:
     """The classes of flows through the server, route by route."""
+    view = walk.view
     routes = transit_routes(view.fabric, view.server.vpc.id, view.server.vnis)
     if routes:
-        yield from _Transit(view, routes).flows()
+        yield from _Transit(walk, routes).flows()
 
 
 class _Transit:
     """The atoms of the address space for flows in transit. Atoms of one kind are treated alike by every stage."""
 
-    def __init__(self, view: ServerView, routes: list[TransitRoute]) -> None:
+    def __init__(self, walk: Walk, routes: list[TransitRoute]) -> None:
+        view = walk.view
+        self._walk = walk
         self._view = view
         self._routes = routes
         maps = list(_maps(view))
@@ -92,7 +95,7 @@ class _Transit:
             return
         place = Place(scope, view.networks.of(opener))
         for ports in self._ports(protocol, opener, answerer):
-            path = transit_path(view, self._routes, through, protocol, opener, answerer, ports)
+            path = transit_path(self._walk, self._routes, through, protocol, opener, answerer, ports)
             yield fate_of(path, place), path, ports
 
     def _ports(self, protocol: Protocol, opener: int, answerer: int) -> list[Range]:

@@ -6,6 +6,7 @@ from itertools import product
 from msgspec import Struct
 
 from vnicheck.fabric.address_map import AddressMap, Range, membership
+from vnicheck.fabric.answers import AnswerBook, Answers
 from vnicheck.fabric.transport import (
     DIRECTIONS,
     EVERY_PORT,
@@ -22,15 +23,7 @@ from vnicheck.model.cloud import AclRule, NetworkAcl
 from vnicheck.model.flow import Protocol
 from vnicheck.model.words import one_line
 
-
 Alike = AddressMap[tuple[int, int]]
-
-
-class Answers(Struct, frozen=True):
-    """What the rules say of packets: whether each passes (None: a rule is not understood), and the lines that decide."""
-
-    passed: frozenset[bool | None]
-    lines: tuple[str, ...]
 
 
 class _Rule(Struct, frozen=True):
@@ -63,23 +56,32 @@ class AclRules:
             for kind in KINDS
         }
         self._matching: dict[tuple[Kind, int, int], tuple[_Rule, ...]] = {}
-        self._answers: dict[tuple[Hashable, ...], Answers] = {}
+        self._answers = AnswerBook()
         self._alike: dict[tuple[frozenset[int], frozenset[int]], tuple[Alike, Alike]] = {}
         self._effects: dict[tuple[Hashable, ...], int] = {}
 
     def answers(
-        self, kind: Kind, source: int, destination: int, sports: tuple[Range, ...], dports: tuple[Range, ...]
+        self, kind: Kind, remotes: tuple[int, ...], local: int, sports: tuple[Range, ...], dports: tuple[Range, ...]
     ) -> Answers:
-        """What the rules say of packets between two addresses whose ports lie in these ranges."""
-        key = (kind, self.sources.at(source), self.destinations.at(destination), sports, dports)
-        known = self._answers.get(key)
-        if known is None:
-            known = self._answers[key] = _answers(kind, self._of(*key[:3]), sports, dports)
-        return known
+        """What the rules say of packets between the remotes and a local address whose ports lie in these ranges."""
+        inbound = kind.direction == "inbound"
+        question = (kind, remotes, (self.destinations if inbound else self.sources).at(local), sports, dports)
+        known = self._answers.known(question)
+        if known is not None:
+            return known
+        ends = [(remote, local) if inbound else (local, remote) for remote in remotes]
+        return self._answers.note(
+            question,
+            (
+                answer
+                for source, destination in ends
+                for answer in _answers(kind, self._between(kind, source, destination), sports, dports)
+            ),
+        )
 
     def port_cuts(self, kind: Kind, source: int, destination: int, *, of_source: bool) -> set[int]:
         """The ports of one end at which the answers for packets between two addresses may change."""
-        rules = self._of(kind, self.sources.at(source), self.destinations.at(destination))
+        rules = self._between(kind, source, destination)
         return _cuts(rule.sports if of_source else rule.dports for rule in rules)
 
     def alike(self, locals_: Iterable[int]) -> tuple[Alike, Alike]:
@@ -110,6 +112,10 @@ class AclRules:
         )
         return self._effects.setdefault(effect, len(self._effects))
 
+    def _between(self, kind: Kind, source: int, destination: int) -> tuple[_Rule, ...]:
+        """The rules for packets between two addresses."""
+        return self._of(kind, self.sources.at(source), self.destinations.at(destination))
+
     def _of(self, kind: Kind, source: int, destination: int) -> tuple[_Rule, ...]:
         """The rules for packets whose ends are in these sets, up to the first that leaves no port out."""
         known = self._matching.get((kind, source, destination))
@@ -139,16 +145,14 @@ def _compiled(rule: AclRule, kind: Kind, sources: dict[str, int], destinations: 
     )
 
 
-def _answers(kind: Kind, rules: tuple[_Rule, ...], sports: tuple[Range, ...], dports: tuple[Range, ...]) -> Answers:
-    passed: dict[bool | None, None] = {}
-    lines: dict[str, None] = {}
+def _answers(
+    kind: Kind, rules: tuple[_Rule, ...], sports: tuple[Range, ...], dports: tuple[Range, ...]
+) -> Iterable[tuple[bool | None, str]]:
     ours = representatives(sports, _cuts(rule.sports for rule in rules))
     theirs = representatives(dports, _cuts(rule.dports for rule in rules))
     for sport, dport in product(ours, theirs):
         decides = next((rule for rule in rules if _covers(rule.sports, sport) and _covers(rule.dports, dport)), None)
-        passed[False if decides is None else decides.passes] = None
-        lines[f"no {kind.direction} rule matches" if decides is None else decides.line] = None
-    return Answers(frozenset(passed), tuple(lines))
+        yield (False, f"no {kind.direction} rule matches") if decides is None else (decides.passes, decides.line)
 
 
 def _covers(ports: Range, port: int) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable
 from msgspec import Struct
 
 from vnicheck.fabric.address_map import AddressMap, membership
+from vnicheck.fabric.answers import AnswerBook, Answers
 from vnicheck.fabric.transport import (
     DIRECTIONS,
     EVERY_PORT,
@@ -58,9 +59,24 @@ class GroupRules:
                 self._add(fabric, group, rule, remotes, locals_)
         self.remotes = membership(remotes.ranges)
         self.locals = membership(locals_.ranges)
+        self._answers = AnswerBook()
         self._admissions: dict[tuple[Kind, int, int], tuple[Admission, ...]] = {}
         self._alike: dict[frozenset[int], AddressMap[tuple[int, int]]] = {}
         self._effects: dict[tuple[Hashable, ...], int] = {}
+
+    def answers(self, kind: Kind, remotes: tuple[int, ...], local: int, dports: tuple[Range, ...]) -> Answers:
+        """What the rules say of packets between the remotes and a local address, with these destination ports."""
+        question = (kind, remotes, self.locals.at(local), dports)
+        known = self._answers.known(question)
+        if known is not None:
+            return known
+        admissions = (
+            (each.admitted, each.line)
+            for remote in remotes
+            for each in self.admissions(kind, remote, local)
+            if any(first <= each.last and each.first <= last for first, last in dports)
+        )
+        return self._answers.note(question, admissions)
 
     def admissions(self, kind: Kind, remote: int, local: int) -> tuple[Admission, ...]:
         """What the rules say of a packet between two addresses, by its destination port, in order from port 0."""

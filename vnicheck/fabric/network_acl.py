@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from vnicheck.fabric.acl_rules import AclRules, Alike
 from vnicheck.fabric.address_map import AddressMap
+from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
@@ -49,13 +50,17 @@ def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check
         reason = fabric.missing.get("network_acls", "not readable")
         return unknown(STAGE, f"the network ACL of subnet {subnet.name}: {reason}")
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
-    answers = [rules.answers(kind, *packet.ends(remote), packet.sports, packet.dports) for remote in packet.remotes]
-    passed = {each for answer in answers for each in answer.passed}
-    by = tuple(dict.fromkeys(line for answer in answers for line in answer.lines))
+    answers = rules.answers(kind, packet.remotes, packet.local, packet.sports, packet.dports)
+    key = (STAGE, subnet, packet.direction, answers)
+    return remembered(fabric, key, lambda: _check(rules, subnet, packet.direction, answers))
+
+
+def _check(rules: AclRules, subnet: Subnet, direction: str, answers: Answers) -> Check:
+    passed, by = answers.passed, answers.lines
     if passed == {True}:
         return passes(STAGE, f"network ACL {rules.name} of subnet {subnet.name} allows it", by=by)
     if passed == {False}:
-        reason = f"network ACL {rules.name} of subnet {subnet.name} denies it {packet.direction}"
+        reason = f"network ACL {rules.name} of subnet {subnet.name} denies it {direction}"
         return drops(STAGE, DropCode.NETWORK_ACL, reason, by=by)
     if None in passed:
         return unknown(STAGE, f"a rule of network ACL {rules.name} is not understood", by=by)

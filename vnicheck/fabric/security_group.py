@@ -6,6 +6,7 @@ Source: IBM Cloud Docs, VPC: using-security-groups.
 from msgspec import Struct
 
 from vnicheck.fabric.address_map import AddressMap
+from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.group_rules import GroupRules, outcomes
 from vnicheck.fabric.memory import remembered
@@ -49,15 +50,8 @@ def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
     if rules is None:
         reason = fabric.missing.get("security_groups", "not readable")
         return unknown(STAGE, f"the security groups of {vni.name}: {reason}", assumption)
-    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
-    answers = [
-        each
-        for remote in packet.remotes
-        for each in rules.admissions(kind, remote, packet.local)
-        if any(first <= each.last and each.first <= last for first, last in packet.dports)
-    ]
-    admitted = {answer.admitted for answer in answers}
-    by = tuple(dict.fromkeys(answer.line for answer in answers if answer.line))
+    answers = _answers(rules, packet)
+    admitted, by = answers.passed, answers.lines
     if admitted == {True}:
         return passes(STAGE, f"the security groups of {vni.name} admit it", assumption, by)
     if admitted == {False}:
@@ -66,6 +60,19 @@ def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
     if None in admitted:
         return unknown(STAGE, f"a rule of the security groups of {vni.name} may admit it", assumption, by)
     return unknown(STAGE, f"the security groups of {vni.name} decide by the opening side's own port", "client-ports")
+
+
+def group_answers(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Answers | None:
+    """What the VNI's rules say of a packet; None where they are not known. Of two packets of which they say the same, in
+    one direction and both opening or both not, `security_groups` does so too.
+    """
+    rules = group_rules(fabric, vni)
+    return None if rules is None else _answers(rules, packet)
+
+
+def _answers(rules: GroupRules, packet: GroupedPacket) -> Answers:
+    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
+    return rules.answers(kind, packet.remotes, packet.local, packet.dports)
 
 
 def port_edges(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> list[tuple[int, bool | None]]:
