@@ -1,6 +1,6 @@
 """Classes of flows: what makes two flows one class, and the Flow that stands for a class."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -42,7 +42,7 @@ def flow_of(
 ) -> Flow:
     """The class of flows of one fate; `paths` are those of its parts."""
     path = paths[0]
-    hops = tuple([_hop(column) for column in zip(*[other.steps for other in paths], strict=True)])
+    hops = tuple(_hops(paths))
     drops = tuple(Drop(by=hop.drop, leg=hop.leg, at=hop.at) for hop in hops if hop.drop is not None)
     return Flow(
         direction=direction,
@@ -70,23 +70,26 @@ def _verdict(hops: tuple[Hop, ...]) -> Verdict:
     return Verdict.UNKNOWN if Outcome.UNKNOWN in outcomes else Verdict.DELIVERED
 
 
-def _hop(steps: Sequence[Step]) -> Hop:
-    """One hop for the steps, of one fate, at the same place of each path of a class."""
-    first = steps[0]
-    alone = all(step is first for step in steps)
-    if alone and first.hop is not None:
-        return first.hop
-    deciders = list(dict.fromkeys([decider for step in dict.fromkeys(steps) for decider in step.check.by]))
+def _hops(paths: Sequence[Path]) -> Iterator[Hop]:
+    """A hop for each place of the paths, whose steps there are of one fate."""
+    for steps in zip(*[path.steps for path in paths], strict=True):
+        first = steps[0]
+        if len(paths) > 1 and any(step is not first for step in steps):
+            yield _hop(first, list(dict.fromkeys([line for step in dict.fromkeys(steps) for line in step.check.by])))
+            continue
+        if first.hop is None:
+            first.hop = _hop(first, first.check.by)
+        yield first.hop
+
+
+def _hop(step: Step, deciders: Sequence[str]) -> Hop:
     by = f" ({deciders[0]}{f' and {len(deciders) - 1} more' if len(deciders) > 1 else ''})" if deciders else ""
-    hop = Hop(
-        leg=first.leg,
-        at=first.at,
-        stage=first.check.stage,
-        outcome=first.check.outcome,
-        reason=first.check.reason + by,
-        assumption=first.check.assumption,
-        drop=first.check.drop,
+    return Hop(
+        leg=step.leg,
+        at=step.at,
+        stage=step.check.stage,
+        outcome=step.check.outcome,
+        reason=step.check.reason + by,
+        assumption=step.check.assumption,
+        drop=step.check.drop,
     )
-    if alone:
-        first.hop = hop
-    return hop

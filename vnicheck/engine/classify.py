@@ -84,7 +84,7 @@ def _classes(
         for region in regions.of(local, protocol, remote_ports, local_ports):
             scope = scopes.of(region.first)
             place = Place(scope, view.networks.of(region.first))
-            for alike in port_classes(view, direction, Opening(local, protocol, (atom,), scope, region)):
+            for alike in port_classes(walk, direction, Opening(local, protocol, (atom,), scope, region)):
                 path = path_of(walk, Opening(local, protocol, alike, scope, region))
                 fate = fate_of(path, place)
                 paths.setdefault(fate, []).append((alike[0][0], region.first, path))

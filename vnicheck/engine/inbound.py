@@ -1,11 +1,17 @@
 """A flow that a remote opens to one of the server's addresses: the request, then the reply by the guest's routes."""
 
+from collections.abc import Hashable
+
+from msgspec import Struct
+
 from vnicheck.engine.path import (
+    AclReading,
     Opening,
+    Passage,
     Path,
-    Ranges,
-    Steps,
+    Step,
     Walk,
+    acl_reading,
     client_ports,
     cross_acl,
     cross_groups,
@@ -14,52 +20,101 @@ from vnicheck.engine.path import (
     cross_state_filter,
     cross_vpc_route,
     enter_guest,
+    group_reading,
     leave_guest,
 )
 from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
+from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Protocol, Scope
+
+
+class _Departure(Struct, frozen=True):
+    """The VNI by which replies leave, and what it checks of them whatever their protocol and ports."""
+
+    vni: Vni
+    source: Step
+    onward: tuple[Step, ...]
+    groups: tuple[Hashable, ...]
+    acl: AclReading
+
+
+class _Frame(Struct, frozen=True):
+    """What flows between a remote and a local address meet whatever their protocol and ports."""
+
+    arrival: tuple[Step, ...]
+    groups: tuple[Hashable, ...]
+    acl: AclReading
+    entrance: Passage
+    exit: Passage
+    departure: _Departure | None
 
 
 def inbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
-    view, local = walk.view, opening.local
-    vni = local.vni
-    theirs, ours = (client_ports(view, opening.protocol),), opening.ports
-    request = Steps(walk, Leg.REQUEST)
-    at = view.at(vni)
-    if opening.scope is Scope.INTERNET:
-        key = ("from_internet", local.address)
-        request.add(at, walk.once(key, lambda: from_internet(view.fabric, vni, local.address)))
-    request.add(
+    view, vni = walk.view, opening.local.vni
+    key = ("inbound", opening.local.address, opening.region.number)
+    frame = walk.once(key, lambda: _frame(walk, opening))
+    at, theirs, ours = view.at(vni), (client_ports(view, opening.protocol),), opening.ports
+    request = walk.steps(
+        Leg.REQUEST,
         at,
-        *cross_ingress_route(request, opening),
-        cross_acl(request, vni, opening, arriving=True, sports=theirs, dports=ours, answer=False),
-        cross_groups(request, vni, opening, arriving=True, dports=ours, answer=False, seen=False),
-        cross_state_filter(request, vni, opening, seen=True),
+        cross_acl(walk, frame.acl, opening, arriving=True, sports=theirs, dports=ours, answer=False),
+        cross_groups(walk, vni, frame.groups, opening, arriving=True, dports=ours, answer=False, seen=False),
+        cross_state_filter(walk, vni, opening, seen=True),
     )
-    ingress = enter_guest(request, opening)
-    reply, egress = _reply(walk, opening, sports=ours, dports=theirs)
-    return Path((*request.taken, *reply.taken), ingress, egress)
-
-
-def _reply(walk: Walk, opening: Opening, sports: Ranges, dports: Ranges) -> tuple[Steps, str | None]:
-    view, arrived = walk.view, opening.local.vni
-    reply = Steps(walk, Leg.REPLY)
-    if opening.protocol is Protocol.ICMP and view.kernel is not None and view.kernel.ignores_echo():
-        reply.add(view.at(arrived), unknown("echo_reply", "the guest is set to ignore echo requests"))
-    egress, leaves = leave_guest(reply, opening)
+    steps = (*frame.arrival, *request, *frame.entrance.steps, *_unanswered(walk, opening), *frame.exit.steps)
+    leaves = frame.departure
     if leaves is not None:
-        same = leaves.id == arrived.id
-        reply.add(
-            view.at(leaves),
-            cross_spoofing_check(reply, leaves, opening, translated_elsewhere=not view.assume.fip_return),
-            cross_state_filter(reply, leaves, opening, seen=same),
-            cross_groups(reply, leaves, opening, arriving=False, dports=dports, answer=True, seen=same),
-            cross_acl(reply, leaves, opening, arriving=False, sports=sports, dports=dports, answer=True),
-            cross_vpc_route(reply, leaves, opening),
+        same = leaves.vni.id == vni.id
+        reply = walk.steps(
+            Leg.REPLY,
+            view.at(leaves.vni),
+            cross_state_filter(walk, leaves.vni, opening, seen=same),
+            cross_groups(
+                walk, leaves.vni, leaves.groups, opening, arriving=False, dports=theirs, answer=True, seen=same
+            ),
+            cross_acl(walk, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=True),
         )
-        if opening.scope is Scope.INTERNET:
-            key = ("back_to_internet", arrived.id, leaves.id)
-            reply.add(view.at(leaves), walk.once(key, lambda: back_to_internet(arrived, leaves, view.assume)))
-    return reply, egress
+        steps = (*steps, leaves.source, *reply, *leaves.onward)
+    return Path(steps, frame.entrance.interface, frame.exit.interface)
+
+
+def _unanswered(walk: Walk, opening: Opening) -> tuple[Step, ...]:
+    kernel = walk.view.kernel
+    if opening.protocol is not Protocol.ICMP or kernel is None or not kernel.ignores_echo():
+        return ()
+    check = walk.once("echo_reply", lambda: unknown("echo_reply", "the guest is set to ignore echo requests"))
+    return walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check)
+
+
+def _frame(walk: Walk, opening: Opening) -> _Frame:
+    view, local = walk.view, opening.local
+    arrival = [*cross_ingress_route(walk, opening)]
+    if opening.scope is Scope.INTERNET:
+        arrival.insert(0, from_internet(view.fabric, local.vni, local.address))
+    leaving = leave_guest(walk, Leg.REPLY, opening)
+    return _Frame(
+        arrival=walk.steps(Leg.REQUEST, view.at(local.vni), *arrival),
+        groups=group_reading(walk, local.vni, opening),
+        acl=acl_reading(walk, local.vni, opening),
+        entrance=enter_guest(walk, Leg.REQUEST, opening),
+        exit=leaving,
+        departure=None if leaving.vni is None else _departure(walk, leaving.vni, opening),
+    )
+
+
+def _departure(walk: Walk, leaves: Vni, opening: Opening) -> _Departure:
+    view, arrived = walk.view, opening.local.vni
+    at = view.at(leaves)
+    onward = [cross_vpc_route(walk, leaves, opening)]
+    if opening.scope is Scope.INTERNET:
+        onward.append(back_to_internet(arrived, leaves, view.assume))
+    source = cross_spoofing_check(walk, leaves, opening, translated_elsewhere=not view.assume.fip_return)
+    return _Departure(
+        vni=leaves,
+        source=walk.step(Leg.REPLY, at, source),
+        onward=walk.steps(Leg.REPLY, at, *onward),
+        groups=group_reading(walk, leaves, opening),
+        acl=acl_reading(walk, leaves, opening),
+    )

@@ -2,11 +2,18 @@
 that owns the address.
 """
 
+from collections.abc import Hashable
+
+from msgspec import Struct
+
 from vnicheck.engine.path import (
+    AclReading,
     Opening,
+    Passage,
     Path,
-    Steps,
+    Step,
     Walk,
+    acl_reading,
     client_ports,
     cross_acl,
     cross_groups,
@@ -15,43 +22,85 @@ from vnicheck.engine.path import (
     cross_state_filter,
     cross_vpc_route,
     enter_guest,
+    group_reading,
     leave_guest,
 )
 from vnicheck.fabric.floating_ip import to_internet
+from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
+
+
+class _Reading(Struct, frozen=True):
+    """A VNI that packets cross, and what its groups and ACL read of them."""
+
+    vni: Vni
+    groups: tuple[Hashable, ...]
+    acl: AclReading
+
+
+class _Frame(Struct, frozen=True):
+    """What flows between a local address and a remote meet whatever their protocol and ports. Where no packet leaves by a
+    VNI that is known, `leaves` is None, and nothing after `exit` counts.
+    """
+
+    exit: Passage
+    leaves: _Reading | None = None
+    source: tuple[Step, ...] = ()
+    onward: tuple[Step, ...] = ()
+    arrival: tuple[Step, ...] = ()
+    owner: _Reading | None = None
+    entrance: Passage | None = None
 
 
 def outbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
-    view, local = walk.view, opening.local
-    owner = local.vni
-    ours, theirs = (client_ports(view, opening.protocol),), opening.ports
-    request = Steps(walk, Leg.REQUEST)
-    egress, leaves = leave_guest(request, opening)
-    if leaves is None:
+    view = walk.view
+    key = ("outbound", opening.local.address, opening.region.number)
+    frame = walk.once(key, lambda: _frame(walk, opening))
+    leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
+    if leaves is None or owner is None or entrance is None:
         # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess
-        return Path(tuple(request.taken), None, egress)
+        return Path(frame.exit.steps, None, frame.exit.interface)
+    ours, theirs = (client_ports(view, opening.protocol),), opening.ports
+    request = walk.steps(
+        Leg.REQUEST,
+        view.at(leaves.vni),
+        cross_state_filter(walk, leaves.vni, opening, seen=True),
+        cross_groups(walk, leaves.vni, leaves.groups, opening, arriving=False, dports=theirs, answer=False, seen=False),
+        cross_acl(walk, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=False),
+    )
+    same = leaves.vni.id == owner.vni.id
+    reply = walk.steps(
+        Leg.REPLY,
+        view.at(owner.vni),
+        cross_acl(walk, owner.acl, opening, arriving=True, sports=theirs, dports=ours, answer=True),
+        cross_state_filter(walk, owner.vni, opening, seen=same),
+        cross_groups(walk, owner.vni, owner.groups, opening, arriving=True, dports=ours, answer=True, seen=same),
+    )
+    sent = (*frame.exit.steps, *frame.source, *request, *frame.onward)
+    return Path((*sent, *frame.arrival, *reply, *entrance.steps), entrance.interface, frame.exit.interface)
+
+
+def _frame(walk: Walk, opening: Opening) -> _Frame:
+    view, local = walk.view, opening.local
+    leaving = leave_guest(walk, Leg.REQUEST, opening)
+    leaves = leaving.vni
+    if leaves is None:
+        return _Frame(leaving)
     at = view.at(leaves)
-    request.add(
-        at,
-        cross_spoofing_check(request, leaves, opening),
-        cross_state_filter(request, leaves, opening, seen=True),
-        cross_groups(request, leaves, opening, arriving=False, dports=theirs, answer=False, seen=False),
-        cross_acl(request, leaves, opening, arriving=False, sports=ours, dports=theirs, answer=False),
-        cross_vpc_route(request, leaves, opening),
-    )
+    onward = [cross_vpc_route(walk, leaves, opening)]
     if opening.scope is Scope.INTERNET:
-        key = ("to_internet", leaves.id, local.address)
-        subnet = view.subnet(leaves)
-        request.add(at, walk.once(key, lambda: to_internet(view.fabric, leaves, subnet, local.address)))
-    reply = Steps(walk, Leg.REPLY)
-    same = leaves.id == owner.id
-    reply.add(
-        view.at(owner),
-        *cross_ingress_route(reply, opening),
-        cross_acl(reply, owner, opening, arriving=True, sports=theirs, dports=ours, answer=True),
-        cross_state_filter(reply, owner, opening, seen=same),
-        cross_groups(reply, owner, opening, arriving=True, dports=ours, answer=True, seen=same),
+        onward.append(to_internet(view.fabric, leaves, view.subnet(leaves), local.address))
+    return _Frame(
+        exit=leaving,
+        leaves=_reading(walk, leaves, opening),
+        source=walk.steps(Leg.REQUEST, at, cross_spoofing_check(walk, leaves, opening)),
+        onward=walk.steps(Leg.REQUEST, at, *onward),
+        arrival=walk.steps(Leg.REPLY, view.at(local.vni), *cross_ingress_route(walk, opening)),
+        owner=_reading(walk, local.vni, opening),
+        entrance=enter_guest(walk, Leg.REPLY, opening),
     )
-    ingress = enter_guest(reply, opening)
-    return Path((*request.taken, *reply.taken), ingress, egress)
+
+
+def _reading(walk: Walk, vni: Vni, opening: Opening) -> _Reading:
+    return _Reading(vni, group_reading(walk, vni, opening), acl_reading(walk, vni, opening))

@@ -1,17 +1,25 @@
 """The path of one flow: the checks that its packets meet, in packet order, and where they enter and leave the guest."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from vnicheck.engine.partition import NO_PORTS, Range
 from vnicheck.engine.regions import Answer, Region
 from vnicheck.engine.server_view import LocalAddress, ServerView
+from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.ingress_route import ingress_route
-from vnicheck.fabric.network_acl import CrossingPacket, network_acl
-from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, group_answers, security_groups
+from vnicheck.fabric.memory import memory_of, remembered
+from vnicheck.fabric.network_acl import CrossingPacket, network_acl, network_acl_sets
+from vnicheck.fabric.security_group import (
+    GroupedPacket,
+    answer_to_seen,
+    group_answers,
+    local_set,
+    security_groups,
+)
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
@@ -21,7 +29,7 @@ from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.cloud import Vni
+from vnicheck.model.cloud import Subnet, Vni
 from vnicheck.model.flow import DropCode, Hop, Leg, Protocol, Scope
 
 T = TypeVar("T")
@@ -86,15 +94,17 @@ class Walk:
 
     def __init__(self, view: ServerView) -> None:
         self.view = view
+        self.shared = memory_of(view.fabric)
         self._known: dict[Hashable, Any] = {}
         self._steps: dict[tuple[Leg, str, int], Step] = {}
         self._fates: dict[Hashable, int] = {}
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` says, computed once for each key."""
-        if key not in self._known:
-            self._known[key] = compute()
-        return cast(T, self._known[key])
+        known: T | None = self._known.get(key)
+        if known is None:
+            known = self._known[key] = compute()
+        return known
 
     def step(self, leg: Leg, at: str, check: Check) -> Step:
         """The step for a check; the same one for the same check, which it keeps alive."""
@@ -104,6 +114,10 @@ class Walk:
             fate = (leg, at, check.stage, check.outcome, check.reason)
             known = self._steps[key] = Step(leg, at, check, self._fates.setdefault(fate, len(self._fates)))
         return known
+
+    def steps(self, leg: Leg, at: str, *checks: Check) -> tuple[Step, ...]:
+        """The steps for checks at one place, in order."""
+        return tuple([self.step(leg, at, check) for check in checks])
 
 
 class Steps:
@@ -122,13 +136,12 @@ class Steps:
 
 class Passage(Struct, frozen=True):
     """Where packets cross the border between VPC and guest: the guest's interface and the VNI, where they are known, and
-    what is checked there.
+    the steps there.
     """
 
     interface: str | None
     vni: Vni | None
-    at: str
-    checks: tuple[Check, ...]
+    steps: tuple[Step, ...]
 
 
 def client_ports(view: ServerView, protocol: Protocol) -> Range:
@@ -136,22 +149,15 @@ def client_ports(view: ServerView, protocol: Protocol) -> Range:
     return NO_PORTS if protocol is Protocol.ICMP else view.assume.client_port_range
 
 
-def enter_guest(steps: Steps, opening: Opening) -> str | None:
-    """A packet from the remote reaches the guest by the local address's VNI. Returns the interface, where known."""
-    key = ("enter", opening.local.address, opening.region.number)
-    passage = steps.walk.once(key, lambda: _entrance(steps.walk.view, opening))
-    steps.add(passage.at, *passage.checks)
-    return passage.interface
-
-
-def _entrance(view: ServerView, opening: Opening) -> Passage:
-    vni = opening.local.vni
+def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
+    """A packet from the remote reaches the guest by the local address's VNI."""
+    view, vni = walk.view, opening.local.vni
     at = view.at(vni)
     interface = view.interface_of.get(vni.id)
     answer = opening.region.received
     if view.kernel is None or interface is None or answer is None:
-        return Passage(None, vni, at, (unknown("guest_interface", view.why_unmatched(vni)),))
-    return Passage(interface, vni, at, (*if_down(view.kernel, interface), _received(answer)))
+        return Passage(None, vni, walk.steps(leg, at, unknown("guest_interface", view.why_unmatched(vni))))
+    return Passage(interface, vni, walk.steps(leg, at, *if_down(view.kernel, interface), _received(answer)))
 
 
 def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
@@ -179,37 +185,31 @@ def leaving_vni(view: ServerView, region: Region) -> Vni | None:
     return view.vni_of(sent.interface) if isinstance(sent, Sent) else None
 
 
-def leave_guest(steps: Steps, opening: Opening) -> tuple[str | None, Vni | None]:
-    """A packet to the remote leaves from the local address. Returns the interface and its VNI, where known."""
-    key = ("leave", steps.leg, opening.local.address, opening.region.number)
-    passage = steps.walk.once(key, lambda: _exit(steps.walk.view, steps.leg, opening))
-    steps.add(passage.at, *passage.checks)
-    return passage.interface, passage.vni
-
-
-def _exit(view: ServerView, leg: Leg, opening: Opening) -> Passage:
+def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
+    """A packet to the remote leaves from the local address."""
+    view, own = walk.view, opening.local.vni
     stage = "reply_route" if leg is Leg.REPLY else "request_route"
-    at = view.at(opening.local.vni)
+    at = view.at(own)
     answer = opening.region.sent
     if view.kernel is None or answer is None:
-        return Passage(None, None, at, (unknown(stage, view.why_unmatched(opening.local.vni)),))
+        return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
     sent, by = answer.outcome, answer.deciders
     if isinstance(sent, NotSent):
-        if sent.failure is None and opening.local.vni.id not in view.interface_of:
+        if sent.failure is None and own.id not in view.interface_of:
             # what answers for the address may be in another network namespace of the guest
-            return Passage(None, None, at, (unknown(stage, view.why_unmatched(opening.local.vni)),))
+            return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
-        return Passage(None, None, at, (drops(stage, code, sent.reason, by=by),))
+        return Passage(None, None, walk.steps(leg, at, drops(stage, code, sent.reason, by=by)))
     if not isinstance(sent, Sent):
-        return Passage(None, None, at, (unknown(stage, str(sent)),))
+        return Passage(None, None, walk.steps(leg, at, unknown(stage, str(sent))))
     vni = leaving_vni(view, opening.region)
     if vni is None:
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
-        return Passage(sent.interface, None, sent.interface, (unknown(stage, reason, by=by),))
+        return Passage(sent.interface, None, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
     first_hop = _first_hop(view, vni, sent, by, opening, stage)
-    entered = view.interface_of.get(opening.local.vni.id)  # whose state is judged where packets enter
+    entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
-    return Passage(sent.interface, vni, sent.interface, (first_hop, *state))
+    return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *state))
 
 
 def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[str, ...], opening: Opening, stage: str) -> Check:
@@ -253,61 +253,98 @@ def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bo
     )
 
 
+class AclReading(Struct, frozen=True):
+    """Flows as the ACL of a VNI's subnet reads them; servers share what is known of it."""
+
+    vni: Vni
+    subnet: Subnet
+    key: tuple[Hashable, ...]
+
+
+def acl_reading(walk: Walk, vni: Vni, opening: Opening) -> AclReading:
+    """What the ACL of the VNI's subnet may read of the opening, but for protocol and ports."""
+    view = walk.view
+    subnet = view.subnet(vni)
+    ends = network_acl_sets(view.fabric, subnet, opening.local.number)
+    return AclReading(vni, subnet, (subnet.id, ends, opening.region.samples))
+
+
+def group_reading(walk: Walk, vni: Vni, opening: Opening) -> tuple[Hashable, ...]:
+    """What the VNI's security groups may read of the opening, but for protocol and ports; servers share it."""
+    return vni.security_groups, local_set(walk.view.fabric, vni, opening.local.number), opening.region.samples
+
+
 def cross_acl(
-    steps: Steps, vni: Vni, opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool
+    walk: Walk, reading: AclReading, opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool
 ) -> Check:
     """The ACL of the VNI's subnet, for a packet that arrives from, or leaves for, the remote."""
-    view = steps.walk.view
-    packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
-    return network_acl(view.fabric, view.subnet(vni), packet)
+    key = ("acl", reading.key, opening.protocol, arriving, answer, sports, dports)
+    known: Check | None = walk.shared.get(key)
+    if known is None:
+        packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
+        known = remembered(walk.view.fabric, key, lambda: network_acl(walk.view.fabric, reading.subnet, packet))
+    return known
 
 
-def cross_state_filter(steps: Steps, vni: Vni, opening: Opening, *, seen: bool) -> Check:
+def cross_state_filter(walk: Walk, vni: Vni, opening: Opening, *, seen: bool) -> Check:
     """The state filter of the VNI. `seen`: it has seen the flow's opening packet."""
-    view = steps.walk.view
-    return steps.walk.once(
+    view = walk.view
+    return walk.once(
         ("state", vni.id, opening.protocol, seen),
         lambda: state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen),
     )
 
 
 def cross_groups(
-    steps: Steps, vni: Vni, opening: Opening, *, arriving: bool, dports: Ranges, answer: bool, seen: bool
+    walk: Walk,
+    vni: Vni,
+    reading: tuple[Hashable, ...],
+    opening: Opening,
+    *,
+    arriving: bool,
+    dports: Ranges,
+    answer: bool,
+    seen: bool,
 ) -> Check:
     """The security groups of the VNI. `seen`: they have admitted the opening packet that this one answers."""
-    walk = steps.walk
-    if answer:
+    if answer and (seen or not walk.view.assume.sg_stateless):
         answered = walk.once(("answered", vni.id, seen), lambda: answer_to_seen(vni, walk.view.assume, seen=seen))
         if answered is not None:
             return answered
-    packet = group_packet(opening, arriving=arriving, dports=dports, answer=answer)
-    answers = group_answers(walk.view.fabric, vni, packet)
-    key = ("groups", vni.id, arriving, answer, answers)
-    return walk.once(key, lambda: security_groups(walk.view.fabric, vni, packet))
+    fabric = walk.view.fabric
+    key = ("groups", reading, opening.protocol, arriving, answer, dports)
+    answers: Answers | None = walk.shared.get(key)
+    if answers is None:
+        packet = group_packet(opening, arriving=arriving, dports=dports, answer=answer)
+        answers = remembered(fabric, key, lambda: group_answers(fabric, vni, packet))
+    return walk.once(
+        ("groups", vni.id, arriving, answer, answers),
+        lambda: security_groups(fabric, vni, group_packet(opening, arriving=arriving, dports=dports, answer=answer)),
+    )
 
 
-def cross_spoofing_check(steps: Steps, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:
+def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:
     """The IP spoofing check of the VNI by which a packet from the local address leaves."""
-    local, scope, assume = opening.local.address, opening.scope, steps.walk.view.assume
-    return steps.walk.once(
+    local, scope, assume = opening.local.address, opening.scope, walk.view.assume
+    return walk.once(
         ("spoofing", vni.id, local, scope, translated_elsewhere),
         lambda: spoofing_check(vni, assume, local, scope, translated_elsewhere=translated_elsewhere),
     )
 
 
-def cross_vpc_route(steps: Steps, vni: Vni, opening: Opening) -> Check:
+def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
     """The VPC routing table of the VNI's subnet, for a packet to the remote."""
-    view = steps.walk.view
-    return steps.walk.once(
+    view = walk.view
+    return walk.once(
         ("vpc_route", vni.subnet, opening.remote, opening.scope),
         lambda: vpc_route(view.fabric, view.subnet(vni), view.assume, opening.remote, opening.scope, own=view.reserved),
     )
 
 
-def cross_ingress_route(steps: Steps, opening: Opening) -> tuple[Check, ...]:
+def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
     """The VPC routing tables that a packet to the local address meets where it comes in."""
-    view, local = steps.walk.view, opening.local
-    return steps.walk.once(
+    view, local = walk.view, opening.local
+    return walk.once(
         ("ingress_route", local.address, opening.scope),
         lambda: ingress_route(view.fabric, view.subnet(local.vni), local.number, opening.scope),
     )

@@ -11,10 +11,12 @@ from msgspec import Struct
 from vnicheck.engine.areas import Area, areas
 from vnicheck.engine.partition import Range, address_atoms, to_prefixes
 from vnicheck.engine.server_view import LocalAddress, ServerView
+from vnicheck.fabric.memory import remembered
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.model.cloud import Fabric
 from vnicheck.model.flow import Protocol
 
 
@@ -111,7 +113,7 @@ class Regions:
     def _region(self, gathering: "_Gathering") -> Region:
         """The region gathered, as one part where regions are the same for all ports, else cell by cell."""
         number = len(self._parts)
-        region = gathering.region(number, tuple(gathering.cells) if self._by_ports else (number,))
+        region = gathering.region(number, tuple(gathering.cells) if self._by_ports else (number,), self._view.fabric)
         self._parts.append(region.remotes)
         return region
 
@@ -151,7 +153,7 @@ def region_of(
     sent = _sent(view, local, protocol, remote, remote_ports, local_ports)
     gathering = _Gathering(received, sent)
     gathering.add(0, Cell(0, 0, [(remote, remote)], {0: remote}), received, sent)
-    return gathering.region(0, (0,))
+    return gathering.region(0, (0,), view.fabric)
 
 
 def _received(
@@ -202,11 +204,13 @@ class _Gathering:
         if isinstance(sent, Sent | NotSent) and sent.by:
             self._sent_by[sent.by] = None
 
-    def region(self, number: int, parts: tuple[int, ...]) -> Region:
-        """The region gathered."""
+    def region(self, number: int, parts: tuple[int, ...], fabric: Fabric) -> Region:
+        """The region gathered; regions with the same samples share them."""
+        samples = tuple(self._samples.values())
+        samples = remembered(fabric, ("samples", samples), lambda: samples)
         received = None if self._received is None else Answer(self._received, tuple(self._received_by))
         sent = None if self._sent is None else Answer(self._sent, tuple(self._sent_by))
-        return Region(tuple(self._remotes), tuple(self._samples.values()), received, sent, parts, number)
+        return Region(tuple(self._remotes), samples, received, sent, parts, number)
 
 
 def _essence(outcome: Received | Sent | NotSent | str | None) -> Hashable:

@@ -11,19 +11,27 @@ from vnicheck.model.cloud import Fabric
 
 T = TypeVar("T")
 KEPT = 4
+MOST = 1 << 18
 
 _known: dict[int, tuple[Fabric, dict[Hashable, Any]]] = {}
 """By `id`, which stays the fabric's own as long as the fabric stands here. The oldest comes first."""
 
 
-def remembered(fabric: Fabric, key: Hashable, compute: Callable[[], T]) -> T:
-    """What `compute` says of the fabric, computed once for each key."""
+def memory_of(fabric: Fabric) -> dict[Hashable, Any]:
+    """What is known of a fabric, by keys that begin with a stage's name."""
     known = _known.get(id(fabric))
     if known is None:
         while len(_known) >= KEPT:
             del _known[next(iter(_known))]
         known = _known[id(fabric)] = (fabric, {})
-    memory = known[1]
+    return known[1]
+
+
+def remembered(fabric: Fabric, key: Hashable, compute: Callable[[], T]) -> T:
+    """What `compute` says of the fabric, computed once for each key."""
+    memory = memory_of(fabric)
     if key not in memory:
+        if len(memory) >= MOST:
+            memory.clear()
         memory[key] = compute()
     return cast(T, memory[key])

@@ -92,6 +92,12 @@ def port_cuts_between(fabric: Fabric, subnet: Subnet, protocol: Protocol, source
     }
 
 
+def network_acl_sets(fabric: Fabric, subnet: Subnet, local: int) -> tuple[int, int] | None:
+    """Which ends of rules a local address is in, as destination and as source: all that the ACL reads of it."""
+    rules = acl_rules(fabric, subnet)
+    return None if rules is None else (rules.destinations.at(local), rules.sources.at(local))
+
+
 def address_maps(fabric: Fabric, subnet: Subnet) -> tuple[AddressMap[int], ...]:
     """What the ACL tells addresses apart by, as source and as destination."""
     rules = acl_rules(fabric, subnet)

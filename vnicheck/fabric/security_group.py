@@ -93,6 +93,12 @@ def port_cuts_between(fabric: Fabric, vni: Vni, protocol: Protocol, remote: int,
     return {each.first for kind in kinds for each in rules.admissions(kind, remote, local)}
 
 
+def local_set(fabric: Fabric, vni: Vni, local: int) -> int | None:
+    """Which local ends of rules an address is in: all that the groups read of it."""
+    rules = group_rules(fabric, vni)
+    return None if rules is None else rules.locals.at(local)
+
+
 def address_maps(fabric: Fabric, vni: Vni) -> tuple[AddressMap[int], ...]:
     """What the groups tell addresses apart by, as the remote and as the local end."""
     rules = group_rules(fabric, vni)
