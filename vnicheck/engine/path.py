@@ -256,7 +256,6 @@ def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bo
 class AclReading(Struct, frozen=True):
     """Flows as the ACL of a VNI's subnet reads them; servers share what is known of it."""
 
-    vni: Vni
     subnet: Subnet
     key: tuple[Hashable, ...]
 
@@ -265,13 +264,22 @@ def acl_reading(walk: Walk, vni: Vni, opening: Opening) -> AclReading:
     """What the ACL of the VNI's subnet may read of the opening, but for protocol and ports."""
     view = walk.view
     subnet = view.subnet(vni)
-    ends = network_acl_sets(view.fabric, subnet, opening.local.number)
-    return AclReading(vni, subnet, (subnet.id, ends, opening.region.samples))
+    local, region = opening.local, opening.region
+
+    def read() -> AclReading:
+        return AclReading(subnet, (subnet.id, network_acl_sets(view.fabric, subnet, local.number), region.samples))
+
+    return walk.once(("acl", subnet.id, local.address, region.number), read)
 
 
 def group_reading(walk: Walk, vni: Vni, opening: Opening) -> tuple[Hashable, ...]:
     """What the VNI's security groups may read of the opening, but for protocol and ports; servers share it."""
-    return vni.security_groups, local_set(walk.view.fabric, vni, opening.local.number), opening.region.samples
+    local, region = opening.local, opening.region
+
+    def read() -> tuple[Hashable, ...]:
+        return vni.security_groups, local_set(walk.view.fabric, vni, local.number), region.samples
+
+    return walk.once(("group", vni.security_groups, local.address, region.number), read)
 
 
 def cross_acl(
