@@ -5,6 +5,7 @@ its identity. A few fabrics are kept: the one at hand, and what a plan is tried 
 """
 
 from collections.abc import Callable, Hashable
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 from vnicheck.model.cloud import Fabric
@@ -13,6 +14,7 @@ T = TypeVar("T")
 KEPT = 4
 MOST = 1 << 18
 
+_changing = Lock()
 _known: dict[int, tuple[Fabric, dict[Hashable, Any]]] = {}
 """By `id`, which stays the fabric's own as long as the fabric stands here. The oldest comes first."""
 
@@ -21,9 +23,10 @@ def memory_of(fabric: Fabric) -> dict[Hashable, Any]:
     """What is known of a fabric, by keys that begin with a stage's name."""
     known = _known.get(id(fabric))
     if known is None:
-        while len(_known) >= KEPT:
-            del _known[next(iter(_known))]
-        known = _known[id(fabric)] = (fabric, {})
+        with _changing:
+            while len(_known) >= KEPT:
+                del _known[next(iter(_known))]
+            known = _known[id(fabric)] = (fabric, {})
     return known[1]
 
 
