@@ -72,10 +72,11 @@ def _verdict(hops: tuple[Hop, ...]) -> Verdict:
 
 def _hops(paths: Sequence[Path]) -> Iterator[Hop]:
     """A hop for each place of the paths, whose steps there are of one fate."""
-    for steps in zip(*[path.steps for path in paths], strict=True):
-        first = steps[0]
-        if len(paths) > 1 and any(step is not first for step in steps):
-            yield _hop(first, list(dict.fromkeys([line for step in dict.fromkeys(steps) for line in step.check.by])))
+    several = [set(steps) for steps in zip(*[path.steps for path in paths], strict=True)] if len(paths) > 1 else []
+    for place, first in enumerate(paths[0].steps):
+        if several and len(several[place]) > 1:
+            steps = dict.fromkeys(path.steps[place] for path in paths)
+            yield _hop(first, list(dict.fromkeys([line for step in steps for line in step.check.by])))
             continue
         if first.hop is None:
             first.hop = _hop(first, first.check.by)

@@ -97,6 +97,7 @@ class Walk:
         self.shared = memory_of(view.fabric)
         self._known: dict[Hashable, Any] = {}
         self._steps: dict[tuple[Leg, str, int], Step] = {}
+        self._several: dict[Hashable, tuple[Step, ...]] = {}
         self._fates: dict[Hashable, int] = {}
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
@@ -117,7 +118,11 @@ class Walk:
 
     def steps(self, leg: Leg, at: str, *checks: Check) -> tuple[Step, ...]:
         """The steps for checks at one place, in order."""
-        return tuple([self.step(leg, at, check) for check in checks])
+        key = (leg, at, *map(id, checks))
+        known = self._several.get(key)
+        if known is None:
+            known = self._several[key] = tuple([self.step(leg, at, check) for check in checks])
+        return known
 
 
 class Steps:
