@@ -1,14 +1,12 @@
 """A flow that a remote opens to one of the server's addresses: the request, then the reply by the guest's routes."""
 
-from collections.abc import Hashable
-
 from msgspec import Struct
 
 from vnicheck.engine.path import (
-    AclReading,
     Opening,
     Passage,
     Path,
+    Reading,
     Step,
     Walk,
     acl_reading,
@@ -35,16 +33,16 @@ class _Departure(Struct, frozen=True):
     vni: Vni
     source: Step
     onward: tuple[Step, ...]
-    groups: tuple[Hashable, ...]
-    acl: AclReading
+    groups: Reading
+    acl: Reading
 
 
 class _Frame(Struct, frozen=True):
     """What flows between a remote and a local address meet whatever their protocol and ports."""
 
     arrival: tuple[Step, ...]
-    groups: tuple[Hashable, ...]
-    acl: AclReading
+    groups: Reading
+    acl: Reading
     entrance: Passage
     exit: Passage
     departure: _Departure | None
@@ -59,7 +57,7 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
     request = walk.steps(
         Leg.REQUEST,
         at,
-        cross_acl(walk, frame.acl, opening, arriving=True, sports=theirs, dports=ours, answer=False),
+        cross_acl(walk, vni, frame.acl, opening, arriving=True, sports=theirs, dports=ours, answer=False),
         cross_groups(walk, vni, frame.groups, opening, arriving=True, dports=ours, answer=False, seen=False),
         cross_state_filter(walk, vni, opening, seen=True),
     )
@@ -74,7 +72,7 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
             cross_groups(
                 walk, leaves.vni, leaves.groups, opening, arriving=False, dports=theirs, answer=True, seen=same
             ),
-            cross_acl(walk, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=True),
+            cross_acl(walk, leaves.vni, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=True),
         )
         steps = (*steps, leaves.source, *reply, *leaves.onward)
     return Path(steps, frame.entrance.interface, frame.exit.interface)

@@ -2,15 +2,13 @@
 that owns the address.
 """
 
-from collections.abc import Hashable
-
 from msgspec import Struct
 
 from vnicheck.engine.path import (
-    AclReading,
     Opening,
     Passage,
     Path,
+    Reading,
     Step,
     Walk,
     acl_reading,
@@ -30,12 +28,12 @@ from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
 
 
-class _Reading(Struct, frozen=True):
+class _Crossed(Struct, frozen=True):
     """A VNI that packets cross, and what its groups and ACL read of them."""
 
     vni: Vni
-    groups: tuple[Hashable, ...]
-    acl: AclReading
+    groups: Reading
+    acl: Reading
 
 
 class _Frame(Struct, frozen=True):
@@ -44,11 +42,11 @@ class _Frame(Struct, frozen=True):
     """
 
     exit: Passage
-    leaves: _Reading | None = None
+    leaves: _Crossed | None = None
     source: tuple[Step, ...] = ()
     onward: tuple[Step, ...] = ()
     arrival: tuple[Step, ...] = ()
-    owner: _Reading | None = None
+    owner: _Crossed | None = None
     entrance: Passage | None = None
 
 
@@ -67,13 +65,13 @@ def outbound_path(walk: Walk, opening: Opening) -> Path:
         view.at(leaves.vni),
         cross_state_filter(walk, leaves.vni, opening, seen=True),
         cross_groups(walk, leaves.vni, leaves.groups, opening, arriving=False, dports=theirs, answer=False, seen=False),
-        cross_acl(walk, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=False),
+        cross_acl(walk, leaves.vni, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=False),
     )
     same = leaves.vni.id == owner.vni.id
     reply = walk.steps(
         Leg.REPLY,
         view.at(owner.vni),
-        cross_acl(walk, owner.acl, opening, arriving=True, sports=theirs, dports=ours, answer=True),
+        cross_acl(walk, owner.vni, owner.acl, opening, arriving=True, sports=theirs, dports=ours, answer=True),
         cross_state_filter(walk, owner.vni, opening, seen=same),
         cross_groups(walk, owner.vni, owner.groups, opening, arriving=True, dports=ours, answer=True, seen=same),
     )
@@ -93,14 +91,14 @@ def _frame(walk: Walk, opening: Opening) -> _Frame:
         onward.append(to_internet(view.fabric, leaves, view.subnet(leaves), local.address))
     return _Frame(
         exit=leaving,
-        leaves=_reading(walk, leaves, opening),
+        leaves=_crossed(walk, leaves, opening),
         source=walk.steps(Leg.REQUEST, at, cross_spoofing_check(walk, leaves, opening)),
         onward=walk.steps(Leg.REQUEST, at, *onward),
         arrival=walk.steps(Leg.REPLY, view.at(local.vni), *cross_ingress_route(walk, opening)),
-        owner=_reading(walk, local.vni, opening),
+        owner=_crossed(walk, local.vni, opening),
         entrance=enter_guest(walk, Leg.REPLY, opening),
     )
 
 
-def _reading(walk: Walk, vni: Vni, opening: Opening) -> _Reading:
-    return _Reading(vni, group_reading(walk, vni, opening), acl_reading(walk, vni, opening))
+def _crossed(walk: Walk, vni: Vni, opening: Opening) -> _Crossed:
+    return _Crossed(vni, group_reading(walk, vni, opening), acl_reading(walk, vni, opening))

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from vnicheck.engine.areas import of_acl, of_groups
 from vnicheck.engine.partition import NO_PORTS, Range
 from vnicheck.engine.regions import Answer, Region
 from vnicheck.engine.server_view import LocalAddress, ServerView
@@ -29,7 +30,7 @@ from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.cloud import Subnet, Vni
+from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import DropCode, Hop, Leg, Protocol, Scope
 
 T = TypeVar("T")
@@ -258,44 +259,63 @@ def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bo
     )
 
 
-class AclReading(Struct, frozen=True):
-    """Flows as the ACL of a VNI's subnet reads them; servers share what is known of it."""
+class Reading(Struct, frozen=True):
+    """How the rules of a VNI read a flow, but for its protocol and ports. `effect`: what they come to, whichever rule
+    decides; `exact`: which rules they are. Flows of several servers are read alike.
+    """
 
-    subnet: Subnet
-    key: tuple[Hashable, ...]
-
-
-def acl_reading(walk: Walk, vni: Vni, opening: Opening) -> AclReading:
-    """What the ACL of the VNI's subnet may read of the opening, but for protocol and ports."""
-    view = walk.view
-    subnet = view.subnet(vni)
-    local, region = opening.local, opening.region
-
-    def read() -> AclReading:
-        return AclReading(subnet, (subnet.id, network_acl_sets(view.fabric, subnet, local.number), region.samples))
-
-    return walk.once(("acl", subnet.id, local.address, region.number), read)
+    effect: tuple[Hashable, ...]
+    exact: tuple[Hashable, ...]
 
 
-def group_reading(walk: Walk, vni: Vni, opening: Opening) -> tuple[Hashable, ...]:
-    """What the VNI's security groups may read of the opening, but for protocol and ports; servers share it."""
-    local, region = opening.local, opening.region
+def acl_reading(walk: Walk, vni: Vni, opening: Opening) -> Reading:
+    """How the ACL of the VNI's subnet reads the opening."""
+    return walk.once(
+        ("acl", vni.subnet, opening.local.address, opening.region.number), lambda: _acl_reading(walk.view, vni, opening)
+    )
 
-    def read() -> tuple[Hashable, ...]:
-        return vni.security_groups, local_set(walk.view.fabric, vni, local.number), region.samples
 
-    return walk.once(("group", vni.security_groups, local.address, region.number), read)
+def _acl_reading(view: ServerView, vni: Vni, opening: Opening) -> Reading:
+    subnet, region = view.subnet(vni), opening.region
+    first, last = prefix_range(subnet.cidr)
+    within = first <= region.first <= last
+    effects, rules = zip(*(region.read_by(of_acl(subnet, inbound=inbound)) for inbound in (True, False)), strict=True)
+    here = (subnet.id, within, network_acl_sets(view.fabric, subnet, opening.local.number))
+    return Reading((*here, effects), (*here, rules))
+
+
+def group_reading(walk: Walk, vni: Vni, opening: Opening) -> Reading:
+    """How the VNI's security groups read the opening."""
+    return walk.once(
+        ("groups", vni.security_groups, opening.local.address, opening.region.number),
+        lambda: _group_reading(walk.view, vni, opening),
+    )
+
+
+def _group_reading(view: ServerView, vni: Vni, opening: Opening) -> Reading:
+    effect, rules = opening.region.read_by(of_groups(vni))
+    here = (vni.security_groups, local_set(view.fabric, vni, opening.local.number))
+    return Reading((*here, effect), (*here, rules))
 
 
 def cross_acl(
-    walk: Walk, reading: AclReading, opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool
+    walk: Walk,
+    vni: Vni,
+    reading: Reading,
+    opening: Opening,
+    *,
+    arriving: bool,
+    sports: Ranges,
+    dports: Ranges,
+    answer: bool,
 ) -> Check:
     """The ACL of the VNI's subnet, for a packet that arrives from, or leaves for, the remote."""
-    key = ("acl", reading.key, opening.protocol, arriving, answer, sports, dports)
+    key = ("acl", reading.exact, opening.protocol, arriving, answer, sports, dports)
     known: Check | None = walk.shared.get(key)
     if known is None:
+        view = walk.view
         packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
-        known = remembered(walk.view.fabric, key, lambda: network_acl(walk.view.fabric, reading.subnet, packet))
+        known = remembered(view.fabric, key, lambda: network_acl(view.fabric, view.subnet(vni), packet))
     return known
 
 
@@ -311,7 +331,7 @@ def cross_state_filter(walk: Walk, vni: Vni, opening: Opening, *, seen: bool) ->
 def cross_groups(
     walk: Walk,
     vni: Vni,
-    reading: tuple[Hashable, ...],
+    reading: Reading,
     opening: Opening,
     *,
     arriving: bool,
@@ -325,7 +345,7 @@ def cross_groups(
         if answered is not None:
             return answered
     fabric = walk.view.fabric
-    key = ("groups", reading, opening.protocol, arriving, answer, dports)
+    key = ("groups", reading.exact, opening.protocol, arriving, answer, dports)
     answers: Answers | None = walk.shared.get(key)
     if answers is None:
         packet = group_packet(opening, arriving=arriving, dports=dports, answer=answer)

@@ -42,8 +42,9 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> tuple[Ra
         opening.ports,
         walk.view.assume.client_ports,
         opening.protocol,
-        None if opens is None else (group_reading(walk, opens, opening), acl_reading(walk, opens, opening).key),
-        None if answers is None else acl_reading(walk, answers, opening).key,
+        None if opens is None else group_reading(walk, opens, opening).effect,
+        None if opens is None else acl_reading(walk, opens, opening).effect,
+        None if answers is None else acl_reading(walk, answers, opening).effect,
     )
     return remembered(
         walk.view.fabric, key, lambda: _cut(opening.ports, list(_readers(walk.view, opening, opens, answers, arriving)))

@@ -8,15 +8,13 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from msgspec import Struct
 
-from vnicheck.engine.areas import Area, areas
+from vnicheck.engine.areas import Area, Areas, areas_of
 from vnicheck.engine.partition import Range, address_atoms, to_prefixes
 from vnicheck.engine.server_view import LocalAddress, ServerView
-from vnicheck.fabric.memory import remembered
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.model.cloud import Fabric
 from vnicheck.model.flow import Protocol
 
 
@@ -43,11 +41,24 @@ class Region(Struct, frozen=True):
     """Numbers of sets of remotes (`Regions.prefixes_of`) that stay together, whatever the ports."""
     number: int = 0
     """What tells it from the server's others."""
+    fates: tuple[Hashable, ...] = ()
+    rules: tuple[tuple[Hashable, ...], ...] = ()
+    """Those of each sample (see Areas)."""
+    positions: dict[Hashable, int] = {}
 
     @property
     def first(self) -> int:
         """One of the remotes."""
         return self.samples[0]
+
+    def read_by(self, key: Hashable) -> tuple[Hashable, Hashable]:
+        """How rules (of a key of areas) read the remotes: what they come to, and which they are. Of regions of which that
+        is not known, the remotes themselves.
+        """
+        position = self.positions.get(key)
+        if position is None:
+            return self.samples, self.samples
+        return self.fates[position], tuple(dict.fromkeys([rules[position] for rules in self.rules]))
 
 
 class Cell(Struct, frozen=True):
@@ -67,7 +78,8 @@ class Regions:
         self._view = view
         self._by_ports = view.kernel is not None and view.kernel.reads_transport
         self._atoms = address_atoms(view.own_addresses(), view.kernel.address_cuts() if view.kernel is not None else ())
-        self._cells = cells(areas(view), self._atoms)
+        self._areas = areas_of(view)
+        self._cells = cells(self._areas.areas, self._atoms)
         self._known: dict[Hashable, tuple[Region, ...]] = {}
         self._parts: list[Sequence[Range]] = [cell.remotes for cell in self._cells]
         self._prefixes: dict[tuple[int, ...], tuple[str, ...]] = {}
@@ -113,12 +125,12 @@ class Regions:
     def _region(self, gathering: "_Gathering") -> Region:
         """The region gathered, as one part where regions are the same for all ports, else cell by cell."""
         number = len(self._parts)
-        region = gathering.region(number, tuple(gathering.cells) if self._by_ports else (number,), self._view.fabric)
+        region = gathering.region(number, tuple(gathering.cells) if self._by_ports else (number,), self._areas)
         self._parts.append(region.remotes)
         return region
 
 
-def cells(of: list[Area], atoms: list[Range]) -> list[Cell]:
+def cells(of: Sequence[Area], atoms: list[Range]) -> list[Cell]:
     """The areas cut along the atoms, which leave out what is no remote; by their first remotes."""
     found = []
     for number, area in enumerate(of):
@@ -153,7 +165,7 @@ def region_of(
     sent = _sent(view, local, protocol, remote, remote_ports, local_ports)
     gathering = _Gathering(received, sent)
     gathering.add(0, Cell(0, 0, [(remote, remote)], {0: remote}), received, sent)
-    return gathering.region(0, (0,), view.fabric)
+    return gathering.region(0, (0,), None)
 
 
 def _received(
@@ -188,6 +200,7 @@ class _Gathering:
         self._received = received
         self._sent = sent
         self.cells: list[int] = []
+        self._area = 0
         self._remotes: list[Range] = []
         self._samples: dict[int, int] = {}
         self._received_by: dict[str, None] = {}
@@ -195,6 +208,7 @@ class _Gathering:
 
     def add(self, number: int, cell: Cell, received: Received | str | None, sent: Sent | NotSent | str | None) -> None:
         """One more cell with these answers; cells come in order."""
+        self._area = cell.area
         self.cells.append(number)
         self._remotes += cell.remotes
         for rules, remote in cell.samples.items():
@@ -204,13 +218,19 @@ class _Gathering:
         if isinstance(sent, Sent | NotSent) and sent.by:
             self._sent_by[sent.by] = None
 
-    def region(self, number: int, parts: tuple[int, ...], fabric: Fabric) -> Region:
-        """The region gathered; regions with the same samples share them."""
-        samples = tuple(self._samples.values())
-        samples = remembered(fabric, ("samples", samples), lambda: samples)
-        received = None if self._received is None else Answer(self._received, tuple(self._received_by))
-        sent = None if self._sent is None else Answer(self._sent, tuple(self._sent_by))
-        return Region(tuple(self._remotes), samples, received, sent, parts, number)
+    def region(self, number: int, parts: tuple[int, ...], areas: Areas | None) -> Region:
+        """The region gathered, of an area where there are any."""
+        return Region(
+            remotes=tuple(self._remotes),
+            samples=tuple(self._samples.values()),
+            received=None if self._received is None else Answer(self._received, tuple(self._received_by)),
+            sent=None if self._sent is None else Answer(self._sent, tuple(self._sent_by)),
+            parts=parts,
+            number=number,
+            fates=() if areas is None else areas.areas[self._area].fates,
+            rules=() if areas is None else tuple([areas.rules[rules] for rules in self._samples]),
+            positions={} if areas is None else areas.positions,
+        )
 
 
 def _essence(outcome: Received | Sent | NotSent | str | None) -> Hashable:

@@ -93,20 +93,20 @@ class AclRules:
         known = self._alike.get((to, from_))
         if known is None:
             known = self._alike[to, from_] = (
-                self.sources.mapped(
-                    lambda remote: (self._effect("inbound", [(remote, local) for local in to]), remote)
-                ),
-                self.destinations.mapped(
-                    lambda remote: (self._effect("outbound", [(local, remote) for local in from_]), remote)
-                ),
+                self.sources.mapped(lambda remote: (self._effect("inbound", remote, to), remote)),
+                self.destinations.mapped(lambda remote: (self._effect("outbound", remote, from_), remote)),
             )
         return known
 
-    def _effect(self, direction: str, ends: list[tuple[int, int]]) -> int:
-        """A number for all that the rules come to between ends in these sets, whatever the rules are called."""
+    def _effect(self, direction: str, remote: int, locals_: frozenset[int]) -> int:
+        """A number for these local ends and all that the rules of one direction come to between them and the remotes,
+        whatever the rules are called.
+        """
+        inbound = direction == "inbound"
         effect = tuple(
-            tuple((rule.sports, rule.dports, rule.passes) for rule in self._of(kind, source, destination))
-            for source, destination in sorted(ends)
+            (local, kind, tuple((rule.sports, rule.dports, rule.passes) for rule in self._of(kind, *ends)))
+            for local in sorted(locals_)
+            for ends in [(remote, local) if inbound else (local, remote)]
             for kind in KINDS
             if kind.direction == direction
         )

@@ -93,8 +93,12 @@ class GroupRules:
         return known
 
     def _effect(self, remote: int, locals_: frozenset[int]) -> int:
-        """A number for all that the rules come to for remotes in these sets, whichever rule decides."""
-        effect = tuple(tuple(outcomes(self._of(kind, remote, local))) for local in sorted(locals_) for kind in KINDS)
+        """A number for these local ends and all that the rules come to between them and the remotes, whichever rule
+        decides.
+        """
+        effect = tuple(
+            (local, kind, tuple(outcomes(self._of(kind, remote, local)))) for local in sorted(locals_) for kind in KINDS
+        )
         return self._effects.setdefault(effect, len(self._effects))
 
     def _of(self, kind: Kind, remote: int, local: int) -> tuple[Admission, ...]:

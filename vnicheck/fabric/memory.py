@@ -6,7 +6,7 @@ its identity. A few fabrics are kept: the one at hand, and what a plan is tried 
 
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from vnicheck.model.cloud import Fabric
 
@@ -37,4 +37,5 @@ def remembered(fabric: Fabric, key: Hashable, compute: Callable[[], T]) -> T:
         if len(memory) >= MOST:
             memory.clear()
         memory[key] = compute()
-    return cast(T, memory[key])
+    known: T = memory[key]
+    return known

@@ -104,10 +104,10 @@ def address_maps(fabric: Fabric, subnet: Subnet) -> tuple[AddressMap[int], ...]:
     return () if rules is None else (rules.sources, rules.destinations)
 
 
-def alike(fabric: Fabric, subnet: Subnet, locals_: frozenset[int]) -> tuple[Alike, ...]:
-    """See AclRules.alike; none where the ACL tells no remotes apart."""
+def alike(fabric: Fabric, subnet: Subnet, locals_: frozenset[int]) -> tuple[Alike, Alike] | None:
+    """See AclRules.alike; None where the ACL is not known, which tells no remotes apart."""
     rules = acl_rules(fabric, subnet)
-    return () if rules is None else rules.alike(locals_)
+    return None if rules is None else rules.alike(locals_)
 
 
 def acl_rules(fabric: Fabric, subnet: Subnet) -> AclRules | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct, field
 
@@ -32,7 +32,8 @@ class Facts(Struct, frozen=True):
         """What `compute` says of these facts, computed once for each key."""
         if key not in self.known:
             self.known[key] = compute()
-        return cast(T, self.known[key])
+        known: T = self.known[key]
+        return known
 
     def is_inside(self, place: str | None) -> bool:
         """Whether an interface surely leads to no VNI: what is behind it is the guest's own (docker0, a tunnel)."""
