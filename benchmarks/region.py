@@ -17,7 +17,7 @@ SUBNETS = 5
 """Of one zone of a VPC."""
 PARTNERS = 240
 """Networks that the largest security group admits, one rule each: with the others it comes to the limit of 250."""
-MANY_NICS = (2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5, 8, 15)
+NICS = (2,) * 34 + (3,) * 7 + (4,) * 4 + (5, 5, 6, 8, 15)
 IMAGES = ("rhel", "rhel", "ubuntu", "ubuntu", "debian", "sles")
 ROUTING = ("main", "main", "main", "policy", "policy", "policy", "policy", "half")
 """`main`: everything leaves by the first interface; `policy`: a table and a rule for each other interface; `half`: the
@@ -188,7 +188,7 @@ def _machine(network: Network, place: int, taken: dict[str, int], chance: random
     start = chance.randrange(SUBNETS)
     nics = tuple(
         _nic(network, own[start if together else (start + n) % SUBNETS], role, n, taken, chance, legacy=legacy)
-        for n in range(chance.choice(MANY_NICS))
+        for n in range(chance.choice(NICS))
     )
     if metal:
         nics = (nics[0], *(_on_vlan(nic, 100 + n) for n, nic in enumerate(nics[1:])))

@@ -280,8 +280,8 @@ def _acl_reading(view: ServerView, vni: Vni, opening: Opening) -> Reading:
     first, last = prefix_range(subnet.cidr)
     within = first <= region.first <= last
     effects, rules = zip(*(region.read_by(of_acl(subnet, inbound=inbound)) for inbound in (True, False)), strict=True)
-    here = (subnet.id, within, network_acl_sets(view.fabric, subnet, opening.local.number))
-    return Reading((*here, effects), (*here, rules))
+    ends = network_acl_sets(view.fabric, subnet, opening.local.number)
+    return Reading((subnet.network_acl, within, ends, effects), (subnet.id, within, ends, rules))
 
 
 def group_reading(walk: Walk, vni: Vni, opening: Opening) -> Reading:
