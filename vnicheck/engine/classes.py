@@ -1,21 +1,22 @@
 """Classes of flows: what makes two flows one class, and the Flow that stands for a class."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from vnicheck.engine.path import Path, Step
 from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Verdict
 
 
-class Place(Struct, frozen=True):
+class Place(NamedTuple):
     """Where remotes are: their scope, and their network's name if the configuration gives it one."""
 
     scope: Scope
     network: str | None
 
 
-class Fate(Struct, frozen=True):
+class Fate(NamedTuple):
     """What makes two flows one class: everything of their path but the lines that decided it. `steps`: their fates."""
 
     place: Place

@@ -8,7 +8,7 @@ from vnicheck.engine.outbound import outbound_path
 from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports, to_prefixes
 from vnicheck.engine.path import Opening, Path, Walk, client_ports
 from vnicheck.engine.ports import port_classes
-from vnicheck.engine.regions import Regions, region_of
+from vnicheck.engine.regions import Region, Regions, region_of
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit import transit_flows
 from vnicheck.model.address import parse_address, prefix_range
@@ -27,9 +27,10 @@ def predict_flows(view: ServerView) -> tuple[Flow, ...]:
     own = [
         flow
         for local in local_addresses(view)
+        for places in [dict[int, Place]()]
         for direction in PATHS
         for protocol in Protocol
-        for flow in _classes(walk, regions, local, direction, protocol, ports)
+        for flow in _classes(walk, regions, places, local, direction, protocol, ports)
     ]
     return (*own, *transit_flows(walk))
 
@@ -68,6 +69,7 @@ def local_addresses(view: ServerView) -> list[LocalAddress]:
 def _classes(
     walk: Walk,
     regions: Regions,
+    places: dict[int, Place],
     local: LocalAddress,
     direction: Direction,
     protocol: Protocol,
@@ -75,19 +77,18 @@ def _classes(
 ) -> Iterator[Flow]:
     """Fates are found region by region; the first of a fate's paths is that of its first port, then remote."""
     view, path_of = walk.view, PATHS[direction]
-    scopes = view.scopes(local.vni)
     client = client_ports(view, protocol)
     paths: dict[Fate, list[tuple[int, int, Path]]] = {}
     areas: dict[Fate, dict[int, list[Range]]] = {}
     for atom in [NO_PORTS] if protocol is Protocol.ICMP else ports:
         remote_ports, local_ports = (client, atom) if direction is Direction.INBOUND else (atom, client)
         for region in regions.of(local, protocol, remote_ports, local_ports):
-            scope = scopes.of(region.first)
-            place = Place(scope, view.networks.of(region.first))
-            for alike in port_classes(walk, direction, Opening(local, protocol, (atom,), scope, region)):
-                path = path_of(walk, Opening(local, protocol, alike, scope, region))
+            place = places.get(region.number) or places.setdefault(region.number, _place(view, local, region))
+            whole = Opening(local, protocol, (atom,), place.scope, region)
+            for alike in port_classes(walk, direction, whole):
+                path = path_of(walk, whole if alike == whole.ports else whole.at(alike))
                 fate = fate_of(path, place)
-                paths.setdefault(fate, []).append((alike[0][0], region.first, path))
+                paths.setdefault(fate, []).append((alike[0][0], region.samples[0], path))
                 area = areas.setdefault(fate, {})
                 for part in region.parts:
                     area.setdefault(part, []).extend(alike)
@@ -107,8 +108,14 @@ def _classes(
     yield from sorted(classes, key=lambda flow: (prefix_range(flow.remote[0]), flow.ports or ()))
 
 
+def _place(view: ServerView, local: LocalAddress, region: Region) -> Place:
+    return Place(view.scopes(local.vni).of(region.first), view.networks.of(region.first))
+
+
 def _in_order(paths: list[tuple[int, int, Path]]) -> list[Path]:
-    return [path for *_, path in sorted(paths, key=lambda each: each[:2])]
+    if len(paths) > 1:
+        paths = sorted(paths, key=lambda each: each[:2])
+    return [path for *_, path in paths]
 
 
 def _rectangles(area: dict[int, list[Range]]) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:

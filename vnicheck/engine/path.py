@@ -53,6 +53,10 @@ class Opening(Struct, frozen=True):
         """One of the remotes."""
         return self.region.first
 
+    def at(self, ports: Ranges) -> "Opening":
+        """The same with some of the ports."""
+        return Opening(self.local, self.protocol, ports, self.scope, self.region)
+
 
 class Step:
     """A check with the leg that it belongs to and its place. Steps of one `fate` (a number) differ at most in the lines
