@@ -264,12 +264,12 @@ def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bo
 
 
 class Reading(Struct, frozen=True):
-    """How the rules of a VNI read a flow, but for its protocol and ports. `effect`: what they come to, whichever rule
-    decides; `exact`: which rules they are. Flows of several servers are read alike.
+    """How the rules of a VNI read a flow, but for its protocol and ports. `effect` stands for what they come to, whichever
+    rule decides; `exact` for which rules they are. Flows of several servers are read alike, and share these.
     """
 
-    effect: tuple[Hashable, ...]
-    exact: tuple[Hashable, ...]
+    effect: object
+    exact: object
 
 
 def acl_reading(walk: Walk, vni: Vni, opening: Opening) -> Reading:
@@ -285,7 +285,8 @@ def _acl_reading(view: ServerView, vni: Vni, opening: Opening) -> Reading:
     within = first <= region.first <= last
     effects, rules = zip(*(region.read_by(of_acl(subnet, inbound=inbound)) for inbound in (True, False)), strict=True)
     ends = network_acl_sets(view.fabric, subnet, opening.local.number)
-    return Reading((subnet.network_acl, within, ends, effects), (subnet.id, within, ends, rules))
+    effect = ("acl effect", subnet.network_acl, within, ends, effects)
+    return Reading(_token(view, effect), _token(view, ("acl rules", subnet.id, within, ends, rules)))
 
 
 def group_reading(walk: Walk, vni: Vni, opening: Opening) -> Reading:
@@ -299,7 +300,12 @@ def group_reading(walk: Walk, vni: Vni, opening: Opening) -> Reading:
 def _group_reading(view: ServerView, vni: Vni, opening: Opening) -> Reading:
     effect, rules = opening.region.read_by(of_groups(vni))
     here = (vni.security_groups, local_set(view.fabric, vni, opening.local.number))
-    return Reading((*here, effect), (*here, rules))
+    return Reading(_token(view, ("group effect", *here, effect)), _token(view, ("group rules", *here, rules)))
+
+
+def _token(view: ServerView, read: Hashable) -> object:
+    """What stands for a way of reading, wherever in the fabric it occurs: quicker to compare than to spell out."""
+    return remembered(view.fabric, read, object)
 
 
 def cross_acl(

@@ -3,6 +3,8 @@
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator
 
+from msgspec import Struct
+
 from vnicheck.engine.partition import Range
 from vnicheck.engine.path import (
     Opening,
@@ -33,22 +35,34 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> tuple[Ra
     """
     if opening.protocol is Protocol.ICMP:
         return (opening.ports,)
-    arriving = direction is Direction.INBOUND
-    leaves = leaving_vni(walk.view, opening.region)
-    opens, answers = (opening.local.vni, leaves) if arriving else (leaves, opening.local.vni)
-    key = (
-        "ports",
-        direction,
-        opening.ports,
-        walk.view.assume.client_ports,
-        opening.protocol,
+    crossed = walk.once(
+        ("ports", direction, opening.local.address, opening.region.number), lambda: _crossed(walk, direction, opening)
+    )
+    key = ("ports", direction, opening.protocol, opening.ports, walk.view.assume.client_ports, crossed.effects)
+    known: tuple[Ranges, ...] | None = walk.shared.get(key)
+    if known is None:
+        readers = list(_readers(walk.view, direction, opening, crossed))
+        known = remembered(walk.view.fabric, key, lambda: _cut(opening.ports, readers))
+    return known
+
+
+class _Crossed(Struct, frozen=True):
+    """The VNIs that the opening packet and its answer cross, where they are known, and how their rules read the flow."""
+
+    opens: Vni | None
+    answers: Vni | None
+    effects: tuple[object, ...]
+
+
+def _crossed(walk: Walk, direction: Direction, opening: Opening) -> _Crossed:
+    leaves, local = leaving_vni(walk.view, opening.region), opening.local.vni
+    opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
+    effects = (
         None if opens is None else group_reading(walk, opens, opening).effect,
         None if opens is None else acl_reading(walk, opens, opening).effect,
         None if answers is None else acl_reading(walk, answers, opening).effect,
     )
-    return remembered(
-        walk.view.fabric, key, lambda: _cut(opening.ports, list(_readers(walk.view, opening, opens, answers, arriving)))
-    )
+    return _Crossed(opens, answers, effects)
 
 
 def _cut(ports: Ranges, readers: list[Reader]) -> tuple[Ranges, ...]:
@@ -61,9 +75,9 @@ def _cut(ports: Ranges, readers: list[Reader]) -> tuple[Ranges, ...]:
     return tuple(tuple(ranges) for ranges in classes.values())
 
 
-def _readers(
-    view: ServerView, opening: Opening, opens: Vni | None, answers: Vni | None, arriving: bool
-) -> Iterator[Reader]:
+def _readers(view: ServerView, direction: Direction, opening: Opening, crossed: _Crossed) -> Iterator[Reader]:
+    arriving = direction is Direction.INBOUND
+    opens, answers = crossed.opens, crossed.answers
     client = (client_ports(view, opening.protocol),)
     if opens is not None:
         edges = security_group.port_edges(
