@@ -52,7 +52,7 @@ def group_rules(draw: st.DrawFn) -> SecurityGroupRule:
         word,
         None if to_group is not None else draw(prefixes),
         remote_group=to_group,
-        local=draw(st.sampled_from([None, None, "10.0.0.11/32", "0.0.0.0/0"])),
+        local=draw(st.sampled_from([None, None, "10.0.0.11/32", "10.0.0.14/32", "0.0.0.0/0"])),
         port_min=first,
         port_max=last,
         icmp_type=draw(st.sampled_from([None, 8, 0])) if word == "icmp" else None,
@@ -111,10 +111,11 @@ configs = st.builds(
 )
 
 
-def server_of(inside: Guest | None) -> Server:
+def server_of(inside: Guest | None, addresses: Sequence[str]) -> Server:
+    first, second, third = addresses
     return servers.server(
-        servers.vni(0, "10.0.0.11", security_groups=("some", "others"), floating_ip="203.0.113.50"),
-        servers.vni(1, "10.0.0.12", "10.0.0.14", security_groups=("others",), allow_ip_spoofing=True),
+        servers.vni(0, first, security_groups=("some", "others"), floating_ip="203.0.113.50"),
+        servers.vni(1, second, third, security_groups=("others",), allow_ip_spoofing=True),
         guest=inside,
     )
 
@@ -124,8 +125,10 @@ def server_of(inside: Guest | None) -> Server:
 def test_a_class_says_what_each_of_its_flows_meets(
     around: Fabric, inside: Guest | None, config: Config, random: Any
 ) -> None:
-    view = ServerView(server_of(inside), around, config)
-    check(view, random.sample(REMOTES, 5), random.sample(PORTS, 4))
+    """Two servers of one fabric, which share what was worked out of it."""
+    for addresses in (("10.0.0.11", "10.0.0.12", "10.0.0.14"), ("10.0.0.14", "10.0.0.12", "10.0.0.11")):
+        view = ServerView(server_of(inside, addresses), around, config)
+        check(view, random.sample(REMOTES, 4), random.sample(PORTS, 3))
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
