@@ -1,4 +1,7 @@
-"""A made region as a snapshot folder, and as a world of the stand-in API: `python -m benchmarks.region_files 100 DIR`."""
+"""A made region as a snapshot folder, and as a world of the stand-in API.
+
+`python -m benchmarks.region_files 100 DIR` writes one to look at.
+"""
 
 import argparse
 from pathlib import Path
@@ -185,7 +188,7 @@ def _fabric(made: list[Network]) -> Fabric:
 
 def _groups(network: Network) -> dict[str, SecurityGroup]:
     members: dict[str, list[str]] = {}
-    for machine in sorted(network.machines, key=lambda machine: False):
+    for machine in network.machines:
         for nic in machine.nics:
             for group in nic.groups:
                 members.setdefault(group, []).extend((nic.address, *nic.secondary))

@@ -1,4 +1,4 @@
-"""What the servers of a made region show from inside: several distributions, ways of routing, and container software."""
+"""What the servers of a made region show from inside: distributions, ways of routing, and container software."""
 
 import random
 

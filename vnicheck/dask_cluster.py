@@ -35,7 +35,8 @@ def dask_cluster(address: str) -> Iterator[Spread]:
 
 def _over(client: Any) -> Spread:
     def spread(shared: Shared, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
+        from distributed.client import FutureCancelledError
 
         threads = sum(client.nthreads().values())
         there = client.scatter(shared, broadcast=True, hash=False)
@@ -45,8 +46,9 @@ def _over(client: Any) -> Spread:
 
         try:
             yield from in_order(submit, chunks, ahead=_AHEAD * threads)
-        except KilledWorker as error:
-            raise WorkersLostError("workers of the Dask cluster ended while they worked (out of memory?)") from error
+        except (KilledWorker, CancelledError, FutureCancelledError, OSError) as error:
+            why = "workers of the Dask cluster ended while they worked (out of memory?), or its scheduler did"
+            raise WorkersLostError(why) from error
 
     return spread
 

@@ -42,8 +42,8 @@ class WorkersLostError(Exception):
 
 
 class Shared(Struct, frozen=True, kw_only=True):
-    """What all servers of a region share. `generated_at`: the day counts, for mutes. `flows`: whether reports have them;
-    else they have the first one alone, and findings name flows that are not there.
+    """What all servers of a region share. `generated_at`: the day counts, for mutes. `flows`: whether reports have
+    them; else they have the first one alone, and findings name flows that are not there.
     """
 
     fabric: Fabric

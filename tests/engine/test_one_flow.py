@@ -90,7 +90,7 @@ def fabrics(draw: st.DrawFn) -> Fabric:
     more = draw(st.lists(group_rules(), max_size=5))
     return servers.fabric(
         groups=[
-            SecurityGroup(id="some", name="some", rules=tuple([*OPEN, *more])),
+            SecurityGroup(id="some", name="some", rules=(*OPEN, *more)),
             SecurityGroup(id="others", name="others", rules=tuple(draw(st.lists(group_rules(), max_size=4)))),
             SecurityGroup(id="members", name="members", addresses=("10.0.0.7", "10.0.0.12", "10.8.0.4")),
         ],

@@ -57,7 +57,7 @@ def test_remotes_that_an_acl_holds_alike(rules: list[AclRule], one: str, other: 
     around = fabric(acls=[NetworkAcl(id="acl", name="acl", rules=tuple(rules))])
     compiled = network_acl.acl_rules(around, subnet("a", "10.0.0.0/24"))
     assert compiled is not None
-    source, destination = (tuple([(port, port)]) for port in ports)
+    source, destination = (((port, port),) for port in ports)
     for kind, alike in ((kind, compiled.alike([HERE])[kind.direction == "outbound"]) for kind in KINDS):
         first, second = parse_address(one), parse_address(other)
         here, there = (compiled.answers(kind, (remote,), HERE, source, destination) for remote in (first, second))

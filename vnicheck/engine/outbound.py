@@ -37,8 +37,8 @@ class _Crossed(Struct, frozen=True):
 
 
 class _Frame(Struct, frozen=True):
-    """What flows between a local address and a remote meet whatever their protocol and ports. Where no packet leaves by a
-    VNI that is known, `leaves` is None, and nothing after `exit` counts.
+    """What flows between a local address and a remote meet whatever their protocol and ports. Where no packet leaves
+    by a VNI that is known, `leaves` is None, and nothing after `exit` counts.
     """
 
     exit: Passage

@@ -145,8 +145,8 @@ class Steps:
 
 
 class Passage(Struct, frozen=True):
-    """Where packets cross the border between VPC and guest: the guest's interface and the VNI, where they are known, and
-    the steps there.
+    """Where packets cross the border between VPC and guest: the guest's interface and the VNI, where they are known,
+    and the steps there.
     """
 
     interface: str | None
@@ -264,8 +264,8 @@ def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bo
 
 
 class Reading(Struct, frozen=True):
-    """How the rules of a VNI read a flow, but for its protocol and ports. `effect` stands for what they come to, whichever
-    rule decides; `exact` for which rules they are. Flows of several servers are read alike, and share these.
+    """How the rules of a VNI read a flow, but for its protocol and ports. `effect` stands for what they come to,
+    whichever rule decides; `exact` for which rules they are. Flows of several servers are read alike, and share these.
     """
 
     effect: object

@@ -47,7 +47,7 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> tuple[Ra
 
 
 class _Crossed(Struct, frozen=True):
-    """The VNIs that the opening packet and its answer cross, where they are known, and how their rules read the flow."""
+    """The VNIs that the opening packet and its answer cross, where they are known, and how these read the flow."""
 
     opens: Vni | None
     answers: Vni | None

@@ -52,8 +52,8 @@ class Region(Struct, frozen=True):
         return self.samples[0]
 
     def read_by(self, key: Hashable) -> tuple[Hashable, Hashable]:
-        """How rules (of a key of areas) read the remotes: what they come to, and which they are. Of regions of which that
-        is not known, the remotes themselves.
+        """How rules (of a key of areas) read the remotes: what they come to, and which they are. Of regions of which
+        that is not known, the remotes themselves.
         """
         position = self.positions.get(key)
         if position is None:

@@ -161,9 +161,8 @@ def _by_port(rules: list[_Rule]) -> Iterable[Admission]:
         covering = [rule for rule in rules if rule.ports[0] <= first and last <= rule.ports[1]]
         deciding = next((rule for rule in covering if rule.certain), covering[0] if covering else None)
         admitted, line = (False, "") if deciding is None else (deciding.certain or None, deciding.line)
-        if found and (found[-1].admitted, found[-1].line) == (admitted, line):
-            first = found.pop().first
-        found.append(Admission(first, last, admitted, line))
+        joined = bool(found) and (found[-1].admitted, found[-1].line) == (admitted, line)
+        found.append(Admission(found.pop().first if joined else first, last, admitted, line))
     return found
 
 

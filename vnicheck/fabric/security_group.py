@@ -63,8 +63,8 @@ def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
 
 
 def group_answers(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Answers | None:
-    """What the VNI's rules say of a packet; None where they are not known. Of two packets of which they say the same, in
-    one direction and both opening or both not, `security_groups` does so too.
+    """What the VNI's rules say of a packet; None where they are not known. Of two packets of which they say the same,
+    in one direction and both opening or both not, `security_groups` does so too.
     """
     rules = group_rules(fabric, vni)
     return None if rules is None else _answers(rules, packet)
