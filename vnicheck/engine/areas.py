@@ -29,8 +29,8 @@ class Area(Struct, frozen=True):
 
 
 class Areas(Struct, frozen=True):
-    """The whole address space. `rules`: the second values of the likenesses, by the numbers that areas give. `positions`:
-    those of the likenesses, by what they are of (see `of_groups` and `of_acl`).
+    """The whole address space. `rules`: the second values of the likenesses, by the numbers that areas give.
+    `positions`: those of the likenesses, by what they are of (see `of_groups` and `of_acl`).
     """
 
     areas: tuple[Area, ...]
