@@ -32,7 +32,7 @@ demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtu
 
 .PHONY: packages
 packages:
-	@sh tests/packages.sh
+	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers
 
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

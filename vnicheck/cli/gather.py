@@ -51,11 +51,11 @@ def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color
             servers = observe_guests(
                 region.servers,
                 given,
-                _ssh_options(ssh),
+                ssh_options(ssh),
                 address=ssh.ssh_address,  # type: ignore[arg-type]
                 jobs=ssh.jobs,
                 on_done=on_done,
-                ask_passphrase=_ask_passphrase if sys.stdin.isatty() else None,
+                ask_passphrase=ask_passphrase if sys.stdin.isatty() else None,
             )
     except (CloudError, CollectionError) as error:
         raise UserError(error.message) from error
@@ -92,7 +92,7 @@ def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) ->
     return msgspec.structs.replace(snapshot, servers=chosen)
 
 
-def _ssh_options(ssh: Ssh) -> Any:
+def ssh_options(ssh: Ssh) -> Any:
     from vnicheck.guest.ssh_options import SshOptions
 
     return SshOptions(
@@ -143,7 +143,7 @@ def _read(path: Path, limit: int) -> bytes:
         raise UserError(str(error)) from error
 
 
-def _ask_passphrase(key: Path) -> str | None:
+def ask_passphrase(key: Path) -> str | None:
     import getpass
 
     return getpass.getpass(f"Passphrase of {key}: ") or None

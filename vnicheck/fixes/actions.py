@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.state_filtering import MODE
-from vnicheck.model.guest import MAIN_TABLE, PolicyRule, Route
-from vnicheck.model.lines import short_prefix, table_name
+from vnicheck.model.guest import PolicyRule
+from vnicheck.model.lines import route_words, rule_words, short_prefix
 from vnicheck.model.plan import Action
 
 _IAM = "is.virtual-network-interface.virtual-network-interface"
@@ -27,22 +27,6 @@ def action_of(effect: Effect) -> Action:
             return _set_rp_filter(effect)
         case PatchVni():
             return _patch(effect)
-
-
-def route_words(route: Route) -> str:
-    """`10.0.0.0/24 dev eth1 table 1003`: a route with one next hop, as `ip route add` takes it."""
-    (hop,) = route.nexthops
-    via = f" via {hop.gateway}" if hop.gateway is not None else ""
-    prefix = "default" if route.prefix == "0.0.0.0/0" else route.prefix
-    return f"{prefix}{via} dev {hop.interface} table {route.table}"
-
-
-def rule_words(rule: PolicyRule) -> str:
-    """`from 10.0.0.12 table 1003 priority 1003`, as `ip rule add` takes it."""
-    source = f"from {short_prefix(rule.src)}" if rule.src is not None else "from all"
-    to = f" to {rule.dst}" if rule.dst is not None else ""
-    table = MAIN_TABLE if rule.table is None else rule.table
-    return f"{source}{to} table {table_name(table)} priority {rule.priority}"
 
 
 def _fill_table(effect: AddRoutes) -> Action:

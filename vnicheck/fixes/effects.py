@@ -10,20 +10,20 @@ from vnicheck.model.guest import Guest, PolicyRule, Route
 from vnicheck.model.snapshot import Server
 
 
-class AddRoutes(Struct, frozen=True, kw_only=True):
+class AddRoutes(Struct, frozen=True, kw_only=True, tag="add_routes"):
     """Routes into a table that held none: what its rules lead to is of no use without all of them."""
 
     table: int
     routes: tuple[Route, ...]
 
 
-class AddRule(Struct, frozen=True, kw_only=True):
+class AddRule(Struct, frozen=True, kw_only=True, tag="add_rule"):
     """One policy rule, behind those of its priority (net/core/fib_rules.c, fib_nl_newrule)."""
 
     rule: PolicyRule
 
 
-class SetRpFilter(Struct, frozen=True, kw_only=True):
+class SetRpFilter(Struct, frozen=True, kw_only=True, tag="set_rp_filter"):
     """The interface's own value; the larger of it and that of `all` is in force."""
 
     interface: str
@@ -36,7 +36,7 @@ class SetRpFilter(Struct, frozen=True, kw_only=True):
         return f"net/ipv4/conf/{self.interface}/rp_filter"
 
 
-class PatchVni(Struct, frozen=True, kw_only=True):
+class PatchVni(Struct, frozen=True, kw_only=True, tag="patch_vni"):
     """One field of a VNI, by its name in the VPC API."""
 
     vni: str
@@ -62,6 +62,35 @@ def carry_out(server: Server, effects: Iterable[Effect]) -> Server:
         else:
             guest = _changed(guest, effect)
     return msgspec.structs.replace(server, guest=guest, vnis=vnis)
+
+
+def standing(guest: Guest, effects: Iterable[Effect]) -> list[Effect]:
+    """Those of the effects on the guest that it shows, in part at least."""
+    return [effect for effect in effects if not isinstance(effect, PatchVni) and _stands(guest, effect)]
+
+
+def _stands(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> bool:
+    match effect:
+        case SetRpFilter():
+            return guest.sysctls.get(effect.path) == effect.new
+        case AddRule():
+            rule = msgspec.structs.replace(effect.rule, text="")
+            return any(msgspec.structs.replace(other, text="") == rule for other in guest.rules)
+        case AddRoutes():
+            routes = {_route_key(route) for route in guest.routes}
+            return any(_route_key(route) in routes for route in effect.routes)
+
+
+def _route_key(route: Route) -> tuple[object, ...]:
+    """What tells a route from others; not what the kernel shows of its state."""
+    return (
+        route.table,
+        route.prefix,
+        route.tos,
+        route.metric,
+        route.type,
+        tuple(hop.interface for hop in route.nexthops),
+    )
 
 
 def _patched(vni: Vni, patch: PatchVni) -> Vni:

@@ -1,6 +1,6 @@
 """From a server to its plan: the preferred strategy that mends most and hurts nothing, and why not the others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -8,7 +8,8 @@ import msgspec
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
-from vnicheck.fixes.state_filtering import MODE
+from vnicheck.fixes.persist.keep import persist
+from vnicheck.fixes.state_filtering import MODE, SPOOFING
 from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
 from vnicheck.fixes.trial import Trial
 from vnicheck.fixes.words import changed_ways, overridden_routes, unmended, what_drops
@@ -44,7 +45,7 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
     trial = Trial(server, fabric, config)
     if not trial.targets:
         return None
-    tried = {names: effects_of(trial, names) for names in (*SINGLE, *COMBINED)}
+    tried = _tried(trial)
     offered = {names: effects for names, effects in tried.items() if names == used_by(effects)}
     chosen: Combination = _preferred(trial, offered) if strategy == "auto" else (strategy,)
     effects = tried.get(chosen, ())
@@ -68,9 +69,30 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
     return Proof(trial, document, effects)
 
 
+def _tried(trial: Trial) -> dict[Combination, tuple[Effect, ...]]:
+    """The effects of every strategy, and of the combinations no part of which mends everything alone."""
+    tried = {names: effects_of(trial, names) for names in SINGLE}
+    whole = {names for names, effects in tried.items() if trial.outcome(effects).fixed == trial.targets}
+    return tried | {
+        names: effects_of(trial, names) for names in COMBINED if whole.isdisjoint((part,) for part in names)
+    }
+
+
 def _preferred(trial: Trial, offered: Mapping[Combination, tuple[Effect, ...]]) -> Combination:
-    """The one that mends most; among those the first in the order of preference."""
-    return max(offered, key=lambda names: len(trial.outcome(offered[names]).fixed), default=())
+    """The first, in the order of preference, that mends everything; where none does, of those that mend most.
+
+    IP spoofing is allowed only to mend everything, or where nothing else mends anything.
+    """
+    fixed = {names: len(trial.outcome(effects).fixed) for names, effects in offered.items()}
+    whole = [names for names in offered if fixed[names] == len(trial.targets)]
+    if whole:
+        return whole[0]
+    safe = [names for names, effects in offered.items() if fixed[names] and not _allows_spoofing(effects)]
+    return max(safe or offered, key=lambda names: fixed[names], default=())
+
+
+def _allows_spoofing(effects: Iterable[Effect]) -> bool:
+    return any(isinstance(each, PatchVni) and each.field == SPOOFING for each in effects)
 
 
 def _is_news(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]], names: Combination) -> bool:
@@ -82,9 +104,10 @@ def _is_news(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]], name
 def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan:
     outcome = trial.outcome(effects)
     after = trial.facts_after(effects).flows
+    kept = persist(trial.server.guest, effects)
     return Plan(
         strategy="+".join(names),
-        actions=tuple(action_of(effect) for effect in effects),
+        actions=(*map(action_of, effects), *kept.actions),
         fixed=len(outcome.fixed),
         broken=len(outcome.worse),
         remaining=len(outcome.remaining),
@@ -95,13 +118,15 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
         ),
+        mended=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),
         iam_actions=iam_actions(effects),
+        next_boot=kept.next_boot,
     )
 
 
 def _nothing(trial: Trial, strategy: Strategy) -> Plan:
-    who = "no strategy" if strategy == "auto" else f"{strategy} alone"
+    why = "no strategy mends any of it" if strategy == "auto" else f"{strategy} alone mends none of it"
     return Plan(
         strategy=NO_STRATEGY,
         actions=(),
@@ -111,7 +136,7 @@ def _nothing(trial: Trial, strategy: Strategy) -> Plan:
         before=trial.before,
         after=trial.before,
         side_effects=(),
-        why_not=f"{who} mends any of it: {what_drops(trial, ())}",
+        why_not=why,
     )
 
 

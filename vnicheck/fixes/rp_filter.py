@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from vnicheck.fixes.effects import Effect, SetRpFilter
-from vnicheck.fixes.names import is_plain_interface
 from vnicheck.model.flow import DropCode, Flow
+from vnicheck.model.lines import is_plain_interface
 from vnicheck.rules.rule import Facts
 
 STRICT, LOOSE = 1, 2

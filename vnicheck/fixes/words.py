@@ -6,7 +6,7 @@ from vnicheck.engine.partition import Range
 from vnicheck.fixes.effects import AddRule, Effect
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.address import prefix_range
-from vnicheck.model.flow import Flow, Verdict
+from vnicheck.model.flow import Flow, Outcome, Verdict
 from vnicheck.model.guest import MAIN_TABLE, RouteType
 from vnicheck.model.words import listed
 from vnicheck.rules.reboot import said_of
@@ -16,7 +16,7 @@ _SHOWN = 4
 
 
 def what_drops(trial: Trial, effects: Sequence[Effect]) -> str:
-    """What drops the flows that the effects leave broken: `the state filter at eth0 drops tcp`."""
+    """What drops the flows that the effects leave broken: `tcp is dropped by the state filter at eth0`."""
     outcome = trial.outcome(effects)
     flows = trial.facts_after(effects).flows
     left = [flows[piece.after] for piece in outcome.pieces if piece.before in outcome.remaining]
@@ -27,14 +27,17 @@ def what_drops(trial: Trial, effects: Sequence[Effect]) -> str:
             first = flow.drops[0]
             by_place.setdefault((first.by.value, first.at), {})[flow.protocol.value] = None
         elif flow.verdict is Verdict.UNKNOWN:
-            unsure = next(hop.reason for hop in flow.hops if hop.outcome.value == "unknown")
+            unsure = next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (code, at), protocols in by_place.items():
+        alike.setdefault((code, tuple(protocols)), []).append(at)
     said = [
-        f"{STAGES[code]} at {at} drops {listed(list(protocols))}"
-        for (code, at), protocols in list(by_place.items())[:_SHOWN]
+        f"{listed(protocols)} {'is' if len(protocols) == 1 else 'are'} dropped by {STAGES[code]} at {listed(places)}"
+        for (code, protocols), places in list(alike.items())[:_SHOWN]
     ]
     if unsure:
         said.append(f"some flows would be unknown ({unsure})")
-    return "; ".join(said) or "nothing is left"
+    return "; ".join(said) or "no flow is left"
 
 
 def unmended(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:

@@ -81,6 +81,25 @@ vnicheck_managers() {
   return 0
 }
 
+# Who configures each interface, as the managers themselves note it: by number, by name, or by a file that is there.
+vnicheck_owners() {
+  {
+    grep -sHE '^(ADMIN_STATE|NETWORK_FILE)=' /run/systemd/netif/links/[0-9]*
+    grep -sHE '^(managed|connection-uuid)=' /run/NetworkManager/devices/[0-9]*
+    grep -sH '=' /run/network/ifstate
+    for vnicheck_path in /etc/sysconfig/network/ifcfg-* /etc/sysconfig/network-scripts/ifcfg-*; do
+      if [ -f "$vnicheck_path" ]; then printf '%s:\n' "$vnicheck_path"; fi
+    done
+  } | head -n 4000
+  if [ -d /run/NetworkManager ] && command -v nmcli >/dev/null; then
+    vnicheck_bound=
+    if command -v timeout >/dev/null; then vnicheck_bound='timeout 5'; fi
+    $vnicheck_bound nmcli -t -f UUID,DEVICE,FILENAME connection show --active 2>/dev/null | sed 's/^/nmcli:/' |
+      head -n 1000
+  fi
+  return 0
+}
+
 # What may decide beside rules, routes and sysctls: netfilter rules that look up the way back (modules with their use
 # count and users; the rules themselves only root may list), tc filters on input, IPsec policies (root).
 vnicheck_hooks() {
@@ -220,6 +239,7 @@ vnicheck_collect() {
   vnicheck_section counters cat /proc/net/snmp /proc/net/netstat
   vnicheck_section route_cache cat /proc/net/stat/rt_cache
   vnicheck_section managers vnicheck_managers
+  vnicheck_section owners vnicheck_owners
   vnicheck_section hooks vnicheck_hooks
   vnicheck_section sockets vnicheck_sockets
   vnicheck_section boot_sysctls vnicheck_boot_sysctls

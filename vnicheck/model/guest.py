@@ -274,6 +274,26 @@ class Sockets(Struct, frozen=True, kw_only=True, omit_defaults=True):
     half_open: dict[str, int] = {}
 
 
+class Manager(StrEnum):
+    """Programs that configure interfaces at boot, each from files of its own."""
+
+    NETPLAN = "netplan"
+    NETWORKD = "systemd-networkd"
+    NETWORK_MANAGER = "NetworkManager"
+    IFUPDOWN = "ifupdown"
+    WICKED = "wicked"
+    NETWORK_SCRIPTS = "network-scripts"
+
+
+class Owner(Struct, frozen=True, kw_only=True):
+    """Who configures an interface. `handle`: what its manager calls that configuration: netplan's id, the .network file
+    of systemd-networkd, the UUID of NetworkManager's connection; for the others the interface's name.
+    """
+
+    manager: Manager
+    handle: str
+
+
 class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A server's view of its own network at one moment (UTC, ISO 8601, `collected_at`).
 
@@ -296,6 +316,8 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`{"TcpExtIPReversePathFilter": 12}`, by the names of nstat."""
     network_managers: tuple[str, ...] = ()
     """Those that run: `NetworkManager`, `systemd-networkd`, `networking` (ifupdown), `wicked`, ..."""
+    owners: dict[str, Owner] | None = None
+    """By interface, where it could be told; None: not collected."""
     hooks: tuple[Hook, ...] = ()
     """What was seen beside routing; that none was seen proves nothing where the collecting user was not root."""
     boot: BootConfig | None = None

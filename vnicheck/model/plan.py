@@ -36,6 +36,8 @@ class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
     vni_name: str | None = None
     file: File | None = None
     """Of a `persist` action: the file that its command writes, where it writes one."""
+    lines: tuple[str, ...] = ()
+    """Of a `persist` action that changes a file of somebody else's: the lines that this gets."""
 
     def __post_init__(self) -> None:
         if (self.kind == "vni_patch") is not (self.patch is not None and self.vni is not None):
@@ -77,10 +79,23 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     before: tuple[Flow, ...]
     after: tuple[Flow, ...]
     side_effects: tuple[str, ...]
+    mended: tuple[int, ...] = ()
+    """Indexes of the classes of `before` that `fixed` counts."""
     changes: tuple[Change, ...] = ()
     iam_actions: tuple[str, ...] = ()
     next_boot: tuple[str, ...] = ()
     why_not: str | None = None
+
+
+class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a plan that was applied. `change`: its id in the ledger. `by_hand`: commands that undo what may
+    still be there, where that could not be confirmed.
+    """
+
+    status: Literal["applied", "refused", "rolled_back", "unconfirmed"]
+    said: str
+    change: str | None = None
+    by_hand: tuple[str, ...] = ()
 
 
 class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,6 +106,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     plan: Plan
     alternatives: tuple[Plan, ...]
     unmended: tuple[str, ...] = ()
+    outcome: Applied | None = None
+    """None where the plan was not applied."""
 
 
 class PlanDocument(Struct, frozen=True, kw_only=True):
