@@ -1,9 +1,11 @@
 """Analysis on an existing Dask cluster: the same function of the same bytes, on its workers. Needs `vnicheck[dask]`."""
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from vnicheck import __version__
 from vnicheck.many import Shared, Spread, WorkersLostError, analyze_chunk, in_order
@@ -24,6 +26,7 @@ def dask_cluster(address: str) -> Iterator[Spread]:
         from distributed import Client
     except ImportError as error:
         raise ClusterError("--dask needs Dask: pip install 'vnicheck[dask]'") from error
+    _require_answer(address)
     try:
         client: Any = Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TimeoutError) as error:
@@ -31,6 +34,22 @@ def dask_cluster(address: str) -> Iterator[Spread]:
     with client:
         _require_same_version(client, address)
         yield _over(client)
+
+
+def _require_answer(address: str) -> None:
+    """Raises ClusterError where nothing listens: a Client that finds nothing takes most of a minute to give up."""
+    told = f"no Dask scheduler answers at {one_line(address, 100)}"
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or port is None:
+        raise ClusterError(f"{told}: write tcp://HOST:PORT")
+    try:
+        socket.create_connection((host, port), CONNECT_TIMEOUT).close()
+    except OSError as error:
+        raise ClusterError(f"{told}: {error.strerror or error}") from error
 
 
 def _over(client: Any) -> Spread:
