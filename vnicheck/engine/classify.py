@@ -6,11 +6,11 @@ from vnicheck.engine.classes import Fate, Place, fate_of, flow_of
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
 from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports, to_prefixes
-from vnicheck.engine.path import Opening, Path, Walk, client_ports
 from vnicheck.engine.ports import port_classes
 from vnicheck.engine.regions import Region, Regions, region_of
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit import transit_flows
+from vnicheck.engine.walk import Opening, Path, Walk, client_ports
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.flow import Direction, Flow, Protocol
 

@@ -2,25 +2,19 @@
 
 from msgspec import Struct
 
-from vnicheck.engine.path import (
-    Opening,
-    Passage,
-    Path,
+from vnicheck.engine.border import Passage, enter_guest, leave_guest
+from vnicheck.engine.crossing import (
     Reading,
-    Step,
-    Walk,
     acl_reading,
-    client_ports,
     cross_acl,
     cross_groups,
     cross_ingress_route,
     cross_spoofing_check,
     cross_state_filter,
     cross_vpc_route,
-    enter_guest,
     group_reading,
-    leave_guest,
 )
+from vnicheck.engine.walk import Opening, Path, Step, Walk, client_ports
 from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
 from vnicheck.model.cloud import Vni

@@ -4,25 +4,19 @@ that owns the address.
 
 from msgspec import Struct
 
-from vnicheck.engine.path import (
-    Opening,
-    Passage,
-    Path,
+from vnicheck.engine.border import Passage, enter_guest, leave_guest
+from vnicheck.engine.crossing import (
     Reading,
-    Step,
-    Walk,
     acl_reading,
-    client_ports,
     cross_acl,
     cross_groups,
     cross_ingress_route,
     cross_spoofing_check,
     cross_state_filter,
     cross_vpc_route,
-    enter_guest,
     group_reading,
-    leave_guest,
 )
+from vnicheck.engine.walk import Opening, Path, Step, Walk, client_ports
 from vnicheck.fabric.floating_ip import to_internet
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope

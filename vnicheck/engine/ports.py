@@ -5,19 +5,11 @@ from collections.abc import Callable, Hashable, Iterator
 
 from msgspec import Struct
 
+from vnicheck.engine.border import leaving_vni
+from vnicheck.engine.crossing import acl_packet, acl_reading, group_packet, group_reading
 from vnicheck.engine.partition import Range
-from vnicheck.engine.path import (
-    Opening,
-    Ranges,
-    Walk,
-    acl_packet,
-    acl_reading,
-    client_ports,
-    group_packet,
-    group_reading,
-    leaving_vni,
-)
 from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.walk import Opening, Ranges, Walk, client_ports
 from vnicheck.fabric import network_acl, security_group
 from vnicheck.fabric.memory import remembered
 from vnicheck.model.cloud import Subnet, Vni

@@ -6,9 +6,10 @@ what disabling the filter is documented for (IBM Cloud Docs, VPC: vni-about).
 
 from msgspec import Struct
 
+from vnicheck.engine.border import if_down
 from vnicheck.engine.partition import Range
-from vnicheck.engine.path import Path, Steps, Walk, client_ports, if_down
 from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.walk import Path, Steps, Walk, client_ports
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
