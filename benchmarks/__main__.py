@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import classify, start
+from benchmarks import classify, collect, start, thousand
 
-ALL = {"start": start.main, "classify": classify.main}
+ALL = {"start": start.main, "classify": classify.main, "collect": collect.main, "thousand": thousand.main}
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from vnicheck.cloud.region import Region
 from vnicheck.cloud.scope import NO_SUCH_VPC
 from vnicheck.cloud.select import select
 from vnicheck.guest.fleet import Result, collect_many
-from vnicheck.guest.ssh_keys import AskPassphrase
+from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
 from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot, with_guest
@@ -95,13 +95,19 @@ def observe_guests(
     *,
     address: AddressChoice,
     jobs: int,
-    on_done: Callable[[SshTarget, Result], None],
+    on_total: Callable[[int], None] | None = None,
+    on_start: Callable[[SshTarget], None] | None = None,
+    on_done: Callable[[SshTarget, Result], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     ask_passphrase: AskPassphrase | None = None,
+    ask_password: AskPassword | None = None,
 ) -> tuple[Server, ...]:
     """The servers with their guests, or with the problem that kept one from being read.
 
-    `given` are guests by server id that need no SSH. A server that does not run is not connected to. Raises
-    CollectionError where the SSH configuration itself cannot be read.
+    `given` are guests by server id that need no SSH. A server that does not run is not connected to; `on_total` is told
+    how many are, the other callbacks are those of `collect_many`.
+
+    Raises CollectionError where the SSH configuration itself cannot be read.
     """
     results: dict[str, Result] = dict(given)
     targets = []
@@ -115,7 +121,18 @@ def observe_guests(
         else:
             targets.append(target)
     if targets:
-        results |= collect_many(targets, options, jobs=jobs, on_done=on_done, ask_passphrase=ask_passphrase)
+        if on_total is not None:
+            on_total(len(targets))
+        results |= collect_many(
+            targets,
+            options,
+            jobs=jobs,
+            on_start=on_start,
+            on_done=on_done,
+            on_note=on_note,
+            ask_passphrase=ask_passphrase,
+            ask_password=ask_password,
+        )
     return tuple(with_guest(server, results.get(server.id)) for server in servers)
 
 

@@ -40,6 +40,7 @@ class Ssh:
     ssh_user: options.SshUser = None
     ssh_port: options.SshPort = None
     identity: options.Identity = None
+    ask_pass: options.AskPass = False
     ssh_config: options.SshConfigFile = None
     known_hosts: options.KnownHosts = None
     accept_new_host_keys: options.AcceptNewHostKeys = False

@@ -9,12 +9,13 @@ from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.load import load_regions, only
-from vnicheck.cli.progress import progress
+from vnicheck.cli.progress import Progress
 from vnicheck.cli.regions import read_regions
 from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
     from vnicheck.guest.fleet import Result
+    from vnicheck.guest.ssh_options import SshTarget
     from vnicheck.model.snapshot import Server, Snapshot
 
 ADDRESS_CHOICES = ("auto", "private", "floating")
@@ -63,6 +64,8 @@ def check_ssh(ssh: Ssh) -> None:
     """Refuses a slip in the options before anything is read."""
     if ssh.ssh_address not in ADDRESS_CHOICES:
         raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
+    if ssh.ask_pass and not sys.stdin.isatty():
+        raise UserError("--ask-pass asks on a terminal, and this is none; use a key, or an agent")
 
 
 def collect_guests(
@@ -78,29 +81,36 @@ def collect_guests(
     Raises UserError where the SSH configuration itself cannot be read.
     """
     from vnicheck.guest.errors import CollectionError
+    from vnicheck.model.guest import Guest
+    from vnicheck.model.words import one_line
     from vnicheck.observe import observe_guests
 
-    with progress("collecting guests", no_color=no_color) as status:
-        done: list[str] = []
+    notes: list[str] = []
+    with Progress("collecting guests", no_color=no_color) as progress:
 
-        def on_done(target: Any, result: "Result") -> None:
+        def on_done(target: "SshTarget", result: "Result") -> None:
             on_result(target.id, result)
-            done.append(target.name)
-            if status is not None:
-                status.update(f"collecting guests: {len(done)} of {len(servers)}")
+            progress.done(target.key, ok=isinstance(result, Guest))
 
         try:
-            return observe_guests(
+            collected = observe_guests(
                 servers,
                 given,
                 ssh_options(ssh),
                 address=ssh.ssh_address,  # type: ignore[arg-type]
                 jobs=ssh.jobs,
+                on_total=progress.expect,
+                on_start=lambda target: progress.start(target.key, target.name),
                 on_done=on_done,
-                ask_passphrase=ask_passphrase if sys.stdin.isatty() else None,
+                on_note=notes.append,
+                ask_passphrase=_asker(progress, "Passphrase of {}: ") if sys.stdin.isatty() else None,
+                ask_password=_asker(progress, "SSH password: ") if ssh.ask_pass else None,
             )
         except CollectionError as error:
             raise UserError(error.message) from error
+    for note in (*notes, *_clock_notes(collected)):
+        print(f"vnicheck: note: {one_line(note, 300)}", file=sys.stderr)
+    return collected
 
 
 def ssh_options(ssh: Ssh) -> Any:
@@ -123,3 +133,32 @@ def ask_passphrase(key: Path) -> str | None:
     import getpass
 
     return getpass.getpass(f"Passphrase of {key}: ") or None
+
+
+def _asker(progress: Progress, question: str) -> Callable[..., str | None]:
+    """Asks on the terminal, the progress out of the way meanwhile; the question may name a key file."""
+
+    def ask(*about: Path) -> str | None:
+        import getpass
+
+        with progress.paused():
+            return getpass.getpass(question.format(*about)) or None
+
+    return ask
+
+
+def _clock_notes(servers: "Sequence[Server]") -> list[str]:
+    """What to say of guests whose clocks are far from this machine's."""
+    return [
+        f"{server.name}: its clock is {_duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} "
+        "this machine's; the times of its facts are by its clock"
+        for server in servers
+        if server.guest is not None and (offset := server.guest.clock_offset) is not None
+    ]
+
+
+def _duration(seconds: int) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.progress import progress
+from vnicheck.cli.progress import Progress
 
 if TYPE_CHECKING:
     from vnicheck.model.snapshot import Snapshot
@@ -39,10 +39,10 @@ def gather_local(selection: Selection, ssh: Ssh, *, snapshot: Path | None, no_co
     from vnicheck.observe import make_snapshot
 
     try:
-        with progress("asking the metadata service", no_color=no_color):
+        with Progress("asking the metadata service", no_color=no_color):
             metadata = read_metadata(os.environ.get(URL, "").strip() or DEFAULT_URL)
         created_at = now()
-        with progress("collecting this guest", no_color=no_color):
+        with Progress("collecting this guest", no_color=no_color):
             result = collect_local(timeout=ssh.timeout)
         region = local_region(metadata, result if isinstance(result, Guest) else None)
     except CloudError as error:

@@ -53,6 +53,9 @@ SshPort = Annotated[int | None, typer.Option("--ssh-port", min=1, max=65535, hel
 Identity = Annotated[
     list[Path] | None, typer.Option("--identity", "-i", help="Private key file. Repeatable; default as ssh would.")
 ]
+AskPass = Annotated[
+    bool, typer.Option("--ask-pass", help="Ask once for a password, for servers that take no key. Never stored.")
+]
 SshConfigFile = Annotated[
     Path | None, typer.Option("--ssh-config", "-F", help="SSH configuration file; default the user's own.")
 ]

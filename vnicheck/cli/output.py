@@ -42,8 +42,9 @@ def write_report(report: "Report", destination: Destination, *, no_color: bool, 
     for name, place in destination.wanted:
         if name == "json":
             from vnicheck.model.report import encode_report
+            from vnicheck.model.words import shown_json
 
-            write_bytes(encode_report(report), place)
+            write_bytes(shown_json(encode_report(report)), place)
         else:
             _write_text(report, place, no_color=no_color, explain=explain)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vnicheck.cli.bundles import Selection
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.progress import progress
+from vnicheck.cli.progress import Progress
 
 if TYPE_CHECKING:
     from vnicheck.cloud.region import Region
@@ -27,7 +27,7 @@ def read_regions(instances: Sequence[str], selection: Selection, *, no_color: bo
     from vnicheck.observe import observe_regions
 
     try:
-        with progress("reading the VPC", no_color=no_color):
+        with Progress("reading the VPC", no_color=no_color):
             clients = connect_all(
                 selection.region or (),
                 environ=os.environ,
