@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint differential fuzz bench demo-snapshots clean
+.PHONY: help demo test lint differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ fuzz: $(READY)  ## feed what reads a server's output with inputs that are made t
 
 bench: $(READY)  ## measure, each figure beside something else in the same run
 	@$(BIN)/python -m benchmarks
+
+bench-scale: $(READY)  ## measure a region of up to 10,000 servers (minutes)
+	@$(BIN)/python -m benchmarks scale
 
 demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtures/cases
 	@$(BIN)/python -m tests.demo_snapshots

@@ -36,11 +36,21 @@ def observe_cloud(
 def observe_regions(
     clients: Sequence[VpcClient], selectors: Sequence[str], *, vpc: str | None, resource_group: str | None
 ) -> tuple[Region, ...]:
-    """`observe_cloud` of several regions at once, in the order of `clients`; a selector may mean a server of any.
+    """`observe_cloud` of several regions at once: `observe_chosen`, where a selector may mean a server of any."""
+    return observe_chosen(clients, partial(select, selectors=selectors), vpc=vpc, resource_group=resource_group)
+
+
+def observe_chosen(
+    clients: Sequence[VpcClient],
+    choose: Callable[[Sequence[Region]], Sequence[Server]],
+    *,
+    vpc: str | None,
+    resource_group: str | None,
+) -> tuple[Region, ...]:
+    """The regions with the servers that `choose` takes of those read in bulk, in the order of `clients`.
 
     One that cannot be read leaves the others alone: it has no servers, and `failure` says why. One that has no VPC
-    `vpc` while another has is left out. Raises CloudError where none can be read, or where a selector names no server,
-    or several.
+    `vpc` while another has is left out. Raises CloudError where none can be read, and what `choose` raises.
     """
     with workers(min(len(clients), REGIONS_AT_ONCE), "region") as pool:
         read = list(pool.map(partial(_read, vpc=vpc, resource_group=resource_group), clients))
@@ -53,13 +63,18 @@ def observe_regions(
             for client, region in zip(clients, read, strict=True)
             if region.failure is None or region.failure.code != NO_SUCH_VPC
         }
-        chosen = {server.id: server for server in select(list(regions.values()), selectors)}
+        chosen = {server.id: server for server in choose(list(regions.values()))}
 
         def finish(client: VpcClient, region: Region) -> Region:
             if region.failure is not None:
                 return region
             within = {server.id for server in region.servers}
-            return complete(client, region, [server for key, server in chosen.items() if key in within])
+            try:
+                return complete(client, region, [server for key, server in chosen.items() if key in within])
+            except CloudError as error:
+                if len(regions) == 1:
+                    raise
+                return _unread(client, error)
 
         return tuple(pool.map(finish, regions.keys(), regions.values()))
 
@@ -68,15 +83,19 @@ def _read(client: VpcClient, *, vpc: str | None, resource_group: str | None) -> 
     try:
         return read_region(client, vpc=vpc, resource_group=resource_group)
     except CloudError as error:
-        failure = Problem(code=error.code, message=error.message)
-        return Region(
-            servers=(),
-            fabric=Fabric(),
-            scope=client.endpoint,
-            problems=(failure,),
-            name=client.region,
-            failure=failure,
-        )
+        return _unread(client, error)
+
+
+def _unread(client: VpcClient, error: CloudError) -> Region:
+    failure = Problem(code=error.code, message=error.message)
+    return Region(
+        servers=(),
+        fabric=Fabric(),
+        scope=client.endpoint,
+        problems=(failure,),
+        name=client.region,
+        failure=failure,
+    )
 
 
 def ssh_target(server: Server, choice: AddressChoice) -> SshTarget | None:

@@ -55,6 +55,8 @@ def resolve(world: Json, path: str) -> Collection | Json:
             return Collection(kind, world.get(kind, []), paged=True, filters=FILTERS[kind])
         case [("instances" | "bare_metal_servers" | "virtual_network_interfaces" | "vpcs") as kind, key]:
             return find(world, kind, key)
+        case ["regions"]:
+            return Collection("regions", world.get("regions", []), paged=False)
         case ["instances", key, "network_interfaces"]:
             find(world, "instances", key)
             return Collection("network_interfaces", world["network_interfaces"].get(key, []), paged=False)

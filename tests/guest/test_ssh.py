@@ -353,6 +353,12 @@ class TestCommandsThatFail:
         assert read_guest(collect(WEB, options_for(server, known(server))), via="ssh").missing == {}
 
 
+def refused_by(runner: SshRunner) -> str:
+    with pytest.raises(CollectionError) as caught:
+        runner.collect(WEB)
+    return caught.value.code
+
+
 class TestJumpHosts:
     def test_through_one(self, start_sshd: Start, known: Known) -> None:
         jump, server = start_sshd("jump"), start_sshd("server")
@@ -383,6 +389,19 @@ class TestJumpHosts:
                 with pytest.raises(CollectionError, match=r"^jump host ") as caught:
                     runner.collect(WEB)
                 assert caught.value.code == "ssh_refused"
+
+    def test_that_is_back_is_tried_again_by_one_who_must_get_through(
+        self, start_sshd: Start, known: Known, tmp_path: Path
+    ) -> None:
+        server = start_sshd()
+        jump = Sshd(tmp_path / "jump", client_key=server.client_key)
+        options = options_for(server, known(jump, server), jump=f"{jump.user}@127.0.0.1:{jump.port}")
+        with SshRunner(options) as runner:
+            assert refused_by(runner) == "ssh_refused"
+            with jump:
+                assert refused_by(runner) == "ssh_refused"
+                runner.forget_failures()
+                assert runner.collect(WEB)
 
     def test_target_behind_it_is_down(self, start_sshd: Start, known: Known) -> None:
         jump = start_sshd("jump")

@@ -12,6 +12,7 @@ from vnicheck.cli import (
     demo,
     diff,
     fix,
+    lint,
     rollback,
     rules,
     schema,
@@ -49,6 +50,7 @@ app.command("trace")(trace.trace)
 app.command("fix")(fix.fix)
 app.command("rollback")(rollback.rollback)
 app.command("ledger")(rollback.ledger)
+app.command("lint")(lint.lint)
 app.command("snapshot")(snapshot.snapshot)
 app.command("diff")(diff.diff)
 app.command("demo")(demo.demo)

@@ -34,6 +34,16 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class Fleet:
+    """Which of many servers, beside what Selection says."""
+
+    all_regions: options.AllRegions = False
+    name: options.Names = None
+    multi_homed_only: options.MultiHomedOnly = True
+    cloud_only: options.CloudOnly = False
+
+
+@dataclass(frozen=True)
 class Ssh:
     """How to reach the guests."""
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
     from vnicheck.guest.fleet import Result
+    from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
     from vnicheck.guest.ssh_options import SshTarget
     from vnicheck.model.snapshot import Server, Snapshot
 
@@ -87,13 +89,14 @@ def collect_guests(
 
     notes: list[str] = []
     with Progress("collecting guests", no_color=no_color) as progress:
+        ask_passphrase, ask_password = prompts(ssh, progress)
 
         def on_done(target: "SshTarget", result: "Result") -> None:
             on_result(target.id, result)
             progress.done(target.key, ok=isinstance(result, Guest))
 
         try:
-            collected = observe_guests(
+            observed = observe_guests(
                 servers,
                 given,
                 ssh_options(ssh),
@@ -103,14 +106,14 @@ def collect_guests(
                 on_start=lambda target: progress.start(target.key, target.name),
                 on_done=on_done,
                 on_note=notes.append,
-                ask_passphrase=_asker(progress, "Passphrase of {}: ") if sys.stdin.isatty() else None,
-                ask_password=_asker(progress, "SSH password: ") if ssh.ask_pass else None,
+                ask_passphrase=ask_passphrase,
+                ask_password=ask_password,
             )
         except CollectionError as error:
             raise UserError(error.message) from error
-    for note in (*notes, *_clock_notes(collected)):
+    for note in (*notes, *_clock_notes(observed)):
         print(f"vnicheck: note: {one_line(note, 300)}", file=sys.stderr)
-    return collected
+    return observed
 
 
 def ssh_options(ssh: Ssh) -> Any:
@@ -129,19 +132,19 @@ def ssh_options(ssh: Ssh) -> Any:
     )
 
 
-def ask_passphrase(key: Path) -> str | None:
-    import getpass
+def prompts(ssh: Ssh, progress: "Progress | None" = None) -> "tuple[AskPassphrase | None, AskPassword | None]":
+    """Who asks for a key's passphrase, and for the login's password: on a terminal, the progress out of the way."""
+    passphrase = _asker("Passphrase of {}: ", progress) if sys.stdin.isatty() else None
+    return passphrase, _asker("SSH password: ", progress) if ssh.ask_pass else None
 
-    return getpass.getpass(f"Passphrase of {key}: ") or None
 
-
-def _asker(progress: Progress, question: str) -> Callable[..., str | None]:
-    """Asks on the terminal, the progress out of the way meanwhile; the question may name a key file."""
+def _asker(question: str, progress: "Progress | None") -> Callable[..., str | None]:
+    """Asks; the question may name a key file."""
 
     def ask(*about: Path) -> str | None:
         import getpass
 
-        with progress.paused():
+        with progress.paused() if progress is not None else nullcontext():
             return getpass.getpass(question.format(*about)) or None
 
     return ask

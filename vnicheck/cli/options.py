@@ -33,6 +33,21 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration; default vnicheck.toml, here or in a folder above."),
 ]
+AllRegions = Annotated[bool, typer.Option("--all-regions", help="Every region that the API lists.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--name", metavar="GLOB", help="Only servers with such a name, as in 'web-*'. Repeatable."),
+]
+MultiHomedOnly = Annotated[
+    bool,
+    typer.Option(
+        "--multi-homed-only/--include-single-homed", help="Leave out servers with one interface, or check them, too."
+    ),
+]
+CloudOnly = Annotated[
+    bool,
+    typer.Option("--cloud-only", help="Connect to no server; what its guest decides is then unknown."),
+]
 GuestFiles = Annotated[
     list[str] | None,
     typer.Option(
@@ -76,7 +91,12 @@ Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for 
 
 Formats = Annotated[
     list[str] | None,
-    typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json. Repeatable; default text."),
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT[=FILE]",
+        help="text, json, markdown, html, sarif, junit or github. Repeatable, each but one with =FILE; default text.",
+    ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result here instead of stdout.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
@@ -88,3 +108,23 @@ AllowIncomplete = Annotated[
     bool, typer.Option("--allow-incomplete", help="Exit 0 although something could not be checked.")
 ]
 Explain = Annotated[bool, typer.Option("--explain", help="Show every fact that a finding rests on.")]
+MinCoverage = Annotated[
+    float | None,
+    typer.Option(
+        "--min-coverage",
+        metavar="PERCENT",
+        min=0,
+        max=100,
+        help="Exit 3 only if fewer of the servers could be fully checked; with --allow-incomplete, even then.",
+    ),
+]
+BaselineFile = Annotated[
+    Path | None, typer.Option("--baseline", metavar="FILE", help="Findings that are known: only others fail.")
+]
+WriteBaseline = Annotated[
+    Path | None, typer.Option("--write-baseline", metavar="FILE", help="Write what was found, as a baseline.")
+]
+Terraform = Annotated[
+    Path | None,
+    typer.Option("--terraform", metavar="DIR", help="Show findings at the servers' blocks in this configuration."),
+]

@@ -29,13 +29,18 @@ NO_CREDENTIALS = (
 
 
 def connect(
-    *, region: str | None, environ: Mapping[str, str], auth: str | None, http: HttpSettings | None = None
+    *,
+    region: str | None,
+    environ: Mapping[str, str],
+    auth: str | None,
+    http: HttpSettings | None = None,
+    url: str | None = None,
 ) -> VpcClient:
     """A client for one region; nothing is asked of the network yet.
 
     `auth` is None or `instance`, which skips the other ways. VPC_URL and VPC_AUTH_URL hold for every way; VPC_URL wins
-    over the region, whose name takes the place of `{region}` in it. With VPC_* credentials and neither VPC_URL nor a
-    region the SDK's own default endpoint holds.
+    over the region, whose name takes the place of `{region}` in it; `url` wins over both. With VPC_* credentials and
+    neither VPC_URL nor a region the SDK's own default endpoint holds.
     Raises CloudError: `no_credentials`, `no_region`, `bad_region`, `region_conflict`, `bad_endpoint`, `bad_auth`,
     `bad_credentials`, `bad_credentials_file`.
     """
@@ -50,7 +55,12 @@ def connect(
     api_key = _first(environ, "IBMCLOUD_API_KEY", "IC_API_KEY")
     secrets = tuple(settings[name] for name in SECRETS if settings.get(name)) + ((api_key,) if api_key else ())
     service, credential, own_default = _service(settings, source, api_key, environ, auth)
-    url = _placed(settings.get("URL"), asked) or _regional(asked) or (service.service_url if own_default else None)
+    url = (
+        url
+        or _placed(settings.get("URL"), asked)
+        or regional_url(asked)
+        or (service.service_url if own_default else None)
+    )
     if url is None:
         raise CloudError("no_region", "no region: pass --region, or set IBMCLOUD_REGION (or VPC_URL)")
     endpoint, named = _described(url)
@@ -135,8 +145,9 @@ def _placed(url: str | None, region: str | None) -> str | None:
     return url.replace("{region}", region)
 
 
-def _regional(region: str | None) -> str | None:
-    return None if region is None else f"https://{region}.iaas.cloud.ibm.com/v1"
+def regional_url(region: str | None, *, private: bool = False) -> str | None:
+    """IBM's own endpoint of a region."""
+    return None if region is None else f"https://{region}{'.private' if private else ''}.iaas.cloud.ibm.com/v1"
 
 
 def _described(url: str) -> tuple[str, str | None]:

@@ -1,6 +1,7 @@
 """Two partitions of the same flows beside each other: the classes of one, cut along the other's edges. Exact."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from msgspec import Struct, UnsetType
 
@@ -42,7 +43,7 @@ def pieces(before: Sequence[Flow], after: Sequence[Flow]) -> Iterator[Piece]:
             ports = intersection(here.ports, there.ports)
             if not ports:
                 continue
-            remotes = intersection(here.remotes, there.remotes)
+            remotes = here.remotes if here.remotes == there.remotes else intersection(here.remotes, there.remotes)
             local = intersection(here.local, there.local)
             if remotes and (local or not here.local):
                 yield Piece(index, there.index, tuple(remotes), tuple(ports), tuple(local))
@@ -81,7 +82,12 @@ def difference(some: Sequence[Range], others: Sequence[Range]) -> list[Range]:
 
 def remote_ranges(flow: Flow) -> list[Range]:
     """The remotes of a class, sorted and disjoint."""
-    return merge_ranges(prefix_range(prefix) for prefix in flow.remote)
+    return list(_ranges(flow.remote))
+
+
+@lru_cache(maxsize=1 << 10)
+def _ranges(prefixes: tuple[str, ...]) -> tuple[Range, ...]:
+    return tuple(merge_ranges(map(prefix_range, prefixes)))
 
 
 def port_ranges(flow: Flow, without: Range = NO_PORTS) -> list[Range]:

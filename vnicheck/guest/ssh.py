@@ -111,6 +111,13 @@ class SshRunner:
             raise _no_collection(f"{one_line(target.name, 80)} ({target.address})", output)
         return output.stdout
 
+    def forget_failures(self) -> None:
+        """Try jump hosts again that could not be reached: one who must get through asks again."""
+        with self._lock:
+            for jumps, jump in list(self._jumps.items()):
+                if jump.error is not None:
+                    del self._jumps[jumps]
+
     def _through(self, jumps: tuple[Hop, ...]) -> "Client | None":
         """The connection to the last of the jump hosts; None where there are none."""
         if not jumps:

@@ -9,7 +9,7 @@ from vnicheck.model.diff import Answer, Diff, FindingChange, FlowChange, ServerC
 from vnicheck.model.flow import Direction, Protocol, Scope, Severity, Verdict
 from vnicheck.model.words import listed
 from vnicheck.report.phrases import DROPS, SCOPES
-from vnicheck.report.text import STYLES, Page
+from vnicheck.report.text import SEVERITY_STYLES, Page
 
 FLOWS = 12
 """How many changes of flows are shown for a server."""
@@ -50,7 +50,7 @@ def _finding(page: Page, finding: FindingChange) -> None:
     doubt = "" if finding.certain else " perhaps: that server could not be wholly checked in the other snapshot;"
     muted = " muted;" if finding.muted else ""
     page.prose(
-        (finding.severity.upper(), STYLES[finding.severity]),
+        (finding.severity.upper(), SEVERITY_STYLES[finding.severity]),
         (f" {finding.rule} {finding.name}", "bold"),
         f"{was}{muted}{doubt}",
         indent=2,

@@ -65,6 +65,9 @@ def _action(page: Page, number: int, action: Action) -> None:
         page.line((action.file.path, "bold"), indent=6)
         for line in action.file.text.splitlines():
             page.line((f"| {line}", "dim"), indent=6)
+    elif action.lines:
+        for line in action.lines:
+            page.line((f"| {line}", "dim"), indent=6)
     elif action.command is not None:
         for line in action.command.split(" && "):
             for part in line.splitlines():

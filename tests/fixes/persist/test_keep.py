@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
-from tests.fixes.persist.sandbox import MANAGERS, SECONDARY, UUID, VLAN, kept, owned, owner
+from tests.fixes.persist.sandbox import MANAGERS, SECONDARY, UUID, VLAN, effects_for, kept, owned, owner
 from tests.fixes.plans import BROKEN
+from vnicheck.fixes.effects import AddRoutes, Effect, SetRpFilter
+from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.planner import Strategy
 from vnicheck.model.guest import BootConfig, BootRoute, BootValue, Guest, Manager, Owner
 from vnicheck.model.snapshot import Server
@@ -79,19 +81,18 @@ def test_networkd_gets_a_drop_in_beside_the_file_that_counts() -> None:
 
 def test_networkmanager_is_asked_to_change_the_connection() -> None:
     (action,) = kept(owned(STRICT, Manager.NETWORK_MANAGER)).actions
-    assert action.command is not None
-    assert action.undo is not None
-    assert action.command.splitlines()[1:] == [
-        "#   route1=10.0.0.0/24",
-        "#   route1_options=table=1003",
-        "#   route2=0.0.0.0/0,10.0.0.1",
-        "#   route2_options=table=1003",
-        "#   routing-rule1=priority 1003 from 10.0.0.12 table 1003",
-        (
-            f"nmcli connection modify uuid {UUID} +ipv4.routes '10.0.0.0/24 table=1003' +ipv4.routes "
-            "'0.0.0.0/0 10.0.0.1 table=1003' +ipv4.routing-rules 'priority 1003 from 10.0.0.12 table 1003'"
-        ),
-    ]
+    assert action.lines == (
+        "[ipv4]",
+        "route1=10.0.0.0/24",
+        "route1_options=table=1003",
+        "route2=0.0.0.0/0,10.0.0.1",
+        "route2_options=table=1003",
+        "routing-rule1=priority 1003 from 10.0.0.12 table 1003",
+    )
+    assert action.command == (
+        f"nmcli connection modify uuid {UUID} +ipv4.routes '10.0.0.0/24 table=1003' +ipv4.routes "
+        "'0.0.0.0/0 10.0.0.1 table=1003' +ipv4.routing-rules 'priority 1003 from 10.0.0.12 table 1003'"
+    )
 
 
 @pytest.mark.parametrize("manager", MANAGERS)
@@ -159,11 +160,40 @@ def test_a_handle_that_is_not_plain_is_refused(manager: Manager, handle: str) ->
     assert said.startswith("a boot LOSES the rules of 10.0.0.12")
 
 
+@pytest.mark.parametrize("name", ["eth 1", "$(reboot)", "a;b", "e'1", "a\nb", "a\x1b[31m", "--help", "a/b", 'a"b'])
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_an_interface_whose_name_is_not_plain_is_in_no_file(manager: Manager, name: str) -> None:
+    """No plan names one; were it to, nothing would be written."""
+    assert SECONDARY.guest is not None
+
+    def renamed(effect: Effect) -> Effect:
+        if not isinstance(effect, AddRoutes):
+            return effect
+        hops = [msgspec.structs.replace(route.nexthops[0], interface=name) for route in effect.routes]
+        routes = [
+            msgspec.structs.replace(*pair[:1], nexthops=pair[1:]) for pair in zip(effect.routes, hops, strict=True)
+        ]
+        return msgspec.structs.replace(effect, routes=tuple(routes))
+
+    links = [
+        msgspec.structs.replace(link, name=name) if link.name == "eth1" else link for link in SECONDARY.guest.interfaces
+    ]
+    inside = owned(SECONDARY, manager, interfaces=tuple(links), owners={name: owner(manager, "eth1")}).guest
+    effects = [renamed(effect) for effect in effects_for(SECONDARY)]
+    found = persist(inside, [*effects, SetRpFilter(interface=name, old=1, new=2)])
+    assert found.actions == ()
+    assert len(found.next_boot) == 2
+    assert all(said.isprintable() and said.startswith("a boot LOSES") for said in found.next_boot)
+
+
 @pytest.mark.parametrize("kind", ["macvlan", "dummy"])
 def test_netplan_has_no_section_for_it(kind: str) -> None:
     assert VLAN.guest is not None
     links = tuple(msgspec.structs.replace(each, kind=kind if each.kind else None) for each in VLAN.guest.interfaces)
-    lost(owned(VLAN, Manager.NETPLAN, interfaces=links), f"netplan has no {kind} that routes can be added to")
+    lost(
+        owned(VLAN, Manager.NETPLAN, interfaces=links),
+        f"which section of netplan's an interface of kind {kind} is in is not known",
+    )
 
 
 REUSED = BROKEN["a table without its rule"][0]

@@ -111,6 +111,14 @@ def test_two_plans_share_a_file_and_are_undone_in_any_order() -> None:
         assert host.read("/etc/shared") == ""
 
 
+def test_a_folder_that_is_not_there_is_told() -> None:
+    commands = add_block("/etc/no/such/file", "eth1-1", ["a"])
+    with machine() as host:
+        done = host.sh(commands.command, check=False)
+        assert (done.returncode, done.stderr) == (1, "/etc/no/such/file: there is no such folder\n")
+        host.sh(commands.undo)
+
+
 def test_lines_in_assignments_are_not_added_to() -> None:
     (route, _) = kept(owned(SECONDARY, Manager.NETWORK_SCRIPTS)).actions
     with machine({"/etc/sysconfig/network-scripts/route-eth1": "ADDRESS0=10.9.0.0\nGATEWAY0=10.0.0.1\n"}) as host:

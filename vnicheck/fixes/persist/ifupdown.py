@@ -22,7 +22,8 @@ def actions(share: Share) -> tuple[Action, ...]:
     path = f"{INTERFACES}.d/vnicheck-{share.label}"
     text = _text(share)
     commands = write_file(path, text)
-    source = add_block(INTERFACES, share.label, [f"source {path}"], unless=_LEADS_THERE)
+    line = f"source {path}"
+    source = add_block(INTERFACES, share.label, [line], unless=_LEADS_THERE)
     return (
         Action(
             where="guest",
@@ -35,9 +36,10 @@ def actions(share: Share) -> tuple[Action, ...]:
         Action(
             where="guest",
             kind="persist",
-            summary=f"ifupdown: {INTERFACES} takes in {path}, unless it takes in all of that folder",
+            summary=f"ifupdown: {INTERFACES} takes the file in, unless it takes in all of its folder",
             command=source.command,
             undo=source.undo,
+            lines=(line,),
         ),
     )
 

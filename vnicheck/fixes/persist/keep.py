@@ -9,6 +9,7 @@ from vnicheck.fixes.persist import ifupdown, netplan, network_manager, networkd,
 from vnicheck.fixes.persist.share import NotKept, Share, Unkept, said_of, shares
 from vnicheck.model.guest import Guest, Manager
 from vnicheck.model.plan import Action
+from vnicheck.model.words import one_line
 
 _WRITERS: dict[Manager, Callable[[Share], tuple[Action, ...]]] = {
     Manager.NETPLAN: netplan.actions,
@@ -68,7 +69,7 @@ def _of_rp_filter(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
     for effect in effects:
         if not isinstance(effect, SetRpFilter):
             continue
-        what = f"rp_filter of {effect.interface}"
+        what = f"rp_filter of {one_line(effect.interface, 40)}"
         try:
             action = sysctl.action(guest, effect)
         except NotKept as why:

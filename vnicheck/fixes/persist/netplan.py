@@ -14,8 +14,8 @@ from vnicheck.model.guest import PolicyRule, Route
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.plan import Action, File
 
-_KINDS = {"vlan": "vlans", "bond": "bonds", "bridge": "bridges"}
-_OTHERS = {"macvlan", "ipvlan", "vrf", "dummy", "vxlan", "gre", "wireguard", "tun"}
+_SECTIONS = {None: "ethernets", "veth": "ethernets", "vlan": "vlans", "bond": "bonds", "bridge": "bridges"}
+"""netplan's section of each kind of interface."""
 _GENERATE = r"""{
 r=$(if command -v netplan >/dev/null; then netplan generate --root-dir "$d"; else generate --root-dir "$d"; fi 2>&1)
 s=$?; rm -rf "$d"; r=$(printf '%s\n' "$r" | grep -E 'yaml:[0-9]|rror' | sed -e "s|$d||" -e 1q)
@@ -49,14 +49,14 @@ def actions(share: Share) -> tuple[Action, ...]:
 
 
 def _text(share: Share) -> str:
-    if share.interface.kind in _OTHERS:
-        raise NotKept(f"netplan has no {share.interface.kind} that routes can be added to")
-    kind = _KINDS.get(share.interface.kind or "", "ethernets")
+    section = _SECTIONS.get(share.interface.kind)
+    if section is None:
+        raise NotKept(f"which section of netplan's an interface of kind {share.interface.kind} is in is not known")
     body: dict[str, Any] = {}
     if share.routes:
         body["routes"] = [_route(route) for route in share.routes]
     body["routing-policy"] = [_rule(rule) for rule in share.rules]
-    network = {"network": {"version": 2, kind: {share.handle: body}}}
+    network = {"network": {"version": 2, section: {share.handle: body}}}
     return f"# Written by vnicheck.\n{yaml.safe_dump(network, sort_keys=False)}"
 
 

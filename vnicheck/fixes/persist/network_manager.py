@@ -13,18 +13,18 @@ from vnicheck.model.plan import Action
 
 
 def actions(share: Share) -> tuple[Action, ...]:
-    """The change of the profile; the lines that it makes in a keyfile stand ahead of it as a comment."""
+    """The change of the profile. Its `lines` are those of a keyfile."""
     values = [("ipv4.routes", _route(route)) for route in share.routes]
     values += [("ipv4.routing-rules", _rule(rule)) for rule in share.rules]
     uuid = share.handle
-    shown = ["# in a keyfile, section [ipv4]:", *(f"#   {line}" for line in keyfile_lines(share))]
     return (
         Action(
             where="guest",
             kind="persist",
             summary=f"NetworkManager: connection {uuid} ({share.name}) gets routes and rules",
-            command="\n".join([*shown, _modify(uuid, "+", values)]),
+            command=_modify(uuid, "+", values),
             undo=_modify(uuid, "-", values[::-1]),
+            lines=("[ipv4]", *keyfile_lines(share)),
         ),
     )
 

@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
 from vnicheck.model.guest import MAIN_TABLE, Guest, Interface, Manager, NextHop, Owner, PolicyRule, Route, RouteType
-from vnicheck.model.lines import format_route, short_prefix
+from vnicheck.model.lines import format_route, is_plain_interface, short_prefix
 from vnicheck.model.words import listed, one_line
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,99}", re.ASCII)
 """Names that mean nothing but themselves in every file and command that we write."""
+UNFIT_NAME = "the interface has a name that is not written"
 _SINGLE = {"networking": Manager.IFUPDOWN, "wicked": Manager.WICKED}
 _HELPERS = {"dhclient", "udhcpc", "cloud-init"}
 """They work for a manager, or once ahead of it."""
@@ -112,6 +113,8 @@ def _share(guest: Guest, name: str | None, rules: Sequence[PolicyRule], added: d
     interface = next((link for link in guest.interfaces if link.name == name), None)
     if interface is None:
         raise NotKept("they belong to no single interface")
+    if not is_plain_interface(interface.name):
+        raise NotKept(UNFIT_NAME)
     routes: list[Route] = []
     lost: list[str] = []
     for table in dict.fromkeys(rule.table for rule in rules):

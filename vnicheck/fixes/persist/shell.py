@@ -64,10 +64,11 @@ def add_block(
     """
     mark = f"# vnicheck {label}"
     words = " ".join(shlex.quote(line) for line in lines)
-    start = [f"f=$(readlink -f {shlex.quote(path)}) && t=${{f%/*}}/.${{f##*/}}.new || exit 1"]
+    place = f"f=$(readlink -f {shlex.quote(path)}) && t=${{f%/*}}/.${{f##*/}}.new"
+    absent = shlex.quote(f"{path}: there is no such folder")
     body = f"sed -n '/^{mark} begin/,/^{mark} end$/p' \"$f\" 2>/dev/null"
     command = [
-        *start,
+        f"{place} || {{ echo {absent} >&2; exit 1; }}",
         f"b=$({body} | sed '1d;$d')",
         f'if [ "$b" = "$(printf \'%s\\n\' {words})" ]; then exit 0; fi',
         'if [ -n "$b" ]; then echo "$f has other lines of vnicheck\'s there; remove them first" >&2; exit 1; fi',
@@ -84,7 +85,7 @@ def add_block(
     ]
     without = f"sed '/^{mark} begin/,/^{mark} end$/d' \"$f\""
     undo = [
-        *start,
+        f"{place} || exit 0",
         f"h=$(sed -n 's/^{mark} begin //p' \"$f\" 2>/dev/null)",
         'if [ -z "$h" ]; then exit 0; fi',
         'cp -p "$f" "$t" &&',

@@ -56,5 +56,13 @@ def _action(
     if not lines:
         return ()
     commands = add_block(path, share.label, lines, refuse=refuse)
-    summary = f"{manager}: {path} gets {', '.join(lines)}"
-    return (Action(where="guest", kind="persist", summary=summary, command=commands.command, undo=commands.undo),)
+    return (
+        Action(
+            where="guest",
+            kind="persist",
+            summary=f"{manager}: {path} gets these lines",
+            command=commands.command,
+            undo=commands.undo,
+            lines=tuple(lines),
+        ),
+    )

@@ -3,9 +3,10 @@
 import re
 
 from vnicheck.fixes.effects import SetRpFilter
-from vnicheck.fixes.persist.share import NotKept
+from vnicheck.fixes.persist.share import UNFIT_NAME, NotKept
 from vnicheck.fixes.persist.shell import write_file
 from vnicheck.model.guest import BootConfig, Guest
+from vnicheck.model.lines import is_plain_interface
 from vnicheck.model.plan import Action, File
 
 _FOLDER = "/etc/sysctl.d"
@@ -13,7 +14,11 @@ _LONGEST = 20
 
 
 def action(guest: Guest, effect: SetRpFilter) -> Action:
-    """The file. The key is written with slashes: dots belong to names then. Raises NotKept where no name sorts last."""
+    """The file. The key is written with slashes: dots belong to names then. Raises NotKept where no name sorts last, or
+    the interface's is none to be written.
+    """
+    if not is_plain_interface(effect.interface):
+        raise NotKept(UNFIT_NAME)
     label = re.sub(r"[^A-Za-z0-9_-]", "_", effect.interface)
     path = f"{_FOLDER}/{_last_name(guest.boot, effect.path, label)}"
     text = f"# Written by vnicheck.\n{effect.path} = {effect.new}\n"
