@@ -52,6 +52,7 @@ def _commands(fleet: Fleet) -> dict[str, list[str]]:
     xargs = f'xargs -P {JOBS} -I{{{{}}}} sh -c "{line}" < {folder / "hosts"} | grep -c 1'
     commands = {
         "vnicheck": [python, "-m", "benchmarks.ssh_clients", "vnicheck", str(folder)],
+        "vnicheck, output not read": [python, "-m", "benchmarks.ssh_clients", "vnicheck-unread", str(folder)],
         "asyncssh": [python, "-m", "benchmarks.ssh_clients", "asyncssh", str(folder)],
         "paramiko, all loaded once": [python, "-m", "benchmarks.ssh_clients", "paramiko-shared", str(folder)],
         "OpenSSH, curve25519": ["sh", "-c", xargs.format(ssh=f"{ssh} -o KexAlgorithms=curve25519-sha256")],

@@ -31,6 +31,15 @@ def vnicheck(folder: Path, hosts: list[str]) -> int:
     return sum(isinstance(result, Guest) for result in results.values())
 
 
+def vnicheck_unread(folder: Path, hosts: list[str]) -> int:
+    """Our own without reading the output, as the other clients: what the connections alone take."""
+    from vnicheck.guest import fleet
+    from vnicheck.model.guest import Guest
+
+    fleet._read = lambda _: Guest(collected_at="")
+    return vnicheck(folder, hosts)
+
+
 def paramiko_plain(folder: Path, hosts: list[str]) -> int:
     """As paramiko's own examples: a client per host, each of which loads known_hosts and the key."""
     from concurrent.futures import ThreadPoolExecutor
@@ -103,6 +112,7 @@ def asyncssh(folder: Path, hosts: list[str]) -> int:
 
 CLIENTS = {
     "vnicheck": vnicheck,
+    "vnicheck-unread": vnicheck_unread,
     "paramiko-plain": paramiko_plain,
     "paramiko-shared": paramiko_shared,
     "asyncssh": asyncssh,
