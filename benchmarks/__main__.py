@@ -2,9 +2,15 @@
 
 import sys
 
-from benchmarks import classify, scale, start
+from benchmarks import classify, collect, scale, start, thousand
 
-ALL = {"start": start.main, "classify": classify.main, "scale": scale.main}
+ALL = {
+    "start": start.main,
+    "classify": classify.main,
+    "collect": collect.main,
+    "thousand": thousand.main,
+    "scale": scale.main,
+}
 LONG = {"scale"}
 
 

@@ -16,6 +16,7 @@ from tests.lab import scenario as scenarios
 from tests.lab.namespaces import Namespace, require_lab
 from tests.lab.topology import Lab
 from tests.servers import fabric, server, vni
+from tests.sshd import require
 from vnicheck.applying import Attempt
 from vnicheck.cloud.errors import CloudError
 from vnicheck.fixes.effects import PatchVni, standing
@@ -401,3 +402,39 @@ def test_the_timer_outlives_the_session(lab: Lab) -> None:
         time.sleep(0.1)
     assert state(lab.target) == before
     assert wire.run(scripts.status(CHANGE)).verb == "undone"
+
+
+SYSTEMD_RUN = """#!/bin/sh
+printf '%s\\n' "$@" >/run/asked
+for word; do case $word in --on-active=*) delay=${word#*=} ;; --*) ;; *) break ;; esac; shift; done
+setsid sh -c 'sleep "$0"; exec "$@"' "$delay" "$@" </dev/null >/dev/null 2>&1 &
+"""
+
+
+def test_with_systemd_it_is_a_timer_of_systemds(lab: Lab) -> None:
+    """One that does as systemd-run says it does: a unit of the change's name, that runs the undo script in time."""
+    before = state(lab.target)
+    lab.target.run(
+        ["sh", "-c", "mkdir -p /run/systemd/system; cat >/run/systemd-run; chmod +x /run/systemd-run"],
+        input=SYSTEMD_RUN,
+    )
+    lab.target.run(["mount", "--bind", "/run/systemd-run", "/usr/bin/systemd-run"])
+    wire = Wire(lab.target)
+    steps = [Step(action.command or "", action.undo or "") for action in proof_for(lab.target).document.plan.actions]
+    assert wire.run(scripts.arm(CHANGE, steps, 2)) == Answer(verb="armed", rest="systemd")
+    asked = lab.target.run(["cat", "/run/asked"]).stdout.split("\n")
+    assert f"--unit=vnicheck-{CHANGE}" in asked
+    assert asked[-4:-1] == ["--timer-property=AccuracySec=1s", "/bin/sh", f"/run/vnicheck/{CHANGE}/undo"]
+    assert wire.run(scripts.apply(CHANGE, steps)).verb == "applied"
+    assert state(lab.target) != before
+    deadline = time.monotonic() + 8
+    while state(lab.target) != before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert state(lab.target) == before
+
+
+def test_where_systemd_starts_no_timer_a_process_waits(lab: Lab) -> None:
+    """The real systemd-run, which finds no systemd to ask."""
+    require("systemd-run")
+    lab.target.run(["mkdir", "-p", "/run/systemd/system"])
+    assert Wire(lab.target).run(scripts.arm(CHANGE, [], 60)) == Answer(verb="armed", rest="process")

@@ -10,23 +10,34 @@ from vnicheck.engine.summary import interface_summaries
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding, Flow
-from vnicheck.model.guest import Guest
+from vnicheck.model.guest import NO_PROC, Guest
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
-from vnicheck.model.report import REPORT_SCHEMA, InstanceReport, InterfaceSummary, Report, Status, Tool, summarize
+from vnicheck.model.report import (
+    NOT_RUNNING,
+    REPORT_SCHEMA,
+    InstanceReport,
+    InterfaceSummary,
+    Report,
+    Status,
+    Tally,
+    Tool,
+)
 from vnicheck.model.snapshot import Problem, Server, Snapshot
 from vnicheck.rules.mutes import apply_mutes
 from vnicheck.rules.registry import find_all
 from vnicheck.rules.rule import Facts
 
-NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", "not_running"}
+NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", NOT_RUNNING}
 """Problem codes of servers that are passed over, not failed at."""
 
 
-def report_on(snapshot: Snapshot, *, generated_at: str, config: Config) -> Report:
-    """The report on every server of a snapshot. `generated_at`: UTC, ISO 8601."""
+def report_on(*snapshots: Snapshot, generated_at: str, config: Config) -> Report:
+    """The report on every server of some snapshots, one for a region. `generated_at`: UTC, ISO 8601."""
     instances = tuple(
-        analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at) for server in snapshot.servers
+        analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at)
+        for snapshot in snapshots
+        for server in snapshot.servers
     )
     return assemble_report(instances, generated_at=generated_at, mutes=config.mute)
 
@@ -34,12 +45,15 @@ def report_on(snapshot: Snapshot, *, generated_at: str, config: Config) -> Repor
 def assemble_report(instances: tuple[InstanceReport, ...], *, generated_at: str, mutes: Sequence[Mute] = ()) -> Report:
     """The document around what is said of each server, muted as of the day of `generated_at`."""
     instances = tuple(apply_mutes(instance, mutes, Day(generated_at[:10])) for instance in instances)
+    tally = Tally()
+    for instance in instances:
+        tally.add(instance)
     return Report(
         schema=REPORT_SCHEMA,
         tool=Tool(name="vnicheck", version=__version__),
         generated_at=generated_at,
-        complete=all(instance.status == "analyzed" or _stopped(instance) for instance in instances),
-        summary=summarize(instances),
+        complete=tally.complete,
+        summary=tally.summary(),
         instances=instances,
     )
 
@@ -74,6 +88,7 @@ def analyze_server(
         kind=server.kind,
         vpc=server.vpc,
         zone=server.zone,
+        region=server.region,
         status=status,
         problems=problems,
         interfaces=interfaces,
@@ -88,13 +103,14 @@ def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
     guest = server.guest
     if guest is None and server.status != "running":
         problems.append(
-            Problem(code="not_running", message=f"the server is {server.status}; only the VPC's side is known")
+            Problem(code=NOT_RUNNING, message=f"the server is {server.status}; only the VPC's side is known")
         )
     elif guest is None and not problems:
         problems.append(Problem(code="guest_not_collected", message="the guest was not collected"))
     if guest is not None:
         problems.extend(
-            Problem(code="guest_incomplete", message=f"{fact}: {reason}") for fact, reason in guest.missing.items()
+            Problem(code="guest_no_proc" if reason == NO_PROC else "guest_incomplete", message=f"{fact}: {reason}")
+            for fact, reason in guest.missing.items()
         )
         problems.extend(
             Problem(code="guest_not_understood", message=f"a line of {line.section}: {line.text}")
@@ -141,7 +157,3 @@ def _unread(vni: Vni) -> list[str]:
         "IP spoofing": vni.allow_ip_spoofing is None,
     }
     return [fact for fact, unread in facts.items() if unread]
-
-
-def _stopped(instance: InstanceReport) -> bool:
-    return instance.status == "skipped" and any(problem.code == "not_running" for problem in instance.problems)

@@ -1,6 +1,7 @@
 """Reading files of bounded size, and writing them whole or not at all."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,11 +19,17 @@ def read_file(path: Path, limit: int) -> bytes:
     return data
 
 
-def replace_file(place: Path, data: bytes) -> None:
-    """Writes a file that appears whole or not at all; one that is there is replaced. Raises OSError."""
+def replace_file(place: Path, data: bytes | Iterable[bytes]) -> None:
+    """Writes a file, from `data` or from parts of it as they come, that appears whole or not at all; one that is there
+    is replaced. Raises OSError.
+    """
     partial = place.with_name(f".{place.name[:200]}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(data)
+        if isinstance(data, bytes):
+            partial.write_bytes(data)
+        else:
+            with partial.open("wb") as file:
+                file.writelines(data)
         partial.replace(place)
     finally:
         with suppress(OSError):

@@ -1,32 +1,101 @@
 """Observe servers once, from the cloud and from inside, into a snapshot. All input and output happens below here."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import msgspec
 
 from vnicheck import __version__
+from vnicheck.bounded import workers
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.complete import complete
+from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.read import read_region
 from vnicheck.cloud.region import Region
+from vnicheck.cloud.scope import NO_SUCH_VPC
 from vnicheck.cloud.select import select
 from vnicheck.guest.fleet import Result, collect_many
-from vnicheck.guest.ssh_keys import AskPassphrase
+from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
-from vnicheck.model.cloud import Vni
+from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot, with_guest
 
 AddressChoice = Literal["auto", "private", "floating"]
+REGIONS_AT_ONCE = 8
 
 
 def observe_cloud(
     client: VpcClient, selectors: Sequence[str], *, vpc: str | None, resource_group: str | None
 ) -> Region:
     """The servers that `selectors` name (none: all in scope) and the fabric around them. Raises CloudError."""
-    region = read_region(client, vpc=vpc, resource_group=resource_group)
-    chosen = select(region, selectors)
-    return complete(client, region, chosen)
+    (region,) = observe_regions([client], selectors, vpc=vpc, resource_group=resource_group)
+    return region
+
+
+def observe_regions(
+    clients: Sequence[VpcClient], selectors: Sequence[str], *, vpc: str | None, resource_group: str | None
+) -> tuple[Region, ...]:
+    """`observe_cloud` of several regions at once: `observe_chosen`, where a selector may mean a server of any."""
+    return observe_chosen(clients, partial(select, selectors=selectors), vpc=vpc, resource_group=resource_group)
+
+
+def observe_chosen(
+    clients: Sequence[VpcClient],
+    choose: Callable[[Sequence[Region]], Sequence[Server]],
+    *,
+    vpc: str | None,
+    resource_group: str | None,
+) -> tuple[Region, ...]:
+    """The regions with the servers that `choose` takes of those read in bulk, in the order of `clients`.
+
+    One that cannot be read leaves the others alone: it has no servers, and `failure` says why. One that has no VPC
+    `vpc` while another has is left out. Raises CloudError where none can be read, and what `choose` raises.
+    """
+    with workers(min(len(clients), REGIONS_AT_ONCE), "region") as pool:
+        read = list(pool.map(partial(_read, vpc=vpc, resource_group=resource_group), clients))
+        failures = [region.failure for region in read if region.failure is not None]
+        if len(failures) == len(read):
+            told = next((failure for failure in failures if failure.code != NO_SUCH_VPC), failures[0])
+            raise CloudError(told.code, told.message)
+        regions = {
+            client: region
+            for client, region in zip(clients, read, strict=True)
+            if region.failure is None or region.failure.code != NO_SUCH_VPC
+        }
+        chosen = {server.id: server for server in choose(list(regions.values()))}
+
+        def finish(client: VpcClient, region: Region) -> Region:
+            if region.failure is not None:
+                return region
+            within = {server.id for server in region.servers}
+            try:
+                return complete(client, region, [server for key, server in chosen.items() if key in within])
+            except CloudError as error:
+                if len(regions) == 1:
+                    raise
+                return _unread(client, error)
+
+        return tuple(pool.map(finish, regions.keys(), regions.values()))
+
+
+def _read(client: VpcClient, *, vpc: str | None, resource_group: str | None) -> Region:
+    try:
+        return read_region(client, vpc=vpc, resource_group=resource_group)
+    except CloudError as error:
+        return _unread(client, error)
+
+
+def _unread(client: VpcClient, error: CloudError) -> Region:
+    failure = Problem(code=error.code, message=error.message)
+    return Region(
+        servers=(),
+        fabric=Fabric(),
+        scope=client.endpoint,
+        problems=(failure,),
+        name=client.region,
+        failure=failure,
+    )
 
 
 def ssh_target(server: Server, choice: AddressChoice) -> SshTarget | None:
@@ -45,13 +114,19 @@ def observe_guests(
     *,
     address: AddressChoice,
     jobs: int,
-    on_done: Callable[[SshTarget, Result], None],
+    on_total: Callable[[int], None] | None = None,
+    on_start: Callable[[SshTarget], None] | None = None,
+    on_done: Callable[[SshTarget, Result], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     ask_passphrase: AskPassphrase | None = None,
+    ask_password: AskPassword | None = None,
 ) -> tuple[Server, ...]:
     """The servers with their guests, or with the problem that kept one from being read.
 
-    `given` are guests by server id that need no SSH. A server that does not run is not connected to. Raises
-    CollectionError where the SSH configuration itself cannot be read.
+    `given` are guests by server id that need no SSH. A server that does not run is not connected to; `on_total` is told
+    how many are, the other callbacks are those of `collect_many`.
+
+    Raises CollectionError where the SSH configuration itself cannot be read.
     """
     results: dict[str, Result] = dict(given)
     targets = []
@@ -65,7 +140,18 @@ def observe_guests(
         else:
             targets.append(target)
     if targets:
-        results |= collect_many(targets, options, jobs=jobs, on_done=on_done, ask_passphrase=ask_passphrase)
+        if on_total is not None:
+            on_total(len(targets))
+        results |= collect_many(
+            targets,
+            options,
+            jobs=jobs,
+            on_start=on_start,
+            on_done=on_done,
+            on_note=on_note,
+            ask_passphrase=ask_passphrase,
+            ask_password=ask_password,
+        )
     return tuple(with_guest(server, results.get(server.id)) for server in servers)
 
 

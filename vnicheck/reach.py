@@ -33,11 +33,13 @@ class LiveReach:
 
     def collect(self) -> Guest:
         """The guest as it is now, by a new session. Raises CollectionError."""
+        self._runner.forget_failures()
         return read_guest(self._runner.collect(self._target), via="ssh")
 
     def run(self, script: str) -> Answer:
         """What the script answers, by a new session, as root. Raises CollectionError."""
         name = one_line(self._target.name, 80)
+        self._runner.forget_failures()
         stdin = self._root.lead + script.encode()
         output = self._runner.run(self._target, self._root.command, stdin, timeout=self._seconds)
         try:

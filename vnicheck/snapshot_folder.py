@@ -57,6 +57,10 @@ class SnapshotFolder:
                 return []
             return sorted(_name(each.name) for each in self.path.iterdir() if (each / _CLOUD).is_file())
 
+    def holds(self, region: str) -> bool:
+        """Whether a region's servers are in it."""
+        return (self._region(region) / _CLOUD).is_file()
+
     def cloud(self, region: str) -> Snapshot:
         """A region's servers, without their guests, and their fabric. Raises SnapshotError."""
         path = self._region(region) / _CLOUD

@@ -10,8 +10,9 @@ class Fault:
     """What happens to the next `times` calls (None: all) of `method` on paths like `path` (`/instances/*/x`).
 
     In this order: wait `delay` seconds; `reset` the connection; answer `status` with `headers` and `body` (None: the
-    API's error shape); or, with `repeat_page`, answer normally but link each page but the first to itself. A fault of
-    a delay alone only slows the answer.
+    API's error shape); or answer normally, but with `repeat_page` link each page but the first to itself, with
+    `same_page` give the first page under ever new links, and with `drip` wait so many seconds before each byte. A fault
+    of a delay alone only slows the answer.
     """
 
     path: str
@@ -23,6 +24,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     repeat_page: bool = False
+    same_page: bool = False
+    drip: float = 0.0
 
     def takes(self, method: str, path: str) -> bool:
         """Whether the call is one of them; counts it."""

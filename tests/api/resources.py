@@ -55,6 +55,8 @@ def resolve(world: Json, path: str) -> Collection | Json:
             return Collection(kind, world.get(kind, []), paged=True, filters=FILTERS[kind])
         case [("instances" | "bare_metal_servers" | "virtual_network_interfaces" | "vpcs") as kind, key]:
             return find(world, kind, key)
+        case ["regions"]:
+            return Collection("regions", world.get("regions", []), paged=False)
         case ["instances", key, "network_interfaces"]:
             find(world, "instances", key)
             return Collection("network_interfaces", world["network_interfaces"].get(key, []), paged=False)
@@ -95,8 +97,18 @@ def check_query(query: Mapping[str, str], allowed: frozenset[str]) -> None:
         raise Refusal(400, "missing_generation", "The `generation` parameter must be 2.", unexpected=True)
 
 
-def page(collection: Collection, query: Mapping[str, str], url: str, page_size: int, *, repeat: bool) -> Json:
-    """One page in the API's shape, with `first`, `next`, `limit` and `total_count`."""
+def page(
+    collection: Collection,
+    query: Mapping[str, str],
+    url: str,
+    page_size: int,
+    *,
+    repeat: bool = False,
+    same: bool = False,
+) -> Json:
+    """One page in the API's shape, with `first`, `next`, `limit` and `total_count`. Two ways never to end: `repeat`
+    links each page but the first to itself, `same` gives the first page's items for ever under new links.
+    """
     items = [item for item in collection.items if _passes(item, query)]
     if not collection.paged:
         return {collection.key: items}
@@ -109,12 +121,12 @@ def page(collection: Collection, query: Mapping[str, str], url: str, page_size: 
         raise Refusal(400, "invalid_value", f"unknown start {start}", unexpected=True)
     offset = int(start[3:]) if start else 0
     answer: Json = {
-        collection.key: items[offset : offset + size],
+        collection.key: items[:size] if same else items[offset : offset + size],
         "first": {"href": f"{url}?limit={limit}"},
         "limit": int(limit),
         "total_count": len(items),
     }
-    following = start if repeat and start else f"tok{offset + size}" if offset + size < len(items) else None
+    following = start if repeat and start else f"tok{offset + size}" if same or offset + size < len(items) else None
     if following is not None:
         answer["next"] = {"href": f"{url}?limit={limit}&start={following}"}
     return answer

@@ -2,11 +2,13 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -48,7 +50,8 @@ class StandIn:
 
     `page_size` bounds every page below the `limit` asked for. `token`: the bearer token that calls must carry.
     `api_key` / `trusted_profile`: IAM and the metadata service answer (at `root`) with a token that calls must then
-    carry. `on_patch(vni)` runs after each PATCH with the changed VNI. The world's `faults` (arguments of Fault) and
+    carry. `tls`: the files of a certificate and its key.
+    `on_patch(vni)` runs after each PATCH with the changed VNI. The world's `faults` (arguments of Fault) and
     those of `fail` come true.
     """
 
@@ -63,6 +66,7 @@ class StandIn:
         api_key: str | None = None,
         trusted_profile: bool = False,
         on_patch: Callable[[Json], None] | None = None,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.world: Json = world.data if isinstance(world, World) else world
         self.page_size = page_size
@@ -78,13 +82,14 @@ class StandIn:
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.server = _Server((host, port), self)
+        self.scheme = secured(self.server, tls)
         self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
     def root(self) -> str:
         """`http://127.0.0.1:PORT`: where the token services are."""
         host, port = self.server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        return f"{self.scheme}://{host!s}:{port}"
 
     @property
     def url(self) -> str:
@@ -127,6 +132,16 @@ class StandIn:
         self.stop()
 
 
+def secured(server: ThreadingHTTPServer, tls: tuple[Path, Path] | None) -> str:
+    """The scheme that a server speaks: HTTPS where there are the files of a certificate and its key."""
+    if tls is None:
+        return "http"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*tls)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    return "https"
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
@@ -139,36 +154,88 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is no news."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Answering(BaseHTTPRequestHandler):
+    """A handler whose `serve` is called for every method, with ways to answer, and to fail."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
-    server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
         """Quiet."""
 
     def do_GET(self) -> None:
-        self._serve("GET")
+        self.serve("GET")
 
     def do_PATCH(self) -> None:
-        self._serve("PATCH")
+        self.serve("PATCH")
 
     def do_PUT(self) -> None:
-        self._serve("PUT")
+        self.serve("PUT")
 
     def do_POST(self) -> None:
-        self._serve("POST")
+        self.serve("POST")
 
     def do_DELETE(self) -> None:
-        self._serve("DELETE")
+        self.serve("DELETE")
 
-    def _serve(self, method: str) -> None:
+    def serve(self, method: str) -> None:
+        """Answers one call."""
+        raise NotImplementedError
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when the stand-in stops: what a fault waits for, it waits for no longer."""
+        event: threading.Event = self.server.api.stopping  # type: ignore[attr-defined]
+        return event
+
+    def commits(self, fault: Fault) -> bool:
+        """Whether the fault answered, or cut, this call."""
+        if fault.delay:
+            self.stopping.wait(fault.delay)
+        if fault.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+            return True
+        if fault.status is None:
+            return False
+        if fault.body is None:
+            self.refuse(fault.status, "injected", "injected by the test", dict(fault.headers))
+        else:
+            self.send(fault.status, fault.body.encode(), dict(fault.headers))
+        return True
+
+    def refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        self.send_json(status, {"errors": [{"code": code, "message": message}], "trace": "stand-in"}, headers)
+
+    def send_json(
+        self, status: int, value: object, headers: dict[str, str] | None = None, *, drip: float = 0.0
+    ) -> None:
+        self.send(status, json.dumps(value).encode(), headers or {}, drip=drip)
+
+    def send(self, status: int, body: bytes, headers: dict[str, str], *, drip: float = 0.0) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Type": "application/json; charset=utf-8"} | headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        for part in [body[place : place + 1] for place in range(len(body))] if drip else [body]:
+            self.wfile.write(part)
+            self.wfile.flush()
+            if drip and self.stopping.wait(drip):
+                return
+
+
+class _Handler(Answering):
+    server: _Server
+
+    def serve(self, method: str) -> None:
         api = self.server.api
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if parts.path == "/_calls":
-            self._json(200, {"calls": api.lines, "unexpected": api.unexpected})
+            self.send_json(200, {"calls": api.lines, "unexpected": api.unexpected})
             return
         if parts.path in identity.PATHS:
             self._token(method, parts.path, body)
@@ -179,7 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
         with api.lock:
             api.calls.append(call)
             fault = next((fault for fault in api.faults if fault.takes(method, path)), None)
-        if fault is not None and self._commits(fault):
+        if fault is not None and self.commits(fault):
             return
         try:
             if not parts.path.startswith(BASE + "/"):
@@ -187,14 +254,16 @@ class _Handler(BaseHTTPRequestHandler):
             if api.token is not None and self.headers.get("Authorization") != f"Bearer {api.token}":
                 raise Refusal(401, "not_authorized", "The token is missing, expired or of another account.")
             with api.lock:
-                self._answer(call, repeat=fault is not None and fault.repeat_page)
+                answer, headers = self._answer(call, fault)
+            self.send_json(200, answer, headers, drip=0.0 if fault is None else fault.drip)
         except Refusal as refusal:
             if refusal.unexpected:
                 with api.lock:
                     api.unexpected.append(f"{call}: {refusal.message}")
-            self._refuse(refusal.status, refusal.code, refusal.message)
+            self.refuse(refusal.status, refusal.code, refusal.message)
 
-    def _answer(self, call: Call, *, repeat: bool) -> None:
+    def _answer(self, call: Call, fault: Fault | None) -> tuple[Json, dict[str, str]]:
+        """What a call is answered with, and with which headers. Raises Refusal."""
         api = self.server.api
         if call.method == "PATCH":
             check_query(call.query, frozenset())
@@ -203,24 +272,23 @@ class _Handler(BaseHTTPRequestHandler):
             changed = patch_vni(api.world, call.path, call.body, self.headers.get("If-Match"))
             if api.on_patch is not None:
                 api.on_patch(changed)
-            self._json(200, changed, {"ETag": etag(changed)})
-            return
+            return changed, {"ETag": etag(changed)}
         if call.method != "GET":
             raise Refusal(400, "bad_method", f"the stand-in does not {call.method} {call.path}", unexpected=True)
         found = resolve(api.world, call.path)
         if not isinstance(found, Collection):
             check_query(call.query, frozenset())
-            self._json(200, found, {"ETag": etag(found)})
-            return
+            return found, {"ETag": etag(found)}
         check_query(call.query, (PAGED if found.paged else frozenset()) | found.filters)
-        self._json(200, page(found, call.query, api.url + call.path, api.page_size, repeat=repeat))
+        endless = {} if fault is None else {"repeat": fault.repeat_page, "same": fault.same_page}
+        return page(found, call.query, api.url + call.path, api.page_size, **endless), {}
 
     def _token(self, method: str, path: str, body: bytes) -> None:
         api = self.server.api
         with api.lock:
             api.token_calls.append(f"{method} {path}")
             fault = next((fault for fault in api.faults if fault.takes(method, path)), None)
-        if fault is not None and self._commits(fault):
+        if fault is not None and self.commits(fault):
             return
         status, answer = identity.answer(
             method,
@@ -231,39 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
             trusted_profile=api.trusted_profile,
             token=api.issued,
         )
-        self._json(status, answer)
-
-    def _commits(self, fault: Fault) -> bool:
-        """Whether the fault answered, or cut, this call."""
-        if fault.delay:
-            self.server.api.stopping.wait(fault.delay)
-        if fault.reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            self.connection.close()
-            return True
-        if fault.status is None:
-            return False
-        if fault.body is None:
-            self._refuse(fault.status, "injected", "injected by the test", dict(fault.headers))
-        else:
-            self._send(fault.status, fault.body.encode(), dict(fault.headers))
-        return True
-
-    def _refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
-        self._json(status, {"errors": [{"code": code, "message": message}], "trace": "stand-in"}, headers)
-
-    def _json(self, status: int, value: object, headers: dict[str, str] | None = None) -> None:
-        self._send(status, json.dumps(value).encode(), headers or {})
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in ({"Content-Type": "application/json; charset=utf-8"} | headers).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
+        self.send_json(status, answer)
 
 
 def _parsed(body: bytes) -> Any:

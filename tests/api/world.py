@@ -64,15 +64,15 @@ class Interface:
 
 
 class World:
-    """`data` is the world as JSON: the regional lists by name, and by the id of what they belong to `address_prefixes`,
-    `routing_tables`, `routes`, `network_interfaces`, `network_attachments` and `members` (of pools); `faults` (as
-    Fault) may be added.
+    """`data` is the world as JSON: the regional lists by name, `regions`, and by the id of what they belong to
+    `address_prefixes`, `routing_tables`, `routes`, `network_interfaces`, `network_attachments` and `members` (of
+    pools); `faults` (as Fault) may be added.
     """
 
     def __init__(self, *, region: str = "us-south", resource_group: str = "Default") -> None:
         self.region = region
         self.owner = resource_group
-        self.data: Json = {kind: [] for kind in FILTERS} | {
+        self.data: Json = {kind: [] for kind in (*FILTERS, "regions")} | {
             name: {}
             for name in (
                 "address_prefixes",
@@ -118,6 +118,13 @@ class World:
         self.routing_table("default")
         self.network_acl("default", rules=[{"action": "allow", "direction": direction} for direction in both])
         return self.security_group("default", rules=[{"direction": direction} for direction in both])
+
+    def listed_region(self, name: str, endpoint: str, *, status: str = "available") -> Self:
+        """A region that `list_regions` names; `endpoint` as the API gives it, without `/v1` (`StandIn.root`)."""
+        self.data["regions"].append(
+            {"name": name, "endpoint": endpoint, "href": shapes.href(self.region, f"regions/{name}"), "status": status}
+        )
+        return self
 
     def subnet(
         self,

@@ -74,14 +74,24 @@ def test_too_many_requests_are_retried(api: StandIn, to: Opener) -> None:
     assert sum(call.path == "/instances" for call in api.calls) == 3
 
 
-def test_a_long_retry_after_does_not_hold_us(api: StandIn, to: Opener) -> None:
-    api.fail("/instances", status=429, headers={"Retry-After": "3600"}, times=None)
+@pytest.mark.parametrize("wait", ["3600", "99999999999999999999999"])
+def test_a_retry_after_beyond_our_patience_is_told_at_once(api: StandIn, to: Opener, wait: str) -> None:
+    api.fail("/instances", status=429, headers={"Retry-After": wait}, times=None)
     began = time.monotonic()
     assert failure(to(api)).code == "api_rate_limited"
     assert time.monotonic() - began < 5
+    assert sum(call.path == "/instances" for call in api.calls) == 1, "it was asked again before its time"
 
 
-@pytest.mark.parametrize("wait", ["soon", "-1", "99999999999999999999999"])
+def test_a_retry_after_within_our_patience_is_honoured(api: StandIn) -> None:
+    api.fail("/subnets", status=503, headers={"Retry-After": "1"})
+    patient = HttpSettings(connect_timeout=1, read_timeout=1, retries=1, retry_wait=2)
+    began = time.monotonic()
+    assert read_region(connect(region=None, environ=api.environ, auth=None, http=patient)).fabric.missing == {}
+    assert time.monotonic() - began >= 1
+
+
+@pytest.mark.parametrize("wait", ["soon", "-1"])
 def test_a_retry_after_that_is_nonsense_is_ignored(api: StandIn, to: Opener, wait: str) -> None:
     api.fail("/instances", status=503, headers={"Retry-After": wait})
     assert len(read_region(to(api)).servers) == 3

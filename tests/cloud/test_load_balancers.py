@@ -19,7 +19,7 @@ MEMBERS = "/load_balancers/*/pools/*/members"
 def read(api: StandIn, to: Opener) -> Fabric:
     client = to(api)
     region = read_region(client)
-    return complete(client, region, select(region, ["web-1"])).fabric
+    return complete(client, region, select([region], ["web-1"])).fabric
 
 
 def test_members_of_network_load_balancers(world: World, to: Opener) -> None:

@@ -94,7 +94,7 @@ def test_calls_do_not_grow_with_vnis_or_servers(to: Opener) -> None:
         with StandIn(world) as api:
             client = to(api)
             region = read_region(client)
-            done = complete(client, region, select(region, ["web-0"]))
+            done = complete(client, region, select([region], ["web-0"]))
             assert len(done.servers[0].vnis) == interfaces
             assert api.unexpected == []
             counts.append(len(api.calls))
@@ -113,7 +113,7 @@ def test_legacy_interfaces_are_known_in_part_and_completed_when_selected(world: 
         assert [vni.security_groups for vni in bulk] == [None, None]
         assert [floating.address for floating in bulk[0].floating_ips] == ["203.0.113.21"]
         before = len(api.calls)
-        done = named(complete(client, region, select(region, ["old-1"])), "old-1").vnis
+        done = named(complete(client, region, select([region], ["old-1"])), "old-1").vnis
         servers_asked = [call for call in api.calls[before:] if call.path.startswith("/instances/")]
         assert len(servers_asked) == 1
     assert [vni.allow_ip_spoofing for vni in done] == [True, False]
@@ -132,7 +132,7 @@ def test_bare_metal_attachments_are_completed_when_selected(world: World, to: Op
         bulk = named(region, "metal-1")
         assert bulk.kind == "bare_metal_server"
         assert [vni.interface_type for vni in bulk.vnis] == [None, None]
-        done = named(complete(client, region, select(region, ["metal-1"])), "metal-1").vnis
+        done = named(complete(client, region, select([region], ["metal-1"])), "metal-1").vnis
         assert api.unexpected == []
     assert [(vni.interface_type, vni.vlan) for vni in done] == [("pci", None), ("vlan", 100)]
     assert [vni.protocol_state_filtering_mode for vni in done] == ["auto", "auto"]
@@ -148,7 +148,7 @@ def test_bare_metal_with_legacy_interfaces(world: World, to: Opener) -> None:
     with StandIn(world) as api:
         client = to(api)
         region = read_region(client)
-        vni = named(complete(client, region, select(region, ["metal-2"])), "metal-2").vnis[0]
+        vni = named(complete(client, region, select([region], ["metal-2"])), "metal-2").vnis[0]
     assert (vni.legacy, vni.mac, vni.allow_ip_spoofing, vni.interface_type) == (True, "02:00:00:00:00:41", True, "pci")
 
 
@@ -158,7 +158,7 @@ def test_a_server_that_cannot_be_completed_says_so(world: World, to: Opener, nam
         api.fail("/*/*/network_*", status=403, times=None)
         client = to(api)
         region = read_region(client)
-        server = complete(client, region, select(region, [name])).servers[0]
+        server = complete(client, region, select([region], [name])).servers[0]
     assert [problem.code for problem in server.problems] == ["api_forbidden"]
     assert server.vnis == named(region, name).vnis
 
@@ -256,7 +256,7 @@ def test_a_malformed_server_is_a_problem_and_the_others_are_read(world: World, t
         assert [problem.code for problem in region.problems] == ["api_malformed"]
         assert "web-1" in region.problems[0].message
         with pytest.raises(CloudError, match="web-1") as caught:
-            select(region, ["web-1"])
+            select([region], ["web-1"])
     assert caught.value.code == "no_such_instance"
 
 
@@ -297,7 +297,7 @@ def test_completing_cuts_the_fabric_down_to_the_servers(world: World, to: Opener
         client = to(api)
         region = read_region(client)
         assert len(region.fabric.vpcs) == 2
-        done = complete(client, region, select(region, ["far"]))
+        done = complete(client, region, select([region], ["far"]))
     fabric = done.fabric
     assert [server.name for server in done.servers] == ["far"]
     assert [vpc.name for vpc in fabric.vpcs.values()] == ["other"]
@@ -349,4 +349,4 @@ def test_an_empty_region(to: Opener) -> None:
         assert region.servers == ()
         assert complete(client, region, ()).fabric.vpcs == {}
         with pytest.raises(CloudError, match="0 servers"):
-            select(region, ["web-1"])
+            select([region], ["web-1"])

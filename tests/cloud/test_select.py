@@ -85,7 +85,7 @@ def test_none_says_what_could_not_be_read() -> None:
     problem = Problem(code="api_forbidden", message="bare metal servers were not read")
     region = Region(servers=(DB,), fabric=Fabric(), scope=SCOPE, problems=(problem,))
     with pytest.raises(CloudError, match="bare metal servers were not read"):
-        select(region, ["metal-1"])
+        select([region], ["metal-1"])
 
 
 def test_a_hostile_selector_stays_on_one_line() -> None:
@@ -97,5 +97,5 @@ def test_a_hostile_selector_stays_on_one_line() -> None:
 
 def test_no_selectors_are_all_servers_of_a_region() -> None:
     region = Region(servers=(WEB, DB), fabric=Fabric(), scope=SCOPE)
-    assert select(region, []) == (WEB, DB)
+    assert select([region], []) == (WEB, DB)
     assert select_servers([WEB, DB], [], scope=SCOPE) == (WEB, DB)

@@ -16,7 +16,11 @@ def world_of(scenario: Scenario, *, region: str = "us-south") -> World:
 
     Subnets, VNIs, security groups and network ACLs keep their names.
     """
-    world = World(region=region).vpc("lab", prefixes=list(scenario.vpc_prefixes))
+    return add_server(World(region=region).vpc("lab", prefixes=list(scenario.vpc_prefixes)), scenario)
+
+
+def add_server(world: World, scenario: Scenario) -> World:
+    """The world with the scenario's server too, and all that is around it."""
     for acl in scenario.network_acls:
         world.network_acl(acl.name, rules=[_stated(rule) for rule in acl.rules])
     for group in scenario.security_groups:

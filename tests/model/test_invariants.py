@@ -11,7 +11,7 @@ from vnicheck.model.cloud import FloatingIp, Vpc, VpcRoute
 from vnicheck.model.flow import Direction, Drop, DropCode, Flow, Hop, Leg, Outcome, Protocol, Scope, Verdict
 from vnicheck.model.guest import InterfaceAddress, NextHop, PolicyRule, Route, RuleAction
 from vnicheck.model.plan import Action
-from vnicheck.model.report import InstanceReport, summarize
+from vnicheck.model.report import InstanceReport, Tally
 
 PASS = Hop(leg=Leg.REQUEST, at="eth0", stage="s", outcome=Outcome.PASS, reason="r")
 UNKNOWN = Hop(leg=Leg.REQUEST, at="eth0", stage="s", outcome=Outcome.UNKNOWN, reason="r")
@@ -114,7 +114,11 @@ def test_a_report_counts_its_instances() -> None:
         msgspec.structs.replace(broken, status="incomplete", findings=()),
         msgspec.structs.replace(broken, status="skipped", findings=()),
     )
-    counted = summarize(instances)
+    tally = Tally()
+    for instance in instances:
+        tally.add(instance)
+    counted = tally.summary()
+    assert (tally.complete, tally.stopped) == (False, 0)
     assert (counted.instances, counted.analyzed, counted.incomplete, counted.skipped) == (3, 1, 1, 1)
     assert counted.findings == {
         severity: sum(finding.severity == severity for finding in broken.findings)

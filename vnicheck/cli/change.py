@@ -37,9 +37,14 @@ def tell(message: str) -> None:
     print(f"vnicheck: {one_line(message, 600)}", file=sys.stderr, flush=True)
 
 
-def tell_outcome(name: str, outcome: "Applied") -> None:
-    """How it ended, with the commands to paste where that could not be confirmed."""
-    tell(f"{name}: {outcome.said}")
+def tell_outcome(name: str, outcome: "Applied", *, stdout: bool = True) -> None:
+    """How it ended, on stdout where that is not for documents; and what to paste where that could not be confirmed."""
+    if stdout:
+        from vnicheck.model.words import one_line
+
+        print(one_line(f"{name}: {outcome.said}", 600), flush=True)
+    else:
+        tell(f"{name}: {outcome.said}")
     for commands in outcome.by_hand:
         print(f"\nTo undo it by hand, on the console of {name} as root, or where the CLI is:\n", file=sys.stderr)
         for line in commands.splitlines():

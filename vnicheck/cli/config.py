@@ -30,6 +30,11 @@ _PLACE = re.compile(r" - at `\$\.(expect|mute)\[(\d+)\](?:\.(\w+))?`")
 _CHOICES = {"direction": "inbound or outbound", "protocol": "tcp, udp or icmp", "verdict": "delivered or dropped"}
 
 
+def find_config(given: Path | None) -> Path | None:
+    """The configuration file: the one given, or the nearest `vnicheck.toml` upward; None where there is none."""
+    return given if given is not None else _nearest(Path.cwd())
+
+
 def load_config(given: Path | None) -> "Config":
     """The configuration: of the file given, or of the nearest `vnicheck.toml` upward; without one, the defaults.
 
@@ -37,7 +42,7 @@ def load_config(given: Path | None) -> "Config":
     """
     from vnicheck.model.config import Config
 
-    path = given if given is not None else _nearest(Path.cwd())
+    path = find_config(given)
     if path is None:
         return Config()
     import msgspec

@@ -1,8 +1,7 @@
 """`vnicheck fix`: plans that are proved on the model, shown, and applied under a timer that undoes them."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,14 +20,17 @@ from vnicheck.cli.change import (
 from vnicheck.cli.clock import now
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError
-from vnicheck.cli.gather import gather, load_snapshot, ssh_options
+from vnicheck.cli.gather import gather, load_snapshot, prompts, ssh_options
 from vnicheck.cli.plans import PlanDestination, write_plans
-from vnicheck.model.words import listed
+from vnicheck.model.words import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vnicheck.cloud.client import VpcClient
     from vnicheck.fixes.planner import Proof
+    from vnicheck.guest.ssh_options import SshTarget
+    from vnicheck.guest.sudo import Root
     from vnicheck.model.config import Config
     from vnicheck.model.plan import Applied, InstancePlan
     from vnicheck.model.snapshot import Server, Snapshot
@@ -88,7 +90,7 @@ def fix(
     if dry_run or not proofs:
         write_plans([proof.document for proof in proofs], destination, servers=len(observed.servers), no_color=no_color)
         return _status(observed, [proof.document for proof in proofs], allow_incomplete)
-    return _apply_all(session, proofs, destination, yes=yes, sudo=sudo, seconds=rollback_after)
+    return _Applying(session, destination, yes=yes, sudo=sudo, seconds=rollback_after).all(proofs)
 
 
 class _Session:
@@ -150,109 +152,115 @@ def _status(observed: "Snapshot", documents: "Sequence[InstancePlan]", allow_inc
     return Exit.INCOMPLETE if unseen and not allow_incomplete else Exit.OK
 
 
-def _apply_all(
-    session: _Session, proofs: "list[Proof]", destination: "PlanDestination", *, yes: bool, sudo: bool, seconds: int
-) -> Exit:
-    """One server after the other; the first that fails ends it."""
-    from vnicheck.guest.ssh import SshRunner
-    from vnicheck.ledger import Ledger
+class _Applying:
+    """Applying to one server after the other: by which connections, and what was asked for."""
 
-    ledger = Ledger.of_user()
-    tell_unfinished(ledger)
-    documents: list[InstancePlan] = []
-    worst: Exit = Exit.OK
-    with ended_in_order(), SshRunner(ssh_options(session.ssh), options_passphrase()) as runner:
-        for number, proof in enumerate(proofs):
-            document, status = _apply_one(session, proof, runner, ledger, yes=yes, sudo=sudo, seconds=seconds)
-            documents.append(document)
-            worst = max(worst, status)
-            if status in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
+    def __init__(
+        self, session: _Session, destination: "PlanDestination", *, yes: bool, sudo: bool, seconds: int
+    ) -> None:
+        from vnicheck.guest.ssh import SshRunner
+        from vnicheck.ledger import Ledger
+
+        self.session = session
+        self.destination = destination
+        self.yes = yes
+        self.sudo = sudo
+        self.seconds = seconds
+        self.ledger = Ledger.of_user()
+        self.runner = SshRunner(ssh_options(session.ssh), *prompts(session.ssh))
+
+    def all(self, proofs: "list[Proof]") -> Exit:
+        """The first server that fails ends it."""
+        tell_unfinished(self.ledger)
+        documents: list[InstancePlan] = []
+        worst: Exit = Exit.OK
+        with ended_in_order(), self.runner:
+            for number, proof in enumerate(proofs):
+                document, status = self._one(proof)
+                documents.append(document)
+                worst = max(worst, status)
                 left = [other.document.name for other in proofs[number + 1 :]]
-                if left:
-                    tell(f"not tried after that: {', '.join(left)}")
-                break
-    if destination.wants_documents:
-        write_plans(documents, destination, servers=len(session.observed.servers), no_color=session.no_color)
-    if worst in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
-        return worst
-    return max(worst, _status(session.observed, documents, allow_incomplete=False))
+                if status in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
+                    if left:
+                        tell(f"not tried after that: {listed(left)}")
+                    break
+        observed = self.session.observed
+        if self.destination.wants_documents:
+            write_plans(documents, self.destination, servers=len(observed.servers), no_color=self.session.no_color)
+        if worst in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
+            return worst
+        return max(worst, _status(observed, documents, allow_incomplete=False))
 
+    def _one(self, proof: "Proof") -> "tuple[InstancePlan, Exit]":
+        """Shown, asked about, looked at again, applied."""
+        import msgspec
 
-def _apply_one(
-    session: _Session, proof: "Proof", runner: Any, ledger: Any, *, yes: bool, sudo: bool, seconds: int
-) -> "tuple[InstancePlan, Exit]":
-    import msgspec
+        from vnicheck.fixes.session import touches_session
 
-    from vnicheck.fixes.session import touches_session
-    from vnicheck.model.words import one_line
+        document = proof.document
+        name = one_line(document.name, 80)
+        write_plans([document], PlanDestination(None, None), servers=1, no_color=self.session.no_color, stderr=True)
+        if not document.plan.actions:
+            return document, Exit.FINDINGS
+        target = _target(self.session, proof)
+        needs_root = any(action.where == "guest" for action in document.plan.actions)
+        login, root = log_in(self.runner, target, sudo=self.sudo, needs_root=needs_root)
+        if login.client is not None and login.server is not None:
+            warning = touches_session(
+                proof.trial, proof.effects, client=login.client, local=login.server, port=login.port or 22
+            )
+            if warning is not None:
+                tell(f"{name}: {warning}; if no new session comes about, it is undone after {self.seconds} s")
+        if not confirm(f"Apply this to {name}?", yes=self.yes):
+            tell(f"{name}: not applied")
+            return document, Exit.FINDINGS
+        self.session.require_unchanged(proof)
+        outcome = self._recorded(proof, target, root)
+        tell_outcome(name, outcome, stdout=not self.destination.wants_documents)
+        return msgspec.structs.replace(document, outcome=outcome), EXITS[outcome.status]
 
-    document = proof.document
-    name = one_line(document.name, 80)
-    write_plans([document], PlanDestination(None, None), servers=1, no_color=session.no_color, stderr=True)
-    if not document.plan.actions:
-        return document, Exit.FINDINGS
-    target = _target(session, proof)
-    needs_root = any(action.where == "guest" for action in document.plan.actions)
-    login, root = log_in(runner, target, sudo=sudo, needs_root=needs_root)
-    if login.client is not None and login.server is not None:
-        warning = touches_session(
-            proof.trial, proof.effects, client=login.client, local=login.server, port=login.port or 22
+    def _recorded(self, proof: "Proof", target: "SshTarget", root: "Root") -> "Applied":
+        """Written down before anything is done, and again when it is known how it ended."""
+        import msgspec
+
+        from vnicheck.applying import Attempt
+        from vnicheck.fixes.effects import PatchVni
+        from vnicheck.ledger import Entry, LedgerError
+        from vnicheck.model.cloud import Ref
+        from vnicheck.reach import LiveReach
+
+        patches = any(isinstance(effect, PatchVni) for effect in proof.effects)
+        client = _client(self.session.selection) if patches else None
+        server, plan = proof.trial.server, proof.document.plan
+        entry = Entry(
+            id=new_change(),
+            begun_at=now(),
+            server=Ref(id=server.id, name=server.name),
+            region=server.region,
+            address=target.address,
+            strategy=plan.strategy,
+            effects=proof.effects,
+            actions=plan.actions,
+            status="begun",
         )
-        if warning is not None:
-            tell(f"{name}: {warning}; if no new session comes about, the server undoes it after {seconds} s")
-    if not confirm(f"Apply this to {name}?", yes=yes):
-        tell(f"{name}: not applied")
-        return document, Exit.FINDINGS
-    session.require_unchanged(proof)
-    outcome = _apply(session, proof, runner, root, ledger, target, seconds)
-    tell_outcome(name, outcome)
-    return msgspec.structs.replace(proof.document, outcome=outcome), EXITS[outcome.status]
+        try:
+            self.ledger.write(entry)
+        except LedgerError as error:
+            raise UserError(str(error)) from error
+        tell(f"{server.name}: change {entry.id}; 'vnicheck rollback {entry.id}' undoes it")
+        bound = min(self.session.ssh.timeout, max(5.0, self.seconds / 4))
+        reach = LiveReach(self.runner, target, root, client, script_seconds=bound)
+        attempt = Attempt(entry.id, proof, reach, lambda line: tell(f"{server.name}: {line}"), self.seconds)
+        outcome = attempt.run()
+        status = "rolled_back" if outcome.status == "refused" else outcome.status
+        try:
+            self.ledger.write(msgspec.structs.replace(entry, status=status, ended_at=now(), said=outcome.said))
+        except LedgerError as error:
+            tell(str(error))
+        return outcome
 
 
-def _apply(
-    session: _Session, proof: "Proof", runner: Any, root: Any, ledger: Any, target: Any, seconds: int
-) -> "Applied":
-    """Recorded before anything is done, and again when it is known how it ended."""
-    import msgspec
-
-    from vnicheck.applying import Attempt
-    from vnicheck.fixes.effects import PatchVni
-    from vnicheck.ledger import Entry, LedgerError
-    from vnicheck.model.cloud import Ref
-    from vnicheck.reach import LiveReach
-
-    client = None
-    if any(isinstance(effect, PatchVni) for effect in proof.effects):
-        client = session_client(session)
-    change = new_change()
-    server = proof.trial.server
-    entry = Entry(
-        id=change,
-        begun_at=now(),
-        server=Ref(id=server.id, name=server.name),
-        region=server.region,
-        address=target.address,
-        strategy=proof.document.plan.strategy,
-        effects=proof.effects,
-        actions=proof.document.plan.actions,
-        status="begun",
-    )
-    try:
-        ledger.write(entry)
-    except LedgerError as error:
-        raise UserError(str(error)) from error
-    tell(f"{server.name}: change {change}; 'vnicheck rollback {change}' undoes it")
-    reach = LiveReach(runner, target, root, client, script_seconds=min(session.ssh.timeout, max(5.0, seconds / 4)))
-    outcome = Attempt(change, proof, reach, lambda line: tell(f"{server.name}: {line}"), seconds).run()
-    status = "rolled_back" if outcome.status == "refused" else outcome.status
-    try:
-        ledger.write(msgspec.structs.replace(entry, status=status, ended_at=now(), said=outcome.said))
-    except LedgerError as error:
-        tell(str(error))
-    return outcome
-
-
-def session_client(session: _Session) -> Any:
+def _client(selection: Selection) -> "VpcClient":
     """The VPC API, to change a VNI. Raises UserError."""
     import os
 
@@ -260,14 +268,14 @@ def session_client(session: _Session) -> Any:
     from vnicheck.cloud.errors import CloudError
 
     try:
-        client = connect(region=session.selection.region, environ=os.environ, auth=session.selection.auth)
+        client = connect(region=selection.one_region, environ=os.environ, auth=selection.auth)
         client.authenticate()
     except CloudError as error:
         raise UserError(error.message) from error
     return client
 
 
-def _target(session: _Session, proof: "Proof") -> Any:
+def _target(session: _Session, proof: "Proof") -> "SshTarget":
     """Where to connect. Raises UserError."""
     from vnicheck.observe import ssh_target
 
@@ -279,10 +287,3 @@ def _target(session: _Session, proof: "Proof") -> Any:
     if target is None:
         raise UserError(f"{server.name} has no address to connect to")
     return target
-
-
-def options_passphrase() -> Any:
-    """Asks for a key's passphrase, where somebody can be asked."""
-    from vnicheck.cli.gather import ask_passphrase
-
-    return ask_passphrase if sys.stdin.isatty() else None

@@ -1,95 +1,119 @@
-"""From the command line's selection to a snapshot: live, or from files. Progress goes to a terminal's stderr."""
+"""From the command line's selection to snapshots: live, or from a file or folder."""
 
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import console
-from vnicheck.files import FileTooLargeError, read_file
+from vnicheck.cli.load import load_regions, only
+from vnicheck.cli.progress import Progress
+from vnicheck.cli.regions import read_regions
+from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
     from vnicheck.guest.fleet import Result
+    from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
+    from vnicheck.guest.ssh_options import SshTarget
     from vnicheck.model.snapshot import Server, Snapshot
 
 ADDRESS_CHOICES = ("auto", "private", "floating")
-MAX_SNAPSHOT = 1 << 30
-MAX_GUEST_FILE = 64 << 20
 
 
 def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool) -> "Snapshot":
-    """Reads the cloud, then the guests. Raises UserError; a guest that cannot be read is a problem of its server."""
+    """`gather_regions` of servers that are all in one region. Raises UserError."""
+    return only(gather_regions(instances, selection, ssh, no_color=no_color))
+
+
+def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) -> "Snapshot":
+    """`load_regions` of servers that are all in one region. Raises UserError."""
+    return only(load_regions(path, instances, selection))
+
+
+def gather_regions(
+    instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool
+) -> "dict[str, Snapshot]":
+    """Reads the cloud, then the guests, by region; only those regions that have one of the servers that are named.
+
+    Raises UserError; a guest that cannot be read is a problem of its server.
+    """
+    check_ssh(ssh)
+    saved = SavedGuests(selection)
+    regions = read_regions(instances, selection, no_color=no_color)
+    created_at = now()
+    servers = [server for region in regions for server in region.servers]
+    given = saved.results(servers, scope=", ".join(region.scope for region in regions), whole=not instances)
+    done = {server.id: server for server in collect_guests(servers, given, ssh, no_color=no_color)}
+
+    from vnicheck.observe import make_snapshot
+
+    return {
+        region.name: make_snapshot(
+            region,
+            [done[server.id] for server in region.servers],
+            created_at=created_at,
+            everything=not instances,
+        )
+        for region in regions
+        if region.servers or not instances
+    }
+
+
+def check_ssh(ssh: Ssh) -> None:
+    """Refuses a slip in the options before anything is read."""
     if ssh.ssh_address not in ADDRESS_CHOICES:
         raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
-    if not all(instances):
-        raise UserError("an empty INSTANCE names no server")
-    files = _guest_files(selection.guest or ())
+    if ssh.ask_pass and not sys.stdin.isatty():
+        raise UserError("--ask-pass asks on a terminal, and this is none; use a key, or an agent")
 
-    from vnicheck.cloud.connect import connect
-    from vnicheck.cloud.errors import CloudError
+
+def collect_guests(
+    servers: "Sequence[Server]",
+    given: "Mapping[str, Result]",
+    ssh: Ssh,
+    *,
+    no_color: bool,
+    on_result: "Callable[[str, Result], None]" = lambda _id, _result: None,
+) -> "tuple[Server, ...]":
+    """The servers with their guests, those in `given` without SSH. `on_result` is told each that came over SSH, by id.
+
+    Raises UserError where the SSH configuration itself cannot be read.
+    """
     from vnicheck.guest.errors import CollectionError
-    from vnicheck.observe import make_snapshot, observe_cloud, observe_guests
+    from vnicheck.model.guest import Guest
+    from vnicheck.model.words import one_line
+    from vnicheck.observe import observe_guests
 
-    try:
-        with _progress("reading the VPC", no_color):
-            client = connect(region=selection.region, environ=os.environ, auth=selection.auth)
-            region = observe_cloud(client, instances, vpc=selection.vpc, resource_group=selection.resource_group)
-        given = _guests_from(files, region.servers, region.scope)
-        with _progress("collecting guests", no_color) as status:
-            done: list[str] = []
+    notes: list[str] = []
+    with Progress("collecting guests", no_color=no_color) as progress:
+        ask_passphrase, ask_password = prompts(ssh, progress)
 
-            def on_done(target: Any, _: "Result") -> None:
-                done.append(target.name)
-                if status is not None:
-                    status.update(f"collecting guests: {len(done)} of {len(region.servers)}")
+        def on_done(target: "SshTarget", result: "Result") -> None:
+            on_result(target.id, result)
+            progress.done(target.key, ok=isinstance(result, Guest))
 
-            servers = observe_guests(
-                region.servers,
+        try:
+            observed = observe_guests(
+                servers,
                 given,
                 ssh_options(ssh),
                 address=ssh.ssh_address,  # type: ignore[arg-type]
                 jobs=ssh.jobs,
+                on_total=progress.expect,
+                on_start=lambda target: progress.start(target.key, target.name),
                 on_done=on_done,
-                ask_passphrase=ask_passphrase if sys.stdin.isatty() else None,
+                on_note=notes.append,
+                ask_passphrase=ask_passphrase,
+                ask_password=ask_password,
             )
-    except (CloudError, CollectionError) as error:
-        raise UserError(error.message) from error
-    return make_snapshot(region, servers, created_at=now(), everything=not instances)
-
-
-def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) -> "Snapshot":
-    """A snapshot file, cut down to the servers named. Raises UserError."""
-    import msgspec
-
-    from vnicheck.cloud.errors import CloudError
-    from vnicheck.cloud.select import select_servers
-    from vnicheck.model.snapshot import SnapshotError, decode_snapshot
-
-    refused = {
-        "--region": selection.region,
-        "--resource-group": selection.resource_group,
-        "--auth": selection.auth,
-        "--guest": selection.guest,
-    }
-    for option, value in refused.items():
-        if value is not None:
-            raise UserError(f"{option} has no meaning with --snapshot, which holds what was collected")
-    try:
-        snapshot = decode_snapshot(_read(path, MAX_SNAPSHOT))
-        servers = [
-            server
-            for server in snapshot.servers
-            if selection.vpc is None or selection.vpc in (server.vpc.id, server.vpc.name)
-        ]
-        chosen = select_servers(servers, instances, scope=str(path))
-    except (SnapshotError, CloudError) as error:
-        raise UserError(f"{path}: {error}") from error
-    return msgspec.structs.replace(snapshot, servers=chosen)
+        except CollectionError as error:
+            raise UserError(error.message) from error
+    for note in (*notes, *_clock_notes(observed)):
+        print(f"vnicheck: note: {one_line(note, 300)}", file=sys.stderr)
+    return observed
 
 
 def ssh_options(ssh: Ssh) -> Any:
@@ -108,53 +132,36 @@ def ssh_options(ssh: Ssh) -> Any:
     )
 
 
-def _guest_files(specs: Sequence[str]) -> dict[str, Path]:
-    files = {}
-    for spec in specs:
-        name, equals, file = spec.rpartition("=")
-        if not equals or not name or not file:
-            raise UserError(f"--guest {spec!r}: write INSTANCE=FILE")
-        files[name] = Path(file)
-    return files
+def prompts(ssh: Ssh, progress: "Progress | None" = None) -> "tuple[AskPassphrase | None, AskPassword | None]":
+    """Who asks for a key's passphrase, and for the login's password: on a terminal, the progress out of the way."""
+    passphrase = _asker("Passphrase of {}: ", progress) if sys.stdin.isatty() else None
+    return passphrase, _asker("SSH password: ", progress) if ssh.ask_pass else None
 
 
-def _guests_from(files: dict[str, Path], servers: "Sequence[Server]", scope: str) -> "dict[str, Result]":
-    """The guests by server id, from saved output; a file that cannot be read as such is its server's problem."""
-    from vnicheck.cloud.select import select_servers
-    from vnicheck.guest.assemble import read_guest
-    from vnicheck.guest.errors import CollectionError
+def _asker(question: str, progress: "Progress | None") -> Callable[..., str | None]:
+    """Asks; the question may name a key file."""
 
-    given: dict[str, Result] = {}
-    for name, path in files.items():
-        server = select_servers(servers, [name], scope=f"the servers named, {scope}")[0]
-        try:
-            given[server.id] = read_guest(_read(path, MAX_GUEST_FILE), via="file")
-        except CollectionError as error:
-            given[server.id] = error.problem()
-    return given
+    def ask(*about: Path) -> str | None:
+        import getpass
+
+        with progress.paused() if progress is not None else nullcontext():
+            return getpass.getpass(question.format(*about)) or None
+
+    return ask
 
 
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        return read_file(path, limit)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except FileTooLargeError as error:
-        raise UserError(str(error)) from error
+def _clock_notes(servers: "Sequence[Server]") -> list[str]:
+    """What to say of guests whose clocks are far from this machine's."""
+    return [
+        f"{server.name}: its clock is {_duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} "
+        "this machine's; the times of its facts are by its clock"
+        for server in servers
+        if server.guest is not None and (offset := server.guest.clock_offset) is not None
+    ]
 
 
-def ask_passphrase(key: Path) -> str | None:
-    import getpass
-
-    return getpass.getpass(f"Passphrase of {key}: ") or None
-
-
-@contextmanager
-def _progress(what: str, no_color: bool) -> Iterator[Any]:
-    """A spinner on a terminal's stderr; nothing elsewhere."""
-    screen = console(stderr=True, no_color=no_color)
-    if not screen.is_terminal:
-        yield None
-        return
-    with screen.status(what) as status:
-        yield status
+def _duration(seconds: int) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"

@@ -7,7 +7,8 @@ import typer
 
 _CLOUD, _SSH, _OUT = "Selection", "SSH", "Output"
 
-Region = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
+Region = Annotated[list[str] | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION. Repeatable.")]
+OneRegion = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
 VpcFilter = Annotated[str | None, typer.Option("--vpc", help="Only servers of this VPC (name or id).")]
 ResourceGroup = Annotated[
     str | None, typer.Option("--resource-group", help="Only servers of this resource group (name or id).")
@@ -15,12 +16,37 @@ ResourceGroup = Annotated[
 Auth = Annotated[
     str | None, typer.Option("--auth", help="'instance': use the trusted profile of the instance that this runs on.")
 ]
+ApiTimeout = Annotated[
+    float, typer.Option("--api-timeout", min=1, help="Seconds for reading a region from the API in all.")
+]
 SnapshotFile = Annotated[
-    Path | None, typer.Option("--snapshot", help="Read this snapshot instead of the cloud and the servers.")
+    Path | None,
+    typer.Option(
+        "--snapshot", metavar="PATH", help="Read this snapshot, a file or a folder, instead of cloud and servers."
+    ),
+]
+Local = Annotated[
+    bool,
+    typer.Option("--local", help="This very instance: its guest, and the metadata service instead of the API."),
 ]
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration; default vnicheck.toml, here or in a folder above."),
+]
+AllRegions = Annotated[bool, typer.Option("--all-regions", help="Every region that the API lists.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--name", metavar="GLOB", help="Only servers with such a name, as in 'web-*'. Repeatable."),
+]
+MultiHomedOnly = Annotated[
+    bool,
+    typer.Option(
+        "--multi-homed-only/--include-single-homed", help="Leave out servers with one interface, or check them, too."
+    ),
+]
+CloudOnly = Annotated[
+    bool,
+    typer.Option("--cloud-only", help="Connect to no server; what its guest decides is then unknown."),
 ]
 GuestFiles = Annotated[
     list[str] | None,
@@ -30,11 +56,20 @@ GuestFiles = Annotated[
         help="The saved output of 'vnicheck collect-script' on that server, instead of SSH. Repeatable.",
     ),
 ]
+GuestFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--guest-dir", metavar="DIR", help="Saved outputs for all servers instead of SSH: NAME.txt or ID.txt each."
+    ),
+]
 
 SshUser = Annotated[str | None, typer.Option("--ssh-user", help="Login name; default as ssh would.")]
 SshPort = Annotated[int | None, typer.Option("--ssh-port", min=1, max=65535, help="Port; default as ssh would.")]
 Identity = Annotated[
     list[Path] | None, typer.Option("--identity", "-i", help="Private key file. Repeatable; default as ssh would.")
+]
+AskPass = Annotated[
+    bool, typer.Option("--ask-pass", help="Ask once for a password, for servers that take no key. Never stored.")
 ]
 SshConfigFile = Annotated[
     Path | None, typer.Option("--ssh-config", "-F", help="SSH configuration file; default the user's own.")
@@ -56,7 +91,12 @@ Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for 
 
 Formats = Annotated[
     list[str] | None,
-    typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json. Repeatable; default text."),
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT[=FILE]",
+        help="text, json, markdown, html, sarif, junit or github. Repeatable, each but one with =FILE; default text.",
+    ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result here instead of stdout.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
@@ -68,3 +108,23 @@ AllowIncomplete = Annotated[
     bool, typer.Option("--allow-incomplete", help="Exit 0 although something could not be checked.")
 ]
 Explain = Annotated[bool, typer.Option("--explain", help="Show every fact that a finding rests on.")]
+MinCoverage = Annotated[
+    float | None,
+    typer.Option(
+        "--min-coverage",
+        metavar="PERCENT",
+        min=0,
+        max=100,
+        help="Exit 3 only if fewer of the servers could be fully checked; with --allow-incomplete, even then.",
+    ),
+]
+BaselineFile = Annotated[
+    Path | None, typer.Option("--baseline", metavar="FILE", help="Findings that are known: only others fail.")
+]
+WriteBaseline = Annotated[
+    Path | None, typer.Option("--write-baseline", metavar="FILE", help="Write what was found, as a baseline.")
+]
+Terraform = Annotated[
+    Path | None,
+    typer.Option("--terraform", metavar="DIR", help="Show findings at the servers' blocks in this configuration."),
+]

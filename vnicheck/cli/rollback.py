@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def rollback(
     change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")],
     ssh: Ssh,
-    region: options.Region = None,
+    region: options.OneRegion = None,
     auth: options.Auth = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False,
     sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False,
@@ -30,7 +30,7 @@ def rollback(
     import msgspec
 
     from vnicheck.applying import Undoing, guest_steps
-    from vnicheck.cli.gather import ask_passphrase, ssh_options
+    from vnicheck.cli.gather import prompts, ssh_options
     from vnicheck.fixes.effects import PatchVni
     from vnicheck.guest.ssh import SshRunner
     from vnicheck.guest.ssh_options import SshTarget
@@ -56,7 +56,7 @@ def rollback(
     target = SshTarget(id=entry.server.id, name=entry.server.name, address=entry.address)
     with (
         ended_in_order(),
-        SshRunner(ssh_options(ssh), ask_passphrase if sys.stdin.isatty() else None) as runner,
+        SshRunner(ssh_options(ssh), *prompts(ssh)) as runner,
     ):
         _, root = log_in(runner, target, sudo=sudo, needs_root=bool(steps or files))
         reach = LiveReach(runner, target, root, client, script_seconds=ssh.timeout)
@@ -119,7 +119,8 @@ def _show(entry: "Entry", *, stdout: bool = False) -> None:
             for line in action.undo.splitlines():
                 print(_shown(f"     undo: {line}"), file=stream)
         elif action.undo_patch is not None:
-            print(_shown(f"     undo: PATCH {action.vni} {action.undo_patch}"), file=stream)
+            body = ", ".join(f"{field} = {value}" for field, value in action.undo_patch.items())
+            print(_shown(f"     undo: PATCH virtual_network_interfaces/{action.vni}: {body}"), file=stream)
 
 
 def _shown(line: str) -> str:

@@ -1,42 +1,134 @@
-"""`vnicheck snapshot`: only collect."""
+"""`vnicheck snapshot`: only collect, into a file or a folder."""
 
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Selection, Ssh, with_bundles
 from vnicheck.cli.failure import Exit, UserError
-from vnicheck.cli.gather import gather
+from vnicheck.cli.gather import gather_regions
+from vnicheck.cli.into_folder import collect_into
+from vnicheck.cli.load import load_regions, only
+from vnicheck.cli.local import gather_local
 from vnicheck.cli.output import write_bytes
+
+if TYPE_CHECKING:
+    from vnicheck.model.snapshot import Snapshot
 
 
 @with_bundles
 def snapshot(
     selection: Selection,
     ssh: Ssh,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The snapshot file to write.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="The file to write; a folder where PATH is one, ends in /, or several regions are read.",
+        ),
+    ],
     instances: Annotated[
         list[str] | None, typer.Argument(metavar="[INSTANCE...]", help="Name, id, CRN, or one of its addresses.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every server in scope.")] = False,
+    local: options.Local = False,
+    snapshot: options.SnapshotFile = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Collect also the guests that the folder has already.")
+    ] = False,
+    redact: Annotated[
+        bool,
+        typer.Option("--redact", help="Write pseudonyms for names, addresses and ids; the findings stay the same."),
+    ] = False,
     no_color: options.NoColor = False,
     allow_incomplete: options.AllowIncomplete = False,
 ) -> int:
-    """Collect servers into a file that feeds every other command through --snapshot, offline."""
-    if bool(instances) is every:
-        raise UserError("name the servers, or give --all")
-    observed = gather(instances or [], selection, ssh, no_color=no_color)
+    """Collect servers into a file or folder that feeds every other command through --snapshot, offline."""
+    if sum((bool(instances), every, local)) != 1:
+        raise UserError("name the servers, or give --all, or --local on the instance itself")
+    place = _Place(output, selection)
+    if refresh and (redact or snapshot is not None or not place.folder):
+        raise UserError("--refresh is for a folder that servers are collected into; all else is always written anew")
+    if place.folder and not redact and not local and snapshot is None:
+        observed = collect_into(place.path, instances or [], selection, ssh, refresh=refresh, no_color=no_color)
+        return _tell_problems(observed.values(), allow_incomplete=allow_incomplete)
+    place.require_empty()
+    if local:
+        observed = gather_local(selection, ssh, snapshot=snapshot, no_color=no_color)
+    elif snapshot is None:
+        observed = gather_regions(instances or [], selection, ssh, no_color=no_color)
+    else:
+        observed = load_regions(snapshot, instances or [], selection)
+    place.write(_redacted(observed) if redact else observed)
+    return _tell_problems(observed.values(), allow_incomplete=allow_incomplete)
 
+
+class _Place:
+    """Where a snapshot goes: a file, or a folder."""
+
+    def __init__(self, output: str, selection: Selection) -> None:
+        self.path = Path(output)
+        several = len(set(selection.region or ())) > 1
+        self.folder = output.endswith("/") or self.path.is_dir() or several
+        if self.folder and self.path.exists() and not self.path.is_dir():
+            wanted = "several regions need" if several else "a path that ends in / means"
+            raise UserError(f"{self.path} is a file; {wanted} a folder")
+
+    def require_empty(self) -> None:
+        """Refuses a folder that holds a snapshot, which is written in one go and would be mixed with it."""
+        from vnicheck.snapshot_folder import SnapshotFolder
+
+        if self.folder and SnapshotFolder(self.path).regions():
+            raise UserError(f"{self.path} holds a snapshot already: name a new folder")
+
+    def write(self, regions: "Mapping[str, Snapshot]") -> None:
+        """Writes all of it. Raises UserError."""
+        from vnicheck.model.snapshot import SnapshotError, encode_snapshot
+        from vnicheck.snapshot_folder import SnapshotFolder
+
+        if not self.folder:
+            write_bytes(encode_snapshot(only(regions)), self.path)
+            return
+        folder = SnapshotFolder(self.path)
+        try:
+            for name, snapshot in regions.items():
+                for server in snapshot.servers:
+                    if server.guest is not None:
+                        folder.write_guest(name, server.id, server.guest)
+                folder.write_cloud(name, snapshot)
+        except SnapshotError as error:
+            raise UserError(str(error)) from error
+
+
+def _redacted(regions: "Mapping[str, Snapshot]") -> "dict[str, Snapshot]":
+    """The snapshots under the pseudonyms of a key that is made for them and forgotten."""
+    import secrets
+
+    from vnicheck.redaction.redactor import Redactor
+
+    redactor = Redactor(secrets.token_bytes(32), regions.values())
+    return {name: redactor.snapshot(snapshot) for name, snapshot in regions.items()}
+
+
+def _tell_problems(observed: "Iterable[Snapshot]", *, allow_incomplete: bool) -> int:
+    """A line on stderr for whatever was not collected, and the exit code."""
     from vnicheck.model.cloud import ADVISORY
-    from vnicheck.model.snapshot import encode_snapshot
     from vnicheck.model.words import one_line
 
-    write_bytes(encode_snapshot(observed), output)
-    problems = [(server.name, problem.message) for server in observed.servers for problem in server.problems]
-    problems += [item for item in observed.fabric.missing.items() if item[0] not in ADVISORY]
+    problems = [
+        problem
+        for snapshot in observed
+        for problem in (
+            *((server.name, problem.message) for server in snapshot.servers for problem in server.problems),
+            *(item for item in snapshot.fabric.missing.items() if item[0] not in ADVISORY),
+        )
+    ]
     for what, message in problems:
         print(f"vnicheck: {one_line(what, 80)}: {one_line(message, 600)}", file=sys.stderr)
     return Exit.INCOMPLETE if problems and not allow_incomplete else Exit.OK

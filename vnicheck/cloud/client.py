@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
+from vnicheck.bounded import bounded
 from vnicheck.cloud.errors import READER, CloudError, funnel, malformed, redact
 from vnicheck.model.words import one_line
+
+T = TypeVar("T")
 
 _PASSING = frozenset({"api_server_error", "api_unreachable", "api_rate_limited"})
 """What may pass by itself. A token service that lets a whole timeout pass is most often not there at all."""
@@ -17,12 +20,16 @@ _KEY_REFUSED = frozenset({400, 401})
 
 @dataclass(frozen=True)
 class HttpSettings:
-    """Bounds of one request. Seconds; a GET that fails is asked again `retries` times, `retry_wait` apart at most."""
+    """Bounds, in seconds. `connect_timeout` and `read_timeout` are of one attempt. A GET that fails is asked again
+    `retries` times, as late as Retry-After says but at most `retry_wait` later. `total` is all that reading may take:
+    the bulk of a region, and once more what completes it.
+    """
 
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
     retries: int = 4
-    retry_wait: float = 10.0
+    retry_wait: float = 60.0
+    total: float = 180.0
 
 
 @dataclass(frozen=True)
@@ -37,21 +44,42 @@ class VpcClient:
     credential: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
     http: HttpSettings = HttpSettings()
+    deadline: float | None = None
+    """When all that is read with this client must be done (time.monotonic); None: each call has its own `total`."""
+
+    def bounded(self) -> "VpcClient":
+        """This client, for so much reading as can be done in `http.total` from now on."""
+        return replace(self, deadline=time.monotonic() + self.http.total)
 
     def call(self, name: str, *args: Any, role: str = READER, **params: Any) -> dict[str, Any]:
         """The plain JSON object that the SDK's method `name` answers. Raises CloudError."""
         method: Callable[..., Any] = getattr(self.service, name)
-        with funnel(
-            name,
-            endpoint=self.endpoint,
-            credential=self.credential,
-            secrets=self.secrets,
-            role=role,
-        ):
-            result = method(*args, **params).get_result()
+
+        def work() -> Any:
+            with funnel(
+                name,
+                endpoint=self.endpoint,
+                credential=self.credential,
+                secrets=self.secrets,
+                role=role,
+            ):
+                return method(*args, **params).get_result()
+
+        result = self._in_time(name, self.endpoint, work)
         if not isinstance(result, dict):
             raise malformed(name, self.endpoint, "the answer is not a JSON object")
         return result
+
+    def _in_time(self, call: str, where: str, work: Callable[[], T]) -> T:
+        left = self.http.total if self.deadline is None else self.deadline - time.monotonic()
+        try:
+            return bounded(work, left)
+        except TimeoutError:
+            raise CloudError(
+                "api_timeout",
+                f"{call} at {where}: not done after {self.http.total:g} seconds of reading in all; "
+                "run again, or allow more with --api-timeout",
+            ) from None
 
     def authenticate(self) -> None:
         """Fetches the access token, where the credential is one that must be exchanged for a token.
@@ -75,7 +103,8 @@ class VpcClient:
 
     def _exchange(self, manager: Any) -> None:
         where = one_line(getattr(manager, "url", None) or "the token service")
-        try:
+
+        def work() -> None:
             with funnel(
                 "the token exchange",
                 endpoint=where,
@@ -84,6 +113,9 @@ class VpcClient:
                 refusals=_KEY_REFUSED,
             ):
                 manager.get_token()
+
+        try:
+            self._in_time("the token exchange", where, work)
         except CloudError as error:
             if hasattr(manager, "retrieve_instance_identity_token") and error.code in _ABSENT:
                 raise CloudError(

@@ -4,6 +4,7 @@ Calls: two per VPC, one per routing table, and one per pool of a network load ba
 legacy interfaces or is bare metal.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -26,6 +27,7 @@ def complete(client: VpcClient, region: Region, servers: Sequence[Server]) -> Re
     What could not be read is in the server's `problems`, or in `Fabric.missing`. Raises CloudError only where no token
     can be had.
     """
+    client = client.bounded()
     client.authenticate()
     vpcs = list(dict.fromkeys(server.vpc.id for server in servers))
     raw = in_parallel(
@@ -49,7 +51,7 @@ def complete(client: VpcClient, region: Region, servers: Sequence[Server]) -> Re
         missing=missing,
     )
     completed = tuple(_completed(server, raw.get(f"server {server.id}")) for server in servers)
-    return Region(servers=completed, fabric=_reduced(fabric, completed), scope=region.scope, problems=region.problems)
+    return dataclasses.replace(region, servers=completed, fabric=_reduced(fabric, completed))
 
 
 def _server_task(client: VpcClient, server: Server) -> Callable[[], Items] | None:

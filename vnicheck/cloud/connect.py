@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -29,12 +29,18 @@ NO_CREDENTIALS = (
 
 
 def connect(
-    *, region: str | None, environ: Mapping[str, str], auth: str | None, http: HttpSettings | None = None
+    *,
+    region: str | None,
+    environ: Mapping[str, str],
+    auth: str | None,
+    http: HttpSettings | None = None,
+    url: str | None = None,
 ) -> VpcClient:
     """A client for one region; nothing is asked of the network yet.
 
     `auth` is None or `instance`, which skips the other ways. VPC_URL and VPC_AUTH_URL hold for every way; VPC_URL wins
-    over the region. With VPC_* credentials and neither VPC_URL nor a region the SDK's own default endpoint holds.
+    over the region, whose name takes the place of `{region}` in it; `url` wins over both. With VPC_* credentials and
+    neither VPC_URL nor a region the SDK's own default endpoint holds.
     Raises CloudError: `no_credentials`, `no_region`, `bad_region`, `region_conflict`, `bad_endpoint`, `bad_auth`,
     `bad_credentials`, `bad_credentials_file`.
     """
@@ -49,7 +55,12 @@ def connect(
     api_key = _first(environ, "IBMCLOUD_API_KEY", "IC_API_KEY")
     secrets = tuple(settings[name] for name in SECRETS if settings.get(name)) + ((api_key,) if api_key else ())
     service, credential, own_default = _service(settings, source, api_key, environ, auth)
-    url = settings.get("URL") or _regional(asked) or (service.service_url if own_default else None)
+    url = (
+        url
+        or _placed(settings.get("URL"), asked)
+        or regional_url(asked)
+        or (service.service_url if own_default else None)
+    )
     if url is None:
         raise CloudError("no_region", "no region: pass --region, or set IBMCLOUD_REGION (or VPC_URL)")
     endpoint, named = _described(url)
@@ -67,6 +78,24 @@ def connect(
         secrets=secrets,
         http=limits,
     )
+
+
+def connect_all(
+    regions: Sequence[str], *, environ: Mapping[str, str], auth: str | None, http: HttpSettings | None = None
+) -> tuple[VpcClient, ...]:
+    """A client for each of the regions, or one for the region of the environment where none is named.
+
+    Raises CloudError: those of `connect`, and `region_conflict` where VPC_URL leads several regions to one place.
+    """
+    names: Sequence[str | None] = list(dict.fromkeys(regions)) or [None]
+    clients = tuple(connect(region=name, environ=environ, auth=auth, http=http) for name in names)
+    if len({client.endpoint for client in clients}) < len(clients):
+        raise CloudError(
+            "region_conflict",
+            f"VPC_URL leads {len(clients)} regions to one place, {clients[0].endpoint}: unset it, or write {{region}} "
+            "in it, as in https://{region}.private.iaas.cloud.ibm.com/v1",
+        )
+    return clients
 
 
 def _service(
@@ -107,8 +136,18 @@ def _described_credential(settings: Mapping[str, str], source: str) -> str:
     return f"the VPC_* credential of {source}"
 
 
-def _regional(region: str | None) -> str | None:
-    return None if region is None else f"https://{region}.iaas.cloud.ibm.com/v1"
+def _placed(url: str | None, region: str | None) -> str | None:
+    """VPC_URL with the region's name where it says `{region}`."""
+    if url is None or "{region}" not in url:
+        return url
+    if region is None:
+        raise CloudError("no_region", "VPC_URL has a place for {region}: pass --region, or set IBMCLOUD_REGION")
+    return url.replace("{region}", region)
+
+
+def regional_url(region: str | None, *, private: bool = False) -> str | None:
+    """IBM's own endpoint of a region."""
+    return None if region is None else f"https://{region}{'.private' if private else ''}.iaas.cloud.ibm.com/v1"
 
 
 def _described(url: str) -> tuple[str, str | None]:
@@ -134,23 +173,31 @@ def _bound(service: Any, limits: HttpSettings) -> None:
 
 
 def _retry(limits: HttpSettings) -> "Retry":
-    from urllib3.exceptions import InvalidHeader
+    from urllib3.exceptions import InvalidHeader, MaxRetryError, ResponseError
     from urllib3.util.retry import Retry
 
     class BoundedRetry(Retry):
-        """Waits as Retry-After says, but no longer than `limits` allow; the last bad answer is returned, not raised."""
+        """Waits as Retry-After says; where that is longer than `limits` allow, it does not ask again. The last bad
+        answer is returned, not raised.
+        """
 
         def get_retry_after(self, response: "BaseHTTPResponse") -> float | None:
             try:
-                wait = super().get_retry_after(response)
+                return super().get_retry_after(response)
             except InvalidHeader:
                 return None
-            return None if wait is None else min(wait, limits.retry_wait)
+
+        def increment(self, *args: Any, **kwargs: Any) -> "BoundedRetry":
+            response = kwargs.get("response")
+            if response is not None and (self.get_retry_after(response) or 0) > limits.retry_wait:
+                raise MaxRetryError(kwargs["_pool"], args[1], ResponseError("asked to wait too long"))
+            return super().increment(*args, **kwargs)
 
     return BoundedRetry(
         total=limits.retries,
         connect=min(limits.retries, 2),
         read=min(limits.retries, 1),
+        other=min(limits.retries, 1),
         backoff_factor=min(0.5, limits.retry_wait),
         backoff_max=limits.retry_wait,
         status_forcelist=[429, 500, 502, 503, 504],

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from vnicheck.cloud.proxies import proxy_for
 from vnicheck.model.words import one_line
 
 LINE = 300
@@ -106,25 +107,32 @@ def _from_transport(error: Exception, call: str, endpoint: str) -> CloudError:
     from urllib3.exceptions import ReadTimeoutError
 
     where = f"{call} at {endpoint}"
+    proxy = proxy_for(endpoint)
+    by = f", through the proxy {proxy}" if proxy is not None else ""
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", None)
-    if isinstance(error, exceptions.Timeout) or any(isinstance(e, ReadTimeoutError) for e in (error, cause, reason)):
-        return CloudError("api_timeout", f"{where}: no answer in time; check the network and run again")
-    if isinstance(error, exceptions.SSLError):
+    if isinstance(error, (exceptions.ProxyError, exceptions.InvalidProxyURL)):
         return CloudError(
-            "api_tls",
-            f"{where}: no TLS connection to a server whose certificate is trusted; check the endpoint and any proxy",
+            "api_unreachable",
+            f"{where}: no way through the proxy {proxy or 'of the environment'}: {_plainly(reason or cause)}; check "
+            "it, or name the endpoint's host in NO_PROXY",
         )
+    if isinstance(error, exceptions.Timeout) or any(isinstance(e, ReadTimeoutError) for e in (error, cause, reason)):
+        return CloudError("api_timeout", f"{where}{by}: no answer in time; check the network and run again")
+    if isinstance(error, exceptions.SSLError):
+        return CloudError("api_tls", f"{where}{by}: {_tls(str(reason or cause))}")
     if isinstance(error, exceptions.RetryError):
         if re.search(r"\b429\b", str(reason)):
             return CloudError("api_rate_limited", f"{where}: too many requests; wait a minute and run again")
         return CloudError("api_server_error", f"{where}: server errors; run again later")
     if isinstance(error, exceptions.ChunkedEncodingError):
-        return CloudError("api_unreachable", f"{where}: the connection broke in the middle of the answer; run again")
+        return CloudError(
+            "api_unreachable", f"{where}{by}: the connection broke in the middle of the answer; run again"
+        )
     if isinstance(error, exceptions.ConnectionError):
         return CloudError(
             "api_unreachable",
-            f"{where}: cannot connect ({_plainly(reason or cause)}); check the region, the network and any proxy",
+            f"{where}{by}: cannot connect ({_plainly(reason or cause)}); check the region, the network and any proxy",
         )
     if isinstance(error, exceptions.InvalidHeader):
         return CloudError(
@@ -137,12 +145,30 @@ def _from_transport(error: Exception, call: str, endpoint: str) -> CloudError:
     return malformed(call, endpoint, "the answer cannot be read")
 
 
+def _tls(reason: str) -> str:
+    """What went wrong with TLS, and what to do, from OpenSSL's words."""
+    refused = re.search(r"certificate verify failed: ([^()\n]{1,120})", reason)
+    if refused is not None:
+        return (
+            f"the server's certificate is not trusted ({one_line(refused.group(1), 120)}); if a proxy or an endpoint "
+            "of your own has its own authority, name that authority's file in REQUESTS_CA_BUNDLE"
+        )
+    if re.search(r"WRONG_VERSION_NUMBER|wrong version number|HTTP_REQUEST|RECORD_LAYER", reason):
+        return "what answers does not speak TLS; check the port, and whether it is http:// or https://"
+    return "no TLS connection could be made; check the endpoint and any proxy"
+
+
 def _plainly(reason: object) -> str:
     """The transport's reason without object addresses and internals."""
     text = one_line(reason, LINE)
     errno = re.search(r"\[Errno -?\d+\] ([^'\")]{1,80})", text)
     if errno is not None:
         return errno.group(1)
+    tunnel = re.search(r"Tunnel connection failed: ([^'\")]{1,80})", text)
+    if tunnel is not None:
+        return f"it answered {tunnel.group(1)}"
     if "RemoteDisconnected" in text or "Connection reset" in text or "aborted" in text:
         return "the server closed the connection"
+    if "timed out" in text:
+        return "no answer in time"
     return "no connection"

@@ -1,10 +1,10 @@
 """Whole lists of the VPC API, page by page, and several of them at once."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from vnicheck.bounded import workers
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError, malformed
 from vnicheck.model.words import one_line
@@ -23,15 +23,21 @@ def read_list(client: VpcClient, method: str, key: str, *args: str) -> Items:
 
     Only the `start` parameter of `next.href` is used, so the answer cannot send the key to another host.
     """
-    items: Items = []
+    items: dict[object, dict[str, Any]] = {}
     seen: set[str] = set()
     start: str | None = None
     for _ in range(PAGES):
         page = client.call(method, *args, limit=PAGE, **({} if start is None else {"start": start}))
-        items.extend(page_items(client, method, key, page))
+        listed = page_items(client, method, key, page)
+        known = len(items)
+        for item in listed:
+            # one that moves to a later page while we read is there twice: the later words hold
+            items[item["id"] if isinstance(item.get("id"), str) else id(item)] = item
         start = _next_start(client, method, page)
         if start is None:
-            return items
+            return list(items.values())
+        if listed and len(items) == known:
+            raise malformed(method, client.endpoint, "a page repeats what was listed before")
         if start in seen:
             raise malformed(method, client.endpoint, f"page {one_line(start, 40)!r} comes twice")
         seen.add(start)
@@ -50,13 +56,9 @@ def in_parallel(tasks: Mapping[str, Callable[[], Items]]) -> dict[str, Items | C
     """The tasks' results by name, in the order of `tasks`; a failed task's is its CloudError."""
     if not tasks:
         return {}
-    with ThreadPoolExecutor(max_workers=min(THREADS, len(tasks)), thread_name_prefix="vpc") as pool:
-        try:
-            futures = {name: pool.submit(_settled, task) for name, task in tasks.items()}
-            return {name: future.result() for name, future in futures.items()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with workers(min(THREADS, len(tasks)), "vpc") as pool:
+        futures = {name: pool.submit(_settled, task) for name, task in tasks.items()}
+        return {name: future.result() for name, future in futures.items()}
 
 
 def _settled(task: Callable[[], Items]) -> Items | CloudError:

@@ -42,6 +42,7 @@ def read_region(client: VpcClient, *, vpc: str | None = None, resource_group: st
     Raises CloudError where the instances cannot be listed, or no VPC is `vpc` (`no_such_vpc`, `ambiguous_vpc`). Every
     other list that cannot be read is named in `Fabric.missing`, the bare metal servers in `Region.problems`.
     """
+    client = client.bounded()
     client.authenticate()
     raw = in_parallel({name: partial(read_list, client, f"list_{name}", name) for name in LISTS})
     instances = raw["instances"]
@@ -83,6 +84,7 @@ def read_region(client: VpcClient, *, vpc: str | None = None, resource_group: st
         scope=one_line("".join([client.endpoint, *filters]), 200),
         problems=tuple(problems),
         load_balancers=tuple(each for each in load_balancers if sends_to_primary(each)),
+        name=client.region or next((server.region for server in servers), ""),
     )
 
 

@@ -15,6 +15,7 @@ class Region:
     and could not be read (codes of CloudError); reading the rest went on. Read in bulk, a region lacks each VPC's
     prefixes and routing tables, what legacy interfaces allow, bare metal interface types, and the members of
     `load_balancers` (the network ones): `vnicheck.cloud.complete` adds them for the servers that were selected.
+    `name` is the region's, empty where none is known. `failure`: why nothing at all could be read of it.
     """
 
     servers: tuple[Server, ...]
@@ -22,3 +23,5 @@ class Region:
     scope: str
     problems: tuple[Problem, ...] = ()
     load_balancers: tuple[wire.LoadBalancer, ...] = ()
+    name: str = ""
+    failure: Problem | None = None

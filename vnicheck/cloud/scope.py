@@ -8,6 +8,9 @@ from vnicheck.cloud.errors import CloudError
 from vnicheck.model.cloud import Vpc
 from vnicheck.model.words import one_line
 
+NO_SUCH_VPC = "no_such_vpc"
+"""The code of the error that a region without the wanted VPC is."""
+
 
 def find_vpc(vpcs: Iterable[Vpc], wanted: str, endpoint: str) -> Vpc:
     """The VPC of this id or exact name. Raises CloudError `no_such_vpc` or `ambiguous_vpc`."""
@@ -20,7 +23,7 @@ def find_vpc(vpcs: Iterable[Vpc], wanted: str, endpoint: str) -> Vpc:
         ids = ", ".join(vpc.id for vpc in found[:5])
         raise CloudError("ambiguous_vpc", f"{len(found)} VPCs are named {one_line(wanted, 60)!r}: give an id ({ids})")
     hint = close(wanted, [vpc.name for vpc in known])
-    raise CloudError("no_such_vpc", f"none of the {len(known)} VPCs at {endpoint} is {one_line(wanted, 60)!r}{hint}")
+    raise CloudError(NO_SUCH_VPC, f"none of the {len(known)} VPCs at {endpoint} is {one_line(wanted, 60)!r}{hint}")
 
 
 def in_resource_group(item: Mapping[str, Any], wanted: str | None) -> bool:

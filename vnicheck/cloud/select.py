@@ -24,7 +24,7 @@ def select_servers(
         return tuple(servers)
     chosen: dict[str, Server] = {}
     for selector in selectors:
-        found = _matching(servers, selector.strip())
+        found = matching(servers, selector.strip())
         if not found:
             raise _nothing(servers, selector, scope, problems)
         if len(found) > 1:
@@ -33,9 +33,20 @@ def select_servers(
     return tuple(chosen.values())
 
 
-def select(region: Region, selectors: Sequence[str]) -> tuple[Server, ...]:
-    """`select_servers` among the servers of a region."""
-    return select_servers(region.servers, selectors, scope=region.scope, problems=region.problems)
+def select(regions: Sequence[Region], selectors: Sequence[str]) -> tuple[Server, ...]:
+    """`select_servers` among the servers of some regions."""
+    return select_servers(
+        [server for region in regions for server in region.servers],
+        selectors,
+        scope=", ".join(region.scope for region in regions),
+        problems=[problem for region in regions for problem in region.problems],
+    )
+
+
+def matching(servers: Sequence[Server], selector: str) -> list[Server]:
+    """The servers that a selector may mean: the one with this id or CRN, else those with this name or address."""
+    exact = [server for server in servers if selector in (server.id, server.crn)]
+    return exact or [server for server in servers if selector == server.name or selector in addresses(server)]
 
 
 def addresses(server: Server) -> set[str]:
@@ -43,11 +54,6 @@ def addresses(server: Server) -> set[str]:
     reserved = {address for vni in server.vnis for address in vni.addresses}
     floating = {floating_ip.address for vni in server.vnis for floating_ip in vni.floating_ips}
     return (reserved | floating) - {UNSET_ADDRESS}
-
-
-def _matching(servers: Sequence[Server], selector: str) -> list[Server]:
-    exact = [server for server in servers if selector in (server.id, server.crn)]
-    return exact or [server for server in servers if selector == server.name or selector in addresses(server)]
 
 
 def _nothing(servers: Sequence[Server], selector: str, scope: str, problems: Sequence[Problem]) -> CloudError:

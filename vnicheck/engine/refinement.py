@@ -64,6 +64,22 @@ def intersection(some: Sequence[Range], others: Sequence[Range]) -> list[Range]:
     return shared
 
 
+def difference(some: Sequence[Range], others: Sequence[Range]) -> list[Range]:
+    """What is in `some` only; both sorted and disjoint, and so is the result."""
+    left = []
+    for start, last in some:
+        first = start
+        for taken_first, taken_last in others:
+            if taken_last < first or taken_first > last:
+                continue
+            if taken_first > first:
+                left.append((first, taken_first - 1))
+            first = taken_last + 1
+        if first <= last:
+            left.append((first, last))
+    return left
+
+
 def remote_ranges(flow: Flow) -> list[Range]:
     """The remotes of a class, sorted and disjoint."""
     return list(_ranges(flow.remote))

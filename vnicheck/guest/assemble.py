@@ -25,6 +25,7 @@ from vnicheck.guest.parsers.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
 from vnicheck.model.guest import (
+    NO_PROC,
     BootConfig,
     Guest,
     Hook,
@@ -179,7 +180,8 @@ def _sysctls(facts: _Facts) -> dict[str, int]:
         values, unmodelled, reason = {}, (), error.message
     facts.unmodelled += [Unmodelled(section="sysctls", text=text) for text in unmodelled]
     if reason is not None:
-        facts.missing["sysctls"] = reason
+        lost = not values and "sysctls" in facts.sections
+        facts.missing["sysctls"] = NO_PROC if lost else reason
     return values
 
 

@@ -179,8 +179,20 @@ class Finding(Struct, frozen=True, kw_only=True):
     fixes: tuple[str, ...] = ()
     muted: Muted | UnsetType = UNSET
     """Set by a mute of the configuration: the finding counts nowhere, but is told."""
+    known: bool | UnsetType = UNSET
+    """Whether the baseline has it: such a finding counts nowhere, but is told. Absent where there is no baseline."""
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether the configuration mutes it."""
+        return not isinstance(self.muted, UnsetType)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the baseline has it."""
+        return self.known is True
 
     @property
     def counts(self) -> bool:
-        """Whether it is not muted."""
-        return isinstance(self.muted, UnsetType)
+        """Whether it is neither muted nor known."""
+        return not (self.is_muted or self.is_known)

@@ -265,6 +265,10 @@ class BootConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unknown: dict[str, str] = {}
 
 
+NO_PROC = "/proc/sys cannot be read there; collect outside the container, or as a user who may read it"
+"""The reason in `Guest.missing` where not one sysctl could be read."""
+
+
 class Sockets(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`udp_everywhere`: UDP ports bound to every address. `half_open`: connections of which the guest has answered the
     SYN and has heard no more, by the guest's address.
@@ -304,6 +308,9 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     collected_at: str
     via: Literal["ssh", "file", "local"] = "ssh"
+    clock_offset: int | None = None
+    """Seconds by which the guest's clock, and so `collected_at`, was ahead of the collector's (behind: negative), where
+    that was minutes; None: less, or not measured."""
     os: OperatingSystem = OperatingSystem()
     ip_version: str = ""
     """Of the `ip` that was asked: `6.1.0` (iproute2), `BusyBox v1.35.0`, or empty. Old ones hide selectors."""

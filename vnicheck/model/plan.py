@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verdict
+from vnicheck.model.words import shown_json
 
 PLAN_SCHEMA: Literal["vnicheck.plan/1"] = "vnicheck.plan/1"
 NO_STRATEGY = "none"
@@ -119,4 +120,4 @@ class PlanDocument(Struct, frozen=True, kw_only=True):
 
 def encode_plans(document: PlanDocument) -> bytes:
     """Indented JSON with a final newline. The same plans give the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2) + b"\n"
+    return shown_json(msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)) + b"\n"

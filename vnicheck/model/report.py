@@ -3,11 +3,13 @@
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from vnicheck.model.baseline import Earlier
 from vnicheck.model.cloud import Ref, ServerKind
 from vnicheck.model.flow import Finding, Flow, Severity
 from vnicheck.model.snapshot import Problem
+from vnicheck.model.words import shown_json
 
 REPORT_SCHEMA: Literal["vnicheck.report/1"] = "vnicheck.report/1"
 
@@ -53,6 +55,8 @@ class InterfaceSummary(Struct, frozen=True, kw_only=True):
 
 
 Status = Literal["analyzed", "incomplete", "skipped"]
+NOT_RUNNING = "not_running"
+"""The problem of a server that does not run."""
 
 
 class InstanceReport(Struct, frozen=True, kw_only=True):
@@ -64,11 +68,17 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     kind: ServerKind
     vpc: Ref
     zone: str
+    region: str = ""
     status: Status
     problems: tuple[Problem, ...]
     interfaces: tuple[InterfaceSummary, ...]
     flows: tuple[Flow, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether there is nothing to check while the server does not run."""
+        return self.status == "skipped" and any(problem.code == NOT_RUNNING for problem in self.problems)
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -79,8 +89,46 @@ class Summary(Struct, frozen=True, kw_only=True):
     incomplete: int
     skipped: int
     findings: dict[Severity, int]
-    """Without the muted ones."""
+    """Without the muted ones, and without those that the baseline has."""
     muted: int = 0
+    known: int | UnsetType = UNSET
+    """Findings that the baseline has; absent where there is none."""
+
+
+class RegionReport(Struct, frozen=True, kw_only=True):
+    """What was read of a region: `servers` in scope, of which `single_homed` were not asked for.
+
+    `problems` keep the report from being complete, `notes` do not. `name` is empty where it is not known.
+    """
+
+    name: str
+    servers: int
+    single_homed: int
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+
+class Coverage(Struct, frozen=True, kw_only=True):
+    """How much of what was asked for could be checked: `checked` of `servers`, those that are stopped left out.
+
+    `percent` is None where a region, or some of its servers, could not be read: it is not known how many there are.
+    """
+
+    servers: int
+    checked: int
+    stopped: int
+    single_homed: int
+    percent: float | None
+
+
+class BaselineReport(Struct, frozen=True, kw_only=True):
+    """What became of the baseline. `gone`: no longer found on servers that were checked. `carried`: of servers that
+    could not be checked, and not found now. `elsewhere`: how many are of servers that this run does not select.
+    """
+
+    gone: tuple[Earlier, ...]
+    carried: tuple[Earlier, ...]
+    elsewhere: int
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -91,27 +139,54 @@ class Report(Struct, frozen=True, kw_only=True):
     generated_at: str
     complete: bool
     summary: Summary
+    coverage: Coverage | UnsetType = UNSET
+    """Of `lint` only, as the next two."""
+    regions: tuple[RegionReport, ...] | UnsetType = UNSET
+    baseline: BaselineReport | UnsetType = UNSET
     instances: tuple[InstanceReport, ...]
 
 
-def summarize(instances: tuple[InstanceReport, ...]) -> Summary:
-    """The counts of a report's instances."""
-    findings: dict[Severity, int] = {"error": 0, "warning": 0, "note": 0}
-    for instance in instances:
+class Tally:
+    """Counts instances one by one."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[Status, int] = {"analyzed": 0, "incomplete": 0, "skipped": 0}
+        self._findings: dict[Severity, int] = {"error": 0, "warning": 0, "note": 0}
+        self._muted = self._known = self._stopped = 0
+        self._baseline = False
+
+    def add(self, instance: InstanceReport) -> None:
+        """Counts one more."""
+        self._statuses[instance.status] += 1
+        self._stopped += instance.stopped
         for finding in instance.findings:
+            self._baseline |= finding.known is not UNSET
+            self._muted += finding.is_muted
+            self._known += finding.is_known and not finding.is_muted
             if finding.counts:
-                findings[finding.severity] += 1
-    statuses = [instance.status for instance in instances]
-    return Summary(
-        instances=len(instances),
-        analyzed=statuses.count("analyzed"),
-        incomplete=statuses.count("incomplete"),
-        skipped=statuses.count("skipped"),
-        findings=findings,
-        muted=sum(not finding.counts for instance in instances for finding in instance.findings),
-    )
+                self._findings[finding.severity] += 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that runs was fully checked."""
+        return self._statuses["incomplete"] == 0 and self._statuses["skipped"] == self._stopped
+
+    @property
+    def stopped(self) -> int:
+        """The servers that do not run."""
+        return self._stopped
+
+    def summary(self, *, baseline: bool = False) -> Summary:
+        """The counts so far. `baseline`: say how many are known, be it none."""
+        return Summary(
+            instances=sum(self._statuses.values()),
+            **self._statuses,
+            findings=dict(self._findings),
+            muted=self._muted,
+            known=self._known if baseline or self._baseline else UNSET,
+        )
 
 
 def encode_report(report: Report) -> bytes:
-    """Indented JSON with a final newline."""
-    return msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2) + b"\n"
+    """Indented JSON with a final newline. `JsonWriter` writes the same, an instance at a time."""
+    return shown_json(msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2)) + b"\n"

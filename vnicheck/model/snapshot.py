@@ -3,7 +3,7 @@
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.cloud import Fabric, Ref, ServerKind, Vni
 from vnicheck.model.guest import Guest
@@ -44,13 +44,14 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """The versioned file form. `created_at` is UTC, ISO 8601."""
+    """The versioned file form. `created_at` is UTC, ISO 8601. `redacted`: its names and addresses are pseudonyms."""
 
     schema: Literal["vnicheck.snapshot/1"]
     tool_version: str
     created_at: str
     servers: tuple[Server, ...]
     fabric: Fabric
+    redacted: bool | UnsetType = UNSET
 
 
 _decoder = msgspec.json.Decoder(Snapshot)
@@ -69,15 +70,17 @@ def decode_snapshot(data: bytes) -> Snapshot:
         raise SnapshotError(explain(data, error, schema=SCHEMA, document="snapshot")) from error
 
 
-def explain(data: bytes, error: Exception, *, schema: str, document: str) -> str:
+def explain(
+    data: bytes, error: Exception, *, schema: str, document: str, made_with: str = "'vnicheck snapshot'"
+) -> str:
     """Why `data` is no `document` (`snapshot`, `guest file`) of this schema, in one line."""
     try:
         top = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return f"not JSON, or cut off ({error}); write it anew with 'vnicheck snapshot'"
+        return f"not JSON, or cut off ({error}); write it anew with {made_with}"
     named = top.get("schema") if isinstance(top, dict) else None
     if not isinstance(named, str):
-        return f"JSON, but not a vnicheck {document}: it names no schema; make one with 'vnicheck snapshot'"
+        return f"JSON, but not a vnicheck {document}: it names no schema; make one with {made_with}"
     if named != schema:
         return f"its schema is {named[:60]!r}, and this version reads {schema!r}"
     return f"not a valid {document}: {error}"

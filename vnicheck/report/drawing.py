@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vnicheck.model.flow import Direction, Flow, Leg
+from vnicheck.model.flow import Direction, Flow, Leg, Verdict
 from vnicheck.report.phrases import DROPS, protocols
 
 
@@ -20,6 +20,27 @@ class Glyphs(NamedTuple):
 
 UNICODE = Glyphs("─►", "┄►", "✗", "✓", "?", "─")
 ASCII = Glyphs("->", "~>", "x", "ok", "?", "-")
+
+
+class Drawn(NamedTuple):
+    """Flows of a finding that take the same way, and so are drawn as one."""
+
+    flows: list[Flow]
+
+    def halves(self, glyphs: Glyphs) -> tuple[str, str]:
+        """The two halves of the drawing, request and reply."""
+        return draw_path(self.flows, glyphs)
+
+
+def drawn_together(flows: Sequence[Flow]) -> Drawn | None:
+    """Those that take the first one's way; None where there are none, or it is not known."""
+    if not flows or flows[0].verdict is Verdict.UNKNOWN:
+        return None
+    return Drawn([flow for flow in flows if _way(flow) == _way(flows[0])])
+
+
+def _way(flow: Flow) -> tuple[str, str | None, str | None]:
+    return flow.direction.value, flow.ingress, flow.egress
 
 
 def draw_path(flows: Sequence[Flow], glyphs: Glyphs) -> tuple[str, str]:

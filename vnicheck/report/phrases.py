@@ -26,6 +26,22 @@ DROPS = {
     "vpc_route": "VPC route",
 }
 
+STAGES = {
+    "network_acl": "network ACL",
+    "security_group": "security groups",
+    "protocol_state_filtering": "state filter",
+    "ip_spoofing_check": "IP spoofing check",
+    "floating_ip": "floating IP",
+    "vpc_route": "VPC routes",
+    "guest_interface": "interface in the guest",
+    "interface_state": "interface",
+    "source_validation": "source validation",
+    "local_delivery": "local delivery",
+    "reply_route": "reply's route",
+    "request_route": "request's route",
+    "echo_reply": "echo reply",
+}
+
 SCOPES = {
     Scope.SUBNET: "its subnet",
     Scope.VPC: "the VPC",

@@ -10,13 +10,13 @@ from rich.text import Text
 from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, Report, VniSummary
 from vnicheck.model.words import listed, one_line
-from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, draw_path
+from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, drawn_together
 from vnicheck.report.phrases import DROPS, RP_FILTER, protocols, reached, remotes
 
 WIDEST = 100
 EVIDENCE = 3
 """How many facts stand under a finding where not all are asked for."""
-_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _LABEL = 8
 _LONGEST = 2000
 """Characters of a word that are shown."""
@@ -112,7 +112,7 @@ def _headline(instance: InstanceReport) -> tuple[str, str]:
         for severity in ("error", "warning", "note")
     }
     said = [f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count]
-    muted = sum(not finding.counts for finding in instance.findings)
+    muted = sum(finding.is_muted for finding in instance.findings)
     if not said and muted:
         return f"{muted} muted, nothing else", "bold yellow"
     if not said:
@@ -122,7 +122,7 @@ def _headline(instance: InstanceReport) -> tuple[str, str]:
     suffix = "" if instance.status == "analyzed" else f" ({instance.status})"
     if muted:
         said.append(f"{muted} muted")
-    return listed(said) + suffix, _STYLES[worst]
+    return listed(said) + suffix, SEVERITY_STYLES[worst]
 
 
 def _muted(page: Page, instance: InstanceReport) -> None:
@@ -139,7 +139,9 @@ def _muted(page: Page, instance: InstanceReport) -> None:
 def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict[str, str]) -> None:
     """One finding. `shown` holds the fixes that stand above already, with the rule that they stand under."""
     flows = [instance.flows[index] for index in finding.flows]
-    page.line((finding.severity.upper(), _STYLES[finding.severity]), f" {finding.rule} ", (finding.name, "bold"))
+    page.line(
+        (finding.severity.upper(), SEVERITY_STYLES[finding.severity]), f" {finding.rule} ", (finding.name, "bold")
+    )
     page.prose(finding.message, indent=2)
     if flows:
         _path(page, instance, flows)
@@ -156,12 +158,12 @@ def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict
 
 def _path(page: Page, instance: InstanceReport, flows: list[Flow]) -> None:
     """The drawing of the flows that take the first one's path, and who is concerned; none of what is not known."""
-    first = flows[0]
-    if first.verdict is Verdict.UNKNOWN:
+    drawn = drawn_together(flows)
+    if drawn is None:
         return
-    drawn = [flow for flow in flows if _way(flow) == _way(first)]
+    first = flows[0]
     style = "red" if first.drops else "yellow"
-    request, reply = draw_path(drawn, page.glyphs)
+    request, reply = drawn.halves(page.glyphs)
     page.line()
     if len(request) + len(reply) + 5 <= page.width:
         page.line((f"{request} {reply}", style), indent=4)
@@ -170,11 +172,7 @@ def _path(page: Page, instance: InstanceReport, flows: list[Flow]) -> None:
         page.line((reply, style), indent=6)
     page.line()
     label = "to" if first.direction is Direction.OUTBOUND else "from"
-    page.labelled(label, remotes(drawn, instance.flows))
-
-
-def _way(flow: Flow) -> tuple[str, str | None, str | None]:
-    return flow.direction.value, flow.ingress, flow.egress
+    page.labelled(label, remotes(drawn.flows, instance.flows))
 
 
 def _evidence(page: Page, evidence: Sequence[Evidence]) -> None:

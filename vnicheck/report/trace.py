@@ -2,26 +2,11 @@
 
 from vnicheck.model.flow import Direction, Flow, Leg, Outcome, Verdict
 from vnicheck.model.report import InstanceReport
-from vnicheck.report.phrases import DROPS
+from vnicheck.report.phrases import DROPS, STAGES
 from vnicheck.report.text import Page
 
 _STYLES = {Outcome.PASS: "green", Outcome.DROP: "red", Outcome.UNKNOWN: "yellow"}
 _VERDICTS = {Verdict.DELIVERED: "bold green", Verdict.DROPPED: "bold red", Verdict.UNKNOWN: "bold yellow"}
-STAGES = {
-    "network_acl": "network ACL",
-    "security_group": "security groups",
-    "protocol_state_filtering": "state filter",
-    "ip_spoofing_check": "IP spoofing check",
-    "floating_ip": "floating IP",
-    "vpc_route": "VPC routes",
-    "guest_interface": "interface in the guest",
-    "interface_state": "interface",
-    "source_validation": "source validation",
-    "local_delivery": "local delivery",
-    "reply_route": "reply's route",
-    "request_route": "request's route",
-    "echo_reply": "echo reply",
-}
 
 
 def write_trace(page: Page, side: InstanceReport) -> None:

@@ -1,0 +1,128 @@
+"""The lint report for people: coverage first, and readable for hundreds of servers."""
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
+from tests.report.reports import HOSTILE
+from tests.servers import fabric, two_vnis
+from vnicheck.linting import Region, lint
+from vnicheck.model.config import Config
+from vnicheck.model.mute import Mute
+from vnicheck.model.naming import Day
+from vnicheck.model.snapshot import Problem, Server
+from vnicheck.report.lint import LintText
+from vnicheck.report.text import Page
+
+
+def shown(
+    *servers: Server,
+    width: int = 100,
+    explain: bool = False,
+    config: Config | None = None,
+    earlier: Any = None,
+    more: tuple[Region, ...] = (),
+    **filters: Any,
+) -> str:
+    text, page = LintText(explain=explain), io.StringIO()
+    where = [*regions(*servers, config=config, **filters), *more]
+    outcome = lint(where, config or Config(), generated_at=NOW, writers=[text], earlier=earlier)
+    text.write(Page(Console(file=page, width=width, color_system=None)), outcome.report)
+    return page.getvalue()
+
+
+def baseline(*servers: Server) -> Any:
+    return lint(regions(*servers), Config(), generated_at=NOW, writers=[]).baseline
+
+
+def test_coverage_comes_first_then_what_was_not_checked_then_servers_with_findings() -> None:
+    lines = shown(*fleet()).splitlines()
+    assert lines[0].startswith("Checked 3 of 4 multi-homed servers in eu-de and us-south; 1 not running; 1 with one")
+    assert lines[3:5] == [
+        "Not checked; what is there is not known to work",
+        "  ? unreached: ssh_timeout: 10.0.0.11 did not answer within 10 seconds",
+    ]
+    blocks = [line for line in lines if re.match(r"(web|well|unreached|asleep|single)", line)]
+    assert blocks == ["web-1  eu-de, VPC prod", "web-2  us-south, VPC prod"]
+    at = lines.index("web-2  us-south, VPC prod")
+    assert lines[at + 1].startswith("  error    VNC101  tcp, udp and icmp requests to 10.0.0.12 (eth1) are dropped as")
+    assert lines[-2] == "2 errors, 2 warnings and 3 notes."
+
+
+def test_nothing_found_is_three_lines_however_many_servers() -> None:
+    text = shown(*(member(f"well-{number}", WELL) for number in range(50)))
+    assert text.splitlines() == ["Checked 50 of 50 servers in us-south.", "", "Nothing found."]
+
+
+def test_two_hundred_broken_servers_have_few_lines_each() -> None:
+    text = shown(*(member(f"web-{number:03}", BROKEN) for number in range(200)))
+    assert len(text.splitlines()) < 200 * 6
+    assert len(re.findall(r"^  error    VNC101  ", text, re.MULTILINE)) == 200
+    assert "  note     VNC303 reverse-path-off: 200 servers, web-000, web-001, web-002 and 197 more\n" in text
+
+
+def test_explained_messages_are_whole_and_have_fixes() -> None:
+    text = " ".join(shown(member("web-2", BROKEN), explain=True).split())
+    assert "the way back leaves by eth0 (route '10.0.0.0/24 dev eth0" in text
+    assert "fix: policy routing: ip route add" in text
+    assert "note VNC303 rp_filter is off on eth0" in text
+
+
+def test_the_same_problem_of_many_servers_is_one_line() -> None:
+    around = fabric(missing={"security_groups": "403: not authorized", "load_balancers": "403"}, groups=[])
+    text = shown(*(member(f"well-{number}", WELL) for number in range(30)), around=around)
+    lines = [line for line in text.splitlines() if "security groups" in line]
+    assert lines == ["  ? well-0, well-1, well-10 and 27 more: cloud_incomplete: security groups: 403: not authorized"]
+    assert "note: load balancers of us-south were not read: 403\n" in text
+
+
+def test_a_region_that_was_not_read_is_told_and_hides_nothing() -> None:
+    dead = Region(
+        name="eu-gb",
+        servers=(),
+        chosen=0,
+        single_homed=0,
+        fabric=fabric(),
+        read_at="",
+        problems=(Problem(code="api_unreachable", message="no connection"),),
+    )
+    text = shown(member("web-2", BROKEN), more=(dead,))
+    assert text.startswith(
+        "Checked 1 of 1 server in us-south and eu-gb; there may be more: not everything could be read.\n"
+    )
+    assert "  ? eu-gb: api_unreachable: no connection\n" in text
+    assert "VNC101" in text
+
+
+def test_muted_known_gone_and_carried_findings_are_told_apart() -> None:
+    mute = Mute(rule="VNC101", server="*", reason="until release 7", expires=Day("2999-01-01"))
+    muted = shown(member("web-2", BROKEN), config=Config(mute=(mute,)))
+    assert "  muted    VNC101: 1 server, web-2 until 2999-01-01: until release 7\n" in muted
+    assert "; 1 muted." in muted
+    earlier = baseline(member("web-2", BROKEN))
+    known = shown(member("web-2", BROKEN), earlier=earlier)
+    assert f"Nothing new; {len(earlier.findings)} known from the baseline." in known
+    assert "web-2  us-south" not in known
+    gone = shown(member("web-2", WELL), earlier=earlier)
+    assert "  gone     VNC101 on web-2: no longer found\n" in gone
+    assert f"{len(earlier.findings)} of the baseline gone." in gone
+    kept = shown(member("web-2", problems=(TIMEOUT,)), earlier=earlier)
+    assert "  kept     VNC101 on web-2: could not be looked at, and stays in the baseline\n" in kept
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_no_line_is_wider_than_the_page(width: int) -> None:
+    for line in shown(*fleet(), width=width).splitlines():
+        assert len(line) <= width
+        assert line == line.rstrip()
+
+
+def test_hostile_names_come_out_harmless() -> None:
+    hostile = member("x", BROKEN, vnis=two_vnis(spoofing=False, name=HOSTILE))
+    text = shown(hostile, member(HOSTILE, problems=(Problem(code="x", message=HOSTILE),)))
+    assert "\x1b" not in text
+    assert "forged: no broken path" not in text.splitlines()

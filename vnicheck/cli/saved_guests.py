@@ -1,0 +1,117 @@
+"""Guests from saved output of the collect script: `--guest INSTANCE=FILE`, and `--guest-dir DIR` with a file each."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vnicheck.cli.bundles import Selection
+from vnicheck.cli.failure import UserError
+from vnicheck.cli.input import read_input
+
+if TYPE_CHECKING:
+    from vnicheck.guest.fleet import Result
+    from vnicheck.model.snapshot import Server
+
+MAX_BYTES = 64 << 20
+SUFFIX = ".txt"
+_SHOWN = 8
+
+
+class SavedGuests:
+    """The files that the selection names. Made before the cloud is read, so that a slip is told at once."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._files = dict(_named(spec) for spec in selection.guest or ())
+        self._folder = selection.guest_dir
+        self._in_folder = [] if self._folder is None else _listed(self._folder)
+
+    def results(self, servers: "Sequence[Server]", *, scope: str, whole: bool) -> "dict[str, Result]":
+        """The guests by server id; a file that cannot be read as one is its server's problem.
+
+        With `--guest-dir` every other server that runs has a problem too, and if `servers` are `whole` (all in scope),
+        files that are of none of them are told. Raises UserError: a `--guest` that names no server, or no file.
+        """
+        from vnicheck.cloud.errors import CloudError
+        from vnicheck.cloud.select import select_servers
+
+        results = self._from_folder(self._folder, servers, whole=whole) if self._folder is not None else {}
+        for name, path in self._files.items():
+            try:
+                server = select_servers(servers, [name], scope=f"the servers named, {scope}")[0]
+            except CloudError as error:
+                raise UserError(error.message) from error
+            results[server.id] = _parsed(read_input(path, MAX_BYTES))
+        return results
+
+    def _from_folder(self, folder: Path, servers: "Sequence[Server]", *, whole: bool) -> "dict[str, Result]":
+        from vnicheck.cloud.select import matching
+        from vnicheck.model.snapshot import Problem
+
+        found = {path: matching(servers, path.name[: -len(SUFFIX)]) for path in self._in_folder if _fits(path)}
+        results: dict[str, Result] = {}
+        by_id = lambda path: path.name[: -len(SUFFIX)] not in {server.id for server in found[path]}  # noqa: E731
+        for path in sorted(found, key=by_id):
+            for server in found[path]:
+                if server.id in results:
+                    continue
+                if len(found[path]) > 1:
+                    message = f"{path.name} may be of {len(found[path])} servers: name the file by the server's id"
+                    results[server.id] = Problem(code="guest_ambiguous", message=message)
+                else:
+                    results[server.id] = _from_file(path)
+        stray = [path.name for path in self._in_folder if not found.get(path)]
+        if stray and whole:
+            _tell(folder, stray)
+        for server in servers:
+            if server.status == "running" and server.id not in results:
+                message = f"no file for it in {folder}: neither {server.name}{SUFFIX} nor {server.id}{SUFFIX}"
+                results[server.id] = Problem(code="guest_no_file", message=message)
+        return results
+
+
+def _named(spec: str) -> tuple[str, Path]:
+    name, equals, file = spec.rpartition("=")
+    if not equals or not name or not file:
+        raise UserError(f"--guest {spec!r}: write INSTANCE=FILE")
+    return name, Path(file)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder but hidden files, in order. Raises UserError."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"--guest-dir: cannot read {folder}: {error.strerror}") from error
+
+
+def _fits(path: Path) -> bool:
+    return path.suffix == SUFFIX and path.is_file()
+
+
+def _parsed(data: bytes) -> "Result":
+    from vnicheck.guest.assemble import read_guest
+    from vnicheck.guest.errors import CollectionError
+
+    try:
+        return read_guest(data, via="file")
+    except CollectionError as error:
+        return error.problem()
+
+
+def _from_file(path: Path) -> "Result":
+    from vnicheck.model.snapshot import Problem
+
+    try:
+        return _parsed(read_input(path, MAX_BYTES))
+    except UserError as error:
+        return Problem(code="guest_unreadable", message=str(error))
+
+
+def _tell(folder: Path, stray: list[str]) -> None:
+    from vnicheck.model.words import one_line
+
+    count = "1 file is" if len(stray) == 1 else f"{len(stray)} files are"
+    more = f" and {len(stray) - _SHOWN} more" if len(stray) > _SHOWN else ""
+    names = one_line(f"{', '.join(stray[:_SHOWN])}{more}", 400)
+    print(f"vnicheck: note: {folder}: {count} of no server in scope: {names}", file=sys.stderr)

@@ -1,0 +1,30 @@
+"""Which proxy the environment puts between us and an endpoint, for messages: never with its password."""
+
+import os
+from urllib.parse import urlsplit
+
+from vnicheck.model.words import one_line
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that requests to `url` go through and the variable that names it: `http://proxy:3128 (HTTPS_PROXY)`."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    chosen = select_proxy(url, get_environ_proxies(url))
+    if not chosen:
+        return None
+    scheme = urlsplit(url).scheme
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    variable = next((name for name in names if os.environ.get(name)), "the environment")
+    return f"{_without_password(chosen)} ({variable})"
+
+
+def _without_password(proxy: str) -> str:
+    try:
+        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    if not host:
+        return "a proxy whose URL cannot be read"
+    return one_line(f"{parts.scheme or 'http'}://{host}{'' if port is None else f':{port}'}", 120)

@@ -1,0 +1,96 @@
+"""What formats are written by: instances go in one by one, the document comes out at the end. Also the JSON format."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import IO, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from vnicheck.model.baseline import Earlier
+from vnicheck.model.flow import Finding, Severity
+from vnicheck.model.report import InstanceReport, Report, encode_report
+from vnicheck.model.words import shown_json
+
+IN_MEMORY = 32 << 20
+"""How much of a document waits in memory for its head; more waits in a file without a name."""
+_CHUNK = 1 << 20
+
+
+class Writer(Protocol):
+    """One format. A writer serves one document."""
+
+    def add(self, instance: InstanceReport) -> None:
+        """Takes one server's report."""
+
+    def finish(self, report: Report) -> Iterator[bytes]:
+        """The document. `report` has all but the instances."""
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A line of a file in the repository that a finding is shown at. `uri` is relative to the repository's root."""
+
+    uri: str
+    line: int = 1
+    end_line: int | None = None
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What formats for CI need to know beside the report.
+
+    `fail_on`: the severity from which a finding is a failure. `place`: where a finding is shown, by its server's name
+    and the names of its VNIs. `scope`: names the run's selection, the same from run to run.
+    """
+
+    fail_on: Severity = "error"
+    place: Callable[[InstanceReport | Earlier, Finding | Earlier], Place] = lambda *_: Place(uri="vnicheck.toml")
+    scope: str = "vnicheck/"
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether a finding makes the run fail."""
+        rank = ("note", "warning", "error")
+        return finding.counts and rank.index(finding.severity) >= rank.index(self.fail_on)
+
+
+class Spool:
+    """Bytes that wait until what stands before them is known."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it lives as long as we do
+
+    def write(self, data: bytes) -> None:
+        """Adds to the end."""
+        self._file.write(data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Everything, once."""
+        self._file.seek(0)
+        while chunk := self._file.read(_CHUNK):
+            yield chunk
+        self._file.close()
+
+
+class JsonWriter:
+    """`--format json`: byte for byte what `encode_report` makes of the whole report."""
+
+    def __init__(self) -> None:
+        self._spool = Spool()
+        self._empty = True
+
+    def add(self, instance: InstanceReport) -> None:
+        """Takes one server's report."""
+        data = shown_json(msgspec.json.format(msgspec.json.encode(instance, order="deterministic"), indent=2))
+        self._spool.write((b"\n    " if self._empty else b",\n    ") + data.replace(b"\n", b"\n    "))
+        self._empty = False
+
+    def finish(self, report: Report) -> Iterator[bytes]:
+        """The document."""
+        head = encode_report(msgspec.structs.replace(report, instances=()))
+        if self._empty:
+            yield head
+            return
+        before, found, after = head.rpartition(b'"instances": []')
+        assert found, "instances are the last field"  # noqa: S101
+        yield before + b'"instances": ['
+        yield from self._spool
+        yield b"\n  ]" + after
