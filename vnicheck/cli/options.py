@@ -53,7 +53,7 @@ Dask = Annotated[
     typer.Option(
         "--dask",
         metavar="ADDRESS",
-        help="Analyze on the Dask cluster of this scheduler: tcp://HOST:8786 (vnicheck[dask]).",
+        help="Analyze on the Dask cluster of this scheduler, tcp://HOST:8786, or 'local' (vnicheck[dask]).",
     ),
 ]
 CloudOnly = Annotated[
