@@ -1,15 +1,14 @@
 """How time and memory grow with the servers of a region: from snapshots, and from the API.
 
-From snapshots: each region is written as a folder, and a process of its own reads it and reports on every server, as
-`vnicheck lint` does. Wall time and CPU time (of the process and its workers) are the process's own; memory is the
-largest sum over them of what each has for itself and its share of the rest (PSS), looked at ten times a second.
+From snapshots: each region is written as a folder, and `vnicheck lint` reads it and writes its text. Wall time and CPU
+time are those of the process and its workers; memory is the largest sum over them of what each has for itself and its
+share of the rest (PSS), looked at ten times a second.
 
 From the API: the region is served by the stand-in, in a process of its own, and read with its prefixes and tables.
 """
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.region_files import world, write_folder
-from vnicheck.many import Shared, analyze_many, job_of, local, usable_cores
-from vnicheck.model.config import Config
-from vnicheck.snapshot_folder import SnapshotFolder
+from vnicheck.many import usable_cores
 
 SIZES = (100, 300, 1000, 3000, 10_000)
 API_SIZES = (200, 2000)
@@ -39,7 +36,7 @@ def main() -> None:
             folder = Path(name) / str(size)
             if not folder.exists():
                 write_folder(size, folder)
-            found = _measured([sys.executable, "-m", "benchmarks.scale", str(folder), str(workers)])
+            found = _measured(["lint", f"--snapshot={folder}", f"--workers={workers}", f"--output={folder}.txt"])
             each = found["cpu"] / size * 1e3
             first = each if first is None else first
             row = (size, workers, found["wall"], found["cpu"], found["peak"], each, each / first,
@@ -57,18 +54,23 @@ def _api(folder: Path) -> None:
         print(f"{size:14,}  {found['calls']:14,}  {found['servers']:14,}  {rest:14,}  {found['wall']:14.2f}")
 
 
-def _measured(command: list[str]) -> dict[str, Any]:
-    """What the command prints (its wall and CPU time), and the peak of its memory in MiB."""
-    peak = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        while process.poll() is None:
-            peak = max(peak, sum(map(_pss, _tree(process.pid))))
-            time.sleep(PAUSE)
-        assert process.stdout is not None
-        found: dict[str, Any] = json.loads(process.stdout.read())
-    if process.returncode != 0:
-        sys.exit(f"{command} failed")
-    return found | {"peak": peak / (1 << 10)}
+def _measured(arguments: list[str]) -> dict[str, float]:
+    """Runs the program: its wall and CPU time, and the peak of its memory in MiB."""
+    peak, start = 0, time.perf_counter()
+    process = subprocess.Popen([str(Path(sys.executable).parent / "vnicheck"), *arguments])
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        peak = max(peak, sum(map(_pss, _tree(process.pid))))
+        time.sleep(PAUSE)
+    if os.waitstatus_to_exitcode(status) not in {0, 1, 3}:
+        sys.exit(f"vnicheck {' '.join(arguments)} failed")
+    return {
+        "wall": time.perf_counter() - start,
+        "cpu": usage.ru_utime + usage.ru_stime,  # with its workers', for which it has waited
+        "peak": peak / (1 << 10),
+    }
 
 
 def _tree(pid: int) -> list[int]:
@@ -95,28 +97,6 @@ def _output(command: list[str]) -> bytes:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 
-def from_folder(path: Path, workers: int) -> dict[str, Any]:
-    """Reports on every server of a folder; nothing of them is kept but how many findings there are."""
-    start = time.perf_counter()
-    folder = SnapshotFolder.open(path)
-    findings = 0
-    for region in folder.regions():
-        snapshot = folder.cloud(region)
-        shared = Shared(
-            fabric=snapshot.fabric,
-            config=Config(),
-            read_at=snapshot.created_at,
-            generated_at=snapshot.created_at,
-            flows=False,
-        )
-        jobs = (job_of(server, folder.guest_data(region, server.id)) for server in snapshot.servers)
-        for report in analyze_many(jobs, shared, local(len(snapshot.servers), workers)):
-            findings += len(report.findings)
-    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    cpu = sum(each.ru_utime + each.ru_stime for each in usage)
-    return {"findings": findings, "wall": time.perf_counter() - start, "cpu": cpu}
-
-
 def from_api(path: Path) -> dict[str, Any]:
     """Reads a whole region over HTTP."""
     import urllib.request
@@ -140,5 +120,4 @@ def from_api(path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    print(json.dumps(from_api(place) if place.is_file() else from_folder(place, int(sys.argv[2]))))
+    print(json.dumps(from_api(Path(sys.argv[1]))))

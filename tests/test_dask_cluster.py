@@ -40,6 +40,12 @@ def test_a_cluster_gives_the_same_bytes_in_the_same_order(cluster: Any) -> None:
     assert [msgspec.json.encode(each) for each in again] == here
 
 
+def test_a_cluster_of_this_machine() -> None:
+    jobs = [job_of(each) for each in fleet(CHUNK + 1)]
+    with dask_cluster("local") as spread:
+        assert analyzed(jobs, spread=spread) == analyzed(jobs)
+
+
 def test_both_workers_work(cluster: Any) -> None:
     jobs = [job_of(each) for each in fleet(12 * CHUNK)]
     with distributed.Client(cluster) as client, dask_cluster(cluster.scheduler_address) as spread:

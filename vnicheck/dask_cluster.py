@@ -8,10 +8,12 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from vnicheck import __version__
-from vnicheck.many import Shared, Spread, WorkersLostError, analyze_chunk, in_order
+from vnicheck.many import Shared, Spread, WorkersLostError, analyze_chunk, in_order, usable_cores
 from vnicheck.model.words import one_line
 
 CONNECT_TIMEOUT = 20
+LOCAL = "local"
+"""In place of an address: a cluster of this machine's cores, on loopback, that lives as long as it is needed."""
 _AHEAD = 3
 
 
@@ -21,11 +23,24 @@ class ClusterError(Exception):
 
 @contextmanager
 def dask_cluster(address: str) -> Iterator[Spread]:
-    """The way over the cluster whose scheduler is at `address` (`tcp://10.0.0.9:8786`). Raises ClusterError."""
+    """The way over the cluster of the scheduler at `address` (`tcp://10.0.0.9:8786`, or LOCAL). Raises ClusterError."""
     try:
-        from distributed import Client
+        from distributed import Client, LocalCluster
     except ImportError as error:
         raise ClusterError("--dask needs Dask: pip install 'vnicheck[dask]'") from error
+    if address == LOCAL:
+        with (
+            LocalCluster(  # type: ignore[no-untyped-call]
+                n_workers=usable_cores(),
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs=50,
+            ) as cluster,
+            dask_cluster(cluster.scheduler_address) as spread,
+        ):
+            yield spread
+        return
     _require_answer(address)
     try:
         client: Any = Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]

@@ -160,6 +160,7 @@ def _failed(server: Server, error: Exception) -> InstanceReport:
         kind=server.kind,
         vpc=server.vpc,
         zone=server.zone,
+        region=server.region,
         status="incomplete",
         problems=(*server.problems, Problem(code="internal_error", message=message)),
         interfaces=(),

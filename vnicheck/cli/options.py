@@ -44,6 +44,18 @@ MultiHomedOnly = Annotated[
         "--multi-homed-only/--include-single-homed", help="Leave out servers with one interface, or check them, too."
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=256, help="Processes that analyze; default one for each core."),
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Analyze on the Dask cluster of this scheduler, tcp://HOST:8786, or 'local' (vnicheck[dask]).",
+    ),
+]
 CloudOnly = Annotated[
     bool,
     typer.Option("--cloud-only", help="Connect to no server; what its guest decides is then unknown."),

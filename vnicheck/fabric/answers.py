@@ -8,9 +8,7 @@ MOST = 1 << 17
 
 
 class Answers(Struct, frozen=True):
-    """Whether each of some packets passes (None: that is not known), and the lines that decide. Compared by identity:
-    `AnswerBook` makes one of each.
-    """
+    """Whether each of some packets passes (None: that is not known), and the lines that decide."""
 
     passed: frozenset[bool | None]
     lines: tuple[str, ...]

@@ -18,6 +18,8 @@ EVIDENCE = 3
 """How many facts stand under a finding where not all are asked for."""
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _LABEL = 8
+_LONGEST = 2000
+"""Characters of a word that are shown."""
 
 
 def write_text(report: Report, console: Console, *, explain: bool = False) -> None:
@@ -67,7 +69,9 @@ class Page:
 
 def _shown(words: str) -> str:
     """The words without what could steer a terminal, their own spaces kept."""
-    return re.sub(r"[^ ]+", lambda match: one_line(match.group(), 2000), words)
+    if words.isprintable() and len(words) <= _LONGEST:
+        return words
+    return re.sub(r"[^ ]+", lambda match: one_line(match.group(), _LONGEST), words)
 
 
 def write_instance(page: Page, instance: InstanceReport) -> None:
