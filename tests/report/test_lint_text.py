@@ -68,7 +68,7 @@ def test_two_hundred_broken_servers_have_few_lines_each() -> None:
 
 
 def test_what_reads_alike_is_one_line_and_a_server_counts_once() -> None:
-    """Three VNIs, and each is answered by the wrong one of two: paths of one rule that differ in their last hop only."""
+    """Of three VNIs one is answered by two others: paths of one rule that differ in their last hop only."""
     ways = "10.0.1.0/24 dev eth2 proto kernel scope link src 10.0.1.13\n"
     inside = guest(
         link("eth0", 0, "10.0.0.11/24"),
@@ -78,10 +78,10 @@ def test_what_reads_alike_is_one_line_and_a_server_counts_once() -> None:
         rp_filter={"eth1": 1},
     )
     vnis = (vni(0, "10.0.0.11"), vni(1, "10.0.0.12"), vni(2, "10.0.1.13", subnet="b"))
-    text = shown(member("web-2", inside, vnis=vnis))
-    lines = [line for line in text.splitlines() if "VNC101" in line]
-    assert lines == [f"  error    VNC101  {DROPPED} (2 paths)"]
-    assert "VNC303 reverse-path-off: 1 server, web-2\n" in text
+    text = " ".join(shown(member("web-2", inside, vnis=vnis)).split())
+    assert text.count("VNC101") == 1
+    assert f"error VNC101 {DROPPED} (2 paths)" in text
+    assert "VNC303 reverse-path-off: 1 server, web-2 " in text
 
 
 def test_explained_messages_are_whole_and_have_fixes() -> None:
