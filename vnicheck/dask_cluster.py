@@ -34,7 +34,7 @@ def dask_cluster(address: str) -> Iterator[Spread]:
                 n_workers=usable_cores(),
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 silence_logs=50,
             ) as cluster,
             dask_cluster(cluster.scheduler_address) as spread,

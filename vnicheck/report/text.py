@@ -50,7 +50,8 @@ class Page:
         """Words, wrapped at the page's width beside `lead`, which stands on the first line only."""
         head = self._text([lead], indent)
         text = self._text(parts, 0)
-        for line in text.wrap(self._console, max(self.width - len(head), 20)):
+        width = max(self.width - len(head), 20)
+        for line in [text] if text.cell_len <= width and text.plain.isprintable() else text.wrap(self._console, width):
             line.rstrip()
             self._console.print(head + line, soft_wrap=True)
             head = Text(" " * len(head))
