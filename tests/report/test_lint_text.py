@@ -81,7 +81,8 @@ def test_what_reads_alike_is_one_line_and_a_server_counts_once() -> None:
     text = " ".join(shown(member("web-2", inside, vnis=vnis)).split())
     assert text.count("VNC101") == 1
     assert f"error VNC101 {DROPPED} (2 paths)" in text
-    assert "VNC303 reverse-path-off: 1 server, web-2 " in text
+    unneeded = two_vnis(spoofing=False, protocol_state_filtering_mode="disabled")
+    assert "VNC301 filtering-disabled: 1 server, well\n" in shown(member("well", WELL, vnis=unneeded))
 
 
 def test_explained_messages_are_whole_and_have_fixes() -> None:
