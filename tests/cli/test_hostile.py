@@ -81,4 +81,4 @@ def test_such_a_name_gets_into_no_command(api: StandIn, guest: str, tmp_path: Pa
     plain = tmp_path / "plain.txt"
     plain.write_text(Path(guest.partition("web-1=")[2]).read_text().replace(NAME, "eth1"))
     (instance,) = json.loads(run(api, "analyze", "web-1", "-f", "json", f"--guest=web-1={plain}"))["instances"]
-    assert any("dev eth1" in fix for finding in instance["findings"] for fix in finding["fixes"])
+    assert any("ip rule add from 10.0.0.12" in fix for finding in instance["findings"] for fix in finding["fixes"])

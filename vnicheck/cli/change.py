@@ -72,7 +72,7 @@ def confirm(question: str, *, yes: bool) -> bool:
 def log_in(runner: "SshRunner", target: "SshTarget", *, sudo: bool, needs_root: bool) -> "tuple[Login, Root]":
     """Who we are on the server, and the way to root. Raises UserError."""
     from vnicheck.guest.errors import CollectionError
-    from vnicheck.guest.sudo import Root, become_root, look
+    from vnicheck.guest.sudo import Root, RootError, become_root, look
 
     try:
         login = look(runner, target)
@@ -81,7 +81,7 @@ def log_in(runner: "SshRunner", target: "SshTarget", *, sudo: bool, needs_root: 
         if not sudo:
             raise UserError(f"the login on {target.name} is not root: add --sudo, or --ssh-user root")
         return login, become_root(runner, target, _ask_password if sys.stdin.isatty() else None)
-    except CollectionError as error:
+    except (CollectionError, RootError) as error:
         raise UserError(error.message) from error
 
 

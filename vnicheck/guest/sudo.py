@@ -19,6 +19,14 @@ _WITH_PASSWORD = "sudo -k -S -p '' sh -s"  # noqa: S105 - a command
 _MARK = "@vnicheck-root"
 
 
+class RootError(Exception):
+    """The login did not become root. The message is one line: what happened, what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 class Root(Struct, frozen=True):
     """How to run a script as root: the command, and what it reads before the script."""
 
@@ -57,7 +65,7 @@ def look(runner: SshRunner, target: SshTarget) -> Login:
 
 
 def become_root(runner: SshRunner, target: SshTarget, ask: AskPassword | None) -> Root:
-    """The way to root by sudo, tried out. Raises CollectionError `sudo`."""
+    """The way to root by sudo, tried out. Raises RootError, and CollectionError where there is no session."""
     name = one_line(target.name, 80)
     without = runner.run(target, _WITHOUT_PASSWORD, f'echo "{_MARK} $(id -u)"\n'.encode())
     if _marked(without) == ["0"]:
@@ -65,16 +73,14 @@ def become_root(runner: SshRunner, target: SshTarget, ask: AskPassword | None) -
     password = ask(target.name) if ask is not None else None
     if password is None:
         said = without.hint or "no reason given"
-        raise CollectionError(
-            "sudo", f"{name}: sudo wants a password ({said}); run on a terminal, or allow it without one"
-        )
+        raise RootError(f"{name}: sudo wants a password ({said}); run on a terminal, or allow it without one")
     if "\n" in password:
-        raise CollectionError("sudo", f"{name}: a password is one line")
+        raise RootError(f"{name}: a password is one line")
     lead = password.encode() + b"\n"
     output = runner.run(target, _WITH_PASSWORD, lead + f'echo "{_MARK} $(id -u)"\n'.encode())
     if _marked(output) != ["0"]:
         said = one_line(output.hint.replace(password, "[hidden]"), 100) if password else output.hint
-        raise CollectionError("sudo", f"{name}: sudo did not make us root ({said or 'no reason given'})")
+        raise RootError(f"{name}: sudo did not make us root ({said or 'no reason given'})")
     return Root(_WITH_PASSWORD, lead)
 
 
