@@ -16,7 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from benchmarks.ssh_clients import JOBS, PORT
+from benchmarks.ssh_clients import JOBS, PORT, USER
 from benchmarks.ssh_fleet import Fleet
 
 HOSTS = 50
@@ -48,10 +48,11 @@ def _commands(fleet: Fleet) -> dict[str, list[str]]:
     python, folder = sys.executable, fleet.folder
     script = folder / "collect.sh"
     ssh = f"ssh -F none {fleet.ssh_options}"
-    line = f"{{ssh}} root@{{{{}}}} sh -s < {script} | grep -c '^vnicheck-guest/1 end'"
+    line = f"{{ssh}} {USER}@{{{{}}}} sh -s < {script} | grep -c '^vnicheck-guest/1 end'"
     xargs = f'xargs -P {JOBS} -I{{{{}}}} sh -c "{line}" < {folder / "hosts"} | grep -c 1'
     commands = {
         "vnicheck": [python, "-m", "benchmarks.ssh_clients", "vnicheck", str(folder)],
+        "vnicheck, output not read": [python, "-m", "benchmarks.ssh_clients", "vnicheck-unread", str(folder)],
         "asyncssh": [python, "-m", "benchmarks.ssh_clients", "asyncssh", str(folder)],
         "paramiko, all loaded once": [python, "-m", "benchmarks.ssh_clients", "paramiko-shared", str(folder)],
         "OpenSSH, curve25519": ["sh", "-c", xargs.format(ssh=f"{ssh} -o KexAlgorithms=curve25519-sha256")],
@@ -83,7 +84,7 @@ def _ansible(fleet: Fleet) -> list[str]:
         f"[ssh_connection]\npipelining = True\nssh_args = -F none -o ControlMaster=no {fleet.ssh_options}\n"
     )
     program = shutil.which("ansible", path=str(Path(sys.executable).parent)) or "ansible"
-    arguments = f"all -i {inventory} -u root -e ansible_port={PORT} -f {JOBS} -m setup -o"
+    arguments = f"all -i {inventory} -u {USER} -e ansible_port={PORT} -f {JOBS} -m setup -o"
     return ["sh", "-c", f"{program} {arguments} | grep -c 'SUCCESS'"]
 
 

@@ -180,7 +180,7 @@ def test_a_service_that_drips_is_given_up_after_the_time_in_all(world: World) ->
 @pytest.mark.parametrize(
     ("path", "method", "fault", "code", "words"),
     [
-        ("/identity/v1/token", "PUT", {"status": 404}, "metadata_other", "no IBM Cloud VPC instance"),
+        ("/identity/v1/token", "PUT", {"status": 404}, "metadata_other", "no virtual server of IBM Cloud VPC"),
         ("/identity/v1/token", "PUT", {"status": 403, "body": ""}, "metadata_other", "something else answers"),
         ("/identity/v1/token", "PUT", {"status": 403}, "metadata_refused", "injected by the test"),
         ("/identity/v1/token", "PUT", {"status": 302, "headers": {"Location": "/"}}, "metadata_other", "302"),

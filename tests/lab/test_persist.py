@@ -1,5 +1,5 @@
-"""A fix outlives a boot: a server that its network manager configures from nothing, out of its own files and ours,
-passes the packets that the plan promised.
+"""A fix outlives a boot: `vnicheck fix` writes it to the server's configuration over SSH, the network manager
+configures the server from nothing, and packets pass as the plan promised.
 """
 
 import json
@@ -12,16 +12,14 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from tests.api import StandIn
 from tests.lab import managers
-from tests.lab import scenario as scenarios
 from tests.lab.namespaces import require_lab
 from tests.lab.probe import Probe, probe
 from tests.lab.scenario import Scenario, Vni
-from tests.lab.test_analyze import PROGRAM, REPOSITORY, holds
+from tests.lab.test_analyze import holds
+from tests.lab.test_fix import bench
 from tests.lab.topology import Lab
-from tests.lab.world import world_of
-from vnicheck.guest.ssh import collect_script
+from tests.sshd import require
 
 pytestmark = pytest.mark.root
 
@@ -32,7 +30,6 @@ CASES = (
     ("article-check-1", "NetworkManager", "policy-routing"),
     ("three-subnets", "ifupdown", "policy-routing"),
     ("three-subnets", "netplan", "policy-routing"),
-    ("three-subnets", "NetworkManager", "policy-routing"),
 )
 
 
@@ -42,8 +39,11 @@ class Reborn(Struct, frozen=True):
     plan: dict[str, Any]
     without: list[Probe]
     after: list[Probe]
+    outcome: str
     findings: list[str]
     """Rules that find more than a note: NetworkManager loosens rp_filter by itself where its default route is."""
+    undone: bool
+    """Whether a rollback left /etc as it was before the fix."""
 
 
 def ifupdown_files(scenario: Scenario) -> dict[str, str]:
@@ -69,12 +69,14 @@ def netplan_files(scenario: Scenario) -> dict[str, str]:
 
 
 def network_manager_files(scenario: Scenario) -> dict[str, str]:
+    """Keyfiles as NetworkManager writes them: it orders what it changes."""
     files = {}
     for number, (vni, prefix, gateway) in enumerate(configured(scenario)):
         files[f"/etc/NetworkManager/system-connections/cloud-init {vni.interface}.nmconnection"] = (
             f"[connection]\nid=cloud-init {vni.interface}\nuuid=5fb06bd0-0bb0-7ffb-45f1-00000000000{number}\n"
-            f"type=ethernet\ninterface-name={vni.interface}\n[ipv4]\nmethod=manual\n"
-            f"address1={prefix}{'' if gateway is None else f',{gateway}'}\n[ipv6]\nmethod=disabled\n"
+            f"type=ethernet\ninterface-name={vni.interface}\n\n[ethernet]\n\n"
+            f"[ipv4]\naddress1={prefix}{'' if gateway is None else f',{gateway}'}\nmethod=manual\n\n"
+            "[ipv6]\nmethod=disabled\n\n[proxy]\n"
         )
     return files
 
@@ -122,49 +124,56 @@ def boot(lab: Lab, manager: str, rules: int) -> list[subprocess.Popen[str]]:
 
 
 def reborn(name: str, manager: str, strategy: str, folder: Path) -> Reborn:
-    scenario = scenarios.load(name)
-    collected = folder / f"{name}-{manager}-{strategy}.txt"
-    path = f"PATH=$PATH:{managers.GENERATE.parent}:{managers.NMCLI.parent}"
-    with Lab(scenario, own_files=True) as lab:
+    programs = f"SetEnv PATH=/usr/sbin:/usr/bin:/sbin:/bin:{managers.GENERATE.parent}:{managers.NMCLI.parent}"
+    with bench(name, folder / f"{name}-{manager}-{strategy}", config=[programs]) as server:
+        lab = server.lab
         lab.target.run(["mkdir", "-p", "/run/systemd/system"])
-        for file, text in base_files(scenario, manager).items():
+        for file, text in base_files(lab.scenario, manager).items():
             script = f"umask 077; mkdir -p '{os.path.dirname(file)}' && cat >'{file}'"
             lab.target.run(["sh", "-c", script], input=text)
         if manager == "netplan":  # networkd is not root
             lab.target.run(["chmod", "-R", "a+rX", "/etc/systemd/network"])
         daemons = boot(lab, manager, 0)
-        without = probe(lab)
-
-        def program(*arguments: str) -> dict[str, Any]:
-            collected.write_text(lab.target.run(["sh", "-c", f"{path} exec sh"], input=collect_script()).stdout)
-            with lab.client.call(lambda: StandIn(world_of(scenario))) as api:
-                command = [*PROGRAM, *arguments, "-f", "json", "--guest", f"{name}={collected}"]
-                done = lab.client.run(
-                    command, cwd=REPOSITORY, env={**os.environ, **api.environ}, timeout=90, check=False
-                )
-            assert done.stdout, done.stderr
-            (instance,) = json.loads(done.stdout)["instances"]
-            return dict(instance)
-
-        plan = program("fix", name, "--dry-run", "--strategy", strategy)["plan"]
-        for action in plan["actions"]:
-            if action["kind"] == "persist":
-                lab.target.run(["sh", "-c", f"{path}\n{action['command']}"], cwd="/")
+        without, files = probe(lab), configuration(lab)
+        applied = instance(server.fix("--strategy", strategy))
         for daemon in reversed(daemons):
             daemon.terminate()
             daemon.wait()
-        boot(lab, manager, sum(action["kind"] == "policy_rule" for action in plan["actions"]))
+        boot(lab, manager, sum(action["kind"] == "policy_rule" for action in applied["plan"]["actions"]))
         after = probe(lab)
-        findings = [each["rule"] for each in program("analyze", name)["findings"] if each["severity"] != "note"]
-        return Reborn(plan, without, after, findings)
+        report = instance(server.run("analyze", name, "-f", "json"))
+        changed = configuration(lab) != files
+        undone = server.run("rollback", applied["outcome"]["change"], "--yes")
+        return Reborn(
+            plan=applied["plan"],
+            outcome=applied["outcome"]["status"],
+            without=without,
+            after=after,
+            findings=[each["rule"] for each in report["findings"] if each["severity"] != "note"],
+            undone=undone.returncode == 0 and changed and configuration(lab) == files,
+        )
+
+
+def instance(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The one server of a document."""
+    assert done.stdout, done.stderr
+    (found,) = json.loads(done.stdout)["instances"]
+    return dict(found)
+
+
+def configuration(lab: Lab) -> str:
+    """All files of /etc, but for the times that NetworkManager notes in its own."""
+    script = 'cd /etc && find . -type f | LC_ALL=C sort | while read -r f; do echo "$f"; grep -v ^timestamp= "$f"; done'
+    return lab.target.run(["sh", "-c", f"{script} | sha256sum"]).stdout
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Reborn]:
     require_lab()
+    require("sshd", "ssh-keygen")
     managers.require_manager(*managers.ALL)
     folder = tmp_path_factory.mktemp("persist")
-    with ThreadPoolExecutor(len(CASES)) as pool:
+    with ThreadPoolExecutor(4) as pool:
         return dict(zip(CASES, pool.map(lambda case: reborn(*case, folder), CASES), strict=True))
 
 
@@ -173,7 +182,7 @@ def test_packets_pass_as_the_plan_promised(
     case: tuple[str, str, str], results: dict[tuple[str, str, str], Reborn]
 ) -> None:
     found = results[case]
-    assert found.plan["strategy"] == case[2]
+    assert (found.outcome, found.plan["strategy"]) == ("applied", case[2])
     assert found.plan["fixed"] > 0
     for moment, probes in (("before", found.without), ("after", found.after)):
         wrong = []
@@ -185,6 +194,13 @@ def test_packets_pass_as_the_plan_promised(
     mended = {(sent.direction, sent.protocol, sent.remote, sent.local) for sent in found.after if sent.delivered}
     worked = {(sent.direction, sent.protocol, sent.remote, sent.local) for sent in found.without if sent.delivered}
     assert mended > worked
+
+
+@pytest.mark.parametrize("case", CASES, ids=" ".join)
+def test_a_rollback_takes_the_files_back(
+    case: tuple[str, str, str], results: dict[tuple[str, str, str], Reborn]
+) -> None:
+    assert results[case].undone
 
 
 @pytest.mark.parametrize("case", CASES, ids=" ".join)

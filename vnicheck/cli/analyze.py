@@ -17,7 +17,7 @@ from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_no
 @with_bundles
 def analyze(
     instances: Annotated[
-        list[str] | None, typer.Argument(metavar="[INSTANCE...]", help="Name, id, CRN, or one of its addresses.")
+        list[str] | None, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")
     ] = None,
     *,
     selection: Selection,

@@ -30,7 +30,7 @@ _OFF = (
     f"switches it on; if it takes HTTPS only, export VNICHECK_METADATA_URL={SECURE_URL}; elsewhere, name the server: "
     "vnicheck analyze NAME"
 )
-_OTHER = "this is no IBM Cloud VPC instance, or something else answers there; name the server: vnicheck analyze NAME"
+_OTHER = "this is no virtual server of IBM Cloud VPC, or something else answers there; name it: vnicheck analyze NAME"
 
 Item = Mapping[str, Any]
 

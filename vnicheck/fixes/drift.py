@@ -15,6 +15,7 @@ _OF_GUEST = {
     "unmodelled": "lines that are not understood",
     "boot": "its configuration",
     "network_managers": "what manages its network",
+    "owners": "what configures its interfaces",
 }
 _OF_FABRIC = ("vpcs", "subnets", "security_groups", "network_acls", "routing_tables", "missing")
 

@@ -274,6 +274,6 @@ vnicheck_collect() {
   printf 'vnicheck-guest/%s end\n' 1
 }
 
-# In one piece: over SSH every write would be a packet of its own.
+# In one piece, for over SSH every write is a packet of its own; again and bit by bit where printf takes no long text.
 vnicheck_collected=$(vnicheck_collect)
-printf '%s\n' "$vnicheck_collected"
+printf '%s\n' "$vnicheck_collected" || vnicheck_collect
