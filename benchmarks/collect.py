@@ -119,8 +119,11 @@ def _print(runs: dict[str, list[Run]]) -> None:
             f" {median.cpu:7.2f} {median.cpu / ours.cpu:7.2f} {median.memory:.0f}"
         )
     if "asyncssh" in medians:
-        other = medians["asyncssh"]
-        print(f"of asyncssh: wall x{ours.wall / other.wall:.2f}, client CPU x{ours.cpu / other.cpu:.2f}")
+        other, unread = medians["asyncssh"], medians["vnicheck, output not read"]
+        print(
+            f"of asyncssh: wall x{ours.wall / other.wall:.2f}, client CPU x{ours.cpu / other.cpu:.2f},"
+            f" without reading the output x{unread.cpu / other.cpu:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def main() -> None:
         )
         if base is not None:
             kept = (run.memory - base.memory) * 1024 / (hosts - base.hosts)
-            print(f"  {kept:.1f} KB more a host than with {base.hosts}: the guest that is kept of each")
+            print(f"  {kept:.1f} KB more a host than with {base.hosts}, the guest that is kept of each among them")
         base = base or run
 
 
