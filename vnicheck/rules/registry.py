@@ -23,6 +23,7 @@ from vnicheck.rules import (
     rule_without_table,
     runtime_only_policy_rule,
     runtime_only_rp_filter,
+    second_interface_unseen,
     shared_subnet,
     spoofing_allowed,
     strict_reverse_path,
@@ -58,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     loose_everywhere.RULE,
     guest_not_seen.RULE,
     unknown_flows.RULE,
+    second_interface_unseen.RULE,
     expectation_violated.RULE,
 )
 
