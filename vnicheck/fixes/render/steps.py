@@ -14,6 +14,7 @@ from vnicheck.model.words import one_line
 _ROUTE = re.compile(r"ip route add (default|[\d./]+)( via [\d.]+)?( dev [A-Za-z0-9_.@-]+) table (\d+)")
 _RULE = re.compile(r"ip rule add (from (?:all|[\d./]+)(?: to [\d./]+)?) table (main|\d+) priority (\d+)")
 _SYSCTL = re.compile(r"sysctl -q -w ([A-Za-z0-9_.@/-]+)=(\d+)")
+_ADDRESS = re.compile(r"\d+(\.\d+){3}", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _PATH = re.compile(r"/etc(/[A-Za-z0-9_@:+-][A-Za-z0-9_.@:+-]*)+", re.ASCII)
@@ -77,7 +78,7 @@ def changes_of(actions: Iterable[Action]) -> tuple[VniChange, ...]:
 def addresses(plan: Plan) -> tuple[str, ...]:
     """The server's own addresses, as far as the plan speaks of them."""
     flows = [flow.local for flow in plan.before if flow.direction is not Direction.TRANSIT]
-    return tuple(dict.fromkeys(address for address in flows if re.fullmatch(r"[\d.]+", address)))
+    return tuple(dict.fromkeys(address for address in flows if _ADDRESS.fullmatch(address)))
 
 
 def said(text: str) -> str:
