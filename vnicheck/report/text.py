@@ -215,7 +215,7 @@ def _interface(page: Page, interface: InterfaceSummary, collected: bool) -> None
     addresses = ", ".join(interface.addresses) or "no IPv4 address"
     if not interface.in_guest and interface.vni is not None:
         addresses = ", ".join(interface.vni.addresses) + (" (no such interface in the guest)" if collected else "")
-    page.prose(f"{interface.mac or 'no MAC known'}  {addresses}", indent=2, lead=(f"{name:<{_LABEL}}", "bold"))
+    page.prose(f"{interface.mac or 'no MAC known'}  {addresses}", indent=2, lead=(f"{name:<{_LABEL - 1}} ", "bold"))
     rp_filter = interface.rp_filter
     if rp_filter.effective is not None:
         mode = RP_FILTER.get(rp_filter.effective, "loose" if rp_filter.effective > 0 else "off")
