@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint differential bench demo-snapshots clean
+.PHONY: help demo test lint differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,15 +24,23 @@ CONFIGURATIONS ?= 500
 differential: $(READY) packages  ## compare the kernel model with the running kernel (root; SEED=1 CONFIGURATIONS=500)
 	@$(BIN)/python -m tests.lab.differential --seed $(SEED) --configurations $(CONFIGURATIONS)
 
+RUNS ?= 100000
+fuzz: $(READY)  ## feed what reads a server's output with inputs that are made to break it (RUNS=100000)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz $(RUNS)
+
 bench: $(READY)  ## measure, each figure beside something else in the same run
 	@$(BIN)/python -m benchmarks
+
+bench-scale: $(READY)  ## measure a region of up to 10,000 servers (minutes)
+	@$(BIN)/python -m benchmarks scale
 
 demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtures/cases
 	@$(BIN)/python -m tests.demo_snapshots
 
 .PHONY: packages
 packages:
-	@sh tests/packages.sh
+	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers
 
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,4 +49,4 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -16,6 +16,11 @@ need dash dash
 need bash bash
 need strace strace
 need setpriv util-linux
+need sudo sudo
+need fish fish
+need tcsh tcsh
+need zsh zsh
+need mksh mksh
 [ -x /usr/lib/systemd/systemd-sysctl ] || [ -x /lib/systemd/systemd-sysctl ] || missing="$missing systemd"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, mended, regions
 from tests.servers import fabric, vni
-from vnicheck import linting
+from vnicheck import linting, many
 from vnicheck.linting import Outcome, lint
 from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
 from vnicheck.model.config import Config
@@ -117,14 +117,14 @@ def test_unread_servers_of_a_snapshot_are_the_regions_problem_not_every_servers(
 
 
 def test_a_fault_of_ours_is_that_servers_problem_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = linting.report_on
+    whole = many.analyze_server
 
-    def report_on(snapshot: Any, **more: Any) -> Report:
-        if snapshot.servers[0].name == "web-2":
+    def analyze_server(server: Server, *args: Any, **more: Any) -> InstanceReport:
+        if server.name == "web-2":
             raise ZeroDivisionError("of ours\n")
-        return whole(snapshot, **more)
+        return whole(server, *args, **more)
 
-    monkeypatch.setattr(linting, "report_on", report_on)
+    monkeypatch.setattr(many, "analyze_server", analyze_server)
     outcome, told = run(*fleet())
     assert told["web-2"].status == "incomplete"
     assert [problem.code for problem in told["web-2"].problems] == ["internal_error"]

@@ -23,6 +23,9 @@ def main() -> None:
     except OSError as error:
         _discard_stdout()
         status = _say(f"cannot write the result: {error.strerror}", Exit.USAGE)
+    if status == Exit.INTERRUPTED:
+        sys.stderr.flush()
+        os._exit(status)  # Python would first wait for threads, and those wait for the network
     sys.exit(status)
 
 

@@ -10,7 +10,7 @@ from vnicheck.engine.summary import interface_summaries
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding, Flow
-from vnicheck.model.guest import Guest
+from vnicheck.model.guest import NO_PROC, Guest
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
 from vnicheck.model.report import (
@@ -109,7 +109,8 @@ def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
         problems.append(Problem(code="guest_not_collected", message="the guest was not collected"))
     if guest is not None:
         problems.extend(
-            Problem(code="guest_incomplete", message=f"{fact}: {reason}") for fact, reason in guest.missing.items()
+            Problem(code="guest_no_proc" if reason == NO_PROC else "guest_incomplete", message=f"{fact}: {reason}")
+            for fact, reason in guest.missing.items()
         )
         problems.extend(
             Problem(code="guest_not_understood", message=f"a line of {line.section}: {line.text}")

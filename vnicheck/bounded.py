@@ -1,7 +1,9 @@
 """Waiting no longer than one means to, also for calls that know no timeout, or only one for each byte."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,3 +31,13 @@ def bounded(call: Callable[[], T], seconds: float) -> T:
     if not results:
         raise TimeoutError
     return results[0]
+
+
+@contextmanager
+def workers(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Threads for the work of a while. Whoever interrupts us does not wait for what they still wait for."""
+    pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

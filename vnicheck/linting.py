@@ -3,13 +3,13 @@
 Pure but for what the writers keep: the time, the regions and the baseline are passed in.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from vnicheck import __version__
-from vnicheck.analysis import report_on
+from vnicheck.many import Job, Shared, Spread, analyze_many, in_process, job_of
 from vnicheck.model.baseline import Baseline, Earlier, baseline_of
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -23,18 +23,17 @@ from vnicheck.model.report import (
     Tally,
     Tool,
 )
-from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot
-from vnicheck.model.words import one_line
+from vnicheck.model.snapshot import Problem, Server
 from vnicheck.report.writer import Writer
 
 
 class Region(Struct, frozen=True, kw_only=True):
-    """What is linted of a region: `servers` (`chosen` of them) in the order in which they are told, with their guests;
-    beside them are `single_homed` ones, which were not chosen for having one interface.
+    """What is linted of a region: `servers` (`chosen` of them) in the order in which they are told, with their guests,
+    or the files of these; beside them are `single_homed` ones, which were not chosen for having one interface.
     """
 
     name: str
-    servers: Iterable[Server]
+    servers: Iterable[Server | Job]
     chosen: int
     single_homed: int
     fabric: Fabric
@@ -61,18 +60,26 @@ def lint(
     earlier: Baseline | None = None,
     whole: bool = True,
     on_done: Callable[[InstanceReport], None] = lambda _: None,
+    spread: Spread = in_process,
+    flows: bool = True,
 ) -> Outcome:
-    """Gives every server's report to the writers, and the head of the document to the caller.
+    """Gives every server's report to the writers, and the head of the document to the caller. Raises WorkersLostError.
 
     `earlier`: the baseline, whose findings do not count. `whole`: the regions' servers are all that there are but for
-    those with one interface, so that a server of the baseline that is not among them is no longer there.
+    those with one interface, so that a server of the baseline that is not among them is no longer there. `spread`:
+    where servers are analyzed. `flows`: whether some writer reads flows.
     """
     tally = Tally()
     ledger = _Ledger(earlier)
     seen: list[InstanceReport] = []
     counts: list[RegionReport] = []
     for region in regions:
-        for instance in _analyzed(region, config, generated_at):
+        shared = Shared(
+            fabric=region.fabric, config=config, read_at=region.read_at, generated_at=generated_at, flows=flows
+        )
+        jobs = (each if isinstance(each, Job) else job_of(each) for each in region.servers)
+        for analyzed in analyze_many(jobs, shared, spread):
+            instance = msgspec.structs.replace(analyzed, region=region.name)
             marked = ledger.mark(instance)
             tally.add(marked)
             if config.expect or config.mute:
@@ -103,43 +110,6 @@ def lint(
         instances=(),
     )
     return Outcome(report=report, baseline=ledger.baseline(fate), seen=tuple(seen))
-
-
-def _analyzed(region: Region, config: Config, generated_at: str) -> Iterator[InstanceReport]:
-    """The reports of a region's servers, one by one. What goes wrong with one is its problem, and no other's."""
-    for server in region.servers:
-        snapshot = Snapshot(
-            schema=SCHEMA,
-            tool_version=__version__,
-            created_at=region.read_at,
-            servers=(server,),
-            fabric=region.fabric,
-        )
-        try:
-            (instance,) = report_on(snapshot, generated_at=generated_at, config=config).instances
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not take the other servers' results away
-            instance = _failed(server, error)
-        if instance.region != region.name:
-            instance = msgspec.structs.replace(instance, region=region.name)
-        yield instance
-
-
-def _failed(server: Server, error: Exception) -> InstanceReport:
-    message = one_line(f"internal error ({type(error).__name__}: {error}); report it with this server's snapshot")
-    return InstanceReport(
-        id=server.id,
-        name=server.name,
-        crn=server.crn,
-        kind=server.kind,
-        vpc=server.vpc,
-        zone=server.zone,
-        region=server.region,
-        status="incomplete",
-        problems=(Problem(code="internal_error", message=message),),
-        interfaces=(),
-        flows=(),
-        findings=(),
-    )
 
 
 def _coverage(tally: Tally, regions: Sequence[RegionReport]) -> Coverage:

@@ -1,13 +1,13 @@
 """Observe servers once, from the cloud and from inside, into a snapshot. All input and output happens below here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal
 
 import msgspec
 
 from vnicheck import __version__
+from vnicheck.bounded import workers
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.complete import complete
 from vnicheck.cloud.errors import CloudError
@@ -16,7 +16,7 @@ from vnicheck.cloud.region import Region
 from vnicheck.cloud.scope import NO_SUCH_VPC
 from vnicheck.cloud.select import select
 from vnicheck.guest.fleet import Result, collect_many
-from vnicheck.guest.ssh_keys import AskPassphrase
+from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
 from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot, with_guest
@@ -52,7 +52,7 @@ def observe_chosen(
     One that cannot be read leaves the others alone: it has no servers, and `failure` says why. One that has no VPC
     `vpc` while another has is left out. Raises CloudError where none can be read, and what `choose` raises.
     """
-    with ThreadPoolExecutor(max_workers=min(len(clients), REGIONS_AT_ONCE), thread_name_prefix="region") as pool:
+    with workers(min(len(clients), REGIONS_AT_ONCE), "region") as pool:
         read = list(pool.map(partial(_read, vpc=vpc, resource_group=resource_group), clients))
         failures = [region.failure for region in read if region.failure is not None]
         if len(failures) == len(read):
@@ -114,13 +114,19 @@ def observe_guests(
     *,
     address: AddressChoice,
     jobs: int,
-    on_done: Callable[[SshTarget, Result], None],
+    on_total: Callable[[int], None] | None = None,
+    on_start: Callable[[SshTarget], None] | None = None,
+    on_done: Callable[[SshTarget, Result], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     ask_passphrase: AskPassphrase | None = None,
+    ask_password: AskPassword | None = None,
 ) -> tuple[Server, ...]:
     """The servers with their guests, or with the problem that kept one from being read.
 
-    `given` are guests by server id that need no SSH. A server that does not run is not connected to. Raises
-    CollectionError where the SSH configuration itself cannot be read.
+    `given` are guests by server id that need no SSH. A server that does not run is not connected to; `on_total` is told
+    how many are, the other callbacks are those of `collect_many`.
+
+    Raises CollectionError where the SSH configuration itself cannot be read.
     """
     results: dict[str, Result] = dict(given)
     targets = []
@@ -134,7 +140,18 @@ def observe_guests(
         else:
             targets.append(target)
     if targets:
-        results |= collect_many(targets, options, jobs=jobs, on_done=on_done, ask_passphrase=ask_passphrase)
+        if on_total is not None:
+            on_total(len(targets))
+        results |= collect_many(
+            targets,
+            options,
+            jobs=jobs,
+            on_start=on_start,
+            on_done=on_done,
+            on_note=on_note,
+            ask_passphrase=ask_passphrase,
+            ask_password=ask_password,
+        )
     return tuple(with_guest(server, results.get(server.id)) for server in servers)
 
 

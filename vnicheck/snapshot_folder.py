@@ -14,7 +14,7 @@ import msgspec
 
 from vnicheck.files import FileTooLargeError, read_file, replace_file
 from vnicheck.model.guest import Guest
-from vnicheck.model.guest_file import decode_guest_file, encode_guest_file
+from vnicheck.model.guest_file import encode_guest_file, read_guest_file
 from vnicheck.model.snapshot import (
     Problem,
     Server,
@@ -69,15 +69,18 @@ class SnapshotFolder:
 
     def guest(self, region: str, server: str) -> Guest | Problem | None:
         """What collecting a server's guest gave; None: it was not tried. Raises SnapshotError."""
+        data = self.guest_data(region, server)
+        with _told(self._guest(region, server)):
+            return None if data is None else read_guest_file(data, server)
+
+    def guest_data(self, region: str, server: str) -> bytes | None:
+        """A server's guest file as it is; None: there is none. Raises SnapshotError."""
         path = self._guest(region, server)
         with _told(path):
             try:
-                document = decode_guest_file(read_file(path, MAX_GUEST))
+                return read_file(path, MAX_GUEST)
             except FileNotFoundError:
                 return None
-            if document.server != server:
-                raise SnapshotError(f"it is of the server {document.server[:80]!r}, not of the one that its name says")
-            return document.result
 
     def servers(self, region: str) -> Iterator[Server]:
         """A region's servers with their guests, each read as it is asked for. Raises SnapshotError."""

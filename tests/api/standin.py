@@ -82,13 +82,7 @@ class StandIn:
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.server = _Server((host, port), self)
-        self.scheme = "http" if tls is None else "https"
-        if tls is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*tls)
-            self.server.socket = context.wrap_socket(
-                self.server.socket, server_side=True, do_handshake_on_connect=False
-            )
+        self.scheme = secured(self.server, tls)
         self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
@@ -138,6 +132,16 @@ class StandIn:
         self.stop()
 
 
+def secured(server: ThreadingHTTPServer, tls: tuple[Path, Path] | None) -> str:
+    """The scheme that a server speaks: HTTPS where there are the files of a certificate and its key."""
+    if tls is None:
+        return "http"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*tls)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    return "https"
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
@@ -150,36 +154,88 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is no news."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Answering(BaseHTTPRequestHandler):
+    """A handler whose `serve` is called for every method, with ways to answer, and to fail."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
-    server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
         """Quiet."""
 
     def do_GET(self) -> None:
-        self._serve("GET")
+        self.serve("GET")
 
     def do_PATCH(self) -> None:
-        self._serve("PATCH")
+        self.serve("PATCH")
 
     def do_PUT(self) -> None:
-        self._serve("PUT")
+        self.serve("PUT")
 
     def do_POST(self) -> None:
-        self._serve("POST")
+        self.serve("POST")
 
     def do_DELETE(self) -> None:
-        self._serve("DELETE")
+        self.serve("DELETE")
 
-    def _serve(self, method: str) -> None:
+    def serve(self, method: str) -> None:
+        """Answers one call."""
+        raise NotImplementedError
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when the stand-in stops: what a fault waits for, it waits for no longer."""
+        event: threading.Event = self.server.api.stopping  # type: ignore[attr-defined]
+        return event
+
+    def commits(self, fault: Fault) -> bool:
+        """Whether the fault answered, or cut, this call."""
+        if fault.delay:
+            self.stopping.wait(fault.delay)
+        if fault.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+            return True
+        if fault.status is None:
+            return False
+        if fault.body is None:
+            self.refuse(fault.status, "injected", "injected by the test", dict(fault.headers))
+        else:
+            self.send(fault.status, fault.body.encode(), dict(fault.headers))
+        return True
+
+    def refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        self.send_json(status, {"errors": [{"code": code, "message": message}], "trace": "stand-in"}, headers)
+
+    def send_json(
+        self, status: int, value: object, headers: dict[str, str] | None = None, *, drip: float = 0.0
+    ) -> None:
+        self.send(status, json.dumps(value).encode(), headers or {}, drip=drip)
+
+    def send(self, status: int, body: bytes, headers: dict[str, str], *, drip: float = 0.0) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Type": "application/json; charset=utf-8"} | headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        for part in [body[place : place + 1] for place in range(len(body))] if drip else [body]:
+            self.wfile.write(part)
+            self.wfile.flush()
+            if drip and self.stopping.wait(drip):
+                return
+
+
+class _Handler(Answering):
+    server: _Server
+
+    def serve(self, method: str) -> None:
         api = self.server.api
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if parts.path == "/_calls":
-            self._json(200, {"calls": api.lines, "unexpected": api.unexpected})
+            self.send_json(200, {"calls": api.lines, "unexpected": api.unexpected})
             return
         if parts.path in identity.PATHS:
             self._token(method, parts.path, body)
@@ -190,7 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
         with api.lock:
             api.calls.append(call)
             fault = next((fault for fault in api.faults if fault.takes(method, path)), None)
-        if fault is not None and self._commits(fault):
+        if fault is not None and self.commits(fault):
             return
         try:
             if not parts.path.startswith(BASE + "/"):
@@ -199,12 +255,12 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Refusal(401, "not_authorized", "The token is missing, expired or of another account.")
             with api.lock:
                 answer, headers = self._answer(call, fault)
-            self._json(200, answer, headers, drip=0.0 if fault is None else fault.drip)
+            self.send_json(200, answer, headers, drip=0.0 if fault is None else fault.drip)
         except Refusal as refusal:
             if refusal.unexpected:
                 with api.lock:
                     api.unexpected.append(f"{call}: {refusal.message}")
-            self._refuse(refusal.status, refusal.code, refusal.message)
+            self.refuse(refusal.status, refusal.code, refusal.message)
 
     def _answer(self, call: Call, fault: Fault | None) -> tuple[Json, dict[str, str]]:
         """What a call is answered with, and with which headers. Raises Refusal."""
@@ -232,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
         with api.lock:
             api.token_calls.append(f"{method} {path}")
             fault = next((fault for fault in api.faults if fault.takes(method, path)), None)
-        if fault is not None and self._commits(fault):
+        if fault is not None and self.commits(fault):
             return
         status, answer = identity.answer(
             method,
@@ -243,42 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
             trusted_profile=api.trusted_profile,
             token=api.issued,
         )
-        self._json(status, answer)
-
-    def _commits(self, fault: Fault) -> bool:
-        """Whether the fault answered, or cut, this call."""
-        if fault.delay:
-            self.server.api.stopping.wait(fault.delay)
-        if fault.reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            self.connection.close()
-            return True
-        if fault.status is None:
-            return False
-        if fault.body is None:
-            self._refuse(fault.status, "injected", "injected by the test", dict(fault.headers))
-        else:
-            self._send(fault.status, fault.body.encode(), dict(fault.headers))
-        return True
-
-    def _refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
-        self._json(status, {"errors": [{"code": code, "message": message}], "trace": "stand-in"}, headers)
-
-    def _json(self, status: int, value: object, headers: dict[str, str] | None = None, *, drip: float = 0.0) -> None:
-        self._send(status, json.dumps(value).encode(), headers or {}, drip=drip)
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str], *, drip: float = 0.0) -> None:
-        self.send_response(status)
-        for name, value in ({"Content-Type": "application/json; charset=utf-8"} | headers).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        for part in [body[place : place + 1] for place in range(len(body))] if drip else [body]:
-            self.wfile.write(part)
-            self.wfile.flush()
-            if drip and self.server.api.stopping.wait(drip):
-                return
+        self.send_json(status, answer)
 
 
 def _parsed(body: bytes) -> Any:

@@ -85,8 +85,9 @@ def ssh_arguments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str
     require("sshd", "ssh-keygen")
     folder = tmp_path_factory.mktemp("faults")
     key = generate_key(folder / "client")
+    today = "s/^|2026-[0-9T:-]*Z$/|$(date -u +%FT%TZ)/"  # or its clock would be told to be off
     with (
-        Sshd(folder / "healthy", client_key=key, force_command=f"cat >/dev/null; cat {COLLECTED}") as healthy,
+        Sshd(folder / "healthy", client_key=key, force_command=f'cat >/dev/null; sed "{today}" {COLLECTED}') as healthy,
         Sshd(folder / "other", client_key=generate_key(folder / "stranger")) as wrong_key,
         Sshd(folder / "hangs", client_key=key, force_command="sleep 600") as hangs,
         Sshd(folder / "not-linux", client_key=key, force_command=DARWIN) as not_linux,

@@ -42,7 +42,9 @@ class Hosts:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.key = generate_key(folder / "client")
-        self.good = Sshd(folder / "good", client_key=self.key, force_command=f"cat >/dev/null; cat {COLLECTED}")
+        today = "s/^|2026-[0-9T:-]*Z$/|$(date -u +%FT%TZ)/"  # or its clock would be told to be off
+        replay = f'cat >/dev/null; sed "{today}" {COLLECTED}'
+        self.good = Sshd(folder / "good", client_key=self.key, force_command=replay)
         self.hangs = Sshd(folder / "hangs", client_key=self.key, force_command="sleep 600")
         self.refusing = free_port()
 
@@ -202,9 +204,8 @@ def test_a_region_that_fails_leaves_the_others_and_its_own_earlier_state(tmp_pat
         north.fail("/instances", status=403, times=None)
         first = run(*arguments, saved[0], env=EVERY_REGION)
         assert first.returncode == 3
-        told, again = first.stderr.splitlines()
-        assert told.startswith(f"vnicheck: region {ports[1]} was not read: list_instances at {north.url}: 403")
-        assert again.startswith("vnicheck: servers: list_instances")
+        assert first.stderr.startswith(f"vnicheck: {ports[1]}: servers: list_instances at {north.url}: 403")
+        assert first.stderr.count("\n") == 1
         assert [path.parent.parent.name for path in folder.glob("*/guests/*")] == [ports[0]]
         north.faults.clear()
         assert run(*arguments, *saved, env=EVERY_REGION).returncode == 0
@@ -214,7 +215,7 @@ def test_a_region_that_fails_leaves_the_others_and_its_own_earlier_state(tmp_pat
         assert f"{ports[1]}: what {folder} holds of it was read at 20" in third.stderr
         alone = run("analyze", "web-1", *(f"--region={port}" for port in ports), saved[0], env=EVERY_REGION)
         assert alone.returncode == 0, "a region that is not asked for a server of its own does not fail the others"
-        assert "was not read" in alone.stderr
+        assert alone.stderr.startswith(f"vnicheck: region {ports[1]} was not read: list_instances at {north.url}: 403")
         south.fail("/instances", status=403, times=None)
         nothing = run(*arguments, saved[0], env=EVERY_REGION)
         assert (nothing.returncode, nothing.stderr.count("\n")) == (2, 1)

@@ -2,13 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.ansible import ansible_playbook
 from tests.api import StandIn, World
 from tests.cli.test_program import run
 from tests.sshd import Sshd, free_port, generate_key, require
@@ -20,12 +20,7 @@ COLLECTED = ROOT / "fixtures" / "cases" / "policy-routing-collected" / "collecte
 
 @pytest.fixture
 def playbook() -> str:
-    """ansible-playbook, of this environment or of PATH."""
-    beside = Path(sys.executable).with_name("ansible-playbook")
-    if beside.exists():
-        return str(beside)
-    require("ansible-playbook")
-    return str(shutil.which("ansible-playbook"))
+    return ansible_playbook()
 
 
 def play(program: str, inventory: Path, guests: Path, *more: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
-from vnicheck.guest.parsers.evidence import format_route, format_rule
 from vnicheck.guest.parsers.links import parse_links
 from vnicheck.guest.parsers.names import Names, parse_names
 from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
@@ -23,6 +22,7 @@ from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
 from vnicheck.guest.parts import guest_from_parts, with_default_tables
 from vnicheck.model.guest import Interface, PolicyRule, Route, RouteType, RuleAction
+from vnicheck.model.lines import format_route, format_rule
 
 ADDRESSES = """1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000
     link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00

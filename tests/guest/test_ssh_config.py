@@ -84,6 +84,94 @@ def test_match_blocks(tmp_path: Path) -> None:
     assert (hop.user, hop.port) == ("frank", 22)
 
 
+@pytest.mark.parametrize(
+    ("criteria", "applies"),
+    [
+        ("all", True),
+        ("host web-*", True),
+        ("host=web-1", True),
+        ("host 10.0.0.11", True),
+        ("host db-*,!web-1", False),
+        ("host *,!web-1", False),
+        ("!host db-*", True),
+        ("!host web-*", False),
+        ("originalhost web-1 user eve", True),
+        ("host web-1 user bob", False),
+        ("user eve host web-1", True),
+        ("!user eve", False),
+        (f"localuser {getpass.getuser()}", True),
+        ("localuser nobody-here", False),
+        ("canonical", False),
+        ("!canonical all", True),
+        ("final", True),
+        ("final host web-1", True),
+        ("!final host web-1", True),
+        ('host "web-1"', True),
+        ("exec true", False),
+        ("!exec false", False),
+        ("host web-1 exec true", False),
+        ("localnetwork 10.0.0.0/8", False),
+        ("tagged x", False),
+    ],
+)
+def test_match_criteria(tmp_path: Path, criteria: str, applies: bool) -> None:
+    (hop,) = hops(tmp_path, f"User eve\nMatch {criteria}\n  Port 99\nMatch all\n  HostKeyAlias ok\n")
+    assert (hop.port, hop.host_key_alias) == (99 if applies else 22, "ok")
+
+
+def test_match_sees_what_was_set_before(tmp_path: Path) -> None:
+    text = "Host web-1\n  HostName web.example\n  User al\nMatch host web.example user al\n  Port 99\n"
+    assert hops(tmp_path, text)[0].port == 99
+    assert hops(tmp_path, text, user="bob")[0].port == 22
+    assert hops(tmp_path, "Match host web.example\n  Port 99\nHost *\n  HostName web.example\n")[0].port == 22
+
+
+def test_final_comes_after_all_else(tmp_path: Path) -> None:
+    text = "Match final host web.example\n  Port 98\n  User zoe\nHost web-1\n  HostName web.example\n  User al\n"
+    (hop,) = hops(tmp_path, text)
+    assert (hop.port, hop.user) == (98, "al")
+
+
+def test_no_command_is_run_for_a_match(tmp_path: Path) -> None:
+    path, owned = tmp_path / "config", tmp_path / "owned"
+    path.write_text(f'Match exec "touch {owned}"\n  User mallory\nMatch host web-1 exec "touch {owned}"\n  Port 1\n')
+    config = SshConfig(SshOptions(config_file=path))
+    (hop,) = config.hops(WEB)
+    config.hops(WEB)
+    assert (hop.port, hop.user) == (22, getpass.getuser())
+    assert not owned.exists()
+    assert len(config.notes()) == 2
+    assert all("exec" in note and str(path) in note for note in config.notes())
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("Host web-*\n  RevokedHostKeys /etc/ssh/revoked\nHost db-*\n  KnownHostsCommand /bin/x\n")
+    config = SshConfig(SshOptions(config_file=path))
+    config.hops(WEB)
+    (note,) = config.notes()
+    assert "revokedhostkeys" in note
+    assert "@revoked" in note
+
+
+def test_agents_and_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "IdentityAgent ~/agent\nCertificateFile ~/a.pub\nHost web-*\n CertificateFile /b.pub\n"
+    text += "Host x\n IdentityAgent y\n"
+    (hop,) = hops(tmp_path, text)
+    assert hop.agent == str(Path.home() / "agent")
+    assert hop.certificates == (Path.home() / "a.pub", Path("/b.pub"))
+    assert hops(tmp_path, "IdentityAgent none\n")[0].agent == "none"
+    assert hops(tmp_path, "IdentityAgent SSH_AUTH_SOCK\n")[0].agent is None
+    monkeypatch.setenv("OTHER_AGENT", "/run/other")
+    assert hops(tmp_path, "IdentityAgent $OTHER_AGENT\n")[0].agent == "/run/other"
+    assert hops(tmp_path, "IdentityAgent ${NO_AGENT}\n")[0].agent == "none"
+
+
+def test_known_hosts_of_the_system(tmp_path: Path) -> None:
+    (hop,) = hops(tmp_path, "UserKnownHostsFile /k\nGlobalKnownHostsFile /g1 /g2\n")
+    assert hop.known_hosts == (Path("/k"), Path("/g1"), Path("/g2"))
+
+
 def test_jump_chains(tmp_path: Path) -> None:
     text = (
         "Host web-*\n ProxyJump carl@inner:2222,last\n"

@@ -23,6 +23,22 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 PROGRAMS = ("ip", "nft", "unshare", "nsenter", "sysctl", "mount")
 
+_HOLD = """
+mount -t sysfs sysfs /sys
+ip link set lo up
+while [ "$1" != -- ]; do
+  mount -t tmpfs -o mode=755 tmpfs /mnt
+  cp -a "$1/." /mnt
+  mount --move /mnt "$1"
+  shift
+done
+shift
+for folder; do mount -t tmpfs -o mode=755 tmpfs "$folder"; done
+echo ready
+exec cat >/dev/null
+"""
+"""What the holder of a namespace runs; a copy is made aside, on a folder that every system has."""
+
 
 class LabError(RuntimeError):
     """A command of the lab failed; the message holds the command and what it said."""
@@ -76,14 +92,14 @@ class Namespace:
             raise RootNamespaceError(f"{name}: process {pid} is in the machine's own network namespace")
 
     @classmethod
-    def create(cls, name: str) -> Self:
+    def create(cls, name: str, *, copied: Sequence[str] = (), empty: Sequence[str] = ()) -> Self:
         """A new namespace with `lo` up and a /sys of its own.
 
-        Its holder reads a pipe from this process and so ends with it, however it ends.
+        Folders that are `copied` (`/etc`) or `empty` (`/run`) are its own too: what is written there stays in memory
+        and ends with it. Its holder reads a pipe from this process and so ends with it, however it ends.
         """
-        script = "mount -t sysfs sysfs /sys && ip link set lo up && echo ready && exec cat >/dev/null"
         holder = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--", "sh", "-c", script],
+            ["unshare", "--net", "--mount", "--", "sh", "-euc", _HOLD, "hold", *copied, "--", *empty],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

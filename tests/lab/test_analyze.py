@@ -51,11 +51,11 @@ class Run(Struct, frozen=True):
 
     def flow(self, wanted: Probe) -> dict[str, Any]:
         """The one class that a probe belongs to."""
-        (flow,) = [flow for flow in self.instance["flows"] if _holds(flow, wanted)]
+        (flow,) = [flow for flow in self.instance["flows"] if holds(flow, wanted)]
         return dict(flow)
 
 
-def _holds(flow: dict[str, Any], probe: Probe) -> bool:
+def holds(flow: dict[str, Any], probe: Probe) -> bool:
     if (flow["direction"], flow["protocol"], flow["local"]) != (probe.direction, probe.protocol, probe.local):
         return False
     if not any(ipaddress.ip_address(probe.remote) in ipaddress.ip_network(prefix) for prefix in flow["remote"]):

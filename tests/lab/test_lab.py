@@ -160,6 +160,18 @@ def test_the_guest_sees_its_own_interfaces_only(lab: Lab) -> None:
     assert lab.target.pid != lab.client.pid
 
 
+def test_a_server_with_files_of_its_own() -> None:
+    require_lab()
+    with Lab(scenarios.load("policy-routing"), own_files=True) as lab:
+        lab.target.run(["sh", "-euc", "echo mine > /etc/vnicheck-lab; echo mine > /run/vnicheck-lab"])
+        assert lab.target.run(["cat", "/etc/vnicheck-lab", "/run/vnicheck-lab"]).stdout == "mine\nmine\n"
+        assert lab.target.run(["ls", "/run"]).stdout == "vnicheck-lab\n"
+        assert lab.target.run(["cat", "/etc/passwd"]).stdout == Path("/etc/passwd").read_text()
+        assert lab.target.run(["stat", "-c", "%a", "/etc/shadow"]).stdout != "644\n"
+        assert not lab.client.run(["ls", "/etc/vnicheck-lab"], check=False).stdout
+    assert not any(Path(folder, "vnicheck-lab").exists() for folder in ("/etc", "/run", "/mnt"))
+
+
 def test_the_machines_own_namespace_is_refused() -> None:
     require_lab()
     with pytest.raises(RootNamespaceError, match="machine's own"):

@@ -48,23 +48,25 @@ _ROUTER = {
 class Lab:
     """A scenario built of real interfaces, for the length of a `with` block.
 
-    `target` is the server, `client` owns all client addresses, `fabric` is the VPC between them. Raises LabError where
-    the machine cannot build it or the scenario's guest commands fail.
+    `target` is the server, `client` owns all client addresses, `fabric` is the VPC between them. With `own_files` the
+    server has a copy of this machine's /etc and an empty /run, to be written to. Raises LabError where the machine
+    cannot build it or the scenario's guest commands fail.
     """
 
     target: Namespace
     client: Namespace
     fabric: Namespace
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, *, own_files: bool = False) -> None:
         self.scenario = scenario
+        self._folders: dict[str, list[str]] = {"copied": ["/etc"], "empty": ["/run"]} if own_files else {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.fabric = stack.enter_context(Namespace.create("fabric"))
             self.client = stack.enter_context(Namespace.create("client"))
-            self.target = stack.enter_context(Namespace.create("target"))
+            self.target = stack.enter_context(Namespace.create("target", **self._folders))
             self.fabric.sysctl(**_ROUTER)
             self.client.sysctl(**_QUIET_GUEST)
             self.target.sysctl(**_QUIET_GUEST)
@@ -152,6 +154,10 @@ class Lab:
         done = self.target.run(["sh", "-eu"], input=self.scenario.guest, check=False)
         if done.returncode != 0:
             raise LabError(f"the guest commands of {self.scenario.name!r} failed: {done.stderr.strip()}")
+        self.introduce_gateways()
+
+    def introduce_gateways(self) -> None:
+        """Tell the server its gateways' MAC addresses, which it forgets where an interface goes down."""
         # -force: the scenario may have taken an interface down.
         lines = [
             f"neighbour replace {subnet.gateway} lladdr {_FABRIC_SIDE.format(index=index)} dev {name} nud permanent"

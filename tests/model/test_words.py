@@ -1,12 +1,13 @@
 """Remote text is hostile until it is one plain line."""
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vnicheck.model.words import listed, one_line
+from vnicheck.model.words import listed, one_line, shown_json
 
 STEERING = [*"\r\n\x00\x7f\x85\u2028\u2029\u202e\u2066", "\x1b[31m", "\x1b]0;title\x07", "\x9b2J"]
 
@@ -40,3 +41,12 @@ def test_lists() -> None:
     assert listed(["a"]) == "a"
     assert listed(["a", "b"]) == "a and b"
     assert listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_json_on_a_terminal() -> None:
+    text = "e\x1b[2J\u202e\u2028ü\U000e0001"
+    shown = shown_json(json.dumps({"name": text}, ensure_ascii=False).encode())
+    assert json.loads(shown) == {"name": text}
+    assert shown.decode().isprintable()
+    assert "ü" in shown.decode()
+    assert shown_json(b'{"a": 1}\n') == b'{"a": 1}\n'

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
 from tests.report.reports import HOSTILE
-from tests.servers import fabric, two_vnis
+from tests.servers import TWO_DEFAULTS, fabric, guest, link, two_vnis, vni
 from vnicheck.linting import Region, lint
 from vnicheck.model.config import Config
 from vnicheck.model.mute import Mute
@@ -17,6 +17,8 @@ from vnicheck.model.naming import Day
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.report.lint import LintText
 from vnicheck.report.text import Page
+
+DROPPED = "tcp, udp and icmp requests to 10.0.0.12 (eth1) are dropped as they come in"
 
 
 def shown(
@@ -63,6 +65,24 @@ def test_two_hundred_broken_servers_have_few_lines_each() -> None:
     assert len(text.splitlines()) < 200 * 6
     assert len(re.findall(r"^  error    VNC101  ", text, re.MULTILINE)) == 200
     assert "  note     VNC303 reverse-path-off: 200 servers, web-000, web-001, web-002 and 197 more\n" in text
+
+
+def test_what_reads_alike_is_one_line_and_a_server_counts_once() -> None:
+    """Of three VNIs one is answered by two others: paths of one rule that differ in their last hop only."""
+    ways = "10.0.1.0/24 dev eth2 proto kernel scope link src 10.0.1.13\n"
+    inside = guest(
+        link("eth0", 0, "10.0.0.11/24"),
+        link("eth1", 1, "10.0.0.12/24"),
+        link("eth2", 2, "10.0.1.13/24"),
+        routes=TWO_DEFAULTS + ways,
+        rp_filter={"eth1": 1},
+    )
+    vnis = (vni(0, "10.0.0.11"), vni(1, "10.0.0.12"), vni(2, "10.0.1.13", subnet="b"))
+    text = " ".join(shown(member("web-2", inside, vnis=vnis)).split())
+    assert text.count("VNC101") == 1
+    assert f"error VNC101 {DROPPED} (2 paths)" in text
+    unneeded = two_vnis(spoofing=False, protocol_state_filtering_mode="disabled")
+    assert "VNC301 filtering-disabled: 1 server, well\n" in shown(member("well", WELL, vnis=unneeded))
 
 
 def test_explained_messages_are_whole_and_have_fixes() -> None:

@@ -7,19 +7,23 @@ import typer
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
 from vnicheck.cli.config import load_config
+from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import gather_regions
 from vnicheck.cli.load import load_regions
+from vnicheck.cli.local import gather_local
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_notes, write_report
 
 
 @with_bundles
 def analyze(
     instances: Annotated[
-        list[str], typer.Argument(metavar="INSTANCE...", help="Name, id, CRN, or one of its addresses.")
-    ],
+        list[str] | None, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")
+    ] = None,
+    *,
     selection: Selection,
     ssh: Ssh,
     display: Display,
+    local: options.Local = False,
     snapshot: options.SnapshotFile = None,
     config_file: options.ConfigFile = None,
     explain: options.Explain = False,
@@ -28,10 +32,14 @@ def analyze(
     destination = Destination(display.formats, display.output)
     check_fail_on(display.fail_on)
     config = load_config(config_file)
-    if snapshot is None:
-        observed = gather_regions(instances, selection, ssh, no_color=display.no_color)
+    if bool(instances) is local:
+        raise UserError("name the servers, or give --local on the instance itself")
+    if local:
+        observed = gather_local(selection, ssh, snapshot=snapshot, no_color=display.no_color)
+    elif snapshot is None:
+        observed = gather_regions(instances or [], selection, ssh, no_color=display.no_color)
     else:
-        observed = load_regions(snapshot, instances, selection)
+        observed = load_regions(snapshot, instances or [], selection)
     from vnicheck.analysis import report_on
     from vnicheck.cli.clock import now
 

@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from vnicheck import __version__
-from vnicheck.cli import analyze, assumptions, collect_script, demo, lint, rules, schema, snapshot, trace
+from vnicheck.cli import (
+    analyze,
+    assumptions,
+    collect_script,
+    demo,
+    diff,
+    fix,
+    lint,
+    rollback,
+    rules,
+    schema,
+    snapshot,
+    trace,
+)
 
 app = typer.Typer(
     name="vnicheck",
@@ -34,8 +47,12 @@ def _root(
 
 app.command("analyze")(analyze.analyze)
 app.command("trace")(trace.trace)
+app.command("fix")(fix.fix)
+app.command("rollback")(rollback.rollback)
+app.command("ledger")(rollback.ledger)
 app.command("lint")(lint.lint)
 app.command("snapshot")(snapshot.snapshot)
+app.command("diff")(diff.diff)
 app.command("demo")(demo.demo)
 app.command("collect-script")(collect_script.collect_script)
 app.command("rules")(rules.rules)

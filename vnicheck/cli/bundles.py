@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from vnicheck.cli import options
+from vnicheck.cli.failure import UserError
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Selection:
     guest: options.GuestFiles = None
     guest_dir: options.GuestFolder = None
     api_timeout: options.ApiTimeout = 180
+
+    @property
+    def one_region(self) -> str | None:
+        """The region of a command that works in one at a time. Raises UserError where several are named."""
+        if len(set(self.region or ())) > 1:
+            raise UserError("this works in one region at a time: give one --region")
+        return self.region[0] if self.region else None
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Ssh:
     ssh_user: options.SshUser = None
     ssh_port: options.SshPort = None
     identity: options.Identity = None
+    ask_pass: options.AskPass = False
     ssh_config: options.SshConfigFile = None
     known_hosts: options.KnownHosts = None
     accept_new_host_keys: options.AcceptNewHostKeys = False

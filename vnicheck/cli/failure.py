@@ -10,6 +10,8 @@ class Exit(IntEnum):
     FINDINGS = 1
     USAGE = 2
     INCOMPLETE = 3
+    ROLLED_BACK = 4
+    UNCONFIRMED = 5
     INTERNAL = 70
     INTERRUPTED = 130
 

@@ -5,6 +5,7 @@ From a folder each guest is read when its server's turn comes, so that a fleet n
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,12 @@ from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import check_ssh, collect_guests
 from vnicheck.cli.input import read_input
 from vnicheck.cli.load import MAX_BYTES
-from vnicheck.cli.progress import progress
+from vnicheck.cli.progress import Progress
 from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
     from vnicheck.linting import Region
+    from vnicheck.many import Job, Spread
     from vnicheck.model.config import Config
     from vnicheck.model.snapshot import Server
     from vnicheck.scope import RegionInScope, Scope
@@ -57,7 +59,7 @@ def live_regions(
 
     http = HttpSettings(total=selection.api_timeout)
     try:
-        with progress("reading the VPC", no_color=no_color):
+        with Progress("reading the VPC", no_color=no_color):
             if fleet.all_regions:
                 clients, failed = connect_everywhere(environ=os.environ, auth=selection.auth, http=http)
             else:
@@ -125,23 +127,41 @@ def _folder_regions(path: Path, scope: "Scope") -> "list[Region]":
 
 
 class _FolderServers:
-    """The servers of a folder, each with its guest, which is read as the server is asked for."""
+    """The servers of a folder, each with its guest's file, which is read as the server is asked for."""
 
     def __init__(self, folder: "SnapshotFolder", region: str, servers: "tuple[Server, ...]") -> None:
         self._folder, self._region, self._servers = folder, region, servers
 
-    def __iter__(self) -> "Iterator[Server]":
+    def __iter__(self) -> "Iterator[Job]":
+        from vnicheck.many import job_of
         from vnicheck.model.snapshot import Problem, SnapshotError, with_guest
 
         for server in self._servers:
             try:
-                result = self._folder.guest(self._region, server.id)
+                yield job_of(server, self._folder.guest_data(self._region, server.id))
             except SnapshotError as error:
-                result = Problem(code="guest_unreadable", message=str(error))
-            yield with_guest(server, result)
+                yield job_of(with_guest(server, Problem(code="guest_unreadable", message=str(error))))
 
 
-def _region(region: "RegionInScope", servers: "Iterable[Server]") -> "Region":
+@contextmanager
+def spread_over(servers: int, workers: int | None, dask: str | None) -> "Iterator[Spread]":
+    """Where so many servers are analyzed: a Dask cluster, or this machine. Raises UserError."""
+    from vnicheck.dask_cluster import ClusterError, dask_cluster
+    from vnicheck.many import WorkersLostError, local
+
+    if dask is not None and workers is not None:
+        raise UserError("--workers and --dask exclude each other")
+    try:
+        if dask is None:
+            yield local(servers, workers)
+        else:
+            with dask_cluster(dask) as spread:
+                yield spread
+    except (ClusterError, WorkersLostError) as error:
+        raise UserError(str(error)) from error
+
+
+def _region(region: "RegionInScope", servers: "Iterable[Server | Job]") -> "Region":
     from vnicheck.linting import Region
 
     return Region(

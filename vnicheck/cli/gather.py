@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.load import load_regions, only
-from vnicheck.cli.progress import progress
+from vnicheck.cli.progress import Progress
 from vnicheck.cli.regions import read_regions
 from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
     from vnicheck.guest.fleet import Result
+    from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
+    from vnicheck.guest.ssh_options import SshTarget
     from vnicheck.model.snapshot import Server, Snapshot
 
 ADDRESS_CHOICES = ("auto", "private", "floating")
@@ -63,6 +66,8 @@ def check_ssh(ssh: Ssh) -> None:
     """Refuses a slip in the options before anything is read."""
     if ssh.ssh_address not in ADDRESS_CHOICES:
         raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
+    if ssh.ask_pass and not sys.stdin.isatty():
+        raise UserError("--ask-pass asks on a terminal, and this is none; use a key, or an agent")
 
 
 def collect_guests(
@@ -78,32 +83,40 @@ def collect_guests(
     Raises UserError where the SSH configuration itself cannot be read.
     """
     from vnicheck.guest.errors import CollectionError
+    from vnicheck.model.guest import Guest
+    from vnicheck.model.words import one_line
     from vnicheck.observe import observe_guests
 
-    with progress("collecting guests", no_color=no_color) as status:
-        done: list[str] = []
+    notes: list[str] = []
+    with Progress("collecting guests", no_color=no_color) as progress:
+        ask_passphrase, ask_password = prompts(ssh, progress)
 
-        def on_done(target: Any, result: "Result") -> None:
+        def on_done(target: "SshTarget", result: "Result") -> None:
             on_result(target.id, result)
-            done.append(target.name)
-            if status is not None:
-                status.update(f"collecting guests: {len(done)} of {len(servers)}")
+            progress.done(target.key, ok=isinstance(result, Guest))
 
         try:
-            return observe_guests(
+            observed = observe_guests(
                 servers,
                 given,
-                _ssh_options(ssh),
+                ssh_options(ssh),
                 address=ssh.ssh_address,  # type: ignore[arg-type]
                 jobs=ssh.jobs,
+                on_total=progress.expect,
+                on_start=lambda target: progress.start(target.key, target.name),
                 on_done=on_done,
-                ask_passphrase=_ask_passphrase if sys.stdin.isatty() else None,
+                on_note=notes.append,
+                ask_passphrase=ask_passphrase,
+                ask_password=ask_password,
             )
         except CollectionError as error:
             raise UserError(error.message) from error
+    for note in (*notes, *_clock_notes(observed)):
+        print(f"vnicheck: note: {one_line(note, 300)}", file=sys.stderr)
+    return observed
 
 
-def _ssh_options(ssh: Ssh) -> Any:
+def ssh_options(ssh: Ssh) -> Any:
     from vnicheck.guest.ssh_options import SshOptions
 
     return SshOptions(
@@ -119,7 +132,36 @@ def _ssh_options(ssh: Ssh) -> Any:
     )
 
 
-def _ask_passphrase(key: Path) -> str | None:
-    import getpass
+def prompts(ssh: Ssh, progress: "Progress | None" = None) -> "tuple[AskPassphrase | None, AskPassword | None]":
+    """Who asks for a key's passphrase, and for the login's password: on a terminal, the progress out of the way."""
+    passphrase = _asker("Passphrase of {}: ", progress) if sys.stdin.isatty() else None
+    return passphrase, _asker("SSH password: ", progress) if ssh.ask_pass else None
 
-    return getpass.getpass(f"Passphrase of {key}: ") or None
+
+def _asker(question: str, progress: "Progress | None") -> Callable[..., str | None]:
+    """Asks; the question may name a key file."""
+
+    def ask(*about: Path) -> str | None:
+        import getpass
+
+        with progress.paused() if progress is not None else nullcontext():
+            return getpass.getpass(question.format(*about)) or None
+
+    return ask
+
+
+def _clock_notes(servers: "Sequence[Server]") -> list[str]:
+    """What to say of guests whose clocks are far from this machine's."""
+    return [
+        f"{server.name}: its clock is {_duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} "
+        "this machine's; the times of its facts are by its clock"
+        for server in servers
+        if server.guest is not None and (offset := server.guest.clock_offset) is not None
+    ]
+
+
+def _duration(seconds: int) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"

@@ -11,7 +11,7 @@ from vnicheck.cli.bundles import Display, Fleet, Selection, Ssh, with_bundles
 from vnicheck.cli.clock import now
 from vnicheck.cli.config import find_config, load_config
 from vnicheck.cli.failure import Exit, UserError
-from vnicheck.cli.fleet import live_regions, scope_of, snapshot_regions
+from vnicheck.cli.fleet import live_regions, scope_of, snapshot_regions, spread_over
 from vnicheck.cli.input import read_input
 from vnicheck.cli.output import (
     Destination,
@@ -23,18 +23,20 @@ from vnicheck.cli.output import (
     write_chunks,
     writer_of,
 )
-from vnicheck.cli.progress import progress
+from vnicheck.cli.progress import Progress
 
 if TYPE_CHECKING:
     from vnicheck.linting import Outcome
     from vnicheck.model.baseline import Baseline
     from vnicheck.model.flow import Severity
-    from vnicheck.model.report import InstanceReport, Report
+    from vnicheck.model.report import Report
     from vnicheck.report.lint import LintText
     from vnicheck.report.writer import Settings, Writer
     from vnicheck.scope import Scope
 
 MAX_BASELINE = 256 << 20
+READ_FLOWS = {"json", "html", "sarif"}
+"""The formats that need a server's flows."""
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 SUMMARY_LIMIT = 900_000
 """Bytes of the table in a job's summary; GitHub takes a MiB of a step."""
@@ -53,6 +55,8 @@ def lint(
     min_coverage: options.MinCoverage = None,
     terraform: options.Terraform = None,
     explain: options.Explain = False,
+    workers: options.Workers = None,
+    dask: options.Dask = None,
 ) -> int:
     """Check every server in scope that has several interfaces, for CI; fails on errors."""
     destination = Destination(display.formats, display.output)
@@ -76,14 +80,9 @@ def lint(
     anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=terraform)
     settings = Settings(fail_on=fail_on, place=anchors.place, scope=_run_name(selection, fleet, scope, snapshot))
     outputs = _Outputs(destination, settings, explain=explain, no_color=display.no_color)
-    with progress("analyzing", no_color=display.no_color) as status:
-        count = iter(range(1, sys.maxsize))
-        total = sum(region.chosen for region in regions)
-
-        def on_done(_: "InstanceReport") -> None:
-            if status is not None:
-                status.update(f"analyzing: {next(count)} of {total}")
-
+    total = sum(region.chosen for region in regions)
+    with spread_over(total, workers, dask) as spread, Progress("analyzing", no_color=display.no_color) as progress:
+        progress.expect(total)
         outcome = run(
             regions,
             config,
@@ -91,7 +90,9 @@ def lint(
             writers=outputs.writers,
             earlier=known,
             whole=scope.is_whole,
-            on_done=on_done,
+            on_done=lambda instance: progress.done(instance.id, ok=instance.status == "analyzed"),
+            spread=spread,
+            flows=any(name in READ_FLOWS for name, _ in destination.wanted),
         )
     outputs.write(outcome.report)
     if write_baseline is not None:

@@ -8,6 +8,7 @@ import typer
 _CLOUD, _SSH, _OUT = "Selection", "SSH", "Output"
 
 Region = Annotated[list[str] | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION. Repeatable.")]
+OneRegion = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
 VpcFilter = Annotated[str | None, typer.Option("--vpc", help="Only servers of this VPC (name or id).")]
 ResourceGroup = Annotated[
     str | None, typer.Option("--resource-group", help="Only servers of this resource group (name or id).")
@@ -24,6 +25,10 @@ SnapshotFile = Annotated[
         "--snapshot", metavar="PATH", help="Read this snapshot, a file or a folder, instead of cloud and servers."
     ),
 ]
+Local = Annotated[
+    bool,
+    typer.Option("--local", help="This very instance: its guest, and the metadata service instead of the API."),
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration; default vnicheck.toml, here or in a folder above."),
@@ -37,6 +42,18 @@ MultiHomedOnly = Annotated[
     bool,
     typer.Option(
         "--multi-homed-only/--include-single-homed", help="Leave out servers with one interface, or check them, too."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=256, help="Processes that analyze; default one for each core."),
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Analyze on the Dask cluster of this scheduler, tcp://HOST:8786, or 'local' (vnicheck[dask]).",
     ),
 ]
 CloudOnly = Annotated[
@@ -62,6 +79,9 @@ SshUser = Annotated[str | None, typer.Option("--ssh-user", help="Login name; def
 SshPort = Annotated[int | None, typer.Option("--ssh-port", min=1, max=65535, help="Port; default as ssh would.")]
 Identity = Annotated[
     list[Path] | None, typer.Option("--identity", "-i", help="Private key file. Repeatable; default as ssh would.")
+]
+AskPass = Annotated[
+    bool, typer.Option("--ask-pass", help="Ask once for a password, for servers that take no key. Never stored.")
 ]
 SshConfigFile = Annotated[
     Path | None, typer.Option("--ssh-config", "-F", help="SSH configuration file; default the user's own.")

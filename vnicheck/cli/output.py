@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -163,15 +163,19 @@ def check_fail_on(fail_on: str | None) -> "Severity | None":
     return cast("Severity | None", fail_on)
 
 
-def _write_text(report: "Report", place: Path | None, *, no_color: bool, explain: bool) -> None:
-    from vnicheck.report.text import write_text
-
+def write_page(write: "Callable[[Console], None]", place: Path | None, *, no_color: bool) -> None:
+    """Writes text to stdout as the terminal is, or plainly to a file."""
     if place is None:
-        write_text(report, console(no_color=no_color), explain=explain)
+        write(console(no_color=no_color))
         return
     from rich.console import Console
 
     page = io.StringIO()
-    screen = Console(file=page, width=100, color_system=None, highlight=False, markup=False)
-    write_text(report, screen, explain=explain)
+    write(Console(file=page, width=100, color_system=None, highlight=False, markup=False))
     write_bytes(page.getvalue().encode(), place)
+
+
+def _write_text(report: "Report", place: Path | None, *, no_color: bool, explain: bool) -> None:
+    from vnicheck.report.text import write_text
+
+    write_page(lambda screen: write_text(report, screen, explain=explain), place, no_color=no_color)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vnicheck.cli.bundles import Selection
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.progress import progress
+from vnicheck.cli.progress import Progress
 
 if TYPE_CHECKING:
     from vnicheck.cloud.region import Region
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def read_regions(instances: Sequence[str], selection: Selection, *, no_color: bool) -> "tuple[Region, ...]":
     """The regions of the selection with the servers that `instances` name (none: all in scope). Raises UserError.
 
-    Where several are read, one that cannot be is told on stderr; it has no servers, and `failure` says why.
+    Of several, one that cannot be read has no servers, and `failure` says why; where servers are named, that is told on
+    stderr, for one of them may be there.
     """
     if not all(instances):
         raise UserError("an empty INSTANCE names no server")
@@ -27,7 +28,7 @@ def read_regions(instances: Sequence[str], selection: Selection, *, no_color: bo
     from vnicheck.observe import observe_regions
 
     try:
-        with progress("reading the VPC", no_color=no_color):
+        with Progress("reading the VPC", no_color=no_color):
             clients = connect_all(
                 selection.region or (),
                 environ=os.environ,
@@ -38,7 +39,7 @@ def read_regions(instances: Sequence[str], selection: Selection, *, no_color: bo
     except CloudError as error:
         raise UserError(error.message) from error
     for region in regions:
-        if region.failure is not None:
+        if region.failure is not None and instances:
             message = f"region {region.name} was not read: {region.failure.message}"
             print(f"vnicheck: {one_line(message, 600)}", file=sys.stderr)
     return regions

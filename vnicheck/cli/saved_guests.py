@@ -48,10 +48,10 @@ class SavedGuests:
         from vnicheck.cloud.select import matching
         from vnicheck.model.snapshot import Problem
 
-        found = {path: matching(servers, path.name[: -len(SUFFIX)]) for path in self._in_folder if _fits(path)}
+        found = {path: matching(servers, path.stem) for path in self._in_folder if _fits(path)}
+        named = {server.id for server in servers}
         results: dict[str, Result] = {}
-        by_id = lambda path: path.name[: -len(SUFFIX)] not in {server.id for server in found[path]}  # noqa: E731
-        for path in sorted(found, key=by_id):
+        for path in sorted(found, key=lambda path: path.stem not in named):  # a file named by the id comes first
             for server in found[path]:
                 if server.id in results:
                     continue

@@ -1,7 +1,7 @@
 """`vnicheck snapshot`: only collect, into a file or a folder."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from vnicheck.cli.failure import Exit, UserError
 from vnicheck.cli.gather import gather_regions
 from vnicheck.cli.into_folder import collect_into
 from vnicheck.cli.load import load_regions, only
+from vnicheck.cli.local import gather_local
 from vnicheck.cli.output import write_bytes
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ def snapshot(
         ),
     ],
     instances: Annotated[
-        list[str] | None, typer.Argument(metavar="[INSTANCE...]", help="Name, id, CRN, or one of its addresses.")
+        list[str] | None, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every server in scope.")] = False,
+    local: options.Local = False,
     snapshot: options.SnapshotFile = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Collect also the guests that the folder has already.")
@@ -48,21 +50,23 @@ def snapshot(
     allow_incomplete: options.AllowIncomplete = False,
 ) -> int:
     """Collect servers into a file or folder that feeds every other command through --snapshot, offline."""
-    if bool(instances) is every:
-        raise UserError("name the servers, or give --all")
+    if sum((bool(instances), every, local)) != 1:
+        raise UserError("name the servers, or give --all, or --local on the instance itself")
     place = _Place(output, selection)
     if refresh and (redact or snapshot is not None or not place.folder):
         raise UserError("--refresh is for a folder that servers are collected into; all else is always written anew")
-    if place.folder and not redact and snapshot is None:
+    if place.folder and not redact and not local and snapshot is None:
         observed = collect_into(place.path, instances or [], selection, ssh, refresh=refresh, no_color=no_color)
-        return _tell_problems(observed.values(), allow_incomplete=allow_incomplete)
+        return _tell_problems(observed, allow_incomplete=allow_incomplete)
     place.require_empty()
-    if snapshot is None:
+    if local:
+        observed = gather_local(selection, ssh, snapshot=snapshot, no_color=no_color)
+    elif snapshot is None:
         observed = gather_regions(instances or [], selection, ssh, no_color=no_color)
     else:
         observed = load_regions(snapshot, instances or [], selection)
     place.write(_redacted(observed) if redact else observed)
-    return _tell_problems(observed.values(), allow_incomplete=allow_incomplete)
+    return _tell_problems(observed, allow_incomplete=allow_incomplete)
 
 
 class _Place:
@@ -112,19 +116,19 @@ def _redacted(regions: "Mapping[str, Snapshot]") -> "dict[str, Snapshot]":
     return {name: redactor.snapshot(snapshot) for name, snapshot in regions.items()}
 
 
-def _tell_problems(observed: "Iterable[Snapshot]", *, allow_incomplete: bool) -> int:
+def _tell_problems(observed: "Mapping[str, Snapshot]", *, allow_incomplete: bool) -> int:
     """A line on stderr for whatever was not collected, and the exit code."""
     from vnicheck.model.cloud import ADVISORY
     from vnicheck.model.words import one_line
 
-    problems = [
-        problem
-        for snapshot in observed
-        for problem in (
-            *((server.name, problem.message) for server in snapshot.servers for problem in server.problems),
-            *(item for item in snapshot.fabric.missing.items() if item[0] not in ADVISORY),
-        )
-    ]
+    problems: list[tuple[str, str]] = []
+    for region, snapshot in observed.items():
+        where = f"{region}: " if len(observed) > 1 else ""
+        problems += [
+            (f"{where}{server.name}", problem.message) for server in snapshot.servers for problem in server.problems
+        ]
+        missing = snapshot.fabric.missing.items()
+        problems += [(f"{where}{what}", reason) for what, reason in missing if what not in ADVISORY]
     for what, message in problems:
         print(f"vnicheck: {one_line(what, 80)}: {one_line(message, 600)}", file=sys.stderr)
     return Exit.INCOMPLETE if problems and not allow_incomplete else Exit.OK

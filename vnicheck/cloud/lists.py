@@ -1,10 +1,10 @@
 """Whole lists of the VPC API, page by page, and several of them at once."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from vnicheck.bounded import workers
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError, malformed
 from vnicheck.model.words import one_line
@@ -56,13 +56,9 @@ def in_parallel(tasks: Mapping[str, Callable[[], Items]]) -> dict[str, Items | C
     """The tasks' results by name, in the order of `tasks`; a failed task's is its CloudError."""
     if not tasks:
         return {}
-    with ThreadPoolExecutor(max_workers=min(THREADS, len(tasks)), thread_name_prefix="vpc") as pool:
-        try:
-            futures = {name: pool.submit(_settled, task) for name, task in tasks.items()}
-            return {name: future.result() for name, future in futures.items()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with workers(min(THREADS, len(tasks)), "vpc") as pool:
+        futures = {name: pool.submit(_settled, task) for name, task in tasks.items()}
+        return {name: future.result() for name, future in futures.items()}
 
 
 def _settled(task: Callable[[], Items]) -> Items | CloudError:

@@ -1,34 +1,33 @@
 """Classes of flows: what makes two flows one class, and the Flow that stands for a class."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-from vnicheck.engine.partition import Range, to_prefixes
-from vnicheck.engine.path import Path, Step
+from vnicheck.engine.walk import Path, Step
 from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Verdict
 
 
-class Place(Struct, frozen=True):
+class Place(NamedTuple):
     """Where remotes are: their scope, and their network's name if the configuration gives it one."""
 
     scope: Scope
     network: str | None
 
 
-class Fate(Struct, frozen=True):
-    """What makes two flows one class: everything of their path but the lines that decided it."""
+class Fate(NamedTuple):
+    """What makes two flows one class: everything of their path but the lines that decided it. `steps`: their fates."""
 
     place: Place
     ingress: str | None
     egress: str | None
-    steps: tuple[tuple[str, ...], ...]
+    steps: tuple[int, ...]
 
 
 def fate_of(path: Path, place: Place) -> Fate:
     """The fate of flows that take this path, with remotes at this place."""
-    steps = tuple((step.leg, step.at, step.check.stage, step.check.outcome, step.check.reason) for step in path.steps)
-    return Fate(place, path.ingress, path.egress, steps)
+    return Fate(place, path.ingress, path.egress, tuple([step.fate for step in path.steps]))
 
 
 def flow_of(
@@ -39,18 +38,18 @@ def flow_of(
     place: Place,
     paths: Sequence[Path],
     ports: tuple[str, ...],
-    remotes: Sequence[Range],
+    remote: tuple[str, ...],
     local_prefixes: tuple[str, ...] | UnsetType = UNSET,
 ) -> Flow:
     """The class of flows of one fate; `paths` are those of its parts."""
     path = paths[0]
-    hops = tuple(_hop([other.steps[i] for other in paths]) for i in range(len(path.steps)))
+    hops = tuple(_hops(paths))
     drops = tuple(Drop(by=hop.drop, leg=hop.leg, at=hop.at) for hop in hops if hop.drop is not None)
     return Flow(
         direction=direction,
         protocol=protocol,
         ports=UNSET if protocol is Protocol.ICMP else ports,
-        remote=to_prefixes(remotes),
+        remote=remote,
         remote_scope=place.scope,
         remote_network=UNSET if place.network is None else place.network,
         local=local,
@@ -72,17 +71,27 @@ def _verdict(hops: tuple[Hop, ...]) -> Verdict:
     return Verdict.UNKNOWN if Outcome.UNKNOWN in outcomes else Verdict.DELIVERED
 
 
-def _hop(steps: Sequence[Step]) -> Hop:
-    """One hop for the steps, of one outcome and reason, at the same place of each path of a class."""
-    first = steps[0]
-    deciders = list(dict.fromkeys(decider for step in steps for decider in step.check.by))
+def _hops(paths: Sequence[Path]) -> Iterator[Hop]:
+    """A hop for each place of the paths, whose steps there are of one fate."""
+    several = [set(steps) for steps in zip(*[path.steps for path in paths], strict=True)] if len(paths) > 1 else []
+    for place, first in enumerate(paths[0].steps):
+        if several and len(several[place]) > 1:
+            steps = dict.fromkeys(path.steps[place] for path in paths)
+            yield _hop(first, list(dict.fromkeys([line for step in steps for line in step.check.by])))
+            continue
+        if first.hop is None:
+            first.hop = _hop(first, first.check.by)
+        yield first.hop
+
+
+def _hop(step: Step, deciders: Sequence[str]) -> Hop:
     by = f" ({deciders[0]}{f' and {len(deciders) - 1} more' if len(deciders) > 1 else ''})" if deciders else ""
     return Hop(
-        leg=first.leg,
-        at=first.at,
-        stage=first.check.stage,
-        outcome=first.check.outcome,
-        reason=first.check.reason + by,
-        assumption=first.check.assumption,
-        drop=first.check.drop,
+        leg=step.leg,
+        at=step.at,
+        stage=step.check.stage,
+        outcome=step.check.outcome,
+        reason=step.check.reason + by,
+        assumption=step.check.assumption,
+        drop=step.check.drop,
     )

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from vnicheck.engine.classes import Fate, Place, fate_of, flow_of
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
-from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports
-from vnicheck.engine.path import Opening, Path, client_ports
-from vnicheck.engine.regions import Regions, region_of
+from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports, to_prefixes
+from vnicheck.engine.ports import port_classes
+from vnicheck.engine.regions import Region, Regions, region_of
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit import transit_flows
-from vnicheck.fabric import network_acl, security_group, vpc_route
+from vnicheck.engine.walk import Opening, Path, Walk, client_ports
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.flow import Direction, Flow, Protocol
 
-PATHS: dict[Direction, Callable[[ServerView, Opening], Path]] = {
+PATHS: dict[Direction, Callable[[Walk, Opening], Path]] = {
     Direction.INBOUND: inbound_path,
     Direction.OUTBOUND: outbound_path,
 }
@@ -22,19 +22,17 @@ PATHS: dict[Direction, Callable[[ServerView, Opening], Path]] = {
 
 def predict_flows(view: ServerView) -> tuple[Flow, ...]:
     """The server's flows, in the order of addresses, directions and protocols, then those in transit."""
-    address_cuts, port_cuts = _fabric_cuts(view)
-    if view.kernel is not None:
-        port_cuts |= view.kernel.port_cuts()
-    regions = Regions(view, address_cuts)
-    ports = port_atoms(port_cuts)
+    walk, regions = Walk(view), Regions(view)
+    ports = port_atoms(view.kernel.port_cuts() if view.kernel is not None else ())
     own = [
         flow
         for local in local_addresses(view)
+        for places in [dict[int, Place]()]
         for direction in PATHS
         for protocol in Protocol
-        for flow in _classes(view, regions, local, direction, protocol, ports)
+        for flow in _classes(walk, regions, places, local, direction, protocol, ports)
     ]
-    return (*own, *transit_flows(view, address_cuts, port_cuts))
+    return (*own, *transit_flows(walk))
 
 
 def predict_flow(
@@ -46,7 +44,7 @@ def predict_flow(
     ports = NO_PORTS if protocol is Protocol.ICMP else (port, port)
     remote_ports, local_ports = (client, ports) if direction is Direction.INBOUND else (ports, client)
     region = region_of(view, local, protocol, remote, remote_ports, local_ports)
-    path = PATHS[direction](view, Opening(local, protocol, ports, scope, region))
+    path = PATHS[direction](Walk(view), Opening(local, protocol, (ports,), scope, region))
     return flow_of(
         direction,
         protocol,
@@ -54,7 +52,7 @@ def predict_flow(
         place=Place(scope, view.networks.of(remote)),
         paths=[path],
         ports=to_ports([ports]),
-        remotes=[(remote, remote)],
+        remote=to_prefixes([(remote, remote)]),
     )
 
 
@@ -69,61 +67,61 @@ def local_addresses(view: ServerView) -> list[LocalAddress]:
 
 
 def _classes(
-    view: ServerView,
+    walk: Walk,
     regions: Regions,
+    places: dict[int, Place],
     local: LocalAddress,
     direction: Direction,
     protocol: Protocol,
     ports: list[Range],
 ) -> Iterator[Flow]:
-    path_of = PATHS[direction]
-    scopes = view.scopes(local.vni)
+    """Fates are found region by region; the first of a fate's paths is that of its first port, then remote."""
+    view, path_of = walk.view, PATHS[direction]
     client = client_ports(view, protocol)
-    paths: dict[Fate, list[Path]] = {}
-    areas: dict[Fate, dict[tuple[Range, ...], list[Range]]] = {}
-    for port in [NO_PORTS] if protocol is Protocol.ICMP else ports:
-        remote_ports, local_ports = (client, port) if direction is Direction.INBOUND else (port, client)
+    paths: dict[Fate, list[tuple[int, int, Path]]] = {}
+    areas: dict[Fate, dict[int, list[Range]]] = {}
+    for atom in [NO_PORTS] if protocol is Protocol.ICMP else ports:
+        remote_ports, local_ports = (client, atom) if direction is Direction.INBOUND else (atom, client)
         for region in regions.of(local, protocol, remote_ports, local_ports):
-            scope = scopes.of(region.first)
-            path = path_of(view, Opening(local, protocol, port, scope, region))
-            fate = fate_of(path, Place(scope, view.networks.of(region.first)))
-            paths.setdefault(fate, []).append(path)
-            areas.setdefault(fate, {}).setdefault(region.remotes, []).append(port)
+            place = places.get(region.number) or places.setdefault(region.number, _place(view, local, region))
+            whole = Opening(local, protocol, (atom,), place.scope, region)
+            for alike in port_classes(walk, direction, whole):
+                path = path_of(walk, whole if alike == whole.ports else whole.at(alike))
+                fate = fate_of(path, place)
+                paths.setdefault(fate, []).append((alike[0][0], region.samples[0], path))
+                area = areas.setdefault(fate, {})
+                for part in region.parts:
+                    area.setdefault(part, []).extend(alike)
     classes = [
         flow_of(
             direction,
             protocol,
             local=local.address,
             place=fate.place,
-            paths=paths[fate],
+            paths=_in_order(paths[fate]),
             ports=ports_of_class,
-            remotes=remotes,
+            remote=regions.prefixes_of(parts),
         )
         for fate, area in areas.items()
-        for ports_of_class, remotes in _rectangles(area)
+        for ports_of_class, parts in _rectangles(area)
     ]
     yield from sorted(classes, key=lambda flow: (prefix_range(flow.remote[0]), flow.ports or ()))
 
 
-def _rectangles(area: dict[tuple[Range, ...], list[Range]]) -> Iterator[tuple[tuple[str, ...], list[Range]]]:
-    """The area of a fate as products of ports and remotes."""
-    by_ports: dict[tuple[str, ...], list[Range]] = {}
-    for remotes, ports in area.items():
-        by_ports.setdefault(to_ports(ports), []).extend(remotes)
-    yield from by_ports.items()
+def _place(view: ServerView, local: LocalAddress, region: Region) -> Place:
+    return Place(view.scopes(local.vni).of(region.first), view.networks.of(region.first))
 
 
-def _fabric_cuts(view: ServerView) -> tuple[set[int], set[int]]:
-    addresses = view.networks.cuts()
-    ports: set[int] = set()
-    for vni in view.server.vnis:
-        subnet = view.subnet(vni)
-        for more_addresses, more_ports in (
-            security_group.cuts(view.fabric, vni),
-            network_acl.cuts(view.fabric, subnet),
-            (vpc_route.cuts(view.fabric, subnet, view.assume), set()),
-            (view.scopes(vni).cuts(), set()),
-        ):
-            addresses |= more_addresses
-            ports |= more_ports
-    return addresses, ports
+def _in_order(paths: list[tuple[int, int, Path]]) -> list[Path]:
+    if len(paths) > 1:
+        paths = sorted(paths, key=lambda each: each[:2])
+    return [path for *_, path in paths]
+
+
+def _rectangles(area: dict[int, list[Range]]) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """The area of a fate as products of ports and parts of regions."""
+    by_ports: dict[tuple[str, ...], list[int]] = {}
+    for part, ports in area.items():
+        by_ports.setdefault(to_ports(ports), []).append(part)
+    for ports_of_class, parts in by_ports.items():
+        yield ports_of_class, tuple(parts)

@@ -1,10 +1,11 @@
 """The configured expectations of one server: which of its flows each is about. Exact, as the classes of flows are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from msgspec import Struct, UnsetType
+from msgspec import Struct
 
 from vnicheck.engine.classify import local_addresses
+from vnicheck.engine.refinement import intersection, port_ranges, remote_ranges
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import LAST, merge_ranges, prefix_range, range_prefixes
 from vnicheck.model.expectation import EVERY_PORT, Expectation
@@ -35,18 +36,18 @@ class Expected(Struct, frozen=True, kw_only=True):
         """Whether every flow of the class is one of the expected ones."""
         return (
             self._same_kind(flow)
-            and self.shared_remotes(flow) == _remotes(flow)
-            and self.shared_ports(flow) == _ports(flow)
+            and self.shared_remotes(flow) == remote_ranges(flow)
+            and self.shared_ports(flow) == port_ranges(flow, without=EVERY_PORT)
         )
 
     def shared_remotes(self, flow: Flow) -> list[Range]:
         """The remotes of the class that the expectation is about."""
-        return _intersection(_remotes(flow), self.remotes)
+        return intersection(remote_ranges(flow), self.remotes)
 
     def shared_ports(self, flow: Flow) -> list[Range]:
         """The ports of the class that the expectation is about; for ICMP one range, which stands for none."""
         ports = EVERY_PORT if self.source.protocol is Protocol.ICMP else self.source.ports
-        return _intersection(_ports(flow), [ports])
+        return intersection(port_ranges(flow, without=EVERY_PORT), [ports])
 
     def _same_kind(self, flow: Flow) -> bool:
         return (
@@ -90,6 +91,8 @@ def identity(source: Expectation) -> tuple[str, ...]:
 def expected_drops(view: ServerView, flows: Iterable[Flow]) -> frozenset[int]:
     """The indexes of the flows that are wholly expected to be dropped."""
     drops = [each for each in expectations_of(view) if each.source.wanted is Verdict.DROPPED]
+    if not drops:
+        return frozenset()
     return frozenset(index for index, flow in enumerate(flows) if any(each.holds(flow) for each in drops))
 
 
@@ -124,35 +127,3 @@ def _locals(view: ServerView, word: str | None) -> tuple[list[str], str | None]:
     if unmatched:
         return [], f"which interface {word} is cannot be told: {view.why_unmatched(unmatched[0])}"
     return [], f"the server has no interface, VNI or address {word}"
-
-
-def _remotes(flow: Flow) -> list[Range]:
-    return merge_ranges(prefix_range(prefix) for prefix in flow.remote)
-
-
-def _ports(flow: Flow) -> list[Range]:
-    if isinstance(flow.ports, UnsetType):
-        return [EVERY_PORT]
-    return merge_ranges(_port_range(text) for text in flow.ports)
-
-
-def _port_range(text: str) -> Range:
-    first, _, last = text.partition("-")
-    return int(first), int(last or first)
-
-
-def _intersection(some: Iterable[Range], others: Iterable[Range]) -> list[Range]:
-    return list(_overlaps(list(some), list(others)))
-
-
-def _overlaps(some: list[Range], others: list[Range]) -> Iterator[Range]:
-    """Both sorted and disjoint."""
-    here = there = 0
-    while here < len(some) and there < len(others):
-        first, last = max(some[here][0], others[there][0]), min(some[here][1], others[there][1])
-        if first <= last:
-            yield first, last
-        if some[here][1] < others[there][1]:
-            here += 1
-        else:
-            there += 1

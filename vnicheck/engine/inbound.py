@@ -1,70 +1,112 @@
 """A flow that a remote opens to one of the server's addresses: the request, then the reply by the guest's routes."""
 
-from vnicheck.engine.path import (
-    Opening,
-    Path,
-    Steps,
-    client_ports,
+from msgspec import Struct
+
+from vnicheck.engine.border import Passage, enter_guest, leave_guest
+from vnicheck.engine.crossing import (
+    Reading,
+    acl_reading,
     cross_acl,
     cross_groups,
+    cross_ingress_route,
+    cross_spoofing_check,
     cross_state_filter,
-    enter_guest,
-    leave_guest,
+    cross_vpc_route,
+    group_reading,
 )
-from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.walk import Opening, Path, Step, Walk, client_ports
 from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
-from vnicheck.fabric.ingress_route import ingress_route
-from vnicheck.fabric.spoofing_check import spoofing_check
-from vnicheck.fabric.vpc_route import vpc_route
+from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Protocol, Scope
 
 
-def inbound_path(view: ServerView, opening: Opening) -> Path:
+class _Departure(Struct, frozen=True):
+    """The VNI by which replies leave, and what it checks of them whatever their protocol and ports."""
+
+    vni: Vni
+    source: Step
+    onward: tuple[Step, ...]
+    groups: Reading
+    acl: Reading
+
+
+class _Frame(Struct, frozen=True):
+    """What flows between a remote and a local address meet whatever their protocol and ports."""
+
+    arrival: tuple[Step, ...]
+    groups: Reading
+    acl: Reading
+    entrance: Passage
+    exit: Passage
+    departure: _Departure | None
+
+
+def inbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
-    vni = opening.local.vni
-    theirs, ours = client_ports(view, opening.protocol), opening.ports
-    request = Steps(Leg.REQUEST)
-    at = view.at(vni)
-    if opening.scope is Scope.INTERNET:
-        request.add(at, from_internet(view.fabric, vni, opening.local.address))
-    request.add(
+    view, vni = walk.view, opening.local.vni
+    key = ("inbound", opening.local.key, opening.region.number)
+    frame = walk.once(key, lambda: _frame(walk, opening))
+    at, theirs, ours = view.at(vni), (client_ports(view, opening.protocol),), opening.ports
+    request = walk.steps(
+        Leg.REQUEST,
         at,
-        *ingress_route(view.fabric, view.subnet(vni), opening.local.number, opening.scope),
-        cross_acl(view, vni, opening, arriving=True, sports=theirs, dports=ours, answer=False),
-        cross_groups(view, vni, opening, arriving=True, dports=ours, answer=False, seen=False),
-        cross_state_filter(view, vni, opening, seen=True),
+        cross_acl(walk, vni, frame.acl, opening, arriving=True, sports=theirs, dports=ours, answer=False),
+        cross_groups(walk, vni, frame.groups, opening, arriving=True, dports=ours, answer=False, seen=False),
+        cross_state_filter(walk, vni, opening, seen=True),
     )
-    ingress = enter_guest(view, request, opening)
-    reply, egress = _reply(view, opening, sports=ours, dports=theirs)
-    return Path((*request.taken, *reply.taken), ingress, egress)
-
-
-def _reply(
-    view: ServerView, opening: Opening, sports: tuple[int, int], dports: tuple[int, int]
-) -> tuple[Steps, str | None]:
-    arrived = opening.local.vni
-    reply = Steps(Leg.REPLY)
-    if opening.protocol is Protocol.ICMP and view.kernel is not None and view.kernel.ignores_echo():
-        reply.add(view.at(arrived), unknown("echo_reply", "the guest is set to ignore echo requests"))
-    egress, leaves = leave_guest(view, reply, opening)
+    steps = (*frame.arrival, *request, *frame.entrance.steps, *_unanswered(walk, opening), *frame.exit.steps)
+    leaves = frame.departure
     if leaves is not None:
-        subnet = view.subnet(leaves)
-        same = leaves.id == arrived.id
-        reply.add(
-            view.at(leaves),
-            spoofing_check(
-                leaves,
-                view.assume,
-                opening.local.address,
-                opening.scope,
-                translated_elsewhere=not view.assume.fip_return,
+        same = leaves.vni.id == vni.id
+        reply = walk.steps(
+            Leg.REPLY,
+            view.at(leaves.vni),
+            cross_state_filter(walk, leaves.vni, opening, seen=same),
+            cross_groups(
+                walk, leaves.vni, leaves.groups, opening, arriving=False, dports=theirs, answer=True, seen=same
             ),
-            cross_state_filter(view, leaves, opening, seen=same),
-            cross_groups(view, leaves, opening, arriving=False, dports=dports, answer=True, seen=same),
-            cross_acl(view, leaves, opening, arriving=False, sports=sports, dports=dports, answer=True),
-            vpc_route(view.fabric, subnet, view.assume, opening.remote, opening.scope, own=view.reserved),
+            cross_acl(walk, leaves.vni, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=True),
         )
-        if opening.scope is Scope.INTERNET:
-            reply.add(view.at(leaves), back_to_internet(arrived, leaves, view.assume))
-    return reply, egress
+        steps = (*steps, leaves.source, *reply, *leaves.onward)
+    return Path(steps, frame.entrance.interface, frame.exit.interface)
+
+
+def _unanswered(walk: Walk, opening: Opening) -> tuple[Step, ...]:
+    kernel = walk.view.kernel
+    if opening.protocol is not Protocol.ICMP or kernel is None or not kernel.ignores_echo():
+        return ()
+    check = walk.once("echo_reply", lambda: unknown("echo_reply", "the guest is set to ignore echo requests"))
+    return walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check)
+
+
+def _frame(walk: Walk, opening: Opening) -> _Frame:
+    view, local = walk.view, opening.local
+    arrival = [*cross_ingress_route(walk, opening)]
+    if opening.scope is Scope.INTERNET:
+        arrival.insert(0, from_internet(view.fabric, local.vni, local.address))
+    leaving = leave_guest(walk, Leg.REPLY, opening)
+    return _Frame(
+        arrival=walk.steps(Leg.REQUEST, view.at(local.vni), *arrival),
+        groups=group_reading(walk, local.vni, opening),
+        acl=acl_reading(walk, local.vni, opening),
+        entrance=enter_guest(walk, Leg.REQUEST, opening),
+        exit=leaving,
+        departure=None if leaving.vni is None else _departure(walk, leaving.vni, opening),
+    )
+
+
+def _departure(walk: Walk, leaves: Vni, opening: Opening) -> _Departure:
+    view, arrived = walk.view, opening.local.vni
+    at = view.at(leaves)
+    onward = [cross_vpc_route(walk, leaves, opening)]
+    if opening.scope is Scope.INTERNET:
+        onward.append(back_to_internet(arrived, leaves, view.assume))
+    source = cross_spoofing_check(walk, leaves, opening, translated_elsewhere=not view.assume.fip_return)
+    return _Departure(
+        vni=leaves,
+        source=walk.step(Leg.REPLY, at, source),
+        onward=walk.steps(Leg.REPLY, at, *onward),
+        groups=group_reading(walk, leaves, opening),
+        acl=acl_reading(walk, leaves, opening),
+    )

@@ -2,54 +2,97 @@
 that owns the address.
 """
 
-from vnicheck.engine.path import (
-    Opening,
-    Path,
-    Steps,
-    client_ports,
+from msgspec import Struct
+
+from vnicheck.engine.border import Passage, enter_guest, leave_guest
+from vnicheck.engine.crossing import (
+    Reading,
+    acl_reading,
     cross_acl,
     cross_groups,
+    cross_ingress_route,
+    cross_spoofing_check,
     cross_state_filter,
-    enter_guest,
-    leave_guest,
+    cross_vpc_route,
+    group_reading,
 )
-from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.walk import Opening, Path, Step, Walk, client_ports
 from vnicheck.fabric.floating_ip import to_internet
-from vnicheck.fabric.ingress_route import ingress_route
-from vnicheck.fabric.spoofing_check import spoofing_check
-from vnicheck.fabric.vpc_route import vpc_route
+from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
 
 
-def outbound_path(view: ServerView, opening: Opening) -> Path:
+class _Crossed(Struct, frozen=True):
+    """A VNI that packets cross, and what its groups and ACL read of them."""
+
+    vni: Vni
+    groups: Reading
+    acl: Reading
+
+
+class _Frame(Struct, frozen=True):
+    """What flows between a local address and a remote meet whatever their protocol and ports. Where no packet leaves
+    by a VNI that is known, `leaves` is None, and nothing after `exit` counts.
+    """
+
+    exit: Passage
+    leaves: _Crossed | None = None
+    source: tuple[Step, ...] = ()
+    onward: tuple[Step, ...] = ()
+    arrival: tuple[Step, ...] = ()
+    owner: _Crossed | None = None
+    entrance: Passage | None = None
+
+
+def outbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
-    owner = opening.local.vni
-    ours, theirs = client_ports(view, opening.protocol), opening.ports
-    request = Steps(Leg.REQUEST)
-    egress, leaves = leave_guest(view, request, opening)
-    if leaves is None:
+    view = walk.view
+    key = ("outbound", opening.local.key, opening.region.number)
+    frame = walk.once(key, lambda: _frame(walk, opening))
+    leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
+    if leaves is None or owner is None or entrance is None:
         # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess
-        return Path(tuple(request.taken), None, egress)
-    subnet = view.subnet(leaves)
+        return Path(frame.exit.steps, None, frame.exit.interface)
+    ours, theirs = (client_ports(view, opening.protocol),), opening.ports
+    request = walk.steps(
+        Leg.REQUEST,
+        view.at(leaves.vni),
+        cross_state_filter(walk, leaves.vni, opening, seen=True),
+        cross_groups(walk, leaves.vni, leaves.groups, opening, arriving=False, dports=theirs, answer=False, seen=False),
+        cross_acl(walk, leaves.vni, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=False),
+    )
+    same = leaves.vni.id == owner.vni.id
+    reply = walk.steps(
+        Leg.REPLY,
+        view.at(owner.vni),
+        cross_acl(walk, owner.vni, owner.acl, opening, arriving=True, sports=theirs, dports=ours, answer=True),
+        cross_state_filter(walk, owner.vni, opening, seen=same),
+        cross_groups(walk, owner.vni, owner.groups, opening, arriving=True, dports=ours, answer=True, seen=same),
+    )
+    sent = (*frame.exit.steps, *frame.source, *request, *frame.onward)
+    return Path((*sent, *frame.arrival, *reply, *entrance.steps), entrance.interface, frame.exit.interface)
+
+
+def _frame(walk: Walk, opening: Opening) -> _Frame:
+    view, local = walk.view, opening.local
+    leaving = leave_guest(walk, Leg.REQUEST, opening)
+    leaves = leaving.vni
+    if leaves is None:
+        return _Frame(leaving)
     at = view.at(leaves)
-    request.add(
-        at,
-        spoofing_check(leaves, view.assume, opening.local.address, opening.scope),
-        cross_state_filter(view, leaves, opening, seen=True),
-        cross_groups(view, leaves, opening, arriving=False, dports=theirs, answer=False, seen=False),
-        cross_acl(view, leaves, opening, arriving=False, sports=ours, dports=theirs, answer=False),
-        vpc_route(view.fabric, subnet, view.assume, opening.remote, opening.scope, own=view.reserved),
-    )
+    onward = [cross_vpc_route(walk, leaves, opening)]
     if opening.scope is Scope.INTERNET:
-        request.add(at, to_internet(view.fabric, leaves, subnet, opening.local.address))
-    reply = Steps(Leg.REPLY)
-    same = leaves.id == owner.id
-    reply.add(
-        view.at(owner),
-        *ingress_route(view.fabric, view.subnet(owner), opening.local.number, opening.scope),
-        cross_acl(view, owner, opening, arriving=True, sports=theirs, dports=ours, answer=True),
-        cross_state_filter(view, owner, opening, seen=same),
-        cross_groups(view, owner, opening, arriving=True, dports=ours, answer=True, seen=same),
+        onward.append(to_internet(view.fabric, leaves, view.subnet(leaves), local.address))
+    return _Frame(
+        exit=leaving,
+        leaves=_crossed(walk, leaves, opening),
+        source=walk.steps(Leg.REQUEST, at, cross_spoofing_check(walk, leaves, opening)),
+        onward=walk.steps(Leg.REQUEST, at, *onward),
+        arrival=walk.steps(Leg.REPLY, view.at(local.vni), *cross_ingress_route(walk, opening)),
+        owner=_crossed(walk, local.vni, opening),
+        entrance=enter_guest(walk, Leg.REPLY, opening),
     )
-    ingress = enter_guest(view, reply, opening)
-    return Path((*request.taken, *reply.taken), ingress, egress)
+
+
+def _crossed(walk: Walk, vni: Vni, opening: Opening) -> _Crossed:
+    return _Crossed(vni, group_reading(walk, vni, opening), acl_reading(walk, vni, opening))

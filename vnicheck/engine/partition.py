@@ -5,6 +5,7 @@ point of each atom, the stretch between two neighbouring cuts, stands for all of
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import pairwise
 
 from vnicheck.model.address import LAST, merge_ranges, parse_address, prefix_range, range_prefixes
@@ -55,4 +56,9 @@ def to_prefixes(ranges: Iterable[Range]) -> tuple[str, ...]:
 
 def to_ports(ranges: Iterable[Range]) -> tuple[str, ...]:
     """Port ranges as `"22"` or `"1-65535"`, touching ones joined, in order."""
+    return _to_ports(tuple(ranges))
+
+
+@lru_cache(maxsize=1 << 12)
+def _to_ports(ranges: tuple[Range, ...]) -> tuple[str, ...]:
     return tuple(str(first) if first == last else f"{first}-{last}" for first, last in merge_ranges(ranges))

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
-from vnicheck.fabric.scope import NetworkMap, ScopeMap
+from vnicheck.fabric.scope import NetworkMap, ScopeMap, scopes_from
 from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Config
@@ -24,7 +24,7 @@ class ServerView:
         self.kernel = Kernel(server.guest) if server.guest is not None else None
         self.interface_of = match_interfaces(server)
         self._vni_of = {interface: vni for vni in server.vnis if (interface := self.interface_of.get(vni.id))}
-        self._scopes = {vni.subnet: ScopeMap(fabric, self.subnet(vni)) for vni in server.vnis}
+        self._scopes = {vni.subnet: scopes_from(fabric, self.subnet(vni)) for vni in server.vnis}
 
     def vni_of(self, interface: str) -> Vni | None:
         """The VNI behind a guest interface."""
@@ -61,3 +61,8 @@ class LocalAddress(Struct, frozen=True):
     address: str
     number: int
     vni: Vni
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from the server's others, also where the API gives two VNIs one address."""
+        return self.address, self.vni.id

@@ -6,9 +6,10 @@ what disabling the filter is documented for (IBM Cloud Docs, VPC: vni-about).
 
 from msgspec import Struct
 
+from vnicheck.engine.border import if_down
 from vnicheck.engine.partition import Range
-from vnicheck.engine.path import Path, Steps, client_ports, if_down
 from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.walk import Path, Steps, Walk, client_ports
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
@@ -44,7 +45,7 @@ class Crossing(Struct, frozen=True, kw_only=True):
 
 
 def transit_path(
-    view: ServerView,
+    walk: Walk,
     routes: list[TransitRoute],
     through: TransitRoute,
     protocol: Protocol,
@@ -53,16 +54,17 @@ def transit_path(
     ports: Range,
 ) -> Path:
     """Every check of both directions, each evaluated as if those before it had passed."""
+    view = walk.view
     client = client_ports(view, protocol)
     vpc = view.server.vpc.id
     request = Crossing(protocol=protocol, source=opener, destination=answerer, sports=client, dports=ports)
-    steps = Steps(Leg.REQUEST)
+    steps = Steps(walk, Leg.REQUEST)
     led = onward(view.fabric, vpc, opener, view.scopes(through.vni).of(opener), answerer, routes)
     steps.add(view.at(through.vni), unknown("vpc_route", led) if isinstance(led, str) else _by(through))
     ingress, egress, leaves = _cross(view, steps, through.vni, request)
     if leaves is None:
         return Path(tuple(steps.taken), ingress, egress)
-    reply = Steps(Leg.REPLY)
+    reply = Steps(walk, Leg.REPLY)
     scope = view.scopes(leaves).of(answerer)
     back = onward(view.fabric, vpc, answerer, scope, opener, routes)
     if back is None:
@@ -166,21 +168,22 @@ def _checks(view: ServerView, vni: Vni, packet: Crossing, *, arriving: bool) -> 
     """The VNI's state filter and security groups, and its subnet's ACL."""
     direction = "inbound" if arriving else "outbound"
     seen = packet.seen is None or vni.id in packet.seen
+    remote, local = (packet.source, packet.destination) if arriving else (packet.destination, packet.source)
     crossing = CrossingPacket(
         direction=direction,
         protocol=packet.protocol,
-        source=packet.source,
-        destination=packet.destination,
-        sports=packet.sports,
-        dports=packet.dports,
+        remotes=(remote,),
+        local=local,
+        sports=(packet.sports,),
+        dports=(packet.dports,),
         icmp_type=packet.icmp_type,
     )
     grouped = GroupedPacket(
         direction=direction,
         protocol=packet.protocol,
-        remote=packet.source if arriving else packet.destination,
-        local=packet.destination if arriving else packet.source,
-        dports=packet.dports,
+        remotes=(remote,),
+        local=local,
+        dports=(packet.dports,),
         opening=packet.seen is None,
         icmp_type=packet.icmp_type,
     )

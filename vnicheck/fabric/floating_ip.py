@@ -38,6 +38,8 @@ def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:
         return passes(STAGE, f"subnet {subnet.name} has a public gateway")
     if "floating_ips" in fabric.missing and source == vni.primary_address:
         return unknown(STAGE, f"floating IPs: {fabric.missing['floating_ips']}")
+    if "public_gateways" in fabric.missing:
+        return unknown(STAGE, f"public gateways: {fabric.missing['public_gateways']}")
     return drops(
         STAGE,
         DropCode.NO_FLOATING_IP,

@@ -5,36 +5,36 @@ Source: IBM Cloud Docs, VPC: using-acls. Traffic inside a subnet is taken not to
 
 from msgspec import Struct
 
+from vnicheck.fabric.acl_rules import AclRules, Alike
+from vnicheck.fabric.address_map import AddressMap
+from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.fabric.transport import (
-    DIRECTIONS,
-    ECHO_REQUEST,
-    Range,
-    Transport,
-    covers,
-    in_ports,
-    not_understood,
-    representatives,
-    speaks,
-)
+from vnicheck.fabric.memory import remembered
+from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
 from vnicheck.model.address import prefix_range
-from vnicheck.model.cloud import AclRule, Fabric, NetworkAcl, Subnet
+from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.flow import DropCode, Protocol
-from vnicheck.model.words import one_line
 
 STAGE = "network_acl"
 
 
 class CrossingPacket(Struct, frozen=True, kw_only=True):
-    """A packet that enters (`inbound`) or leaves (`outbound`) a subnet, with the ranges in which its ports lie."""
+    """Packets that enter (`inbound`) or leave (`outbound`) a subnet, with the ranges in which their ports lie.
+
+    `remotes` are some far ends that the ACL treats alike, by whichever rule.
+    """
 
     direction: str
     protocol: Protocol
-    source: int
-    destination: int
-    sports: Range
-    dports: Range
+    remotes: tuple[int, ...]
+    local: int
+    sports: tuple[Range, ...]
+    dports: tuple[Range, ...]
     icmp_type: int = ECHO_REQUEST
+
+    def ends(self, remote: int) -> tuple[int, int]:
+        """Source and destination of the packet whose far end this is."""
+        return (remote, self.local) if self.direction == "inbound" else (self.local, remote)
 
 
 def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check:
@@ -43,81 +43,84 @@ def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check
     The server's end is on a VNI of the subnet, whatever address it bears (an asymmetric reply may bear one of another
     subnet): with the other end in the subnet too, the packet does not cross its border.
     """
-    first, last = prefix_range(subnet.cidr)
-    far_end = packet.source if packet.direction == "inbound" else packet.destination
-    if first <= far_end <= last:
+    if _inside(subnet, packet):
         return passes(STAGE, f"traffic inside subnet {subnet.name} meets no ACL")
-    acl = fabric.network_acls.get(subnet.network_acl) if subnet.network_acl is not None else None
-    if acl is None:
+    rules = acl_rules(fabric, subnet)
+    if rules is None:
         reason = fabric.missing.get("network_acls", "not readable")
         return unknown(STAGE, f"the network ACL of subnet {subnet.name}: {reason}")
-    answers = [
-        _first_match(acl, packet, sport, dport)
-        for sport in representatives(packet.sports, _ports(acl, source_side=True))
-        for dport in representatives(packet.dports, _ports(acl, source_side=False))
-    ]
-    passed = {answer for answer, _ in answers}
-    by = tuple(dict.fromkeys(rule for _, rule in answers))
+    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
+    answers = rules.answers(kind, packet.remotes, packet.local, packet.sports, packet.dports)
+    key = (STAGE, subnet, packet.direction, answers)
+    return remembered(fabric, key, lambda: _check(rules, subnet, packet.direction, answers))
+
+
+def _check(rules: AclRules, subnet: Subnet, direction: str, answers: Answers) -> Check:
+    passed, by = answers.passed, answers.lines
     if passed == {True}:
-        return passes(STAGE, f"network ACL {acl.name} of subnet {subnet.name} allows it", by=by)
+        return passes(STAGE, f"network ACL {rules.name} of subnet {subnet.name} allows it", by=by)
     if passed == {False}:
-        reason = f"network ACL {acl.name} of subnet {subnet.name} denies it {packet.direction}"
+        reason = f"network ACL {rules.name} of subnet {subnet.name} denies it {direction}"
         return drops(STAGE, DropCode.NETWORK_ACL, reason, by=by)
     if None in passed:
-        return unknown(STAGE, f"a rule of network ACL {acl.name} is not understood", by=by)
-    return unknown(STAGE, f"the rules of network ACL {acl.name} decide by the opening side's own port", "client-ports")
+        return unknown(STAGE, f"a rule of network ACL {rules.name} is not understood", by=by)
+    return unknown(
+        STAGE, f"the rules of network ACL {rules.name} decide by the opening side's own port", "client-ports"
+    )
 
 
-def cuts(fabric: Fabric, subnet: Subnet) -> tuple[set[int], set[int]]:
-    """The addresses and the ports at which the ACL's answers may change."""
-    acl = fabric.network_acls.get(subnet.network_acl) if subnet.network_acl is not None else None
-    if acl is None:
-        return set(), set()
-    extents = [prefix_range(prefix) for rule in acl.rules for prefix in (rule.source, rule.destination)]
-    addresses = {cut for first, last in extents for cut in (first, last + 1)}
-    return addresses, _ports(acl, source_side=True) | _ports(acl, source_side=False)
+def port_cuts(fabric: Fabric, subnet: Subnet, packet: CrossingPacket, *, of_source: bool) -> set[int]:
+    """The ports of the packet's source, or of its destination, at which the answer may change."""
+    rules = None if _inside(subnet, packet) else acl_rules(fabric, subnet)
+    if rules is None:
+        return set()
+    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
+    return rules.port_cuts(kind, *packet.ends(packet.remotes[0]), of_source=of_source)
 
 
-def _first_match(acl: NetworkAcl, packet: CrossingPacket, sport: int, dport: int) -> tuple[bool | None, str]:
-    """Whether the first rule that matches allows the packet, None where it is not understood; and which it is."""
-    transport = Transport(packet.protocol, sport, dport, packet.icmp_type)
-    for rule in acl.rules:
-        if rule.direction != packet.direction and rule.direction in DIRECTIONS:
-            continue
-        matches = _matches(rule, transport, packet)
-        if matches is None or (matches and not _is_understood(rule)):
-            return None, f"rule {rule.name}: {not_understood(rule) or f'action {one_line(rule.action, 40)}'}"
-        if matches:
-            return rule.action == "allow", f"rule {rule.name}"
-    return False, f"no {packet.direction} rule matches"
+def port_cuts_between(fabric: Fabric, subnet: Subnet, protocol: Protocol, source: int, destination: int) -> set[int]:
+    """The ports of either end at which the answer for a packet between two addresses may change."""
+    rules = acl_rules(fabric, subnet)
+    if rules is None:
+        return set()
+    kinds = [kind for kind in KINDS if kind.protocol is protocol]
+    return {
+        cut
+        for kind in kinds
+        for of_source in (True, False)
+        for cut in rules.port_cuts(kind, source, destination, of_source=of_source)
+    }
 
 
-def _is_understood(rule: AclRule) -> bool:
-    return not rule.unmodelled and rule.action in {"allow", "deny"} and rule.direction in DIRECTIONS
+def network_acl_sets(fabric: Fabric, subnet: Subnet, local: int) -> tuple[int, int] | None:
+    """Which ends of rules a local address is in, as destination and as source: all that the ACL reads of it."""
+    rules = acl_rules(fabric, subnet)
+    return None if rules is None else (rules.destinations.at(local), rules.sources.at(local))
 
 
-def _matches(rule: AclRule, transport: Transport, packet: CrossingPacket) -> bool | None:
-    extents = ((packet.source, prefix_range(rule.source)), (packet.destination, prefix_range(rule.destination)))
-    if not all(first <= address <= last for address, (first, last) in extents):
-        return False
-    spoken = speaks(rule.protocol, transport.protocol)
-    if not spoken:
-        return spoken
-    if transport.protocol is not Protocol.ICMP and not in_ports(
-        transport.sport, rule.source_port_min, rule.source_port_max
-    ):
-        return False
-    ports = (rule.destination_port_min, rule.destination_port_max)
-    return covers(transport, ports=ports, icmp=(rule.icmp_type, rule.icmp_code))
+def address_maps(fabric: Fabric, subnet: Subnet) -> tuple[AddressMap[int], ...]:
+    """What the ACL tells addresses apart by, as source and as destination."""
+    rules = acl_rules(fabric, subnet)
+    return () if rules is None else (rules.sources, rules.destinations)
 
 
-def _ports(acl: NetworkAcl, *, source_side: bool) -> set[int]:
-    ports = set()
-    for rule in acl.rules:
-        first = rule.source_port_min if source_side else rule.destination_port_min
-        last = rule.source_port_max if source_side else rule.destination_port_max
-        if first is not None:
-            ports.add(first)
-        if last is not None:
-            ports.add(last + 1)
-    return ports
+def alike(fabric: Fabric, subnet: Subnet, locals_: frozenset[int]) -> tuple[Alike, Alike] | None:
+    """See AclRules.alike; None where the ACL is not known, which tells no remotes apart."""
+    rules = acl_rules(fabric, subnet)
+    return None if rules is None else rules.alike(locals_)
+
+
+def acl_rules(fabric: Fabric, subnet: Subnet) -> AclRules | None:
+    """The rules of the subnet's ACL, where they are known."""
+
+    def compiled() -> AclRules | None:
+        acl = fabric.network_acls.get(subnet.network_acl) if subnet.network_acl is not None else None
+        return None if acl is None else AclRules(acl)
+
+    return remembered(fabric, (STAGE, subnet.network_acl), compiled)
+
+
+def _inside(subnet: Subnet, packet: CrossingPacket) -> bool:
+    """Whether the far end is in the subnet; the remotes are alike in that too."""
+    first, last = prefix_range(subnet.cidr)
+    return first <= packet.remotes[0] <= last

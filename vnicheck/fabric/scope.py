@@ -1,5 +1,9 @@
 """Where a remote address is, seen from a subnet."""
 
+from collections.abc import Iterable
+
+from vnicheck.fabric.address_map import membership
+from vnicheck.fabric.memory import remembered
 from vnicheck.model.address import prefix_range
 from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.config import Config
@@ -12,43 +16,45 @@ PRIVATE_PREFIXES = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0
 """RFC 1918 and RFC 6598."""
 
 
+_NARROWEST_FIRST = (Scope.SUBNET, Scope.VPC, Scope.SERVICE, Scope.PRIVATE)
+
+
 class ScopeMap:
     """Tells the scope of any address: the narrowest that holds it."""
 
     def __init__(self, fabric: Fabric, subnet: Subnet) -> None:
         vpc = fabric.vpcs.get(subnet.vpc)
         in_vpc = {other.cidr for other in fabric.subnets.values() if other.vpc == subnet.vpc}
-        self._scopes = [
-            (Scope.SUBNET, [prefix_range(subnet.cidr)]),
-            (Scope.VPC, [prefix_range(prefix) for prefix in sorted(in_vpc.union(vpc.prefixes if vpc else ()))]),
-            (Scope.SERVICE, [prefix_range(prefix) for prefix in SERVICE_PREFIXES]),
-            (Scope.PRIVATE, [prefix_range(prefix) for prefix in PRIVATE_PREFIXES]),
+        scopes: list[Iterable[str]] = [
+            [subnet.cidr],
+            in_vpc.union(vpc.prefixes if vpc else ()),
+            SERVICE_PREFIXES,
+            PRIVATE_PREFIXES,
         ]
+        self.map = membership([map(prefix_range, prefixes) for prefixes in scopes]).mapped(_narrowest)
 
     def of(self, address: int) -> Scope:
         """The scope of an address."""
-        for scope, ranges in self._scopes:
-            if any(first <= address <= last for first, last in ranges):
-                return scope
-        return Scope.INTERNET
+        return self.map.at(address)
 
-    def cuts(self) -> set[int]:
-        """The addresses at which the scope may change."""
-        return {cut for _, ranges in self._scopes for first, last in ranges for cut in (first, last + 1)}
+
+def scopes_from(fabric: Fabric, subnet: Subnet) -> ScopeMap:
+    """The scopes as seen from a subnet of the fabric."""
+    return remembered(fabric, ("scope", subnet), lambda: ScopeMap(fabric, subnet))
+
+
+def _narrowest(held: int) -> Scope:
+    return next((scope for bit, scope in enumerate(_NARROWEST_FIRST) if held >> bit & 1), Scope.INTERNET)
 
 
 class NetworkMap:
     """Tells the configured name of the network that an address is in."""
 
     def __init__(self, config: Config) -> None:
-        self._ranges = sorted(
-            (*prefix_range(prefix), name) for name, prefixes in config.networks.items() for prefix in prefixes
-        )
+        names = list(config.networks)
+        extents = [map(prefix_range, prefixes) for prefixes in config.networks.values()]
+        self.map = membership(extents).mapped(lambda held: names[held.bit_length() - 1] if held else None)
 
     def of(self, address: int) -> str | None:
-        """The network's name, if it has one."""
-        return next((name for first, last, name in self._ranges if first <= address <= last), None)
-
-    def cuts(self) -> set[int]:
-        """The addresses at which the name may change."""
-        return {cut for first, last, _ in self._ranges for cut in (first, last + 1)}
+        """The network's name, if it has one; no two networks share an address."""
+        return self.map.at(address)

@@ -5,38 +5,31 @@ Source: IBM Cloud Docs, VPC: using-security-groups.
 
 from msgspec import Struct
 
+from vnicheck.fabric.address_map import AddressMap
+from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.fabric.transport import (
-    DIRECTIONS,
-    ECHO_REQUEST,
-    Range,
-    Transport,
-    covers,
-    not_understood,
-    representatives,
-    speaks,
-    to_ports,
-)
-from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.cloud import Fabric, SecurityGroup, SecurityGroupRule, Vni
+from vnicheck.fabric.group_rules import GroupRules, outcomes
+from vnicheck.fabric.memory import remembered
+from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
+from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Protocol
-from vnicheck.model.words import one_line
 
 STAGE = "security_group"
 
 
 class GroupedPacket(Struct, frozen=True, kw_only=True):
-    """A packet as a VNI's groups see it: from (`inbound`) or to (`outbound`) a remote, with its destination ports.
+    """Packets as a VNI's groups see them: from (`inbound`) or to (`outbound`) remotes, with their destination ports.
 
-    `opening` is False for an answer whose opening packet the groups have not seen.
+    `remotes` are some that the groups admit alike, by whichever rule. `opening` is False for an answer whose opening
+    packet the groups have not seen.
     """
 
     direction: str
     protocol: Protocol
-    remote: int
+    remotes: tuple[int, ...]
     local: int
-    dports: Range
+    dports: tuple[Range, ...]
     opening: bool
     icmp_type: int = ECHO_REQUEST
 
@@ -53,14 +46,12 @@ def answer_to_seen(vni: Vni, assume: Assumptions, *, seen: bool) -> Check | None
 def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
     """Whether the VNI's groups admit a packet by their rules alone."""
     assumption = None if packet.opening else "sg-stateless"
-    groups = _groups_of(fabric, vni)
-    if groups is None:
+    rules = group_rules(fabric, vni)
+    if rules is None:
         reason = fabric.missing.get("security_groups", "not readable")
         return unknown(STAGE, f"the security groups of {vni.name}: {reason}", assumption)
-    ports = representatives(packet.dports, _port_cuts(groups))
-    answers = [_first_admitting(fabric, groups, packet, port) for port in ports]
-    admitted = {answer for answer, _ in answers}
-    by = tuple(dict.fromkeys(rule for _, rule in answers if rule))
+    answers = _answers(rules, packet)
+    admitted, by = answers.passed, answers.lines
     if admitted == {True}:
         return passes(STAGE, f"the security groups of {vni.name} admit it", assumption, by)
     if admitted == {False}:
@@ -71,88 +62,63 @@ def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
     return unknown(STAGE, f"the security groups of {vni.name} decide by the opening side's own port", "client-ports")
 
 
-def cuts(fabric: Fabric, vni: Vni) -> tuple[set[int], set[int]]:
-    """The addresses and the ports at which the groups' answers may change."""
-    groups = _groups_of(fabric, vni) or []
-    extents = [extent for group in groups for rule in group.rules for extent in _remote_ranges(fabric, rule) or ()]
-    return {cut for first, last in extents for cut in (first, last + 1)}, _port_cuts(groups)
+def group_answers(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Answers | None:
+    """What the VNI's rules say of a packet; None where they are not known. Of two packets of which they say the same,
+    in one direction and both opening or both not, `security_groups` does so too.
+    """
+    rules = group_rules(fabric, vni)
+    return None if rules is None else _answers(rules, packet)
 
 
-def _port_cuts(groups: list[SecurityGroup]) -> set[int]:
-    rules = [rule for group in groups for rule in group.rules]
-    return {rule.port_min for rule in rules if rule.port_min is not None} | {
-        rule.port_max + 1 for rule in rules if rule.port_max is not None
-    }
+def _answers(rules: GroupRules, packet: GroupedPacket) -> Answers:
+    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
+    return rules.answers(kind, packet.remotes, packet.local, packet.dports)
 
 
-def _groups_of(fabric: Fabric, vni: Vni) -> list[SecurityGroup] | None:
+def port_edges(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> list[tuple[int, bool | None]]:
+    """What the groups come to from which destination port on, for the packet's addresses."""
+    rules = group_rules(fabric, vni)
+    if rules is None:
+        return []
+    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
+    return outcomes(rules.admissions(kind, packet.remotes[0], packet.local))
+
+
+def port_cuts_between(fabric: Fabric, vni: Vni, protocol: Protocol, remote: int, local: int) -> set[int]:
+    """The destination ports at which the answer for a packet between two addresses, either way, may change."""
+    rules = group_rules(fabric, vni)
+    if rules is None:
+        return set()
+    kinds = (kind for kind in KINDS if kind.protocol is protocol)
+    return {each.first for kind in kinds for each in rules.admissions(kind, remote, local)}
+
+
+def local_set(fabric: Fabric, vni: Vni, local: int) -> int | None:
+    """Which local ends of rules an address is in: all that the groups read of it."""
+    rules = group_rules(fabric, vni)
+    return None if rules is None else rules.locals.at(local)
+
+
+def address_maps(fabric: Fabric, vni: Vni) -> tuple[AddressMap[int], ...]:
+    """What the groups tell addresses apart by, as the remote and as the local end."""
+    rules = group_rules(fabric, vni)
+    return () if rules is None else (rules.remotes, rules.locals)
+
+
+def alike(fabric: Fabric, vni: Vni, locals_: frozenset[int]) -> AddressMap[tuple[int, int]] | None:
+    """See GroupRules.alike; None where the groups tell no remotes apart."""
+    rules = group_rules(fabric, vni)
+    return None if rules is None else rules.alike(locals_)
+
+
+def group_rules(fabric: Fabric, vni: Vni) -> GroupRules | None:
+    """The rules of the VNI's groups; None where not all of them are known."""
+    return remembered(fabric, (STAGE, vni.security_groups), lambda: _compile(fabric, vni))
+
+
+def _compile(fabric: Fabric, vni: Vni) -> GroupRules | None:
     if vni.security_groups is None:
         return None
     groups = [fabric.security_groups.get(group) for group in vni.security_groups]
     known = [group for group in groups if group is not None]
-    return known if len(known) == len(groups) else None
-
-
-def _first_admitting(
-    fabric: Fabric, groups: list[SecurityGroup], packet: GroupedPacket, port: int
-) -> tuple[bool | None, str]:
-    """Whether some rule admits the packet, None where one may; and which, why."""
-    transport = Transport(packet.protocol, dport=port, icmp_type=packet.icmp_type)
-    doubt = ""
-    for group in groups:
-        for rule in group.rules:
-            if rule.direction != packet.direction and rule.direction in DIRECTIONS:
-                continue
-            admits = _admits(fabric, rule, transport, packet)
-            if admits:
-                return True, f"group {group.name}: {_line(fabric, rule)}"
-            if admits is None and not doubt:
-                why = not_understood(rule) or "the addresses of its remote group are not all known"
-                doubt = f"group {group.name}: {_line(fabric, rule)}: {why}"
-    return (None if doubt else False), doubt
-
-
-def _line(fabric: Fabric, rule: SecurityGroupRule) -> str:
-    """`inbound tcp 443 from group web`. What is absent is any."""
-    words = [one_line(rule.direction, 40), one_line(rule.protocol, 40)]
-    ports = to_ports(rule.port_min, rule.port_max)
-    if ports:
-        words.append(ports)
-    if rule.icmp_type is not None:
-        words.append(f"type {rule.icmp_type}")
-    remote = rule.remote
-    if rule.remote_group is not None:
-        group = fabric.security_groups.get(rule.remote_group)
-        remote = f"group {group.name if group is not None else rule.remote_group}"
-    if remote is not None:
-        words += ["from" if rule.direction == "inbound" else "to", remote]
-    return " ".join(words)
-
-
-def _admits(fabric: Fabric, rule: SecurityGroupRule, transport: Transport, packet: GroupedPacket) -> bool | None:
-    spoken = speaks(rule.protocol, transport.protocol)
-    ports, icmp = (rule.port_min, rule.port_max), (rule.icmp_type, rule.icmp_code)
-    if spoken is False or (spoken and not covers(transport, ports=ports, icmp=icmp)):
-        return False
-    if rule.local is not None and not _inside(packet.local, prefix_range(rule.local)):
-        return False
-    remotes = _remote_ranges(fabric, rule)
-    if rule.unmodelled or remotes is None:
-        return None
-    if not any(_inside(packet.remote, extent) for extent in remotes):
-        return False
-    return True if spoken and rule.direction in DIRECTIONS else None
-
-
-def _remote_ranges(fabric: Fabric, rule: SecurityGroupRule) -> list[Range] | None:
-    """The remote addresses that a rule names; None where they are not known."""
-    if rule.remote is not None:
-        return [prefix_range(rule.remote)]
-    group = fabric.security_groups.get(rule.remote_group) if rule.remote_group is not None else None
-    if group is None or group.addresses is None:
-        return None
-    return [(address, address) for address in map(parse_address, group.addresses)]
-
-
-def _inside(address: int, extent: Range) -> bool:
-    return extent[0] <= address <= extent[1]
+    return GroupRules(fabric, known) if len(known) == len(groups) else None

@@ -86,15 +86,15 @@ def _subnet_of(fabric: Fabric, vpc: str, address: int) -> Subnet | None:
     return None
 
 
-def cuts(fabric: Fabric, vpc: str) -> set[int]:
-    """The addresses at which the way of transit traffic may change."""
-    prefixes = {subnet.cidr for subnet in fabric.subnets.values() if subnet.vpc == vpc} | set(PRIVATE_PREFIXES)
+def extents(fabric: Fabric, vpc: str) -> list[tuple[int, int]]:
+    """The ranges of addresses within which the way of transit traffic is one."""
+    prefixes = {subnet.cidr for subnet in fabric.subnets.values()} | set(PRIVATE_PREFIXES)
     if vpc in fabric.vpcs:
         prefixes.update(fabric.vpcs[vpc].prefixes)
     for table in fabric.routing_tables.values():
         if table.vpc == vpc:
             prefixes.update(route.destination for route in table.routes)
-    return {cut for first, last in map(prefix_range, prefixes) for cut in (first, last + 1)}
+    return sorted(map(prefix_range, prefixes))
 
 
 def _holds(prefix: str, address: int) -> bool:

@@ -1,8 +1,8 @@
 """How security group and ACL rules name protocols and ports."""
 
 import re
-
-from msgspec import Struct
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from vnicheck.model.cloud import AclRule, SecurityGroupRule
 from vnicheck.model.flow import Protocol
@@ -19,13 +19,30 @@ ECHO_REPLY = 0
 Range = tuple[int, int]
 
 
-class Transport(Struct, frozen=True):
-    """A packet's protocol with its own ports, or its ICMP type (code 0)."""
+EVERY_PORT: Range = (0, 65535)
+"""As bounds of a rule that names none; 0 stands for those of a protocol that has none."""
 
+
+class Kind(NamedTuple):
+    """What rules tell packets apart by, beside addresses and ports; the ICMP type is `ECHO_REQUEST` for others."""
+
+    direction: str
     protocol: Protocol
-    sport: int = 0
-    dport: int = 0
-    icmp_type: int = ECHO_REQUEST
+    icmp_type: int
+
+
+def kind_of(direction: str, protocol: Protocol, icmp_type: int) -> Kind:
+    """The kind of a packet, of which the ICMP type counts only if it is one (its code is 0)."""
+    return _KINDS[direction, protocol, icmp_type if protocol is Protocol.ICMP else ECHO_REQUEST]
+
+
+KINDS = tuple(
+    Kind(direction, protocol, icmp_type)
+    for direction in ("inbound", "outbound")
+    for protocol in Protocol
+    for icmp_type in ((ECHO_REQUEST, ECHO_REPLY) if protocol is Protocol.ICMP else (ECHO_REQUEST,))
+)
+_KINDS = {tuple(kind): kind for kind in KINDS}
 
 
 def speaks(rule_protocol: str, protocol: Protocol) -> bool | None:
@@ -49,9 +66,24 @@ def not_understood(rule: SecurityGroupRule | AclRule) -> str | None:
     return f"protocol {one_line(rule.protocol, 40)}" if speaks(rule.protocol, Protocol.TCP) is None else None
 
 
-def in_ports(port: int, first: int | None, last: int | None) -> bool:
-    """Whether the port is in a rule's range, where None is unbounded."""
-    return (first is None or first <= port) and (last is None or port <= last)
+def is_meant(rule: SecurityGroupRule | AclRule, kind: Kind) -> bool:
+    """Whether a rule may be about packets of this kind: also where its direction or protocol is a word that we do not
+    know.
+    """
+    if rule.direction != kind.direction and rule.direction in DIRECTIONS:
+        return False
+    spoken = speaks(rule.protocol, kind.protocol)
+    if spoken and kind.protocol is Protocol.ICMP:
+        return rule.icmp_type in {None, kind.icmp_type} and rule.icmp_code in {None, 0}
+    return spoken is not False
+
+
+def port_range(first: int | None, last: int | None) -> Range:
+    """A rule's range, where None is unbounded. From 1 on is every port: no packet has port 0."""
+    low, high = EVERY_PORT
+    if (first is None or first <= 1) and (last is None or last >= high):
+        return EVERY_PORT
+    return low if first is None else first, high if last is None else last
 
 
 def to_ports(first: int | None, last: int | None) -> str:
@@ -61,14 +93,7 @@ def to_ports(first: int | None, last: int | None) -> str:
     return str(first) if first == last else f"{first if first is not None else 1}-{last if last is not None else 65535}"
 
 
-def covers(transport: Transport, *, ports: tuple[int | None, int | None], icmp: tuple[int | None, int | None]) -> bool:
-    """Whether a rule's destination ports, or its ICMP type and code, cover the packet; None is any."""
-    if transport.protocol is Protocol.ICMP:
-        return icmp[0] in {None, transport.icmp_type} and icmp[1] in {None, 0}
-    return in_ports(transport.dport, *ports)
-
-
-def representatives(ports: Range, cuts: set[int]) -> list[int]:
-    """One port for each part of a range between the cuts."""
-    first, last = ports
-    return [first, *sorted(cut for cut in cuts if first < cut <= last)]
+def representatives(ranges: Iterable[Range], cuts: Iterable[int]) -> list[int]:
+    """One port for each part of the ranges between the cuts."""
+    cuts = sorted(cuts)
+    return [port for first, last in ranges for port in (first, *(cut for cut in cuts if first < cut <= last))]

@@ -5,7 +5,9 @@ Source: IBM Cloud Docs, VPC: about-custom-routes.
 
 from collections.abc import Iterable
 
+from vnicheck.fabric.address_map import AddressMap, membership
 from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.fabric.memory import remembered
 from vnicheck.model.address import parse_prefix, prefix_range
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
 from vnicheck.model.config import Assumptions
@@ -55,11 +57,17 @@ def vpc_route(
     return unknown(STAGE, "a VPC route leads where we cannot see", by=by)
 
 
-def cuts(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> set[int]:
-    """The addresses at which the answers may change."""
-    extents = [prefix_range(route.destination) for route in _routes(fabric, subnet) or ()]
-    extents += [prefix_range(prefix) for prefix in assume.remote_reachable or ()]
-    return {cut for first, last in extents for cut in (first, last + 1)}
+def alike(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> AddressMap[int]:
+    """Of each destination a value: those of one value and one scope fare alike, by the same routes."""
+    reachable = assume.remote_reachable or ()
+
+    def computed() -> AddressMap[int]:
+        vpc = fabric.vpcs.get(subnet.vpc)
+        prefixes = [route.destination for route in _routes(fabric, subnet) or ()]
+        prefixes += [*(vpc.prefixes if vpc is not None else ()), *reachable]
+        return membership([[prefix_range(prefix)] for prefix in dict.fromkeys(prefixes)])
+
+    return remembered(fabric, (STAGE, subnet, reachable), computed)
 
 
 def _by_default(assume: Assumptions, destination: int, scope: Scope) -> Check:

@@ -16,6 +16,7 @@ from vnicheck.guest.parsers.hooks import parse_hooks
 from vnicheck.guest.parsers.links import parse_links
 from vnicheck.guest.parsers.names import Names, parse_names
 from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
+from vnicheck.guest.parsers.owners import parse_owners
 from vnicheck.guest.parsers.parsed import Parsed
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
@@ -24,11 +25,13 @@ from vnicheck.guest.parsers.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
 from vnicheck.model.guest import (
+    NO_PROC,
     BootConfig,
     Guest,
     Hook,
     Interface,
     OperatingSystem,
+    Owner,
     PolicyRule,
     Route,
     Sockets,
@@ -125,6 +128,7 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
         sysctls=sysctls,
         counters=parse_counters(facts.text("counters")) | parse_route_cache(facts.text("route_cache")),
         network_managers=parse_managers(facts.text("managers")),
+        owners=_owners(facts, interfaces),
         hooks=parse_hooks(facts.text("hooks")),
         boot=_boot(facts, sysctls, names),
         sockets=_sockets(facts),
@@ -136,6 +140,13 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
 def _sockets(facts: _Facts) -> Sockets | None:
     """No verdict turns on them: a section that failed, or is not there, is no fault of the collection."""
     return parse_sockets(facts.text("sockets")) if failure(facts.sections.get("sockets")) is None else None
+
+
+def _owners(facts: _Facts, interfaces: tuple[Interface, ...]) -> dict[str, Owner] | None:
+    """No verdict turns on them either."""
+    if failure(facts.sections.get("owners")) is not None:
+        return None
+    return parse_owners(facts.text("owners"), interfaces, parse_managers(facts.text("managers")))
 
 
 def _errors(facts: _Facts, name: str) -> str:
@@ -169,7 +180,8 @@ def _sysctls(facts: _Facts) -> dict[str, int]:
         values, unmodelled, reason = {}, (), error.message
     facts.unmodelled += [Unmodelled(section="sysctls", text=text) for text in unmodelled]
     if reason is not None:
-        facts.missing["sysctls"] = reason
+        lost = not values and "sysctls" in facts.sections
+        facts.missing["sysctls"] = NO_PROC if lost else reason
     return values
 
 
@@ -201,6 +213,7 @@ def build_guest(
     sysctls: dict[str, int],
     counters: dict[str, int],
     network_managers: tuple[str, ...],
+    owners: dict[str, Owner] | None = None,
     hooks: tuple[Hook, ...] = (),
     boot: BootConfig | None = None,
     sockets: Sockets | None = None,
@@ -220,6 +233,7 @@ def build_guest(
             sysctls=sysctls,
             counters=counters,
             network_managers=network_managers,
+            owners=owners,
             hooks=hooks,
             boot=boot,
             sockets=sockets,

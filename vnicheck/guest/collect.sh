@@ -4,37 +4,52 @@
 #   VNICHECK_PLAIN=1 sh collect.sh > guest.txt     plain text where `ip` would give JSON
 
 # section NAME COMMAND...: one framed section. Payload lines start with '|' (stdout) or '!' (stderr), so that nothing a
-# command prints can pass for a frame. The trailer carries the exit status.
+# command prints can pass for a frame; empty lines are left out. The trailer carries the exit status (97: printf failed,
+# which is a program of its own in some shells and takes no long list). The shell itself does the framing: a process for
+# each would cost the server more than all that is asked of it.
 vnicheck_section() {
   vnicheck_name=$1
   shift
-  printf '+ %s %s\n' "$vnicheck_name" "$*"
+  vnicheck_command=$*
   {
     vnicheck_errors=$(
       {
-        {
-          "$@" 2>&3 3>&- 4>&- </dev/null
-          printf '\n%s\n' "$?" >&3
-        } | sed 's/^/|/' >&4
+        vnicheck_output=$("$@" 2>&3 3>&- 4>&- </dev/null)
+        vnicheck_status=$?
+        set -f
+        IFS=$vnicheck_newline
+        printf '+ %s %s\n' "$vnicheck_name" "$vnicheck_command" >&4
+        if [ -n "$vnicheck_output" ]; then
+          printf '|%s\n' $vnicheck_output >&4 || vnicheck_status=97
+        fi
+        printf '\n%s' "$vnicheck_status"
       } 3>&1
     )
   } 4>&1
-  vnicheck_status=${vnicheck_errors##*
-}
-  vnicheck_errors=${vnicheck_errors%
-*}
+  vnicheck_status=${vnicheck_errors##*$vnicheck_newline}
+  vnicheck_errors=${vnicheck_errors%$vnicheck_newline*}
   if [ -n "$vnicheck_errors" ]; then
-    printf '%s' "$vnicheck_errors" | sed 's/^/!/'
+    vnicheck_errors=$(
+      set -f
+      IFS=$vnicheck_newline
+      printf '!%s\n' $vnicheck_errors
+    )$vnicheck_newline
   fi
-  printf '\n- %s %s\n' "$vnicheck_name" "$vnicheck_status"
+  printf '%s- %s %s\n' "$vnicheck_errors" "$vnicheck_name" "$vnicheck_status"
 }
 
 vnicheck_os_release() {
   if [ -r /etc/os-release ]; then cat /etc/os-release; else cat /usr/lib/os-release; fi
 }
 
+# As `uname -s`, `uname -r` and `uname -n`, without a process for each where there is Linux's /proc.
 vnicheck_uname() {
-  uname -s && uname -r && uname -n
+  if { read -r vnicheck_system && [ "$vnicheck_system" = Linux ]; } </proc/sys/kernel/ostype &&
+    read -r vnicheck_release </proc/sys/kernel/osrelease && read -r vnicheck_host </proc/sys/kernel/hostname; then
+    printf '%s\n' "$vnicheck_system" "$vnicheck_release" "$vnicheck_host"
+  else
+    uname -s && uname -r && uname -n
+  fi 2>/dev/null
 }
 
 # Names that `ip` prints instead of numbers; what /etc says wins, so it comes last.
@@ -46,17 +61,23 @@ vnicheck_names() {
   return 0
 }
 
-# One grep for each key: few processes, and a list of arguments that stays short with many interfaces.
+# One grep for all; with so many interfaces that the list of arguments could be too long, one for each interface.
 vnicheck_sysctls() {
   cd /proc/sys || return 1
-  for vnicheck_key in rp_filter accept_local src_valid_mark forwarding route_localnet send_redirects \
-    ignore_routes_with_linkdown arp_ignore arp_announce arp_filter log_martians bc_forwarding; do
-    grep -sH '' net/ipv4/conf/*/$vnicheck_key
+  vnicheck_global='net/ipv4/ip_forward net/ipv4/tcp_fwmark_accept net/ipv4/fwmark_reflect net/ipv4/tcp_l3mdev_accept
+    net/ipv4/fib_multipath_hash_policy net/ipv4/fib_multipath_use_neigh net/ipv4/ip_nonlocal_bind
+    net/ipv4/icmp_echo_ignore_all'
+  set -- net/ipv4/conf/*
+  if [ $# -lt 100 ]; then set -- 'net/ipv4/conf/*'; fi
+  for vnicheck_conf in "$@"; do
+    grep -sH '' $vnicheck_conf/rp_filter $vnicheck_conf/accept_local $vnicheck_conf/src_valid_mark \
+      $vnicheck_conf/forwarding $vnicheck_conf/route_localnet $vnicheck_conf/send_redirects \
+      $vnicheck_conf/ignore_routes_with_linkdown $vnicheck_conf/arp_ignore $vnicheck_conf/arp_announce \
+      $vnicheck_conf/arp_filter $vnicheck_conf/log_martians $vnicheck_conf/bc_forwarding $vnicheck_global
+    vnicheck_global=
   done
-  grep -sH '' net/ipv4/ip_forward net/ipv4/tcp_fwmark_accept net/ipv4/fwmark_reflect net/ipv4/tcp_l3mdev_accept \
-    net/ipv4/fib_multipath_hash_policy net/ipv4/fib_multipath_use_neigh net/ipv4/ip_nonlocal_bind \
-    net/ipv4/icmp_echo_ignore_all
-  cat net/ipv4/conf/all/rp_filter >/dev/null
+  vnicheck_value=
+  read -r vnicheck_value <net/ipv4/conf/all/rp_filter || [ -n "$vnicheck_value" ]
 }
 
 # Facts from which the reader tells which programs manage the network: processes, marks below /run, systemd units.
@@ -77,6 +98,25 @@ vnicheck_managers() {
       printf 'unit %s %s\n' "$1" "$vnicheck_state"
       if [ $# -gt 1 ]; then shift; fi
     done
+  fi
+  return 0
+}
+
+# Who configures each interface, as the managers themselves note it: by number, by name, or by a file that is there.
+vnicheck_owners() {
+  {
+    grep -sHE '^(ADMIN_STATE|NETWORK_FILE)=' /run/systemd/netif/links/[0-9]*
+    grep -sHE '^(managed|connection-uuid)=' /run/NetworkManager/devices/[0-9]*
+    grep -sH '=' /run/network/ifstate
+    for vnicheck_path in /etc/sysconfig/network/ifcfg-* /etc/sysconfig/network-scripts/ifcfg-*; do
+      if [ -f "$vnicheck_path" ]; then printf '%s:\n' "$vnicheck_path"; fi
+    done
+  } | head -n 4000
+  if [ -d /run/NetworkManager ] && command -v nmcli >/dev/null; then
+    vnicheck_bound=
+    if command -v timeout >/dev/null; then vnicheck_bound='timeout 5'; fi
+    $vnicheck_bound nmcli -t -f UUID,DEVICE,FILENAME connection show --active 2>/dev/null | sed 's/^/nmcli:/' |
+      head -n 1000
   fi
   return 0
 }
@@ -181,16 +221,20 @@ vnicheck_boot_network() {
 
 # Sockets that answer from an address that the kernel chooses (UDP on every address), and half-open connections.
 vnicheck_sockets() {
-  cat /proc/net/udp >/dev/null || return 1
+  read -r vnicheck_value </proc/net/udp || return 1
   grep -shE ' (00000000|00000000000000000000000000000000):[0-9A-F]{4} 0+:0000 07 ' /proc/net/udp /proc/net/udp6 |
     head -n 500 | sed 's/^/udp /'
   grep -shE ' [0-9A-F]{8}:[0-9A-F]{4} [0-9A-F]{8}:[0-9A-F]{4} 03 ' /proc/net/tcp | head -n 200 | sed 's/^/tcp /'
   return 0
 }
 
-# The options that this `ip` accepts, asked one by one: no version is guessed, busybox has none of them.
+# The options that this `ip` accepts, asked all at once, else one by one: no version is guessed, busybox has none.
 vnicheck_options() {
   vnicheck_flags=
+  if [ "${VNICHECK_PLAIN:-0}" != 1 ] && ip -d -N -j -V </dev/null >/dev/null 2>&1; then
+    vnicheck_flags=' -d -N -j'
+    return
+  fi
   for vnicheck_option in -d -N -j; do
     case ${VNICHECK_PLAIN:-0}$vnicheck_option in
       1-N | 1-j) continue ;;
@@ -205,6 +249,8 @@ vnicheck_collect() {
   LC_ALL=C
   PATH=${PATH:-/bin:/usr/bin}:/sbin:/usr/sbin
   export LC_ALL PATH
+  vnicheck_newline='
+'
   vnicheck_options
   printf '\nvnicheck-guest/%s begin\n' 1
   vnicheck_section date date -u +%Y-%m-%dT%H:%M:%SZ
@@ -220,6 +266,7 @@ vnicheck_collect() {
   vnicheck_section counters cat /proc/net/snmp /proc/net/netstat
   vnicheck_section route_cache cat /proc/net/stat/rt_cache
   vnicheck_section managers vnicheck_managers
+  vnicheck_section owners vnicheck_owners
   vnicheck_section hooks vnicheck_hooks
   vnicheck_section sockets vnicheck_sockets
   vnicheck_section boot_sysctls vnicheck_boot_sysctls
@@ -227,4 +274,6 @@ vnicheck_collect() {
   printf 'vnicheck-guest/%s end\n' 1
 }
 
-vnicheck_collect
+# In one piece, for over SSH every write is a packet of its own; again and bit by bit where printf takes no long text.
+vnicheck_collected=$(vnicheck_collect)
+printf '%s\n' "$vnicheck_collected" || vnicheck_collect

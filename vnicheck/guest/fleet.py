@@ -1,18 +1,30 @@
 """Many guests at once, in threads. What becomes of one server never touches another."""
 
+import random
+import resource
+import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import datetime
+from queue import SimpleQueue
+
+import msgspec
 
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh import SshRunner
-from vnicheck.guest.ssh_keys import AskPassphrase
+from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem
+from vnicheck.model.words import one_line
 
 MAX_JOBS = 64
 """Beyond this paramiko gains nothing; below it, waiting for distant hosts costs more than their number."""
+DESCRIPTORS = 6
+"""Open files that one server takes at most: its connection, an agent's, a key, known_hosts, a ProxyCommand's pair."""
+CLOCK_TOLERANCE = 300
+"""Seconds by which a guest's clock may be off before that is told."""
 
 Result = Guest | Problem
 
@@ -22,31 +34,91 @@ def collect_many(
     options: SshOptions,
     *,
     jobs: int | None = None,
+    on_start: Callable[[SshTarget], None] | None = None,
     on_done: Callable[[SshTarget, Result], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     ask_passphrase: AskPassphrase | None = None,
+    ask_password: AskPassword | None = None,
+    jitter: Callable[[], float] = random.random,
+    clock: Callable[[], float] = time.time,
 ) -> dict[str, Result]:
-    """The guests by `SshTarget.key`, or the Problem that kept one from being read. `on_done` is called in this thread.
+    """The guests by `SshTarget.key`, or the Problem that kept one from being read.
 
-    Raises CollectionError `ssh_config` where the SSH configuration itself cannot be read.
+    `on_done` and `on_note` are called in this thread, `on_start` in the server's. `jitter` (0 to 1) spreads retries,
+    `clock` (seconds since 1970) is what guests' clocks are compared with. Raises CollectionError `ssh_config` where
+    the SSH configuration itself cannot be read.
     """
     results: dict[str, Result] = {}
-    workers = max(1, min(len(targets), MAX_JOBS if jobs is None else jobs))
-    with SshRunner(options, ask_passphrase) as runner:
-        pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="ssh")
-        try:
-            futures = {pool.submit(_collect_one, runner, target): target for target in targets}
-            for future in as_completed(futures):
-                target = futures[future]
-                results[target.key] = future.result()
-                if on_done is not None:
-                    on_done(target, results[target.key])
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    reading = threading.Lock()
+    workers = _workers(len(targets), MAX_JOBS if jobs is None else jobs)
+    with SshRunner(options, ask_passphrase, ask_password, jitter) as runner:
+
+        def collect_one(target: SshTarget) -> Result:
+            if on_start is not None:
+                on_start(target)
+            try:
+                data = runner.collect(target)
+                arrived = clock()
+                with reading:  # only one can run at a time anyway, and a hostile server's takes memory
+                    return _with_clock(_read(data), arrived)
+            except CollectionError as error:
+                return error.problem()
+
+        queue = iter(targets)
+        turn = threading.Lock()
+        done: SimpleQueue[tuple[SshTarget, Result | BaseException]] = SimpleQueue()
+
+        def work() -> None:
+            """Take one target after the other until there are none, or until the caller has left."""
+            while not runner.closed:
+                with turn:
+                    target = next(queue, None)
+                if target is None:
+                    return
+                try:
+                    done.put((target, collect_one(target)))
+                except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+                    done.put((target, error))
+
+        for _ in range(workers if targets else 0):
+            threading.Thread(target=work, daemon=True, name="ssh").start()
+        for _ in targets:
+            target, result = done.get()
+            if isinstance(result, BaseException):
+                raise result
+            results[target.key] = result
+            if on_done is not None:
+                on_done(target, result)
+        if on_note is not None:
+            for note in runner.notes():
+                on_note(note)
     return {target.key: results[target.key] for target in targets}
 
 
-def _collect_one(runner: SshRunner, target: SshTarget) -> Result:
+def _read(data: bytes) -> Guest:
+    """The guest. Raises CollectionError, also for what our parsers did not expect: other servers go on."""
     try:
-        return read_guest(runner.collect(target), via="ssh")
-    except CollectionError as error:
-        return error.problem()
+        return read_guest(data, via="ssh")
+    except (CollectionError, MemoryError):
+        raise
+    except Exception as error:
+        what = one_line(f"{type(error).__name__}: {error}", 120)
+        raise CollectionError(
+            "guest_unreadable", f"the collection cannot be read ({what}); report this with its output"
+        ) from error
+
+
+def _workers(targets: int, jobs: int) -> int:
+    """As many as asked for, but no more than the process may open files for."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = jobs if soft == resource.RLIM_INFINITY else (soft - 64) // DESCRIPTORS
+    return max(1, min(targets, jobs, room))
+
+
+def _with_clock(guest: Guest, arrived: float) -> Guest:
+    """The guest, with how far its clock is off where that is more than the collection takes."""
+    try:
+        offset = round(datetime.fromisoformat(guest.collected_at).timestamp() - arrived)
+    except ValueError:
+        return guest
+    return guest if abs(offset) <= CLOCK_TOLERANCE else msgspec.structs.replace(guest, clock_offset=offset)

@@ -21,6 +21,7 @@ END = "vnicheck-guest/1 end"
 MAX_BYTES = 64 << 20
 MAX_LINES = 200_000
 
+_END_LINE = re.compile(rb"^" + re.escape(END.encode()) + rb"\r*$", re.MULTILINE)
 _ANY_BEGIN = re.compile(r"vnicheck-guest/(\d{1,9}) begin", re.ASCII)
 _HEADER = re.compile(r"\+ ([a-z_]{1,40}) (.*)", re.ASCII)
 _TRAILER = re.compile(r"- ([a-z_]{1,40}) (\d{1,3})", re.ASCII)
@@ -39,7 +40,7 @@ class Section(Struct, frozen=True, kw_only=True):
 
 def is_complete(data: bytes) -> bool:
     """Whether the bytes hold an end line."""
-    return any(line.rstrip(b"\r") == END.encode() for line in data.split(b"\n"))
+    return _END_LINE.search(data) is not None
 
 
 def read_frames(data: bytes) -> dict[str, Section]:

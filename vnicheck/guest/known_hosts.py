@@ -1,8 +1,7 @@
-"""known_hosts files: plain, hashed, `[host]:port`, wildcards with negation, @revoked; read once per run.
+"""known_hosts files: plain, hashed, `[host]:port`, wildcards with negation, @revoked, @cert-authority; read once.
 
 paramiko's own reader is quadratic, fails as a whole on one odd line, and knows neither wildcards nor @revoked
-(sshd(8), SSH_KNOWN_HOSTS FILE FORMAT, is the reference here). Host certificates are not supported: @cert-authority
-lines are skipped.
+(sshd(8), SSH_KNOWN_HOSTS FILE FORMAT, is the reference here).
 """
 
 import base64
@@ -64,10 +63,14 @@ class _File:
         return [*self.plain.get(name, ()), *(entry for entry in self.others if _matches(entry.hosts, name))]
 
 
+def _revokes(entries: list[Entry], key: str) -> bool:
+    return any(entry.marker == "@revoked" and entry.key == key for entry in entries)
+
+
 def _parse_line(line: str) -> Entry | None:
     words = line.split()
     marker = words.pop(0) if words and words[0].startswith("@") else ""
-    if len(words) < 3 or words[0].startswith("#") or marker not in {"", "@revoked"}:
+    if len(words) < 3 or words[0].startswith("#") or marker not in {"", "@revoked", "@cert-authority"}:
         return None
     return Entry(marker, words[0], words[1], words[2])
 
@@ -132,12 +135,23 @@ class KnownHosts:
         """What the files say of a key. Any other key known for the name makes it CHANGED, never merely unknown."""
         key = base64.b64encode(blob).decode()
         entries = self.entries(paths, name)
-        if any(entry.marker == "@revoked" and entry.key == key for entry in entries):
+        if _revokes(entries, key):
             return Trust.REVOKED
         known = [entry for entry in entries if not entry.marker]
         if any(entry.key == key for entry in known):
             return Trust.TRUSTED
         return Trust.CHANGED if known else Trust.UNKNOWN
+
+    def authorities(self, paths: tuple[Path, ...], name: str) -> set[str]:
+        """The keys (base64) that may sign certificates for a name, with or without its port; revoked ones are none."""
+        names = dict.fromkeys((name, name.rpartition("]:")[0].removeprefix("[") or name))
+        entries = [entry for each in names for entry in self.entries(paths, each)]
+        found = {entry.key for entry in entries if entry.marker == "@cert-authority"}
+        return {key for key in found if not _revokes(entries, key)}
+
+    def revoked(self, paths: tuple[Path, ...], name: str, blob: bytes) -> bool:
+        """Whether a key or certificate is marked @revoked for a name."""
+        return _revokes(self.entries(paths, name), base64.b64encode(blob).decode())
 
     def remember(self, path: Path, name: str, kind: str, blob: bytes) -> None:
         """Append a key to a file, which is made (mode 0600) if it does not exist.

@@ -3,7 +3,6 @@
 import msgspec
 
 from vnicheck.guest.assemble import NOT_COLLECTED, Via, build_guest
-from vnicheck.guest.parsers.evidence import format_route, format_rule
 from vnicheck.guest.parsers.links import parse_links
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.routes import parse_routes
@@ -24,6 +23,7 @@ from vnicheck.model.guest import (
     RouteType,
     Unmodelled,
 )
+from vnicheck.model.lines import format_route, format_rule
 
 
 def guest_from_parts(

@@ -1,16 +1,11 @@
 """From a target and the user's SSH configuration to the hops of the connection.
 
-paramiko.SSHConfig reads the values. It matches one host name only, and knows no Include; so the text is prepared first:
-included files are put in place, and each Host line is decided here, since an entry applies when its pattern matches
-the instance's name or its address.
+paramiko.SSHConfig reads the values, of lines that `ssh_config_lines` has prepared.
 """
 
-import fnmatch
 import getpass
-import glob
 import os
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.ssh_config_lines import ConfigReader, read_config, words
 from vnicheck.guest.ssh_options import SshOptions, SshTarget
 from vnicheck.model.words import one_line
 
@@ -25,9 +21,7 @@ SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 SYSTEM_KNOWN_HOSTS = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
 DEFAULT_IDENTITIES = ("id_ed25519", "id_ecdsa", "id_rsa")
 MAX_JUMPS = 8
-MAX_INCLUDES = 16
 
-_LINE = re.compile(r"(\w+)(?:\s*=\s*|\s+)(.+)")
 _SAFE_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,254}(%[A-Za-z0-9._-]{1,15})?", re.ASCII)
 _SAFE_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,99}\$?", re.ASCII)
 _JUMP = re.compile(
@@ -47,6 +41,10 @@ class Hop(Struct, frozen=True, kw_only=True):
     """Given by the user or the configuration; they must be readable when given with -i (`required`)."""
     required: tuple[Path, ...] = ()
     identities_only: bool = False
+    certificates: tuple[Path, ...] = ()
+    """Of CertificateFile; those beside the identities are found without it."""
+    agent: str | None = None
+    """The agent's socket; None: that of SSH_AUTH_SOCK, "none": no agent."""
     known_hosts: tuple[Path, ...] = ()
     host_key_alias: str | None = None
     accept_new: bool = False
@@ -65,12 +63,16 @@ class SshConfig:
     def __init__(self, options: SshOptions) -> None:
         self.options = options
         self._texts: list[tuple[str, Path]] = []
+        self._notes: dict[str, None] = {}
+        self._home = Path.home()
+        self._given = tuple(path.expanduser() for path in options.identities)
+        self._known = tuple(path.expanduser() for path in options.known_hosts)
         if options.config_file is None:
             for path in (Path.home() / ".ssh/config", SYSTEM_CONFIG):
                 if path.exists():
-                    self._texts.append((_read(path), path))
+                    self._texts.append((read_config(path), path))
         elif str(options.config_file) != "none":
-            self._texts.append((_read(options.config_file), options.config_file))
+            self._texts.append((read_config(options.config_file), options.config_file))
 
     def hops(self, target: SshTarget) -> tuple[Hop, ...]:
         """The connections to make, the jump hosts first and the target last.
@@ -120,15 +122,19 @@ class SshConfig:
         host = values.get("hostname", "")
         require_safe_host(host)
         configured = tuple(Path(path).expanduser() for path in values.get("identityfile", ()) if path != "none")
-        given = tuple(path.expanduser() for path in self.options.identities)
-        defaults = tuple(Path.home() / ".ssh" / path for path in DEFAULT_IDENTITIES)
+        given = self._given
+        defaults = () if given or configured else tuple(self._home / ".ssh" / name for name in DEFAULT_IDENTITIES)
         return Hop(
             name=name,
             host=host,
             port=port,
             user=user,
-            identities=tuple(dict.fromkeys((*given, *(configured or (() if given else defaults))))),
+            identities=tuple(dict.fromkeys((*given, *configured, *defaults))),
             required=given,
+            certificates=tuple(
+                Path(path).expanduser() for path in values.get("certificatefile", "").split("|") if path
+            ),
+            agent=self._agent(values),
             identities_only=str(values.get("identitiesonly", "no")).lower() == "yes",
             known_hosts=self._known_hosts(values),
             host_key_alias=values.get("hostkeyalias"),
@@ -136,26 +142,48 @@ class SshConfig:
         )
 
     def _known_hosts(self, values: dict[str, Any]) -> tuple[Path, ...]:
-        if self.options.known_hosts:
-            return tuple(path.expanduser() for path in self.options.known_hosts)
+        if self._known:
+            return self._known
         configured = values.get("userknownhostsfile")
         own: tuple[Path, ...]
         if configured is None:
-            own = (Path.home() / ".ssh/known_hosts", Path.home() / ".ssh/known_hosts2")
+            own = (self._home / ".ssh/known_hosts", self._home / ".ssh/known_hosts2")
         else:
-            own = tuple(Path(path).expanduser() for path in configured.split() if path != "none")
-        return (*own, *SYSTEM_KNOWN_HOSTS)
+            own = tuple(Path(path).expanduser() for path in words(configured) if path != "none")
+        system = values.get("globalknownhostsfile")
+        others = SYSTEM_KNOWN_HOSTS if system is None else tuple(Path(path) for path in words(system) if path != "none")
+        return (*own, *others)
+
+    def _agent(self, values: dict[str, Any]) -> str | None:
+        """IdentityAgent: a path, a variable that holds one, or `none`; None where SSH_AUTH_SOCK decides."""
+        configured: str | None = values.get("identityagent")
+        if configured is None or configured == "SSH_AUTH_SOCK":
+            return None
+        if configured.startswith("$"):
+            return os.environ.get(configured[1:].strip("{}"), "none")
+        return os.path.expanduser(configured)
+
+    def notes(self) -> tuple[str, ...]:
+        """What of the configuration was left out, and why: a line each."""
+        return tuple(self._notes)
 
     def _lookup(self, candidates: tuple[str, ...], host: str) -> dict[str, Any]:
+        import vnicheck.guest.light_paramiko  # noqa: F401, I001 - before paramiko
         from paramiko import SSHConfig
         from paramiko.ssh_exception import SSHException
 
-        lines: list[str] = []
+        if not self._texts:
+            return {"hostname": host}
+        reader = ConfigReader(candidates, host, self.options.user)
         for text, path in self._texts:
-            lines.append("Host *")
-            _prepare(text, path, candidates, lines, depth=0)
+            reader.read(text, path)
+        if reader.has_final:
+            reader.start_final()
+            for text, path in self._texts:
+                reader.read(text, path)
+        self._notes.update(dict.fromkeys(reader.notes))
         try:
-            return dict(SSHConfig.from_text("\n".join(lines)).lookup(host))
+            return dict(SSHConfig.from_text("\n".join(reader.lines)).lookup(host))
         except (SSHException, ValueError, KeyError, OSError) as error:
             raise CollectionError(
                 "ssh_config", f"the SSH configuration cannot be read: {one_line(str(error))}; mend it or use -F none"
@@ -192,63 +220,3 @@ def _port(values: dict[str, Any]) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise CollectionError("ssh_config", f"{one_line(text, 20)!r} is no port; mend the SSH configuration")
     return int(text)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.expanduser().read_text("utf-8", "replace")
-    except OSError as error:
-        raise CollectionError("ssh_config", f"cannot read {path}: {error.strerror}; name another with -F") from error
-
-
-def _prepare(text: str, path: Path, candidates: tuple[str, ...], lines: list[str], depth: int) -> None:
-    """Append the text with Include put in place, and each Host line turned into `Host *` or one that never matches."""
-    block, applies = "Host *", True
-    for line in text.split("\n"):
-        match = _LINE.match(line.strip())
-        keyword = match[1].lower() if match is not None else ""
-        if match is None or keyword in {"canonicalizehostname", "canonicaldomains"}:
-            if match is None and line.strip() and not line.lstrip().startswith("#"):
-                lines.append(line)
-        elif keyword == "host":
-            applies = _applies(match[2], candidates)
-            block = "Host *" if applies else "Host !*"
-            lines.append(block)
-        elif keyword == "match":
-            block, applies = line.strip(), True
-            lines.append(block)
-        elif keyword == "include" and applies:
-            if depth >= MAX_INCLUDES:
-                raise CollectionError("ssh_config", f"{path}: Include is nested too deep")
-            for included in _included(match[2], path):
-                _prepare(_read(included), included, candidates, lines, depth + 1)
-                lines.append(block)
-        elif keyword != "include":
-            lines.append(line)
-
-
-def _included(patterns: str, path: Path) -> list[Path]:
-    """The files that an Include names, relative to ~/.ssh, or to /etc/ssh in the system's file (ssh_config(5))."""
-    base = path.parent if path.is_relative_to("/etc/ssh") else Path.home() / ".ssh"
-    files: list[Path] = []
-    for pattern in _words(patterns):
-        files += [Path(name) for name in sorted(glob.glob(os.path.join(base, os.path.expanduser(pattern))))]
-    return [file for file in files if file.is_file()]
-
-
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text, comments=True)
-    except ValueError:
-        return text.split()
-
-
-def _applies(patterns: str, candidates: tuple[str, ...]) -> bool:
-    """Whether a Host line matches the name or the address; a negated pattern that matches either excludes both."""
-    matched = False
-    for pattern in _words(patterns):
-        hit = any(fnmatch.fnmatchcase(name.lower(), pattern.lstrip("!").lower()) for name in candidates)
-        if hit and pattern.startswith("!"):
-            return False
-        matched = matched or hit
-    return matched

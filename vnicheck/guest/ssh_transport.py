@@ -1,25 +1,32 @@
-"""One authenticated SSH connection: a stream, the key exchange, the host's key, the user's keys."""
+"""One authenticated SSH connection: a stream, the key exchange, the host's key, the login."""
 
-import contextlib
 import logging
 import os
 import socket
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from vnicheck.bounded import bounded
 from vnicheck.guest.bounded import Deadline
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.known_hosts import KnownHosts, Trust, fingerprint, host_name
+from vnicheck.guest.host_key import check_host_key, prefer_known_kinds
+from vnicheck.guest.known_hosts import KnownHosts
 from vnicheck.guest.ssh_config import Hop
-from vnicheck.guest.ssh_errors import connect_error, negotiation_error, session_error, timed_out
-from vnicheck.guest.ssh_keys import Candidate, KeyRing, open_agent
+from vnicheck.guest.ssh_errors import THROTTLED, connect_error, negotiation_error, timed_out
+from vnicheck.guest.ssh_keys import KeyRing
+from vnicheck.guest.ssh_login import authenticate
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
+
+    from vnicheck.guest.ssh_client import Client
+
+RETRIES = 4
+"""After a server dropped the connection before its banner: some 0.5, 1, 2 and 4 seconds apart."""
 
 
 def quiet_paramiko() -> None:
@@ -36,22 +43,44 @@ def connect(
     connect_timeout: float,
     total: float,
     deadline: Deadline,
-) -> "Transport":
+    jitter: Callable[[], float],
+) -> "Client":
     """An authenticated connection to one hop, directly or `through` the jump host before it. `deadline` closes it.
 
-    Raises CollectionError with an `ssh_` code.
+    A server that drops connections before its banner is tried again, after a pause that `jitter` (from 0 to 1)
+    spreads; a login never is. Raises CollectionError with an `ssh_` code.
     """
     quiet_paramiko()
     try:
-        stream = open_stream(hop, through, min(connect_timeout, deadline.remaining()), deadline)
-        transport = _negotiate(hop, stream, known_hosts, connect_timeout, deadline)
-        _check_host_key(hop, transport, known_hosts, behind_jump=through is not None)
-        _authenticate(hop, transport, keys)
+        client = _reach(hop, through, known_hosts, connect_timeout, deadline, jitter)
+        check_host_key(hop, client, known_hosts, behind_jump=through is not None)
+        authenticate(hop, client, keys, max(connect_timeout, 1.0))
     except CollectionError:
         if deadline.expired:
             raise timed_out(hop.label, total, "connecting") from None
         raise
-    return transport
+    return client
+
+
+def _reach(
+    hop: Hop,
+    through: "Transport | None",
+    known_hosts: KnownHosts,
+    connect_timeout: float,
+    deadline: Deadline,
+    jitter: Callable[[], float],
+) -> "Client":
+    """The key exchange done, in as many connections as it takes while the server is throttling."""
+    for attempt in range(RETRIES + 1):
+        try:
+            stream = open_stream(hop, through, min(connect_timeout, deadline.remaining()), deadline)
+            return _negotiate(hop, stream, known_hosts, connect_timeout, deadline)
+        except CollectionError as error:
+            pause = 2**attempt * (0.25 + 0.5 * jitter())
+            if error.code != THROTTLED or attempt == RETRIES or pause >= deadline.remaining():
+                raise
+            deadline.wait(pause)
+    raise AssertionError  # the last attempt returned or raised
 
 
 def open_stream(hop: Hop, through: "Transport | None", seconds: float, deadline: Deadline) -> "socket.socket | Channel":
@@ -64,7 +93,7 @@ def open_stream(hop: Hop, through: "Transport | None", seconds: float, deadline:
         return _run_proxy(hop.proxy_command, deadline)
     started = time.monotonic()
     try:
-        addresses = bounded(lambda: socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM), seconds)
+        addresses = _addresses(hop, seconds)
         for position, (family, kind, protocol, _, address) in enumerate(addresses):
             connection = socket.socket(family, kind, protocol)
             deadline.closes(connection.close)
@@ -81,6 +110,15 @@ def open_stream(hop: Hop, through: "Transport | None", seconds: float, deadline:
     except OSError as error:
         raise connect_error(hop, error, seconds) from error
     raise CollectionError("ssh_dns", f"{hop.label}: {hop.host} has no address")
+
+
+def _addresses(hop: Hop, seconds: float) -> list[tuple[Any, ...]]:
+    """What the host resolves to, within `seconds`: getaddrinfo knows no limit of its own."""
+    host = hop.host.encode()  # as bytes, or Python would look for internationalized names in it
+    try:
+        return socket.getaddrinfo(host, hop.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return bounded(lambda: socket.getaddrinfo(host, hop.port, type=socket.SOCK_STREAM), seconds)
 
 
 def _open_channel(hop: Hop, through: "Transport", seconds: float) -> "Channel":
@@ -126,112 +164,30 @@ def _run_proxy(command: str, deadline: Deadline) -> socket.socket:
 
 def _negotiate(
     hop: Hop, stream: "socket.socket | Channel", known_hosts: KnownHosts, connect_timeout: float, deadline: Deadline
-) -> "Transport":
-    from paramiko import SSHException, Transport
+) -> "Client":
+    from paramiko import SSHException
+
+    from vnicheck.guest.ssh_client import Client
 
     limit = min(connect_timeout, deadline.remaining())
-    started = time.monotonic()
     try:
-        transport = Transport(stream)
-        deadline.closes(transport.close)
-        transport.daemon = True
-        transport.banner_timeout = limit * 0.8
-        transport.handshake_timeout = limit
-        transport.auth_timeout = max(connect_timeout, 1.0)
-        transport.channel_timeout = connect_timeout
-        _prefer_known_kinds(hop, transport, known_hosts)
+        client = Client(stream)
+        deadline.closes(client.end)
+        client.banner_timeout = limit * 0.8
+        client.handshake_timeout = limit
+        client.channel_timeout = connect_timeout
+        prefer_known_kinds(hop, client, known_hosts)
         done = threading.Event()
-        transport.start_client(event=done)
+        client.start_client(event=done)
         done.wait(limit)
     except (SSHException, OSError, EOFError) as error:
-        raise negotiation_error(hop, error, waited=False) from error
-    if not transport.is_active():
-        raise negotiation_error(hop, transport.get_exception(), time.monotonic() - started >= limit * 0.75)
-    if not transport.initial_kex_done:
-        raise CollectionError("ssh_timeout", f"{hop.label}: no key exchange within {limit:g} s; see --connect-timeout")
-    return transport
-
-
-def _prefer_known_kinds(hop: Hop, transport: "Transport", known_hosts: KnownHosts) -> None:
-    """Ask first for the key types that known_hosts holds for the host: another type could not be checked."""
-    known = set(known_hosts.kinds(hop.known_hosts, _key_name(hop)))
-    if "ssh-rsa" in known:
-        known |= {"rsa-sha2-512", "rsa-sha2-256"}
-    security = transport.get_security_options()
-    security.key_types = sorted(security.key_types, key=lambda kind: kind not in known)
-
-
-def _key_name(hop: Hop) -> str:
-    return hop.host_key_alias.lower() if hop.host_key_alias is not None else host_name(hop.host, hop.port)
-
-
-def _check_host_key(hop: Hop, transport: "Transport", known_hosts: KnownHosts, *, behind_jump: bool) -> None:
-    key = transport.get_remote_server_key()
-    blob, name = key.asbytes(), _key_name(hop)
-    shown = f"{key.get_name()} {fingerprint(blob)}"
-    trust = known_hosts.judge(hop.known_hosts, name, blob)
-    if trust is Trust.TRUSTED:
-        return
-    if trust is Trust.REVOKED:
+        raise negotiation_error(hop, error, limit) from error
+    if not client.is_active():
+        raise negotiation_error(hop, client.get_exception(), client.banner_timeout)
+    if not client.initial_kex_done:
+        client.end()
         raise CollectionError(
-            "ssh_host_key_revoked", f"{hop.label}: its host key {shown} is marked @revoked: keep away"
+            "ssh_kex_timeout",
+            f"{hop.label}: no key exchange within {limit:g} s; its sshd hangs, or see --connect-timeout",
         )
-    first = hop.known_hosts[0] if hop.known_hosts else None
-    if trust is Trust.CHANGED:
-        raise CollectionError(
-            "ssh_host_key_changed",
-            f"{hop.label}: its host key {shown} is not the known one; if the server was made anew, "
-            f"remove the old key: ssh-keygen -R '{name}'" + (f" -f {first}" if first is not None else ""),
-        )
-    if hop.accept_new and first is not None:
-        known_hosts.remember(first, name, key.get_name(), blob)
-        return
-    scan = f"ssh-keyscan -p {hop.port} {hop.host} >> {first}"
-    how = "log in once with ssh" if behind_jump or hop.proxy_command is not None else f"compare it and run: {scan}"
-    raise CollectionError(
-        "ssh_host_key_unknown", f"{hop.label}: its host key {shown} is not known; {how} (or --accept-new-host-keys)"
-    )
-
-
-def _authenticate(hop: Hop, transport: "Transport", keys: KeyRing) -> None:
-    from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType, SSHException
-
-    tried: list[str] = []
-    troubles: list[CollectionError] = []
-    agent = open_agent()
-    try:
-        for candidate in keys.candidates(hop, agent):
-            if not isinstance(candidate, Candidate):
-                troubles.append(candidate)
-                continue
-            tried.append(candidate.origin)
-            try:
-                further = transport.auth_publickey(hop.user, candidate.key)
-            except BadAuthenticationType as error:
-                raise _refused(hop, tried, troubles, "it takes no public keys") from error
-            except AuthenticationException as error:
-                if not transport.is_active() or "timeout" in str(error).lower():
-                    raise _refused(hop, tried, troubles, "it ended the connection") from error
-                continue
-            if further:
-                wanted = one_line(", ".join(further), 60)
-                raise _refused(hop, tried, troubles, f"it wants {wanted} besides a key")
-            return
-    except (SSHException, OSError, EOFError) as error:
-        raise session_error(hop.label, error) from error
-    finally:
-        if agent is not None:
-            with contextlib.suppress(OSError):
-                agent.close()
-    raise _refused(hop, tried, troubles, "it takes none of them" if tried else "there is none to offer")
-
-
-def _refused(hop: Hop, tried: list[str], troubles: list[CollectionError], why: str) -> CollectionError:
-    offered = f"{len(tried)} key{'' if len(tried) == 1 else 's'} offered"
-    if not tried and troubles:
-        return CollectionError(troubles[0].code, f"{hop.label}: {troubles[0].message}")
-    unused = f"; not used: {troubles[0].message}" if troubles else ""
-    return CollectionError(
-        "ssh_auth",
-        f"{hop.label}: login as {one_line(hop.user, 40)} failed, {offered}, {why}{unused}; check --ssh-user and -i",
-    )
+    return client

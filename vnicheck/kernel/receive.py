@@ -61,9 +61,8 @@ def receive(host: Host, packet: Packet, interface: str) -> Received:
     """
     host.require_facts()
     host.interface(interface)
-    destination = format_address(packet.destination)
     if _is_special(packet.destination):
-        raise Undetermined(f"packets to {destination} are not modelled")
+        raise Undetermined(f"packets to {format_address(packet.destination)} are not modelled")
     if _is_special(packet.source):
         if packet.source >> 24 != 127 or not host.conf.either(interface, "route_localnet"):
             return Received(Reception.MARTIAN_SOURCE, "the source is no unicast address")
@@ -81,12 +80,13 @@ def receive(host: Host, packet: Packet, interface: str) -> Received:
             dport=packet.dport if reads_ports else 0,
         )
     )
+    if isinstance(found.match, Match) and found.match.route.type is RouteType.LOCAL:
+        return _accept(validate_source(host, packet, interface), Reception.DELIVERED)
+    destination = format_address(packet.destination)
     not_local = f"{destination} is not an address of the guest"
     if not isinstance(found.match, Match):
         return Received(Reception.NOT_LOCAL, not_local, found.match.by, found.match.failure)
     route = found.match.route
-    if route.type is RouteType.LOCAL:
-        return _accept(validate_source(host, packet, interface), Reception.DELIVERED)
     if route.type is RouteType.BROADCAST:
         if host.conf.both(interface, "bc_forwarding"):
             raise Undetermined(f"the guest forwards packets to the broadcast address {destination}")

@@ -58,7 +58,7 @@ def send(host: Host, packet: Packet) -> Sent | NotSent:
     ways = routes_out(host, packet)
     if isinstance(ways, NotSent):
         return ways
-    if len({(way.interface, way.gateway) for way in ways}) != 1:
+    if len(ways) > 1 and len({(way.interface, way.gateway) for way in ways}) != 1:
         names = sorted({f"{way.interface} via {way.gateway}" if way.gateway else f"{way.interface}" for way in ways})
         raise Undetermined(f"several next hops of equal cost: {', '.join(names)}")
     return ways[0]

@@ -124,6 +124,8 @@ class Kernel:
         ]
 
     def _in_all_worlds(self, ask: Callable[[Host, Packet], Answer], packets: list[Packet]) -> Answer:
+        if len(packets) == len(self._hosts) == 1:
+            return ask(self._hosts[0], packets[0])
         answers: dict[Hashable, tuple[Answer, Packet]] = {}
         for packet in packets:
             of_packet: set[Hashable] = set()

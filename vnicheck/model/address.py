@@ -67,7 +67,8 @@ def prefix_range(text: str) -> tuple[int, int]:
     return network, network | (~mask(length) & LAST)
 
 
-def range_prefixes(first: int, last: int) -> list[str]:
+@lru_cache(maxsize=1 << 16)
+def range_prefixes(first: int, last: int) -> tuple[str, ...]:
     """The fewest prefixes that cover the range from `first` to `last` exactly, in order."""
     prefixes = []
     while first <= last:
@@ -76,7 +77,7 @@ def range_prefixes(first: int, last: int) -> list[str]:
             size >>= 1
         prefixes.append(format_prefix(first, 32 - (size.bit_length() - 1)))
         first += size
-    return prefixes
+    return tuple(prefixes)
 
 
 def merge_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -203,7 +203,8 @@ ADVISORY = frozenset({"load_balancers"})
 class Fabric(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a region's servers share, by id. `missing` names what could not be read, with its reason:
     `{"security_groups": "403: not authorized"}`. Keys are this struct's field names, `floating_ips`,
-    `virtual_network_interfaces`, and `load_balancers`. `load_balancer_members`: those of network load balancers.
+    `public_gateways`, `virtual_network_interfaces`, `servers` (some were not read), and `load_balancers`.
+    `load_balancer_members`: those of network load balancers.
     """
 
     vpcs: dict[str, Vpc] = {}

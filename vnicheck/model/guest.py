@@ -265,6 +265,10 @@ class BootConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unknown: dict[str, str] = {}
 
 
+NO_PROC = "/proc/sys cannot be read there; collect outside the container, or as a user who may read it"
+"""The reason in `Guest.missing` where not one sysctl could be read."""
+
+
 class Sockets(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`udp_everywhere`: UDP ports bound to every address. `half_open`: connections of which the guest has answered the
     SYN and has heard no more, by the guest's address.
@@ -272,6 +276,26 @@ class Sockets(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     udp_everywhere: tuple[int, ...] = ()
     half_open: dict[str, int] = {}
+
+
+class Manager(StrEnum):
+    """Programs that configure interfaces at boot, each from files of its own."""
+
+    NETPLAN = "netplan"
+    NETWORKD = "systemd-networkd"
+    NETWORK_MANAGER = "NetworkManager"
+    IFUPDOWN = "ifupdown"
+    WICKED = "wicked"
+    NETWORK_SCRIPTS = "network-scripts"
+
+
+class Owner(Struct, frozen=True, kw_only=True):
+    """Who configures an interface. `handle`: what its manager calls that configuration: netplan's id, the .network file
+    of systemd-networkd, the UUID of NetworkManager's connection; for the others the interface's name.
+    """
+
+    manager: Manager
+    handle: str
 
 
 class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -284,6 +308,9 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     collected_at: str
     via: Literal["ssh", "file", "local"] = "ssh"
+    clock_offset: int | None = None
+    """Seconds by which the guest's clock, and so `collected_at`, was ahead of the collector's (behind: negative), where
+    that was minutes; None: less, or not measured."""
     os: OperatingSystem = OperatingSystem()
     ip_version: str = ""
     """Of the `ip` that was asked: `6.1.0` (iproute2), `BusyBox v1.35.0`, or empty. Old ones hide selectors."""
@@ -296,6 +323,8 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`{"TcpExtIPReversePathFilter": 12}`, by the names of nstat."""
     network_managers: tuple[str, ...] = ()
     """Those that run: `NetworkManager`, `systemd-networkd`, `networking` (ifupdown), `wicked`, ..."""
+    owners: dict[str, Owner] | None = None
+    """By interface, where it could be told; None: not collected."""
     hooks: tuple[Hook, ...] = ()
     """What was seen beside routing; that none was seen proves nothing where the collecting user was not root."""
     boot: BootConfig | None = None

@@ -48,3 +48,11 @@ def decode_guest_file(data: bytes) -> GuestFile:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(explain(data, error, schema=GUEST_SCHEMA, document="guest file")) from error
+
+
+def read_guest_file(data: bytes, server: str) -> Guest | Problem:
+    """What the guest file of a server holds. Raises SnapshotError, also where it is another server's."""
+    document = decode_guest_file(data)
+    if document.server != server:
+        raise SnapshotError(f"it is of the server {document.server[:80]!r}, not of the one that its name says")
+    return document.result

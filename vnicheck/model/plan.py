@@ -2,13 +2,29 @@
 
 from typing import Any, Literal
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
-from vnicheck.model.flow import Flow
+from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verdict
+from vnicheck.model.words import shown_json
+
+PLAN_SCHEMA: Literal["vnicheck.plan/1"] = "vnicheck.plan/1"
+NO_STRATEGY = "none"
+"""The strategy of a plan without actions: nothing is broken, or nothing that we know of mends it (`why_not`)."""
+
+
+class File(Struct, frozen=True, kw_only=True):
+    """A configuration file that a `persist` action writes: its path on the guest, its text, its permission bits."""
+
+    path: str
+    text: str
+    mode: int = 0o644
 
 
 class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change. A guest action has `command` and `undo` (POSIX sh, as root); a `vni_patch` has `vni` and `patch`."""
+    """One change. A guest action has `command` and `undo` (POSIX sh, as root); a `vni_patch` has `vni`, and the bodies
+    of the PATCH (`patch`) and of the one that undoes it (`undo_patch`).
+    """
 
     where: Literal["guest", "vpc"]
     kind: Literal["policy_rule", "route", "sysctl", "vni_patch", "persist"]
@@ -16,15 +32,45 @@ class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
     command: str | None = None
     undo: str | None = None
     patch: dict[str, Any] | None = None
+    undo_patch: dict[str, Any] | None = None
     vni: str | None = None
+    vni_name: str | None = None
+    file: File | None = None
+    """Of a `persist` action: the file that its command writes, where it writes one."""
+    lines: tuple[str, ...] = ()
+    """Of a `persist` action that changes a file of somebody else's: the lines that this gets."""
 
     def __post_init__(self) -> None:
         if (self.kind == "vni_patch") is not (self.patch is not None and self.vni is not None):
             raise ValueError("a vni_patch, and nothing else, names a VNI and its patch")
+        if (self.where == "guest") is not (self.command is not None and self.undo is not None):
+            raise ValueError("a guest action, and nothing else, has a command and its undo")
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """Flows whose fate or way changes: of each pair the first is before the plan, the second after it. `fixed`: they
+    belong to a class that the plan mends.
+    """
+
+    direction: Direction
+    protocol: Protocol
+    ports: tuple[str, ...] | UnsetType = UNSET
+    remote: tuple[str, ...]
+    remote_scope: Scope
+    local: str
+    verdict: tuple[Verdict, Verdict]
+    dropped_by: tuple[DropCode | None, DropCode | None]
+    egress: tuple[str | None, str | None]
+    fixed: bool
 
 
 class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a strategy would do, and what the engine says of the server before and after it."""
+    """What a strategy would do, and what the engine says of the server before and after it.
+
+    `fixed`, `broken` and `remaining` count classes of `before`: broken ones that are delivered afterwards, ones that
+    fare worse (none, or the plan is not offered), and broken ones that stay so. `iam_actions` are needed to apply it;
+    `next_boot` says in words what a reboot keeps.
+    """
 
     strategy: str
     actions: tuple[Action, ...]
@@ -34,16 +80,35 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     before: tuple[Flow, ...]
     after: tuple[Flow, ...]
     side_effects: tuple[str, ...]
+    mended: tuple[int, ...] = ()
+    """Indexes of the classes of `before` that `fixed` counts."""
+    changes: tuple[Change, ...] = ()
+    iam_actions: tuple[str, ...] = ()
+    next_boot: tuple[str, ...] = ()
     why_not: str | None = None
 
 
-class InstancePlan(Struct, frozen=True, kw_only=True):
-    """The plan for one server, and the ones that were not chosen."""
+class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a plan that was applied. `change`: its id in the ledger. `by_hand`: commands that undo what may
+    still be there, where that could not be confirmed.
+    """
+
+    status: Literal["applied", "refused", "rolled_back", "unconfirmed"]
+    said: str
+    change: str | None = None
+    by_hand: tuple[str, ...] = ()
+
+
+class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The plan for one server, and the ones that were not chosen. `unmended`: what stays broken, in words."""
 
     id: str
     name: str
     plan: Plan
     alternatives: tuple[Plan, ...]
+    unmended: tuple[str, ...] = ()
+    outcome: Applied | None = None
+    """None where the plan was not applied."""
 
 
 class PlanDocument(Struct, frozen=True, kw_only=True):
@@ -51,3 +116,8 @@ class PlanDocument(Struct, frozen=True, kw_only=True):
 
     schema: Literal["vnicheck.plan/1"]
     instances: tuple[InstancePlan, ...]
+
+
+def encode_plans(document: PlanDocument) -> bytes:
+    """Indented JSON with a final newline. The same plans give the same bytes."""
+    return shown_json(msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)) + b"\n"

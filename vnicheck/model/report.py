@@ -9,6 +9,7 @@ from vnicheck.model.baseline import Earlier
 from vnicheck.model.cloud import Ref, ServerKind
 from vnicheck.model.flow import Finding, Flow, Severity
 from vnicheck.model.snapshot import Problem
+from vnicheck.model.words import shown_json
 
 REPORT_SCHEMA: Literal["vnicheck.report/1"] = "vnicheck.report/1"
 
@@ -188,4 +189,4 @@ class Tally:
 
 def encode_report(report: Report) -> bytes:
     """Indented JSON with a final newline. `JsonWriter` writes the same, an instance at a time."""
-    return msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2) + b"\n"
+    return shown_json(msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2)) + b"\n"

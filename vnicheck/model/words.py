@@ -8,9 +8,26 @@ def one_line(text: object, limit: int = 300) -> str:
 
     Control characters, format characters (bidirectional overrides among them) and separators become spaces.
     """
-    shown = "".join(char if char.isprintable() else " " for char in str(text)[: limit * 4])
+    shown = str(text)[: limit * 4]
+    if not shown.isprintable():
+        shown = "".join(char if char.isprintable() else " " for char in shown)
     line = " ".join(shown.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def shown_json(data: bytes) -> bytes:
+    """JSON with the characters that could steer a terminal written as \\uXXXX: control characters are already, what
+    turns the direction of text is not.
+    """
+    if data.isascii():
+        return data
+    text = data.decode()
+    return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in text).encode()
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def listed(items: Sequence[str]) -> str:

@@ -56,7 +56,7 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
     },
     guest.Guest: {
         "collected_at": KEEP, "via": KEEP, "ip_version": RELEASE, "sysctls": SYSCTL, "counters": KEEP,
-        "network_managers": WORD, "missing": MESSAGE,
+        "network_managers": WORD, "owners": INTERFACE, "missing": MESSAGE,
     },
     guest.OperatingSystem: {
         "id": SYSTEM, "version": RELEASE, "name": RELEASE, "kernel": RELEASE, "hostname": "server",
@@ -80,6 +80,7 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
     guest.BootRule: {"source": LINE, "src": PREFIX, "dst": PREFIX},
     guest.BootRoute: {"source": LINE, "prefix": PREFIX},
     guest.Sockets: {"half_open": ADDRESS},
+    guest.Owner: {"handle": LINE},
 }  # fmt: skip
 """What the texts of a field are; of a mapping to structs or numbers, what its keys are; `missing` and `unknown` are
 named by fields of ours, and have their reasons as values. Every other role is the kind of a name.

@@ -71,11 +71,15 @@ class LintText:
         where = ", ".join(one_line(part, 60) for part in (instance.region, f"VPC {instance.vpc.name}") if part)
         status = "" if instance.status == "analyzed" else f"  ({instance.status})"
         page.prose((instance.name, "bold"), f"  {where}", (status, "yellow"))
+        alike: dict[tuple[Severity, str, str], list[Finding]] = {}
         for finding in instance.findings:
-            lead = f"{finding.severity:<8} {finding.rule}  "
             message = finding.message if self._explain else _brief(finding.message)
-            page.prose(message, indent=2, lead=(lead, SEVERITY_STYLES[finding.severity]))
-            for fix in finding.fixes[:1] if self._explain else ():
+            alike.setdefault((finding.severity, finding.rule, message), []).append(finding)
+        for (severity, rule, message), findings in alike.items():
+            lead = f"{severity:<8} {rule}  "
+            times = f" ({len(findings)} paths)" if len(findings) > 1 else ""
+            page.prose(message + times, indent=2, lead=(lead, SEVERITY_STYLES[severity]))
+            for fix in findings[0].fixes[:1] if self._explain else ():
                 page.prose(fix, indent=2 + len(lead), lead=("fix: ", "dim"))
 
     def _closing(self, page: Page, report: Report) -> None:
@@ -88,7 +92,8 @@ class LintText:
         ]
         if rows:
             page.line()
-        for kind, rule, names, more in rows:
+        for kind, rule, found, more in rows:
+            names = list(dict.fromkeys(found))  # a server may have several
             page.prose(f"{rule}: {plural(len(names), 'server')}, {some(names)}{more}", indent=2, lead=f"{kind:<8} ")
         if not isinstance(report.baseline, UnsetType):
             self._earlier(page, "gone", report.baseline.gone)

@@ -18,6 +18,8 @@ EVIDENCE = 3
 """How many facts stand under a finding where not all are asked for."""
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _LABEL = 8
+_LONGEST = 2000
+"""Characters of a word that are shown."""
 
 
 def write_text(report: Report, console: Console, *, explain: bool = False) -> None:
@@ -48,7 +50,8 @@ class Page:
         """Words, wrapped at the page's width beside `lead`, which stands on the first line only."""
         head = self._text([lead], indent)
         text = self._text(parts, 0)
-        for line in text.wrap(self._console, max(self.width - len(head), 20)):
+        width = max(self.width - len(head), 20)
+        for line in [text] if text.cell_len <= width and text.plain.isprintable() else text.wrap(self._console, width):
             line.rstrip()
             self._console.print(head + line, soft_wrap=True)
             head = Text(" " * len(head))
@@ -67,7 +70,9 @@ class Page:
 
 def _shown(words: str) -> str:
     """The words without what could steer a terminal, their own spaces kept."""
-    return re.sub(r"[^ ]+", lambda match: one_line(match.group(), 2000), words)
+    if words.isprintable() and len(words) <= _LONGEST:
+        return words
+    return re.sub(r"[^ ]+", lambda match: one_line(match.group(), _LONGEST), words)
 
 
 def write_instance(page: Page, instance: InstanceReport) -> None:
@@ -210,7 +215,7 @@ def _interface(page: Page, interface: InterfaceSummary, collected: bool) -> None
     addresses = ", ".join(interface.addresses) or "no IPv4 address"
     if not interface.in_guest and interface.vni is not None:
         addresses = ", ".join(interface.vni.addresses) + (" (no such interface in the guest)" if collected else "")
-    page.prose(f"{interface.mac or 'no MAC known'}  {addresses}", indent=2, lead=(f"{name:<{_LABEL}}", "bold"))
+    page.prose(f"{interface.mac or 'no MAC known'}  {addresses}", indent=2, lead=(f"{name:<{_LABEL - 1}} ", "bold"))
     rp_filter = interface.rp_filter
     if rp_filter.effective is not None:
         mode = RP_FILTER.get(rp_filter.effective, "loose" if rp_filter.effective > 0 else "off")

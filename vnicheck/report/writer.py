@@ -10,6 +10,7 @@ from msgspec import Struct
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.flow import Finding, Severity
 from vnicheck.model.report import InstanceReport, Report, encode_report
+from vnicheck.model.words import shown_json
 
 IN_MEMORY = 32 << 20
 """How much of a document waits in memory for its head; more waits in a file without a name."""
@@ -78,7 +79,7 @@ class JsonWriter:
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report."""
-        data = msgspec.json.format(msgspec.json.encode(instance, order="deterministic"), indent=2)
+        data = shown_json(msgspec.json.format(msgspec.json.encode(instance, order="deterministic"), indent=2))
         self._spool.write((b"\n    " if self._empty else b",\n    ") + data.replace(b"\n", b"\n    "))
         self._empty = False
 

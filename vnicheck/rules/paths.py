@@ -70,8 +70,13 @@ def broken_paths(facts: Facts, *codes: DropCode, leg: str | None = None, transit
             yield path
 
 
-def all_broken_paths(facts: Facts, *, transit: bool = False) -> Iterator[BrokenPath]:
+def all_broken_paths(facts: Facts, *, transit: bool = False) -> tuple[BrokenPath, ...]:
     """The paths, in transit or not, whatever their cause; without the flows that are expected to be dropped."""
+    key = "broken in transit" if transit else "broken"
+    return facts.once(key, lambda: tuple(_all_broken_paths(facts, transit=transit)))
+
+
+def _all_broken_paths(facts: Facts, *, transit: bool) -> Iterator[BrokenPath]:
     paths: dict[tuple[object, ...], list[tuple[int, Flow]]] = {}
     meant = expected_drops(facts.view, facts.flows)
     broadcast = _broadcast(facts)
@@ -89,6 +94,17 @@ def all_broken_paths(facts: Facts, *, transit: bool = False) -> Iterator[BrokenP
         caused = tuple(flow for _, flow in flows if _cause_of(flow) == cause)
         first = caused[0]
         yield BrokenPath(cause[0], first.direction, first.ingress, first.egress, cause[2], tuple(flows), caused)
+
+
+def broken_flows(facts: Facts) -> dict[int, Flow]:
+    """The flows of all broken paths, by their index, but for those that lead into the guest's own networks."""
+    return {
+        index: flow
+        for transit in (False, True)
+        for path in all_broken_paths(facts, transit=transit)
+        if not facts.is_inside(path.egress)
+        for index, flow in path.flows
+    }
 
 
 def asymmetric_ingresses(facts: Facts) -> set[str]:
@@ -150,7 +166,7 @@ def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
         meant = first.by in _NEVER or (first.by in _POLICY and first.leg is Leg.REQUEST)
     if meant:
         return False
-    return not set(flow.remote) <= broadcast
+    return not all(prefix in broadcast for prefix in flow.remote)
 
 
 def _behind_containers(facts: Facts, flow: Flow) -> bool:
@@ -163,7 +179,8 @@ def _behind_containers(facts: Facts, flow: Flow) -> bool:
 
 def to_no_host(facts: Facts, flow: Flow) -> bool:
     """Whether the remotes are broadcast addresses of the guest's own networks: nobody is there to miss anything."""
-    return set(flow.remote) <= _broadcast(facts)
+    broadcast = _broadcast(facts)
+    return all(prefix in broadcast for prefix in flow.remote)
 
 
 def _broadcast(facts: Facts) -> set[str]:
@@ -193,10 +210,9 @@ def _place(hop: Hop) -> _Place:
 def _packet_order(flows: list[Flow]) -> list[_Place]:
     """The stages that the flows meet, merged into one order: some meet stages that others do not."""
     order: list[_Place] = []
-    for flow in flows:
+    for places in dict.fromkeys(tuple(map(_place, flow.hops)) for flow in flows):
         position = 0
-        for hop in flow.hops:
-            place = _place(hop)
+        for place in places:
             if place in order:
                 position = max(position, order.index(place) + 1)
             else:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import msgspec
 
 from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.refinement import pieces
 from vnicheck.engine.server_view import ServerView
-from vnicheck.model.address import prefix_range
 from vnicheck.model.flow import Flow, Verdict
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.words import listed
-from vnicheck.rules.paths import all_broken_paths
+from vnicheck.rules.paths import broken_flows
 from vnicheck.rules.rule import Facts
 
 Change = tuple[int, Flow]
@@ -66,50 +66,10 @@ def said_of(facts: Facts, changes: Sequence[Change]) -> str:
 
 
 def _broken(facts: Facts) -> list[Flow]:
-    return [
-        flow
-        for transit in (False, True)
-        for path in all_broken_paths(facts, transit=transit)
-        if not facts.is_inside(path.egress)
-        for _, flow in path.flows
-    ]
+    return list(broken_flows(facts).values())
 
 
 def _changes(before: Sequence[Flow], verdict: Verdict, after: Sequence[Flow]) -> list[Change]:
     return [
-        (index, other)
-        for index, flow in enumerate(before)
-        if flow.verdict is verdict
-        for other in after
-        if _overlap(flow, other)
+        (piece.before, after[piece.after]) for piece in pieces(before, after) if before[piece.before].verdict is verdict
     ]
-
-
-def _overlap(flow: Flow, other: Flow) -> bool:
-    """Whether some remote and port is in both classes."""
-    if (flow.direction, flow.protocol, flow.local) != (other.direction, other.protocol, other.local):
-        return False
-    return (
-        _meet(_prefixes(flow.remote), _prefixes(other.remote))
-        and _meet(_ports(flow), _ports(other))
-        and _meet(_prefixes(flow.local_prefixes or ()), _prefixes(other.local_prefixes or ()))
-    )
-
-
-def _meet(ranges: list[tuple[int, int]], others: list[tuple[int, int]]) -> bool:
-    """Whether two lists of ranges overlap; two empty ones do."""
-    if not ranges and not others:
-        return True
-    return any(first <= end and begin <= last for first, last in ranges for begin, end in others)
-
-
-def _prefixes(prefixes: Sequence[str]) -> list[tuple[int, int]]:
-    return [prefix_range(prefix) for prefix in prefixes]
-
-
-def _ports(flow: Flow) -> list[tuple[int, int]]:
-    ranges = []
-    for text in flow.ports or ():
-        first, _, last = text.partition("-")
-        ranges.append((int(first), int(last or first)))
-    return ranges

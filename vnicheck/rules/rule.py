@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Confidence, Evidence, Finding, Flow, Severity
 from vnicheck.model.guest import Guest
+
+T = TypeVar("T")
 
 
 class Facts(Struct, frozen=True):
@@ -23,6 +25,15 @@ class Facts(Struct, frozen=True):
     flows: tuple[Flow, ...]
     read_at: str = ""
     every_flow: bool = True
+    known: dict[str, Any] = field(default_factory=dict)
+    """What several rules ask, worked out once (`once`)."""
+
+    def once(self, key: str, compute: Callable[[], T]) -> T:
+        """What `compute` says of these facts, computed once for each key."""
+        if key not in self.known:
+            self.known[key] = compute()
+        known: T = self.known[key]
+        return known
 
     def is_inside(self, place: str | None) -> bool:
         """Whether an interface surely leads to no VNI: what is behind it is the guest's own (docker0, a tunnel)."""

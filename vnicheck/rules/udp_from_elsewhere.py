@@ -26,6 +26,7 @@ Which address the kernel would choose is computed; that the program leaves the c
 Linux: net/ipv4/udp.c (udp_sendmsg), net/ipv4/route.c (ip_route_output_key_hash_rcu); ip(7), IP_PKTINFO.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from vnicheck.kernel.packet import Packet
@@ -90,11 +91,17 @@ def _ports_in(flow: Flow, listening: tuple[int, ...]) -> list[int]:
 def _sources(facts: Facts, flow: Flow, port: int) -> set[str]:
     """The addresses other than the one asked from which the guest would answer some remote of the flow."""
     kernel = facts.view.kernel
+    if kernel is None:
+        return set()
+    cuts = facts.once("address cuts", lambda: sorted(kernel.address_cuts()))
+    firsts = [parse_prefix(prefix)[0] for prefix in flow.remote[:MOST_PREFIXES]]
     chosen: set[str] = set()
-    for prefix in flow.remote[:MOST_PREFIXES] if kernel is not None else ():
-        packet = Packet(0, parse_prefix(prefix)[0], Protocol.UDP.number)
+    for remote in {
+        bisect_right(cuts, first): first for first in firsts
+    }.values():  # to the kernel, one is as the others
+        packet = Packet(0, remote, Protocol.UDP.number)
         try:
-            sent = kernel.send(packet, (port, port), facts.view.assume.client_port_range)  # type: ignore[union-attr]
+            sent = kernel.send(packet, (port, port), facts.view.assume.client_port_range)
         except Undetermined:
             continue
         if isinstance(sent, Sent) and sent.source is not None and sent.source != flow.local:

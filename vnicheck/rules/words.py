@@ -1,12 +1,10 @@
 """Phrases that findings share."""
 
-import re
-
-from vnicheck.model.address import format_address, prefix_range
 from vnicheck.model.flow import DropCode, Flow, Scope
-from vnicheck.model.guest import MAIN_TABLE
+from vnicheck.model.lines import route_words, rule_words
 from vnicheck.model.words import listed
 from vnicheck.rules.paths import BrokenPath
+from vnicheck.rules.policy_routing import own_tables
 from vnicheck.rules.rule import Facts
 
 STAGES = {
@@ -28,11 +26,7 @@ STAGES = {
 }
 
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
-"""Interface names that mean nothing to a shell."""
 _MENDED_ONCE = {DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN}
-_PRIORITIES = range(1000, 32766)
-"""Of policy rules: before the main table is asked."""
 
 
 def who(facts: Facts, path: BrokenPath) -> str:
@@ -98,28 +92,8 @@ def policy_routing(facts: Facts, path: BrokenPath) -> tuple[str, ...]:
 
 def policy_routing_for(facts: Facts, locals_: tuple[str, ...]) -> tuple[str, ...]:
     """The commands that let replies leave by the interface of their own address, where we know it and its gateway."""
-    view = facts.view
-    guest = view.server.guest
-    if guest is None:
-        return ()
-    used = {route.table for route in guest.routes} | {rule.table for rule in guest.rules} | {MAIN_TABLE}
-    priorities = {rule.priority for rule in guest.rules}
     commands = []
-    for vni in view.server.vnis:
-        interface = view.interface_of.get(vni.id)
-        addresses = [address for address in vni.addresses if address in locals_]
-        if interface is None or not addresses or not _PLAIN_NAME.fullmatch(interface):
-            continue
-        link = next(link for link in guest.interfaces if link.name == interface)
-        table = next(number for number in range(1000 + link.index, 2**31) if number not in used)
-        used.add(table)
-        subnet = view.subnet(vni)
-        gateway = format_address(prefix_range(subnet.cidr)[0] + 1)
-        commands.append(f"ip route add {subnet.cidr} dev {interface} table {table}")
-        commands.append(f"ip route add default via {gateway} dev {interface} table {table}")
-        for address in addresses:
-            wanted = min(table, _PRIORITIES[-1])
-            priority = next((number for number in _PRIORITIES[wanted - 1000 :] if number not in priorities), wanted)
-            priorities.add(priority)
-            commands.append(f"ip rule add from {address} table {table} priority {priority}")
+    for own in own_tables(facts, locals_):
+        commands += [f"ip route add {route_words(route)}" for route in own.routes]
+        commands += [f"ip rule add {rule_words(rule)}" for rule in own.rules]
     return ("policy routing: " + " && ".join(commands),) if commands else ()

@@ -17,6 +17,7 @@ from vnicheck.guest.parsers.parsed import capped
 MAX_BOOT_LINES = 2000
 MAX_LENGTH = 400
 """What the script cuts at."""
+MAX_PATH = 4096
 
 _NUMBER = re.compile(r"(\d{1,7}):(.*)", re.ASCII)
 
@@ -77,6 +78,8 @@ def read_boot_files(text: str) -> BootFiles:
 
 def _line(raw: str, known: dict[str, list[Line]]) -> Line | None:
     """`PATH:NUMBER:TEXT`; a path may hold colons, so it is looked for among those that were announced."""
+    if len(raw) > MAX_LENGTH + MAX_PATH:
+        return None
     for path in _prefixes(raw):
         if path in known and (match := _NUMBER.fullmatch(raw[len(path) + 1 :])) is not None:
             return Line(path, int(match[1]), match[2])

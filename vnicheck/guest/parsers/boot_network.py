@@ -4,10 +4,10 @@ A file counts where its manager runs (or where none is known to run); scripts an
 is taken for set whatever interface it is for. What cannot be told makes the part `routing` unknown.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatch
+from fnmatch import translate
 
-import yaml
 from msgspec import Struct
 
 from vnicheck.guest.parsers.boot_files import BootFiles, Line
@@ -64,15 +64,20 @@ def _may_set_rp_filter(path: str) -> bool:
 
 def _counts(path: str, managers: Sequence[str]) -> bool:
     """Whether some manager that reads the file runs; where none is known, every file counts."""
-    for pattern, readers, _ in _KINDS:
-        if fnmatch(path, pattern):
-            known = {reader for _, each, _ in _KINDS for reader in each}
-            return not readers or not known.intersection(managers) or not set(readers).isdisjoint(managers)
-    return True
+    readers, _ = _kind(path)
+    return not readers or _KNOWN.isdisjoint(managers) or not set(readers).isdisjoint(managers)
 
 
 def _reader(path: str) -> Reader:
-    return next((reader for pattern, _, reader in _KINDS if fnmatch(path, pattern)), _commands)
+    return _kind(path)[1]
+
+
+def _kind(path: str) -> tuple[tuple[str, ...], Reader]:
+    """The managers that read a file, and how it is read."""
+    for pattern, managers, reader in _PATTERNS:
+        if pattern(path) is not None:
+            return managers, reader
+    return (), _commands
 
 
 def _keyfile(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
@@ -159,9 +164,11 @@ def _netplan(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
     """`routing-policy` and `routes` of every interface, whatever its kind."""
     if any(line.text == "#withheld" for line in lines):
         raise NotUnderstood
+    from vnicheck.guest.parsers.plain_yaml import load_yaml
+
     try:
-        top = yaml.safe_load("\n".join(line.text for line in lines))
-    except (yaml.YAMLError, RecursionError, ValueError):
+        top = load_yaml("\n".join(line.text for line in lines))
+    except ValueError:
         raise NotUnderstood from None
     for kind in _mappings(top):
         for interfaces in _mappings(kind):
@@ -217,3 +224,5 @@ _KINDS: tuple[tuple[str, tuple[str, ...], Reader], ...] = (
     ("/etc/network/interfaces*", ("networking",), _commands),
 )
 """Pattern of the path, the managers that read such a file, and how it is read; anything else is a script."""
+_PATTERNS = [(re.compile(translate(pattern)).match, managers, reader) for pattern, managers, reader in _KINDS]
+_KNOWN = {manager for _, managers, _ in _KINDS for manager in managers}

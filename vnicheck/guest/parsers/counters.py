@@ -10,6 +10,7 @@ _NUMBER = re.compile(r"-?\d{1,20}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{1,16}", re.ASCII)
 _KEPT_GROUPS = {"Ip", "IpExt", "Icmp"}
 _KEPT = {"TcpExtIPReversePathFilter"}
+_READ_GROUPS = {*_KEPT_GROUPS, "TcpExt"}
 _MARTIANS = ("in_martian_src", "in_martian_dst")
 
 
@@ -18,9 +19,9 @@ def parse_counters(text: str) -> dict[str, int]:
     counters: dict[str, int] = {}
     heads: dict[str, list[str]] = {}
     for line in text.split("\n"):
-        group, colon, rest = line.partition(":")
-        words = rest.split()
-        if not colon or not words:
+        group, _, rest = line.partition(":")
+        words = rest.split() if group in _READ_GROUPS else []
+        if not words:
             continue
         names = heads.pop(group, None)
         if names is None:

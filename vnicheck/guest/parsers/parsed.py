@@ -12,6 +12,8 @@ from vnicheck.model.words import one_line
 
 T = TypeVar("T")
 
+MAX_VALUES = 4 * MAX_LINES
+"""Objects and lists in one dump: `ip` prints two or three for a route."""
 Pairs = list[tuple[str, Any]]
 """A JSON object in its order; `ip` repeats keys (the `dst` of a route and of its encapsulation)."""
 
@@ -51,6 +53,8 @@ def read_json(text: str, what: str) -> tuple[list[JsonObject], list[str]]:
 
     Raises CollectionError `guest_unreadable` where `text` is not JSON, too deep, or too long.
     """
+    if text.count("{") + text.count("[") > MAX_VALUES:  # each takes many times its length in memory
+        raise CollectionError("guest_unreadable", f"{what}: more than {MAX_VALUES} objects and lists")
     try:
         top = json.loads(text, object_pairs_hook=JsonObject)
     except (ValueError, RecursionError) as error:
@@ -63,9 +67,17 @@ def read_json(text: str, what: str) -> tuple[list[JsonObject], list[str]]:
     return objects, strangers
 
 
+def evidence(source: "JsonObject | str") -> str:
+    """An entry or line of a dump as it is kept in `unmodelled`: made only where one is, for it takes time."""
+    return capped(source) if isinstance(source, str) else show(source)
+
+
 def show(value: Any) -> str:
     """A JSON value on one line, for evidence."""
-    return capped(json.dumps(value, default=lambda item: dict(item.pairs)))
+    try:
+        return capped(json.dumps(value, default=lambda item: dict(item.pairs)))
+    except RecursionError:
+        return "a value nested too deep"
 
 
 def word(value: Any) -> str:

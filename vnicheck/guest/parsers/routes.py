@@ -12,15 +12,25 @@ from collections.abc import Iterator
 
 import msgspec
 
-from vnicheck.guest.parsers.evidence import format_route
 from vnicheck.guest.parsers.names import (
     Names,
     prefix_text,
     route_type,
 )
-from vnicheck.guest.parsers.parsed import JsonObject, Parsed, capped, is_json, read_json, show, text_lines, word
+from vnicheck.guest.parsers.parsed import (
+    JsonObject,
+    Parsed,
+    capped,
+    evidence,
+    is_json,
+    read_json,
+    show,
+    text_lines,
+    word,
+)
 from vnicheck.guest.parsers.route_words import METRICS, RouteDraft, read_route_words
 from vnicheck.model.guest import NextHop, Route, RouteType
+from vnicheck.model.lines import format_route
 
 _OF_ALL_NEXTHOPS = {"dead", "linkdown"}
 """Flags that a route with several nexthops shows once more where all of them have it."""
@@ -43,13 +53,13 @@ def parse_routes(text: str, names: Names | None = None) -> Parsed[Route]:
             continue
         route = _read_route(words, hops, blackhole, names)
         if route is None:
-            unmodelled.append(line)
+            unmodelled.append(evidence(line))
         else:
             routes.append(route)
     return Parsed(tuple(routes), tuple(unmodelled))
 
 
-_Entry = tuple[list[str], list[list[str]], bool, str]
+_Entry = tuple[list[str], list[list[str]], bool, JsonObject | str]
 
 
 def _entries(text: str, unmodelled: list[str]) -> Iterator[_Entry]:
@@ -63,7 +73,7 @@ def _plain_entries(text: str, unmodelled: list[str]) -> Iterator[_Entry]:
         if not line[0].isspace():
             if entry is not None:
                 yield entry
-            entry = (words, [], False, capped(line))
+            entry = (words, [], False, line)
         elif entry is not None and words[0] == "nexthop":
             entry[1].append(words[1:])
         elif entry is not None and words[0] == "nh_info":
@@ -95,7 +105,7 @@ def _json_entries(text: str, unmodelled: list[str]) -> Iterator[_Entry]:
             unmodelled.append(show(entry))
             continue
         words = [word(first["type"])] if "type" in first else []
-        yield [*words, destination, *_json_words(entry)], hops, blackhole, show(entry)
+        yield [*words, destination, *_json_words(entry)], hops, blackhole, entry
 
 
 def _json_words(entry: JsonObject) -> list[str]:

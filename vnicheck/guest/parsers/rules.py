@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from vnicheck.guest.parsers.evidence import format_rule
 from vnicheck.guest.parsers.names import (
     Names,
     dscp_number,
@@ -24,8 +23,18 @@ from vnicheck.guest.parsers.names import (
     table_number,
     tos_number,
 )
-from vnicheck.guest.parsers.parsed import JsonObject, Parsed, capped, is_json, read_json, show, text_lines, word
+from vnicheck.guest.parsers.parsed import (
+    JsonObject,
+    Parsed,
+    capped,
+    evidence,
+    is_json,
+    read_json,
+    text_lines,
+    word,
+)
 from vnicheck.model.guest import PolicyRule, RouteType, RuleAction
+from vnicheck.model.lines import format_rule
 
 _ACTIONS = {
     RouteType.BLACKHOLE: RuleAction.BLACKHOLE,
@@ -47,13 +56,13 @@ def parse_rules(text: str, names: Names | None = None) -> Parsed[PolicyRule]:
     unmodelled: list[str] = []
     if is_json(text):
         objects, unmodelled = read_json(text, "ip rule")
-        entries = [(_json_words(entry), show(entry)) for entry in objects]
+        entries: list[tuple[list[str], JsonObject | str]] = [(_json_words(entry), entry) for entry in objects]
     else:
-        entries = [(line.split(), capped(line)) for line in text_lines(text, "ip rule")]
+        entries = [(line.split(), line) for line in text_lines(text, "ip rule")]
     for words, line in entries:
         rule = _read_rule(words, names)
         if rule is None:
-            unmodelled.append(line)
+            unmodelled.append(evidence(line))
         else:
             rules.append(rule)
     return Parsed(tuple(rules), tuple(unmodelled))

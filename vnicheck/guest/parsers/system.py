@@ -30,6 +30,7 @@ _ORDER = (
     "NetworkManager", "netplan", "systemd-networkd", "networking", "network", "wicked", "dhcpcd", "connman", "netifd",
     "dhclient", "udhcpc", "cloud-init",
 )  # fmt: skip
+_KEPT = {"ID", "VERSION_ID", "PRETTY_NAME", "NAME"}
 _IP_VERSION = re.compile(r"iproute2-(?:ss)?([0-9A-Za-z._-]{1,40})|(BusyBox v[0-9A-Za-z._-]{1,40})", re.ASCII)
 
 
@@ -51,7 +52,7 @@ def _assignments(text: str) -> dict[str, str]:
     values: dict[str, str] = {}
     for line in text.split("\n"):
         key, equals, value = line.strip().partition("=")
-        if not equals or key.startswith("#"):
+        if not equals or key not in _KEPT:
             continue
         try:
             words = shlex.split(value[:1000])

@@ -1,4 +1,8 @@
-"""The familiar `ip route` and `ip rule` line of a struct: the same whichever dump the struct was read from."""
+"""The familiar `ip route` and `ip rule` line of a struct, as `ip` shows it whichever dump the struct was read from, and
+as `ip` takes it to make one.
+"""
+
+import re
 
 from vnicheck.model.guest import (
     DEFAULT_TABLE,
@@ -13,6 +17,7 @@ from vnicheck.model.guest import (
 )
 
 _TABLES = {LOCAL_TABLE: "local", MAIN_TABLE: "main", DEFAULT_TABLE: "default"}
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}", re.ASCII)
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 
 
@@ -113,6 +118,27 @@ def _action(rule: PolicyRule) -> list[str]:
     if rule.suppress_ifgroup is not None:
         words.append(f"suppress_ifgroup {rule.suppress_ifgroup}")
     return words
+
+
+def is_plain_interface(name: str) -> bool:
+    """Whether an interface's name (at most 15 characters) means nothing but itself to a shell, to `ip`, in YAML or an
+    ini file: no other stands in a command or a file that we propose.
+    """
+    return _PLAIN.fullmatch(name) is not None
+
+
+def route_words(route: Route) -> str:
+    """`10.0.0.0/24 dev eth1 table 1003`: a route with one next hop, as `ip route add` takes it."""
+    (hop,) = route.nexthops
+    prefix = "default" if route.prefix == "0.0.0.0/0" else route.prefix
+    return " ".join([prefix, *_hop_words(hop), f"table {route.table}"])
+
+
+def rule_words(rule: PolicyRule) -> str:
+    """`from 10.0.0.12 to 10.9.0.0/16 table 1003 priority 1003`: a rule by addresses, as `ip rule add` takes it."""
+    source = f"from {'all' if rule.src is None else short_prefix(rule.src)}"
+    to = "" if rule.dst is None else f" to {rule.dst}"
+    return f"{source}{to} table {table_name(MAIN_TABLE if rule.table is None else rule.table)} priority {rule.priority}"
 
 
 def format_address(address: InterfaceAddress, interface: str) -> str:

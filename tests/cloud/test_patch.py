@@ -1,0 +1,139 @@
+"""Changing a VNI over real HTTP: only what was planned, only if nobody else changed it, and only when it is stable."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.api import StandIn, World
+from tests.cloud.conftest import FAST
+from vnicheck.cloud import patch
+from vnicheck.cloud.client import VpcClient
+from vnicheck.cloud.connect import connect
+from vnicheck.cloud.errors import CloudError
+
+MODE = "protocol_state_filtering_mode"
+ACTION = "is.virtual-network-interface.virtual-network-interface.manage-protocol-state-filtering-mode"
+
+
+class Vpc:
+    """The stand-in with a client, and the first VNI of web-1. `slept`: the waits; `on_sleep` runs at each."""
+
+    def __init__(self, api: StandIn, client: VpcClient, vni: dict[str, Any]) -> None:
+        self.api, self.client, self.vni = api, client, vni
+        self.slept: list[float] = []
+        self.on_sleep = lambda: None
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.on_sleep()
+
+    def patch(self, old: str | bool, new: str | bool, field: str = MODE) -> None:
+        patch.patch_vni(self.client, self.vni["id"], field=field, old=old, new=new, action=ACTION, sleep=self.sleep)
+
+    def patches(self) -> list[Any]:
+        return [call.body for call in self.api.calls if call.method == "PATCH"]
+
+
+@pytest.fixture
+def vpc(world: World) -> Iterator[Vpc]:
+    with StandIn(world) as api:
+        client = connect(region=None, environ=api.environ, auth=None, http=FAST)
+        key = world.vni_id("web-1", 0)
+        vni = next(each for each in api.world["virtual_network_interfaces"] if each["id"] == key)
+        yield Vpc(api, client, vni)
+        assert api.unexpected == []
+
+
+def test_only_the_field_that_was_planned(vpc: Vpc) -> None:
+    before = dict(vpc.vni)
+    vpc.patch("auto", "disabled")
+    assert vpc.patches() == [{MODE: "disabled"}]
+    assert {key for key in vpc.vni if vpc.vni[key] != before[key]} == {MODE}
+    vpc.patch("disabled", "auto")
+    assert vpc.vni == before
+
+
+def test_a_value_that_stands_already_is_not_patched(vpc: Vpc) -> None:
+    vpc.patch("auto", "disabled")
+    vpc.patch("auto", "disabled")
+    assert len(vpc.patches()) == 1
+
+
+def test_false_is_a_value(vpc: Vpc) -> None:
+    vpc.patch(old=True, new=False, field="allow_ip_spoofing")
+    assert vpc.vni["allow_ip_spoofing"] is False
+
+
+def test_a_field_that_somebody_changed(vpc: Vpc) -> None:
+    vpc.vni[MODE] = "enabled"
+    with pytest.raises(CloudError, match="'enabled', no longer 'auto'") as caught:
+        vpc.patch("auto", "disabled")
+    assert (caught.value.code, vpc.patches()) == ("vni_changed", [])
+
+
+def test_a_change_between_reading_and_patching_is_noticed(vpc: Vpc) -> None:
+    """The entity tag is sent: the API refuses a patch of what it no longer is."""
+    original = vpc.client.service.update_virtual_network_interface
+
+    def late(**arguments: Any) -> Any:
+        vpc.vni["name"] = "renamed"
+        return original(**arguments)
+
+    vpc.client.service.update_virtual_network_interface = late
+    with pytest.raises(CloudError, match="412"):
+        vpc.patch("auto", "disabled")
+    assert vpc.vni[MODE] == "auto"
+
+
+def test_it_is_waited_for_until_it_is_stable(vpc: Vpc) -> None:
+    vpc.api.on_patch = lambda vni: vni.update(lifecycle_state="updating")
+    vpc.on_sleep = lambda: vpc.vni.update(lifecycle_state="stable") if len(vpc.slept) == 3 else None
+    vpc.patch("auto", "disabled")
+    assert len(vpc.slept) == 3
+
+
+@pytest.mark.parametrize("state", ["updating", "failed", "suspended"])
+def test_one_that_does_not_become_stable(vpc: Vpc, state: str) -> None:
+    vpc.api.on_patch = lambda vni: vni.update(lifecycle_state=state)
+    with pytest.raises(CloudError, match=state) as caught:
+        vpc.patch("auto", "disabled")
+    assert caught.value.code == "vni_not_stable"
+    assert sum(vpc.slept) <= patch.SETTLING + 1
+
+
+def test_a_value_that_is_not_kept(vpc: Vpc) -> None:
+    vpc.api.on_patch = lambda vni: vni.update({MODE: "auto"})
+    with pytest.raises(CloudError, match="was set to 'disabled' and reads 'auto'") as caught:
+        vpc.patch("auto", "disabled")
+    assert caught.value.code == "vni_not_patched"
+
+
+def test_a_missing_permission_names_the_action(vpc: Vpc) -> None:
+    vpc.api.fail("/virtual_network_interfaces/*", method="PATCH", status=403)
+    with pytest.raises(CloudError) as caught:
+        vpc.patch("auto", "disabled")
+    assert caught.value.code == "api_forbidden"
+    assert f"needs the IAM action {ACTION}" in caught.value.message
+
+
+@pytest.mark.parametrize("status", [409, 429, 500, 503])
+def test_a_patch_is_never_repeated(vpc: Vpc, status: int) -> None:
+    vpc.api.fail("/virtual_network_interfaces/*", method="PATCH", status=status)
+    with pytest.raises(CloudError):
+        vpc.patch("auto", "disabled")
+    assert len(vpc.patches()) == 1
+
+
+def test_a_connection_that_breaks(vpc: Vpc) -> None:
+    vpc.api.fail("/virtual_network_interfaces/*", method="PATCH", reset=True)
+    with pytest.raises(CloudError) as caught:
+        vpc.patch("auto", "disabled")
+    assert caught.value.code in {"api_unreachable", "api_timeout"}
+
+
+def test_a_vni_that_is_gone(vpc: Vpc) -> None:
+    vpc.api.world["virtual_network_interfaces"].remove(vpc.vni)
+    with pytest.raises(CloudError) as caught:
+        vpc.patch("auto", "disabled")
+    assert caught.value.code == "api_not_found"

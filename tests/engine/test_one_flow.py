@@ -1,0 +1,191 @@
+"""Classes against single flows: whatever a class says, the walk of any one of its flows says too.
+
+A class is found by sets of addresses and ports that rules do not tell apart; a single flow asks every stage about its
+own two addresses and port. Both must meet the same checks, with the same outcomes, for the same reasons.
+"""
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.region import networks
+from benchmarks.region_files import snapshot
+from benchmarks.region_guests import guest_of
+from tests import servers
+from tests.engine.test_partition import guests
+from vnicheck.engine.classify import local_addresses, predict_flow, predict_flows
+from vnicheck.engine.server_view import ServerView
+from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.cloud import AclRule, Fabric, NetworkAcl, RoutingTable, SecurityGroup, SecurityGroupRule, VpcRoute
+from vnicheck.model.config import Assumptions, Config
+from vnicheck.model.flow import Direction, Flow, Protocol
+from vnicheck.model.guest import Guest
+from vnicheck.model.snapshot import Problem, Server
+
+RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+REMOTES = [
+    "10.0.0.7", "10.0.0.13", "10.0.0.255", "10.0.1.9", "10.0.9.9", "10.8.0.4", "10.8.1.7", "10.8.200.1", "10.9.0.1",
+    "161.26.0.10", "192.168.1.1", "203.0.113.9", "203.0.113.10", "8.8.8.8", "1.0.0.1", "223.255.255.255",
+]  # fmt: skip
+PORTS = [1, 22, 79, 80, 90, 91, 443, 444, 1023, 1024, 5432, 65535]
+
+prefixes = st.sampled_from(
+    ["0.0.0.0/0", "10.0.0.0/8", "10.8.0.0/16", "10.8.1.0/24", "10.8.1.7/32", "10.0.0.0/24", "10.0.1.0/24",
+     "203.0.113.8/31", "192.168.0.0/16"]
+)  # fmt: skip
+bounds = st.sampled_from([(None, None), (80, 80), (80, 90), (443, 443), (1, 1023), (None, 443), (1024, None)])
+protocols = st.sampled_from(["any", "tcp", "udp", "icmp", "tcp", "quic"])
+directions = st.sampled_from(["inbound", "inbound", "outbound", "sideways"])
+OPEN = [servers.group_rule("outbound"), servers.group_rule("inbound", "icmp")]
+
+
+@st.composite
+def group_rules(draw: st.DrawFn) -> SecurityGroupRule:
+    word = draw(protocols)
+    first, last = draw(bounds) if word in {"tcp", "udp"} else (None, None)
+    to_group = draw(st.sampled_from([None, None, "members", "lost"]))
+    return servers.group_rule(
+        draw(directions),
+        word,
+        None if to_group is not None else draw(prefixes),
+        remote_group=to_group,
+        local=draw(st.sampled_from([None, None, "10.0.0.11/32", "10.0.0.14/32", "0.0.0.0/0"])),
+        port_min=first,
+        port_max=last,
+        icmp_type=draw(st.sampled_from([None, 8, 0])) if word == "icmp" else None,
+    )
+
+
+@st.composite
+def acl_rules(draw: st.DrawFn) -> AclRule:
+    word = draw(protocols)
+    ends = [*draw(bounds), *draw(bounds)] if word in {"tcp", "udp"} else [None] * 4
+    return servers.acl_rule(
+        draw(st.sampled_from(["allow", "allow", "deny", "log"])),
+        draw(directions),
+        word,
+        draw(prefixes),
+        draw(prefixes),
+        name=draw(st.sampled_from(["a", "b", "c"])),
+        source_port_min=ends[0],
+        source_port_max=ends[1],
+        destination_port_min=ends[2],
+        destination_port_max=ends[3],
+    )
+
+
+routes = st.builds(
+    lambda prefix, action, hop: VpcRoute(id="r", name="r", destination=prefix, action=action, next_hop=hop),
+    prefixes,
+    st.sampled_from(["deliver", "drop", "delegate", "delegate_vpc"]),
+    st.sampled_from([None, "10.0.0.77", "10.0.1.5"]),
+)
+
+
+@st.composite
+def fabrics(draw: st.DrawFn) -> Fabric:
+    more = draw(st.lists(group_rules(), max_size=5))
+    return servers.fabric(
+        groups=[
+            SecurityGroup(id="some", name="some", rules=(*OPEN, *more)),
+            SecurityGroup(id="others", name="others", rules=tuple(draw(st.lists(group_rules(), max_size=4)))),
+            SecurityGroup(id="members", name="members", addresses=("10.0.0.7", "10.0.0.12", "10.8.0.4")),
+        ],
+        acls=[
+            NetworkAcl(id="acl", name="acl", rules=(*draw(st.lists(acl_rules(), max_size=4)), *servers.OPEN_ACL.rules)),
+        ],
+        tables=[RoutingTable(id="table", name="table", vpc="vpc", routes=tuple(draw(st.lists(routes, max_size=3))))],
+    )
+
+
+configs = st.builds(
+    lambda networks, client_ports, stateless: Config(
+        networks=networks, assumptions=Assumptions(client_ports=client_ports, sg_stateless=stateless)
+    ),
+    st.sampled_from([{}, {"on-prem": ("10.8.0.0/23",), "lab": ("10.8.2.0/23", "192.168.1.0/28")}]),
+    st.sampled_from(["1024-65535", "32768-60999"]),
+    st.booleans(),
+)
+
+
+def server_of(inside: Guest | None, addresses: Sequence[str]) -> Server:
+    first, second, third = addresses
+    return servers.server(
+        servers.vni(0, first, security_groups=("some", "others"), floating_ip="203.0.113.50"),
+        servers.vni(1, second, third, security_groups=("others",), allow_ip_spoofing=True),
+        guest=inside,
+    )
+
+
+@RELAXED
+@given(fabrics(), st.none() | guests(), configs, st.randoms(use_true_random=False))
+def test_a_class_says_what_each_of_its_flows_meets(
+    around: Fabric, inside: Guest | None, config: Config, random: Any
+) -> None:
+    """Two servers of one fabric, which share what was worked out of it."""
+    for addresses in (("10.0.0.11", "10.0.0.12", "10.0.0.14"), ("10.0.0.14", "10.0.0.12", "10.0.0.11")):
+        view = ServerView(server_of(inside, addresses), around, config)
+        check(view, random.sample(REMOTES, 4), random.sample(PORTS, 3))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 59), st.randoms(use_true_random=False))
+def test_servers_of_a_region(number: int, random: Any) -> None:
+    view = ServerView(*region_server(number), Config())
+    neighbours = [address for vni in REGION.servers[number - 1].vnis for address in vni.addresses]
+    rules = [rule for group in REGION.fabric.security_groups.values() for rule in group.rules]
+    partners = [rule.remote for rule in rules if rule.remote not in {None, "0.0.0.0/0"}]
+    near = [prefix.partition("/")[0] for prefix in random.sample(partners, 4)]
+    check(view, [*neighbours[:2], *near, "8.8.8.8"], random.sample([*PORTS, 23, 445, 9100, 2100], 3))
+
+
+REGION = snapshot(60)
+
+
+def region_server(number: int) -> tuple[Server, Fabric]:
+    server = REGION.servers[number]
+    (machine,) = [each for network in networks(60) for each in network.machines if each.name == server.name]
+    inside = guest_of(machine, [vni.mac or "02:00:00:00:00:01" for vni in server.vnis])
+    if isinstance(inside, Problem):
+        inside = None
+    return Server(
+        **{name: getattr(server, name) for name in server.__struct_fields__} | {"guest": inside}
+    ), REGION.fabric
+
+
+def check(view: ServerView, remotes: Sequence[str], ports: Sequence[int]) -> None:
+    classes = [flow for flow in predict_flows(view) if flow.direction is not Direction.TRANSIT]
+    own = view.own_addresses()
+    for local in local_addresses(view):
+        for direction in (Direction.INBOUND, Direction.OUTBOUND):
+            for protocol in Protocol:
+                kind = [
+                    c for c in classes if (c.local, c.direction, c.protocol) == (local.address, direction, protocol)
+                ]
+                for remote in remotes:
+                    if remote in own:
+                        continue
+                    for port in ports if protocol is not Protocol.ICMP else [0]:
+                        (found,) = [flow for flow in kind if holds(flow, parse_address(remote), port)]
+                        alone = predict_flow(view, direction, protocol, local, parse_address(remote), port)
+                        assert fate(found) == fate(alone), (direction, protocol, local.address, remote, port)
+
+
+def holds(flow: Flow, remote: int, port: int) -> bool:
+    def has(text: str) -> bool:
+        first, _, last = text.partition("-")
+        return int(first) <= port <= int(last or first)
+
+    in_remote = any(first <= remote <= last for first, last in map(prefix_range, flow.remote))
+    return in_remote and (flow.protocol is Protocol.ICMP or any(map(has, flow.ports or ())))
+
+
+def fate(flow: Flow) -> Hashable:
+    hops = tuple(
+        (hop.leg, hop.at, hop.stage, hop.outcome, hop.drop, hop.assumption, re.sub(r" \(.*\)$", "", hop.reason))
+        for hop in flow.hops
+    )
+    return flow.verdict, flow.drops, flow.remote_scope, flow.remote_network, flow.ingress, flow.egress, hops

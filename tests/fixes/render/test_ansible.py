@@ -1,0 +1,109 @@
+"""The playbook, by a real Ansible on a real kernel: it does what the plan says, once, and takes it back."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.ansible import ansible_playbook
+from tests.fixes.render.plans import document, patches, persist, with_actions
+from tests.lab.namespaces import Namespace, require_lab
+from vnicheck.fixes.render.ansible import render_ansible
+
+pytestmark = pytest.mark.root
+
+LINKS = (
+    "link add eth0 type veth peer name p0",
+    "link add eth1 type veth peer name p1",
+    *(f"link set {name} up" for name in ("eth0", "eth1", "p0", "p1")),
+    "address add 10.0.0.11/24 dev eth0",
+    "address add 10.0.0.12/24 dev eth1",
+)
+CLI = """#!/bin/sh
+printf '%s\\n' "$*" >>/run/asked
+case $* in *--output*) printf '{"protocol_state_filtering_mode": "%s", "allow_ip_spoofing": %s}' \\
+  "$(cat /run/mode-$3 2>/dev/null || echo auto)" "$(cat /run/spoofing-$3 2>/dev/null || echo false)" ;;
+*) while [ $# -gt 0 ]; do case $1 in
+  --protocol-state-filtering-mode) echo "$2" >/run/mode-$vni ;; --allow-ip-spoofing) echo "$2" >/run/spoofing-$vni ;;
+  vni-id-*) vni=$1 ;; esac; shift; done ;;
+esac
+"""
+
+
+def play(namespace: Namespace, folder: Path, *arguments: str) -> tuple[int, str]:
+    """How many tasks changed something, and all that Ansible said."""
+    command = [ansible_playbook(), "-c", "local", "-i", "server,", *arguments, "playbook.yml"]
+    environ = {
+        "PATH": "/run/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(folder),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
+        "ANSIBLE_BECOME": "false",
+    }
+    done = namespace.run(command, cwd=folder, env=environ, timeout=110, check=False)
+    recap = re.search(r"server +: ok=\d+ +changed=(\d+) .*failed=0", done.stdout)
+    assert recap is not None, done.stdout + done.stderr
+    return int(recap[1]), done.stdout
+
+
+def state(namespace: Namespace) -> list[str]:
+    """What the plan and its files change."""
+    shown = [
+        "ip rule",
+        "ip -4 route show table all",
+        "cat /etc/vnicheck-kept",
+        "sh -c 'cat /run/mode-* /run/spoofing-*'",
+    ]
+    return [namespace.run(["sh", "-c", f"{line} 2>/dev/null"], check=False).stdout for line in shown]
+
+
+def test_it_does_it_once_and_takes_it_back(tmp_path: Path) -> None:
+    require_lab()
+    file = persist("/etc/vnicheck-kept", "kept {{ as }} it is\n")
+    plan = with_actions(document(), file, *patches())
+    plays = render_ansible([plan]).replace("become: true", "become: false")
+    (tmp_path / "playbook.yml").write_text(plays)
+    with Namespace.create("ansible", copied=["/etc"], empty=["/run"]) as namespace:
+        namespace.ip(*LINKS)
+        namespace.run(["mkdir", "/run/bin"])
+        namespace.run(["sh", "-c", "cat >/run/bin/ibmcloud; chmod +x /run/bin/ibmcloud"], input=CLI)
+        before = state(namespace)
+        assert play(namespace, tmp_path)[0] == 3 + 1 + 2
+        rules, routes, kept, vnis = state(namespace)
+        assert "1003:\tfrom 10.0.0.12 lookup 1003\n" in rules
+        assert "default via 10.0.0.1 dev eth1 table 1003 \n" in routes
+        assert kept == "kept {{ as }} it is\n"
+        assert sorted(vnis.split()) == ["disabled", "disabled", "true"]
+        assert play(namespace, tmp_path)[0] == 0
+        play(namespace, tmp_path, "--tags", "undo")
+        assert state(namespace)[:3] == before[:3]
+        assert sorted(state(namespace)[3].split()) == ["auto", "enabled", "false"]
+        assert play(namespace, tmp_path, "--tags", "undo")[0] == 0
+
+
+def test_a_step_that_fails_is_undone_with_those_before_it(tmp_path: Path) -> None:
+    require_lab()
+    (tmp_path / "playbook.yml").write_text(render_ansible([document()]).replace("become: true", "become: false"))
+    with Namespace.create("ansible", copied=["/etc"], empty=["/run"]) as namespace:
+        namespace.ip(*LINKS, "route add default via 10.0.0.9 dev eth1 table 1003")
+        before = state(namespace)
+        with pytest.raises(AssertionError, match="a step failed; those before it are undone"):
+            play(namespace, tmp_path)
+        assert state(namespace) == before
+
+
+def test_its_form(tmp_path: Path) -> None:
+    plays = yaml.safe_load(render_ansible([document()]).replace("!unsafe", ""))
+    assert [(each["hosts"], each.get("tags")) for each in plays] == [("server", None), ("server", ["never", "undo"])]
+    (tmp_path / "playbook.yml").write_text(render_ansible([document()]))
+    done = subprocess.run(
+        [ansible_playbook(), "--syntax-check", "-i", "server,", "playbook.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

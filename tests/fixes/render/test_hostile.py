@@ -1,0 +1,128 @@
+"""Names that are out to do harm end quoted or refused, in every form; shells and Ansible are the judges."""
+
+import subprocess
+from pathlib import Path
+
+import hcl2
+import pytest
+import yaml
+
+from tests.ansible import ansible_playbook
+from tests.fixes.render.plans import HARM, document, hostile
+from tests.fixes.render.shells import SHELLS, Sandbox, parses
+from tests.sshd import require
+from vnicheck.fixes.render.ansible import render_ansible
+from vnicheck.fixes.render.files import files_of
+from vnicheck.fixes.render.ibmcloud import render_ibmcloud
+from vnicheck.fixes.render.sh import render_sh
+from vnicheck.fixes.render.terraform import render_terraform
+
+KINDS = pytest.mark.parametrize("harm", HARM, ids=range(len(HARM)))
+WELL = "ibmcloud<is><virtual-network-interface-update><vni-id-1><--protocol-state-filtering-mode>"
+
+
+@KINDS
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_runs_the_plan_and_nothing_else(harm: str, shell: str, tmp_path: Path) -> None:
+    require(shell)
+    sandbox = Sandbox(tmp_path)
+    plan = hostile(harm)
+    script = render_sh([plan])
+    parses(shell, script, tmp_path)
+    sandbox.run(shell, script, "apply")
+    assert [call.split("<")[0] for call in sandbox.calls()] == ["ip", "ip", "ip"]
+    sandbox.run(shell, script, "persist")
+    done = sandbox.run(shell, script, "undo")
+    assert sandbox.calls() == []
+    for output in (done.stdout, done.stderr):
+        assert all(char.isprintable() or char in "\n\t" for char in output)
+    done = sandbox.run(shell, script, "vpc")
+    assert "refused: " in done.stderr
+    assert (done.returncode, sandbox.calls()) == (1, [])
+    sandbox.run(shell, script, "vpc-undo")
+    assert sandbox.calls() == [f"{WELL}<auto>"]
+    several = render_sh([plan, document()])
+    parses(shell, several, tmp_path)
+    sandbox.run(shell, several, "server", "apply")
+    assert len(sandbox.calls()) == 3
+    assert not list(tmp_path.rglob("pwned"))
+
+
+@KINDS
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_commands_of_the_cli_refuse_what_is_no_id(harm: str, shell: str, tmp_path: Path) -> None:
+    require(shell)
+    sandbox = Sandbox(tmp_path)
+    script = render_ibmcloud([hostile(harm)])
+    parses(shell, script, tmp_path)
+    assert sandbox.run(shell, script).returncode == 1
+    assert sandbox.run(shell, script, "undo").returncode == 1
+    assert sandbox.calls() == [f"{WELL}<auto>"]
+    assert not list(tmp_path.rglob("pwned"))
+
+
+@KINDS
+def test_comments_end_where_they_are_meant_to(harm: str) -> None:
+    plan = hostile(harm)
+    for render in (render_sh, render_ansible, render_terraform, render_ibmcloud):
+        text = render([plan])
+        assert all(char.isprintable() or char in "\n\t" for char in text if render is not render_ansible), render
+
+
+@KINDS
+def test_terraform_gets_one_import_and_one_resource(harm: str) -> None:
+    text = render_terraform([hostile(harm)])
+    read = hcl2.loads(text)
+    assert len(read["import"]) == len(read["resource"]) == 1
+    assert set(read) <= {"import", "resource", "__comments__", "__inline_comments__"}
+    assert "REFUSED: " in text
+
+
+@KINDS
+def test_files_stay_inside_the_folder(harm: str, tmp_path: Path) -> None:
+    found = files_of([hostile(harm), hostile(harm), document()])
+    folder = tmp_path / "a" / "b"
+    for path, data in found.items():
+        place = folder / path
+        assert folder in Path(*place.parts).resolve().parents
+        assert not any(part in {"", ".", ".."} for part in path.split("/"))
+        assert path.isascii()
+        assert all(char.isalnum() or char in "._-/" for char in path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    assert sum(path.endswith("/apply.sh") for path in found) == 3
+    assert "server/apply.sh" in found
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+_Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+
+@KINDS
+def test_the_playbook_has_the_plays_that_are_meant(harm: str) -> None:
+    plays = yaml.load(render_ansible([hostile(harm)]), Loader=_Loader)
+    assert [play["hosts"] for play in plays] == ["server_1"] * 2
+    assert [len(play["tasks"]) for play in plays] == [1 + 2 + 1 + 2, 2 + 1 + 2 + 3]
+    for task in (task for play in plays for task in play["tasks"]):
+        assert set(task) <= {
+            *("name", "block", "rescue", "register", "when", "changed_when", "check_mode"),
+            *("delegate_to", "become", "environment", "ansible.builtin.shell", "ansible.builtin.command"),
+            *("ansible.builtin.fail", "ansible.builtin.copy", "ansible.builtin.file"),
+        }
+
+
+def test_ansible_takes_no_name_for_a_template(tmp_path: Path) -> None:
+    """All of them in one run. The steps of the plan fail here, where there is no such interface: their names show."""
+    (tmp_path / "playbook.yml").write_text(render_ansible([hostile(harm) for harm in HARM]))
+    done = subprocess.run(
+        [ansible_playbook(), "--syntax-check", "-i", "server_1,", "playbook.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,103 @@
+"""The border between VPC and guest: where a flow's packets enter the guest, and where they leave it."""
+
+from msgspec import Struct
+
+from vnicheck.engine.regions import Answer, Region
+from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.walk import Opening, Step, Walk
+from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.kernel.receive import Received, Reception
+from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.kernel.worlds import Kernel
+from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.cloud import Vni
+from vnicheck.model.flow import DropCode, Leg
+
+
+class Passage(Struct, frozen=True):
+    """Where packets cross the border between VPC and guest: the guest's interface and the VNI, where they are known,
+    and the steps there.
+    """
+
+    interface: str | None
+    vni: Vni | None
+    steps: tuple[Step, ...]
+
+
+def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
+    """A packet from the remote reaches the guest by the local address's VNI."""
+    view, vni = walk.view, opening.local.vni
+    at = view.at(vni)
+    interface = view.interface_of.get(vni.id)
+    answer = opening.region.received
+    if view.kernel is None or interface is None or answer is None:
+        return Passage(None, vni, walk.steps(leg, at, unknown("guest_interface", view.why_unmatched(vni))))
+    return Passage(interface, vni, walk.steps(leg, at, *if_down(view.kernel, interface), _received(answer)))
+
+
+def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
+    """The drop of all that would cross an interface which is down; nothing where it is up."""
+    try:
+        down = kernel.interface_state(interface)
+    except Undetermined as reason:
+        return (unknown("interface_state", str(reason)),)
+    return () if down is None else (drops("interface_state", DropCode.INTERFACE_DOWN, down.reason),)
+
+
+def _received(answer: Answer) -> Check:
+    received = answer.outcome
+    if not isinstance(received, Received):
+        return unknown("source_validation", str(received))
+    stage = "local_delivery" if received.reception is Reception.NOT_LOCAL else "source_validation"
+    if received.reception is Reception.DELIVERED:
+        return passes(stage, received.reason, by=answer.deciders)
+    return drops(stage, DropCode(received.reception.value), received.reason, by=answer.deciders)
+
+
+def leaving_vni(view: ServerView, region: Region) -> Vni | None:
+    """The VNI by which packets to the region's remotes leave the server, where it is known."""
+    sent = region.sent.outcome if region.sent is not None else None
+    return view.vni_of(sent.interface) if isinstance(sent, Sent) else None
+
+
+def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
+    """A packet to the remote leaves from the local address."""
+    view, own = walk.view, opening.local.vni
+    stage = "reply_route" if leg is Leg.REPLY else "request_route"
+    at = view.at(own)
+    answer = opening.region.sent
+    if view.kernel is None or answer is None:
+        return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
+    sent, by = answer.outcome, answer.deciders
+    if isinstance(sent, NotSent):
+        if sent.failure is None and own.id not in view.interface_of:
+            # what answers for the address may be in another network namespace of the guest
+            return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
+        code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
+        return Passage(None, None, walk.steps(leg, at, drops(stage, code, sent.reason, by=by)))
+    if not isinstance(sent, Sent):
+        return Passage(None, None, walk.steps(leg, at, unknown(stage, str(sent))))
+    vni = leaving_vni(view, opening.region)
+    if vni is None:
+        reason = f"leaves by {sent.interface}, behind which no VNI is known"
+        return Passage(sent.interface, None, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
+    first_hop = _first_hop(view, vni, sent, by, opening, stage)
+    entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
+    state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
+    return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *state))
+
+
+def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[str, ...], opening: Opening, stage: str) -> Check:
+    """Whether the next hop is one that we know: the subnet's gateway (its first address), or the remote itself."""
+    subnet = view.subnet(vni)
+    first, last = prefix_range(subnet.cidr)
+    name = sent.interface
+    if sent.gateway is None:
+        if first <= opening.remote <= last:
+            return passes(stage, f"leaves by {name}, on-link", by=by)
+        return unknown(stage, f"leaves by {name} on-link, but the remote is not in subnet {subnet.name}", by=by)
+    if parse_address(sent.gateway) == first + 1:
+        return passes(stage, f"leaves by {name} to the gateway {sent.gateway}", by=by)
+    reason = f"leaves by {name} to {sent.gateway}, which is not the gateway of subnet {subnet.name}"
+    return unknown(stage, reason, by=by)

@@ -1,0 +1,128 @@
+"""A flow on its way: the checks that its packets meet, step by step, worked out once for all flows that share them."""
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from vnicheck.engine.partition import NO_PORTS, Range
+from vnicheck.engine.regions import Region
+from vnicheck.engine.server_view import LocalAddress, ServerView
+from vnicheck.fabric.check import Check
+from vnicheck.fabric.memory import memory_of
+from vnicheck.model.flow import Hop, Leg, Protocol, Scope
+
+T = TypeVar("T")
+Ranges = tuple[Range, ...]
+
+
+class Opening(Struct, frozen=True):
+    """A flow to be predicted: from or to the remotes of a region, all of one scope, with its destination ports,
+    all of one fate ((0, 0) alone for ICMP).
+    """
+
+    local: LocalAddress
+    protocol: Protocol
+    ports: Ranges
+    scope: Scope
+    region: Region
+
+    @property
+    def remote(self) -> int:
+        """One of the remotes."""
+        return self.region.first
+
+    def at(self, ports: Ranges) -> "Opening":
+        """The same with some of the ports."""
+        return Opening(self.local, self.protocol, ports, self.scope, self.region)
+
+
+class Step:
+    """A check with the leg that it belongs to and its place. Steps of one `fate` (a number) differ at most in the lines
+    that decided them. `hop`: the one that it alone makes, once it is made.
+    """
+
+    __slots__ = ("at", "check", "fate", "hop", "leg")
+
+    def __init__(self, leg: Leg, at: str, check: Check, fate: int) -> None:
+        self.leg = leg
+        self.at = at
+        self.check = check
+        self.fate = fate
+        self.hop: Hop | None = None
+
+
+class Path(Struct, frozen=True):
+    """All steps of a flow, and the guest interfaces where its packets enter and leave (None: nowhere, or not known).
+
+    `straight`, of a flow in transit: whether its answer takes the same interfaces back.
+    """
+
+    steps: tuple[Step, ...]
+    ingress: str | None
+    egress: str | None
+    straight: bool | None = None
+
+    @property
+    def symmetric(self) -> bool | None:
+        """Whether both directions cross the same VNIs; None where that is not known."""
+        if self.straight is not None:
+            return self.straight
+        if self.ingress is None or self.egress is None:
+            return None
+        return self.ingress == self.egress
+
+
+class Walk:
+    """Follows the flows of one server; what several of them share is worked out once."""
+
+    def __init__(self, view: ServerView) -> None:
+        self.view = view
+        self.shared = memory_of(view.fabric)
+        self._known: dict[Hashable, Any] = {}
+        self._steps: dict[tuple[Leg, str, int], Step] = {}
+        self._several: dict[Hashable, tuple[Step, ...]] = {}
+        self._fates: dict[Hashable, int] = {}
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` says, computed once for each key."""
+        known: T | None = self._known.get(key)
+        if known is None:
+            known = self._known[key] = compute()
+        return known
+
+    def step(self, leg: Leg, at: str, check: Check) -> Step:
+        """The step for a check; the same one for the same check, which it keeps alive."""
+        key = (leg, at, id(check))
+        known = self._steps.get(key)
+        if known is None:
+            fate = (leg, at, check.stage, check.outcome, check.reason)
+            known = self._steps[key] = Step(leg, at, check, self._fates.setdefault(fate, len(self._fates)))
+        return known
+
+    def steps(self, leg: Leg, at: str, *checks: Check) -> tuple[Step, ...]:
+        """The steps for checks at one place, in order."""
+        key = (leg, at, *map(id, checks))
+        known = self._several.get(key)
+        if known is None:
+            known = self._several[key] = tuple([self.step(leg, at, check) for check in checks])
+        return known
+
+
+class Steps:
+    """Collects the steps of one leg after the other."""
+
+    def __init__(self, walk: Walk, leg: Leg) -> None:
+        self.walk = walk
+        self.leg = leg
+        self.taken: list[Step] = []
+
+    def add(self, at: str, *checks: Check) -> None:
+        """The next checks that the packet meets."""
+        step = self.walk.step
+        self.taken += [step(self.leg, at, check) for check in checks]
+
+
+def client_ports(view: ServerView, protocol: Protocol) -> Range:
+    """The ports that an opening side may use."""
+    return NO_PORTS if protocol is Protocol.ICMP else view.assume.client_port_range

@@ -1,0 +1,106 @@
+"""What a fix changes, in the model's terms, and the server as it is after that."""
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from vnicheck.model.cloud import Vni
+from vnicheck.model.guest import Guest, PolicyRule, Route
+from vnicheck.model.snapshot import Server
+
+
+class AddRoutes(Struct, frozen=True, kw_only=True, tag="add_routes"):
+    """Routes into a table that held none: what its rules lead to is of no use without all of them."""
+
+    table: int
+    routes: tuple[Route, ...]
+
+
+class AddRule(Struct, frozen=True, kw_only=True, tag="add_rule"):
+    """One policy rule, behind those of its priority (net/core/fib_rules.c, fib_nl_newrule)."""
+
+    rule: PolicyRule
+
+
+class SetRpFilter(Struct, frozen=True, kw_only=True, tag="set_rp_filter"):
+    """The interface's own value; the larger of it and that of `all` is in force."""
+
+    interface: str
+    old: int
+    new: int
+
+    @property
+    def path(self) -> str:
+        """Below /proc/sys."""
+        return f"net/ipv4/conf/{self.interface}/rp_filter"
+
+
+class PatchVni(Struct, frozen=True, kw_only=True, tag="patch_vni"):
+    """One field of a VNI, by its name in the VPC API."""
+
+    vni: str
+    """Its id."""
+    name: str
+    field: str
+    """`protocol_state_filtering_mode` or `allow_ip_spoofing`."""
+    old: str | bool
+    new: str | bool
+
+
+Effect = AddRoutes | AddRule | SetRpFilter | PatchVni
+
+
+def carry_out(server: Server, effects: Iterable[Effect]) -> Server:
+    """The server with the effects. Raises ValueError where one is of a guest that was not collected."""
+    guest, vnis = server.guest, server.vnis
+    for effect in effects:
+        if isinstance(effect, PatchVni):
+            vnis = tuple(_patched(vni, effect) for vni in vnis)
+        elif guest is None:
+            raise ValueError(f"{server.name[:60]!r} has no guest to change")
+        else:
+            guest = _changed(guest, effect)
+    return msgspec.structs.replace(server, guest=guest, vnis=vnis)
+
+
+def standing(guest: Guest, effects: Iterable[Effect]) -> list[Effect]:
+    """Those of the effects on the guest that it shows, in part at least."""
+    return [effect for effect in effects if not isinstance(effect, PatchVni) and _stands(guest, effect)]
+
+
+def _stands(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> bool:
+    match effect:
+        case SetRpFilter():
+            return guest.sysctls.get(effect.path) == effect.new
+        case AddRule():
+            rule = msgspec.structs.replace(effect.rule, text="")
+            return any(msgspec.structs.replace(other, text="") == rule for other in guest.rules)
+        case AddRoutes():
+            routes = {_route_key(route) for route in guest.routes}
+            return any(_route_key(route) in routes for route in effect.routes)
+
+
+def _route_key(route: Route) -> tuple[object, ...]:
+    """What tells a route from others; not what the kernel shows of its state."""
+    return (
+        route.table,
+        route.prefix,
+        route.tos,
+        route.metric,
+        route.type,
+        tuple(hop.interface for hop in route.nexthops),
+    )
+
+
+def _patched(vni: Vni, patch: PatchVni) -> Vni:
+    return msgspec.structs.replace(vni, **{patch.field: patch.new}) if vni.id == patch.vni else vni
+
+
+def _changed(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> Guest:
+    if isinstance(effect, AddRoutes):
+        return msgspec.structs.replace(guest, routes=(*guest.routes, *effect.routes))
+    if isinstance(effect, SetRpFilter):
+        return msgspec.structs.replace(guest, sysctls=guest.sysctls | {effect.path: effect.new})
+    rules = sorted((*guest.rules, effect.rule), key=lambda rule: rule.priority)  # stable: behind its equals
+    return msgspec.structs.replace(guest, rules=tuple(rules))

@@ -1,0 +1,84 @@
+"""From a plan's effects to what makes them outlive a boot, and what does not, in words."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from vnicheck.fixes.effects import Effect, PatchVni, SetRpFilter
+from vnicheck.fixes.persist import ifupdown, netplan, network_manager, networkd, sysconfig, sysctl
+from vnicheck.fixes.persist.share import NotKept, Share, Unkept, said_of, shares
+from vnicheck.model.guest import Guest, Manager
+from vnicheck.model.plan import Action
+from vnicheck.model.words import one_line
+
+_WRITERS: dict[Manager, Callable[[Share], tuple[Action, ...]]] = {
+    Manager.NETPLAN: netplan.actions,
+    Manager.NETWORKD: networkd.actions,
+    Manager.NETWORK_MANAGER: network_manager.actions,
+    Manager.IFUPDOWN: ifupdown.actions,
+    Manager.WICKED: sysconfig.wicked,
+    Manager.NETWORK_SCRIPTS: sysconfig.network_scripts,
+}
+_OWN_FILES = {Manager.NETPLAN, Manager.NETWORKD, Manager.IFUPDOWN}
+"""Ours are apart from those that cloud-init may have written."""
+_CLOUD_INIT = (
+    "cloud-init wrote this configuration: where it takes the server for a new one (a copy made from its image), it "
+    "writes it anew without the fix"
+)
+
+
+class Kept(Struct, frozen=True):
+    """`next_boot` says in words what a boot keeps and what it loses."""
+
+    actions: tuple[Action, ...]
+    next_boot: tuple[str, ...]
+
+
+def persist(guest: Guest | None, effects: Iterable[Effect]) -> Kept:
+    """The actions that write the effects to the configuration of whoever owns each interface."""
+    effects = tuple(effects)
+    parts = [] if guest is None else [*_of_routing(guest, effects), *_of_rp_filter(guest, effects)]
+    patched = dict.fromkeys(effect.name for effect in effects if isinstance(effect, PatchVni))
+    return Kept(
+        actions=tuple(action for part in parts for action in part.actions),
+        next_boot=(
+            *(word for part in parts for word in part.next_boot),
+            *(f"what is changed of {name} stays: the VPC keeps it" for name in patched),
+        ),
+    )
+
+
+def _of_routing(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
+    for share in shares(guest, effects):
+        if isinstance(share, Unkept):
+            yield _lost(share.what, share.why)
+            continue
+        what = said_of(share.rules)
+        try:
+            actions = _WRITERS[share.owner.manager](share)
+        except NotKept as why:
+            yield _lost(what, str(why))
+            continue
+        words = [f"a boot sets {what} again: {share.owner.manager.value} configures {share.name}", *share.lost]
+        if "cloud-init" in guest.network_managers and share.owner.manager not in _OWN_FILES:
+            words.append(_CLOUD_INIT)
+        yield Kept(actions, tuple(words))
+
+
+def _of_rp_filter(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
+    for effect in effects:
+        if not isinstance(effect, SetRpFilter):
+            continue
+        what = f"rp_filter of {one_line(effect.interface, 40)}"
+        try:
+            action = sysctl.action(guest, effect)
+        except NotKept as why:
+            yield _lost(what, str(why))
+            continue
+        doubt = sysctl.doubt(guest, effect.path)
+        said = f"a boot keeps {what} at {effect.new}"
+        yield Kept((action,), (said if doubt is None else f"{said}, as far as can be told: {doubt}",))
+
+
+def _lost(what: str, why: str) -> Kept:
+    return Kept((), (f"a boot LOSES {what}: {why}",))

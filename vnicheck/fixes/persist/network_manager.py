@@ -1,0 +1,67 @@
+"""NetworkManager: routes and rules of a connection's profile, by nmcli, which writes the keyfile or ifcfg file itself.
+
+`nmcli connection modify` saves the profile and leaves the device as it is. Adding what is there changes nothing, and
+removing takes out just that.
+"""
+
+import shlex
+
+from vnicheck.fixes.persist.share import Share
+from vnicheck.model.guest import PolicyRule, Route
+from vnicheck.model.lines import short_prefix
+from vnicheck.model.plan import Action
+
+
+def actions(share: Share) -> tuple[Action, ...]:
+    """The change of the profile. Its `lines` are those of a keyfile."""
+    values = [("ipv4.routes", _route(route)) for route in share.routes]
+    values += [("ipv4.routing-rules", _rule(rule)) for rule in share.rules]
+    uuid = share.handle
+    return (
+        Action(
+            where="guest",
+            kind="persist",
+            summary=f"NetworkManager: connection {uuid} ({share.name}) gets routes and rules",
+            command=_modify(uuid, "+", values),
+            undo=_modify(uuid, "-", values[::-1]),
+            lines=("[ipv4]", *keyfile_lines(share)),
+        ),
+    )
+
+
+def keyfile_lines(share: Share) -> list[str]:
+    """What a keyfile says of it, numbered from 1: a profile that has such lines already counts on from its own."""
+    lines = []
+    for number, route in enumerate(share.routes, 1):
+        destination, _, options = _route(route).partition(" ")
+        hops = [word for word in options.split() if "=" not in word]
+        rest = [word for word in options.split() if "=" in word]
+        lines += [f"route{number}={','.join([destination, *hops])}", f"route{number}_options={','.join(rest)}"]
+    return lines + [f"routing-rule{number}={_rule(rule)}" for number, rule in enumerate(share.rules, 1)]
+
+
+def _modify(uuid: str, sign: str, values: list[tuple[str, str]]) -> str:
+    words = [word for key, value in values for word in (f"{sign}{key}", shlex.quote(value))]
+    return " ".join(["nmcli connection modify uuid", uuid, *words])
+
+
+def _route(route: Route) -> str:
+    """`0.0.0.0/0 10.0.0.1 table=1003`, as in nm-settings-nmcli(5)."""
+    (hop,) = route.nexthops
+    words = [route.prefix]
+    if hop.gateway is not None:
+        words.append(hop.gateway)
+    if route.metric:
+        words.append(str(route.metric))
+    words.append(f"table={route.table}")
+    if route.source is not None:
+        words.append(f"src={route.source}")
+    if "onlink" in hop.flags:
+        words.append("onlink=true")
+    return " ".join(words)
+
+
+def _rule(rule: PolicyRule) -> str:
+    source = "" if rule.src is None else f" from {short_prefix(rule.src)}"
+    to = "" if rule.dst is None else f" to {rule.dst}"
+    return f"priority {rule.priority}{source}{to} table {rule.table}"

@@ -1,0 +1,100 @@
+"""Shell commands that write configuration: a file or a block of lines, whole or not at all, and how to take it back.
+
+They run as root, in POSIX sh, and end with one line on stderr and a status other than 0 where they refuse. A file is
+written under a name that starts with a dot, which no manager reads, and renamed. Where what they write is there already
+they do nothing.
+"""
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+
+class Commands(Struct, frozen=True):
+    """What does something, and what undoes it."""
+
+    command: str
+    undo: str
+
+
+def write_file(
+    path: str, text: str, *, mode: int = 0o644, check: Sequence[str] = (), own_folder: bool = False
+) -> Commands:
+    """A file of our own, of whole lines. `check`: commands that look at the new file, `$t`, before it takes its place;
+    one that fails says why. `own_folder`: the folder has no other purpose, so that its last file takes it along.
+    """
+    folder, _, name = path.rpartition("/")
+    words = " ".join(shlex.quote(line) for line in text.splitlines())
+    steps = [
+        f"mkdir -p {shlex.quote(folder)}",
+        f"(umask 077 && printf '%s\\n' {words} >\"$t\")",
+        f'chmod {mode:o} "$t"',
+        *check,
+    ]
+    command = [
+        f"f={shlex.quote(path)}; t={shlex.quote(f'{folder}/.{name}.new')}",
+        *(f"{step} &&" for step in steps),
+        'if [ ! -e "$f" ] && [ ! -h "$f" ]; then mv "$t" "$f"',
+        'elif [ "$(cat "$f" 2>/dev/null)" = "$(cat "$t")" ]; then :',
+        'else echo "$f is there and holds something else; move it away first" >&2; false',
+        'fi; s=$?; rm -f "$t"; [ "$s" = 0 ]',
+    ]
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    undo = [
+        f"f={shlex.quote(path)}",
+        f'if [ ! -e "$f" ]; then :; elif [ "$(sha256sum <"$f")" = "{digest}  -" ]; then rm -f "$f"',
+        'else echo "$f was changed since; look at it and remove it" >&2; false',
+        "fi",
+    ]
+    if own_folder:
+        undo[-1] = f"fi && {{ rmdir {shlex.quote(folder)} 2>/dev/null || :; }}"
+    return Commands(_apart(command), _apart(undo))
+
+
+def add_block(
+    path: str, label: str, lines: Sequence[str], *, unless: str | None = None, refuse: tuple[str, str] | None = None
+) -> Commands:
+    """Lines of our own at the end of a file that others write too, between marks that bear `label` (plain words).
+
+    `unless`: nothing to do where a line of the file matches this pattern of `grep -E`. `refuse`: one that the file must
+    not match, and what it is then. The undoing leaves the file as it was, to the byte: the first mark tells whether it
+    was there, and whether its last line had no end (`new`, `more`, `cut`).
+    """
+    mark = f"# vnicheck {label}"
+    words = " ".join(shlex.quote(line) for line in lines)
+    place = f"f=$(readlink -f {shlex.quote(path)}) && t=${{f%/*}}/.${{f##*/}}.new"
+    absent = shlex.quote(f"{path}: there is no such folder")
+    body = f"sed -n '/^{mark} begin/,/^{mark} end$/p' \"$f\" 2>/dev/null"
+    command = [
+        f"{place} || {{ echo {absent} >&2; exit 1; }}",
+        f"b=$({body} | sed '1d;$d')",
+        f'if [ "$b" = "$(printf \'%s\\n\' {words})" ]; then exit 0; fi',
+        'if [ -n "$b" ]; then echo "$f has other lines of vnicheck\'s there; remove them first" >&2; exit 1; fi',
+    ]
+    if unless is not None:
+        command.append(f'if grep -Eqs {shlex.quote(unless)} "$f"; then exit 0; fi')
+    if refuse is not None:
+        command.append(f'if grep -Eqs {shlex.quote(refuse[0])} "$f"; then echo "$f {refuse[1]}" >&2; exit 1; fi')
+    command += [
+        'if [ ! -e "$f" ]; then h=new; elif [ -n "$(tail -c 1 "$f")" ]; then h=cut; else h=more; fi',
+        'if [ "$h" = new ]; then : >"$t" && chmod 644 "$t"; else cp -p "$f" "$t"; fi &&',
+        f'{{ [ "$h" != cut ] || echo; printf \'%s\\n\' "{mark} begin $h" {words} \'{mark} end\'; }} >>"$t" &&',
+        'mv "$t" "$f" || { rm -f "$t"; exit 1; }',
+    ]
+    without = f"sed '/^{mark} begin/,/^{mark} end$/d' \"$f\""
+    undo = [
+        f"{place} || exit 0",
+        f"h=$(sed -n 's/^{mark} begin //p' \"$f\" 2>/dev/null)",
+        'if [ -z "$h" ]; then exit 0; fi',
+        'cp -p "$f" "$t" &&',
+        f'if [ "$h" = cut ]; then printf %s "$({without})"; else {without}; fi >"$t" &&',
+        'if [ "$h" = new ] && [ ! -s "$t" ]; then rm -f "$f" "$t"; else mv "$t" "$f"; fi',
+    ]
+    return Commands(_apart(command), _apart(undo))
+
+
+def _apart(lines: Sequence[str]) -> str:
+    """In a subshell: variables and `exit` are the command's own."""
+    return "\n".join(["(", *lines, ")"])

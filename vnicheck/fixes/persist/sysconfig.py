@@ -1,0 +1,68 @@
+"""Files of /etc/sysconfig that hold an interface's routes and rules, a line each: wicked's, and the network scripts'.
+
+They may hold lines of others, so ours stand between marks (lines with # are comments to both).
+"""
+
+from collections.abc import Sequence
+
+from vnicheck.fixes.persist.share import Share
+from vnicheck.fixes.persist.shell import add_block
+from vnicheck.model.guest import Route
+from vnicheck.model.lines import format_route, rule_words
+from vnicheck.model.plan import Action
+
+_ASSIGNMENTS = ("^[[:space:]]*(ADDRESS|GATEWAY)[0-9]+=", "is written in assignments, which know no tables")
+
+
+def wicked(share: Share) -> tuple[Action, ...]:
+    """ifroute-eth1 (`DESTINATION GATEWAY NETMASK INTERFACE OPTIONS`) and ifrule-eth1, ifroute(5) and ifrule(5)."""
+    folder = "/etc/sysconfig/network"
+    routes = [_columns(route) for route in share.routes]
+    rules = [f"ipv4 {rule_words(rule)}" for rule in share.rules]
+    return (
+        *_action(share, "wicked", f"{folder}/ifroute-{share.handle}", routes),
+        *_action(share, "wicked", f"{folder}/ifrule-{share.handle}", rules),
+    )
+
+
+def network_scripts(share: Share) -> tuple[Action, ...]:
+    """route-eth1 and rule-eth1: the words of `ip route add` and `ip rule add`."""
+    folder = "/etc/sysconfig/network-scripts"
+    routes = [format_route(route) for route in share.routes]
+    rules = [rule_words(rule) for rule in share.rules]
+    return (
+        *_action(share, "network scripts", f"{folder}/route-{share.handle}", routes, refuse=_ASSIGNMENTS),
+        *_action(share, "network scripts", f"{folder}/rule-{share.handle}", rules),
+    )
+
+
+def _columns(route: Route) -> str:
+    (hop,) = route.nexthops
+    options = [f"table {route.table}"]
+    if route.metric:
+        options.append(f"metric {route.metric}")
+    if route.source is not None:
+        options.append(f"src {route.source}")
+    if "onlink" in hop.flags:
+        options.append("onlink")
+    destination = "default" if hop.gateway is not None and route.prefix == "0.0.0.0/0" else route.prefix
+    return " ".join([destination, hop.gateway or "-", "-", hop.interface or "-", *options])
+
+
+def _action(
+    share: Share, manager: str, path: str, lines: Sequence[str], refuse: tuple[str, str] | None = None
+) -> tuple[Action, ...]:
+    """Nothing where there is nothing to write."""
+    if not lines:
+        return ()
+    commands = add_block(path, share.label, lines, refuse=refuse)
+    return (
+        Action(
+            where="guest",
+            kind="persist",
+            summary=f"{manager}: {path} gets these lines",
+            command=commands.command,
+            undo=commands.undo,
+            lines=tuple(lines),
+        ),
+    )

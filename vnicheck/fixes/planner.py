@@ -1,0 +1,162 @@
+"""From a server to its plan: the preferred strategy that mends most and hurts nothing, and why not the others."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from vnicheck.fixes.actions import action_of, iam_actions, side_effects
+from vnicheck.fixes.comparison import changes
+from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
+from vnicheck.fixes.persist.keep import persist
+from vnicheck.fixes.state_filtering import MODE, SPOOFING
+from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
+from vnicheck.fixes.trial import Trial
+from vnicheck.fixes.words import changed_ways, overridden_routes, unmended, what_drops
+from vnicheck.model.cloud import Fabric
+from vnicheck.model.config import Config
+from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
+from vnicheck.model.snapshot import Server
+from vnicheck.model.words import listed
+
+Strategy = Literal["auto", "policy-routing", "rp-filter", "state-filtering"]
+STRATEGIES: tuple[Strategy, ...] = ("auto", "policy-routing", "rp-filter", "state-filtering")
+
+
+class Proof:
+    """A plan with the effects that it was proved with, on the server that it was proved for."""
+
+    def __init__(self, trial: Trial, document: InstancePlan, effects: tuple[Effect, ...]) -> None:
+        self.trial = trial
+        self.document = document
+        self.effects = effects
+
+    @property
+    def promised(self) -> frozenset[int]:
+        """The broken classes (indexes of `trial.before`) that the plan mends."""
+        return self.trial.outcome(self.effects).fixed
+
+
+def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strategy = "auto") -> Proof | None:
+    """The plan for one server, proved; None where nothing is broken.
+
+    A plan that is not offered has the strategy `none`, no actions, and says why.
+    """
+    trial = Trial(server, fabric, config)
+    if not trial.targets:
+        return None
+    tried = _tried(trial)
+    offered = {names: effects for names, effects in tried.items() if names == used_by(effects)}
+    chosen: Combination = _preferred(trial, offered) if strategy == "auto" else (strategy,)
+    effects = tried.get(chosen, ())
+    if trial.outcome(effects).fixed:
+        plan = _plan(trial, chosen, effects)
+    else:
+        effects = ()
+        plan = _nothing(trial, strategy)
+    others = [
+        msgspec.structs.replace(_plan(trial, names, other), why_not=_why_not(trial, other, effects))
+        for names, other in tried.items()
+        if names != chosen and (len(names) == 1 or _is_news(trial, tried, names))
+    ]
+    document = InstancePlan(
+        id=server.id,
+        name=server.name,
+        plan=plan,
+        alternatives=tuple(others),
+        unmended=tuple(unmended(trial, effects)),
+    )
+    return Proof(trial, document, effects)
+
+
+def _tried(trial: Trial) -> dict[Combination, tuple[Effect, ...]]:
+    """The effects of every strategy, and of the combinations no part of which mends everything alone."""
+    tried = {names: effects_of(trial, names) for names in SINGLE}
+    whole = {names for names, effects in tried.items() if trial.outcome(effects).fixed == trial.targets}
+    return tried | {
+        names: effects_of(trial, names) for names in COMBINED if whole.isdisjoint((part,) for part in names)
+    }
+
+
+def _preferred(trial: Trial, offered: Mapping[Combination, tuple[Effect, ...]]) -> Combination:
+    """The first, in the order of preference, that mends everything; where none does, of those that mend most.
+
+    IP spoofing is allowed only to mend everything, or where nothing else mends anything.
+    """
+    fixed = {names: len(trial.outcome(effects).fixed) for names, effects in offered.items()}
+    whole = [names for names in offered if fixed[names] == len(trial.targets)]
+    if whole:
+        return whole[0]
+    safe = [names for names, effects in offered.items() if fixed[names] and not _allows_spoofing(effects)]
+    return max(safe or offered, key=lambda names: fixed[names], default=())
+
+
+def _allows_spoofing(effects: Iterable[Effect]) -> bool:
+    return any(isinstance(each, PatchVni) and each.field == SPOOFING for each in effects)
+
+
+def _is_news(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]], names: Combination) -> bool:
+    """Whether a combination mends more than each of its parts alone."""
+    fixed = trial.outcome(tried[names]).fixed
+    return all(fixed > trial.outcome(tried[part,]).fixed for part in names)
+
+
+def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan:
+    outcome = trial.outcome(effects)
+    after = trial.facts_after(effects).flows
+    kept = persist(trial.server.guest, effects)
+    return Plan(
+        strategy="+".join(names),
+        actions=(*map(action_of, effects), *kept.actions),
+        fixed=len(outcome.fixed),
+        broken=len(outcome.worse),
+        remaining=len(outcome.remaining),
+        before=trial.before,
+        after=after,
+        side_effects=(
+            *side_effects(effects),
+            *changed_ways(trial, effects),
+            *overridden_routes(trial, effects),
+        ),
+        mended=tuple(sorted(outcome.fixed)),
+        changes=changes(trial.before, after, outcome),
+        iam_actions=iam_actions(effects),
+        next_boot=kept.next_boot,
+    )
+
+
+def _nothing(trial: Trial, strategy: Strategy) -> Plan:
+    why = "no strategy mends any of it" if strategy == "auto" else f"{strategy} alone mends none of it"
+    return Plan(
+        strategy=NO_STRATEGY,
+        actions=(),
+        fixed=0,
+        broken=0,
+        remaining=len(trial.targets),
+        before=trial.before,
+        after=trial.before,
+        side_effects=(),
+        why_not=why,
+    )
+
+
+def _why_not(trial: Trial, effects: tuple[Effect, ...], chosen: tuple[Effect, ...]) -> str:
+    """Why a strategy was not chosen."""
+    fixed, best = trial.outcome(effects).fixed, trial.outcome(chosen).fixed
+    if not fixed:
+        return f"mends nothing: {what_drops(trial, effects)}"
+    if len(fixed) < len(best):
+        return f"mends {len(fixed)} of {len(trial.targets)} classes of flows: {what_drops(trial, effects)}"
+    mends = "mends the same" if len(fixed) == len(best) else "mends more"
+    asymmetric = "" if "policy-routing" in used_by(effects) else ", and leaves the path asymmetric"
+    return f"{mends}, but {listed(list(dict.fromkeys(map(_cost, effects))))}{asymmetric}"
+
+
+def _cost(effect: Effect) -> str:
+    match effect:
+        case AddRoutes() | AddRule():
+            return "changes the guest's routing"
+        case SetRpFilter():
+            return "loosens reverse path filtering"
+        case PatchVni():
+            return "disables protocol state filtering" if effect.field == MODE else "allows IP spoofing"

@@ -1,0 +1,89 @@
+"""The VPC's part of a plan as commands of the ibmcloud CLI (IBM Cloud Docs, VPC: vni-updating)."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from vnicheck.fixes.render.header import comment
+from vnicheck.fixes.render.runner import RUNNER, SPLITS, Part, functions, keys, refusal
+from vnicheck.fixes.render.steps import VniChange, changes_of, said, vni_changes
+from vnicheck.fixes.state_filtering import MODE, SPOOFING
+from vnicheck.model.plan import Action, InstancePlan
+
+FEATURE = ("IBMCLOUD_IS_FEATURE_VNI_ENABLE_PROTOCOL_STATE_FILTERING", "true")
+"""What makes the CLI know of protocol state filtering."""
+_FLAGS = {MODE: "--protocol-state-filtering-mode", SPOOFING: "--allow-ip-spoofing"}
+_USAGE = (
+    "sh ibmcloud.sh        change the VNIs; where the ibmcloud CLI is logged in, its region that of the servers",
+    "sh ibmcloud.sh undo   set them back to what they were",
+)
+_MAIN = """
+case ${1-apply} in
+apply)
+	need ibmcloud
+	run $VNIS
+	;;
+undo)
+	need ibmcloud
+	take_back $UNDO_VNIS
+	;;
+*)
+	complain "usage: sh $0 [apply|undo]"
+	exit 2
+	;;
+esac
+"""
+
+
+def render_ibmcloud(plans: Sequence[InstancePlan]) -> str:
+    """A script that changes the VNIs of all the servers, and sets them back with `undo`."""
+    changes = [(instance, change) for instance in plans for change in vni_changes(instance.plan)]
+    parts = [vni_part(f"v{number}", instance, change) for number, (instance, change) in enumerate(changes, 1)]
+    concerned = [instance for instance in plans if vni_changes(instance.plan)]
+    if not concerned:
+        return "#!/bin/sh\n# Nothing to change in the VPC.\n"
+    head = "#\n".join(comment(instance, usage=_USAGE if instance is concerned[-1] else ()) for instance in concerned)
+    body = "\n".join(functions(part) for part in parts)
+    return f"#!/bin/sh\n{head}{SPLITS}set -eu\n{export()}\n{body}\n{vni_keys(parts)}{RUNNER}{_MAIN}"
+
+
+def export() -> str:
+    """The line ahead of the commands."""
+    return "export {}={}\n".format(*FEATURE)
+
+
+def vni_keys(parts: Sequence[Part]) -> str:
+    """The variables that name the changes of VNIs."""
+    return f"VNIS={keys(parts)}\nUNDO_VNIS={keys(parts[::-1])}\n"
+
+
+def vni_part(key: str, instance: InstancePlan, change: VniChange) -> Part:
+    """One VNI's change as a step of a script."""
+    what = f"{said(instance.name)}: {change.summary}"
+    if change.refused is not None:
+        return Part(key=key, title=what, command=refusal(change.refused), undo=refusal(change.refused))
+    return Part(
+        key=key,
+        title=what,
+        command=shlex.join(arguments(change, change.patch)),
+        undo=shlex.join(arguments(change, change.undo)),
+    )
+
+
+def undo_command(action: Action) -> str:
+    """One line that undoes a patch, wherever the CLI is logged in; a comment where the VNI's id cannot be written."""
+    (change,) = changes_of([action])
+    if change.refused is not None:
+        return f"# {change.refused}"
+    return f"{'='.join(FEATURE)} {shlex.join(arguments(change, change.undo))}"
+
+
+def arguments(change: VniChange, patch: dict[str, Any]) -> list[str]:
+    """The command, for a change that is not refused. The name, which the CLI may ask for, stays as it is."""
+    name = [] if change.name is None else ["--name", change.name]
+    flags = [word for field, value in patch.items() for word in (_FLAGS[field], _word(value))]
+    return ["ibmcloud", "is", "virtual-network-interface-update", change.vni, *name, *flags]
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,37 @@
+"""Disable protocol state filtering on exactly the VNIs that see half of a connection, and allow IP spoofing on those
+that send from another's address, where that helps (IBM Cloud Docs, VPC: vni-about, ip-spoofing-about).
+"""
+
+from collections.abc import Iterable
+
+from vnicheck.fixes.effects import Effect, PatchVni
+from vnicheck.model.cloud import Vni
+from vnicheck.model.flow import DropCode, Flow, Scope
+from vnicheck.rules.rule import Facts
+
+MODE, SPOOFING = "protocol_state_filtering_mode", "allow_ip_spoofing"
+
+
+def propose(facts: Facts, flows: Iterable[Flow]) -> tuple[Effect, ...]:
+    """The patches of VNIs at which these flows are dropped. A legacy interface cannot be patched."""
+    modes: dict[str, Effect] = {}
+    spoofing: dict[str, Effect] = {}
+    for flow in flows:
+        for drop in flow.drops:
+            vni = facts.vni_named(drop.at)
+            if vni is None or vni.legacy:
+                continue
+            mode = vni.protocol_state_filtering_mode
+            if drop.by is DropCode.PROTOCOL_STATE_FILTERING and mode is not None:
+                modes[vni.id] = _patch(vni, MODE, mode, "disabled")
+            if drop.by is DropCode.IP_SPOOFING_CHECK and _may_spoof(vni, flow):
+                spoofing[vni.id] = _patch(vni, SPOOFING, old=False, new=True)
+    return (*modes.values(), *spoofing.values())
+
+
+def _may_spoof(vni: Vni, flow: Flow) -> bool:
+    return vni.allow_ip_spoofing is False and flow.remote_scope is not Scope.INTERNET
+
+
+def _patch(vni: Vni, field: str, old: str | bool, new: str | bool) -> Effect:
+    return PatchVni(vni=vni.id, name=vni.name, field=field, old=old, new=new)

@@ -1,0 +1,79 @@
+"""Trying changes on the model: the proof of every plan."""
+
+from collections.abc import Sequence
+
+from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.server_view import ServerView
+from vnicheck.fixes.comparison import Comparison, compare
+from vnicheck.fixes.effects import AddRule, Effect, carry_out
+from vnicheck.model.cloud import Fabric
+from vnicheck.model.config import Config
+from vnicheck.model.flow import Flow
+from vnicheck.model.snapshot import Server
+from vnicheck.rules.paths import broken_flows
+from vnicheck.rules.rule import Facts
+
+
+class Trial:
+    """A server as it is, and as it would be with some effects; each prediction is made once.
+
+    `targets`: the indexes of its broken flows, which a plan is to mend.
+    """
+
+    def __init__(self, server: Server, fabric: Fabric, config: Config) -> None:
+        self._fabric = fabric
+        self._config = config
+        self._known: dict[tuple[Effect, ...], tuple[Facts, Comparison]] = {}
+        self.server = server
+        self.facts = self._predict(server)
+        self.targets = frozenset(broken_flows(self.facts))
+
+    @property
+    def before(self) -> tuple[Flow, ...]:
+        """The flows as they are."""
+        return self.facts.flows
+
+    def facts_after(self, effects: Sequence[Effect]) -> Facts:
+        """The server with the effects, and its flows."""
+        return self._try(tuple(effects))[0]
+
+    def outcome(self, effects: Sequence[Effect]) -> Comparison:
+        """What the effects mend, and what fares worse."""
+        return self._try(tuple(effects))[1]
+
+    def harmless(self, effects: Sequence[Effect]) -> tuple[Effect, ...]:
+        """The effects without those for addresses that would fare worse with them."""
+        kept = tuple(effects)
+        while (worse := self.outcome(kept).worse) and kept:
+            hurt = {f"{self.before[index].local}/32" for index in worse}
+            fewer = tuple(each for each in kept if not (isinstance(each, AddRule) and each.rule.src in hurt))
+            if len(fewer) == len(kept):
+                return ()
+            kept = fewer
+        return kept
+
+    def minimal(self, effects: Sequence[Effect]) -> tuple[Effect, ...]:
+        """The effects without those that are not needed to mend what they mend together. The last ones go first."""
+        kept = tuple(effects)
+        wanted = self.outcome(kept).fixed
+        position = len(kept) - 1
+        while position >= 0:
+            fewer = kept[:position] + kept[position + 1 :]
+            outcome = self.outcome(fewer)
+            if outcome.fixed >= wanted and not outcome.worse:
+                kept = fewer
+                position = len(kept)  # one that was needed beside it may not be any more
+            position -= 1
+        return kept
+
+    def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
+        known = self._known.get(effects)
+        if known is None:
+            facts = self._predict(carry_out(self.server, effects))
+            comparison = compare(self.before, facts.flows, self.targets, self.facts.is_inside)
+            known = self._known[effects] = (facts, comparison)
+        return known
+
+    def _predict(self, server: Server) -> Facts:
+        view = ServerView(server, self._fabric, self._config)
+        return Facts(view, predict_flows(view))

@@ -1,0 +1,85 @@
+"""What a plan leaves, and what else it changes, in words."""
+
+from collections.abc import Iterator, Sequence
+
+from vnicheck.engine.partition import Range
+from vnicheck.fixes.effects import AddRule, Effect
+from vnicheck.fixes.trial import Trial
+from vnicheck.model.address import prefix_range
+from vnicheck.model.flow import Flow, Outcome, Verdict
+from vnicheck.model.guest import MAIN_TABLE, RouteType
+from vnicheck.model.words import listed
+from vnicheck.rules.reboot import said_of
+from vnicheck.rules.words import STAGES
+
+_SHOWN = 4
+
+
+def what_drops(trial: Trial, effects: Sequence[Effect]) -> str:
+    """What drops the flows that the effects leave broken: `tcp is dropped by the state filter at eth0`."""
+    outcome = trial.outcome(effects)
+    flows = trial.facts_after(effects).flows
+    left = [flows[piece.after] for piece in outcome.pieces if piece.before in outcome.remaining]
+    by_place: dict[tuple[str, str], dict[str, None]] = {}
+    unsure = ""
+    for flow in left:
+        if flow.drops:
+            first = flow.drops[0]
+            by_place.setdefault((first.by.value, first.at), {})[flow.protocol.value] = None
+        elif flow.verdict is Verdict.UNKNOWN:
+            unsure = next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (code, at), protocols in by_place.items():
+        alike.setdefault((code, tuple(protocols)), []).append(at)
+    said = [
+        f"{listed(protocols)} {'is' if len(protocols) == 1 else 'are'} dropped by {STAGES[code]} at {listed(places)}"
+        for (code, protocols), places in list(alike.items())[:_SHOWN]
+    ]
+    if unsure:
+        said.append(f"some flows would be unknown ({unsure})")
+    return "; ".join(said) or "no flow is left"
+
+
+def unmended(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+    """What stays broken: whose flows, and what drops them."""
+    outcome = trial.outcome(effects)
+    if outcome.remaining:
+        concerned = said_of(trial.facts, [(index, trial.before[index]) for index in sorted(outcome.remaining)])
+        yield f"{concerned}: {what_drops(trial, effects)}"
+
+
+def changed_ways(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+    """Flows that work and take another way afterwards: connections that are open meanwhile may not survive that."""
+    flows = trial.facts_after(effects).flows
+    moved: dict[tuple[str | None, str | None], dict[int, Flow]] = {}
+    for piece in trial.outcome(effects).pieces:
+        old, new = trial.before[piece.before], flows[piece.after]
+        if old.verdict is Verdict.DELIVERED and old.egress != new.egress:
+            moved.setdefault((old.egress, new.egress), {})[piece.before] = old
+    for (old_way, new_way), concerned in moved.items():
+        what = said_of(trial.facts, list(concerned.items()))
+        yield f"{what} leave by {new_way}, no longer by {old_way}: connections that are open may have to be opened anew"
+
+
+def overridden_routes(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+    """Routes of the main table by a next hop of their own, which the addresses with a rule no longer follow."""
+    guest = trial.facts.view.server.guest
+    sources = [each.rule.src for each in effects if isinstance(each, AddRule) and each.rule.dst is None]
+    kept: list[Range] = [
+        prefix_range(each.rule.dst) for each in effects if isinstance(each, AddRule) and each.rule.dst is not None
+    ]
+    if guest is None or not sources:
+        return
+    routes = [
+        route.text
+        for route in guest.routes
+        if route.table == MAIN_TABLE
+        and route.type is RouteType.UNICAST
+        and route.prefix != "0.0.0.0/0"
+        and any(hop.gateway is not None for hop in route.nexthops)
+        and prefix_range(route.prefix) not in kept
+    ]
+    if routes:
+        more = f" and {len(routes) - _SHOWN} more" if len(routes) > _SHOWN else ""
+        shown = ", ".join(f"'{text}'" for text in routes[:_SHOWN])
+        yield f"what the addresses with a rule send no longer follows these routes of the main table: {shown}{more}"

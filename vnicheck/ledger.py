@@ -1,0 +1,114 @@
+"""The ledger: what was applied where, and how to undo it. One file a change, in the user's state folder.
+
+A change is recorded before its first step, so that nothing is done that is not written down.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from vnicheck.fixes.effects import Effect
+from vnicheck.model.cloud import Ref
+from vnicheck.model.plan import Action
+
+Status = Literal["begun", "applied", "rolled_back", "unconfirmed"]
+"""`begun`: not known to have come to an end; `unconfirmed`: whether it is undone could not be told."""
+
+_ID = re.compile(r"[a-z0-9-]{6,40}", re.ASCII)
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written. The message is one line for the user."""
+
+
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One change of one server. `effects` and `kept` (the `persist` actions) are what was, or was to be, applied."""
+
+    schema: Literal["vnicheck.change/1"] = "vnicheck.change/1"
+    id: str
+    begun_at: str
+    server: Ref
+    region: str = ""
+    address: str
+    """Where SSH went."""
+    strategy: str
+    effects: tuple[Effect, ...]
+    actions: tuple[Action, ...]
+    """All of the plan, persistent ones included."""
+    status: Status
+    ended_at: str = ""
+    said: str = ""
+    """How it ended, in words."""
+
+
+_decoder = msgspec.json.Decoder(Entry)
+
+
+class Ledger:
+    """The entries in a folder, which is made when the first is written (mode 0700)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of_user(cls) -> "Ledger":
+        """That of the user's state folder."""
+        from platformdirs import user_state_path
+
+        return cls(user_state_path("vnicheck", appauthor=False) / "ledger")
+
+    def write(self, entry: Entry) -> None:
+        """Records the entry as it is now, on disk before this returns. Raises LedgerError."""
+        place = self._place(entry.id)
+        partial = place.with_suffix(".partial")
+        data = msgspec.json.format(msgspec.json.encode(entry, order="deterministic"), indent=1) + b"\n"
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(partial, "wb", opener=_private) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(place)
+        except OSError as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise LedgerError(
+                f"cannot write the ledger {place}: {error.strerror}; nothing is done unrecorded"
+            ) from error
+
+    def read(self, change: str) -> Entry:
+        """The entry of a change. Raises LedgerError."""
+        if _ID.fullmatch(change) is None:
+            raise LedgerError(f"{change[:40]!r} is no change's id; 'vnicheck ledger' lists them")
+        place = self._place(change)
+        try:
+            return _decoder.decode(place.read_bytes())
+        except FileNotFoundError as error:
+            raise LedgerError(f"no change {change} in {self.folder}; 'vnicheck ledger' lists them") from error
+        except OSError as error:
+            raise LedgerError(f"cannot read {place}: {error.strerror}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise LedgerError(f"{place} is not an entry of the ledger that this version reads: {error}") from error
+
+    def entries(self, unreadable: Callable[[LedgerError], None]) -> list[Entry]:
+        """All entries, the oldest first; one that cannot be read is handed to `unreadable`."""
+        found = []
+        for place in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+            try:
+                found.append(self.read(place.stem))
+            except LedgerError as error:
+                unreadable(error)
+        return sorted(found, key=lambda entry: (entry.begun_at, entry.id))
+
+    def _place(self, change: str) -> Path:
+        return self.folder / f"{change}.json"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
