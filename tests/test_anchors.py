@@ -162,3 +162,16 @@ def test_the_repository_is_the_nearest_folder_upward(repository: Path) -> None:
     assert repository_root(repository / "env" / "prod") == repository
     outside = repository.parent
     assert repository_root(outside) in (outside, *outside.parents)
+
+
+def test_names_with_many_parts_are_matched_in_no_time() -> None:
+    name = "a".join("${var.x}" for _ in range(40))
+    (block,) = blocks(f'resource "ibm_is_instance" "x" {{\n  name = "{name}"\n}}\n', "x.tf")
+    assert block.pattern.fullmatch("a" * 60)
+    assert not block.pattern.fullmatch("a" * 38 + "b" * 20)
+
+
+def test_what_a_glob_would_read_is_only_itself() -> None:
+    (block,) = blocks('resource "ibm_is_instance" "x" {\n  name = "a[b]*?${var.x}"\n}\n', "x.tf")
+    assert block.pattern.fullmatch("a[b]*?-1")
+    assert not block.pattern.fullmatch("abxx-1")

@@ -6,7 +6,9 @@ blocks fit a server equally well, none is taken: a wrong line is worse than none
 
 import re
 from collections.abc import Iterator
+from fnmatch import translate
 from functools import cache
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +123,8 @@ def blocks(text: str, uri: str) -> Iterator[Block]:
         literal = sum(len(part) for part in parts if part is not None)
         exact = None not in parts
         if exact or literal >= _LITERAL:
-            pattern = re.compile("".join(".*" if part is None else re.escape(part) for part in parts), re.DOTALL)
+            # as a glob, which fnmatch makes a pattern of that never backtracks
+            pattern = re.compile(translate("".join("*" if part is None else escape(part) for part in parts)))
             place = Place(uri=uri, line=block.meta.line, end_line=block.meta.end_line)
             yield Block(words[1], pattern, literal, exact, place)
 

@@ -189,6 +189,23 @@ def test_a_baseline_from_the_first_run_to_the_last(repository: Path) -> None:
     assert "4 of the baseline gone." in better.stdout
 
 
+def test_that_a_server_is_gone_is_said_where_all_were_read(repository: Path) -> None:
+    """A snapshot may be of a few servers that somebody named."""
+    options = ("--cloud-only", f"--guest=web-1={COLLECTED}", "--allow-incomplete", "-f", "json")
+    with StandIn(region("us-south", "web-1", "web-2")) as api:
+        lint(*options, "--write-baseline", "known.json", env={**api.environ, "IBMCLOUD_REGION": "us-south"})
+    known = json.loads((repository / "known.json").read_text())["findings"]
+    assert {each["name"] for each in known} == {"web-2"}
+    with StandIn(region("us-south", "web-1")) as api:
+        environ = {**api.environ, "IBMCLOUD_REGION": "us-south"}
+        taken = run("snapshot", "web-1", "-o", "s.json", f"--guest=web-1={COLLECTED}", env=environ)
+        assert taken.returncode == 0, taken.stderr
+        live = json.loads(lint(*options, "--baseline", "known.json", env=environ).stdout)["baseline"]
+    assert (len(live["gone"]), live["elsewhere"]) == (len(known), 0)
+    part = json.loads(lint("--snapshot", "s.json", "--baseline", "known.json", "-f", "json").stdout)["baseline"]
+    assert (part["gone"], part["elsewhere"]) == ([], len(known))
+
+
 def test_a_baseline_that_is_none(repository: Path) -> None:
     (repository / "known.json").write_text('{"schema": "vnicheck.report/1"}')
     done = lint(saved(repository, member("web", BROKEN)), "--baseline", "known.json")

@@ -89,7 +89,7 @@ def lint(
             generated_at=now(),
             writers=outputs.writers,
             earlier=known,
-            whole=scope.is_whole,
+            whole=scope.is_whole and snapshot is None,  # a snapshot may hold a few servers that somebody named
             on_done=lambda instance: progress.done(instance.id, ok=instance.status == "analyzed"),
             spread=spread,
             flows=any(name in READ_FLOWS for name, _ in destination.wanted),
