@@ -193,6 +193,16 @@ def test_no_more_results_than_github_takes_the_worst_of_them(monkeypatch: pytest
     assert "results are left out, the least severe ones" in told["message"]["text"]
 
 
+def test_hostile_names_steer_no_terminal() -> None:
+    writer = SarifWriter(Settings())
+    report = reports.hostile()
+    for instance in report.instances:
+        writer.add(instance)
+    text = b"".join(writer.finish(report)).decode()
+    assert [char for char in text if not char.isprintable() and char != "\n"] == []
+    assert results(checked(text.encode()))[0]["properties"]["server"] == reports.HOSTILE
+
+
 def test_nothing_remote_is_a_link() -> None:
     report = reports.demo(1)
     (instance,) = report.instances

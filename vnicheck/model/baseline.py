@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from vnicheck.model.flow import Severity
 from vnicheck.model.snapshot import explain
+from vnicheck.model.words import shown_json
 
 BASELINE_SCHEMA: Literal["vnicheck.baseline/1"] = "vnicheck.baseline/1"
 
@@ -51,7 +52,7 @@ def baseline_of(findings: Iterable[Earlier]) -> Baseline:
 
 def encode_baseline(baseline: Baseline) -> bytes:
     """The file's bytes: indented JSON with a final newline."""
-    return msgspec.json.format(msgspec.json.encode(baseline), indent=1) + b"\n"
+    return shown_json(msgspec.json.format(msgspec.json.encode(baseline), indent=1)) + b"\n"
 
 
 def decode_baseline(data: bytes) -> Baseline:

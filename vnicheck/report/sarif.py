@@ -14,10 +14,10 @@ import msgspec
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.flow import Finding, Flow, Outcome
 from vnicheck.model.report import InstanceReport, Report
-from vnicheck.model.words import one_line
+from vnicheck.model.words import one_line, shown_json
 from vnicheck.report.coverage import Unchecked, coverage_line
 from vnicheck.report.phrases import DROPS, STAGES
-from vnicheck.report.writer import Place, Settings
+from vnicheck.report.writer import Place, Settings, around
 from vnicheck.rules.registry import RULES
 from vnicheck.rules.rule import Rule
 
@@ -41,7 +41,7 @@ class SarifWriter:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._results: list[tuple[int, msgspec.Raw]] = []
+        self._results: list[tuple[int, bytes]] = []
         self._muted = 0
         self._unchecked = Unchecked()
 
@@ -77,14 +77,18 @@ class SarifWriter:
                         "muted": self._muted,
                         "summary": coverage_line(report),
                     },
-                    "results": [encoded for _, encoded in self._results],
+                    "results": [],
                 }
             ],
         }
-        yield msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+        before, after = around(msgspec.json.format(msgspec.json.encode(document), indent=1), "results")
+        yield before
+        for number, (_, encoded) in enumerate(self._results):  # a line each: a fleet's results are many
+            yield (b",\n" if number else b"\n") + encoded
+        yield b"\n" + after + b"\n"
 
     def _keep(self, severity: str, result: Json) -> None:
-        self._results.append((_RANK[severity], msgspec.Raw(msgspec.json.encode(result))))
+        self._results.append((_RANK[severity], shown_json(msgspec.json.encode(result))))
 
     def _result(self, instance: InstanceReport, finding: Finding) -> Json:
         place = self._settings.place(instance, finding)

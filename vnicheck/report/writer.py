@@ -89,8 +89,15 @@ class JsonWriter:
         if self._empty:
             yield head
             return
-        before, found, after = head.rpartition(b'"instances": []')
-        assert found, "instances are the last field"  # noqa: S101
-        yield before + b'"instances": ['
+        before, after = around(head, "instances")
+        yield before
         yield from self._spool
-        yield b"\n  ]" + after
+        yield b"\n  " + after
+
+
+def around(head: bytes, field: str) -> tuple[bytes, bytes]:
+    """A document's text up to the opening bracket of its last field's empty list, and from the closing one on."""
+    before, found, after = head.rpartition(f'"{field}": []'.encode())
+    if not found:
+        raise ValueError(f"{field} is no empty list")
+    return before + f'"{field}": ['.encode(), b"]" + after
