@@ -94,7 +94,7 @@ def _plays(instance: InstancePlan, host: str) -> list[dict[str, Any]]:
     tasks += [_keep(step) for step in kept]
     tasks += [task for change in changes for task in _vni_tasks(change, change.patch, _differs(change.patch))]
     back = [task for change in changes[::-1] for task in _vni_tasks(change, change.undo, _stands(change.patch))]
-    back += [_shell(f"undo: {step.summary}", _noticed(step.undo)) for step in kept[::-1]]
+    back += [_shell(f"undo: {step.summary}", _noticed(step, step.undo)) for step in kept[::-1]]
     back += [_take_back(step) for step in steps[::-1]]
     common = {"hosts": host, "gather_facts": False, "become": True}
     return [
@@ -123,7 +123,7 @@ def _keep(step: Step) -> Task:
     """
     file = step.file
     if file is None or file.path.startswith("/etc/netplan/"):
-        return _shell(step.summary, _noticed(step.command))
+        return _shell(step.summary, _noticed(step, step.command))
     if not is_plain_path(file.path):
         return _refuse(step.summary, f"'{said(file.path)}' is no plain path below /etc")
     folder = {"path": _text(file.path.rpartition("/")[0]), "state": "directory"}
@@ -208,7 +208,8 @@ def _only_if_so(step: Step) -> str:
     return f"{so}{step.undo} &&\necho '{_CHANGED}'"
 
 
-def _noticed(command: str) -> str:
-    """A command that says whether it changed the configuration: what it writes is compared with what was there."""
-    seen = f"find {_CONFIGURATION} -type f -exec cksum {{}} + 2>/dev/null | sort"
+def _noticed(step: Step, command: str) -> str:
+    """A command of the step that says whether it changed the configuration: that is compared with what it was."""
+    own = f" {step.file.path}" if step.file is not None and is_plain_path(step.file.path) else ""
+    seen = f"find {_CONFIGURATION}{own} -type f -exec cksum {{}} + 2>/dev/null | sort -u"
     return f'before=$({seen})\n{command}\nstatus=$?\n[ "$before" = "$({seen})" ] || echo \'{_CHANGED}\'\nexit $status'
