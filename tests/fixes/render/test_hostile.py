@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.ansible import ansible_playbook
-from tests.fixes.render.plans import HARM, document, hostile, patches, persist
+from tests.fixes.render.plans import HARM, document, hostile, patches, persist, with_actions
 from tests.fixes.render.shells import SHELLS, Sandbox, parses
 from tests.fixes.render.test_ansible import CLI, LINKS, play
 from tests.lab.namespaces import Namespace, require_lab
@@ -20,6 +20,8 @@ from vnicheck.fixes.render.files import files_of
 from vnicheck.fixes.render.ibmcloud import render_ibmcloud
 from vnicheck.fixes.render.sh import render_sh
 from vnicheck.fixes.render.terraform import render_terraform
+from vnicheck.fixes.state_filtering import MODE
+from vnicheck.model.plan import Action
 
 KINDS = pytest.mark.parametrize("harm", HARM, ids=range(len(HARM)))
 WELL = "ibmcloud<is><virtual-network-interface-update><vni-id-1><--protocol-state-filtering-mode>"
@@ -71,6 +73,36 @@ def test_comments_end_where_they_are_meant_to(harm: str) -> None:
     for render in (render_sh, render_ansible, render_terraform, render_ibmcloud):
         text = render([plan])
         assert all(char.isprintable() or char in "\n\t" for char in text if render is not render_ansible), render
+
+
+@KINDS
+@pytest.mark.parametrize("what", ["id", "field", "value", "undo"])
+def test_one_bad_part_of_a_patch_is_enough_to_refuse_it(harm: str, what: str) -> None:
+    good: dict[str, object] = {MODE: "disabled"}
+    bad: dict[str, object] = {harm: "disabled"} if what == "field" else {MODE: harm}
+    patch = Action(
+        where="vpc",
+        kind="vni_patch",
+        summary="change it",
+        vni=harm if what == "id" else "vni-id-1",
+        patch=bad if what in {"field", "value"} else good,
+        undo_patch=bad if what == "undo" else good,
+    )
+    plan = with_actions(document(), patch)
+    for render in (render_sh, render_ibmcloud, render_ansible):
+        text = render([plan])
+        assert "refused: " in text
+        assert "virtual-network-interface-update" not in text
+    assert "\nresource " not in render_terraform([plan])
+
+
+def test_a_command_in_a_comment_stays_in_it() -> None:
+    command = "true # \x1b[31m\rresource {}\x85\u2028resource {}"
+    action = Action(where="guest", kind="sysctl", summary="x", command=command, undo="true")
+    text = render_terraform([with_actions(document(), action)])
+    assert text.count("#   resource {}\n") == 2
+    assert all(line.startswith("#") for line in text.split("\n") if line)
+    assert all(char.isprintable() or char == "\n" for char in text)
 
 
 @KINDS
