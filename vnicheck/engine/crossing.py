@@ -69,7 +69,7 @@ class Reading(Struct, frozen=True):
 def acl_reading(walk: Walk, vni: Vni, opening: Opening) -> Reading:
     """How the ACL of the VNI's subnet reads the opening."""
     return walk.once(
-        ("acl", vni.subnet, opening.local.address, opening.region.number), lambda: _acl_reading(walk.view, vni, opening)
+        ("acl", vni.subnet, opening.local.key, opening.region.number), lambda: _acl_reading(walk.view, vni, opening)
     )
 
 
@@ -86,7 +86,7 @@ def _acl_reading(view: ServerView, vni: Vni, opening: Opening) -> Reading:
 def group_reading(walk: Walk, vni: Vni, opening: Opening) -> Reading:
     """How the VNI's security groups read the opening."""
     return walk.once(
-        ("groups", vni.security_groups, opening.local.address, opening.region.number),
+        ("groups", vni.security_groups, opening.local.key, opening.region.number),
         lambda: _group_reading(walk.view, vni, opening),
     )
 
@@ -182,6 +182,6 @@ def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
     """The VPC routing tables that a packet to the local address meets where it comes in."""
     view, local = walk.view, opening.local
     return walk.once(
-        ("ingress_route", local.address, opening.scope),
+        ("ingress_route", local.key, opening.scope),
         lambda: ingress_route(view.fabric, view.subnet(local.vni), local.number, opening.scope),
     )

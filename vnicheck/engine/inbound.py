@@ -45,7 +45,7 @@ class _Frame(Struct, frozen=True):
 def inbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
     view, vni = walk.view, opening.local.vni
-    key = ("inbound", opening.local.address, opening.region.number)
+    key = ("inbound", opening.local.key, opening.region.number)
     frame = walk.once(key, lambda: _frame(walk, opening))
     at, theirs, ours = view.at(vni), (client_ports(view, opening.protocol),), opening.ports
     request = walk.steps(

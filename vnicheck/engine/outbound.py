@@ -47,7 +47,7 @@ class _Frame(Struct, frozen=True):
 def outbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
     view = walk.view
-    key = ("outbound", opening.local.address, opening.region.number)
+    key = ("outbound", opening.local.key, opening.region.number)
     frame = walk.once(key, lambda: _frame(walk, opening))
     leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
     if leaves is None or owner is None or entrance is None:

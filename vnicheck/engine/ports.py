@@ -28,7 +28,7 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> tuple[Ra
     if opening.protocol is Protocol.ICMP:
         return (opening.ports,)
     crossed = walk.once(
-        ("ports", direction, opening.local.address, opening.region.number), lambda: _crossed(walk, direction, opening)
+        ("ports", direction, opening.local.key, opening.region.number), lambda: _crossed(walk, direction, opening)
     )
     key = ("ports", direction, opening.protocol, opening.ports, walk.view.assume.client_ports, crossed.effects)
     known: tuple[Ranges, ...] | None = walk.shared.get(key)

@@ -98,7 +98,7 @@ class Regions:
         """The regions for packets between the local address and remotes, with their ports within these ranges, by their
         first remotes.
         """
-        key: Hashable = (local.address, protocol, remote_ports, local_ports) if self._by_ports else local.address
+        key: Hashable = (local.key, protocol, remote_ports, local_ports) if self._by_ports else local.key
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = tuple(self._compute(local, protocol, remote_ports, local_ports))

@@ -61,3 +61,8 @@ class LocalAddress(Struct, frozen=True):
     address: str
     number: int
     vni: Vni
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from the server's others, also where the API gives two VNIs one address."""
+        return self.address, self.vni.id
