@@ -80,6 +80,7 @@ def test_it_does_it_once_and_takes_it_back(tmp_path: Path) -> None:
         play(namespace, tmp_path, "--tags", "undo")
         assert state(namespace)[:3] == before[:3]
         assert sorted(state(namespace)[3].split()) == ["auto", "enabled", "false"]
+        namespace.run(["sh", "-c", "echo auto >/run/mode-vni-id-2"])  # somebody else's doing, which stays
         assert play(namespace, tmp_path, "--tags", "undo")[0] == 0
 
 

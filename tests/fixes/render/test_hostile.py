@@ -1,21 +1,27 @@
 """Names that are out to do harm end quoted or refused, in every form; shells and Ansible are the judges."""
 
+import shlex
 import subprocess
 from pathlib import Path
 
 import hcl2
+import msgspec
 import pytest
 import yaml
 
 from tests.ansible import ansible_playbook
-from tests.fixes.render.plans import HARM, document, hostile
+from tests.fixes.render.plans import HARM, document, hostile, patches, persist, with_actions
 from tests.fixes.render.shells import SHELLS, Sandbox, parses
+from tests.fixes.render.test_ansible import CLI, LINKS, play
+from tests.lab.namespaces import Namespace, require_lab
 from tests.sshd import require
 from vnicheck.fixes.render.ansible import render_ansible
 from vnicheck.fixes.render.files import files_of
 from vnicheck.fixes.render.ibmcloud import render_ibmcloud
 from vnicheck.fixes.render.sh import render_sh
 from vnicheck.fixes.render.terraform import render_terraform
+from vnicheck.fixes.state_filtering import MODE
+from vnicheck.model.plan import Action
 
 KINDS = pytest.mark.parametrize("harm", HARM, ids=range(len(HARM)))
 WELL = "ibmcloud<is><virtual-network-interface-update><vni-id-1><--protocol-state-filtering-mode>"
@@ -70,6 +76,36 @@ def test_comments_end_where_they_are_meant_to(harm: str) -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("what", ["id", "field", "value", "undo"])
+def test_one_bad_part_of_a_patch_is_enough_to_refuse_it(harm: str, what: str) -> None:
+    good: dict[str, object] = {MODE: "disabled"}
+    bad: dict[str, object] = {harm: "disabled"} if what == "field" else {MODE: harm}
+    patch = Action(
+        where="vpc",
+        kind="vni_patch",
+        summary="change it",
+        vni=harm if what == "id" else "vni-id-1",
+        patch=bad if what in {"field", "value"} else good,
+        undo_patch=bad if what == "undo" else good,
+    )
+    plan = with_actions(document(), patch)
+    for render in (render_sh, render_ibmcloud, render_ansible):
+        text = render([plan])
+        assert "refused: " in text
+        assert "virtual-network-interface-update" not in text
+    assert "\nresource " not in render_terraform([plan])
+
+
+def test_a_command_in_a_comment_stays_in_it() -> None:
+    command = "true # \x1b[31m\rresource {}\x85\u2028resource {}"
+    action = Action(where="guest", kind="sysctl", summary="x", command=command, undo="true")
+    text = render_terraform([with_actions(document(), action)])
+    assert text.count("#   resource {}\n") == 2
+    assert all(line.startswith("#") for line in text.split("\n") if line)
+    assert all(char.isprintable() or char == "\n" for char in text)
+
+
+@KINDS
 def test_terraform_gets_one_import_and_one_resource(harm: str) -> None:
     text = render_terraform([hostile(harm)])
     read = hcl2.loads(text)
@@ -104,9 +140,9 @@ _Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(
 @KINDS
 def test_the_playbook_has_the_plays_that_are_meant(harm: str) -> None:
     plays = yaml.load(render_ansible([hostile(harm)]), Loader=_Loader)
-    assert [play["hosts"] for play in plays] == ["server_1"] * 2
-    assert [len(play["tasks"]) for play in plays] == [1 + 2 + 1 + 2, 2 + 1 + 2 + 3]
-    for task in (task for play in plays for task in play["tasks"]):
+    assert [each["hosts"] for each in plays] == ["server_1"] * 2
+    assert [len(each["tasks"]) for each in plays] == [1 + 2 + 1 + 2, 2 + 1 + 2 + 3]
+    for task in (task for each in plays for task in each["tasks"]):
         assert set(task) <= {
             *("name", "block", "rescue", "register", "when", "changed_when", "check_mode"),
             *("delegate_to", "become", "environment", "ansible.builtin.shell", "ansible.builtin.command"),
@@ -114,8 +150,7 @@ def test_the_playbook_has_the_plays_that_are_meant(harm: str) -> None:
         }
 
 
-def test_ansible_takes_no_name_for_a_template(tmp_path: Path) -> None:
-    """All of them in one run. The steps of the plan fail here, where there is no such interface: their names show."""
+def test_ansible_reads_every_playbook(tmp_path: Path) -> None:
     (tmp_path / "playbook.yml").write_text(render_ansible([hostile(harm) for harm in HARM]))
     done = subprocess.run(
         [ansible_playbook(), "--syntax-check", "-i", "server_1,", "playbook.yml"],
@@ -126,3 +161,31 @@ def test_ansible_takes_no_name_for_a_template(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.root
+def test_ansible_takes_no_name_text_or_command_for_a_template(tmp_path: Path) -> None:
+    """All of them in one run: as the names of tasks, as what a file holds, and in a command."""
+    require_lab()
+    harm = "".join(f"{each}\n" for each in HARM if each.isprintable())
+    word = "{{ lookup('pipe', 'touch pwned') }}{% raw %}{#"
+    base = document()
+    named = [msgspec.structs.replace(action, summary=harm) for action in (*base.plan.actions, *patches()[:1])]
+    file = msgspec.structs.replace(persist("/etc/vnicheck-kept", harm), summary=harm)
+    command = persist("/etc/network/vnicheck-said", "", command=f"echo {shlex.quote(word)} >/etc/network/vnicheck-said")
+    bare = msgspec.structs.replace(command, summary=word, file=None)
+    plan = msgspec.structs.replace(base.plan, strategy=harm, actions=(*named, file, bare))
+    playbook = render_ansible([msgspec.structs.replace(base, plan=plan)]).replace("become: true", "become: false")
+    (tmp_path / "playbook.yml").write_text(playbook)
+    with Namespace.create("hostile", copied=["/etc"], empty=["/run"]) as namespace:
+        namespace.ip(*LINKS)
+        namespace.run(["sh", "-c", "mkdir -p /run/bin /etc/network; cat >/run/bin/ibmcloud"], input=CLI)
+        namespace.run(["chmod", "+x", "/run/bin/ibmcloud"])
+        changed, said = play(namespace, tmp_path)
+        assert changed == 3 + 2 + 1
+        assert namespace.run(["cat", "/etc/vnicheck-kept"]).stdout == harm
+        assert namespace.run(["cat", "/etc/network/vnicheck-said"]).stdout == f"{word}\n"
+        assert "{{ lookup('pipe', 'touch pwned') }}" in said
+        assert play(namespace, tmp_path, "--tags", "undo")[0] == 3 + 2 + 1
+        assert namespace.run(["sh", "-c", "ls /etc/vnicheck-* /etc/network/vnicheck-*"], check=False).stdout == ""
+    assert not list(tmp_path.rglob("pwned"))

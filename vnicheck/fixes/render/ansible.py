@@ -92,9 +92,9 @@ def _plays(instance: InstancePlan, host: str) -> list[dict[str, Any]]:
     if steps:
         tasks.append(_block(steps))
     tasks += [_keep(step) for step in kept]
-    tasks += [task for change in changes for task in _vni_tasks(change, change.patch)]
-    back = [task for change in changes[::-1] for task in _vni_tasks(change, change.undo)]
-    back += [_shell(f"undo: {step.summary}", _noticed(step.undo)) for step in kept[::-1]]
+    tasks += [task for change in changes for task in _vni_tasks(change, change.patch, _differs(change.patch))]
+    back = [task for change in changes[::-1] for task in _vni_tasks(change, change.undo, _stands(change.patch))]
+    back += [_shell(f"undo: {step.summary}", _noticed(step, step.undo)) for step in kept[::-1]]
     back += [_take_back(step) for step in steps[::-1]]
     common = {"hosts": host, "gather_facts": False, "become": True}
     return [
@@ -123,7 +123,7 @@ def _keep(step: Step) -> Task:
     """
     file = step.file
     if file is None or file.path.startswith("/etc/netplan/"):
-        return _shell(step.summary, _noticed(step.command))
+        return _shell(step.summary, _noticed(step, step.command))
     if not is_plain_path(file.path):
         return _refuse(step.summary, f"'{said(file.path)}' is no plain path below /etc")
     folder = {"path": _text(file.path.rpartition("/")[0]), "state": "directory"}
@@ -143,13 +143,26 @@ def _keep(step: Step) -> Task:
     }
 
 
-def _vni_tasks(change: VniChange, patch: dict[str, Any]) -> list[Task]:
-    """Read the VNI and change it where it differs, by the CLI of the machine that Ansible runs on."""
+def _differs(patch: dict[str, Any]) -> str:
+    """A condition: the VNI is not yet as it is to be."""
+    return " or ".join(f"{_field(name)} != {value!r}" for name, value in patch.items())
+
+
+def _stands(patch: dict[str, Any]) -> str:
+    """A condition: the VNI still has something of what the plan set. What somebody else set since is left alone."""
+    return " or ".join(f"{_field(name)} == {value!r}" for name, value in patch.items())
+
+
+def _field(name: str) -> str:
+    return f"(vnicheck_vni.stdout | from_json).{name}"
+
+
+def _vni_tasks(change: VniChange, patch: dict[str, Any], condition: str) -> list[Task]:
+    """Read the VNI and, on this condition, change it, by the CLI of the machine that Ansible runs on."""
     if change.refused is not None:
         return [_refuse(change.summary, change.refused)]
     here = {"delegate_to": "localhost", "become": False, "environment": dict([FEATURE])}
     read = ["ibmcloud", "is", "virtual-network-interface", change.vni, "--output", "JSON"]
-    differs = " or ".join(f"(vnicheck_vni.stdout | from_json).{field} != {value!r}" for field, value in patch.items())
     return [
         {
             "name": "read the VNI",
@@ -163,7 +176,7 @@ def _vni_tasks(change: VniChange, patch: dict[str, Any]) -> list[Task]:
             "name": _text(f"{change.summary}: {', '.join(f'{field} = {value}' for field, value in patch.items())}"),
             "ansible.builtin.command": {"argv": [_text(word) for word in arguments(change, patch)]},
             **here,
-            "when": differs,
+            "when": condition,
         },
     ]
 
@@ -195,7 +208,8 @@ def _only_if_so(step: Step) -> str:
     return f"{so}{step.undo} &&\necho '{_CHANGED}'"
 
 
-def _noticed(command: str) -> str:
-    """A command that says whether it changed the configuration: what it writes is compared with what was there."""
-    seen = f"find {_CONFIGURATION} -type f -exec cksum {{}} + 2>/dev/null | sort"
+def _noticed(step: Step, command: str) -> str:
+    """A command of the step that says whether it changed the configuration: that is compared with what it was."""
+    own = f" {step.file.path}" if step.file is not None and is_plain_path(step.file.path) else ""
+    seen = f"find {_CONFIGURATION}{own} -type f -exec cksum {{}} + 2>/dev/null | sort -u"
     return f'before=$({seen})\n{command}\nstatus=$?\n[ "$before" = "$({seen})" ] || echo \'{_CHANGED}\'\nexit $status'

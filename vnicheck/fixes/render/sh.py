@@ -15,13 +15,13 @@ from vnicheck.fixes.render.runner import RUNNER, SPLITS, Part, functions, keys
 from vnicheck.fixes.render.steps import Step, addresses, immediate, persistent, said, vni_changes
 from vnicheck.model.plan import InstancePlan
 
-_USAGE = (
-    "sh {} apply     change the running server, now; the next boot forgets it (the default)",
-    "sh {} persist   write it to the server's configuration, which changes nothing until the next boot",
-    "sh {} undo      take back both",
-    "sh {} vpc       change the VNIs, by the ibmcloud CLI, from where it is logged in; vpc-undo sets them back",
+_APPLY = "sh {} apply     change the running server, now; the next boot forgets it (the default)"
+_PERSIST = "sh {} persist   write it to the server's configuration, which changes nothing until the next boot"
+_UNDO = "sh {} undo      take it back"
+_VPC = "sh {} vpc       change the VNIs, by the ibmcloud CLI, from where it is logged in; vpc-undo sets them back"
+_RULES = (
     "",
-    "apply, persist and undo run on the server, as root. A step that fails ends it, and what was done before it is",
+    "All but vpc and vpc-undo run on the server, as root. A step that fails ends it, and what was done before it is",
     "undone. Nothing undoes it if it cuts you off: 'vnicheck fix' without --dry-run applies the same plan under a",
     "timer on the server that does.",
 )
@@ -78,16 +78,28 @@ def render_sh(plans: Sequence[InstancePlan]) -> str:
     """The script of one server, or of several that takes the server as its first argument."""
     if len(plans) == 1:
         (instance,) = plans
-        head = comment(instance, usage=[line.format("apply.sh") for line in _USAGE])
+        head = comment(instance, usage=_usage("apply.sh", plans))
         chosen = f"{_body(instance)}CHOOSE=''\n"
     else:
         head = _joint_header(plans)
         chosen = _choice(plans)
-    return f"#!/bin/sh\n{head}{SPLITS}set -eu\n{export()}\n{chosen}{RUNNER}{_MAIN}"
+    return f"#!/bin/sh\n{head}{SPLITS}set -eu\nPATH=$PATH:/usr/sbin:/sbin\n{export()}\n{chosen}{RUNNER}{_MAIN}"
+
+
+def _usage(name: str, plans: Sequence[InstancePlan]) -> list[str]:
+    """How the script is called, for what the plans have."""
+    ways = {
+        _APPLY: any(immediate(each.plan) for each in plans),
+        _PERSIST: any(persistent(each.plan) for each in plans),
+        _UNDO: any(immediate(each.plan) or persistent(each.plan) for each in plans),
+        _VPC: any(vni_changes(each.plan) for each in plans),
+    }
+    lines = [line.format(name) for line, there in ways.items() if there]
+    return [*lines, *_RULES] if lines else []
 
 
 def _joint_header(plans: Sequence[InstancePlan]) -> str:
-    usage = [line.format("fix.sh SERVER") for line in _USAGE]
+    usage = _usage("fix.sh SERVER", plans)
     heads = [comment(instance, usage=usage if instance is plans[-1] else ()) for instance in plans]
     return "#\n".join(heads) if heads else "# Nothing to fix.\n"
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from vnicheck.fixes.render.header import as_comment, comment, title
+from vnicheck.fixes.render.header import as_comment, comment
 from vnicheck.fixes.render.steps import VniChange, immediate, persistent, vni_changes
 from vnicheck.model.plan import InstancePlan
 
@@ -38,7 +38,7 @@ def _server(instance: InstancePlan, labels: set[str]) -> str:
         blocks.append(
             as_comment(
                 [
-                    f"Terraform does not do the part of {title(instance)} itself (see the form `sh` or `ansible`):",
+                    "Terraform does not change the server itself; the forms sh and ansible do that part:",
                     *(f"  {line}" for line in lines),
                     *(f"  {step.summary}" for step in persistent(instance.plan)),
                 ]
@@ -54,9 +54,8 @@ def _server(instance: InstancePlan, labels: set[str]) -> str:
 
 def _blocks(change: VniChange, label: str) -> str:
     name = [] if change.name is None else [("name", change.name)]
-    was = as_comment(
-        [f"{change.summary}; it was {', '.join(f'{key} = {_value(old)}' for key, old in change.undo.items())}"]
-    )
+    old = ", ".join(f"{key} = {_value(value)}" for key, value in change.undo.items())
+    was = as_comment([change.summary, f"it was {old}"])
     return (
         f"import {{\n  to = {_TYPE}.{label}\n  id = {_value(change.vni)}\n}}\n\n"
         f"{was}"
