@@ -183,6 +183,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "a folder": (("demo", "-o", "/tmp"), "cannot write /tmp: Is a directory"),
     "an endless name": (("demo", "-o", "x" * 300), "File name too long"),
     "a full disk": (("demo", "-f", "json", "-o", "/dev/full"), "cannot write /dev/full: No space left on device"),
+    "a file for every form": (
+        ("fix", "x", "--dry-run", "--snapshot", "y", "-o", "/etc/passwd"),
+        "/etc/passwd is a file: -o alone takes a folder for all forms; or give -f as well",
+    ),
     "hostile characters": (("analyze", "x", "--ssh-address", "\x1b[31m\r\n"), "--ssh-address"),
 }
 
@@ -223,6 +227,14 @@ def test_a_snapshot_that_does_not_serve(files: Path, name: str, more: tuple[str,
     done = analyze(files, name, *more, server=server)
     assert words in one_line(done)
     assert done.returncode == 2
+
+
+def test_all_forms_of_a_plan_go_into_a_folder_that_is_told(files: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "plans"
+    done = run("fix", "server", "--dry-run", "--snapshot", str(files / "broken.json"), "-o", str(folder))
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert done.stderr == f"vnicheck: note: wrote {len(written)} files into {folder}\n"
+    assert {"plan.json", "apply.sh"} <= {path.name for path in written}
 
 
 def test_a_server_is_named_by_any_of_its_names(files: Path) -> None:

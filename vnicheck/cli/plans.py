@@ -1,12 +1,14 @@
 """Where plans go: the forms that they are written in, to stdout, to files, or all of them into a folder."""
 
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.output import console, write_bytes
+from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
     from vnicheck.model.plan import InstancePlan
@@ -21,6 +23,8 @@ class PlanDestination:
         self.folder: Path | None = None
         self.wanted: list[tuple[str, Path | None]] = []
         if output is not None and (output.is_dir() or not formats):
+            if output.exists() and not output.is_dir():
+                raise UserError(f"{output} is a file: -o alone takes a folder for all forms; or give -f as well")
             self.folder, output = output, None
         for spec in formats or ["text"]:
             name, equals, file = spec.partition("=")
@@ -74,13 +78,16 @@ def _render(name: str, plans: "Sequence[InstancePlan]") -> bytes:
 def _write_folder(plans: "Sequence[InstancePlan]", folder: Path) -> None:
     from vnicheck.fixes.render.files import files_of
 
-    for path, data in files_of(plans).items():
+    files = files_of(plans)
+    for path, data in files.items():
         place = folder / path
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot make {place.parent}: {error.strerror}") from error
         write_bytes(data, place)
+    count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
+    print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
 
 
 def _write_text(
