@@ -11,8 +11,7 @@ from tests.ansible import ansible_playbook
 from tests.fixes.render.plans import document, patches, persist, with_actions
 from tests.lab.namespaces import Namespace, require_lab
 from vnicheck.fixes.render.ansible import render_ansible
-
-pytestmark = pytest.mark.root
+from vnicheck.model.plan import InstancePlan
 
 LINKS = (
     "link add eth0 type veth peer name p0",
@@ -59,6 +58,7 @@ def state(namespace: Namespace) -> list[str]:
     return [namespace.run(["sh", "-c", f"{line} 2>/dev/null"], check=False).stdout for line in shown]
 
 
+@pytest.mark.root
 def test_it_does_it_once_and_takes_it_back(tmp_path: Path) -> None:
     require_lab()
     file = persist("/etc/vnicheck-kept", "kept {{ as }} it is\n")
@@ -84,6 +84,7 @@ def test_it_does_it_once_and_takes_it_back(tmp_path: Path) -> None:
         assert play(namespace, tmp_path, "--tags", "undo")[0] == 0
 
 
+@pytest.mark.root
 def test_a_step_that_fails_is_undone_with_those_before_it(tmp_path: Path) -> None:
     require_lab()
     (tmp_path / "playbook.yml").write_text(render_ansible([document()]).replace("become: true", "become: false"))
@@ -93,6 +94,39 @@ def test_a_step_that_fails_is_undone_with_those_before_it(tmp_path: Path) -> Non
         with pytest.raises(AssertionError, match="a step failed; those before it are undone"):
             play(namespace, tmp_path)
         assert state(namespace) == before
+
+
+@pytest.mark.root
+def test_a_group_of_the_inventory_that_bears_the_servers_name_is_not_changed(tmp_path: Path) -> None:
+    require_lab()
+    plan = with_actions(document(), persist("/etc/vnicheck-kept", "kept\n"))
+    (tmp_path / "playbook.yml").write_text(render_ansible([plan]).replace("become: true", "become: false"))
+    with Namespace.create("ansible", copied=["/etc"], empty=["/run"]) as namespace:
+        namespace.ip(*LINKS[:5], "address add 10.0.0.111/24 dev eth0", "address add 10.0.0.112/24 dev eth1")
+        before = state(namespace)
+        for arguments in ((), ("--tags", "undo"), ("--check",)):
+            with pytest.raises(AssertionError, match="this host is not server"):
+                play(namespace, tmp_path, *arguments)
+        assert state(namespace) == before
+
+
+def hosts(*plans: InstancePlan) -> list[str]:
+    """Where each play runs."""
+    return [play["hosts"] for play in yaml.safe_load(render_ansible(plans).replace("!unsafe", ""))]
+
+
+@pytest.mark.parametrize("name", ["all", "ungrouped", "localhost", "127.0.0.1", "a:b", "web*", "~x", "!x", "a,b"])
+def test_a_name_that_ansible_reads_otherwise_gives_way_to_the_id(name: str) -> None:
+    assert hosts(document(name=name)) == ["server-id"] * 2
+    assert hosts(document(name=name, id=name)) == ["server_1"] * 2
+
+
+def test_no_two_servers_share_a_host() -> None:
+    named_as_an_id = document(name="id-2", id="id-1"), document(name="web", id="id-2")
+    assert hosts(*named_as_an_id) == ["id-1"] * 2 + ["web"] * 2
+    assert hosts(document(name="no name", id="web"), document(name="web", id="id-2")) == ["web"] * 2 + ["id-2"] * 2
+    nameless = document(name="?", id="?")
+    assert hosts(document(name="server_2"), nameless) == ["server_2"] * 2 + ["server_3"] * 2
 
 
 def test_its_form(tmp_path: Path) -> None:

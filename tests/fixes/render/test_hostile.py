@@ -24,6 +24,8 @@ from vnicheck.fixes.state_filtering import MODE
 from vnicheck.model.plan import Action
 
 KINDS = pytest.mark.parametrize("harm", HARM, ids=range(len(HARM)))
+HEADER = "#jinja2:variable_start_string:'[[',variable_end_string:']]'\n[[ lookup('pipe', 'touch pwned') ]]\n"
+"""A template without a brace: its first line tells Ansible's Jinja other marks."""
 WELL = "ibmcloud<is><virtual-network-interface-update><vni-id-1><--protocol-state-filtering-mode>"
 
 
@@ -172,9 +174,10 @@ def test_ansible_takes_no_name_text_or_command_for_a_template(tmp_path: Path) ->
     base = document()
     named = [msgspec.structs.replace(action, summary=harm) for action in (*base.plan.actions, *patches()[:1])]
     file = msgspec.structs.replace(persist("/etc/vnicheck-kept", harm), summary=harm)
+    header = persist("/etc/vnicheck-header", HEADER)
     command = persist("/etc/network/vnicheck-said", "", command=f"echo {shlex.quote(word)} >/etc/network/vnicheck-said")
     bare = msgspec.structs.replace(command, summary=word, file=None)
-    plan = msgspec.structs.replace(base.plan, strategy=harm, actions=(*named, file, bare))
+    plan = msgspec.structs.replace(base.plan, strategy=harm, actions=(*named, file, header, bare))
     playbook = render_ansible([msgspec.structs.replace(base, plan=plan)]).replace("become: true", "become: false")
     (tmp_path / "playbook.yml").write_text(playbook)
     with Namespace.create("hostile", copied=["/etc"], empty=["/run"]) as namespace:
@@ -182,10 +185,11 @@ def test_ansible_takes_no_name_text_or_command_for_a_template(tmp_path: Path) ->
         namespace.run(["sh", "-c", "mkdir -p /run/bin /etc/network; cat >/run/bin/ibmcloud"], input=CLI)
         namespace.run(["chmod", "+x", "/run/bin/ibmcloud"])
         changed, said = play(namespace, tmp_path)
-        assert changed == 3 + 2 + 1
+        assert changed == 3 + 3 + 1
         assert namespace.run(["cat", "/etc/vnicheck-kept"]).stdout == harm
+        assert namespace.run(["cat", "/etc/vnicheck-header"]).stdout == HEADER
         assert namespace.run(["cat", "/etc/network/vnicheck-said"]).stdout == f"{word}\n"
         assert "{{ lookup('pipe', 'touch pwned') }}" in said
-        assert play(namespace, tmp_path, "--tags", "undo")[0] == 3 + 2 + 1
+        assert play(namespace, tmp_path, "--tags", "undo")[0] == 3 + 3 + 1
         assert namespace.run(["sh", "-c", "ls /etc/vnicheck-* /etc/network/vnicheck-*"], check=False).stdout == ""
     assert not list(tmp_path.rglob("pwned"))

@@ -160,6 +160,15 @@ def test_several_servers_are_told_apart_by_an_argument(shell: str, sandbox: Sand
     ambiguous = render_sh([one, other, twin])
     assert sandbox.run(shell, ambiguous, "other", "apply").returncode == 2
     assert sandbox.run(shell, ambiguous, "twin-id", "apply").returncode == 0
+    sandbox.calls()
+    named_as_an_id = render_sh([with_actions(document(name="other-id"), *patches()), other])
+    assert sandbox.run(shell, named_as_an_id, "other-id", "vpc").returncode == 0
+    assert sandbox.calls() == []
+    assert sandbox.run(shell, named_as_an_id, "server-id", "vpc").returncode == 0
+    assert sandbox.calls() != []
+    assert sandbox.run(shell, render_sh([document(name="", id=""), other])).returncode == 2
+    parses(shell, render_sh([other, other]), sandbox.folder)
+    assert sandbox.run(shell, render_sh([other, other]), "other").returncode == 2
 
 
 def test_a_plan_without_actions_says_so(shell: str, sandbox: Sandbox) -> None:

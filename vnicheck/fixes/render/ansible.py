@@ -3,19 +3,26 @@
 Text from a name or a command in which Ansible could see a template is marked `!unsafe`: it sees none there.
 """
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
+from vnicheck.fixes.render.handles import hosts
 from vnicheck.fixes.render.header import comment
 from vnicheck.fixes.render.ibmcloud import FEATURE, arguments
-from vnicheck.fixes.render.steps import Step, VniChange, immediate, is_plain_path, persistent, said, vni_changes
+from vnicheck.fixes.render.steps import (
+    Step,
+    VniChange,
+    addresses,
+    immediate,
+    is_plain_path,
+    persistent,
+    said,
+    vni_changes,
+)
 from vnicheck.model.plan import InstancePlan
 
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 _USAGE = (
     "ansible-playbook -i INVENTORY playbook.yml              apply, and write what the next boot keeps",
     "ansible-playbook -i INVENTORY playbook.yml --tags undo  take it back",
@@ -37,8 +44,8 @@ class _Unsafe(str):
 
 
 def _text(text: str) -> str:
-    """The text as it is, whatever it looks like to Ansible."""
-    return _Unsafe(text) if "{" in text else text
+    """The text as it is, whatever it looks like to Ansible. A first line `#jinja2:` may set other marks than `{`."""
+    return _Unsafe(text) if "{" in text or text.startswith("#jinja2:") else text
 
 
 class _Dumper(yaml.SafeDumper):
@@ -66,34 +73,27 @@ def render_ansible(plans: Sequence[InstancePlan]) -> str:
     if not plans:
         return "# Nothing to fix.\n---\n[]\n"
     head = "#\n".join(comment(instance, usage=_USAGE if instance is plans[-1] else ()) for instance in plans)
-    names = Counter(instance.name for instance in plans)
     plays = [
         play
-        for number, instance in enumerate(plans, 1)
+        for instance, host in zip(plans, hosts(plans), strict=True)
         if instance.plan.actions
-        for play in _plays(instance, _host(instance, names, number))
+        for play in _plays(instance, host)
     ]
     text = yaml.dump(plays, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
     return f"{head}---\n{text}"
 
 
-def _host(instance: InstancePlan, names: Counter[str], number: int) -> str:
-    """The server's name where it is one that no pattern of hosts could mean otherwise, or its id."""
-    for name in (instance.name, instance.id):
-        if _HOST.fullmatch(name) and names[name] <= 1:
-            return name
-    return f"server_{number}"
-
-
 def _plays(instance: InstancePlan, host: str) -> list[dict[str, Any]]:
     plan = instance.plan
     steps, kept, changes = immediate(plan), persistent(plan), vni_changes(plan)
-    tasks: list[Task] = []
+    right = _right_host(instance) if steps or kept else []
+    tasks = [*right]
     if steps:
         tasks.append(_block(steps))
     tasks += [_keep(step) for step in kept]
     tasks += [task for change in changes for task in _vni_tasks(change, change.patch, _differs(change.patch))]
-    back = [task for change in changes[::-1] for task in _vni_tasks(change, change.undo, _stands(change.patch))]
+    back = [*right]
+    back += [task for change in changes[::-1] for task in _vni_tasks(change, change.undo, _stands(change.patch))]
     back += [_shell(f"undo: {step.summary}", _noticed(step, step.undo)) for step in kept[::-1]]
     back += [_take_back(step) for step in steps[::-1]]
     common = {"hosts": host, "gather_facts": False, "become": True}
@@ -101,6 +101,26 @@ def _plays(instance: InstancePlan, host: str) -> list[dict[str, Any]]:
         {"name": _text(f"fix {said(instance.name)}: {said(plan.strategy)}"), **common, "tasks": tasks},
         {"name": _text(f"undo the fix of {said(instance.name)}"), **common, "tags": ["never", "undo"], "tasks": back},
     ]
+
+
+def _right_host(instance: InstancePlan) -> list[Task]:
+    """Refuse a host that has none of the server's addresses: its name may be that of a group too."""
+    known = addresses(instance.plan)
+    if not known:
+        return []
+    has = " | ".join(f"*' {address}/'*" for address in known)
+    task = {
+        "name": _text(f"see that this host is {said(instance.name)}"),
+        "ansible.builtin.shell": {
+            "cmd": f"case $(ip -4 -o addr show) in {has}) echo yes ;; esac",
+            "executable": "/bin/sh",
+        },
+        "register": "vnicheck_host",
+        "changed_when": False,
+        "check_mode": False,
+    }
+    why = f"this host is not {said(instance.name)}: it has none of {', '.join(known)}"
+    return [task, _refuse("refuse another host", why) | {"when": "'yes' not in vnicheck_host.stdout"}]
 
 
 def _block(steps: Sequence[Step]) -> Task:

@@ -6,13 +6,13 @@ it does not guess from the host's name. Either one refuses where the host has no
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from vnicheck.fixes.render.handles import handles
 from vnicheck.fixes.render.header import comment, title
 from vnicheck.fixes.render.ibmcloud import export, vni_keys, vni_part
 from vnicheck.fixes.render.runner import RUNNER, SPLITS, Part, functions, keys
-from vnicheck.fixes.render.steps import Step, addresses, immediate, persistent, said, vni_changes
+from vnicheck.fixes.render.steps import Step, addresses, immediate, persistent, vni_changes
 from vnicheck.model.plan import InstancePlan
 
 _APPLY = "sh {} apply     change the running server, now; the next boot forgets it (the default)"
@@ -133,13 +133,12 @@ def _programs(parts: Iterable[Part]) -> list[str]:
 
 
 def _choice(plans: Sequence[InstancePlan]) -> str:
-    """A function for each server that brings its own, and the choice by name or id. A name of two servers is none."""
-    names = Counter(said(instance.name) for instance in plans)
+    """A function for each server that brings its own, and the choice by name or id."""
     bodies, arms, listing = [], [], []
-    for number, instance in enumerate(plans, 1):
+    for number, (instance, ways) in enumerate(zip(plans, handles(plans), strict=True), 1):
         bodies.append(f"server_{number}() {{\n{_body(instance)}}}\n")
-        ways = [said(instance.id)] + ([said(instance.name)] if names[said(instance.name)] == 1 else [])
-        arms.append(f"{'|'.join(map(shlex.quote, dict.fromkeys(ways)))}) server_{number} ;;\n")
+        if ways:
+            arms.append(f"{'|'.join(map(shlex.quote, ways))}) server_{number} ;;\n")
         listing.append(f"\tprintf '  %s\\n' {shlex.quote(title(instance))} >&2\n")
     return (
         "\n".join(bodies)
