@@ -5,6 +5,10 @@ host of a `Fleet`'s folder, 32 at a time, host keys checked, and prints how many
 import getpass
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paramiko import SSHClient
 
 PORT = 2222
 JOBS = 32
@@ -77,8 +81,8 @@ def paramiko_shared(folder: Path, hosts: list[str]) -> int:
         return sum(pool.map(run, hosts))
 
 
-def _paramiko_run(client: "object", folder: Path) -> bool:
-    stdin, stdout, _ = client.exec_command("sh -s")  # type: ignore[attr-defined]
+def _paramiko_run(client: "SSHClient", folder: Path) -> bool:
+    stdin, stdout, _ = client.exec_command("sh -s")
     stdin.write((folder / "collect.sh").read_bytes())
     stdin.channel.shutdown_write()
     return END in stdout.read()

@@ -71,3 +71,18 @@ def regions(*servers: Server, config: Config | None = None, around: Fabric | Non
         )
         for region in snapshot_region(snapshot(*servers, around=around), filters)
     ]
+
+
+def unread(name: str) -> Any:
+    """A region that could not be read."""
+    from vnicheck.linting import Region
+
+    return Region(
+        name=name,
+        servers=(),
+        chosen=0,
+        single_homed=0,
+        fabric=fabric(),
+        read_at="",
+        problems=(Problem(code="api_unreachable", message="no connection"),),
+    )

@@ -26,7 +26,7 @@ from vnicheck.comparison import assemble_diff, compare, is_worse
 from vnicheck.engine.refinement import difference, intersection, port_ranges, remote_ranges
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.cloud import AclRule, NetworkAcl, SecurityGroup, SecurityGroupRule
-from vnicheck.model.diff import Answer, Side, encode_diff
+from vnicheck.model.diff import Answer, ServerChange, Side, encode_diff
 from vnicheck.model.expectation import EVERY_PORT
 from vnicheck.model.flow import Flow
 from vnicheck.model.report import InstanceReport
@@ -143,8 +143,8 @@ def test_a_snapshot_does_not_differ_from_itself(name: str) -> None:
     assert (diff.summary.same, len(diff.servers)) == ((1, 0) if change.certain else (0, 1))
 
 
-def rules(change: object, kind: str) -> list[tuple[str, bool]]:
-    return [(each.rule, each.certain) for each in change.findings if each.change == kind]  # type: ignore[attr-defined]
+def rules(change: ServerChange, kind: str) -> list[tuple[str, bool]]:
+    return [(each.rule, each.certain) for each in change.findings if each.change == kind]
 
 
 def test_findings_are_new_or_gone_by_their_fingerprints() -> None:

@@ -1,6 +1,7 @@
 """What was applied is written down before it is done, for the user alone, and can be read back."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,9 +11,9 @@ from vnicheck.ledger import Entry, Ledger, LedgerError
 from vnicheck.model.cloud import Ref
 
 
-def entry(change: str = "20261124-083000-abcdef", **more: object) -> Entry:
+def entry(change: str = "20261124-083000-abcdef", **more: Any) -> Entry:
     proof = planned("loose", "state-filtering")
-    fields = {
+    fields: dict[str, Any] = {
         "id": change,
         "begun_at": "2026-11-24T08:30:00Z",
         "server": Ref(id="server-id", name="web-1"),
@@ -22,7 +23,7 @@ def entry(change: str = "20261124-083000-abcdef", **more: object) -> Entry:
         "actions": proof.document.plan.actions,
         "status": "begun",
     }
-    return Entry(**(fields | more))  # type: ignore[arg-type]
+    return Entry(**(fields | more))
 
 
 def test_every_kind_of_effect_comes_back(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, mended, regions
+from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, mended, regions, unread
 from tests.servers import fabric, vni
 from vnicheck import linting, many
 from vnicheck.linting import Outcome, lint
@@ -89,15 +89,7 @@ def test_coverage_is_never_rounded_up_to_all() -> None:
 
 def test_a_region_that_was_not_read_leaves_coverage_unknown_and_the_rest_told() -> None:
     there = regions(member("web-2", BROKEN))
-    dead = linting.Region(
-        name="eu-gb",
-        servers=(),
-        chosen=0,
-        single_homed=0,
-        fabric=fabric(),
-        read_at="",
-        problems=(Problem(code="api_unreachable", message="no connection"),),
-    )
+    dead = unread("eu-gb")
     kept = Kept()
     report = lint([dead, *there], Config(), generated_at=NOW, writers=[kept]).report
     assert [instance.name for instance in kept.instances] == ["web-2"]

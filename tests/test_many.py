@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -156,7 +156,8 @@ def test_workers_end_with_the_work() -> None:
     reports = analyze_many([job_of(each) for each in fleet(4 * CHUNK)], SHARED, many.processes(1))
     next(reports)
     assert children()
-    reports.close()  # type: ignore[attr-defined]
+    assert isinstance(reports, Generator)
+    reports.close()
     assert children() == []
 
 

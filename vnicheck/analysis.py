@@ -81,6 +81,18 @@ def analyze_server(
         interfaces = interface_summaries(view)
         if status != "skipped":
             flows, findings = find_all(Facts(view, predict(view), read_at, every_flow=predict is predict_flows))
+    return instance_report(server, status, problems, interfaces, flows, findings)
+
+
+def instance_report(
+    server: Server,
+    status: Status,
+    problems: tuple[Problem, ...],
+    interfaces: tuple[InterfaceSummary, ...] = (),
+    flows: tuple[Flow, ...] = (),
+    findings: tuple[Finding, ...] = (),
+) -> InstanceReport:
+    """What is said of a server, with what identifies it."""
     return InstanceReport(
         id=server.id,
         name=server.name,

@@ -17,7 +17,7 @@ from multiprocessing import get_context
 import msgspec
 from msgspec import Struct
 
-from vnicheck.analysis import analyze_server
+from vnicheck.analysis import analyze_server, instance_report
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.guest_file import read_guest_file
@@ -153,20 +153,7 @@ def _with_guest_of(server: Server, data: bytes) -> Server:
 
 def _failed(server: Server, error: Exception) -> InstanceReport:
     message = one_line(f"internal error ({type(error).__name__}: {error}); report it with this server's snapshot")
-    return InstanceReport(
-        id=server.id,
-        name=server.name,
-        crn=server.crn,
-        kind=server.kind,
-        vpc=server.vpc,
-        zone=server.zone,
-        region=server.region,
-        status="incomplete",
-        problems=(*server.problems, Problem(code="internal_error", message=message)),
-        interfaces=(),
-        flows=(),
-        findings=(),
-    )
+    return instance_report(server, "incomplete", (*server.problems, Problem(code="internal_error", message=message)))
 
 
 _of_worker: list[Shared] = []

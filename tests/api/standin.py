@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -154,7 +155,7 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is no news."""
 
 
-class Answering(BaseHTTPRequestHandler):
+class Answering(BaseHTTPRequestHandler, ABC):
     """A handler whose `serve` is called for every method, with ways to answer, and to fail."""
 
     protocol_version = "HTTP/1.1"
@@ -179,9 +180,9 @@ class Answering(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self.serve("DELETE")
 
+    @abstractmethod
     def serve(self, method: str) -> None:
         """Answers one call."""
-        raise NotImplementedError
 
     @property
     def stopping(self) -> threading.Event:

@@ -1,12 +1,14 @@
 """A small world with every kind of server, and a client that gives up fast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.api import StandIn, World
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect
+from vnicheck.cloud.errors import CloudError
+from vnicheck.cloud.read import read_region
 
 FAST = HttpSettings(connect_timeout=2.0, read_timeout=5.0, retries=2, retry_wait=0.05)
 
@@ -80,3 +82,18 @@ def world() -> World:
 def to() -> Callable[[StandIn], VpcClient]:
     """A client of a stand-in."""
     return lambda api: connect(region=None, environ=api.environ, auth=None, http=FAST)
+
+
+@pytest.fixture
+def api(world: World) -> Iterator[StandIn]:
+    with StandIn(world) as running:
+        yield running
+
+
+def failure(client: VpcClient) -> CloudError:
+    """Why the region could not be read, in words that can be shown."""
+    with pytest.raises(CloudError) as caught:
+        read_region(client)
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 600
+    return caught.value

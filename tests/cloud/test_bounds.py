@@ -1,31 +1,19 @@
 """Reading ends: what never stops is given up, what vanishes or moves while we read spoils nothing else."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.api import StandIn, World
+from tests.cloud.conftest import failure
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.complete import complete
 from vnicheck.cloud.connect import connect
-from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.read import read_region
 from vnicheck.cloud.region import Region
 
 Opener = Callable[[StandIn], VpcClient]
-
-
-@pytest.fixture
-def api(world: World) -> Iterator[StandIn]:
-    with StandIn(world) as running:
-        yield running
-
-
-def failure(client: VpcClient) -> CloudError:
-    with pytest.raises(CloudError) as caught:
-        read_region(client)
-    return caught.value
 
 
 def in_all(api: StandIn, seconds: float) -> VpcClient:

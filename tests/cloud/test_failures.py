@@ -2,34 +2,20 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.api import StandIn, World
-from tests.cloud.conftest import FAST
+from tests.cloud.conftest import FAST, failure
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect
-from vnicheck.cloud.errors import CloudError, redact
+from vnicheck.cloud.errors import redact
 from vnicheck.cloud.read import read_region
 from vnicheck.model.words import one_line
 
 Opener = Callable[[StandIn], VpcClient]
-
-
-@pytest.fixture
-def api(world: World) -> Iterator[StandIn]:
-    with StandIn(world) as running:
-        yield running
-
-
-def failure(client: VpcClient) -> CloudError:
-    with pytest.raises(CloudError) as caught:
-        read_region(client)
-    assert caught.value.message.isprintable()
-    assert len(caught.value.message) < 600
-    return caught.value
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """TLS that cannot be trusted and proxies that are in the way: which, why, and what to do; over real TLS and sockets."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,24 +7,10 @@ import pytest
 
 from tests.api import StandIn, World
 from tests.api.tls import self_signed
-from tests.cloud.conftest import FAST
+from tests.cloud.conftest import FAST, failure
 from tests.sshd import free_port
-from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.connect import connect
-from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.read import read_region
-
-
-@pytest.fixture
-def api(world: World) -> Iterator[StandIn]:
-    with StandIn(world) as running:
-        yield running
-
-
-def failure(client: VpcClient) -> CloudError:
-    with pytest.raises(CloudError) as caught:
-        read_region(client)
-    return caught.value
 
 
 def test_a_self_signed_certificate_is_refused_until_its_authority_is_named(

@@ -11,7 +11,7 @@ from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.fixes.effects import AddRoutes, AddRule, PatchVni, SetRpFilter, carry_out
 from vnicheck.fixes.planner import STRATEGIES, Strategy, plan_server
-from vnicheck.fixes.strategies import SINGLE, effects_of
+from vnicheck.fixes.strategies import SINGLE, Combination, effects_of
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import NetworkAcl
 from vnicheck.model.config import Config
@@ -56,9 +56,9 @@ def test_a_plan_is_what_the_engine_says_of_the_server_after_it(name: str, strate
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("names", SINGLE)
-def test_no_effect_can_be_left_out(name: str, names: tuple[str, ...]) -> None:
+def test_no_effect_can_be_left_out(name: str, names: Combination) -> None:
     trial = planned(name).trial
-    effects = effects_of(trial, names)  # type: ignore[arg-type]
+    effects = effects_of(trial, names)
     whole = trial.outcome(effects)
     for position in range(len(effects)):
         fewer = trial.outcome(without(effects, position))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,9 +53,9 @@ def known(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def options_for(server: Sshd, known_hosts: Path, **changes: object) -> SshOptions:
+def options_for(server: Sshd, known_hosts: Path, **changes: Any) -> SshOptions:
     """Options with which `server` can be logged in to."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "user": server.user,
         "port": server.port,
         "identities": (server.client_key,),
@@ -62,7 +63,7 @@ def options_for(server: Sshd, known_hosts: Path, **changes: object) -> SshOption
         "connect_timeout": 5.0,
         "timeout": 20.0,
     }
-    return SshOptions(**(values | changes))  # type: ignore[arg-type]
+    return SshOptions(**(values | changes))
 
 
 WEB = SshTarget(name="web-1", address="127.0.0.1")

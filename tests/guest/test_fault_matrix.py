@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import Struct
@@ -96,18 +97,18 @@ class Stage:
     def targets(self) -> list[SshTarget]:
         return [SshTarget(name=name, address=fault.address) for name, fault in self.faults.items()]
 
-    def options(self, **changes: object) -> SshOptions:
+    def options(self, **changes: Any) -> SshOptions:
         config, known_hosts = self.folder / "config", self.folder / "known_hosts"
         config.write_text("".join(f"Host {name}\n{fault.config}\n" for name, fault in self.faults.items()))
         known_hosts.write_text("".join(self.known))
-        values = {
+        values: dict[str, Any] = {
             "config_file": config,
             "known_hosts": (known_hosts,),
             "connect_timeout": CONNECT,
             "timeout": TOTAL,
             "max_output": 1 << 20,
         }
-        return SshOptions(**(values | changes))  # type: ignore[arg-type]
+        return SshOptions(**(values | changes))
 
 
 def listener(answer: Callable[[socket.socket], None]) -> socket.socket:
@@ -303,7 +304,7 @@ def _users(stage: Stage, stack: ExitStack, key: Path) -> None:
 
 
 def _standins(stage: Stage, stack: ExitStack, key: Path) -> None:
-    table: dict[str, tuple[dict[str, object], str, str]] = {
+    table: dict[str, tuple[dict[str, Any], str, str]] = {
         "password": ({"methods": "password", "password": PASSWORD, "run": prints(BEGUN)}, "guest_truncated", "again"),
         "interactive": (
             {"methods": "keyboard-interactive", "password": PASSWORD, "run": prints(BEGUN)},
@@ -334,7 +335,7 @@ def _standins(stage: Stage, stack: ExitStack, key: Path) -> None:
         "never-prints": ({"run": hangs}, "ssh_timeout", "--timeout"),
     }
     for name, (arguments, outcome, words) in table.items():
-        standin = stack.enter_context(SshStandIn(stage.folder / name, **arguments))  # type: ignore[arg-type]
+        standin = stack.enter_context(SshStandIn(stage.folder / name, **arguments))
         stage.standins[name] = standin
         stage.known.append(standin.known_hosts_line())
         stage.add(name, outcome, words, f"User root\nPort {standin.port}\nIdentityFile {key}")

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,8 +66,8 @@ class _Inside:
     def __init__(self, namespace: Namespace, runner: SshRunner) -> None:
         self._namespace, self._runner = namespace, runner
 
-    def run(self, *args: object, **more: object) -> object:
-        return self._namespace.call(lambda: self._runner.run(*args, **more))  # type: ignore[arg-type]
+    def run(self, *args: Any, **more: Any) -> Any:
+        return self._namespace.call(lambda: self._runner.run(*args, **more))
 
 
 def no_prompt(name: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
+from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions, unread
 from tests.report.reports import HOSTILE
 from tests.servers import TWO_DEFAULTS, fabric, guest, link, two_vnis, vni
 from vnicheck.linting import Region, lint
@@ -101,15 +101,7 @@ def test_the_same_problem_of_many_servers_is_one_line() -> None:
 
 
 def test_a_region_that_was_not_read_is_told_and_hides_nothing() -> None:
-    dead = Region(
-        name="eu-gb",
-        servers=(),
-        chosen=0,
-        single_homed=0,
-        fabric=fabric(),
-        read_at="",
-        problems=(Problem(code="api_unreachable", message="no connection"),),
-    )
+    dead = unread("eu-gb")
     text = shown(member("web-2", BROKEN), more=(dead,))
     assert text.startswith(
         "Checked 1 of 1 server in us-south and eu-gb; there may be more: not everything could be read.\n"

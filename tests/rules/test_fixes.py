@@ -5,6 +5,7 @@ import ipaddress
 import msgspec
 import pytest
 
+from tests.fixes.plans import THREE
 from tests.servers import TWO_DEFAULTS, fabric, guest, link, report, server, subnet, two_vnis, vni
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
@@ -34,13 +35,6 @@ def applied(before: Guest, lines: list[str]) -> Guest:
     return msgspec.structs.replace(before, routes=(*before.routes, *routes), rules=tuple(rules))
 
 
-THREE = guest(
-    link("eth0", 0, "10.0.0.11/24"),
-    link("eth1", 1, "10.0.0.12/24", "10.0.0.14/24"),
-    link("eth2", 2, "10.0.1.13/24"),
-    routes=TWO_DEFAULTS + "10.0.1.0/24 dev eth2 proto kernel scope link src 10.0.1.13\n",
-    rp_filter={"eth1": 1, "eth2": 1},
-)
 CASES: dict[str, Server] = {
     "strict": server(guest=guest(rp_filter={"eth0": 1, "eth1": 1})),
     "strict, no spoofing": server(*two_vnis(spoofing=False), guest=guest(rp_filter={"all": 1})),

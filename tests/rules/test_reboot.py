@@ -1,6 +1,7 @@
 """Rules on what the next boot changes: where they fire, where they must not, and where facts are missing."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,13 +15,13 @@ UNFILTERED = two_vnis(protocol_state_filtering_mode="disabled")
 FILE = "/usr/lib/sysctl.d/50-redhat.conf"
 
 
-def sets(values: Mapping[str, int | None], **more: object) -> BootConfig:
+def sets(values: Mapping[str, int | None], **more: Any) -> BootConfig:
     """A boot that sets rp_filter of these interfaces."""
     sysctls = {
         f"net/ipv4/conf/{name}/rp_filter": BootValue(value=value, source=f"{FILE}:{line}")
         for line, (name, value) in enumerate(values.items(), 1)
     }
-    return BootConfig(sysctls=sysctls, **more)  # type: ignore[arg-type]
+    return BootConfig(sysctls=sysctls, **more)
 
 
 def findings(rule: str, inside: Guest | None, of: Server | None = None) -> list[Finding]:

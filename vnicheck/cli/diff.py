@@ -40,7 +40,7 @@ def diff(
     for name, _ in destination.wanted:
         if name not in FORMATS:
             raise UserError(f"--format {name!r}: a comparison is written as {' or '.join(FORMATS)}")
-    check_fail_on(fail_on)
+    severity = check_fail_on(fail_on)
     config = load_config(config_file)
 
     from vnicheck.cli.clock import now
@@ -62,7 +62,7 @@ def diff(
         else:
             write_page(partial(write_diff, compared), place, no_color=no_color)
     worse = [each for server in compared.servers for each in server.findings if is_worse(each)]
-    if fail_on is not None and any(RANK[each.severity] >= RANK[fail_on] for each in worse):  # type: ignore[index]
+    if severity is not None and any(RANK[each.severity] >= RANK[severity] for each in worse):
         return Exit.FINDINGS
     return Exit.OK
 

@@ -1,5 +1,6 @@
 """Exit codes (the contract's), and the one exception that ends a command with a line for the user."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -22,3 +23,10 @@ class UserError(Exception):
     def __init__(self, message: str, status: Exit = Exit.USAGE) -> None:
         super().__init__(message)
         self.status = status
+
+
+def refuse_given(options: Mapping[str, object], beside: str) -> None:
+    """Refuses the first of the options that was given, for it has no meaning with `beside`."""
+    for option, value in options.items():
+        if value is not None:
+            raise UserError(f"{option} has no meaning with {beside}")

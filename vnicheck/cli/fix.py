@@ -20,7 +20,7 @@ from vnicheck.cli.change import (
 from vnicheck.cli.clock import now
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError
-from vnicheck.cli.gather import gather, load_snapshot, prompts, ssh_options
+from vnicheck.cli.gather import address_choice, gather, load_snapshot, prompts, ssh_options
 from vnicheck.cli.plans import PlanDestination, write_plans
 from vnicheck.model.words import listed, one_line
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vnicheck.cloud.client import VpcClient
-    from vnicheck.fixes.planner import Proof
+    from vnicheck.fixes.planner import Proof, Strategy
     from vnicheck.guest.ssh_options import SshTarget
     from vnicheck.guest.sudo import Root
     from vnicheck.model.config import Config
@@ -97,7 +97,13 @@ class _Session:
     """A run of the command: what was observed, and how to observe it again."""
 
     def __init__(
-        self, observed: "Snapshot", config: "Config", strategy: str, selection: Selection, ssh: Ssh, no_color: bool
+        self,
+        observed: "Snapshot",
+        config: "Config",
+        strategy: "Strategy",
+        selection: Selection,
+        ssh: Ssh,
+        no_color: bool,
     ) -> None:
         self.observed = observed
         self.config = config
@@ -131,7 +137,7 @@ class _Session:
         fabric = self.observed.fabric
         if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
             return None
-        return plan_server(server, fabric, self.config, self.strategy)  # type: ignore[arg-type]
+        return plan_server(server, fabric, self.config, self.strategy)
 
 
 def _tell_unchecked(observed: "Snapshot") -> None:
@@ -283,7 +289,7 @@ def _target(session: _Session, proof: "Proof") -> "SshTarget":
     guest = server.guest
     if guest is not None and guest.via != "ssh":
         raise UserError(f"{server.name} was read from a file: only a server that SSH reaches can be changed")
-    target = ssh_target(server, session.ssh.ssh_address)  # type: ignore[arg-type]
+    target = ssh_target(server, address_choice(session.ssh))
     if target is None:
         raise UserError(f"{server.name} has no address to connect to")
     return target

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
     from vnicheck.guest.ssh_options import SshTarget
     from vnicheck.model.snapshot import Server, Snapshot
+    from vnicheck.observe import AddressChoice
 
-ADDRESS_CHOICES = ("auto", "private", "floating")
+ADDRESS_CHOICES: "tuple[AddressChoice, ...]" = ("auto", "private", "floating")
 
 
 def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool) -> "Snapshot":
@@ -62,10 +63,16 @@ def gather_regions(
     }
 
 
-def check_ssh(ssh: Ssh) -> None:
-    """Refuses a slip in the options before anything is read."""
+def address_choice(ssh: Ssh) -> "AddressChoice":
+    """The addresses to connect to. Refuses a word that is none."""
     if ssh.ssh_address not in ADDRESS_CHOICES:
         raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
+    return ssh.ssh_address
+
+
+def check_ssh(ssh: Ssh) -> None:
+    """Refuses a slip in the options before anything is read."""
+    address_choice(ssh)
     if ssh.ask_pass and not sys.stdin.isatty():
         raise UserError("--ask-pass asks on a terminal, and this is none; use a key, or an agent")
 
@@ -100,7 +107,7 @@ def collect_guests(
                 servers,
                 given,
                 ssh_options(ssh),
-                address=ssh.ssh_address,  # type: ignore[arg-type]
+                address=address_choice(ssh),
                 jobs=ssh.jobs,
                 on_total=progress.expect,
                 on_start=lambda target: progress.start(target.key, target.name),

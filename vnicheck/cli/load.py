@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vnicheck.cli.bundles import Selection
-from vnicheck.cli.failure import UserError
+from vnicheck.cli.failure import UserError, refuse_given
 from vnicheck.cli.input import read_input
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def _refuse(selection: Selection, *, folder: bool) -> None:
         "--guest": selection.guest,
         "--guest-dir": selection.guest_dir,
     }
-    for option, value in refused.items():
-        if value is not None:
-            raise UserError(f"{option} has no meaning with --snapshot, which holds what was collected")
+    refuse_given(refused, "--snapshot, which holds what was collected")
 
 
 def _from_folder(folder: "SnapshotFolder", instances: Sequence[str], selection: Selection) -> "dict[str, Snapshot]":

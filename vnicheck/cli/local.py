@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.clock import now
-from vnicheck.cli.failure import UserError
+from vnicheck.cli.failure import UserError, refuse_given
 from vnicheck.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ def gather_local(selection: Selection, ssh: Ssh, *, snapshot: Path | None, no_co
         "--guest": selection.guest,
         "--guest-dir": selection.guest_dir,
     }
-    for option, value in refused.items():
-        if value is not None:
-            raise UserError(f"{option} has no meaning with --local, which looks at this instance alone")
+    refuse_given(refused, "--local, which looks at this instance alone")
 
     from vnicheck.cloud.errors import CloudError
     from vnicheck.cloud.local import local_region

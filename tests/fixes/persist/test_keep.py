@@ -1,5 +1,7 @@
 """What is kept of a plan, by whose files, and what is said of the rest."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -230,9 +232,9 @@ def test_cloud_init_may_write_anew() -> None:
         assert any(word.startswith("cloud-init wrote this") for word in found.next_boot) is told
 
 
-def boot_of(source: str, value: int | None = 1, *, inherited: bool = False, **more: object) -> BootConfig:
+def boot_of(source: str, value: int | None = 1, *, inherited: bool = False, **more: Any) -> BootConfig:
     setting = BootValue(value=value, source=source, inherited=inherited)
-    return BootConfig(sysctls={"net/ipv4/conf/eth1/rp_filter": setting}, **more)  # type: ignore[arg-type]
+    return BootConfig(sysctls={"net/ipv4/conf/eth1/rp_filter": setting}, **more)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""The Terraform form: what it says, by a parser of HCL, and by Terraform's own formatter where that is installed."""
+"""The Terraform form: what it says, by a parser of HCL, and by HashiCorp's own."""
 
-import shutil
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import hcl2
 import pytest
 
 from tests.fixes.render.plans import HARM, document, hostile, patches, with_actions
+from tests.sshd import require
 from vnicheck.fixes.render.terraform import render_terraform
 
 
@@ -43,17 +44,24 @@ def test_two_vnis_of_one_name_are_two_resources() -> None:
     assert [block["to"].rpartition(".")[2] for block in read["import"]] == ["vni_1}", "vni_1_2}"]
 
 
-@pytest.mark.skipif(shutil.which("terraform") is None, reason="no Debian package: hcl2 reads it above")
-def test_terraform_would_format_it_no_otherwise(tmp_path: Path) -> None:
+@pytest.mark.needs("packer")
+def test_hashicorps_own_parser_reads_it_and_would_format_it_no_otherwise(tmp_path: Path) -> None:
+    """Packer's `fmt` is that of Terraform (hclwrite), and Debian has it."""
+    require("packer")
     plans = [with_actions(document(), *patches()), document(), *map(hostile, HARM)]
-    (tmp_path / "vni.tf").write_text(render_terraform(plans))
+    assert _formats(tmp_path, render_terraform(plans)) == (0, "")
+    assert _formats(tmp_path, 'a  = "b"\n') == (3, "vni.pkr.hcl\n")
+
+
+def _formats(folder: Path, text: str) -> tuple[int, str]:
+    (folder / "vni.pkr.hcl").write_text(text)
     done = subprocess.run(
-        ["terraform", "fmt", "-check", "-diff", "vni.tf"],
-        cwd=tmp_path,
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path), "CHECKPOINT_DISABLE": "1"},
+        ["packer", "fmt", "-check", "vni.pkr.hcl"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "CHECKPOINT_DISABLE": "1"},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    return done.returncode, done.stdout
