@@ -17,7 +17,14 @@ _OF_GUEST = {
     "network_managers": "what manages its network",
     "owners": "what configures its interfaces",
 }
-_OF_FABRIC = ("vpcs", "subnets", "security_groups", "network_acls", "routing_tables", "missing")
+_OF_FABRIC = {
+    "vpcs": "the VPC's own settings",
+    "subnets": "the VPC's subnets",
+    "security_groups": "the VPC's security groups",
+    "network_acls": "the VPC's network ACLs",
+    "routing_tables": "the VPC's routing tables",
+    "missing": "what could be read of the VPC",
+}
 
 
 def drift(planned: Server, now: Server, fabric: Fabric, fabric_now: Fabric) -> tuple[str, ...]:
@@ -40,9 +47,9 @@ def _differing(planned: Server, now: Server, fabric: Fabric, fabric_now: Fabric)
     for name, words in _OF_GUEST.items():
         if _of(planned.guest, name) != _of(now.guest, name):
             yield words
-    for name in _OF_FABRIC:
+    for name, words in _OF_FABRIC.items():
         if getattr(fabric, name) != getattr(fabric_now, name):
-            yield f"the VPC's {name.replace('_', ' ')}"
+            yield words
 
 
 def _links(server: Server) -> list[Interface]:
