@@ -189,3 +189,22 @@ def fate(flow: Flow) -> Hashable:
         for hop in flow.hops
     )
     return flow.verdict, flow.drops, flow.remote_scope, flow.remote_network, flow.ingress, flow.egress, hops
+
+
+def test_a_single_flow_leaves_nothing_behind_that_a_class_takes_for_its_own() -> None:
+    """The remote's address is, as a number, what the classes call the 25th way in which the group reads remotes."""
+    rules = [
+        servers.group_rule("inbound", "tcp", f"10.99.0.{number}/32", port_min=1000 + number, port_max=1000 + number)
+        for number in range(1, 25)
+    ]
+    ping = servers.group_rule("inbound", "icmp", "1.0.0.1/32")
+    group = SecurityGroup(id="open", name="many", rules=(*rules, ping))
+
+    def classes(around: Fabric) -> tuple[Flow, ...]:
+        return predict_flows(ServerView(servers.server(guest=servers.guest()), around, Config()))
+
+    fresh, asked = servers.fabric(groups=[group]), servers.fabric(groups=[group])
+    view = ServerView(servers.server(guest=servers.guest()), asked, Config())
+    for local in local_addresses(view):
+        predict_flow(view, Direction.INBOUND, Protocol.ICMP, local, parse_address("1.0.0.1"), 0)
+    assert classes(asked) == classes(fresh)

@@ -57,7 +57,8 @@ class Region(Struct, frozen=True):
         """
         position = self.positions.get(key)
         if position is None:
-            return self.samples, self.samples
+            alone = ("remotes", self.samples)  # what rules come to is told apart by numbers too
+            return alone, alone
         return self.fates[position], tuple(dict.fromkeys([rules[position] for rules in self.rules]))
 
 

@@ -31,9 +31,10 @@ def compare(
     shared = tuple(pieces(before, after))
     undelivered = {piece.before for piece in shared if after[piece.after].verdict is not Verdict.DELIVERED}
     worse = {piece.before for piece in shared if is_worse(before[piece.before], after[piece.after], is_inside)}
+    fixed = targets & {piece.before for piece in shared} - undelivered - worse
     return Comparison(
-        fixed=frozenset(targets - undelivered - worse),
-        remaining=frozenset(targets & undelivered),
+        fixed=fixed,
+        remaining=targets - fixed,
         worse=frozenset(worse),
         pieces=shared,
     )

@@ -23,7 +23,6 @@ _OF_FABRIC = {
     "security_groups": "the VPC's security groups",
     "network_acls": "the VPC's network ACLs",
     "routing_tables": "the VPC's routing tables",
-    "missing": "what could be read of the VPC",
 }
 
 
@@ -50,6 +49,13 @@ def _differing(planned: Server, now: Server, fabric: Fabric, fabric_now: Fabric)
     for name, words in _OF_FABRIC.items():
         if getattr(fabric, name) != getattr(fabric_now, name):
             yield words
+    if _unread(fabric) != _unread(fabric_now):
+        yield "what could be read of the VPC"
+
+
+def _unread(fabric: Fabric) -> dict[str, str]:
+    """Without other servers that could not be read: it is not told where one is asked for by its name."""
+    return {key: reason for key, reason in fabric.missing.items() if key != "servers"}
 
 
 def _links(server: Server) -> list[Interface]:
