@@ -438,3 +438,41 @@ def test_where_systemd_starts_no_timer_a_process_waits(lab: Lab) -> None:
     require("systemd-run")
     lab.target.run(["mkdir", "-p", "/run/systemd/system"])
     assert Wire(lab.target).run(scripts.arm(CHANGE, [], 60)) == Answer(verb="armed", rest="process")
+
+
+@pytest.mark.parametrize("what", ["patch", "guest"])
+def test_an_undoing_that_waits_is_not_ended_by_impatience(lab: Lab, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = state(lab.target)
+    wire = Wire(lab.target)
+    wire.cut = lambda number, call: (
+        call == "collect" or (what == "guest" and call == "undo" and wire.calls.count(call) == 1)
+    )
+    wire.refuse = lambda effect, back: (
+        CloudError("api_timeout", "the API does not answer")
+        if back and what == "patch" and wire.calls.count("patch back") == 1
+        else None
+    )
+
+    def interrupted(seconds: float) -> None:
+        wire.cut = lambda number, call: False
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wire, "sleep", interrupted)
+    outcome = attempt(wire, both(lab.target))
+    assert outcome.status == "rolled_back"
+    assert state(lab.target) == before
+    assert set(wire.values.values()) == {"auto"}
+
+
+def test_a_fault_of_ours_leaves_nothing_half_applied(lab: Lab) -> None:
+    before = state(lab.target)
+    wire = Wire(lab.target)
+
+    def tell(line: str) -> None:
+        if "collecting" in line:
+            raise RuntimeError("of ours")
+
+    outcome = Attempt(CHANGE, both(lab.target), wire, tell, 60).run()
+    assert (outcome.status, "internal error (RuntimeError: of ours)" in outcome.said) == ("rolled_back", True)
+    assert state(lab.target) == before
+    assert set(wire.values.values()) == {"auto"}

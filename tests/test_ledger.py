@@ -1,5 +1,6 @@
 """What was applied is written down before it is done, for the user alone, and can be read back."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,28 @@ def test_a_write_that_fails_leaves_the_old_entry(tmp_path: Path) -> None:
     with pytest.raises(LedgerError):
         ledger.write(msgspec.structs.replace(first, status="applied"))
     assert ledger.read(first.id) == first
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda text: text.replace('"allow_ip_spoofing"', '"deletable"').replace('"protocol_state', '"x_protocol_state'),
+        lambda text: text.replace('"actions": [', '"actions": ' + "[" * 5000, 1),
+        lambda text: text[:-40],
+    ],
+    ids=["a field of the VNI that is not ours", "deeply nested", "cut off"],
+)
+def test_a_spoilt_entry_is_one_line(tmp_path: Path, spoilt: Callable[[str], str]) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.write(entry())
+    (place,) = tmp_path.iterdir()
+    place.write_text(spoilt(place.read_text()))
+    with pytest.raises(LedgerError, match="not an entry of the ledger that this version reads"):
+        ledger.read(place.stem)
+
+
+def test_a_ledger_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    """A file in its place: root may read any folder."""
+    (tmp_path / "ledger").write_text("")
+    with pytest.raises(LedgerError, match=r"cannot read the ledger .*: Not a directory"):
+        Ledger(tmp_path / "ledger").entries(lambda error: None)

@@ -8,6 +8,7 @@ says so.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -25,7 +26,7 @@ from vnicheck.guest.change import Answer, Step
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.guest import Guest
 from vnicheck.model.plan import Action, Applied
-from vnicheck.model.words import listed
+from vnicheck.model.words import listed, one_line
 
 PATIENCE = 30.0
 """Seconds beyond the timer's that its undoing may take, and that a guest may need to be reached again."""
@@ -103,6 +104,8 @@ class Attempt:
             return self._undoing.run(str(stop))
         except KeyboardInterrupt:
             return self._undoing.run("interrupted")
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing stays half applied
+            return self._undoing.run(f"internal error ({type(error).__name__}: {one_line(error, 200)})")
         mended = self._proof.document.plan.fixed
         said = f"applied and verified: {mended} class{'es' if mended != 1 else ''} of flows mended"
         return Applied(status="applied", said=said, change=self._change)
@@ -249,7 +252,7 @@ class Undoing:
                 self._tell(f"{effect.name} is not undone: {error.message}")
                 if error.code == "vni_changed" or attempt + 1 == _TRIES:
                     return False
-                self._reach.sleep(_PAUSE)
+                self._pause()
             except KeyboardInterrupt:
                 continue
             else:
@@ -276,6 +279,11 @@ class Undoing:
                 continue
             if self._reach.monotonic() >= last:
                 return False
+            self._pause()
+
+    def _pause(self) -> None:
+        """Where a user is most likely to interrupt: an undoing that waits goes on at once."""
+        with suppress(KeyboardInterrupt):
             self._reach.sleep(_PAUSE)
 
     def _undo_now(self) -> bool:

@@ -28,7 +28,7 @@ class LedgerError(Exception):
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of one server. `effects` and `kept` (the `persist` actions) are what was, or was to be, applied."""
+    """One change of one server. `effects` are what was, or was to be, applied."""
 
     schema: Literal["vnicheck.change/1"] = "vnicheck.change/1"
     id: str
@@ -93,15 +93,26 @@ class Ledger:
             raise LedgerError(f"no change {change} in {self.folder}; 'vnicheck ledger' lists them") from error
         except OSError as error:
             raise LedgerError(f"cannot read {place}: {error.strerror}") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise LedgerError(f"{place} is not an entry of the ledger that this version reads: {error}") from error
 
     def entries(self, unreadable: Callable[[LedgerError], None]) -> list[Entry]:
-        """All entries, the oldest first; one that cannot be read is handed to `unreadable`."""
+        """All entries, the oldest first; one that cannot be read is handed to `unreadable`. Raises LedgerError where it
+        is not known which there are.
+        """
+        try:
+            names = sorted(os.listdir(self.folder))
+        except FileNotFoundError:
+            names = []
+        except OSError as error:
+            raise LedgerError(f"cannot read the ledger {self.folder}: {error.strerror}") from error
         found = []
-        for place in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+        for name in names:
+            change, dot, ending = name.rpartition(".")
+            if f"{dot}{ending}" != ".json":
+                continue
             try:
-                found.append(self.read(place.stem))
+                found.append(self.read(change))
             except LedgerError as error:
                 unreadable(error)
         return sorted(found, key=lambda entry: (entry.begun_at, entry.id))

@@ -277,7 +277,8 @@ def test_a_program_that_is_killed_leaves_it_to_the_servers_timer(server: Bench) 
     assert done.returncode == 0, done.stderr
 
 
-def test_a_program_that_is_terminated_undoes_what_it_began(server: Bench) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_program_that_is_terminated_undoes_what_it_began(server: Bench, number: signal.Signals) -> None:
     before = server.everything()
     process = server.start("fix", "article-check-2", "--yes", "--strategy", "state-filtering")
     assert process.stderr is not None
@@ -285,10 +286,40 @@ def test_a_program_that_is_terminated_undoes_what_it_began(server: Bench) -> Non
     for line in process.stderr:
         told += line
         if "connecting anew" in line:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
     process.wait(30)
     assert (process.returncode, "interrupted" in told) == (4, True), told
     assert server.everything() == before
+
+
+def test_nobody_reads_what_it_says(server: Bench) -> None:
+    """The pipe is closed in the middle, and then the API refuses: it is undone, and the exit code says so."""
+    before = server.everything()
+    second = server.api.world["virtual_network_interfaces"][1]["id"]
+    server.api.fail(f"/virtual_network_interfaces/{second}", method="PATCH", status=403)
+    process = server.start("fix", "article-check-2", "--yes", "--strategy", "state-filtering")
+    assert process.stderr is not None
+    assert process.stdout is not None
+    for line in process.stderr:
+        if "changing" in line:
+            break
+    process.stderr.close()
+    process.stdout.close()
+    assert process.wait(30) == 4
+    assert server.everything() == before
+    entries = server.lab.client.run([*PROGRAM, "ledger"], cwd=REPOSITORY, env=server.environ).stdout
+    assert " rolled_back " in entries
+
+
+def test_the_vpcs_side_is_rolled_back_without_the_server(server: Bench) -> None:
+    modes = server.modes()
+    assert server.fix("--strategy", "state-filtering").returncode == 0
+    assert server.modes() != modes
+    server.sshd.stop()
+    change = server.lab.client.run([*PROGRAM, "ledger"], cwd=REPOSITORY, env=server.environ).stdout.split()[0]
+    done = server.run("rollback", change, "--yes")
+    assert (done.returncode, "as it was before" in done.stdout) == (0, True), done.stderr
+    assert server.modes() == modes
 
 
 @pytest.mark.parametrize("status", [403, 409, 500])

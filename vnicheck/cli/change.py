@@ -1,20 +1,22 @@
 """What commands that change a live server share: progress, root, the ledger's notes, an orderly end."""
 
+import os
 import secrets
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import Exit, UserError
 
 if TYPE_CHECKING:
+    from vnicheck.cloud.client import VpcClient
     from vnicheck.guest.ssh import SshRunner
     from vnicheck.guest.ssh_options import SshTarget
     from vnicheck.guest.sudo import Login, Root
-    from vnicheck.ledger import Ledger
+    from vnicheck.ledger import Entry, Ledger
     from vnicheck.model.plan import Applied
 
 EXITS = {
@@ -34,7 +36,7 @@ def tell(message: str) -> None:
     """A line of progress. It is told in a pipe too: whoever reads a log wants to know how far it came."""
     from vnicheck.model.words import one_line
 
-    print(f"vnicheck: {one_line(message, 600)}", file=sys.stderr, flush=True)
+    _print(f"vnicheck: {one_line(message, 600)}", sys.stderr)
 
 
 def tell_outcome(name: str, outcome: "Applied", *, stdout: bool = True) -> None:
@@ -42,21 +44,39 @@ def tell_outcome(name: str, outcome: "Applied", *, stdout: bool = True) -> None:
     if stdout:
         from vnicheck.model.words import one_line
 
-        print(one_line(f"{name}: {outcome.said}", 600), flush=True)
+        _print(one_line(f"{name}: {outcome.said}", 600), sys.stdout)
     else:
         tell(f"{name}: {outcome.said}")
     for commands in outcome.by_hand:
-        print(f"\nTo undo it by hand, on the console of {name} as root, or where the CLI is:\n", file=sys.stderr)
+        _print(f"\nTo undo it by hand, on the console of {name} as root, or where the CLI is:\n", sys.stderr)
         for line in commands.splitlines():
-            print(f"  {_shown(line)}", file=sys.stderr)
+            _print(f"  {shown(line)}", sys.stderr)
+
+
+def _print(line: str, stream: TextIO) -> None:
+    """Nobody may read any more: a change, or its undoing, goes on all the same, and so does the exit code."""
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python would fail once more at exit
 
 
 def tell_unfinished(ledger: "Ledger") -> None:
-    """A line for each change of which it is not known how it ended."""
-    for entry in ledger.entries(lambda error: tell(str(error))):
+    """A line for each change of which it is not known how it ended. Raises UserError."""
+    for entry in entries_of(ledger):
         if entry.status in {"begun", "unconfirmed"}:
             how = "was begun and its end is not known" if entry.status == "begun" else "could not be confirmed undone"
             tell(f"change {entry.id} of {entry.server.name} {how}: 'vnicheck rollback {entry.id}' undoes what is left")
+
+
+def entries_of(ledger: "Ledger") -> "list[Entry]":
+    """Those of the ledger; of one that cannot be read, a line. Raises UserError."""
+    from vnicheck.ledger import LedgerError
+
+    try:
+        return ledger.entries(lambda error: tell(str(error)))
+    except LedgerError as error:
+        raise UserError(str(error)) from error
 
 
 def confirm(question: str, *, yes: bool) -> bool:
@@ -87,16 +107,33 @@ def log_in(runner: "SshRunner", target: "SshTarget", *, sudo: bool, needs_root: 
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """A SIGTERM ends what runs as Ctrl-C does, so that it is undone and told."""
+    """A SIGTERM, or the end of the terminal (but for nohup), ends what runs as Ctrl-C does, so that it is undone."""
 
     def interrupt(number: int, frame: Any) -> None:  # noqa: ARG001 - the signal module's signature
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:
+                signal.signal(number, interrupt)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def vpc_client(region: str | None, auth: str | None) -> "VpcClient":
+    """The VPC API of a region, to change a VNI; of VPC_URL where that is set. Raises UserError."""
+    from vnicheck.cloud.connect import connect
+    from vnicheck.cloud.errors import CloudError
+
+    try:
+        client = connect(region=None if os.environ.get("VPC_URL") else region, environ=os.environ, auth=auth)
+        client.authenticate()
+    except CloudError as error:
+        raise UserError(error.message) from error
+    return client
 
 
 def _ask_password(name: str) -> str | None:
@@ -107,6 +144,6 @@ def _ask_password(name: str) -> str | None:
     return getpass.getpass(f"sudo password on {one_line(name, 80)}: ", stream=sys.stderr)
 
 
-def _shown(line: str) -> str:
+def shown(line: str) -> str:
     """A command as it must be pasted: its characters are ours but for those of names, which are plain."""
     return "".join(char if char.isprintable() else "?" for char in line)

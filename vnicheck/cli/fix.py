@@ -16,6 +16,7 @@ from vnicheck.cli.change import (
     tell,
     tell_outcome,
     tell_unfinished,
+    vpc_client,
 )
 from vnicheck.cli.clock import now
 from vnicheck.cli.config import load_config
@@ -27,7 +28,6 @@ from vnicheck.model.words import listed, one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vnicheck.cloud.client import VpcClient
     from vnicheck.fixes.planner import Proof, Strategy
     from vnicheck.guest.ssh_options import SshTarget
     from vnicheck.guest.sudo import Root
@@ -176,23 +176,30 @@ class _Applying:
         self.runner = SshRunner(ssh_options(session.ssh), *prompts(session.ssh))
 
     def all(self, proofs: "list[Proof]") -> Exit:
-        """The first server that fails ends it."""
+        """The first server that fails ends it; what was done before is written all the same. Raises UserError."""
         tell_unfinished(self.ledger)
         documents: list[InstancePlan] = []
         worst: Exit = Exit.OK
+        failure: UserError | None = None
         with ended_in_order(), self.runner:
             for number, proof in enumerate(proofs):
-                document, status = self._one(proof)
-                documents.append(document)
-                worst = max(worst, status)
-                left = [other.document.name for other in proofs[number + 1 :]]
-                if status in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
+                try:
+                    document, status = self._one(proof)
+                except UserError as error:
+                    failure = error
+                else:
+                    documents.append(document)
+                    worst = max(worst, status)
+                if failure is not None or worst in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
+                    left = [other.document.name for other in proofs[number + 1 :]]
                     if left:
                         tell(f"not tried after that: {listed(left)}")
                     break
         observed = self.session.observed
-        if self.destination.wants_documents:
+        if self.destination.wants_documents and (documents or failure is None):
             write_plans(documents, self.destination, servers=len(observed.servers), no_color=self.session.no_color)
+        if failure is not None:
+            raise failure
         if worst in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
             return worst
         return max(worst, _status(observed, documents, allow_incomplete=False))
@@ -236,8 +243,8 @@ class _Applying:
         from vnicheck.reach import LiveReach
 
         patches = any(isinstance(effect, PatchVni) for effect in proof.effects)
-        client = _client(self.session.selection) if patches else None
-        server, plan = proof.trial.server, proof.document.plan
+        server, plan, selection = proof.trial.server, proof.document.plan, self.session.selection
+        client = vpc_client(selection.one_region or server.region or None, selection.auth) if patches else None
         entry = Entry(
             id=new_change(),
             begun_at=now(),
@@ -264,21 +271,6 @@ class _Applying:
         except LedgerError as error:
             tell(str(error))
         return outcome
-
-
-def _client(selection: Selection) -> "VpcClient":
-    """The VPC API, to change a VNI. Raises UserError."""
-    import os
-
-    from vnicheck.cloud.connect import connect
-    from vnicheck.cloud.errors import CloudError
-
-    try:
-        client = connect(region=selection.one_region, environ=os.environ, auth=selection.auth)
-        client.authenticate()
-    except CloudError as error:
-        raise UserError(error.message) from error
-    return client
 
 
 def _target(session: _Session, proof: "Proof") -> "SshTarget":

@@ -1,6 +1,5 @@
 """`vnicheck rollback` and `vnicheck ledger`: what was applied where, and its undoing."""
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,12 +7,11 @@ import typer
 
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Ssh, with_bundles
-from vnicheck.cli.change import confirm, ended_in_order, log_in, tell, tell_outcome
+from vnicheck.cli.change import confirm, ended_in_order, entries_of, log_in, shown, tell, tell_outcome, vpc_client
 from vnicheck.cli.clock import now
 from vnicheck.cli.failure import Exit, UserError
 
 if TYPE_CHECKING:
-    from vnicheck.cloud.client import VpcClient
     from vnicheck.ledger import Entry
 
 
@@ -34,6 +32,7 @@ def rollback(
     from vnicheck.fixes.effects import PatchVni
     from vnicheck.guest.ssh import SshRunner
     from vnicheck.guest.ssh_options import SshTarget
+    from vnicheck.guest.sudo import Root
     from vnicheck.ledger import Ledger, LedgerError
     from vnicheck.reach import LiveReach
 
@@ -50,7 +49,7 @@ def rollback(
         tell("nothing was changed")
         return Exit.OK
     patches = [effect for effect in entry.effects if isinstance(effect, PatchVni)]
-    client = _client(region or entry.region or None, auth) if patches else None
+    client = vpc_client(region or entry.region or None, auth) if patches else None
     steps = guest_steps(entry.actions, persist=False)
     files = guest_steps(entry.actions, persist=True)
     target = SshTarget(id=entry.server.id, name=entry.server.name, address=entry.address)
@@ -58,12 +57,13 @@ def rollback(
         ended_in_order(),
         SshRunner(ssh_options(ssh), *prompts(ssh)) as runner,
     ):
-        _, root = log_in(runner, target, sudo=sudo, needs_root=bool(steps or files))
+        in_guest = bool(steps or files)
+        root = log_in(runner, target, sudo=sudo, needs_root=True)[1] if in_guest else Root("sh -s")
         reach = LiveReach(runner, target, root, client, script_seconds=ssh.timeout)
         undoing = Undoing(
             change, reach, lambda line: tell(f"{entry.server.name}: {line}"), effects=entry.effects, steps=steps
         )
-        undoing.files, undoing.patched, undoing.kept = files, patches, True
+        undoing.files, undoing.patched, undoing.kept = files, patches, in_guest
         outcome = undoing.run("asked to roll back")
     try:
         ledger.write(msgspec.structs.replace(entry, status=outcome.status, ended_at=now(), said=outcome.said))
@@ -86,42 +86,26 @@ def ledger(
         except LedgerError as error:
             raise UserError(str(error)) from error
         return Exit.OK
-    entries = book.entries(lambda error: tell(str(error)))
+    entries = entries_of(book)
     for entry in entries:
-        print(_shown(f"{entry.id}  {entry.status:<11}  {entry.server.name}  {entry.strategy}"))
+        print(shown(f"{entry.id}  {entry.status:<11}  {entry.server.name}  {entry.strategy}"))
     if not entries:
         tell(f"nothing was applied yet ({book.folder})")
     return Exit.OK
 
 
-def _client(region: str | None, auth: str | None) -> "VpcClient":
-    from vnicheck.cloud.connect import connect
-    from vnicheck.cloud.errors import CloudError
-
-    try:
-        client = connect(region=None if os.environ.get("VPC_URL") else region, environ=os.environ, auth=auth)
-        client.authenticate()
-    except CloudError as error:
-        raise UserError(error.message) from error
-    return client
-
-
 def _show(entry: "Entry", *, stdout: bool = False) -> None:
     stream = sys.stdout if stdout else sys.stderr
     ended = f", {entry.ended_at}" if entry.ended_at else ""
-    print(_shown(f"{entry.id}: {entry.strategy} on {entry.server.name} ({entry.address})"), file=stream)
+    print(shown(f"{entry.id}: {entry.strategy} on {entry.server.name} ({entry.address})"), file=stream)
     print(
-        _shown(f"  begun {entry.begun_at}; {entry.status}{ended}: {entry.said or 'its end is not known'}"), file=stream
+        shown(f"  begun {entry.begun_at}; {entry.status}{ended}: {entry.said or 'its end is not known'}"), file=stream
     )
     for number, action in enumerate(entry.actions, 1):
-        print(_shown(f"  {number}. {action.summary}"), file=stream)
+        print(shown(f"  {number}. {action.summary}"), file=stream)
         if action.undo is not None:
             for line in action.undo.splitlines():
-                print(_shown(f"     undo: {line}"), file=stream)
+                print(shown(f"     undo: {line}"), file=stream)
         elif action.undo_patch is not None:
             body = ", ".join(f"{field} = {value}" for field, value in action.undo_patch.items())
-            print(_shown(f"     undo: PATCH virtual_network_interfaces/{action.vni}: {body}"), file=stream)
-
-
-def _shown(line: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in line)
+            print(shown(f"     undo: PATCH virtual_network_interfaces/{action.vni}: {body}"), file=stream)

@@ -1,6 +1,7 @@
 """What a fix changes, in the model's terms, and the server as it is after that."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -36,14 +37,16 @@ class SetRpFilter(Struct, frozen=True, kw_only=True, tag="set_rp_filter"):
         return f"net/ipv4/conf/{self.interface}/rp_filter"
 
 
+VniField = Literal["protocol_state_filtering_mode", "allow_ip_spoofing"]
+
+
 class PatchVni(Struct, frozen=True, kw_only=True, tag="patch_vni"):
     """One field of a VNI, by its name in the VPC API."""
 
     vni: str
     """Its id."""
     name: str
-    field: str
-    """`protocol_state_filtering_mode` or `allow_ip_spoofing`."""
+    field: VniField
     old: str | bool
     new: str | bool
 

@@ -4,12 +4,13 @@ that send from another's address, where that helps (IBM Cloud Docs, VPC: vni-abo
 
 from collections.abc import Iterable
 
-from vnicheck.fixes.effects import Effect, PatchVni
+from vnicheck.fixes.effects import Effect, PatchVni, VniField
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import DropCode, Flow, Scope
 from vnicheck.rules.rule import Facts
 
-MODE, SPOOFING = "protocol_state_filtering_mode", "allow_ip_spoofing"
+MODE: VniField = "protocol_state_filtering_mode"
+SPOOFING: VniField = "allow_ip_spoofing"
 
 
 def propose(facts: Facts, flows: Iterable[Flow]) -> tuple[Effect, ...]:
@@ -33,5 +34,5 @@ def _may_spoof(vni: Vni, flow: Flow) -> bool:
     return vni.allow_ip_spoofing is False and flow.remote_scope is not Scope.INTERNET
 
 
-def _patch(vni: Vni, field: str, old: str | bool, new: str | bool) -> Effect:
+def _patch(vni: Vni, field: VniField, old: str | bool, new: str | bool) -> Effect:
     return PatchVni(vni=vni.id, name=vni.name, field=field, old=old, new=new)

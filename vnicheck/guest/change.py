@@ -24,11 +24,10 @@ class Step(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What a script said last, in words (`armed systemd`, `busy ID`), and the steps that it did or was refused."""
+    """What a script said last, in words (`armed systemd`, `busy ID`), and the step that it was refused."""
 
     verb: str
     rest: str = ""
-    done: int = 0
     refused: tuple[int, str] | None = None
     """The number of the step that failed, and the first line that it printed."""
 
@@ -96,13 +95,11 @@ def read_answer(stdout: bytes) -> Answer:
     if not lines or lines[-1] != "end":
         raise CollectionError("guest_truncated", "the session ended before the server had answered")
     said = [line.split(" ") for line in lines[:-1]]
-    done = sum(words[0] == "done" for words in said)
     refused = next((words for words in said if words[0] == "refused" and len(words) > 1 and words[1].isdigit()), None)
     last = said[-1] if said else [""]
     return Answer(
         verb=one_line(last[0], 40),
         rest=one_line(" ".join(last[1:]), 200),
-        done=done,
         refused=None if refused is None else (int(refused[1]), one_line(" ".join(refused[2:]), 200)),
     )
 
