@@ -157,3 +157,13 @@ def test_a_guest_file_survives_its_bytes() -> None:
         data = encode_guest_file("id", result)
         assert decode_guest_file(data).result == result
         assert encode_guest_file("id", decode_guest_file(data).result) == data
+
+
+def test_a_region_that_was_copied_in_part_is_told(tmp_path: Path) -> None:
+    folder = SnapshotFolder(tmp_path)
+    for region in ("eu-de", "us-south"):
+        folder.write_cloud(region, observed("a"))
+        folder.write_guest(region, "a", REFUSED)
+    (tmp_path / "eu-de" / "cloud.json").unlink()
+    with pytest.raises(SnapshotError, match=r"eu-de has guests, but no cloud\.json; collect it again"):
+        SnapshotFolder.open(tmp_path)

@@ -51,11 +51,17 @@ class SnapshotFolder:
         return folder
 
     def regions(self) -> list[str]:
-        """The names of the regions that it holds, in order; none where there is no folder yet. Raises SnapshotError."""
+        """The names of the regions that it holds, in order; none where there is no folder yet. Raises SnapshotError,
+        also where there are guests without their region: the folder was copied in part.
+        """
         with _told(self.path):
             if not self.path.exists():
                 return []
-            return sorted(_name(each.name) for each in self.path.iterdir() if (each / _CLOUD).is_file())
+            found = [each for each in self.path.iterdir() if (each / _CLOUD).is_file() or (each / _GUESTS).is_dir()]
+            for each in found:
+                if not (each / _CLOUD).is_file():
+                    raise SnapshotError(f"{each.name} has guests, but no {_CLOUD}; collect it again")
+            return sorted(_name(each.name) for each in found)
 
     def holds(self, region: str) -> bool:
         """Whether a region's servers are in it."""

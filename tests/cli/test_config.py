@@ -95,6 +95,8 @@ MISTAKES = {
     "a shared address": ("[networks]\na = ['10.8.0.0/16']\nb = ['10.8.1.0/24']", "two networks share addresses"),
     "no table": ("networks = 5", "as in: [networks]"),
     "no TOML": ("[networks", "is not valid TOML"),
+    "too deep": ("a = " + "[" * 5000, "is not valid TOML"),
+    "a number without end": ("a = " + "1" * 5000, "is not valid TOML"),
     "no text": ("\udcff", "is not valid TOML"),
     "too much of it": ("#" * (1 << 20) + "\n", "larger than 1048576 bytes"),
 }

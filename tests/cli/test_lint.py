@@ -461,3 +461,14 @@ def test_load_balancers_that_could_not_be_read_are_mentioned(repository: Path) -
 def test_no_credentials_is_two() -> None:
     done = lint("--all-regions")
     assert (done.returncode, "no credentials for the VPC API" in one_line(done)) == (2, True)
+
+
+def test_a_file_name_steers_no_terminal_and_no_ci(repository: Path) -> None:
+    (repository / "tf").mkdir()
+    (repository / "tf" / "a\n::error::x\x1b[31m.tf").write_text('resource "ibm_is_instance" {{{')
+    done = lint(saved(repository, member("web", BROKEN)), "--terraform=tf", "--format=sarif=lint.sarif")
+    assert done.returncode == 1
+    (note,) = [line for line in done.stderr.splitlines() if "passed over" in line]
+    assert note.startswith("vnicheck: note: tf/a")
+    assert "\x1b" not in done.stderr
+    assert not any(line.startswith("::") for line in done.stderr.splitlines())

@@ -183,6 +183,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "a folder": (("demo", "-o", "/tmp"), "cannot write /tmp: Is a directory"),
     "an endless name": (("demo", "-o", "x" * 300), "File name too long"),
     "a full disk": (("demo", "-f", "json", "-o", "/dev/full"), "cannot write /dev/full: No space left on device"),
+    "an endless time": (("analyze", "x", "--api-timeout", "inf"), "--api-timeout"),
     "a file for every form": (
         ("fix", "x", "--dry-run", "--snapshot", "y", "-o", "/etc/passwd"),
         "/etc/passwd is a file: -o alone takes a folder for all forms; or give -f as well",

@@ -1,5 +1,6 @@
 """Policy rules and routes that files configure, per network manager, as real shells collect them; and no secrets."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,14 @@ def test_unreadable_is_not_absent(tmp_path: Path) -> None:
         ("/etc/network/interfaces", "iface eth1 inet dhcp\n  up /usr/local/bin/routing\n"),
         ("/etc/netplan/a.yaml", "network: {ethernets: {eth1: {routing-policy: [{from: 10.0.0.12, table: 7}]}}}\n"),
         ("/etc/netplan/a.yaml", "network:\n  ethernets:\n   eth1:\n  bad\n      routes:\n - to: 1.1.1.1\n  x:\n"),
+        ("/etc/netplan/a.yaml", NETPLAN.replace("table: 1003", "table: '1003'  # of the VNI")),
+        ("/etc/netplan/a.yaml", NETPLAN.replace("eth1:", "eth1: &second")),
+        ("/etc/netplan/a.yaml", NETPLAN.replace("eth1:", "'eth1':  # the second VNI")),
+        ("/etc/netplan/a.yaml", NETPLAN + "  # padding\n" * 2000 + "    eth2: {}\n"),
+        (
+            "/etc/netplan/a.yaml",
+            f"network: {{ethernets: {{eth1: {{addresses: [{'10.0.0.12/24, ' * 40}], routes: []}}}}}}\n",
+        ),
         ("/etc/sysconfig/network-scripts/rule-eth1", "fwmark 7 table 1003\n"),
         ("/etc/sysconfig/network-scripts/rule-eth1", "from 10.0.0.12 table nameless\n"),
         ("/etc/sysconfig/network/ifcfg-eth1", "POST_UP_SCRIPT=compat:suse:vni\n"),
@@ -190,6 +199,16 @@ def test_what_is_not_understood_is_told(tmp_path: Path, path: str, text: str) ->
 def test_other_places_that_set_rp_filter(tmp_path: Path, path: str, text: str) -> None:
     boot = boot_of(collect_configured(tmp_path, {path: text}))
     assert boot.unknown["sysctls"].startswith(f"{path}:2" if "[" in text or "iface" in text else path)
+
+
+def test_comments_in_netplans_files_hide_nothing(tmp_path: Path) -> None:
+    commented = re.sub(r"(?m)^([^'\"\n]+)$", r"\1  # a comment", NETPLAN)
+    assert "eth1:  # a comment" in commented
+    plain = boot_of(collect_configured(tmp_path / "plain", {"/etc/netplan/a.yaml": NETPLAN}))
+    boot = boot_of(collect_configured(tmp_path / "commented", {"/etc/netplan/a.yaml": commented}))
+    assert "routing" not in boot.unknown
+    assert (boot.rules, boot.routes) == (plain.rules, plain.routes)
+    assert boot.rules
 
 
 def routing(text: str, *managers: str) -> BootRouting:

@@ -1,11 +1,17 @@
 """The collect script's framing: noise, truncation, damage, forgery."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
+from tests.cases import snapshot_of
+from tests.servers import report
 from vnicheck.guest.assemble import failure, read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import read_frames
 
+COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
 GOOD = """vnicheck-guest/1 begin
 + date date -u
 |2026-11-23T07:35:16Z
@@ -33,6 +39,8 @@ GOOD = """vnicheck-guest/1 begin
 + sysctls vnicheck_sysctls
 |net/ipv4/conf/all/rp_filter:0
 - sysctls 0
++ hooks vnicheck_hooks
+- hooks 0
 vnicheck-guest/1 end
 """
 
@@ -134,5 +142,27 @@ def test_an_interrupted_dump_is_missing() -> None:
 def test_section_that_never_came_is_missing() -> None:
     start, _, rest = GOOD.partition("+ sysctls")
     guest = read_guest((start + "vnicheck-guest/1 end\n").encode(), via="file")
-    assert guest.missing == {"sysctls": "not collected"}
+    assert guest.missing == {"sysctls": "not collected", "hooks": "not collected"}
     assert rest
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    ["", "+ hooks vnicheck_hooks\n- hooks 97\n", "+ hooks vnicheck_hooks\n|tc qdisc\nclsact dev eth1\n- hooks 0\n"],
+    ids=["not there", "could not be printed", "wrapped"],
+)
+def test_hooks_that_were_not_wholly_read_leave_every_delivery_open(spoilt: str) -> None:
+    """A filter on eth1 may be what was lost."""
+    whole = COLLECTED.read_text()
+    before, _, behind = whole.partition("+ hooks ")
+    text = before + spoilt + behind.partition("- hooks 0\n")[2]
+    of = snapshot_of("policy-routing-collected").servers[0]
+
+    def verdicts(collected: str) -> set[str]:
+        guest = read_guest(collected.encode(), via="file")
+        around = snapshot_of("policy-routing-collected").fabric
+        return {flow.verdict.value for flow in report(msgspec.structs.replace(of, guest=guest), around).flows}
+
+    assert "delivered" in verdicts(whole)
+    assert "delivered" not in verdicts(text)
+    assert "unknown" in verdicts(text)

@@ -31,7 +31,7 @@ def tuples(of: st.SearchStrategy[Any], size: int = 3) -> st.SearchStrategy[tuple
 interfaces = st.builds(
     Interface,
     name=st.text(min_size=1, max_size=15, alphabet=st.characters(exclude_categories=["Cs"])),
-    index=numbers,
+    index=st.integers(1, 2**31 - 1),
     up=st.booleans(),
     carrier=st.booleans(),
     mac=macs,
@@ -150,6 +150,7 @@ def with_server(**fields: Any) -> bytes:
     return changed(servers=[first | fields])
 
 
+LINK: dict[str, Any] = {"name": "eth0", "index": 2, "up": True, "carrier": True}
 REFUSED = {
     "empty": (b"", "not JSON, or cut off"),
     "blank": (b" \n", "not JSON, or cut off"),
@@ -174,6 +175,27 @@ REFUSED = {
     "two primary interfaces": (
         with_server(vnis=[json.loads(msgspec.json.encode(vni)) | {"primary": True} for vni in two_vnis()]),
         "two primary interfaces",
+    ),
+    "a subnet without a gateway": (
+        changed(fabric={"subnets": {"s": {"id": "s", "name": "s", "cidr": "255.255.255.255/32"}}}),
+        "no room for a gateway",
+    ),
+    "a member that is no address": (
+        changed(fabric={"security_groups": {"g": {"id": "g", "name": "g", "addresses": ["10.0.0.300"]}}}),
+        "10.0.0.300",
+    ),
+    "an index beyond all": (
+        with_server(guest={"collected_at": "", "interfaces": [LINK | {"index": 1 << 40}]}),
+        "1099511627776 is not an interface's index",
+    ),
+    "a broadcast that is none": (
+        with_server(
+            guest={
+                "collected_at": "",
+                "interfaces": [LINK | {"addresses": [{"prefix": "10.0.0.1/24", "broadcast": "x"}]}],
+            }
+        ),
+        "'x'",
     ),
     "an address of IPv6": (
         with_server(vnis=[{"id": "v", "name": "v", "subnet": "s", "primary_address": "::1"}]),

@@ -52,15 +52,13 @@ def load_config(given: Path | None) -> "Config":
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES} bytes")
-        document = tomllib.loads(data.decode())
+        document = _parsed(path, data)
         _refuse_unknown(path, document, Config)
         config = msgspec.convert(document, Config, dec_hook=_day)
         _refuse_unknown_rules(path, config)
         return config
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {_placed(str(error))}") from error
 
@@ -70,6 +68,13 @@ def _nearest(folder: Path) -> Path | None:
         if (place / NAME).is_file():
             return place / NAME
     return None
+
+
+def _parsed(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep arrays, too
+        raise UserError(f"{path} is not valid TOML: {error}") from error
 
 
 def _refuse_unknown(path: Path, table: dict[str, Any], kind: Any, prefix: str = "") -> None:

@@ -24,6 +24,7 @@ from vnicheck.cli.output import (
     writer_of,
 )
 from vnicheck.cli.progress import Progress
+from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
     from vnicheck.linting import Outcome
@@ -98,7 +99,7 @@ def lint(
     if write_baseline is not None:
         _write_baseline(outcome, write_baseline, known)
     for note in anchors.notes:
-        print(f"vnicheck: note: {note}", file=sys.stderr)
+        print(f"vnicheck: note: {one_line(note, 300)}", file=sys.stderr)
     whole = scope.is_whole and not any(region.single_homed or region.problems for region in regions)
     tell_notes(config, outcome.report, outcome.seen, whole=whole)
     return _exit_status(outcome.report, fail_on, display.allow_incomplete, min_coverage)
@@ -180,7 +181,9 @@ def _write_baseline(outcome: "Outcome", place: Path, known: "Baseline | None") -
 
     write_bytes(encode_baseline(outcome.baseline), place)
     count = len(outcome.baseline.findings)
-    print(f"vnicheck: note: {place} now holds {count} finding{'' if count == 1 else 's'}", file=sys.stderr)
+    print(
+        f"vnicheck: note: {one_line(place, 300)} now holds {count} finding{'' if count == 1 else 's'}", file=sys.stderr
+    )
     if known is None and not outcome.report.complete:
         print("vnicheck: note: what could not be checked is not in it, and will be new once it can be", file=sys.stderr)
 

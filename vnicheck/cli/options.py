@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 _CLOUD, _SSH, _OUT = "Selection", "SSH", "Output"
+MOST_SECONDS = 86_400
+"""Of any limit of time."""
 
 Region = Annotated[list[str] | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION. Repeatable.")]
 OneRegion = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
@@ -17,7 +19,8 @@ Auth = Annotated[
     str | None, typer.Option("--auth", help="'instance': use the trusted profile of the instance that this runs on.")
 ]
 ApiTimeout = Annotated[
-    float, typer.Option("--api-timeout", min=1, help="Seconds for reading a region from the API in all.")
+    float,
+    typer.Option("--api-timeout", min=1, max=MOST_SECONDS, help="Seconds for reading a region from the API in all."),
 ]
 SnapshotFile = Annotated[
     Path | None,
@@ -98,8 +101,10 @@ SshAddress = Annotated[
 ]
 Jump = Annotated[str | None, typer.Option("--jump", "-J", help="Jump host, as [user@]host[:port].")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, max=512, help="Servers to collect at once.")]
-ConnectTimeout = Annotated[float, typer.Option("--connect-timeout", min=0.1, help="Seconds to connect and negotiate.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one server in all.")]
+ConnectTimeout = Annotated[
+    float, typer.Option("--connect-timeout", min=0.1, max=MOST_SECONDS, help="Seconds to connect and negotiate.")
+]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, max=MOST_SECONDS, help="Seconds for one server in all.")]
 
 Formats = Annotated[
     list[str] | None,

@@ -129,12 +129,20 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
         counters=parse_counters(facts.text("counters")) | parse_route_cache(facts.text("route_cache")),
         network_managers=parse_managers(facts.text("managers")),
         owners=_owners(facts, interfaces),
-        hooks=parse_hooks(facts.text("hooks")),
+        hooks=_hooks(facts),
         boot=_boot(facts, sysctls, names),
         sockets=_sockets(facts),
         missing=facts.missing,
         unmodelled=tuple(facts.unmodelled),
     )
+
+
+def _hooks(facts: _Facts) -> tuple[Hook, ...]:
+    """What was printed before the section failed was seen all the same."""
+    reason = failure(facts.sections.get("hooks"))
+    if reason is not None:
+        facts.missing["hooks"] = reason
+    return parse_hooks(facts.text("hooks"))
 
 
 def _sockets(facts: _Facts) -> Sockets | None:

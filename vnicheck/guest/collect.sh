@@ -184,13 +184,18 @@ vnicheck_commands() {
 }
 
 # The lines of netplan's files that tell of rules and routes, and those that hold them together (keys without a value);
-# values of other keys stay on the server. `#withheld` where such a value might have told of routing all the same.
+# values of other keys stay on the server. `#withheld` where such a value might have told of routing all the same, where a
+# line was cut off, and where the file may go on behind the last line that is read. Comments are taken off.
 vnicheck_netplan() {
   vnicheck_lines '[^[:space:]]' /etc/netplan /etc/netplan/*.yaml /run/netplan /run/netplan/*.yaml /lib/netplan/*.yaml |
-    sed -E -n -e '/^@/{p;b' -e '}' -e '/^[^:]*:[0-9]+:[[:space:]]*#/b' \
+    sed -E -n -e '/^@/{p;b' -e '}' -e '/^.{400}/bwithhold' -e '2000bwithhold' \
+      -e '/^[^:]*:[0-9]+:[[:space:]]*#/b' -e 's/^([^:]*:[0-9]+:[^"'\''#]*[[:space:]])#.*/\1/' \
       -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]*$/{p;b' -e '}' \
       -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service|renderer|version): *["'\'']?[A-Za-z0-9.:/-]*["'\'']?[[:space:]]*$/{p;b' -e '}' \
-      -e '/routing-policy|routes|[{[].*(from|table)/s/^([^:]*:[0-9]+:).*/\1#withheld/p'
+      -e '/routing-policy|routes|[{[].*(from|table)/bwithhold' \
+      -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?(from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service)["'\'']?:/bwithhold' \
+      -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]+[&!#]/bwithhold' -e b \
+      -e ':withhold' -e 's/^([^:]*:[0-9]+:).*/\1#withheld/p'
 }
 
 # What the next boot sets of policy rules and routes, by network manager and in scripts. No secrets: of keyfiles and ini

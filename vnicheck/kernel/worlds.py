@@ -32,7 +32,7 @@ class Kernel:
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
         self._hosts = tuple(Host(guest, state) for state in hidden_states(guest))
-        self._hooks = Hooks(guest.hooks)
+        self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"))
         self._marks = variants.marks(guest.rules)
         self._tos = variants.tos_values(guest.rules, guest.routes)
         self._users = variants.users(guest.rules)

@@ -76,7 +76,8 @@ class Subnet(Struct, frozen=True, kw_only=True, omit_defaults=True):
     public_gateway: str | None = None
 
     def __post_init__(self) -> None:
-        parse_prefix(self.cidr)
+        if parse_prefix(self.cidr)[1] > 30:
+            raise ValueError(f"subnet {self.cidr!r} has no room for a gateway")
 
 
 class Vpc(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +123,10 @@ class SecurityGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     rules: tuple[SecurityGroupRule, ...] = ()
     addresses: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for address in self.addresses or ():
+            parse_address(address)
 
 
 class AclRule(Struct, frozen=True, kw_only=True, omit_defaults=True):

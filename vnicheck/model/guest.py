@@ -62,6 +62,8 @@ class InterfaceAddress(Struct, frozen=True, kw_only=True, omit_defaults=True):
         split_prefix(self.prefix)
         if self.peer is not None:
             split_prefix(self.peer)
+        if self.broadcast is not None:
+            parse_address(self.broadcast)
 
     @property
     def address(self) -> str:
@@ -95,6 +97,8 @@ class Interface(Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(f"interface name {self.name[:40]!r} is empty or too long")
         if self.mac is not None and not _MAC.fullmatch(self.mac):
             raise ValueError(f"interface {self.name[:40]!r}: {self.mac[:40]!r} is not a MAC address in lower case")
+        if not 0 < self.index < 2**31:
+            raise ValueError(f"interface {self.name[:40]!r}: {self.index} is not an interface's index")
 
 
 class NextHop(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -302,8 +306,8 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A server's view of its own network at one moment (UTC, ISO 8601, `collected_at`).
 
     `missing` names facts that could not be collected, each with its reason: `{"rules": "ip: not found"}`. Keys:
-    `interfaces`, `routes`, `rules`, `sysctls`, and `routes_local` where only the main table was collected. A fact that
-    is not missing and empty was collected and is empty.
+    `interfaces`, `routes`, `rules`, `sysctls`, `hooks`, and `routes_local` where only the main table was collected. A
+    fact that is not missing and empty was collected and is empty.
     """
 
     collected_at: str

@@ -12,7 +12,7 @@ from vnicheck.model.plan import Action, InstancePlan
 
 FEATURE = ("IBMCLOUD_IS_FEATURE_VNI_ENABLE_PROTOCOL_STATE_FILTERING", "true")
 """What makes the CLI know of protocol state filtering."""
-_FLAGS = {MODE: "--protocol-state-filtering-mode", SPOOFING: "--allow-ip-spoofing"}
+_FLAGS: dict[str, str] = {MODE: "--protocol-state-filtering-mode", SPOOFING: "--allow-ip-spoofing"}
 _USAGE = (
     "sh ibmcloud.sh        change the VNIs; where the ibmcloud CLI is logged in, its region that of the servers",
     "sh ibmcloud.sh undo   set them back to what they were",
