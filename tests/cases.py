@@ -25,7 +25,7 @@ from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest
 from vnicheck.model.report import InstanceReport, Status
 from vnicheck.model.snapshot import Snapshot
-from vnicheck.observe import make_snapshot, observe_cloud
+from vnicheck.observe import make_snapshot, observe_regions
 
 CASES = Path(__file__).parents[1] / "fixtures" / "cases"
 
@@ -90,7 +90,7 @@ def snapshot_of(name: str) -> Snapshot:
     case = load(name)
     with StandIn(json.loads((CASES / name / case.cloud).read_text())) as api:
         client = connect(region=None, environ=api.environ, auth=None)
-        region = observe_cloud(client, [case.server], vpc=None, resource_group=None)
+        (region,) = observe_regions([client], [case.server], vpc=None, resource_group=None)
     (server,) = region.servers
     if case.guest is not None:
         try:

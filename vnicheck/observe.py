@@ -25,18 +25,11 @@ AddressChoice = Literal["auto", "private", "floating"]
 REGIONS_AT_ONCE = 8
 
 
-def observe_cloud(
-    client: VpcClient, selectors: Sequence[str], *, vpc: str | None, resource_group: str | None
-) -> Region:
-    """The servers that `selectors` name (none: all in scope) and the fabric around them. Raises CloudError."""
-    (region,) = observe_regions([client], selectors, vpc=vpc, resource_group=resource_group)
-    return region
-
-
 def observe_regions(
     clients: Sequence[VpcClient], selectors: Sequence[str], *, vpc: str | None, resource_group: str | None
 ) -> tuple[Region, ...]:
-    """`observe_cloud` of several regions at once: `observe_chosen`, where a selector may mean a server of any."""
+    """The servers that `selectors`, which may mean one of any region, name (none: all in scope), and the fabric around
+    them. Raises CloudError."""
     return observe_chosen(clients, partial(select, selectors=selectors), vpc=vpc, resource_group=resource_group)
 
 

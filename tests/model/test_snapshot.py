@@ -176,10 +176,6 @@ REFUSED = {
         with_server(vnis=[json.loads(msgspec.json.encode(vni)) | {"primary": True} for vni in two_vnis()]),
         "two primary interfaces",
     ),
-    "a subnet without a gateway": (
-        changed(fabric={"subnets": {"s": {"id": "s", "name": "s", "cidr": "255.255.255.255/32"}}}),
-        "no room for a gateway",
-    ),
     "a member that is no address": (
         changed(fabric={"security_groups": {"g": {"id": "g", "name": "g", "addresses": ["10.0.0.300"]}}}),
         "10.0.0.300",

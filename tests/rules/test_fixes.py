@@ -78,6 +78,16 @@ def test_the_proposed_policy_routing_delivers(name: str) -> None:
                 assert (flow.direction, flow.protocol, flow.local, prefix) in mended, (finding.message, prefix)
 
 
+def test_no_gateway_is_made_up_where_the_subnet_is_not_known() -> None:
+    """As the metadata service tells it: the address alone."""
+    for address in ("10.0.0.12", "255.255.255.255"):
+        around = fabric(subnets=[subnet("b", f"{address}/32")])
+        of = server(vni(0, "10.0.0.11"), vni(1, "10.0.0.12", subnet="b"), guest=guest(rp_filter={"eth1": 1}))
+        findings = report(of, around).findings
+        assert findings
+        assert not any(commands(finding) for finding in findings)
+
+
 PROBES = ("10.0.0.200", "10.0.1.200", "10.0.77.1", "10.8.0.4", "172.16.9.9", "161.26.0.10", "198.51.100.1")
 
 

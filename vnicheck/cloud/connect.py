@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.sdk_environment import SECRETS, external_settings, names_credentials, sdk_environment
+from vnicheck.cloud.urls import is_http, shown_url
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
@@ -152,17 +153,12 @@ def regional_url(region: str | None, *, private: bool = False) -> str | None:
 
 def _described(url: str) -> tuple[str, str | None]:
     """An endpoint as messages show it, without any password, and the region that its host names."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not host:
+    shown = shown_url(url)
+    if shown is None or not is_http(shown):
         raise CloudError("bad_endpoint", "VPC_URL is not a URL like https://us-south.iaas.cloud.ibm.com/v1")
-    named = _ENDPOINT.fullmatch(host)
-    shown = f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{parts.path.rstrip('/')}"
-    return one_line(shown, 120), named.group(1) if named else None
+    parts = urlsplit(url)
+    named = _ENDPOINT.fullmatch(parts.hostname or "")
+    return one_line(f"{shown}{parts.path.rstrip('/')}", 120), named.group(1) if named else None
 
 
 def _bound(service: Any, limits: HttpSettings) -> None:

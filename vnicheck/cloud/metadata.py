@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from vnicheck.bounded import bounded
 from vnicheck.cloud.errors import CloudError
+from vnicheck.cloud.urls import is_http, shown_url
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
@@ -195,14 +196,10 @@ class _Service:
 
 def _checked(url: str) -> str:
     """The address as messages show it. Raises CloudError."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in ("http", "https") or not host:
+    shown = shown_url(url)
+    if shown is None or not is_http(shown):
         raise CloudError("bad_endpoint", f"VNICHECK_METADATA_URL is not a URL like {DEFAULT_URL}")
-    return one_line(f"{parts.scheme}://{host}{'' if port is None else f':{port}'}", 120)
+    return shown
 
 
 def _items(answer: Item, key: str, shown: str) -> tuple[Item, ...]:

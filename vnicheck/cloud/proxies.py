@@ -3,7 +3,7 @@
 import os
 from urllib.parse import urlsplit
 
-from vnicheck.model.words import one_line
+from vnicheck.cloud.urls import shown_url
 
 
 def proxy_for(url: str) -> str | None:
@@ -16,15 +16,5 @@ def proxy_for(url: str) -> str | None:
     scheme = urlsplit(url).scheme
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     variable = next((name for name in names if os.environ.get(name)), "the environment")
-    return f"{_without_password(chosen)} ({variable})"
-
-
-def _without_password(proxy: str) -> str:
-    try:
-        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if not host:
-        return "a proxy whose URL cannot be read"
-    return one_line(f"{parts.scheme or 'http'}://{host}{'' if port is None else f':{port}'}", 120)
+    shown = shown_url(chosen if "//" in chosen else f"http://{chosen}")
+    return f"{shown or 'a proxy whose URL cannot be read'} ({variable})"

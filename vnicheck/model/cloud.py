@@ -76,8 +76,7 @@ class Subnet(Struct, frozen=True, kw_only=True, omit_defaults=True):
     public_gateway: str | None = None
 
     def __post_init__(self) -> None:
-        if parse_prefix(self.cidr)[1] > 30:
-            raise ValueError(f"subnet {self.cidr!r} has no room for a gateway")
+        parse_prefix(self.cidr)
 
 
 class Vpc(Struct, frozen=True, kw_only=True, omit_defaults=True):

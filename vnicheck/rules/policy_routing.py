@@ -75,10 +75,12 @@ def _ways(facts: Facts, guest: Guest, wanted: set[str]) -> Iterator[_Way]:
             continue
         configured = {address.address for link in guest.interfaces for address in link.addresses}
         addresses = tuple(address for address in vni.addresses if address in wanted & configured)
-        if addresses:
-            subnet = facts.view.subnet(vni).cidr
-            gateway = format_address(prefix_range(subnet)[0] + 1)
-            yield _Way(interface, links[interface].index, subnet, gateway, addresses)
+        subnet = facts.view.subnet(vni).cidr
+        first, last = prefix_range(subnet)
+        if (
+            addresses and first + 1 < last
+        ):  # the metadata service may tell of the address alone, and no gateway is known
+            yield _Way(interface, links[interface].index, subnet, format_address(first + 1), addresses)
 
 
 def _routes(way: _Way, table: int) -> Iterator[Route]:
