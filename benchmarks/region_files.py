@@ -12,6 +12,7 @@ from benchmarks.region_guests import COLLECTED, guest_of
 from tests.api import World
 from tests.api.shapes import make_id, make_mac, reference
 from vnicheck import __version__
+from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.cloud import (
     AclRule,
     Fabric,
@@ -27,7 +28,6 @@ from vnicheck.model.cloud import (
     VpcRoute,
 )
 from vnicheck.model.snapshot import SCHEMA, Server, Snapshot
-from vnicheck.snapshot_folder import SnapshotFolder
 
 OPEN = [{"action": "allow", "direction": direction} for direction in ("inbound", "outbound")]
 

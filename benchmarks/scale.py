@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.region_files import world, write_folder
-from vnicheck.many import usable_cores
+from vnicheck.analysis.many import usable_cores
 
 SIZES = (100, 300, 1000, 3000, 10_000)
 API_SIZES = (200, 2000)
@@ -102,7 +102,7 @@ def from_api(path: Path) -> dict[str, Any]:
     import urllib.request
 
     from vnicheck.cloud.connect import connect
-    from vnicheck.observe import observe_cloud
+    from vnicheck.collect.live import observe_cloud
 
     command = [sys.executable, "-m", "tests.api", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as api:

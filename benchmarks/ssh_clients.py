@@ -19,7 +19,7 @@ END = b"vnicheck-guest/1 end"
 def vnicheck(folder: Path, hosts: list[str]) -> int:
     """Our own: it also reads what it collected."""
     from vnicheck.guest.fleet import collect_many
-    from vnicheck.guest.ssh_options import SshOptions, SshTarget
+    from vnicheck.guest.ssh.options import SshOptions, SshTarget
     from vnicheck.model.guest import Guest
 
     options = SshOptions(

@@ -13,9 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from tests.api import StandIn
-from vnicheck.analysis import report_on
+from vnicheck.analysis.server import report_on
 from vnicheck.cli.config import load_config
 from vnicheck.cloud.connect import connect
+from vnicheck.collect.live import make_snapshot, observe_regions
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parts import guest_from_parts, with_default_tables
@@ -25,7 +26,6 @@ from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest
 from vnicheck.model.report import InstanceReport, Status
 from vnicheck.model.snapshot import Snapshot
-from vnicheck.observe import make_snapshot, observe_regions
 
 CASES = Path(__file__).parents[1] / "fixtures" / "cases"
 

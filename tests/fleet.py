@@ -54,8 +54,8 @@ def mended(broken: Server) -> Server:
 
 def regions(*servers: Server, config: Config | None = None, around: Fabric | None = None, **scope: Any) -> list[Any]:
     """The regions of a snapshot of these servers, to be linted."""
-    from vnicheck.linting import Region
-    from vnicheck.scope import Scope, snapshot_region
+    from vnicheck.analysis.lint import Region
+    from vnicheck.collect.scope import Scope, snapshot_region
 
     filters = Scope(expect=(config or Config()).expect, **scope)
     return [
@@ -75,7 +75,7 @@ def regions(*servers: Server, config: Config | None = None, around: Fabric | Non
 
 def unread(name: str) -> Any:
     """A region that could not be read."""
-    from vnicheck.linting import Region
+    from vnicheck.analysis.lint import Region
 
     return Region(
         name=name,

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from vnicheck.findings.rule import Rule
 from vnicheck.rules.registry import RULES
-from vnicheck.rules.rule import Rule
 
 FOLDER = Path(__file__).parents[1] / "docs" / "rules"
 INDEX = "README.md"

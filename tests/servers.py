@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from vnicheck.analysis import analyze_server
+from vnicheck.analysis.server import analyze_server
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.guest.parsers.routes import parse_routes

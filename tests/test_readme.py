@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vnicheck.analysis import report_on
+from vnicheck.analysis.server import report_on
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.config import Config
 from vnicheck.report.text import write_text

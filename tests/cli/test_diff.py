@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from tests.cli.test_program import one_line, run
+from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem, Server, Snapshot, encode_snapshot
-from vnicheck.snapshot_folder import SnapshotFolder
 
 REFUSED = Problem(code="ssh_refused", message="connection \x1b[31mrefused")
 

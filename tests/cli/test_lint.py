@@ -15,9 +15,9 @@ from tests.cli.test_program import one_line, run
 from tests.fleet import BROKEN, TIMEOUT, WELL, fleet, member, snapshot
 from tests.report.test_sarif import checked
 from tests.servers import fabric
+from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.snapshot import Server, encode_snapshot
 from vnicheck.rules.registry import RULES
-from vnicheck.snapshot_folder import SnapshotFolder
 
 COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
 MACS = ("02:00:05:02:70:58", "02:00:25:02:70:58")

@@ -8,14 +8,14 @@ import pytest
 
 from benchmarks.region_files import snapshot, world, write_folder
 from tests.api import StandIn
-from vnicheck.analysis import analyze_server
+from vnicheck.analysis.server import analyze_server
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.complete import complete
 from vnicheck.cloud.read import LISTS, read_region
+from vnicheck.collect.live import make_snapshot
+from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.config import Config
 from vnicheck.model.snapshot import Snapshot
-from vnicheck.observe import make_snapshot
-from vnicheck.snapshot_folder import SnapshotFolder
 
 Opener = Callable[[StandIn], VpcClient]
 SERVERS = 120

@@ -16,15 +16,15 @@ from tests.api.metadata import MetadataStandIn
 from tests.api.tls import self_signed
 from tests.servers import guest, link
 from tests.sshd import free_port
-from vnicheck.analysis import report_on
+from vnicheck.analysis.diff import compare
+from vnicheck.analysis.server import report_on
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.local import local_region
 from vnicheck.cloud.metadata import Times, read_metadata
-from vnicheck.comparison import compare
+from vnicheck.collect.live import make_snapshot
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Verdict
 from vnicheck.model.snapshot import Server, with_guest
-from vnicheck.observe import make_snapshot
 
 FAST = Times(connect=1.0, read=1.0, total=2.0)
 

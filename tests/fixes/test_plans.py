@@ -9,6 +9,7 @@ from tests.servers import TWO_DEFAULTS, acl_rule, fabric, guest, link, server, s
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
+from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.fixes.effects import AddRoutes, AddRule, PatchVni, SetRpFilter, carry_out
 from vnicheck.fixes.planner import STRATEGIES, Strategy, plan_server
 from vnicheck.fixes.strategies import SINGLE, Combination, effects_of
@@ -18,7 +19,6 @@ from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Verdict
 from vnicheck.model.guest import MAIN_TABLE
 from vnicheck.model.plan import NO_STRATEGY
-from vnicheck.rules.paths import broken_flows
 
 
 def verdicts(flows: tuple[Flow, ...], local: str, remote: str) -> dict[tuple[str, str], str]:

@@ -11,24 +11,24 @@ from pathlib import Path
 import msgspec
 
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.certificates import certificate_trouble, certified_key, expired
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import is_complete
-from vnicheck.guest.parsers.boot_files import read_boot_files
-from vnicheck.guest.parsers.boot_network import boot_routing
+from vnicheck.guest.parsers.boot.files import read_boot_files
+from vnicheck.guest.parsers.boot.network import boot_routing
+from vnicheck.guest.parsers.boot.plain_yaml import load_yaml
+from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
 from vnicheck.guest.parsers.hooks import parse_hooks
 from vnicheck.guest.parsers.links import parse_links
 from vnicheck.guest.parsers.names import Names, parse_names
 from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
 from vnicheck.guest.parsers.parsed import Parsed
-from vnicheck.guest.parsers.plain_yaml import load_yaml
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.guest.parsers.sockets import parse_sockets
-from vnicheck.guest.parsers.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
+from vnicheck.guest.ssh.certificates import certificate_trouble, certified_key, expired
 from vnicheck.model.guest import Guest
 from vnicheck.model.words import one_line
 

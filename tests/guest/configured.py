@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.guest.namespace import run_in_namespace
 from tests.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.ssh import collect_script
+from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.model.guest import Guest
 
 FOLDERS = ("etc", "run", "usr/local/lib", "usr/lib/sysctl.d", "usr/lib/systemd/network")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sshd import Sshd, generate_key
-from vnicheck.guest.ssh_options import SshOptions, SshTarget
+from vnicheck.guest.ssh.options import SshOptions, SshTarget
 
 
 @pytest.fixture(scope="session")

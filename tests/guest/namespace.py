@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tests.sshd import require
-from vnicheck.guest.ssh import collect_script
+from vnicheck.guest.ssh.runner import collect_script
 
 CONFIGURATION = r"""
 set -e

@@ -12,7 +12,7 @@ from tests.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.frames import read_frames
 from vnicheck.guest.parts import with_default_tables
-from vnicheck.guest.ssh import collect_script
+from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.model.guest import LOCAL_TABLE, Guest, RouteType, RuleAction
 
 VARIANTS = {

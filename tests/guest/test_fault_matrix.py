@@ -20,7 +20,7 @@ from tests.guest.ssh_standin import SshStandIn, cuts_off, floods, hangs, prints
 from tests.sshd import Sshd, free_port, generate_key, require, require_root
 from vnicheck.guest.errors import CODES
 from vnicheck.guest.fleet import Result, collect_many
-from vnicheck.guest.ssh_options import SshOptions, SshTarget
+from vnicheck.guest.ssh.options import SshOptions, SshTarget
 from vnicheck.model.guest import NO_PROC, Guest
 from vnicheck.model.snapshot import Problem
 

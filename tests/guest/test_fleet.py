@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.guest.conftest import options_for
 from tests.sshd import Sshd, free_port
 from vnicheck.guest.fleet import Result, collect_many
-from vnicheck.guest.ssh_options import SshTarget
+from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem
 

@@ -6,7 +6,7 @@ from tests.guest.namespace import run_in_namespace
 from tests.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parsers.hooks import parse_hooks
-from vnicheck.guest.ssh import collect_script
+from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.model.guest import Hook, HookKind
 
 MODULE = "module {} 16384 {} {} Live 0x0000000000000000"

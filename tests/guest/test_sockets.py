@@ -9,7 +9,7 @@ from tests.guest.namespace import run_in_namespace
 from tests.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parsers.sockets import parse_sockets
-from vnicheck.guest.ssh import collect_script
+from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.model.guest import Sockets
 
 WILD = "udp   12: 00000000:{:04X} 00000000:0000 07 00000000:00000000 00:00000000 00000000  0 0 1 2 0000 0"

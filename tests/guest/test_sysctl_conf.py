@@ -9,8 +9,8 @@ import pytest
 from tests.guest.configured import collect_configured, configured_guest
 from tests.sshd import require
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.parsers.boot_files import MAX_BOOT_LINES, read_boot_files
-from vnicheck.guest.parsers.sysctl_conf import boot_sysctls, normalize
+from vnicheck.guest.parsers.boot.files import MAX_BOOT_LINES, read_boot_files
+from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls, normalize
 from vnicheck.model.guest import BootValue, Guest
 
 KEYS = [f"net/ipv4/conf/{name}/rp_filter" for name in ("all", "default", "lo", "eth0", "eth1")]

@@ -16,7 +16,7 @@ from msgspec import Struct
 from tests import cases
 from tests.model.test_snapshot import snapshots
 from tests.servers import COLLECTED, fabric, guest, link, server, two_vnis
-from vnicheck.analysis import report_on
+from vnicheck.analysis.server import report_on
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.config import Config
 from vnicheck.model.guest import BootConfig, BootValue, Hook, HookKind, Interface, OperatingSystem, Route, Unmodelled

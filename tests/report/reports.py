@@ -18,7 +18,7 @@ from tests.servers import (
     two_vnis,
     vni,
 )
-from vnicheck.analysis import assemble_report
+from vnicheck.analysis.server import assemble_report
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.cloud import NetworkAcl, Ref
 from vnicheck.model.config import Config

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from tests.fleet import BROKEN, NOW, WELL, fleet, member, regions
 from tests.report import reports
-from vnicheck.linting import lint
+from vnicheck.analysis.lint import lint
 from vnicheck.model.config import Config
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
 from tests.report import reports
-from vnicheck.linting import lint
+from vnicheck.analysis.lint import lint
 from vnicheck.model.config import Config
 from vnicheck.model.report import Report
 from vnicheck.report.html import HtmlWriter

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
 from tests.report import reports
-from vnicheck.linting import Outcome, lint
+from vnicheck.analysis.lint import Outcome, lint
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding

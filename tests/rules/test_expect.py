@@ -17,7 +17,8 @@ from tests.servers import (
     two_vnis,
     vni,
 )
-from vnicheck.analysis import analyze_server
+from vnicheck.analysis.mutes import notes
+from vnicheck.analysis.server import analyze_server
 from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import NetworkAcl
@@ -26,7 +27,6 @@ from vnicheck.model.flow import Direction, Finding, Protocol
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Server
-from vnicheck.rules.mutes import notes
 
 STRICT = server(guest=guest(rp_filter={"eth1": 1}))
 """The article's check 1: eth1 is dead."""

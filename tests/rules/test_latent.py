@@ -20,11 +20,11 @@ from tests.servers import (
     vni,
 )
 from vnicheck.demo.checks import CHECKS, load_check
+from vnicheck.findings.owned_devices import is_owned
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem, Server
-from vnicheck.rules.owned_devices import is_owned
 
 STRICT = {"eth0": 1, "eth1": 1}
 OFF = two_vnis(protocol_state_filtering_mode="disabled")
@@ -238,7 +238,7 @@ def test_a_counter_of_zero_is_no_sign() -> None:
 
 
 def test_fields_of_the_vpc_carry_the_time_they_were_read() -> None:
-    from vnicheck.analysis import report_on
+    from vnicheck.analysis.server import report_on
 
     snapshot = load_check(CHECKS[1])
     (instance,) = report_on(snapshot, generated_at="2026-11-23T00:00:00Z", config=Config()).instances
@@ -352,8 +352,8 @@ def test_default_routes_of_different_metrics_are_in_order() -> None:
 
 def test_a_trace_claims_nothing_about_the_server() -> None:
     from tests.cases import report_of
+    from vnicheck.analysis.trace import trace
     from vnicheck.model.flow import Protocol
-    from vnicheck.tracing import trace
 
     snapshot = load_check(CHECKS[1])
     assert "VNC304" in [finding.rule for finding in report_of(snapshot).findings]

@@ -40,7 +40,7 @@ def analyze(
         observed = gather_regions(instances or [], selection, ssh, no_color=display.no_color)
     else:
         observed = load_regions(snapshot, instances or [], selection)
-    from vnicheck.analysis import report_on
+    from vnicheck.analysis.server import report_on
     from vnicheck.cli.clock import now
 
     report = report_on(*observed.values(), generated_at=now(), config=config)

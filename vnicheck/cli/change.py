@@ -12,11 +12,11 @@ from vnicheck.cli.clock import now
 from vnicheck.cli.failure import Exit, UserError
 
 if TYPE_CHECKING:
+    from vnicheck.apply.ledger import Entry, Ledger
     from vnicheck.cloud.client import VpcClient
-    from vnicheck.guest.ssh import SshRunner
-    from vnicheck.guest.ssh_options import SshTarget
-    from vnicheck.guest.sudo import Login, Root
-    from vnicheck.ledger import Entry, Ledger
+    from vnicheck.guest.ssh.options import SshTarget
+    from vnicheck.guest.ssh.runner import SshRunner
+    from vnicheck.guest.ssh.sudo import Login, Root
     from vnicheck.model.plan import Applied
 
 EXITS = {
@@ -71,7 +71,7 @@ def tell_unfinished(ledger: "Ledger") -> None:
 
 def entries_of(ledger: "Ledger") -> "list[Entry]":
     """Those of the ledger; of one that cannot be read, a line. Raises UserError."""
-    from vnicheck.ledger import LedgerError
+    from vnicheck.apply.ledger import LedgerError
 
     try:
         return ledger.entries(lambda error: tell(str(error)))
@@ -92,7 +92,7 @@ def confirm(question: str, *, yes: bool) -> bool:
 def log_in(runner: "SshRunner", target: "SshTarget", *, sudo: bool, needs_root: bool) -> "tuple[Login, Root]":
     """Who we are on the server, and the way to root. Raises UserError."""
     from vnicheck.guest.errors import CollectionError
-    from vnicheck.guest.sudo import Root, RootError, become_root, look
+    from vnicheck.guest.ssh.sudo import Root, RootError, become_root, look
 
     try:
         login = look(runner, target)

@@ -3,6 +3,6 @@
 
 def collect_script() -> None:
     """Print the POSIX sh script that collects a guest; feed its saved output back with --guest INSTANCE=FILE."""
-    from vnicheck.guest.ssh import collect_script as text
+    from vnicheck.guest.ssh.runner import collect_script as text
 
     print(text(), end="")

@@ -17,7 +17,7 @@ def demo(display: Display, explain: options.Explain = False) -> int:
     """Replay the recorded case: observed beside predicted."""
     import msgspec
 
-    from vnicheck.analysis import assemble_report, report_on
+    from vnicheck.analysis.server import assemble_report, report_on
     from vnicheck.demo.checks import CHECKS, load_check
     from vnicheck.model.config import Config
 

@@ -43,9 +43,9 @@ def diff(
     severity = check_fail_on(fail_on)
     config = load_config(config_file)
 
+    from vnicheck.analysis.diff import RANK, assemble_diff, is_worse
     from vnicheck.cli.clock import now
     from vnicheck.cli.stored import open_stored
-    from vnicheck.comparison import RANK, assemble_diff, is_worse
     from vnicheck.model.diff import Side, encode_diff
     from vnicheck.model.naming import Day
     from vnicheck.report.diff import write_diff
@@ -69,7 +69,7 @@ def diff(
 
 def _changes(before: "Stored", after: "Stored", config: "Config", today: "Day") -> "Iterator[ServerChange]":
     """Each server's changes, by region and name; one server's guests are in memory at a time."""
-    from vnicheck.comparison import compare
+    from vnicheck.analysis.diff import compare
 
     places = sorted(
         {**before.places, **after.places}.items(), key=lambda item: (item[1].region, item[1].server.name, item[0])
@@ -81,8 +81,8 @@ def _changes(before: "Stored", after: "Stored", config: "Config", today: "Day") 
 
 
 def _report(side: "Stored", key: str, config: "Config", today: "Day") -> "InstanceReport | None":
-    from vnicheck.analysis import analyze_server
-    from vnicheck.rules.mutes import apply_mutes
+    from vnicheck.analysis.mutes import apply_mutes
+    from vnicheck.analysis.server import analyze_server
 
     place = side.places.get(key)
     if place is None:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vnicheck.fixes.planner import Proof, Strategy
-    from vnicheck.guest.ssh_options import SshTarget
-    from vnicheck.guest.sudo import Root
+    from vnicheck.guest.ssh.options import SshTarget
+    from vnicheck.guest.ssh.sudo import Root
     from vnicheck.model.config import Config
     from vnicheck.model.plan import Applied, InstancePlan
     from vnicheck.model.snapshot import Server, Snapshot
@@ -164,8 +164,8 @@ class _Applying:
     def __init__(
         self, session: _Session, destination: "PlanDestination", *, yes: bool, sudo: bool, seconds: int
     ) -> None:
-        from vnicheck.guest.ssh import SshRunner
-        from vnicheck.ledger import Ledger
+        from vnicheck.apply.ledger import Ledger
+        from vnicheck.guest.ssh.runner import SshRunner
 
         self.session = session
         self.destination = destination
@@ -236,11 +236,11 @@ class _Applying:
         """Written down before anything is done, and again when it is known how it ended."""
         import msgspec
 
-        from vnicheck.applying import Attempt
+        from vnicheck.apply.attempt import Attempt
+        from vnicheck.apply.ledger import Entry, LedgerError
+        from vnicheck.apply.live_server import LiveReach
         from vnicheck.fixes.effects import PatchVni
-        from vnicheck.ledger import Entry, LedgerError
         from vnicheck.model.cloud import Ref
-        from vnicheck.reach import LiveReach
 
         patches = any(isinstance(effect, PatchVni) for effect in proof.effects)
         server, plan, selection = proof.trial.server, proof.document.plan, self.session.selection
@@ -275,7 +275,7 @@ class _Applying:
 
 def _target(session: _Session, proof: "Proof") -> "SshTarget":
     """Where to connect. Raises UserError."""
-    from vnicheck.observe import ssh_target
+    from vnicheck.collect.live import ssh_target
 
     server = proof.trial.server
     guest = server.guest

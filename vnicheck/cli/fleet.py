@@ -19,17 +19,17 @@ from vnicheck.cli.progress import Progress
 from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
-    from vnicheck.linting import Region
-    from vnicheck.many import Job, Spread
+    from vnicheck.analysis.lint import Region
+    from vnicheck.analysis.many import Job, Spread
+    from vnicheck.collect.scope import RegionInScope, Scope
+    from vnicheck.collect.snapshot_folder import SnapshotFolder
     from vnicheck.model.config import Config
     from vnicheck.model.snapshot import Server
-    from vnicheck.scope import RegionInScope, Scope
-    from vnicheck.snapshot_folder import SnapshotFolder
 
 
 def scope_of(selection: Selection, fleet: Fleet, config: "Config", earlier: frozenset[str]) -> "Scope":
     """The filters. `earlier`: ids of servers with findings in the baseline."""
-    from vnicheck.scope import Scope
+    from vnicheck.collect.scope import Scope
 
     return Scope(
         vpc=selection.vpc,
@@ -54,8 +54,8 @@ def live_regions(
     from vnicheck.cloud.connect import connect_all
     from vnicheck.cloud.errors import CloudError
     from vnicheck.cloud.regions import connect_everywhere
+    from vnicheck.collect.scope import read_regions
     from vnicheck.model.snapshot import with_guest
-    from vnicheck.scope import read_regions
 
     http = HttpSettings(total=selection.api_timeout)
     try:
@@ -92,8 +92,8 @@ def snapshot_regions(path: Path, selection: Selection, fleet: Fleet, scope: "Sco
         if value is not None:
             raise UserError(f"{option} has no meaning with --snapshot, which holds what was collected")
 
+    from vnicheck.collect.scope import snapshot_region
     from vnicheck.model.snapshot import SnapshotError, decode_snapshot
-    from vnicheck.scope import snapshot_region
 
     try:
         if path.is_dir():
@@ -115,8 +115,8 @@ def snapshot_regions(path: Path, selection: Selection, fleet: Fleet, scope: "Sco
 
 
 def _folder_regions(path: Path, scope: "Scope") -> "list[Region]":
-    from vnicheck.scope import snapshot_region
-    from vnicheck.snapshot_folder import UNNAMED, SnapshotFolder
+    from vnicheck.collect.scope import snapshot_region
+    from vnicheck.collect.snapshot_folder import UNNAMED, SnapshotFolder
 
     folder = SnapshotFolder.open(path)
     return [
@@ -133,7 +133,7 @@ class _FolderServers:
         self._folder, self._region, self._servers = folder, region, servers
 
     def __iter__(self) -> "Iterator[Job]":
-        from vnicheck.many import job_of
+        from vnicheck.analysis.many import job_of
         from vnicheck.model.snapshot import Problem, SnapshotError, with_guest
 
         for server in self._servers:
@@ -146,8 +146,8 @@ class _FolderServers:
 @contextmanager
 def spread_over(servers: int, workers: int | None, dask: str | None) -> "Iterator[Spread]":
     """Where so many servers are analyzed: a Dask cluster, or this machine. Raises UserError."""
-    from vnicheck.dask_cluster import ClusterError, dask_cluster
-    from vnicheck.many import WorkersLostError, local
+    from vnicheck.analysis.dask_cluster import ClusterError, dask_cluster
+    from vnicheck.analysis.many import WorkersLostError, local
 
     if dask is not None and workers is not None:
         raise UserError("--workers and --dask exclude each other")
@@ -162,7 +162,7 @@ def spread_over(servers: int, workers: int | None, dask: str | None) -> "Iterato
 
 
 def _region(region: "RegionInScope", servers: "Iterable[Server | Job]") -> "Region":
-    from vnicheck.linting import Region
+    from vnicheck.analysis.lint import Region
 
     return Region(
         name=region.name,

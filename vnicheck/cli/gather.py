@@ -15,11 +15,11 @@ from vnicheck.cli.regions import read_regions
 from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
+    from vnicheck.collect.live import AddressChoice
     from vnicheck.guest.fleet import Result
-    from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
-    from vnicheck.guest.ssh_options import SshTarget
+    from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
+    from vnicheck.guest.ssh.options import SshTarget
     from vnicheck.model.snapshot import Server, Snapshot
-    from vnicheck.observe import AddressChoice
 
 ADDRESS_CHOICES: "tuple[AddressChoice, ...]" = ("auto", "private", "floating")
 
@@ -49,7 +49,7 @@ def gather_regions(
     given = saved.results(servers, scope=", ".join(region.scope for region in regions), whole=not instances)
     done = {server.id: server for server in collect_guests(servers, given, ssh, no_color=no_color)}
 
-    from vnicheck.observe import make_snapshot
+    from vnicheck.collect.live import make_snapshot
 
     return {
         region.name: make_snapshot(
@@ -89,10 +89,10 @@ def collect_guests(
 
     Raises UserError where the SSH configuration itself cannot be read.
     """
+    from vnicheck.collect.live import observe_guests
     from vnicheck.guest.errors import CollectionError
     from vnicheck.model.guest import Guest
     from vnicheck.model.words import one_line
-    from vnicheck.observe import observe_guests
 
     notes: list[str] = []
     with Progress("collecting guests", no_color=no_color) as progress:
@@ -124,7 +124,7 @@ def collect_guests(
 
 
 def ssh_options(ssh: Ssh) -> Any:
-    from vnicheck.guest.ssh_options import SshOptions
+    from vnicheck.guest.ssh.options import SshOptions
 
     return SshOptions(
         user=ssh.ssh_user,

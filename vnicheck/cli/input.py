@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vnicheck.cli.failure import UserError
-from vnicheck.files import FileTooLargeError, read_file
+from vnicheck.system.files import FileTooLargeError, read_file
 
 
 def read_input(path: Path, limit: int) -> bytes:

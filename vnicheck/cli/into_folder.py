@@ -14,9 +14,9 @@ from vnicheck.cli.saved_guests import SavedGuests
 
 if TYPE_CHECKING:
     from vnicheck.cloud.region import Region
+    from vnicheck.collect.snapshot_folder import SnapshotFolder
     from vnicheck.guest.fleet import Result
     from vnicheck.model.snapshot import Server, Snapshot
-    from vnicheck.snapshot_folder import SnapshotFolder
 
 _SHOWN = 8
 
@@ -29,9 +29,9 @@ def collect_into(
     Returns what was read by region, without the guests, and with the problems of those that could not be collected.
     Raises UserError.
     """
+    from vnicheck.collect.live import make_snapshot
+    from vnicheck.collect.snapshot_folder import SnapshotFolder
     from vnicheck.model.snapshot import SnapshotError
-    from vnicheck.observe import make_snapshot
-    from vnicheck.snapshot_folder import SnapshotFolder
 
     check_ssh(ssh)
     saved = SavedGuests(selection)

@@ -27,13 +27,13 @@ from vnicheck.cli.progress import Progress
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
-    from vnicheck.linting import Outcome
+    from vnicheck.analysis.lint import Outcome
+    from vnicheck.collect.scope import Scope
     from vnicheck.model.baseline import Baseline
     from vnicheck.model.flow import Severity
     from vnicheck.model.report import Report
     from vnicheck.report.lint import LintText
     from vnicheck.report.writer import Settings, Writer
-    from vnicheck.scope import Scope
 
 MAX_BASELINE = 256 << 20
 READ_FLOWS = {"json", "html", "sarif"}
@@ -68,8 +68,8 @@ def lint(
     config = load_config(path)
     known = _read_baseline(baseline)
 
-    from vnicheck.anchors import Anchors, repository_root
-    from vnicheck.linting import lint as run
+    from vnicheck.analysis.lint import lint as run
+    from vnicheck.report.places import Anchors, repository_root
     from vnicheck.report.writer import Settings
 
     ids = frozenset(each.id for each in known.findings) if known is not None else frozenset()

@@ -9,8 +9,8 @@ from vnicheck.cli.failure import UserError, refuse_given
 from vnicheck.cli.input import read_input
 
 if TYPE_CHECKING:
+    from vnicheck.collect.snapshot_folder import SnapshotFolder
     from vnicheck.model.snapshot import Server, Snapshot
-    from vnicheck.snapshot_folder import SnapshotFolder
 
 MAX_BYTES = 1 << 30
 
@@ -20,8 +20,8 @@ def load_regions(path: Path, instances: Sequence[str], selection: Selection) -> 
 
     Of a folder, only those regions that have such a server, and only those servers' guests are read. Raises UserError.
     """
+    from vnicheck.collect.snapshot_folder import SnapshotFolder
     from vnicheck.model.snapshot import SnapshotError, decode_snapshot
-    from vnicheck.snapshot_folder import SnapshotFolder
 
     _refuse(selection, folder=path.is_dir())
     try:

@@ -31,10 +31,10 @@ def gather_local(selection: Selection, ssh: Ssh, *, snapshot: Path | None, no_co
     from vnicheck.cloud.errors import CloudError
     from vnicheck.cloud.local import local_region
     from vnicheck.cloud.metadata import DEFAULT_URL, read_metadata
+    from vnicheck.collect.live import make_snapshot
     from vnicheck.guest.local import collect_local
     from vnicheck.model.guest import Guest
     from vnicheck.model.snapshot import with_guest
-    from vnicheck.observe import make_snapshot
 
     try:
         with Progress("asking the metadata service", no_color=no_color):

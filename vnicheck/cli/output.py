@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from vnicheck.cli.failure import Exit, UserError
-from vnicheck.files import replace_file
+from vnicheck.system.files import replace_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -144,9 +144,9 @@ def tell_notes(
     the servers, where the report holds none. `whole`: they are all that the configuration is for, so that a table that
     means none of them is told too.
     """
+    from vnicheck.analysis.mutes import notes
     from vnicheck.cli.clock import days_after
     from vnicheck.model.naming import Day
-    from vnicheck.rules.mutes import notes
 
     today = Day(report.generated_at[:10])
     soon = Day(days_after(today, SOON))

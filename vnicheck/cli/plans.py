@@ -66,17 +66,17 @@ def _render(name: str, plans: "Sequence[InstancePlan]") -> bytes:
         from vnicheck.model.plan import PLAN_SCHEMA, PlanDocument, encode_plans
 
         return encode_plans(PlanDocument(schema=PLAN_SCHEMA, instances=tuple(plans)))
-    from vnicheck.fixes.render.ansible import render_ansible
-    from vnicheck.fixes.render.ibmcloud import render_ibmcloud
-    from vnicheck.fixes.render.sh import render_sh
-    from vnicheck.fixes.render.terraform import render_terraform
+    from vnicheck.report.plans.ansible import render_ansible
+    from vnicheck.report.plans.ibmcloud import render_ibmcloud
+    from vnicheck.report.plans.sh import render_sh
+    from vnicheck.report.plans.terraform import render_terraform
 
     render = {"sh": render_sh, "ansible": render_ansible, "terraform": render_terraform, "ibmcloud": render_ibmcloud}
     return render[name](plans).encode()
 
 
 def _write_folder(plans: "Sequence[InstancePlan]", folder: Path) -> None:
-    from vnicheck.fixes.render.files import files_of
+    from vnicheck.report.plans.files import files_of
 
     files = files_of(plans)
     for path, data in files.items():
@@ -93,7 +93,7 @@ def _write_folder(plans: "Sequence[InstancePlan]", folder: Path) -> None:
 def _write_text(
     plans: "Sequence[InstancePlan]", place: Path | None, *, servers: int, no_color: bool, stderr: bool
 ) -> None:
-    from vnicheck.report.plan_text import write_plans as write
+    from vnicheck.report.plans.text import write_plans as write
 
     if place is None:
         write(plans, console(stderr=stderr, no_color=no_color), servers=servers)

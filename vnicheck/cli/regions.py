@@ -24,8 +24,8 @@ def read_regions(instances: Sequence[str], selection: Selection, *, no_color: bo
     from vnicheck.cloud.client import HttpSettings
     from vnicheck.cloud.connect import connect_all
     from vnicheck.cloud.errors import CloudError
+    from vnicheck.collect.live import observe_regions
     from vnicheck.model.words import one_line
-    from vnicheck.observe import observe_regions
 
     try:
         with Progress("reading the VPC", no_color=no_color):

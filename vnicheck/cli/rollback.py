@@ -12,7 +12,7 @@ from vnicheck.cli.clock import now
 from vnicheck.cli.failure import Exit, UserError
 
 if TYPE_CHECKING:
-    from vnicheck.ledger import Entry
+    from vnicheck.apply.ledger import Entry
 
 
 @with_bundles
@@ -27,14 +27,14 @@ def rollback(
     """Undo a change that 'vnicheck fix' applied."""
     import msgspec
 
-    from vnicheck.applying import Undoing, guest_steps
+    from vnicheck.apply.attempt import Undoing, guest_steps
+    from vnicheck.apply.ledger import Ledger, LedgerError
+    from vnicheck.apply.live_server import LiveReach
     from vnicheck.cli.gather import prompts, ssh_options
     from vnicheck.fixes.effects import PatchVni
-    from vnicheck.guest.ssh import SshRunner
-    from vnicheck.guest.ssh_options import SshTarget
-    from vnicheck.guest.sudo import Root
-    from vnicheck.ledger import Ledger, LedgerError
-    from vnicheck.reach import LiveReach
+    from vnicheck.guest.ssh.options import SshTarget
+    from vnicheck.guest.ssh.runner import SshRunner
+    from vnicheck.guest.ssh.sudo import Root
 
     ledger = Ledger.of_user()
     try:
@@ -77,7 +77,7 @@ def ledger(
     change: Annotated[str | None, typer.Argument(metavar="[ID]", help="One change, with its commands.")] = None,
 ) -> int:
     """List what was applied where, or show one change."""
-    from vnicheck.ledger import Ledger, LedgerError
+    from vnicheck.apply.ledger import Ledger, LedgerError
 
     book = Ledger.of_user()
     if change is not None:

@@ -82,15 +82,15 @@ class _Place:
 
     def require_empty(self) -> None:
         """Refuses a folder that holds a snapshot, which is written in one go and would be mixed with it."""
-        from vnicheck.snapshot_folder import SnapshotFolder
+        from vnicheck.collect.snapshot_folder import SnapshotFolder
 
         if self.folder and SnapshotFolder(self.path).regions():
             raise UserError(f"{self.path} holds a snapshot already: name a new folder")
 
     def write(self, regions: "Mapping[str, Snapshot]") -> None:
         """Writes all of it. Raises UserError."""
+        from vnicheck.collect.snapshot_folder import SnapshotFolder
         from vnicheck.model.snapshot import SnapshotError, encode_snapshot
-        from vnicheck.snapshot_folder import SnapshotFolder
 
         if not self.folder:
             write_bytes(encode_snapshot(only(regions)), self.path)

@@ -8,8 +8,8 @@ from msgspec import Struct
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.input import read_input
 from vnicheck.cli.load import MAX_BYTES
+from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.snapshot import Problem, Server, Snapshot, SnapshotError, decode_snapshot, with_guest
-from vnicheck.snapshot_folder import SnapshotFolder
 
 if TYPE_CHECKING:
     from vnicheck.model.cloud import Fabric

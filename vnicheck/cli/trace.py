@@ -43,8 +43,8 @@ def trace(
     else:
         observed = load_snapshot(snapshot, wanted, selection)
 
-    from vnicheck import tracing
-    from vnicheck.analysis import assemble_report
+    from vnicheck.analysis import trace as tracing
+    from vnicheck.analysis.server import assemble_report
     from vnicheck.cli.clock import now
     from vnicheck.model.flow import Protocol
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from vnicheck.bounded import bounded
 from vnicheck.cloud.errors import READER, CloudError, funnel, malformed, redact
 from vnicheck.model.words import one_line
+from vnicheck.system.workers import bounded
 
 T = TypeVar("T")
 

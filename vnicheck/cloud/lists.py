@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from vnicheck.bounded import workers
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError, malformed
 from vnicheck.model.words import one_line
+from vnicheck.system.workers import workers
 
 Items = list[dict[str, Any]]
 

@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
-from vnicheck.bounded import bounded
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.urls import is_http, shown_url
 from vnicheck.model.words import one_line
+from vnicheck.system.workers import bounded
 
 if TYPE_CHECKING:
     from requests import Response, Session

@@ -1,10 +1,43 @@
-"""Policy routing as effects."""
+"""Policy routing: what the guest sends from an address leaves by the interface of that address, by a table of its own.
 
-from collections.abc import Iterable
+For each VNI a table (a fitting one of the guest's own, or a new one) and for each address a rule that leads there. What
+the main table leads into the guest's own networks (containers, tunnels), or refuses, stays with it: rules ahead of the
+address's own see to that. Nothing of others is touched; ours come behind their rules (`behind`), or, where that mends
+nothing because one of theirs takes the packets first, ahead of them.
+"""
 
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct, structs
+
+from vnicheck.findings.rule import Facts
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
-from vnicheck.rules.policy_routing import own_tables
-from vnicheck.rules.rule import Facts
+from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_before_main, priorities_before_others
+from vnicheck.model.address import format_address, prefix_range
+from vnicheck.model.guest import MAIN_TABLE, Guest, NextHop, PolicyRule, Route, RouteType
+from vnicheck.model.lines import format_route, format_rule, is_plain_interface, route_words, rule_words
+
+MOST_RULES = 64
+"""More rules than this are no fix that anybody would keep up."""
+_REFUSING = {RouteType.BLACKHOLE, RouteType.UNREACHABLE, RouteType.PROHIBIT, RouteType.THROW}
+
+
+class _Way(Struct, frozen=True):
+    """How the addresses of a VNI are to leave."""
+
+    interface: str
+    index: int
+    subnet: str
+    gateway: str
+    addresses: tuple[str, ...]
+
+
+class OwnTable(Struct, frozen=True):
+    """The routing table of a VNI's addresses: its `routes` where it is a new one, and the `rules` that lead there."""
+
+    table: int
+    routes: tuple[Route, ...]
+    rules: tuple[PolicyRule, ...]
 
 
 def propose(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tuple[Effect, ...]:
@@ -15,3 +48,110 @@ def propose(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tup
             effects.append(AddRoutes(table=own.table, routes=own.routes))
         effects += [AddRule(rule=rule) for rule in own.rules]
     return tuple(effects)
+
+
+def commands_for(facts: Facts, locals_: Iterable[str]) -> tuple[str, ...]:
+    """The commands that let replies leave by the interface of their own address, where we know it and its gateway."""
+    commands = []
+    for own in own_tables(facts, locals_):
+        commands += [f"ip route add {route_words(route)}" for route in own.routes]
+        commands += [f"ip rule add {rule_words(rule)}" for rule in own.rules]
+    return ("policy routing: " + " && ".join(commands),) if commands else ()
+
+
+def own_tables(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tuple[OwnTable, ...]:
+    """The tables for these addresses; none for those that the guest or we do not know enough of."""
+    guest = facts.guest_with("interfaces", "routes", "rules")
+    if guest is None:
+        return ()
+    ways = list(_ways(facts, guest, set(locals_)))
+    kept = _kept_prefixes(facts, guest)
+    count = sum(len(way.addresses) for way in ways) * (len(kept) + 1)
+    if not 0 < count <= MOST_RULES:
+        return ()
+    wanted = FIRST + min(way.index for way in ways)
+    priorities = priorities_before_main(guest, wanted, count) if behind else priorities_before_others(guest, count)
+    if priorities is None:
+        return ()
+    free = iter(priorities)
+    tables: list[OwnTable] = []
+    for way in ways:
+        fitting = _fitting_table(guest, way)
+        table = free_table(guest, FIRST + way.index, (own.table for own in tables)) if fitting is None else fitting
+        rules = [
+            _rule(next(free), address, *whither)
+            for address in way.addresses
+            for whither in (*((MAIN_TABLE, prefix) for prefix in kept), (table, None))
+        ]
+        tables.append(OwnTable(table, tuple(_routes(way, table)) if fitting is None else (), tuple(rules)))
+    return tuple(tables)
+
+
+def _ways(facts: Facts, guest: Guest, wanted: set[str]) -> Iterator[_Way]:
+    links = {link.name: link for link in guest.interfaces}
+    for vni in facts.view.server.vnis:
+        interface = facts.view.interface_of.get(vni.id)
+        if interface is None or not is_plain_interface(interface):
+            continue
+        configured = {address.address for link in guest.interfaces for address in link.addresses}
+        addresses = tuple(address for address in vni.addresses if address in wanted & configured)
+        subnet = facts.view.subnet(vni).cidr
+        first, last = prefix_range(subnet)
+        if (
+            addresses and first + 1 < last
+        ):  # the metadata service may tell of the address alone, and no gateway is known
+            yield _Way(interface, links[interface].index, subnet, format_address(first + 1), addresses)
+
+
+def _routes(way: _Way, table: int) -> Iterator[Route]:
+    """The subnet on-link, all else by its gateway."""
+    for prefix, gateway in ((way.subnet, None), ("0.0.0.0/0", way.gateway)):
+        route = Route(
+            prefix=prefix,
+            table=table,
+            scope="link" if gateway is None else "global",
+            nexthops=(NextHop(interface=way.interface, gateway=gateway),),
+        )
+        yield structs.replace(route, text=format_route(route))
+
+
+def _fitting_table(guest: Guest, way: _Way) -> int | None:
+    """A table of the guest that holds what ours would, and leads by no other interface; its refusals do no harm."""
+    others = {link.vrf_table for link in guest.interfaces}
+    tables: dict[int, list[Route]] = {}
+    for route in guest.routes:
+        if route.table < MAIN_TABLE - 1 or route.table > MAIN_TABLE + 1:
+            tables.setdefault(route.table, []).append(route)
+    for table, routes in sorted(tables.items()):
+        if table in others or any(route.unmodelled or not _stays(route, way.interface) for route in routes):
+            continue
+        ways = {(route.prefix, route.nexthops[0].gateway) for route in routes if route.type is RouteType.UNICAST}
+        if {(way.subnet, None), ("0.0.0.0/0", way.gateway)} <= ways:
+            return table
+    return None
+
+
+def _stays(route: Route, interface: str) -> bool:
+    if route.type is not RouteType.UNICAST:
+        return route.type in _REFUSING
+    hops = route.nexthops
+    return len(hops) == 1 and hops[0].interface == interface and "dead" not in hops[0].flags and route.tos == 0
+
+
+def _kept_prefixes(facts: Facts, guest: Guest) -> list[str]:
+    """What the main table leads into the guest's own networks, or refuses."""
+    kept = []
+    for route in guest.routes:
+        if route.table != MAIN_TABLE or route.prefix == "0.0.0.0/0":
+            continue
+        inside = route.type is RouteType.UNICAST and all(
+            facts.is_inside(hop.interface) and hop.interface != "lo" for hop in route.nexthops
+        )
+        if inside or route.type in _REFUSING:
+            kept.append(route.prefix)
+    return list(dict.fromkeys(kept))
+
+
+def _rule(priority: int, address: str, table: int, prefix: str | None) -> PolicyRule:
+    rule = PolicyRule(priority=priority, src=f"{address}/32", dst=prefix, table=table)
+    return structs.replace(rule, text=format_rule(rule))

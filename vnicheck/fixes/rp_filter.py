@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from vnicheck.findings.rule import Facts
 from vnicheck.fixes.effects import Effect, SetRpFilter
 from vnicheck.model.flow import DropCode, Flow
 from vnicheck.model.lines import is_plain_interface
-from vnicheck.rules.rule import Facts
 
 STRICT, LOOSE = 1, 2
 

@@ -2,11 +2,11 @@
 
 from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.engine.server_view import LocalAddress
+from vnicheck.findings.rule import Facts
 from vnicheck.fixes.effects import Effect
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.address import parse_address
 from vnicheck.model.flow import Direction, Flow, Protocol
-from vnicheck.rules.rule import Facts
 
 
 def touches_session(trial: Trial, effects: tuple[Effect, ...], *, client: str, local: str, port: int) -> str | None:

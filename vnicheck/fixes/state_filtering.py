@@ -4,10 +4,10 @@ that send from another's address, where that helps (IBM Cloud Docs, VPC: vni-abo
 
 from collections.abc import Iterable
 
+from vnicheck.findings.rule import Facts
 from vnicheck.fixes.effects import Effect, PatchVni, VniField
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import DropCode, Flow, Scope
-from vnicheck.rules.rule import Facts
 
 MODE: VniField = "protocol_state_filtering_mode"
 SPOOFING: VniField = "allow_ip_spoofing"

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from vnicheck.findings.broken_paths import broken_flows
+from vnicheck.findings.rule import Facts
 from vnicheck.fixes import policy_routing, rp_filter, state_filtering
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.flow import Flow
-from vnicheck.rules.paths import broken_flows
-from vnicheck.rules.rule import Facts
 
 Single = Literal["policy-routing", "rp-filter", "state-filtering"]
 Combination = tuple[Single, ...]

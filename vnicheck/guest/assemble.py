@@ -9,8 +9,9 @@ import msgspec
 from vnicheck.guest.doubt import doubt_busybox_routes, doubt_busybox_rules
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import Section, read_frames
-from vnicheck.guest.parsers.boot_files import read_boot_files
-from vnicheck.guest.parsers.boot_network import boot_routing
+from vnicheck.guest.parsers.boot.files import read_boot_files
+from vnicheck.guest.parsers.boot.network import boot_routing
+from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
 from vnicheck.guest.parsers.hooks import parse_hooks
 from vnicheck.guest.parsers.links import parse_links
@@ -21,7 +22,6 @@ from vnicheck.guest.parsers.parsed import Parsed
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.guest.parsers.sockets import parse_sockets
-from vnicheck.guest.parsers.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
 from vnicheck.model.guest import (

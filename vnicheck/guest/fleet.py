@@ -12,9 +12,9 @@ import msgspec
 
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh import SshRunner
-from vnicheck.guest.ssh_keys import AskPassphrase, AskPassword
-from vnicheck.guest.ssh_options import SshOptions, SshTarget
+from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
+from vnicheck.guest.ssh.options import SshOptions, SshTarget
+from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import one_line

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh import collect_script
+from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from typing import Any
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from msgspec import UnsetType
 
+from vnicheck.findings.rule import Rule
 from vnicheck.model.flow import Finding
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
 from vnicheck.report.coverage import coverage_line, findings_line
 from vnicheck.report.writer import Settings, Spool
 from vnicheck.rules.registry import RULES
-from vnicheck.rules.rule import Rule
 
 TEXT = 2000
 

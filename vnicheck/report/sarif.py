@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from vnicheck.findings.rule import Rule
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.flow import Finding, Flow, Outcome
 from vnicheck.model.report import InstanceReport, Report
@@ -19,7 +20,6 @@ from vnicheck.report.coverage import Unchecked, coverage_line
 from vnicheck.report.phrases import DROPS, STAGES
 from vnicheck.report.writer import Place, Settings, around
 from vnicheck.rules.registry import RULES
-from vnicheck.rules.rule import Rule
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MOST = 25_000

@@ -26,10 +26,10 @@ IBM Cloud Docs, VPC: managing-ip-addresses. Linux: net/ipv4/route.c (ip_route_in
 
 from collections.abc import Iterator
 
+from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.phrases import next_drops, who
+from vnicheck.findings.rule import Facts, Rule
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.paths import broken_paths, path_finding
-from vnicheck.rules.rule import Facts, Rule
-from vnicheck.rules.words import next_drops, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

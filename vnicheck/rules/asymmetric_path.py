@@ -30,13 +30,14 @@ Captures in fixtures/article (check 3).
 from collections.abc import Iterator
 
 from vnicheck.fabric.state_filter import effective_filtering
+from vnicheck.findings.broken_paths import all_broken_paths
+from vnicheck.findings.evidence import back_lines, rp_filter, vni_field
+from vnicheck.findings.phrases import places, protocols
+from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.fixes.policy_routing import commands_for
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Verdict
 from vnicheck.model.words import listed
-from vnicheck.rules.evidence import back_lines, rp_filter, vni_field
-from vnicheck.rules.paths import all_broken_paths
-from vnicheck.rules.rule import Facts, Rule, observation
-from vnicheck.rules.words import places, policy_routing_for, protocols
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -70,7 +71,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             severity="warning",
             flows=[index for index, _ in indexed],
             evidence=[*evidence, *back_lines(facts, flows[0])],
-            fixes=policy_routing_for(facts, locals_),
+            fixes=commands_for(facts, locals_),
         )
 
 

@@ -29,10 +29,10 @@ IBM Cloud Docs: nlb-limitations, nlb-about. VPC API: list_load_balancer_pool_mem
 
 from collections.abc import Iterator
 
+from vnicheck.findings.evidence import pool_member, primary_interface
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.cloud import LoadBalancerMember, Vni
 from vnicheck.model.flow import Finding
-from vnicheck.rules.evidence import pool_member, primary_interface
-from vnicheck.rules.rule import Facts, Rule, observation
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -28,10 +28,10 @@ IBM Cloud Docs, VPC: vni-about, ip-spoofing-about, about-custom-routes. Linux: n
 
 from collections.abc import Iterator
 
+from vnicheck.findings.broken_paths import TRANSIT_CODES, BrokenPath, broken_paths, path_finding
+from vnicheck.findings.phrases import next_drops, protocols
+from vnicheck.findings.rule import Facts, Rule
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.paths import TRANSIT_CODES, BrokenPath, broken_paths, path_finding
-from vnicheck.rules.rule import Facts, Rule
-from vnicheck.rules.words import next_drops, protocols
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -26,11 +26,11 @@ Linux: net/ipv4/fib_semantics.c (fib_select_default), ip-route(8).
 
 from collections.abc import Iterator
 
+from vnicheck.findings.evidence import guest_line
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import Route, RouteType
 from vnicheck.model.words import listed
-from vnicheck.rules.evidence import guest_line
-from vnicheck.rules.rule import Facts, Rule, observation
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -27,15 +27,15 @@ As sure as of the stages that decide. The severity is `error` however sure that 
 
 from collections.abc import Iterable, Iterator
 
-from vnicheck.engine.expected import Expected, expectations_of, identity, prefixes
 from vnicheck.fabric.assumptions import ASSUMPTIONS
+from vnicheck.findings.broken_paths import to_no_host
+from vnicheck.findings.evidence import of_hops
+from vnicheck.findings.expectations import Expected, expectations_of, identity, prefixes
+from vnicheck.findings.phrases import STAGES
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.address import merge_ranges
 from vnicheck.model.flow import Confidence, Direction, Finding, Flow, Hop, Outcome, Protocol, Verdict
 from vnicheck.model.words import listed
-from vnicheck.rules.evidence import of_hops
-from vnicheck.rules.paths import to_no_host
-from vnicheck.rules.rule import Facts, Rule, observation
-from vnicheck.rules.words import STAGES
 
 _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _LISTED = 3

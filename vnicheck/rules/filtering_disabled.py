@@ -26,9 +26,9 @@ IBM Cloud Docs, VPC: vni-about.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.evidence import vni_field
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Finding, Protocol, Verdict
-from vnicheck.rules.evidence import vni_field
-from vnicheck.rules.rule import Facts, Rule, observation
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -25,10 +25,11 @@ IBM Cloud Docs, VPC: fip-create, ip-spoofing-about.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.phrases import next_drops, protocols, who
+from vnicheck.findings.rule import Facts, Rule
+from vnicheck.fixes.policy_routing import commands_for
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.paths import broken_paths, path_finding
-from vnicheck.rules.rule import Facts, Rule
-from vnicheck.rules.words import next_drops, policy_routing, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -37,7 +38,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         rest = next_drops(facts, path)
         subject = f"{protocols(path.caused)} replies to the internet from {who(facts, path)}"
         message = f"{subject} are lost: {path.hop.reason}.{rest}"
-        yield path_finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
+        yield path_finding(rule, facts, path, message=message, fixes=commands_for(facts, path.locals))
 
 
 RULE = Rule(id="VNC105", name="floating-ip-elsewhere", page=__doc__, find=find)

@@ -25,9 +25,9 @@ Observed.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Evidence, Finding
 from vnicheck.model.words import one_line
-from vnicheck.rules.rule import Facts, Rule, observation
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -26,10 +26,11 @@ IBM Cloud Docs, VPC: vni-about. Captures in fixtures/article.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.phrases import next_drops, protocols, who
+from vnicheck.findings.rule import Facts, Rule
+from vnicheck.fixes.policy_routing import commands_for
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.paths import broken_paths, path_finding
-from vnicheck.rules.rule import Facts, Rule
-from vnicheck.rules.words import next_drops, policy_routing, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -40,7 +41,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         subject = f"{protocols(path.caused)} replies {way} {who(facts, path)}"
         message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
         vni = facts.vni_named(path.at)
-        fixes = policy_routing(facts, path)
+        fixes = commands_for(facts, path.locals)
         alone = all({drop.by for drop in flow.drops} == {path.code} for _, flow in path.flows)
         if vni is not None and not vni.legacy and alone:
             fixes = (*fixes, f"or disable protocol state filtering on {vni.name} ({vni.id})")

@@ -23,10 +23,10 @@ Linux: net/ipv4/fib_trie.c, net/ipv4/fib_rules.c, ip-route(8).
 
 from collections.abc import Iterator
 
+from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.phrases import next_drops, protocols, who
+from vnicheck.findings.rule import Facts, Rule
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.paths import broken_paths, path_finding
-from vnicheck.rules.rule import Facts, Rule
-from vnicheck.rules.words import next_drops, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

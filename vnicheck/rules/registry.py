@@ -2,7 +2,8 @@
 
 import msgspec
 
-from vnicheck.engine.expected import expected_drops
+from vnicheck.findings.expectations import expected_drops
+from vnicheck.findings.rule import Facts, Rule
 from vnicheck.model.flow import Finding, Flow
 from vnicheck.rules import (
     address_not_answered,
@@ -32,7 +33,6 @@ from vnicheck.rules import (
     unknown_flows,
     vni_without_interface,
 )
-from vnicheck.rules.rule import Facts, Rule
 
 RULES: tuple[Rule, ...] = (
     strict_reverse_path.RULE,

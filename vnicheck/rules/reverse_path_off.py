@@ -26,11 +26,11 @@ Linux: Documentation/networking/ip-sysctl.rst (rp_filter). RFC 3704.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.broken_paths import asymmetric_ingresses
+from vnicheck.findings.evidence import rp_filter
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.words import listed
-from vnicheck.rules.evidence import rp_filter
-from vnicheck.rules.paths import asymmetric_ingresses
-from vnicheck.rules.rule import Facts, Rule, observation
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

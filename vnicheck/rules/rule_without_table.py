@@ -27,11 +27,11 @@ Linux: ip-rule(8), net/ipv4/fib_rules.c, net/ipv4/fib_frontend.c (fib_sync_down_
 
 from collections.abc import Iterator
 
+from vnicheck.findings.evidence import guest_line
+from vnicheck.findings.owned_devices import is_owned
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, PolicyRule, RuleAction
-from vnicheck.rules.evidence import guest_line
-from vnicheck.rules.owned_devices import is_owned
-from vnicheck.rules.rule import Facts, Rule, observation
 
 _OF_THE_KERNEL = {DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE}
 

@@ -31,6 +31,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from vnicheck.findings import evidence
+from vnicheck.findings.reboot import breaking, said_of, with_boot_rp_filter, with_guest
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Evidence, Finding
 from vnicheck.model.guest import (
     DEFAULT_TABLE,
@@ -43,9 +46,6 @@ from vnicheck.model.guest import (
     RuleAction,
 )
 from vnicheck.model.words import listed
-from vnicheck.rules import evidence
-from vnicheck.rules.reboot import breaking, said_of, with_boot_rp_filter, with_guest
-from vnicheck.rules.rule import Facts, Rule, observation
 
 _KERNELS = {0, 32766, 32767}
 """Priorities of the rules that the kernel makes itself (net/ipv4/fib_rules.c)."""

@@ -31,12 +31,20 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from vnicheck.findings import evidence
+from vnicheck.findings.reboot import (
+    Change,
+    breaking,
+    mending,
+    rp_filter_at_boot,
+    said_of,
+    with_boot_rp_filter,
+    with_guest,
+)
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Confidence, DropCode, Evidence, Finding, Verdict
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.words import listed
-from vnicheck.rules import evidence
-from vnicheck.rules.reboot import Change, breaking, mending, rp_filter_at_boot, said_of, with_boot_rp_filter, with_guest
-from vnicheck.rules.rule import Facts, Rule, observation
 
 _MODES = ("off", "strict", "loose")
 _BY_DEFAULT = "no file sets it, so it starts at the kernel's own 0"

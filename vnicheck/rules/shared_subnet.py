@@ -27,9 +27,9 @@ Linux: ip-rule(8), net/ipv4/fib_trie.c.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.evidence import back_lines, subnet_field
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Direction, Finding, Flow, Scope
-from vnicheck.rules.evidence import back_lines, subnet_field
-from vnicheck.rules.rule import Facts, Rule, observation
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -25,11 +25,11 @@ IBM Cloud Docs, VPC: ip-spoofing-about.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.evidence import sysctls, vni_field
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Finding, Verdict
 from vnicheck.model.guest import Guest
-from vnicheck.rules.evidence import sysctls, vni_field
-from vnicheck.rules.rule import Facts, Rule, observation
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

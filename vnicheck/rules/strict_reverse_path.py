@@ -28,10 +28,11 @@ Linux: Documentation/networking/ip-sysctl.rst (rp_filter); net/ipv4/fib_frontend
 
 from collections.abc import Iterator
 
+from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.phrases import next_drops, protocols, who
+from vnicheck.findings.rule import Facts, Rule
+from vnicheck.fixes.policy_routing import commands_for
 from vnicheck.model.flow import DropCode, Finding
-from vnicheck.rules.paths import broken_paths, path_finding
-from vnicheck.rules.rule import Facts, Rule
-from vnicheck.rules.words import next_drops, policy_routing, protocols, who
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -41,7 +42,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         what = "requests to" if path.hop.leg == "request" else "replies to flows that the server opens from"
         subject = f"{protocols(path.caused)} {what} {who(facts, path)}"
         message = f"{subject} are dropped as they come in: {path.hop.reason}.{rest}"
-        yield path_finding(rule, facts, path, message=message, fixes=policy_routing(facts, path))
+        yield path_finding(rule, facts, path, message=message, fixes=commands_for(facts, path.locals))
 
 
 RULE = Rule(id="VNC101", name="strict-reverse-path", page=__doc__, find=find)

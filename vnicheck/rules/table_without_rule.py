@@ -26,10 +26,10 @@ Linux: ip-rule(8), net/ipv4/fib_rules.c.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.evidence import guest_line
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Route
-from vnicheck.rules.evidence import guest_line
-from vnicheck.rules.rule import Facts, Rule, observation
 
 _OF_THE_KERNEL = {0, DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE}
 

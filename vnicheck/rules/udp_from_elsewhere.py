@@ -29,14 +29,14 @@ Linux: net/ipv4/udp.c (udp_sendmsg), net/ipv4/route.c (ip_route_output_key_hash_
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from vnicheck.findings.phrases import places
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_prefix
 from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Protocol, Verdict
 from vnicheck.model.words import listed
-from vnicheck.rules.rule import Facts, Rule, observation
-from vnicheck.rules.words import places
 
 DHCP_CLIENT = 68
 """It speaks to the network's own server, before there is an address."""

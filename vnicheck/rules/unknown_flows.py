@@ -26,8 +26,8 @@ The hops of the flows, in the JSON report or by `vnicheck trace`.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Evidence, Finding, Flow, Outcome, Verdict
-from vnicheck.rules.rule import Facts, Rule, observation
 
 _NAMED = 3
 

@@ -27,9 +27,9 @@ No field of the VPC API names the guest's device.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.evidence import guest_line, vni_field
+from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.model.flow import Evidence, Finding
-from vnicheck.rules.evidence import guest_line, vni_field
-from vnicheck.rules.rule import Facts, Rule, observation
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

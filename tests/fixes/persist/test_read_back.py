@@ -10,7 +10,7 @@ from vnicheck.fixes.persist.network_manager import keyfile_lines
 from vnicheck.fixes.persist.share import Share, shares
 from vnicheck.fixes.planner import Strategy
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.ssh import collect_script
+from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.model.guest import Guest, Manager
 
 pytestmark = pytest.mark.root

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.ssh import collect_script
+from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.kernel.host import HiddenState
 from vnicheck.model.guest import Guest
 

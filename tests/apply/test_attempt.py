@@ -1,0 +1,478 @@
+"""Applying, and what may go wrong between any two of its steps, on a real kernel: the scripts run in a network
+namespace, and the connection to it, or the VPC's API, fails where the test says. Whatever happens, the outcome says
+what is: applied as a whole, or undone as a whole, or not known to be either.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+
+from tests.lab import scenario as scenarios
+from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.topology import Lab
+from tests.servers import fabric, server, vni
+from tests.sshd import require
+from vnicheck.apply.attempt import Attempt
+from vnicheck.cloud.errors import CloudError
+from vnicheck.fixes.effects import PatchVni, standing
+from vnicheck.fixes.planner import Proof, Strategy, plan_server
+from vnicheck.guest import change as scripts
+from vnicheck.guest.assemble import read_guest
+from vnicheck.guest.change import Answer, Step, read_answer
+from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.model.config import Config
+from vnicheck.model.guest import Guest
+from vnicheck.model.plan import Action, Applied
+
+pytestmark = pytest.mark.root
+
+CHANGE = "20261124-000000-abcdef"
+Fault = Callable[[int, str], bool]
+"""Given the number of a call and what it is for, whether it is cut."""
+
+
+class Wire:
+    """A Reach of a namespace and a VPC of two fields. `cut` cuts a call before it, `deafen` after it: the work is done
+    and the answer lost. A cut connection comes back when `heal` has passed (None: with the next call).
+    """
+
+    def __init__(self, target: Namespace, *, cut: Fault | None = None, deafen: Fault | None = None) -> None:
+        self.target = target
+        self.cut = cut or (lambda number, what: False)
+        self.deafen = deafen or (lambda number, what: False)
+        self.calls: list[str] = []
+        self.values: dict[tuple[str, str], str | bool] = {}
+        self.refuse: Callable[[PatchVni, bool], CloudError | None] = lambda effect, back: None
+        self.heal: float | None = None
+        self._healed_at = 0.0
+
+    def collect(self) -> Guest:
+        done = self._call("collect", collect_script())
+        return read_guest(done.encode(), via="ssh")
+
+    def run(self, script: str) -> Answer:
+        what = script.rstrip().splitlines()[-3].split()[0].removeprefix("vnicheck_")
+        return read_answer(self._call(what, script).encode())
+
+    def patch(self, effect: PatchVni, *, back: bool = False) -> None:
+        self.calls.append(f"patch {'back' if back else 'on'}")
+        error = self.refuse(effect, back)
+        if error is not None:
+            raise error
+        self.values[effect.vni, effect.field] = effect.old if back else effect.new
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(min(seconds, 0.2))
+
+    def _call(self, what: str, script: str) -> str:
+        number = len(self.calls)
+        self.calls.append(what)
+        if time.monotonic() < self._healed_at or self.cut(number, what):
+            if self.heal is not None and time.monotonic() >= self._healed_at:
+                self._healed_at = time.monotonic() + self.heal
+            raise CollectionError("ssh_unreachable", "the server: no route to host")
+        done = self.target.run(["sh", "-s"], input=script)
+        if self.deafen(number, what):
+            raise CollectionError("ssh_closed", "the server: the session ended before the command did")
+        return done.stdout
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    require_lab()
+    with Lab(scenarios.load("article-check-1"), own_files=True) as lab:
+        yield lab
+
+
+def proof_for(target: Namespace, strategy: Strategy = "auto", *persist: Action) -> Proof:
+    """The plan for the namespace as it is, with actions that write files."""
+    guest = read_guest(target.run(["sh", "-s"], input=collect_script()).stdout.encode(), via="ssh")
+    vnis = (
+        vni(0, "10.0.0.11", mac="02:00:05:02:70:58", allow_ip_spoofing=True),
+        vni(1, "10.0.0.12", mac="02:00:25:02:70:58"),
+    )
+    proof = plan_server(server(*vnis, guest=guest), fabric(), Config(), strategy)
+    assert proof is not None
+    if persist:
+        plan = msgspec.structs.replace(proof.document.plan, actions=(*proof.document.plan.actions, *persist))
+        return Proof(proof.trial, msgspec.structs.replace(proof.document, plan=plan), proof.effects)
+    return proof
+
+
+def both(target: Namespace, *persist: Action) -> Proof:
+    """A plan with changes of the guest and of the VPC."""
+    proof = proof_for(target)
+    effects = (*proof.effects, *_patches(proof_for(target, "auto")))
+    return Proof(proof.trial, _with(proof, effects, persist), effects)
+
+
+def _patches(proof: Proof) -> tuple[PatchVni, ...]:
+    """Two changes of the VPC that do no harm beside policy routing."""
+    first, second = proof.trial.server.vnis
+    field = "protocol_state_filtering_mode"
+    return (
+        PatchVni(vni=first.id, name=first.name, field=field, old="auto", new="disabled"),
+        PatchVni(vni=second.id, name=second.name, field=field, old="auto", new="disabled"),
+    )
+
+
+def _with(proof: Proof, effects: Sequence[object], persist: Sequence[Action]) -> object:
+    from vnicheck.fixes.actions import action_of
+
+    actions = (*(action_of(effect) for effect in effects), *persist)  # type: ignore[arg-type]
+    plan = msgspec.structs.replace(proof.document.plan, actions=actions)
+    return msgspec.structs.replace(proof.document, plan=plan)
+
+
+FILE = Action(
+    where="guest",
+    kind="persist",
+    summary="a file",
+    command="printf 'kept\\n' > /etc/vnicheck-kept.new && mv /etc/vnicheck-kept.new /etc/vnicheck-kept",
+    undo="rm -f /etc/vnicheck-kept /etc/vnicheck-kept.new",
+)
+
+
+def state(target: Namespace) -> dict[str, str]:
+    """All of the guest that a plan may change."""
+    return {
+        "rules": target.run(["ip", "rule"]).stdout,
+        "routes": target.run(["ip", "-4", "route", "show", "table", "all"]).stdout,
+        "rp_filter": target.run(["sh", "-c", "grep -H . /proc/sys/net/ipv4/conf/*/rp_filter"]).stdout,
+        "files": target.run(["ls", "/etc"]).stdout,
+    }
+
+
+def attempt(wire: Wire, proof: Proof, seconds: int = 60) -> Applied:
+    return Attempt(CHANGE, proof, wire, lambda line: None, seconds).run()
+
+
+def leftovers(target: Namespace) -> list[str]:
+    """What a change that is over leaves in /run: nothing, or its own notes; never a lock."""
+    return target.run(["sh", "-c", "ls /run/vnicheck 2>/dev/null"], check=False).stdout.split()
+
+
+def test_all_is_applied_in_this_order(lab: Lab) -> None:
+    proof = both(lab.target, FILE)
+    wire = Wire(lab.target)
+    outcome = attempt(wire, proof)
+    assert (outcome.status, outcome.change) == ("applied", CHANGE)
+    assert wire.calls == ["arm", "patch on", "patch on", "apply", "collect", "keep", "steps", "close"]
+    assert set(wire.values.values()) == {"disabled"}
+    guest = wire.collect()
+    assert standing(guest, proof.effects) == [each for each in proof.effects if not isinstance(each, PatchVni)]
+    assert lab.target.run(["cat", "/etc/vnicheck-kept"]).stdout == "kept\n"
+    assert leftovers(lab.target) == []
+
+
+CLI = "IBMCLOUD_IS_FEATURE_VNI_ENABLE_PROTOCOL_STATE_FILTERING=true ibmcloud is virtual-network-interface-update"
+CALLS = 8
+
+
+@pytest.mark.parametrize("how", ["cut", "deafen"])
+@pytest.mark.parametrize("number", range(CALLS))
+def test_one_call_fails(lab: Lab, number: int, how: str) -> None:
+    """Any one: nothing is done in half. What was at its end before, or was done unheard, is still all or nothing."""
+    before = state(lab.target)
+    proof = both(lab.target, FILE)
+    wire = Wire(lab.target, **{how: lambda count, what: count == number and not what.startswith("patch")})
+    outcome = attempt(wire, proof)
+    after = state(lab.target)
+    if wire.calls[number].startswith("patch"):
+        assert outcome.status == "applied"
+    if outcome.status == "applied":
+        assert after["rules"] != before["rules"]
+        assert "vnicheck-kept\n" in after["files"]
+        assert set(wire.values.values()) == {"disabled"}
+    else:
+        assert outcome.status in {"refused", "rolled_back"}
+        assert after == before
+        assert set(wire.values.values()) <= {"auto"}
+    assert "lock" not in leftovers(lab.target)
+
+
+@pytest.mark.parametrize("what", ["apply", "collect", "keep"])
+def test_the_connection_stays_away_until_the_timer_has_undone_it(lab: Lab, what: str) -> None:
+    before = state(lab.target)
+    wire = Wire(lab.target)
+    wire.cut = lambda number, call: call == what and wire.calls.count(what) == 1
+    wire.heal = 4.0
+    outcome = attempt(wire, both(lab.target, FILE), seconds=2)
+    assert outcome.status == "rolled_back"
+    assert state(lab.target) == before
+    assert set(wire.values.values()) == {"auto"}
+
+
+@pytest.mark.parametrize("what", ["apply", "collect"])
+def test_the_connection_never_comes_back(lab: Lab, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's own timer undoes the change; that is not confirmed, and said so, with what to paste."""
+    monkeypatch.setattr("vnicheck.apply.attempt.PATIENCE", 2.0)
+    before = state(lab.target)
+    wire = Wire(lab.target, deafen=lambda number, call: call == "apply" and what == "apply")
+    wire.cut = lambda number, call: call == what == "collect" or (call != what and call in {"status", "undo"})
+    outcome = attempt(wire, both(lab.target), seconds=2)
+    assert outcome.status == "unconfirmed"
+    assert "the guest" in outcome.said
+    commands = "\n".join(outcome.by_hand)
+    assert "ip rule del from 10.0.0.12 table 1003 priority 1003" in commands
+    assert set(wire.values.values()) == {"auto"}
+    deadline = time.monotonic() + 5
+    while state(lab.target) != before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert state(lab.target) == before, "the timer needs nobody"
+    assert "lock" not in leftovers(lab.target)
+
+
+def test_a_step_that_the_server_refuses(lab: Lab) -> None:
+    """A route that is there already: the first step fails, and is undone with what went before."""
+    proof = both(lab.target, FILE)
+    lab.target.ip("route add default via 10.0.0.1 dev eth0 table 1003")
+    before = state(lab.target)
+    wire = Wire(lab.target)
+    outcome = attempt(wire, proof)
+    assert outcome.status in {"rolled_back", "unconfirmed"}
+    assert "refused" in outcome.said
+    assert "File exists" in outcome.said
+    assert set(wire.values.values()) == {"auto"}
+    assert state(lab.target)["rules"] == before["rules"]
+
+
+def test_a_plan_that_does_not_hold_what_it_promised_is_undone(lab: Lab) -> None:
+    """Between planning and verifying, something else makes the filter strict in another way."""
+    before = state(lab.target)
+    wire = Wire(lab.target)
+    proof = both(lab.target, FILE)
+    original = wire.run
+
+    def run(script: str) -> Answer:
+        answer = original(script)
+        if wire.calls[-1] == "apply":
+            lab.target.ip("rule add from all blackhole priority 900")
+        return answer
+
+    wire.run = run  # type: ignore[method-assign]
+    outcome = attempt(wire, proof)
+    lab.target.ip("rule del from all blackhole priority 900")
+    assert outcome.status == "rolled_back"
+    assert "not mended" in outcome.said or "worse off" in outcome.said
+    assert state(lab.target) == before
+
+
+def test_configuration_that_cannot_be_written_undoes_the_rest(lab: Lab) -> None:
+    before = state(lab.target)
+    bad = msgspec.structs.replace(FILE, command="echo 'no space left' >&2; false")
+    wire = Wire(lab.target)
+    outcome = attempt(wire, both(lab.target, FILE, bad))
+    assert (outcome.status, "no space left" in outcome.said) == ("rolled_back", True)
+    assert state(lab.target) == before
+    assert set(wire.values.values()) == {"auto"}
+
+
+@pytest.mark.parametrize("code", ["api_forbidden", "api_refused", "api_server_error", "vni_changed", "vni_not_stable"])
+@pytest.mark.parametrize("position", [1, 2])
+def test_the_api_refuses_in_the_middle(lab: Lab, code: str, position: int) -> None:
+    before = state(lab.target)
+    wire = Wire(lab.target)
+    wire.refuse = lambda effect, back: (
+        CloudError(code, f"said {code}") if not back and wire.calls.count("patch on") == position else None
+    )
+    outcome = attempt(wire, both(lab.target, FILE))
+    assert (outcome.status, f"said {code}" in outcome.said) == ("rolled_back", True)
+    assert wire.calls.count("apply") == 0, "the guest is changed after the VPC"
+    assert set(wire.values.values()) == {"auto"}
+    assert state(lab.target) == before
+
+
+def test_the_api_refuses_the_undoing(lab: Lab) -> None:
+    wire = Wire(lab.target, cut=lambda number, what: what == "collect" and wire.calls.count("collect") == 1)
+    wire.refuse = lambda effect, back: CloudError("api_server_error", "500") if back else None
+    before = state(lab.target)
+    outcome = attempt(wire, both(lab.target))
+    assert outcome.status == "unconfirmed"
+    assert outcome.by_hand == (
+        f"{CLI} vni-id-2 --name vni-2 --protocol-state-filtering-mode auto",
+        f"{CLI} vni-id-1 --name vni-1 --protocol-state-filtering-mode auto",
+    )
+    assert state(lab.target) == before
+
+
+def test_an_interruption_is_undone(lab: Lab) -> None:
+    before = state(lab.target)
+    wire = Wire(lab.target)
+
+    def interrupted(number: int, what: str) -> bool:
+        if what == "collect" and wire.calls.count("collect") == 1:
+            raise KeyboardInterrupt
+        return False
+
+    wire.cut = interrupted
+    outcome = attempt(wire, both(lab.target, FILE))
+    assert (outcome.status, "interrupted" in outcome.said) == ("rolled_back", True)
+    assert state(lab.target) == before
+    assert set(wire.values.values()) == {"auto"}
+
+
+def test_a_second_vnicheck_at_work(lab: Lab) -> None:
+    proof = both(lab.target)
+    other = "20261124-000001-fedcba"
+    steps = [Step("ip rule add from 192.0.2.1 table 9 priority 9", "ip rule del from 192.0.2.1 table 9 priority 9")]
+    wire = Wire(lab.target)
+    assert wire.run(scripts.arm(other, steps, 60)).verb == "armed"
+    before = state(lab.target)
+    outcome = attempt(wire, proof)
+    assert (outcome.status, other in outcome.said) == ("refused", True)
+    assert state(lab.target) == before
+    assert wire.run(scripts.apply(other, steps)).verb == "applied"
+    assert wire.run(scripts.undo(other)).verb == "undone"
+    assert attempt(wire, proof).status == "applied"
+
+
+def test_a_client_that_went_away_holds_the_lock_for_ten_minutes_only(lab: Lab) -> None:
+    wire = Wire(lab.target)
+    gone = "20261124-000001-fedcba"
+    assert wire.run(scripts.arm(gone, [], 60)).verb == "armed"
+    assert wire.run(scripts.keep(gone, release=False)).verb == "kept"
+    proof = both(lab.target)
+    assert attempt(wire, proof).status == "refused"
+    lab.target.run(["touch", "-d", "11 minutes ago", "/run/vnicheck/lock"])
+    assert attempt(wire, proof).status == "applied"
+
+
+def test_nothing_is_done_without_root(lab: Lab) -> None:
+    script = scripts.arm(CHANGE, [], 60)
+    done = lab.target.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-s"], input=script
+    ).stdout
+    assert read_answer(done.encode()).verb == "not-root"
+    assert leftovers(lab.target) == []
+
+
+@contextmanager
+def late(wire: Wire, seconds: float) -> Iterator[None]:
+    """Every call for the timer's end comes too late."""
+    original = wire.run
+
+    def run(script: str) -> Answer:
+        if "vnicheck_keep hold\n" in script[-60:]:
+            time.sleep(seconds)
+        return original(script)
+
+    wire.run = run  # type: ignore[method-assign]
+    yield
+
+
+def test_a_timer_that_fires_before_it_is_stopped(lab: Lab) -> None:
+    before = state(lab.target)
+    wire = Wire(lab.target)
+    with late(wire, 4):
+        outcome = attempt(wire, both(lab.target, FILE), seconds=3)
+    assert (outcome.status, "timer fired" in outcome.said) == ("rolled_back", True)
+    assert state(lab.target) == before
+    assert set(wire.values.values()) == {"auto"}
+
+
+def test_the_timer_outlives_the_session(lab: Lab) -> None:
+    """What started it is killed with its whole process group, as where a connection ends."""
+    before = state(lab.target)
+    wire = Wire(lab.target)
+    actions = proof_for(lab.target).document.plan.actions
+    steps = [Step(action.command or "", action.undo or "") for action in actions]
+    session = lab.target.popen(["setsid", "sh", "-c", "sh -s; sleep 60"], stdin=-1, stdout=-1)
+    assert session.stdin is not None
+    assert session.stdout is not None
+    session.stdin.write(scripts.arm(CHANGE, steps, 3))
+    session.stdin.close()
+    assert session.stdout.readline() == "@vnicheck armed process\n"
+    assert wire.run(scripts.apply(CHANGE, steps)).verb == "applied"
+    os.killpg(session.pid, signal.SIGHUP)
+    os.killpg(session.pid, signal.SIGKILL)
+    session.wait(5)
+    assert state(lab.target) != before
+    deadline = time.monotonic() + 8
+    while state(lab.target) != before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert state(lab.target) == before
+    assert wire.run(scripts.status(CHANGE)).verb == "undone"
+
+
+SYSTEMD_RUN = """#!/bin/sh
+printf '%s\\n' "$@" >/run/asked
+for word; do case $word in --on-active=*) delay=${word#*=} ;; --*) ;; *) break ;; esac; shift; done
+setsid sh -c 'sleep "$0"; exec "$@"' "$delay" "$@" </dev/null >/dev/null 2>&1 &
+"""
+
+
+def test_with_systemd_it_is_a_timer_of_systemds(lab: Lab) -> None:
+    """One that does as systemd-run says it does: a unit of the change's name, that runs the undo script in time."""
+    before = state(lab.target)
+    lab.target.run(
+        ["sh", "-c", "mkdir -p /run/systemd/system; cat >/run/systemd-run; chmod +x /run/systemd-run"],
+        input=SYSTEMD_RUN,
+    )
+    lab.target.run(["mount", "--bind", "/run/systemd-run", "/usr/bin/systemd-run"])
+    wire = Wire(lab.target)
+    steps = [Step(action.command or "", action.undo or "") for action in proof_for(lab.target).document.plan.actions]
+    assert wire.run(scripts.arm(CHANGE, steps, 2)) == Answer(verb="armed", rest="systemd")
+    asked = lab.target.run(["cat", "/run/asked"]).stdout.split("\n")
+    assert f"--unit=vnicheck-{CHANGE}" in asked
+    assert asked[-4:-1] == ["--timer-property=AccuracySec=1s", "/bin/sh", f"/run/vnicheck/{CHANGE}/undo"]
+    assert wire.run(scripts.apply(CHANGE, steps)).verb == "applied"
+    assert state(lab.target) != before
+    deadline = time.monotonic() + 8
+    while state(lab.target) != before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert state(lab.target) == before
+
+
+def test_where_systemd_starts_no_timer_a_process_waits(lab: Lab) -> None:
+    """The real systemd-run, which finds no systemd to ask."""
+    require("systemd-run")
+    lab.target.run(["mkdir", "-p", "/run/systemd/system"])
+    assert Wire(lab.target).run(scripts.arm(CHANGE, [], 60)) == Answer(verb="armed", rest="process")
+
+
+@pytest.mark.parametrize("what", ["patch", "guest"])
+def test_an_undoing_that_waits_is_not_ended_by_impatience(lab: Lab, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = state(lab.target)
+    wire = Wire(lab.target)
+    wire.cut = lambda number, call: (
+        call == "collect" or (what == "guest" and call == "undo" and wire.calls.count(call) == 1)
+    )
+    wire.refuse = lambda effect, back: (
+        CloudError("api_timeout", "the API does not answer")
+        if back and what == "patch" and wire.calls.count("patch back") == 1
+        else None
+    )
+
+    def interrupted(seconds: float) -> None:
+        wire.cut = lambda number, call: False
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wire, "sleep", interrupted)
+    outcome = attempt(wire, both(lab.target))
+    assert outcome.status == "rolled_back"
+    assert state(lab.target) == before
+    assert set(wire.values.values()) == {"auto"}
+
+
+def test_a_fault_of_ours_leaves_nothing_half_applied(lab: Lab) -> None:
+    before = state(lab.target)
+    wire = Wire(lab.target)
+
+    def tell(line: str) -> None:
+        if "collecting" in line:
+            raise RuntimeError("of ours")
+
+    outcome = Attempt(CHANGE, both(lab.target), wire, tell, 60).run()
+    assert (outcome.status, "internal error (RuntimeError: of ours)" in outcome.said) == ("rolled_back", True)
+    assert state(lab.target) == before
+    assert set(wire.values.values()) == {"auto"}

@@ -1,0 +1,135 @@
+"""The playbook, by a real Ansible on a real kernel: it does what the plan says, once, and takes it back."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.ansible import ansible_playbook, assert_ansible_reads
+from tests.lab.namespaces import Namespace, require_lab
+from tests.report.plans.plans import document, patches, persist, with_actions
+from vnicheck.model.plan import InstancePlan
+from vnicheck.report.plans.ansible import render_ansible
+
+LINKS = (
+    "link add eth0 type veth peer name p0",
+    "link add eth1 type veth peer name p1",
+    *(f"link set {name} up" for name in ("eth0", "eth1", "p0", "p1")),
+    "address add 10.0.0.11/24 dev eth0",
+    "address add 10.0.0.12/24 dev eth1",
+)
+CLI = """#!/bin/sh
+printf '%s\\n' "$*" >>/run/asked
+case $* in *--output*) printf '{"protocol_state_filtering_mode": "%s", "allow_ip_spoofing": %s}' \\
+  "$(cat /run/mode-$3 2>/dev/null || echo auto)" "$(cat /run/spoofing-$3 2>/dev/null || echo false)" ;;
+*) while [ $# -gt 0 ]; do case $1 in
+  --protocol-state-filtering-mode) echo "$2" >/run/mode-$vni ;; --allow-ip-spoofing) echo "$2" >/run/spoofing-$vni ;;
+  vni-id-*) vni=$1 ;; esac; shift; done ;;
+esac
+"""
+
+
+def play(namespace: Namespace, folder: Path, *arguments: str) -> tuple[int, str]:
+    """How many tasks changed something, and all that Ansible said."""
+    command = [ansible_playbook(), "-c", "local", "-i", "server,", *arguments, "playbook.yml"]
+    environ = {
+        "PATH": "/run/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(folder),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
+        "ANSIBLE_BECOME": "false",
+    }
+    done = namespace.run(command, cwd=folder, env=environ, timeout=110, check=False)
+    recap = re.search(r"server +: ok=\d+ +changed=(\d+) .*failed=0", done.stdout)
+    assert recap is not None, done.stdout + done.stderr
+    return int(recap[1]), done.stdout
+
+
+def state(namespace: Namespace) -> list[str]:
+    """What the plan and its files change."""
+    shown = [
+        "ip rule",
+        "ip -4 route show table all",
+        "cat /etc/vnicheck-kept",
+        "sh -c 'cat /run/mode-* /run/spoofing-*'",
+    ]
+    return [namespace.run(["sh", "-c", f"{line} 2>/dev/null"], check=False).stdout for line in shown]
+
+
+@pytest.mark.root
+def test_it_does_it_once_and_takes_it_back(tmp_path: Path) -> None:
+    require_lab()
+    file = persist("/etc/vnicheck-kept", "kept {{ as }} it is\n")
+    plan = with_actions(document(), file, *patches())
+    plays = render_ansible([plan]).replace("become: true", "become: false")
+    (tmp_path / "playbook.yml").write_text(plays)
+    with Namespace.create("ansible", copied=["/etc"], empty=["/run"]) as namespace:
+        namespace.ip(*LINKS)
+        namespace.run(["mkdir", "/run/bin"])
+        namespace.run(["sh", "-c", "cat >/run/bin/ibmcloud; chmod +x /run/bin/ibmcloud"], input=CLI)
+        before = state(namespace)
+        assert play(namespace, tmp_path)[0] == 3 + 1 + 2
+        rules, routes, kept, vnis = state(namespace)
+        assert "1003:\tfrom 10.0.0.12 lookup 1003\n" in rules
+        assert "default via 10.0.0.1 dev eth1 table 1003 \n" in routes
+        assert kept == "kept {{ as }} it is\n"
+        assert sorted(vnis.split()) == ["disabled", "disabled", "true"]
+        assert play(namespace, tmp_path)[0] == 0
+        play(namespace, tmp_path, "--tags", "undo")
+        assert state(namespace)[:3] == before[:3]
+        assert sorted(state(namespace)[3].split()) == ["auto", "enabled", "false"]
+        namespace.run(["sh", "-c", "echo auto >/run/mode-vni-id-2"])  # somebody else's doing, which stays
+        assert play(namespace, tmp_path, "--tags", "undo")[0] == 0
+
+
+@pytest.mark.root
+def test_a_step_that_fails_is_undone_with_those_before_it(tmp_path: Path) -> None:
+    require_lab()
+    (tmp_path / "playbook.yml").write_text(render_ansible([document()]).replace("become: true", "become: false"))
+    with Namespace.create("ansible", copied=["/etc"], empty=["/run"]) as namespace:
+        namespace.ip(*LINKS, "route add default via 10.0.0.9 dev eth1 table 1003")
+        before = state(namespace)
+        with pytest.raises(AssertionError, match="a step failed; those before it are undone"):
+            play(namespace, tmp_path)
+        assert state(namespace) == before
+
+
+@pytest.mark.root
+def test_a_group_of_the_inventory_that_bears_the_servers_name_is_not_changed(tmp_path: Path) -> None:
+    require_lab()
+    plan = with_actions(document(), persist("/etc/vnicheck-kept", "kept\n"))
+    (tmp_path / "playbook.yml").write_text(render_ansible([plan]).replace("become: true", "become: false"))
+    with Namespace.create("ansible", copied=["/etc"], empty=["/run"]) as namespace:
+        namespace.ip(*LINKS[:5], "address add 10.0.0.111/24 dev eth0", "address add 10.0.0.112/24 dev eth1")
+        before = state(namespace)
+        for arguments in ((), ("--tags", "undo"), ("--check",)):
+            with pytest.raises(AssertionError, match="this host is not server"):
+                play(namespace, tmp_path, *arguments)
+        assert state(namespace) == before
+
+
+def hosts(*plans: InstancePlan) -> list[str]:
+    """Where each play runs."""
+    return [play["hosts"] for play in yaml.safe_load(render_ansible(plans).replace("!unsafe", ""))]
+
+
+@pytest.mark.parametrize("name", ["all", "ungrouped", "localhost", "127.0.0.1", "a:b", "web*", "~x", "!x", "a,b"])
+def test_a_name_that_ansible_reads_otherwise_gives_way_to_the_id(name: str) -> None:
+    assert hosts(document(name=name)) == ["server-id"] * 2
+    assert hosts(document(name=name, id=name)) == ["server_1"] * 2
+
+
+def test_no_two_servers_share_a_host() -> None:
+    named_as_an_id = document(name="id-2", id="id-1"), document(name="web", id="id-2")
+    assert hosts(*named_as_an_id) == ["id-1"] * 2 + ["web"] * 2
+    assert hosts(document(name="no name", id="web"), document(name="web", id="id-2")) == ["web"] * 2 + ["id-2"] * 2
+    nameless = document(name="?", id="?")
+    assert hosts(document(name="server_2"), nameless) == ["server_2"] * 2 + ["server_3"] * 2
+
+
+def test_its_form(tmp_path: Path) -> None:
+    plays = yaml.safe_load(render_ansible([document()]).replace("!unsafe", ""))
+    assert [(each["hosts"], each.get("tags")) for each in plays] == [("server", None), ("server", ["never", "undo"])]
+    (tmp_path / "playbook.yml").write_text(render_ansible([document()]))
+    assert_ansible_reads(tmp_path / "playbook.yml", host="server")

@@ -1,0 +1,196 @@
+"""Lint: servers go one by one through analysis and into the writers; of each only counts are kept, and its findings.
+
+Pure but for what the writers keep: the time, the regions and the baseline are passed in.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from vnicheck import __version__
+from vnicheck.analysis.many import Job, Shared, Spread, analyze_many, in_process, job_of
+from vnicheck.model.baseline import Baseline, Earlier, baseline_of
+from vnicheck.model.cloud import Fabric
+from vnicheck.model.config import Config
+from vnicheck.model.report import (
+    REPORT_SCHEMA,
+    BaselineReport,
+    Coverage,
+    InstanceReport,
+    RegionReport,
+    Report,
+    Tally,
+    Tool,
+)
+from vnicheck.model.snapshot import Problem, Server
+
+
+class Taker(Protocol):
+    """Whoever is given every server's report, one after the other: a writer of a format."""
+
+    def add(self, instance: InstanceReport) -> None:
+        """Takes one server's report."""
+
+
+class Region(Struct, frozen=True, kw_only=True):
+    """What is linted of a region: `servers` (`chosen` of them) in the order in which they are told, with their guests,
+    or the files of these; beside them are `single_homed` ones, which were not chosen for having one interface.
+    """
+
+    name: str
+    servers: Iterable[Server | Job]
+    chosen: int
+    single_homed: int
+    fabric: Fabric
+    read_at: str
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """`report`: the document without its instances. `baseline`: what a new baseline holds. `seen`: the instances, only
+    as far as notes on the configuration look at them."""
+
+    report: Report
+    baseline: Baseline
+    seen: tuple[InstanceReport, ...]
+
+
+def lint(
+    regions: Sequence[Region],
+    config: Config,
+    *,
+    generated_at: str,
+    writers: Sequence[Taker],
+    earlier: Baseline | None = None,
+    whole: bool = True,
+    on_done: Callable[[InstanceReport], None] = lambda _: None,
+    spread: Spread = in_process,
+    flows: bool = True,
+) -> Outcome:
+    """Gives every server's report to the writers, and the head of the document to the caller. Raises WorkersLostError.
+
+    `earlier`: the baseline, whose findings do not count. `whole`: the regions' servers are all that there are but for
+    those with one interface, so that a server of the baseline that is not among them is no longer there. `spread`:
+    where servers are analyzed. `flows`: whether some writer reads flows.
+    """
+    tally = Tally()
+    ledger = _Ledger(earlier)
+    seen: list[InstanceReport] = []
+    counts: list[RegionReport] = []
+    for region in regions:
+        shared = Shared(
+            fabric=region.fabric, config=config, read_at=region.read_at, generated_at=generated_at, flows=flows
+        )
+        jobs = (each if isinstance(each, Job) else job_of(each) for each in region.servers)
+        for analyzed in analyze_many(jobs, shared, spread):
+            instance = msgspec.structs.replace(analyzed, region=region.name)
+            marked = ledger.mark(instance)
+            tally.add(marked)
+            if config.expect or config.mute:
+                seen.append(msgspec.structs.replace(marked, flows=marked.flows[:1], interfaces=()))
+            for writer in writers:
+                writer.add(marked)
+            on_done(marked)
+        counts.append(
+            RegionReport(
+                name=region.name,
+                servers=region.chosen + region.single_homed,
+                single_homed=region.single_homed,
+                problems=region.problems,
+                notes=region.notes,
+            )
+        )
+    unread = {region.name for region in counts if region.problems}
+    fate = ledger.close(unread=unread, read={region.name for region in counts} - unread, whole=whole)
+    report = Report(
+        schema=REPORT_SCHEMA,
+        tool=Tool(name="vnicheck", version=__version__),
+        generated_at=generated_at,
+        complete=tally.complete and not unread,
+        summary=tally.summary(baseline=earlier is not None),
+        coverage=_coverage(tally, counts),
+        regions=tuple(counts),
+        baseline=fate if earlier is not None else UNSET,
+        instances=(),
+    )
+    return Outcome(report=report, baseline=ledger.baseline(fate), seen=tuple(seen))
+
+
+def _coverage(tally: Tally, regions: Sequence[RegionReport]) -> Coverage:
+    summary = tally.summary()
+    running = summary.instances - tally.stopped
+    known = not any(region.problems for region in regions)
+    share = round(100 * summary.analyzed / running, 1) if running else 100.0
+    if summary.analyzed < running:
+        share = min(share, 99.9)  # never rounded up to all
+    return Coverage(
+        servers=running,
+        checked=summary.analyzed,
+        stopped=tally.stopped,
+        single_homed=sum(region.single_homed for region in regions),
+        percent=share if known else None,
+    )
+
+
+class _Ledger:
+    """What was found earlier against what is found now."""
+
+    def __init__(self, earlier: Baseline | None) -> None:
+        self._has_baseline = earlier is not None
+        self._known = {each.fingerprint for each in earlier.findings} if earlier is not None else set[str]()
+        self._of: dict[str, list[Earlier]] = {}
+        for each in earlier.findings if earlier is not None else ():
+            self._of.setdefault(each.id, []).append(each)
+        self._gone: list[Earlier] = []
+        self._carried: list[Earlier] = []
+        self._elsewhere: list[Earlier] = []
+        self._now: list[Earlier] = []
+
+    def mark(self, instance: InstanceReport) -> InstanceReport:
+        """The instance with each finding known or new, where there is a baseline."""
+        now = {finding.fingerprint for finding in instance.findings}
+        for each in self._of.pop(instance.id, ()):
+            if each.fingerprint not in now:
+                (self._gone if instance.status == "analyzed" else self._carried).append(each)
+        self._now += [
+            Earlier(
+                fingerprint=finding.fingerprint,
+                rule=finding.rule,
+                severity=finding.severity,
+                message=finding.message,
+                region=instance.region,
+                id=instance.id,
+                name=instance.name,
+                crn=instance.crn,
+            )
+            for finding in instance.findings
+            if not finding.is_muted
+        ]
+        if not self._has_baseline or not instance.findings:
+            return instance
+        marked = tuple(
+            msgspec.structs.replace(finding, known=finding.fingerprint in self._known) for finding in instance.findings
+        )
+        return msgspec.structs.replace(instance, findings=marked)
+
+    def close(self, *, unread: set[str], read: set[str], whole: bool) -> BaselineReport:
+        """What became of the rest: of servers that were not seen at all."""
+        for each in (entry for entries in self._of.values() for entry in entries):
+            if each.region in unread:
+                self._carried.append(each)
+            elif whole and each.region in read:
+                self._gone.append(each)
+            else:
+                self._elsewhere.append(each)
+        return BaselineReport(
+            gone=baseline_of(self._gone).findings,
+            carried=baseline_of(self._carried).findings,
+            elsewhere=len(self._elsewhere),
+        )
+
+    def baseline(self, fate: BaselineReport) -> Baseline:
+        """What was found, and what could not be looked at."""
+        return baseline_of([*self._elsewhere, *fate.carried, *self._now])

@@ -1,0 +1,101 @@
+"""One flow between two ends, as each server sees it that has one of them."""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from vnicheck.analysis.server import analyze_server
+from vnicheck.engine.classify import local_addresses, predict_flow
+from vnicheck.engine.server_view import ServerView
+from vnicheck.model.address import parse_address
+from vnicheck.model.cloud import Vni
+from vnicheck.model.config import Config
+from vnicheck.model.flow import Direction, Flow, Protocol
+from vnicheck.model.report import InstanceReport
+from vnicheck.model.snapshot import Server, Snapshot
+from vnicheck.model.words import listed, one_line
+
+
+class TraceError(ValueError):
+    """Ends between which no flow of a server runs. The message is one line for the user."""
+
+
+class _End(Struct, frozen=True):
+    """One end of the flow: its own address, and the server that has it where the snapshot holds that.
+
+    `floating_ip`: the public address of that server's VNI, and `dialled` whether the end was named by it.
+    """
+
+    address: str
+    server: Server | None = None
+    floating_ip: str | None = None
+    dialled: bool = False
+
+
+def trace(
+    snapshot: Snapshot, config: Config, *, start: str, end: str, protocol: Protocol, port: int
+) -> tuple[InstanceReport, ...]:
+    """The flow from `start` to `end` (addresses, or names of servers that were read): the report of each server with
+    an end, with this one flow. A floating IP as an end stands for the address that it leads to. As `end` it is dialled:
+    the opener sees the floating IP, and the answerer the opener's own; its side is left out where the opener has none
+    (the address of a public gateway is not known). Raises TraceError.
+    """
+    opener, answerer = _resolve(snapshot, start), _resolve(snapshot, end)
+    if opener.server is None and answerer.server is None:
+        names = listed([one_line(server.name, 60) for server in snapshot.servers])
+        raise TraceError(f"neither {one_line(start, 60)} nor {one_line(end, 60)} is an address of {names}")
+    if opener.server is not None and opener.server == answerer.server:
+        raise TraceError(f"{start} and {end} are one server: the flow does not leave it")
+    there = answerer.floating_ip if answerer.dialled else answerer.address
+    here = opener.floating_ip if answerer.dialled and opener.server is not None else opener.address
+    reports = []
+    for direction, own, remote in ((Direction.OUTBOUND, opener, there), (Direction.INBOUND, answerer, here)):
+        if own.server is not None and remote is not None:
+            predict = _prediction(direction, own.address, parse_address(remote), protocol, port)
+            side = analyze_server(own.server, snapshot.fabric, config, read_at=snapshot.created_at, predict=predict)
+            reports.append(side)
+    return tuple(reports)
+
+
+def _prediction(
+    direction: Direction, local: str, remote: int, protocol: Protocol, port: int
+) -> Callable[[ServerView], tuple[Flow, ...]]:
+    def predict(view: ServerView) -> tuple[Flow, ...]:
+        (own,) = [known for known in local_addresses(view) if known.address == local]
+        return (predict_flow(view, direction, protocol, own, remote, port),)
+
+    return predict
+
+
+def _resolve(snapshot: Snapshot, text: str) -> _End:
+    for server in snapshot.servers:
+        if text in (server.name, server.id, server.crn):
+            return _end(server, _primary(server))
+        for vni in server.vnis:
+            for address in vni.addresses:
+                if text == address:
+                    return _end(server, vni, address)
+            if any(floating_ip.address == text for floating_ip in vni.floating_ips):
+                return msgspec.structs.replace(_end(server, vni), floating_ip=text, dialled=True)
+    try:
+        parse_address(text)
+    except ValueError as error:
+        raise TraceError(f"{one_line(text, 60)!r} is neither an IPv4 address nor a server that was read") from error
+    return _End(text)
+
+
+def _primary(server: Server) -> Vni:
+    """The VNI whose address stands for the server. Raises TraceError."""
+    if not server.vnis:
+        raise TraceError(f"{one_line(server.name, 60)} has no network interface")
+    return next((vni for vni in server.vnis if vni.primary), server.vnis[0])
+
+
+def _end(server: Server, vni: Vni, address: str | None = None) -> _End:
+    """The end at an address of a VNI: its primary one by default, which alone has a floating IP. Raises TraceError."""
+    own = address if address is not None else vni.primary_address
+    if parse_address(own) == 0:
+        raise TraceError(f"{one_line(vni.name, 60)} of {one_line(server.name, 60)} has no address yet")
+    floating_ip = vni.floating_ips[0].address if vni.floating_ips and own == vni.primary_address else None
+    return _End(own, server, floating_ip)

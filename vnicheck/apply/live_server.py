@@ -1,0 +1,72 @@
+"""A live server as applying reaches it: SSH sessions, the VPC API, a clock."""
+
+import time
+
+from vnicheck.cloud.client import VpcClient
+from vnicheck.cloud.errors import CloudError
+from vnicheck.cloud.patch import patch_vni
+from vnicheck.fixes.actions import IAM_ACTIONS
+from vnicheck.fixes.effects import PatchVni
+from vnicheck.guest.assemble import read_guest
+from vnicheck.guest.change import Answer, read_answer
+from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.ssh.options import SshTarget
+from vnicheck.guest.ssh.runner import SshRunner
+from vnicheck.guest.ssh.sudo import Root
+from vnicheck.model.guest import Guest
+from vnicheck.model.words import one_line
+
+
+class LiveReach:
+    """One server. `root`: how scripts become root there; None where no script will be run. `script_seconds`: the bound
+    of one script.
+    """
+
+    def __init__(
+        self, runner: SshRunner, target: SshTarget, root: Root, client: VpcClient | None, *, script_seconds: float
+    ) -> None:
+        self._runner = runner
+        self._target = target
+        self._root = root
+        self._client = client
+        self._seconds = script_seconds
+
+    def collect(self) -> Guest:
+        """The guest as it is now, by a new session. Raises CollectionError."""
+        self._runner.forget_failures()
+        return read_guest(self._runner.collect(self._target), via="ssh")
+
+    def run(self, script: str) -> Answer:
+        """What the script answers, by a new session, as root. Raises CollectionError."""
+        name = one_line(self._target.name, 80)
+        self._runner.forget_failures()
+        stdin = self._root.lead + script.encode()
+        output = self._runner.run(self._target, self._root.command, stdin, timeout=self._seconds)
+        try:
+            return read_answer(output.stdout)
+        except CollectionError as error:
+            hint = f" ({output.hint})" if output.hint and not self._root.lead else ""
+            raise CollectionError(error.code, f"{name}: {error.message}{hint}") from None
+
+    def patch(self, effect: PatchVni, *, back: bool = False) -> None:
+        """The PATCH, or the one that undoes it. Raises CloudError."""
+        if self._client is None:
+            raise CloudError("no_credentials", f"{effect.name} cannot be changed: there is no VPC API")
+        old, new = (effect.new, effect.old) if back else (effect.old, effect.new)
+        patch_vni(
+            self._client,
+            effect.vni,
+            field=effect.field,
+            old=old,
+            new=new,
+            action=IAM_ACTIONS[effect.field][-1],
+            sleep=self.sleep,
+        )
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        time.sleep(seconds)

@@ -1,0 +1,1 @@
+"""A snapshot, wherever it comes from: live regions, saved guests, folders, files; and which servers are meant."""

@@ -1,0 +1,134 @@
+"""Which servers a lint is about, and their regions read in bulk: nothing is asked about servers out of scope."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import msgspec
+from msgspec import Struct
+
+from vnicheck.cloud.client import VpcClient
+from vnicheck.cloud.errors import CloudError
+from vnicheck.cloud.region import Region
+from vnicheck.collect.live import observe_chosen
+from vnicheck.model.cloud import ADVISORY, Fabric
+from vnicheck.model.expectation import Expectation
+from vnicheck.model.naming import names_server
+from vnicheck.model.ordering import ordered_fabric, ordered_server
+from vnicheck.model.snapshot import Problem, Server, Snapshot
+
+_SERVERS = "servers"
+"""The key of `Fabric.missing` under which a snapshot says that not all servers could be read."""
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """Filters, all of which a server passes. `names`: globs, one of which its name matches.
+
+    A server with one interface is passed over with `multi_homed_only`, unless an expectation names it, or it is among
+    `earlier` (ids): what was found on it is only gone when that was looked at.
+    """
+
+    vpc: str | None = None
+    resource_group: str | None = None
+    names: tuple[str, ...] = ()
+    multi_homed_only: bool = True
+    expect: tuple[Expectation, ...] = ()
+    earlier: frozenset[str] = frozenset()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it leaves out nothing but servers with one interface."""
+        return self.vpc is None and self.resource_group is None and not self.names
+
+    def choose(self, servers: Sequence[Server]) -> tuple[tuple[Server, ...], int]:
+        """The servers to check, in the order of their names, and how many others in scope have only one interface."""
+        named = [server for server in servers if not self.names or any(fnmatchcase(server.name, n) for n in self.names)]
+        chosen = [server for server in named if self._is_asked_for(server)]
+        return tuple(sorted(chosen, key=lambda server: (server.name, server.id))), len(named) - len(chosen)
+
+    def _is_asked_for(self, server: Server) -> bool:
+        return (
+            not self.multi_homed_only
+            or len(server.vnis) > 1
+            or server.id in self.earlier
+            or any(names_server(expectation.server, server) for expectation in self.expect)
+        )
+
+
+class RegionInScope(Struct, frozen=True, kw_only=True):
+    """A region's servers to check (`guest` None, or as a snapshot has it) and what they share.
+
+    `problems` tell of servers that may be in scope and could not be read, `notes` of what no verdict hangs on.
+    """
+
+    name: str
+    servers: tuple[Server, ...] = ()
+    single_homed: int = 0
+    fabric: Fabric = Fabric()
+    read_at: str = ""
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+
+def read_regions(
+    clients: Sequence[VpcClient], failed: Mapping[str, CloudError], scope: Scope, *, now: Callable[[], str]
+) -> tuple[RegionInScope, ...]:
+    """The regions in the order of their names; one that was not read, or is in `failed`, has a problem and no servers.
+
+    Raises CloudError where none could be read, and where no region has the VPC of the scope.
+    """
+    single_homed: dict[str, int] = {}
+
+    def choose(regions: Sequence[Region]) -> list[Server]:
+        chosen: list[Server] = []
+        for region in regions:
+            mine, single_homed[region.name] = scope.choose(region.servers)
+            chosen += mine
+        return chosen
+
+    read = observe_chosen(clients, choose, vpc=scope.vpc, resource_group=scope.resource_group)
+    there = [
+        _in_scope(each.name, each.servers, single_homed[each.name], each.fabric, now(), each.problems) for each in read
+    ]
+    told = [
+        RegionInScope(name=name, problems=(Problem(code=error.code, message=error.message),))
+        for name, error in failed.items()
+    ]
+    return tuple(sorted([*there, *told], key=lambda region: region.name))
+
+
+def snapshot_region(snapshot: Snapshot, scope: Scope, *, name: str | None = None) -> Iterator[RegionInScope]:
+    """The regions of a snapshot, by the servers' own word or all as `name`."""
+    servers = [
+        server for server in snapshot.servers if scope.vpc is None or scope.vpc in (server.vpc.id, server.vpc.name)
+    ]
+    for region in sorted({server.region for server in servers} or {""}) if name is None else [name]:
+        here = servers if name is not None else [server for server in servers if server.region == region]
+        chosen, single_homed = scope.choose(here)
+        yield _in_scope(region, chosen, single_homed, snapshot.fabric, snapshot.created_at, ())
+
+
+def _in_scope(
+    name: str,
+    servers: tuple[Server, ...],
+    single_homed: int,
+    fabric: Fabric,
+    read_at: str,
+    problems: Collection[Problem],
+) -> RegionInScope:
+    """What is missing of the region as a whole is told once, not on every server."""
+    unread = [
+        Problem(code="servers_unread", message=fabric.missing[key]) for key in (_SERVERS,) if key in fabric.missing
+    ]
+    notes = [
+        Problem(code=f"{key}_unread", message=message) for key, message in fabric.missing.items() if key in ADVISORY
+    ]
+    missing = {key: message for key, message in fabric.missing.items() if key != _SERVERS}
+    return RegionInScope(
+        name=name,
+        servers=tuple(map(ordered_server, servers)),
+        single_homed=single_homed,
+        fabric=ordered_fabric(msgspec.structs.replace(fabric, missing=missing)),
+        read_at=read_at,
+        problems=(*problems, *unread),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,234 @@
+"""Broken paths: flows that enter and leave alike, with the drop that is their cause. One finding for each."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct, UnsetType
+
+from vnicheck.fabric.assumptions import ASSUMPTIONS
+from vnicheck.findings.evidence import of_hops
+from vnicheck.findings.expectations import expected_drops
+from vnicheck.findings.owned_devices import is_owned
+from vnicheck.findings.rule import Facts, Rule, fingerprint
+from vnicheck.model.flow import Confidence, Direction, DropCode, Evidence, Finding, Flow, Hop, Leg, Outcome, Severity
+
+_BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
+_POLICY = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP}
+_NEVER = {DropCode.MARTIAN_SOURCE, DropCode.VPC_ROUTE}
+TRANSIT_CODES = (
+    DropCode.PROTOCOL_STATE_FILTERING,
+    DropCode.IP_SPOOFING_CHECK,
+    DropCode.NOT_LOCAL,
+    DropCode.INTERFACE_DOWN,
+    DropCode.RP_FILTER,
+    DropCode.MARTIAN_SOURCE,
+    DropCode.VPC_ROUTE,
+)
+"""The drops of flows in transit that are not meant: groups, ACLs and the guest's own refusals are policy."""
+_Place = tuple[Leg, str, str]
+_Cause = tuple[DropCode, Leg, str]
+
+
+class BrokenPath(Struct, frozen=True):
+    """Dropped flows of one direction, to or from the addresses of one VNI, that enter and leave by the same interfaces.
+
+    Each of `flows` is dropped; `caused` are those of them that the path's cause drops first, the others meet another
+    drop first (one protocol is state-filtered, another is not).
+    """
+
+    code: DropCode
+    direction: Direction
+    ingress: str | None
+    egress: str | None
+    at: str
+    flows: tuple[tuple[int, Flow], ...]
+    caused: tuple[Flow, ...]
+
+    @property
+    def hop(self) -> Hop:
+        """The hop that drops the first of the flows."""
+        return first_drop(self.caused[0])
+
+    @property
+    def locals(self) -> tuple[str, ...]:
+        """The server's addresses that the path concerns."""
+        return tuple(dict.fromkeys(flow.local for _, flow in self.flows))
+
+
+def first_drop(flow: Flow) -> Hop:
+    """The hop that drops a flow."""
+    return next(hop for hop in flow.hops if hop.outcome is Outcome.DROP)
+
+
+def broken_paths(facts: Facts, *codes: DropCode, leg: str | None = None, transit: bool = False) -> Iterator[BrokenPath]:
+    """The paths, in transit or not, whose cause is one of `codes` (on that leg), in the order of the flows.
+
+    The cause is the drop that comes first in packet order among the first drops of the path's flows; one that is
+    assumed counts only where none is certain.
+    """
+    for path in all_broken_paths(facts, transit=transit):
+        if path.code in codes and (leg is None or path.hop.leg == leg):
+            yield path
+
+
+def all_broken_paths(facts: Facts, *, transit: bool = False) -> tuple[BrokenPath, ...]:
+    """The paths, in transit or not, whatever their cause; without the flows that are expected to be dropped."""
+    key = "broken in transit" if transit else "broken"
+    return facts.once(key, lambda: tuple(_all_broken_paths(facts, transit=transit)))
+
+
+def _all_broken_paths(facts: Facts, *, transit: bool) -> Iterator[BrokenPath]:
+    paths: dict[tuple[object, ...], list[tuple[int, Flow]]] = {}
+    meant = expected_drops(facts.view, facts.flows)
+    broadcast = _broadcast(facts)
+    for index, flow in enumerate(facts.flows):
+        if index in meant or (flow.direction is Direction.TRANSIT) is not transit or not _is_broken(flow, broadcast):
+            continue
+        if _behind_containers(facts, flow):
+            continue
+        owner = facts.owner(flow.local)
+        lacking = flow.dropped_by is DropCode.NOT_LOCAL  # a matter of this address, not of the path
+        key = (flow.direction, flow.ingress, flow.egress, owner.id if owner is not None else None, lacking)
+        paths.setdefault(key, []).append((index, flow))
+    for flows in paths.values():
+        cause = _cause([flow for _, flow in flows])
+        caused = tuple(flow for _, flow in flows if _cause_of(flow) == cause)
+        first = caused[0]
+        yield BrokenPath(cause[0], first.direction, first.ingress, first.egress, cause[2], tuple(flows), caused)
+
+
+def broken_flows(facts: Facts) -> dict[int, Flow]:
+    """The flows of all broken paths, by their index, but for those that lead into the guest's own networks."""
+    return {
+        index: flow
+        for transit in (False, True)
+        for path in all_broken_paths(facts, transit=transit)
+        if not facts.is_inside(path.egress)
+        for index, flow in path.flows
+    }
+
+
+def asymmetric_ingresses(facts: Facts) -> set[str]:
+    """The interfaces by which packets enter whose way back leaves by another: strict rp_filter would drop them."""
+    return {flow.ingress for flow in facts.flows if flow.symmetric is False and flow.ingress is not None}
+
+
+def path_finding(
+    rule: Rule,
+    facts: Facts,
+    path: BrokenPath,
+    *,
+    message: str,
+    fixes: tuple[str, ...],
+    severity: Severity | None = None,
+) -> Finding:
+    """The finding for a broken path: a warning outbound, an error otherwise, never an error on an assumption alone.
+
+    Where the way back leads into the guest's own networks it is a note, and nothing is to be fixed: the remotes are
+    inside, and none comes in by a VNI.
+    """
+    confidence = _confidence(path.caused)
+    rated = severity or ("warning" if path.direction is Direction.OUTBOUND else "error")
+    if facts.is_inside(path.egress):
+        rated, fixes = "note", ()
+    return Finding(
+        rule=rule.id,
+        name=rule.name,
+        severity="warning" if rated == "error" and confidence == "assumed" else rated,
+        confidence=confidence,
+        message=message,
+        fingerprint=_fingerprint(rule, facts, path),
+        flows=tuple(index for index, _ in path.flows),
+        evidence=_evidence(facts, path),
+        fixes=fixes,
+    )
+
+
+def _evidence(facts: Facts, path: BrokenPath) -> tuple[Evidence, ...]:
+    """Of the cause first, then of the other drops that the message names."""
+    found = dict.fromkeys(of_hops(facts, path.caused[0], [path.hop]))
+    seen = {_place(path.hop)}
+    for _, flow in path.flows:
+        for hop in flow.hops:
+            if hop.outcome is Outcome.DROP and _place(hop) not in seen:
+                seen.add(_place(hop))
+                found.update(dict.fromkeys(of_hops(facts, flow, [hop])))
+    return tuple(found)
+
+
+def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
+    """Whether a flow is dropped against what is meant: not by policy, nor where nobody is."""
+    if not flow.drops or any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):
+        return False  # the VPC is not meant to lead there
+    first = flow.drops[0]
+    if flow.direction is Direction.TRANSIT:
+        meant = first.by not in TRANSIT_CODES
+    else:
+        meant = first.by in _NEVER or (first.by in _POLICY and first.leg is Leg.REQUEST)
+    if meant:
+        return False
+    return not all(prefix in broadcast for prefix in flow.remote)
+
+
+def _behind_containers(facts: Facts, flow: Flow) -> bool:
+    """Whether the way back leads to a device of container software, and no configured network is concerned: nobody is
+    meant to come in by a VNI with an address of that device's network.
+    """
+    inside = flow.egress is not None and is_owned(flow.egress) and facts.is_inside(flow.egress)
+    return inside and isinstance(flow.remote_network, UnsetType)
+
+
+def to_no_host(facts: Facts, flow: Flow) -> bool:
+    """Whether the remotes are broadcast addresses of the guest's own networks: nobody is there to miss anything."""
+    broadcast = _broadcast(facts)
+    return all(prefix in broadcast for prefix in flow.remote)
+
+
+def _broadcast(facts: Facts) -> set[str]:
+    guest = facts.view.server.guest
+    return {route.prefix for route in guest.routes if route.type == "broadcast"} if guest is not None else set()
+
+
+def _cause(flows: list[Flow]) -> _Cause:
+    """The first drop, in packet order, of those that the flows meet first."""
+    order = _packet_order(flows)
+
+    def rank(flow: Flow) -> tuple[bool, int]:
+        return _confidence([flow]) == "assumed", order.index(_place(first_drop(flow)))
+
+    return _cause_of(min(flows, key=rank))
+
+
+def _cause_of(flow: Flow) -> _Cause:
+    first = flow.drops[0]
+    return first.by, first.leg, first.at
+
+
+def _place(hop: Hop) -> _Place:
+    return hop.leg, hop.at, hop.stage
+
+
+def _packet_order(flows: list[Flow]) -> list[_Place]:
+    """The stages that the flows meet, merged into one order: some meet stages that others do not."""
+    order: list[_Place] = []
+    for places in dict.fromkeys(tuple(map(_place, flow.hops)) for flow in flows):
+        position = 0
+        for place in places:
+            if place in order:
+                position = max(position, order.index(place) + 1)
+            else:
+                order.insert(position, place)
+                position += 1
+    return order
+
+
+def _confidence(flows: Iterable[Flow]) -> Confidence:
+    """The lowest of what the first drops of the flows rest on."""
+    bases = {_BASIS[hop.assumption] for hop in map(first_drop, flows) if hop.assumption is not None}
+    return "computed" if bases <= {"documented", "recorded"} else "assumed"
+
+
+def _fingerprint(rule: Rule, facts: Facts, path: BrokenPath) -> str:
+    """Stable under new addresses, order and time: the rule, the server, the drop, and the VNIs of the path."""
+    vnis = [facts.vni_named(place) if place is not None else None for place in (path.ingress, path.egress, path.at)]
+    ids = (vni.id if vni is not None else "-" for vni in vnis)
+    return fingerprint(rule.id, facts.view.server.crn, path.code.value, path.direction.value, *ids)

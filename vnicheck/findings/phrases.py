@@ -1,0 +1,83 @@
+"""Phrases that findings share."""
+
+from vnicheck.findings.broken_paths import BrokenPath
+from vnicheck.findings.rule import Facts
+from vnicheck.model.flow import DropCode, Flow, Scope
+from vnicheck.model.words import listed
+
+STAGES = {
+    "network_acl": "the network ACL",
+    "security_group": "the security groups",
+    "no_floating_ip": "the missing floating IP",
+    "rp_filter": "rp_filter",
+    "martian_source": "the guest's source check",
+    "not_local": "the guest, which lacks the address",
+    "interface_down": "the interface, which is down",
+    "no_route": "the missing route",
+    "blackhole": "a blackhole route",
+    "unreachable": "an unreachable route",
+    "prohibit": "a prohibit route",
+    "ip_spoofing_check": "the IP spoofing check",
+    "protocol_state_filtering": "the state filter",
+    "floating_ip": "the floating IP, which is on another VNI",
+    "vpc_route": "a VPC route",
+}
+
+
+_MENDED_ONCE = {DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN}
+
+
+def who(facts: Facts, path: BrokenPath) -> str:
+    """`10.0.0.12 (eth1)`: the server's addresses that a path concerns, with where they belong."""
+    return places(facts, path.locals)
+
+
+def places(facts: Facts, addresses: tuple[str, ...]) -> str:
+    """`10.0.0.12 (eth1)`: addresses of the server with where they belong."""
+    owners = [vni for vni in facts.view.server.vnis if not set(vni.addresses).isdisjoint(addresses)]
+    return f"{listed(addresses)} ({', '.join(dict.fromkeys(facts.view.at(vni) for vni in owners))})"
+
+
+def protocols(flows: tuple[Flow, ...]) -> str:
+    """`tcp, udp and icmp`, of the flows, in that order."""
+    return listed(list(dict.fromkeys(flow.protocol.value for flow in flows)))
+
+
+def next_drops(facts: Facts, path: BrokenPath) -> str:
+    """What drops the path's other flows, and what would drop each once its first drop is mended, as sentences."""
+    caused = {id(flow) for flow in path.caused}
+    beside: dict[tuple[str, str], list[Flow]] = {}
+    by_next: dict[tuple[str, str], list[Flow]] = {}
+    for _, flow in path.flows:
+        first, *later = flow.drops
+        if id(flow) not in caused:
+            beside.setdefault((first.by.value, first.at), []).append(flow)
+        for drop in later:
+            if path.code in _MENDED_ONCE and drop.by is path.code:
+                continue  # the same thing, met again by the reply
+            by_next.setdefault((drop.by.value, drop.at), []).append(flow)
+    sentences = ""
+    if beside:
+        sentences += f" {_each(facts, path, beside, 'dropped')}."
+    if by_next:
+        sentences += f" With that mended, {_each(facts, path, by_next, 'would be dropped')}."
+    return sentences
+
+
+def _each(facts: Facts, path: BrokenPath, drops: dict[tuple[str, str], list[Flow]], verb: str) -> str:
+    all_internet = all(flow.remote_scope is Scope.INTERNET for _, flow in path.flows)
+    said = []
+    for (code, at), flows in drops.items():
+        names = protocols(tuple(flows))
+        whole = all(flow.remote_scope is Scope.INTERNET for flow in flows)
+        whose = " of the internet" if whole and not all_internet else ""
+        plural = "are" if " and " in names else "is"
+        done = verb if verb.startswith("would") else f"{plural} {verb}"
+        said.append(f"{names}{whose} {done} by {STAGES[code]} at {_at(facts, at)}")
+    return "; then ".join(said) if verb.startswith("would") else "; ".join(said)
+
+
+def _at(facts: Facts, place: str) -> str:
+    """`eth0 (vni-1)`: where, with its VNI."""
+    vni = facts.vni_named(place)
+    return place if vni is None or vni.name == place else f"{place} ({vni.name})"

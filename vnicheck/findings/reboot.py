@@ -1,0 +1,75 @@
+"""The server as the next boot would leave it, and which flows fare differently there."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.refinement import pieces
+from vnicheck.engine.server_view import ServerView
+from vnicheck.findings.broken_paths import broken_flows
+from vnicheck.findings.rule import Facts
+from vnicheck.model.flow import Flow, Verdict
+from vnicheck.model.guest import BootConfig, Guest
+from vnicheck.model.words import listed
+
+Change = tuple[int, Flow]
+"""The index of a flow as it is now, and one that it overlaps after the boot."""
+
+
+def with_guest(facts: Facts, guest: Guest) -> Facts:
+    """The same server with another guest, all its flows predicted anew."""
+    view = facts.view
+    other = ServerView(msgspec.structs.replace(view.server, guest=guest), view.fabric, view.config)
+    return Facts(other, predict_flows(other), facts.read_at)
+
+
+def rp_filter_at_boot(boot: BootConfig, key: str) -> int | None:
+    """What the key is after the boot: 0 where no file sets it (net/ipv4/devinet.c, ipv4_devconf); None: not known."""
+    setting = boot.sysctls.get(key)
+    return 0 if setting is None else setting.value
+
+
+def with_boot_rp_filter(guest: Guest) -> Guest:
+    """The guest with rp_filter as the next boot sets it, where that is known; as it is where `all` is not."""
+    boot = guest.boot
+    if boot is None or "sysctls" in boot.unknown:
+        return guest
+    values = {key: rp_filter_at_boot(boot, key) for key in guest.sysctls if key.endswith("/rp_filter")}
+    if values.get("net/ipv4/conf/all/rp_filter") is None:
+        return guest
+    known = {key: value for key, value in values.items() if value is not None}
+    return msgspec.structs.replace(guest, sysctls=guest.sysctls | known)
+
+
+def breaking(now: Facts, then: Facts) -> list[Change]:
+    """Flows that are delivered now and would be dropped then, against what is meant."""
+    return _changes(now.flows, Verdict.DELIVERED, _broken(then))
+
+
+def mending(now: Facts, then: Facts) -> list[Change]:
+    """Flows that are dropped now, against what is meant, and would be delivered then."""
+    delivered = [flow for flow in then.flows if flow.verdict is Verdict.DELIVERED]
+    broken = set(_broken(now))
+    return [change for change in _changes(now.flows, Verdict.DROPPED, delivered) if now.flows[change[0]] in broken]
+
+
+def said_of(facts: Facts, changes: Sequence[Change]) -> str:
+    """`tcp and icmp flows to 10.0.0.12`, in both directions if need be."""
+    said = []
+    for direction, word in (("inbound", "to"), ("outbound", "opened from"), ("transit", "through the server to")):
+        flows = [flow for index, _ in changes if (flow := facts.flows[index]).direction == direction]
+        if flows:
+            protocols = listed(list(dict.fromkeys(flow.protocol.value for flow in flows)))
+            said.append(f"{protocols} flows {word} {listed(list(dict.fromkeys(flow.local for flow in flows)))}")
+    return listed(said)
+
+
+def _broken(facts: Facts) -> list[Flow]:
+    return list(broken_flows(facts).values())
+
+
+def _changes(before: Sequence[Flow], verdict: Verdict, after: Sequence[Flow]) -> list[Change]:
+    return [
+        (piece.before, after[piece.after]) for piece in pieces(before, after) if before[piece.before].verdict is verdict
+    ]

@@ -1,0 +1,228 @@
+"""Which policy rules and routes the configuration files set at the next boot, for each network manager.
+
+A file counts where its manager runs (or where none is known to run); scripts and units always count. What a file says
+is taken for set whatever interface it is for. What cannot be told makes the part `routing` unknown.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import translate
+
+from msgspec import Struct
+
+from vnicheck.guest.parsers.boot.files import BootFiles, Line
+from vnicheck.guest.parsers.boot.words import NotUnderstood, command_of, prefix_of, route_of, rule_of, table_of
+from vnicheck.guest.parsers.names import Names
+from vnicheck.guest.parsers.parsed import capped
+from vnicheck.model.guest import MAIN_TABLE, BootRoute, BootRule
+
+Setting = BootRule | BootRoute
+Reader = Callable[[Sequence[Line], Names], Iterator[Setting | None]]
+
+
+class BootRouting(Struct, frozen=True):
+    """What is surely set. `doubt`: why there may be more; `rp_filter`: why rp_filter may be set from there too."""
+
+    rules: tuple[BootRule, ...]
+    routes: tuple[BootRoute, ...]
+    doubt: str | None
+    rp_filter: str | None
+
+
+def boot_routing(files: BootFiles, names: Names, managers: Sequence[str]) -> BootRouting:
+    """What the files set, where `managers` run."""
+    doubts = [files.doubt] if files.doubt is not None else []
+    doubts += [f"{capped(path)} could not be read" for path in files.unreadable if _counts(path, managers)]
+    found: list[Setting] = []
+    for path in files.paths:
+        if not _counts(path, managers):
+            continue
+        try:
+            found += [setting for setting in _reader(path)(files.lines[path], names) if setting is not None]
+        except NotUnderstood:
+            doubts.append(f"{capped(path)} holds more than is understood")
+    touches = [
+        f"{line.source} sets it too"
+        for of_path in files.lines.values()
+        for line in of_path
+        if line.text == "rp_filter" or line.text.startswith("IPv4ReversePathFilter")
+    ]
+    touches += [f"{capped(path)} could not be read" for path in files.unreadable if _may_set_rp_filter(path)]
+    return BootRouting(
+        rules=tuple(setting for setting in found if isinstance(setting, BootRule)),
+        routes=tuple(setting for setting in found if isinstance(setting, BootRoute)),
+        doubt=doubts[0] if doubts else None,
+        rp_filter=touches[0] if touches else None,
+    )
+
+
+def _may_set_rp_filter(path: str) -> bool:
+    """Scripts, and networkd's files but those in /run: netplan, which makes these, has no setting for it."""
+    reader = _reader(path)
+    return reader is _commands or (reader is _networkd and not path.startswith("/run/"))
+
+
+def _counts(path: str, managers: Sequence[str]) -> bool:
+    """Whether some manager that reads the file runs; where none is known, every file counts."""
+    readers, _ = _kind(path)
+    return not readers or _KNOWN.isdisjoint(managers) or not set(readers).isdisjoint(managers)
+
+
+def _reader(path: str) -> Reader:
+    return _kind(path)[1]
+
+
+def _kind(path: str) -> tuple[tuple[str, ...], Reader]:
+    """The managers that read a file, and how it is read."""
+    for pattern, managers, reader in _PATTERNS:
+        if pattern(path) is not None:
+            return managers, reader
+    return (), _commands
+
+
+def _keyfile(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+    """NetworkManager: `routing-rule1=priority 5 from 10.0.0.12 table 1003`, `route1=10.0.0.0/24,10.0.0.1,0` with
+    `route1_options=table=1003`, `route-table=1003`, in the section [ipv4].
+    """
+    section = ""
+    tables: dict[str, int] = {}
+    routes: list[tuple[str, Line, str]] = []
+    for line in lines:
+        if line.text.startswith("["):
+            section = line.text.strip()
+        elif section == "[ipv4]":
+            key, _, value = (part.strip() for part in line.text.partition("="))
+            if key.startswith("routing-rule"):
+                yield rule_of(value.split(), line.source, names)
+            elif key == "route-table":
+                tables[""] = table_of(value, names)
+                yield BootRoute(source=line.source, table=tables[""])
+            elif key.endswith("_options"):
+                options = dict(option.partition("=")[::2] for option in value.split(","))
+                if "table" in options:
+                    tables[key.removesuffix("_options")] = table_of(options["table"], names)
+            else:
+                routes.append((key, line, value.partition(",")[0]))
+    for key, line, prefix in routes:
+        table = tables.get(key, tables.get("", MAIN_TABLE))
+        if table != MAIN_TABLE:
+            yield BootRoute(source=line.source, table=table, prefix=prefix_of(prefix) or "0.0.0.0/0")
+
+
+def _ifcfg(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+    for line in lines:
+        key, _, value = line.text.partition("=")
+        value = value.strip().strip("\"'")
+        if key.startswith("ROUTING_RULE"):
+            yield rule_of(value.split(), line.source, names)
+        elif key == "IPV4_ROUTE_TABLE":
+            yield BootRoute(source=line.source, table=table_of(value, names))
+        elif value:
+            raise NotUnderstood  # a script that runs after the interface is up
+
+
+def _rule_words(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+    """`rule-eth1`, `ifrule-eth1`: a rule a line, in the words of `ip rule add`."""
+    for line in lines:
+        words = line.text.split()
+        if words and words[0] in {"ipv4", "-4"}:
+            del words[0]
+        yield rule_of(words, line.source, names)
+
+
+def _route_words(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+    """`route-eth1`, `ifroute-eth1`, `routes`: a route a line; the form with ADDRESS0= knows only the main table."""
+    for line in lines:
+        if "=" not in line.text:
+            yield route_of(line.text.split(), line.source, names)
+
+
+def _networkd(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+    """[RoutingPolicyRule] and [Route] sections of .network files, `RouteTable=` of DHCP."""
+    sections: list[tuple[str, Line, dict[str, str]]] = []
+    for line in lines:
+        if line.text.startswith("["):
+            sections.append((line.text.strip(), line, {}))
+        elif sections:
+            key, _, value = line.text.partition("=")
+            sections[-1][2][key.strip()] = value.strip()
+    for name, line, values in sections:
+        if name == "[RoutingPolicyRule]":
+            keys = {"From": "from", "To": "to", "Table": "table", "Priority": "priority"}
+            if values.keys() - keys.keys() - {"Family"}:
+                raise NotUnderstood
+            if values.get("Family") != "ipv6":
+                words = [word for key, value in values.items() if key in keys for word in (keys[key], value)]
+                yield rule_of(words, line.source, names)
+        elif name == "[Route]" and "Table" in values:
+            yield route_of([values.get("Destination", "default"), "table", values["Table"]], line.source, names)
+        elif name in {"[DHCPv4]", "[DHCP]"} and "RouteTable" in values:
+            yield BootRoute(source=line.source, table=table_of(values["RouteTable"], names))
+
+
+def _netplan(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+    """`routing-policy` and `routes` of every interface, whatever its kind."""
+    if any(line.text == "#withheld" for line in lines):
+        raise NotUnderstood
+    from vnicheck.guest.parsers.boot.plain_yaml import load_yaml
+
+    try:
+        top = load_yaml("\n".join(line.text for line in lines))
+    except ValueError:
+        raise NotUnderstood from None
+    for kind in _mappings(top):
+        for interfaces in _mappings(kind):
+            for interface in _mappings(interfaces):
+                yield from _netplan_entries(interface, lines[0].path, names)
+
+
+def _netplan_entries(interface: dict[object, object], path: str, names: Names) -> Iterator[Setting | None]:
+    source = capped(path)
+    for entry in _entries(interface, "routing-policy"):
+        if entry.keys() - {"from", "to", "table", "priority"}:
+            raise NotUnderstood
+        yield rule_of([str(word) for pair in entry.items() for word in pair], source, names)
+    for entry in _entries(interface, "routes"):
+        if "table" in entry:
+            yield route_of([str(entry.get("to", "default")), "table", str(entry["table"])], source, names)
+
+
+def _mappings(value: object) -> list[dict[object, object]]:
+    return [each for each in value.values() if isinstance(each, dict)] if isinstance(value, dict) else []
+
+
+def _entries(interface: dict[object, object], key: str) -> list[dict[str, object]]:
+    entries = interface.get(key)
+    if entries is None:
+        return []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise NotUnderstood
+    return entries
+
+
+def _commands(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+    """The `ip` commands of ifupdown's files, scripts and units."""
+    for line in lines:
+        if line.text == "?":
+            raise NotUnderstood
+        if line.text != "rp_filter":
+            yield command_of(line.text, line.source, names)
+
+
+_NM, _NETWORKD = "NetworkManager", "systemd-networkd"
+_KINDS: tuple[tuple[str, tuple[str, ...], Reader], ...] = (
+    ("/etc/NetworkManager/dispatcher.d/*", (_NM,), _commands),
+    ("*/NetworkManager/system-connections*", (_NM,), _keyfile),
+    ("/etc/sysconfig/network-scripts/rule-*", (_NM, "network"), _rule_words),
+    ("/etc/sysconfig/network-scripts/route-*", (_NM, "network"), _route_words),
+    ("/etc/sysconfig/network-scripts*", (_NM, "network"), _ifcfg),
+    ("/etc/sysconfig/network/ifrule-*", ("wicked",), _rule_words),
+    ("/etc/sysconfig/network/*route*", ("wicked",), _route_words),
+    ("/etc/sysconfig/network*", ("wicked",), _ifcfg),
+    ("*/netplan*", (_NETWORKD, _NM), _netplan),
+    ("*/systemd/network*", (_NETWORKD,), _networkd),
+    ("/etc/network/interfaces*", ("networking",), _commands),
+)
+"""Pattern of the path, the managers that read such a file, and how it is read; anything else is a script."""
+_PATTERNS = [(re.compile(translate(pattern)).match, managers, reader) for pattern, managers, reader in _KINDS]
+_KNOWN = {manager for _, managers, _ in _KINDS for manager in managers}

@@ -1,0 +1,235 @@
+"""A plan as an Ansible playbook: a play for each server, and one tagged `undo` that runs only when asked for.
+
+Text from a name or a command in which Ansible could see a template is marked `!unsafe`: it sees none there.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from vnicheck.fixes.steps import (
+    Step,
+    VniChange,
+    addresses,
+    immediate,
+    is_plain_path,
+    persistent,
+    said,
+    vni_changes,
+)
+from vnicheck.fixes.vni_commands import FEATURE, arguments
+from vnicheck.model.plan import InstancePlan
+from vnicheck.report.plans.handles import hosts
+from vnicheck.report.plans.header import comment
+
+_USAGE = (
+    "ansible-playbook -i INVENTORY playbook.yml              apply, and write what the next boot keeps",
+    "ansible-playbook -i INVENTORY playbook.yml --tags undo  take it back",
+    "",
+    "The inventory knows the servers by the names that stand behind 'hosts'. VNIs are changed by the ibmcloud CLI of",
+    "the machine that Ansible runs on, where that is logged in.",
+)
+_CHANGED = "vnicheck changed it"
+_CONFIGURATION = (
+    "/etc/network /etc/netplan /etc/NetworkManager /etc/systemd/network /etc/sysconfig /etc/wicked /etc/sysctl.d"
+)
+Task = dict[str, Any]
+
+
+class _Unsafe(str):
+    """Text that is no template."""
+
+    __slots__ = ()
+
+
+def _text(text: str) -> str:
+    """The text as it is, whatever it looks like to Ansible. A first line `#jinja2:` may set other marks than `{`."""
+    return _Unsafe(text) if "{" in text or text.startswith("#jinja2:") else text
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def _plain_scalar(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+def _unsafe_scalar(dumper: yaml.SafeDumper, text: _Unsafe) -> yaml.ScalarNode:
+    return dumper.represent_scalar("!unsafe", str(text), style="|" if "\n" in text else '"')
+
+
+_Dumper.add_representer(str, _plain_scalar)
+_Dumper.add_representer(_Unsafe, _unsafe_scalar)
+
+
+def render_ansible(plans: Sequence[InstancePlan]) -> str:
+    """The playbook for all the servers."""
+    if not plans:
+        return "# Nothing to fix.\n---\n[]\n"
+    head = "#\n".join(comment(instance, usage=_USAGE if instance is plans[-1] else ()) for instance in plans)
+    plays = [
+        play
+        for instance, host in zip(plans, hosts(plans), strict=True)
+        if instance.plan.actions
+        for play in _plays(instance, host)
+    ]
+    text = yaml.dump(plays, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
+    return f"{head}---\n{text}"
+
+
+def _plays(instance: InstancePlan, host: str) -> list[dict[str, Any]]:
+    plan = instance.plan
+    steps, kept, changes = immediate(plan), persistent(plan), vni_changes(plan)
+    right = _right_host(instance) if steps or kept else []
+    tasks = [*right]
+    if steps:
+        tasks.append(_block(steps))
+    tasks += [_keep(step) for step in kept]
+    tasks += [task for change in changes for task in _vni_tasks(change, change.patch, _differs(change.patch))]
+    back = [*right]
+    back += [task for change in changes[::-1] for task in _vni_tasks(change, change.undo, _stands(change.patch))]
+    back += [_shell(f"undo: {step.summary}", _noticed(step, step.undo)) for step in kept[::-1]]
+    back += [_take_back(step) for step in steps[::-1]]
+    common = {"hosts": host, "gather_facts": False, "become": True}
+    return [
+        {"name": _text(f"fix {said(instance.name)}: {said(plan.strategy)}"), **common, "tasks": tasks},
+        {"name": _text(f"undo the fix of {said(instance.name)}"), **common, "tags": ["never", "undo"], "tasks": back},
+    ]
+
+
+def _right_host(instance: InstancePlan) -> list[Task]:
+    """Refuse a host that has none of the server's addresses: its name may be that of a group too."""
+    known = addresses(instance.plan)
+    if not known:
+        return []
+    has = " | ".join(f"*' {address}/'*" for address in known)
+    task = {
+        "name": _text(f"see that this host is {said(instance.name)}"),
+        "ansible.builtin.shell": {
+            "cmd": f"case $(ip -4 -o addr show) in {has}) echo yes ;; esac",
+            "executable": "/bin/sh",
+        },
+        "register": "vnicheck_host",
+        "changed_when": False,
+        "check_mode": False,
+    }
+    why = f"this host is not {said(instance.name)}: it has none of {', '.join(known)}"
+    return [task, _refuse("refuse another host", why) | {"when": "'yes' not in vnicheck_host.stdout"}]
+
+
+def _block(steps: Sequence[Step]) -> Task:
+    """The steps on the running server; if one fails, those that this run did are undone."""
+    does = [_shell(step.summary, _unless_so(step), f"vnicheck_{number}") for number, step in enumerate(steps, 1)]
+    undoes = [
+        _take_back(step) | {"when": [f"vnicheck_{number} is defined", f"vnicheck_{number} is changed"]}
+        for number, step in reversed(list(enumerate(steps, 1)))
+    ]
+    failed = {
+        "name": "say that it failed",
+        "ansible.builtin.fail": {"msg": "a step failed; those before it are undone"},
+    }
+    return {"name": "change the running server", "block": does, "rescue": [*undoes, failed]}
+
+
+def _keep(step: Step) -> Task:
+    """A configuration file as it is to stand, or the command that changes one. netplan's file is written by its
+    command: that has netplan read it first.
+    """
+    file = step.file
+    if file is None or file.path.startswith("/etc/netplan/"):
+        return _shell(step.summary, _noticed(step, step.command))
+    if not is_plain_path(file.path):
+        return _refuse(step.summary, f"'{said(file.path)}' is no plain path below /etc")
+    folder = {"path": _text(file.path.rpartition("/")[0]), "state": "directory"}
+    copy = {
+        "dest": _text(file.path),
+        "content": _text(file.text),
+        "owner": "root",
+        "group": "root",
+        "mode": f"{file.mode:04o}",
+    }
+    return {
+        "name": _text(step.summary),
+        "block": [
+            {"name": "its folder", "ansible.builtin.file": folder},
+            {"name": "the file", "ansible.builtin.copy": copy},
+        ],
+    }
+
+
+def _differs(patch: dict[str, Any]) -> str:
+    """A condition: the VNI is not yet as it is to be."""
+    return " or ".join(f"{_field(name)} != {value!r}" for name, value in patch.items())
+
+
+def _stands(patch: dict[str, Any]) -> str:
+    """A condition: the VNI still has something of what the plan set. What somebody else set since is left alone."""
+    return " or ".join(f"{_field(name)} == {value!r}" for name, value in patch.items())
+
+
+def _field(name: str) -> str:
+    return f"(vnicheck_vni.stdout | from_json).{name}"
+
+
+def _vni_tasks(change: VniChange, patch: dict[str, Any], condition: str) -> list[Task]:
+    """Read the VNI and, on this condition, change it, by the CLI of the machine that Ansible runs on."""
+    if change.refused is not None:
+        return [_refuse(change.summary, change.refused)]
+    here = {"delegate_to": "localhost", "become": False, "environment": dict([FEATURE])}
+    read = ["ibmcloud", "is", "virtual-network-interface", change.vni, "--output", "JSON"]
+    return [
+        {
+            "name": "read the VNI",
+            "ansible.builtin.command": {"argv": [_text(word) for word in read]},
+            **here,
+            "register": "vnicheck_vni",
+            "changed_when": False,
+            "check_mode": False,
+        },
+        {
+            "name": _text(f"{change.summary}: {', '.join(f'{field} = {value}' for field, value in patch.items())}"),
+            "ansible.builtin.command": {"argv": [_text(word) for word in arguments(change, patch)]},
+            **here,
+            "when": condition,
+        },
+    ]
+
+
+def _refuse(summary: str, why: str) -> Task:
+    return {"name": _text(summary), "ansible.builtin.fail": {"msg": _text(f"refused: {why}")}}
+
+
+def _shell(summary: str, command: str, result: str = "vnicheck_done") -> Task:
+    return {
+        "name": _text(summary),
+        "ansible.builtin.shell": {"cmd": _text(command), "executable": "/bin/sh"},
+        "register": result,
+        "changed_when": f'"{_CHANGED}" in {result}.stdout',
+    }
+
+
+def _take_back(step: Step) -> Task:
+    return _shell(f"undo: {step.summary}", _only_if_so(step))
+
+
+def _unless_so(step: Step) -> str:
+    so = f"if {step.check}; then exit 0; fi\n" if step.check is not None else ""
+    return f"{so}{step.command} &&\necho '{_CHANGED}'"
+
+
+def _only_if_so(step: Step) -> str:
+    so = f"if {step.check}; then :; else exit 0; fi\n" if step.check is not None else ""
+    return f"{so}{step.undo} &&\necho '{_CHANGED}'"
+
+
+def _noticed(step: Step, command: str) -> str:
+    """A command of the step that says whether it changed the configuration: that is compared with what it was."""
+    own = f" {step.file.path}" if step.file is not None and is_plain_path(step.file.path) else ""
+    seen = f"find {_CONFIGURATION}{own} -type f -exec cksum {{}} + 2>/dev/null | sort -u"
+    return f'before=$({seen})\n{command}\nstatus=$?\n[ "$before" = "$({seen})" ] || echo \'{_CHANGED}\'\nexit $status'

@@ -1,0 +1,99 @@
+"""What a plan does, what it was proved to mend and what it costs, as comment lines at the top of every form."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+from vnicheck import __version__
+from vnicheck.findings.phrases import STAGES
+from vnicheck.fixes.steps import is_plain_path, said, vni_changes
+from vnicheck.model.flow import Direction, Drop
+from vnicheck.model.plan import NO_STRATEGY, File, InstancePlan, Plan
+from vnicheck.model.words import listed
+
+_WIDTH = 98
+
+
+def comment(instance: InstancePlan, *, usage: Sequence[str] = ()) -> str:
+    """Lines that begin with `#`: the plan, then `usage` as it is."""
+    lines = [*_wrapped(_headline(instance)), ""]
+    for label, items in _parts(instance):
+        lines += [f"{label}:", *(line for item in items for line in _wrapped(item, "- "))]
+    if usage:
+        lines += ["", *usage]
+    return as_comment(lines)
+
+
+def as_comment(lines: Iterable[str]) -> str:
+    """Each line behind a `#`; nothing in it can end the line."""
+    return "".join(f"# {one}\n" if (one := _tidy(line)) else "#\n" for line in lines)
+
+
+def title(instance: InstancePlan) -> str:
+    """The server, by name and id."""
+    return said(instance.name) if instance.name == instance.id else f"{said(instance.name)} ({said(instance.id)})"
+
+
+def _headline(instance: InstancePlan) -> str:
+    plan = instance.plan
+    by = f"by vnicheck {__version__}"
+    if plan.strategy == NO_STRATEGY:
+        return f"No fix for {title(instance)}, {by}: {said(plan.why_not or '')}"
+    broken = plan.fixed + plan.remaining
+    return (
+        f"Fix for {title(instance)}, {by}: {said(plan.strategy)}. Proved on a model of the server: it mends "
+        f"{plan.fixed} of {broken} broken classes of flows and breaks {plan.broken or 'none'}."
+    )
+
+
+def _parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
+    plan = instance.plan
+    changes = vni_changes(plan)
+    parts = {
+        "Does": [said(action.summary) for action in plan.actions],
+        "Mends": list(_mended(plan)),
+        "Costs": [said(effect) for effect in plan.side_effects],
+        "Needs the IAM actions": [said(action) for action in plan.iam_actions],
+        "After the next boot": [said(word) for word in plan.next_boot],
+        "Stays broken": [said(word) for word in instance.unmended],
+        "REFUSED, for its name could mean something else than itself": [
+            *(change.refused for change in changes if change.refused is not None),
+            *(said(file.path) for file in files(plan) if not is_plain_path(file.path)),
+        ],
+    }
+    return ((label, items) for label, items in parts.items() if items)
+
+
+def files(plan: Plan) -> list[File]:
+    """The configuration files that the plan writes whole."""
+    return [action.file for action in plan.actions if action.file is not None]
+
+
+def _mended(plan: Plan) -> Iterator[str]:
+    groups: dict[tuple[Direction, str, Drop], dict[str, None]] = {}
+    for index in plan.mended:
+        flow = plan.before[index]
+        groups.setdefault((flow.direction, flow.local, flow.drops[0]), {})[flow.protocol.value] = None
+    for (direction, local, drop), protocols in groups.items():
+        way = {Direction.INBOUND: "to", Direction.OUTBOUND: "from", Direction.TRANSIT: "through the server to"}[
+            direction
+        ]
+        yield (
+            f"{listed(list(protocols))} {way} {said(local)}, dropped by {STAGES[drop.by.value]} at {said(drop.at)} "
+            "until now"
+        )
+
+
+def _wrapped(text: str, lead: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=lead,
+        subsequent_indent=" " * len(lead),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _tidy(line: str) -> str:
+    """The line without control characters, its spaces kept."""
+    return "".join(char if char.isprintable() else " " for char in line).rstrip()

@@ -1,0 +1,130 @@
+"""Plans for people, in a terminal or a pipe: what is done, what that mends, what it costs, and what was not chosen."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from vnicheck.findings.phrases import STAGES
+from vnicheck.model.flow import Direction, Drop, Flow
+from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
+from vnicheck.model.words import listed
+from vnicheck.report.phrases import protocols, remotes
+from vnicheck.report.text import Page
+
+_SECURITY = "SECURITY: "
+
+
+def write_plans(plans: Sequence[InstancePlan], console: Console, *, servers: int) -> None:
+    """Writes the plans. `servers`: how many were looked at; those without a plan have nothing broken."""
+    page = Page(console)
+    for position, each in enumerate(plans):
+        if position:
+            page.line()
+        write_plan(page, each)
+    healthy = servers - len(plans)
+    if healthy and not plans:
+        page.prose("nothing is broken that is meant to work: there is nothing to fix")
+    elif healthy > 0:
+        page.line()
+        page.prose(f"nothing to fix on {healthy} other server{'s' if healthy > 1 else ''}")
+
+
+def write_plan(page: Page, instance: InstancePlan) -> None:
+    """One server's plan, and the alternatives in a line each."""
+    plan = instance.plan
+    page.prose((instance.name, "bold"), "  ", _headline(plan))
+    page.line((page.glyphs.rule * page.width, "dim"))
+    if plan.strategy == NO_STRATEGY:
+        page.prose(plan.why_not or "", indent=2)
+        page.line()
+    for number, action in enumerate(plan.actions, 1):
+        _action(page, number, action)
+    if plan.actions:
+        page.line()
+        _mends(page, plan)
+        _listed(page, "Costs", plan.side_effects)
+        _needs(page, plan.iam_actions)
+        _listed(page, "After the next boot", plan.next_boot)
+    _listed(page, "Stays broken", instance.unmended)
+    _alternatives(page, instance.alternatives)
+
+
+def _headline(plan: Plan) -> tuple[str, str]:
+    broken = plan.fixed + plan.remaining
+    classes = f"class{'es' if broken != 1 else ''} of broken flows"
+    if plan.strategy == NO_STRATEGY:
+        return f"no fix for {broken} {classes}", "bold yellow"
+    if plan.remaining:
+        return f"{plan.strategy} mends {plan.fixed} of {broken} {classes}", "bold yellow"
+    whole = "all " if broken > 1 else ""
+    return f"{plan.strategy} mends {whole}{broken} {classes}, and breaks none", "bold green"
+
+
+def _action(page: Page, number: int, action: Action) -> None:
+    page.prose(action.summary, indent=2, lead=(f"{number:>2}. ", "bold"))
+    if action.kind == "persist" and action.file is not None:
+        page.line((action.file.path, "bold"), indent=6)
+        for line in action.file.text.splitlines():
+            page.line((f"| {line}", "dim"), indent=6)
+    elif action.lines:
+        for line in action.lines:
+            page.line((f"| {line}", "dim"), indent=6)
+    elif action.command is not None:
+        for line in action.command.split(" && "):
+            for part in line.splitlines():
+                page.line((part, "bold"), indent=6)
+    else:
+        body = ", ".join(f"{field} = {_json(value)}" for field, value in (action.patch or {}).items())
+        page.line((f"PATCH virtual_network_interfaces/{action.vni}: {body}", "bold"), indent=6)
+
+
+def _mends(page: Page, plan: Plan) -> None:
+    """The mended flows, those that meet the same drop in one sentence."""
+    groups: dict[tuple[Direction, str, Drop], list[Flow]] = {}
+    for index in plan.mended:
+        flow = plan.before[index]
+        groups.setdefault((flow.direction, flow.local, flow.drops[0]), []).append(flow)
+    page.line(("Mends", "bold"))
+    for (direction, local, drop), flows in groups.items():
+        way = {
+            Direction.INBOUND: f"to {local}, from",
+            Direction.OUTBOUND: f"opened from {local}, to",
+            Direction.TRANSIT: f"through the server to {local}, from",
+        }[direction]
+        sentence = (
+            f"{listed(protocols(flows))} {way} {remotes(flows, plan.before)}: dropped by {STAGES[drop.by.value]} at "
+            f"{drop.at} until now"
+        )
+        page.prose(sentence, indent=2, lead=(f"{page.glyphs.tick} ", "green"))
+    page.line()
+
+
+def _listed(page: Page, label: str, lines: Sequence[str]) -> None:
+    if not lines:
+        return
+    page.line((label, "bold"))
+    for line in lines:
+        style = "bold red" if line.startswith(_SECURITY) else ""
+        page.prose((line, style), indent=2, lead="- ")
+    page.line()
+
+
+def _needs(page: Page, actions: Sequence[str]) -> None:
+    """IAM actions on lines of their own: they are to be copied."""
+    if actions:
+        page.line(("Needs these IAM actions", "bold"))
+        for action in actions:
+            page.line(action, indent=2)
+        page.line()
+
+
+def _alternatives(page: Page, alternatives: Sequence[Plan]) -> None:
+    if not alternatives:
+        return
+    page.line(("Instead", "bold"))
+    for other in alternatives:
+        page.prose(other.why_not or "", indent=2, lead=(f"{other.strategy}: ", "bold"))
+
+
+def _json(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
