@@ -14,6 +14,7 @@ from vnicheck.analysis.lint import lint
 from vnicheck.model.config import Config
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
+from vnicheck.model.region import RegionInScope
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.report.lint import LintText
 from vnicheck.report.text import Page
