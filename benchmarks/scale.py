@@ -102,7 +102,7 @@ def from_api(path: Path) -> dict[str, Any]:
     import urllib.request
 
     from vnicheck.cloud.connect import connect
-    from vnicheck.collect.live import observe_cloud
+    from vnicheck.collect.live import observe_regions
 
     command = [sys.executable, "-m", "tests.api", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as api:
@@ -110,7 +110,7 @@ def from_api(path: Path) -> dict[str, Any]:
         url = api.stdout.readline().strip()
         client = connect(region=None, environ={"VPC_URL": url, "VPC_AUTH_TYPE": "noauth"}, auth=None)
         start = time.perf_counter()
-        observe_cloud(client, [], vpc=None, resource_group=None)
+        observe_regions([client], [], vpc=None, resource_group=None)
         wall = time.perf_counter() - start
         with urllib.request.urlopen(url.removesuffix("/v1") + "/_calls") as answer:
             calls = json.load(answer)["calls"]

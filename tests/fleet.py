@@ -5,9 +5,11 @@ from typing import Any
 import msgspec
 
 from tests.servers import COLLECTED, POLICY_ROUTING, POLICY_RULES, fabric, guest, server, two_vnis, vni
+from vnicheck.collect.scope import Scope, snapshot_region
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
+from vnicheck.model.region import RegionInScope
 from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot
 
 CRN = "crn:v1:bluemix:public:is:us-south-1:a/1::instance:"
@@ -52,37 +54,14 @@ def mended(broken: Server) -> Server:
     return msgspec.structs.replace(broken, guest=WELL)
 
 
-def regions(*servers: Server, config: Config | None = None, around: Fabric | None = None, **scope: Any) -> list[Any]:
+def regions(
+    *servers: Server, config: Config | None = None, around: Fabric | None = None, **scope: Any
+) -> list[RegionInScope]:
     """The regions of a snapshot of these servers, to be linted."""
-    from vnicheck.analysis.lint import Region
-    from vnicheck.collect.scope import Scope, snapshot_region
-
     filters = Scope(expect=(config or Config()).expect, **scope)
-    return [
-        Region(
-            name=region.name,
-            servers=region.servers,
-            chosen=len(region.servers),
-            single_homed=region.single_homed,
-            fabric=region.fabric,
-            read_at=region.read_at,
-            problems=region.problems,
-            notes=region.notes,
-        )
-        for region in snapshot_region(snapshot(*servers, around=around), filters)
-    ]
+    return list(snapshot_region(snapshot(*servers, around=around), filters))
 
 
-def unread(name: str) -> Any:
+def unread(name: str) -> RegionInScope:
     """A region that could not be read."""
-    from vnicheck.analysis.lint import Region
-
-    return Region(
-        name=name,
-        servers=(),
-        chosen=0,
-        single_homed=0,
-        fabric=fabric(),
-        read_at="",
-        problems=(Problem(code="api_unreachable", message="no connection"),),
-    )
+    return RegionInScope(name=name, problems=(Problem(code="api_unreachable", message="no connection"),))

@@ -193,7 +193,6 @@ def test_the_servers_of_a_region_that_was_not_read_are_carried() -> None:
     dead = msgspec.structs.replace(
         regions(member("x", WELL))[0],
         servers=(),
-        chosen=0,
         problems=(Problem(code="api_unreachable", message="no connection"),),
     )
     second = lint([dead], Config(), generated_at=NOW, writers=[], earlier=first.baseline)

@@ -11,12 +11,13 @@ import pytest
 
 from tests.servers import COLLECTED, fabric, guest, link, server, two_vnis
 from vnicheck.analysis import many
-from vnicheck.analysis.many import CHUNK, Job, Shared, WorkersLostError, analyze_chunk, analyze_many, in_order, job_of
+from vnicheck.analysis.many import CHUNK, Shared, WorkersLostError, analyze_chunk, analyze_many, in_order
 from vnicheck.analysis.server import report_on
 from vnicheck.model.config import Config
 from vnicheck.model.guest_file import encode_guest_file
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
+from vnicheck.model.region import Job, job_of
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot
 

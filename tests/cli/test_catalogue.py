@@ -1,11 +1,14 @@
 """`vnicheck rules` and `vnicheck explain`, and the facts behind a finding with `--explain`."""
 
+import inspect
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
+from vnicheck.cli.app import COMMANDS
 from vnicheck.rules.registry import RULES
 
 
@@ -45,3 +48,26 @@ def test_explain_shows_every_fact() -> None:
     assert "more with --explain" in brief.stdout
     assert "more with --explain" not in whole.stdout
     assert "(collected 20" in " ".join(whole.stdout.split())
+
+
+def test_the_table_of_commands_says_what_they_say_themselves() -> None:
+    for name, (module, said) in COMMANDS.items():
+        function = getattr(import_module(f"vnicheck.cli.{module}"), name.replace("-", "_"))
+        assert inspect.getdoc(function) == said, name
+
+
+def test_the_programs_own_help_loads_no_command() -> None:
+    code = (
+        "import sys; from vnicheck.cli.app import app; app(['--help'], standalone_mode=False); "
+        "print(*sorted(m for m in sys.modules if m.split('.')[0] in {'vnicheck', 'paramiko', 'ibm_vpc', 'rich'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "vnicheck vnicheck.cli vnicheck.cli.app"
+
+
+@pytest.mark.parametrize("module", sorted({module for module, _ in COMMANDS.values()}))
+def test_a_command_loads_what_is_slow_only_when_it_is_needed(module: str) -> None:
+    slow = {"paramiko", "ibm_vpc", "ibm_cloud_sdk_core", "requests", "hcl2", "distributed", "jinja2"}
+    code = f"import sys, vnicheck.cli.{module}; print(*sorted({slow!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

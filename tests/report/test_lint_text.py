@@ -10,10 +10,11 @@ from rich.console import Console
 from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions, unread
 from tests.report.reports import HOSTILE
 from tests.servers import TWO_DEFAULTS, fabric, guest, link, two_vnis, vni
-from vnicheck.analysis.lint import Region, lint
+from vnicheck.analysis.lint import lint
 from vnicheck.model.config import Config
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
+from vnicheck.model.region import RegionInScope
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.report.lint import LintText
 from vnicheck.report.text import Page
@@ -27,7 +28,7 @@ def shown(
     explain: bool = False,
     config: Config | None = None,
     earlier: Any = None,
-    more: tuple[Region, ...] = (),
+    more: tuple[RegionInScope, ...] = (),
     **filters: Any,
 ) -> str:
     text, page = LintText(explain=explain), io.StringIO()

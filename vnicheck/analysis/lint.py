@@ -3,17 +3,17 @@
 Pure but for what the writers keep: the time, the regions and the baseline are passed in.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from vnicheck import __version__
-from vnicheck.analysis.many import Job, Shared, Spread, analyze_many, in_process, job_of
+from vnicheck.analysis.many import Shared, Spread, analyze_many, in_process
 from vnicheck.model.baseline import Baseline, Earlier, baseline_of
-from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
+from vnicheck.model.region import Job, RegionInScope, job_of
 from vnicheck.model.report import (
     REPORT_SCHEMA,
     BaselineReport,
@@ -24,7 +24,6 @@ from vnicheck.model.report import (
     Tally,
     Tool,
 )
-from vnicheck.model.snapshot import Problem, Server
 
 
 class Taker(Protocol):
@@ -32,21 +31,6 @@ class Taker(Protocol):
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report."""
-
-
-class Region(Struct, frozen=True, kw_only=True):
-    """What is linted of a region: `servers` (`chosen` of them) in the order in which they are told, with their guests,
-    or the files of these; beside them are `single_homed` ones, which were not chosen for having one interface.
-    """
-
-    name: str
-    servers: Iterable[Server | Job]
-    chosen: int
-    single_homed: int
-    fabric: Fabric
-    read_at: str
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[Problem, ...] = ()
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -59,7 +43,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def lint(
-    regions: Sequence[Region],
+    regions: Sequence[RegionInScope],
     config: Config,
     *,
     generated_at: str,
@@ -97,7 +81,7 @@ def lint(
         counts.append(
             RegionReport(
                 name=region.name,
-                servers=region.chosen + region.single_homed,
+                servers=len(region.servers) + region.single_homed,
                 single_homed=region.single_homed,
                 problems=region.problems,
                 notes=region.notes,

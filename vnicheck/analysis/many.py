@@ -23,6 +23,7 @@ from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.guest_file import read_guest_file
 from vnicheck.model.naming import Day
+from vnicheck.model.region import Job
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Problem, Server, SnapshotError, with_guest
 from vnicheck.model.words import one_line
@@ -53,13 +54,6 @@ class Shared(Struct, frozen=True, kw_only=True):
     flows: bool = True
 
 
-class Job(Struct, frozen=True, array_like=True):
-    """One server: as JSON, and the guest's file of a snapshot folder as it is, where there is one."""
-
-    server: bytes
-    guest: bytes | None = None
-
-
 Spread = Callable[[Shared, Iterator[bytes]], Iterator[bytes]]
 """Gives the answers of `analyze_chunk` for chunks, in their order, wherever it runs."""
 
@@ -67,11 +61,6 @@ _server = msgspec.json.Decoder(Server)
 _jobs = msgspec.msgpack.Decoder(list[Job])
 _reports = msgspec.msgpack.Decoder(list[InstanceReport])
 _pack = msgspec.msgpack.Encoder()
-
-
-def job_of(server: Server, guest_file: bytes | None = None) -> Job:
-    """The job for a server, which has its guest with it unless that is still in a file."""
-    return Job(msgspec.json.encode(server), guest_file)
 
 
 def analyze_many(jobs: Iterable[Job], shared: Shared, spread: Spread) -> Iterator[InstanceReport]:

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
+from vnicheck.analysis.server import report_on
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import gather_regions
-from vnicheck.cli.load import load_regions
-from vnicheck.cli.local import gather_local
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_notes, write_report
+from vnicheck.system.clock import now
 
 
 @with_bundles
@@ -34,15 +34,9 @@ def analyze(
     config = load_config(config_file)
     if bool(instances) is local:
         raise UserError("name the servers, or give --local on the instance itself")
-    if local:
-        observed = gather_local(selection, ssh, snapshot=snapshot, no_color=display.no_color)
-    elif snapshot is None:
-        observed = gather_regions(instances or [], selection, ssh, no_color=display.no_color)
-    else:
-        observed = load_regions(snapshot, instances or [], selection)
-    from vnicheck.analysis.server import report_on
-    from vnicheck.cli.clock import now
-
+    observed = gather_regions(
+        instances or [], selection, ssh, snapshot=snapshot, local=local, no_color=display.no_color
+    )
     report = report_on(*observed.values(), generated_at=now(), config=config)
     write_report(report, destination, no_color=display.no_color, explain=explain)
     tell_notes(config, report, whole=False)

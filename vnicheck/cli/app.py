@@ -1,27 +1,61 @@
-"""The commands, registered in the order in which help lists them."""
+"""The commands. Only the module of the one that is called is loaded: the program starts with this and Typer."""
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from vnicheck import __version__
-from vnicheck.cli import (
-    analyze,
-    assumptions,
-    collect_script,
-    demo,
-    diff,
-    fix,
-    lint,
-    rollback,
-    rules,
-    schema,
-    snapshot,
-    trace,
-)
+
+COMMANDS = {
+    "analyze": (
+        "analyze",
+        "Read the VPC, collect the guest over SSH, predict every flow, and report what is broken and why.",
+    ),
+    "trace": ("trace", "Follow one flow hop by hop, request and reply."),
+    "fix": (
+        "fix",
+        "Plan a fix that is proved to mend and to break nothing; without --dry-run, apply it with automatic rollback.",
+    ),
+    "rollback": ("rollback", "Undo a change that 'vnicheck fix' applied."),
+    "ledger": ("rollback", "List what was applied where, or show one change."),
+    "lint": ("lint", "Check every server in scope that has several interfaces, for CI; fails on errors."),
+    "snapshot": (
+        "snapshot",
+        "Collect servers into a file or folder that feeds every other command through --snapshot, offline.",
+    ),
+    "diff": ("diff", "Compare two snapshots: findings that are new or gone, and flows that fare differently."),
+    "demo": ("demo", "Replay the recorded case: observed beside predicted."),
+    "collect-script": (
+        "collect_script",
+        "Print the POSIX sh script that collects a guest; feed its saved output back with --guest INSTANCE=FILE.",
+    ),
+    "rules": ("rules", "List the rules, with their severity where it does not depend on what is found."),
+    "explain": ("rules", "Show one rule's page."),
+    "assumptions": ("assumptions", "List what is assumed of the VPC, on what evidence, and how to override it."),
+    "schema": ("schema", "Print a document's JSON Schema (draft 2020-12)."),
+}
+"""By name, in the order in which help lists them: the module in this folder, and its docstring."""
+
+
+class _Commands(TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, _loaded(str(name)), rest
+
+
+def _loaded(name: str) -> Any:
+    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    function = getattr(import_module(f"vnicheck.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
+    one.command(name)(function)
+    return get_command(one)
+
 
 app = typer.Typer(
     name="vnicheck",
+    cls=_Commands,
     help="Predicts which flows of a multi-homed IBM Cloud VPC server are dropped, says why, and what to do.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -45,17 +79,5 @@ def _root(
     pass
 
 
-app.command("analyze")(analyze.analyze)
-app.command("trace")(trace.trace)
-app.command("fix")(fix.fix)
-app.command("rollback")(rollback.rollback)
-app.command("ledger")(rollback.ledger)
-app.command("lint")(lint.lint)
-app.command("snapshot")(snapshot.snapshot)
-app.command("diff")(diff.diff)
-app.command("demo")(demo.demo)
-app.command("collect-script")(collect_script.collect_script)
-app.command("rules")(rules.rules)
-app.command("explain")(rules.explain)
-app.command("assumptions")(assumptions.assumptions)
-app.command("schema")(schema.schema)
+for _name, (_, _said) in COMMANDS.items():
+    app.command(_name, help=_said)(lambda: None)

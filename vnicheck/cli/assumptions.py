@@ -1,16 +1,19 @@
 """`vnicheck assumptions`: what is taken for granted of the VPC."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+import json
+from typing import Annotated, Any
 
+import msgspec
 import typer
+from rich.text import Text
 
 from vnicheck.cli import options
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import console, write_bytes
-
-if TYPE_CHECKING:
-    from vnicheck.model.config import Assumptions
+from vnicheck.cli.output import write_bytes
+from vnicheck.cli.terminal import console
+from vnicheck.fabric.assumptions import ASSUMPTIONS
+from vnicheck.model.config import Assumptions
 
 FORMATS = ("text", "json")
 
@@ -26,8 +29,6 @@ def assumptions(
         raise UserError(f"--format {format_!r}: write {' or '.join(FORMATS)}")
     listed = _listed(load_config(config_file).assumptions)
     if format_ == "json":
-        import msgspec
-
         write_bytes(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n", None)
     else:
         _show(listed)
@@ -37,11 +38,6 @@ def _listed(chosen: "Assumptions") -> list[dict[str, Any]]:
     """The assumptions, each with its key below `[assumptions]` (None: it has none), and the setting where it differs
     from what is assumed without one.
     """
-    import msgspec
-
-    from vnicheck.fabric.assumptions import ASSUMPTIONS
-    from vnicheck.model.config import Assumptions
-
     defaults, settings = msgspec.to_builtins(Assumptions()), msgspec.to_builtins(chosen)
     return [
         msgspec.structs.asdict(assumption)
@@ -54,10 +50,6 @@ def _listed(chosen: "Assumptions") -> list[dict[str, Any]]:
 
 
 def _show(listed: list[dict[str, Any]]) -> None:
-    import json
-
-    from rich.text import Text
-
     screen = console()
     width = min(screen.width, 100)
     for assumption in listed:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from vnicheck.cli.clock import now
 from vnicheck.cli.failure import Exit, UserError
+from vnicheck.system.clock import now
 
 if TYPE_CHECKING:
     from vnicheck.apply.ledger import Entry, Ledger

@@ -1,14 +1,18 @@
 """Finding and reading `vnicheck.toml`: upward from the current folder, or as `--config` says."""
 
+import difflib
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
+
+import msgspec
 
 from vnicheck.cli.failure import UserError
-
-if TYPE_CHECKING:
-    from vnicheck.model.config import Config
+from vnicheck.model.config import Config
+from vnicheck.model.naming import Day
+from vnicheck.rules.registry import RULES
 
 NAME = "vnicheck.toml"
 MAX_BYTES = 1 << 20
@@ -40,13 +44,9 @@ def load_config(given: Path | None) -> "Config":
 
     Raises UserError for a file that cannot be read, is no TOML, or has keys or values that mean nothing.
     """
-    from vnicheck.model.config import Config
-
     path = find_config(given)
     if path is None:
         return Config()
-    import msgspec
-
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -79,8 +79,6 @@ def _parsed(path: Path, data: bytes) -> dict[str, Any]:
 
 def _refuse_unknown(path: Path, table: dict[str, Any], kind: Any, prefix: str = "") -> None:
     """Refuses keys that no one reads, with the nearest that someone does. Raises UserError."""
-    import msgspec
-
     known = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in table.items():
         if key not in known:
@@ -104,10 +102,6 @@ def _setting(prefix: str, key: str) -> str:
 
 def _day(kind: type, value: Any) -> Any:
     """TOML's own dates, without a time of day, for `Day`. Raises ValueError, which msgspec gives its place."""
-    from datetime import date
-
-    from vnicheck.model.naming import Day
-
     if kind is not Day:
         raise NotImplementedError(kind)
     if type(value) is not date:
@@ -141,8 +135,6 @@ def _refuse_unknown_rules(path: Path, config: "Config") -> None:
     """Refuses mutes of rules that do not exist. Raises UserError."""
     if not config.mute:
         return
-    from vnicheck.rules.registry import RULES
-
     known = [word for rule in RULES for word in (rule.id, rule.name)]
     for number, mute in enumerate(config.mute, start=1):
         if mute.rule not in known:
@@ -151,7 +143,5 @@ def _refuse_unknown_rules(path: Path, config: "Config") -> None:
 
 
 def _hint(word: str, known: list[str], otherwise: str) -> str:
-    import difflib
-
     close = difflib.get_close_matches(word, known, n=1)
     return f"did you mean {close[0]!r}?" if close else otherwise

@@ -1,48 +1,33 @@
 """`vnicheck demo`: the article's three checks, what was observed beside what is predicted."""
 
-from typing import TYPE_CHECKING
-
+from vnicheck.analysis.server import assemble_report
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, with_bundles
-from vnicheck.cli.clock import now
-from vnicheck.cli.output import Destination, check_fail_on, console, exit_status, write_report
-
-if TYPE_CHECKING:
-    from vnicheck.demo.checks import Check
-    from vnicheck.model.report import InstanceReport
+from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
+from vnicheck.cli.terminal import console
+from vnicheck.demo.checks import CHECKS, CLIENT, Check, predicted, replayed
+from vnicheck.model.report import InstanceReport
+from vnicheck.report.text import Page, write_instance
+from vnicheck.system.clock import now
 
 
 @with_bundles
 def demo(display: Display, explain: options.Explain = False) -> int:
     """Replay the recorded case: observed beside predicted."""
-    import msgspec
-
-    from vnicheck.analysis.server import assemble_report, report_on
-    from vnicheck.demo.checks import CHECKS, load_check
-    from vnicheck.model.config import Config
-
     destination = Destination(display.formats, display.output)
     check_fail_on(display.fail_on)
     time = now()
-    reports = [report_on(load_check(check), generated_at=time, config=Config()) for check in CHECKS]
-    instances = tuple(
-        msgspec.structs.replace(instance, name=f"{instance.name} (check {check.number})")
-        for check, report in zip(CHECKS, reports, strict=True)
-        for instance in report.instances
-    )
+    instances = replayed(time)
+    report = assemble_report(instances, generated_at=time)
     if destination.wanted == [("text", None)]:
         for check, instance in zip(CHECKS, instances, strict=True):
             _show(check, instance, no_color=display.no_color, explain=explain)
     else:
-        report = assemble_report(instances, generated_at=time)
         write_report(report, destination, no_color=display.no_color, explain=explain)
-    return exit_status(assemble_report(instances, generated_at=time), display.fail_on, allow_incomplete=False)
+    return exit_status(report, display.fail_on, allow_incomplete=False)
 
 
-def _show(check: "Check", instance: "InstanceReport", *, no_color: bool, explain: bool) -> None:
-    from vnicheck.demo.checks import CLIENT, predicted
-    from vnicheck.report.text import Page, write_instance
-
+def _show(check: Check, instance: InstanceReport, *, no_color: bool, explain: bool) -> None:
     page = Page(console(no_color=no_color), explain=explain)
     page.prose(f"{check.setup}; client {CLIENT}", lead=(f"Check {check.number}  ", "bold"))
     page.line()

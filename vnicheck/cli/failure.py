@@ -1,6 +1,7 @@
 """Exit codes (the contract's), and the one exception that ends a command with a line for the user."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -30,3 +31,12 @@ def refuse_given(options: Mapping[str, object], beside: str) -> None:
     for option, value in options.items():
         if value is not None:
             raise UserError(f"{option} has no meaning with {beside}")
+
+
+@contextmanager
+def ended_by(*kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds, whose message is one line for the user, end the command."""
+    try:
+        yield
+    except kinds as error:
+        raise UserError(str(error)) from error

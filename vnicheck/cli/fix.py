@@ -18,12 +18,12 @@ from vnicheck.cli.change import (
     tell_unfinished,
     vpc_client,
 )
-from vnicheck.cli.clock import now
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError
-from vnicheck.cli.gather import address_choice, gather, load_snapshot, prompts, ssh_options
+from vnicheck.cli.gather import address_choice, gather, prompts, ssh_options
 from vnicheck.cli.plans import PlanDestination, write_plans
 from vnicheck.model.words import listed, one_line
+from vnicheck.system.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,10 +80,7 @@ def fix(
     config = load_config(config_file)
     if snapshot is not None and not dry_run:
         raise UserError("a snapshot is only looked at: add --dry-run, or leave --snapshot out to fix the live server")
-    if snapshot is None:
-        observed = gather(instances or [], selection, ssh, no_color=no_color)
-    else:
-        observed = load_snapshot(snapshot, instances or [], selection)
+    observed = gather(instances or [], selection, ssh, snapshot=snapshot, no_color=no_color)
     session = _Session(observed, config, strategy, selection, ssh, no_color)
     proofs = [proof for server in observed.servers if (proof := session.plan(server)) is not None]
     _tell_unchecked(observed)
@@ -275,7 +272,7 @@ class _Applying:
 
 def _target(session: _Session, proof: "Proof") -> "SshTarget":
     """Where to connect. Raises UserError."""
-    from vnicheck.collect.live import ssh_target
+    from vnicheck.collect.guests import ssh_target
 
     server = proof.trial.server
     guest = server.guest

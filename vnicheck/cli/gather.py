@@ -1,131 +1,125 @@
-"""From the command line's selection to snapshots: live, or from a file or folder."""
+"""From options to a request, and from that to what was collected."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import get_args
 
-from vnicheck.cli.bundles import Selection, Ssh
-from vnicheck.cli.clock import now
-from vnicheck.cli.failure import UserError
-from vnicheck.cli.load import load_regions, only
-from vnicheck.cli.progress import Progress
-from vnicheck.cli.regions import read_regions
-from vnicheck.cli.saved_guests import SavedGuests
-
-if TYPE_CHECKING:
-    from vnicheck.collect.live import AddressChoice
-    from vnicheck.guest.fleet import Result
-    from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
-    from vnicheck.guest.ssh.options import SshTarget
-    from vnicheck.model.snapshot import Server, Snapshot
-
-ADDRESS_CHOICES: "tuple[AddressChoice, ...]" = ("auto", "private", "floating")
+from vnicheck.cli.bundles import Fleet, Selection, Ssh
+from vnicheck.cli.failure import UserError, ended_by, refuse_given
+from vnicheck.cli.terminal import Terminal
+from vnicheck.collect.errors import CollectError
+from vnicheck.collect.request import AddressChoice, Request
+from vnicheck.collect.snapshots import collect, only
+from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
+from vnicheck.guest.ssh.options import SshOptions
+from vnicheck.model.snapshot import Snapshot
 
 
-def gather(instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool) -> "Snapshot":
+def gather(
+    instances: Sequence[str], selection: Selection, ssh: Ssh, *, snapshot: Path | None = None, no_color: bool
+) -> Snapshot:
     """`gather_regions` of servers that are all in one region. Raises UserError."""
-    return only(gather_regions(instances, selection, ssh, no_color=no_color))
-
-
-def load_snapshot(path: Path, instances: Sequence[str], selection: Selection) -> "Snapshot":
-    """`load_regions` of servers that are all in one region. Raises UserError."""
-    return only(load_regions(path, instances, selection))
+    regions = gather_regions(instances, selection, ssh, snapshot=snapshot, no_color=no_color)
+    with ended_by(CollectError):
+        return only(regions)
 
 
 def gather_regions(
-    instances: Sequence[str], selection: Selection, ssh: Ssh, *, no_color: bool
-) -> "dict[str, Snapshot]":
-    """Reads the cloud, then the guests, by region; only those regions that have one of the servers that are named.
+    instances: Sequence[str],
+    selection: Selection,
+    ssh: Ssh,
+    *,
+    snapshot: Path | None = None,
+    local: bool = False,
+    no_color: bool,
+) -> dict[str, Snapshot]:
+    """The snapshots by region: live, of a file or folder, or of this instance. Raises UserError."""
+    request = requested(instances, selection, ssh, snapshot=snapshot, local=local)
+    with ended_by(CollectError):
+        return collect(request, Terminal(ask_pass=ssh.ask_pass, no_color=no_color))
 
-    Raises UserError; a guest that cannot be read is a problem of its server.
-    """
-    check_ssh(ssh)
-    saved = SavedGuests(selection)
-    regions = read_regions(instances, selection, no_color=no_color)
-    created_at = now()
-    servers = [server for region in regions for server in region.servers]
-    given = saved.results(servers, scope=", ".join(region.scope for region in regions), whole=not instances)
-    done = {server.id: server for server in collect_guests(servers, given, ssh, no_color=no_color)}
 
-    from vnicheck.collect.live import make_snapshot
+def requested(
+    instances: Sequence[str],
+    selection: Selection,
+    ssh: Ssh,
+    *,
+    fleet: Fleet | None = None,
+    snapshot: Path | None = None,
+    local: bool = False,
+) -> Request:
+    """The request that the options make. Refuses those that have no meaning together, before anything is read."""
+    of_fleet, fleet = fleet is not None, fleet or Fleet()
+    if local:
+        refused: dict[str, object] = {"--snapshot": snapshot, "--region": selection.region, "--vpc": selection.vpc}
+        refuse_given(refused | _of_cloud(selection), "--local, which looks at this instance alone")
+    elif snapshot is not None:
+        refused = {
+            "--region": None if of_fleet or snapshot.is_dir() else selection.region,
+            "--all-regions": fleet.all_regions or None,
+            **_of_cloud(selection),
+            "--cloud-only": fleet.cloud_only or None,
+        }
+        refuse_given(refused, "--snapshot, which holds what was collected")
+    else:
+        _check_live(instances, selection, ssh, fleet)
+    return Request(
+        servers=tuple(instances),
+        snapshot=snapshot,
+        local=local,
+        regions=tuple(dict.fromkeys(selection.region or ())),
+        all_regions=fleet.all_regions,
+        vpc=selection.vpc,
+        resource_group=selection.resource_group,
+        auth=selection.auth,
+        api_timeout=selection.api_timeout,
+        guests=dict(map(_saved, selection.guest or ())),
+        guest_folder=selection.guest_dir,
+        cloud_only=fleet.cloud_only,
+        ssh=ssh_options(ssh),
+        address="auto" if local or snapshot is not None else address_choice(ssh),
+        jobs=ssh.jobs,
+    )
 
+
+def _of_cloud(selection: Selection) -> dict[str, object]:
     return {
-        region.name: make_snapshot(
-            region,
-            [done[server.id] for server in region.servers],
-            created_at=created_at,
-            everything=not instances,
-        )
-        for region in regions
-        if region.servers or not instances
+        "--resource-group": selection.resource_group,
+        "--auth": selection.auth,
+        "--guest": selection.guest,
+        "--guest-dir": selection.guest_dir,
     }
 
 
-def address_choice(ssh: Ssh) -> "AddressChoice":
-    """The addresses to connect to. Refuses a word that is none."""
-    if ssh.ssh_address not in ADDRESS_CHOICES:
-        raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(ADDRESS_CHOICES)}")
-    return ssh.ssh_address
-
-
-def check_ssh(ssh: Ssh) -> None:
-    """Refuses a slip in the options before anything is read."""
+def _check_live(instances: Sequence[str], selection: Selection, ssh: Ssh, fleet: Fleet) -> None:
     address_choice(ssh)
     if ssh.ask_pass and not sys.stdin.isatty():
         raise UserError("--ask-pass asks on a terminal, and this is none; use a key, or an agent")
+    if fleet.all_regions and selection.region:
+        raise UserError("--region and --all-regions exclude each other")
+    if not all(instances):
+        raise UserError("an empty INSTANCE names no server")
 
 
-def collect_guests(
-    servers: "Sequence[Server]",
-    given: "Mapping[str, Result]",
-    ssh: Ssh,
-    *,
-    no_color: bool,
-    on_result: "Callable[[str, Result], None]" = lambda _id, _result: None,
-) -> "tuple[Server, ...]":
-    """The servers with their guests, those in `given` without SSH. `on_result` is told each that came over SSH, by id.
-
-    Raises UserError where the SSH configuration itself cannot be read.
-    """
-    from vnicheck.collect.live import observe_guests
-    from vnicheck.guest.errors import CollectionError
-    from vnicheck.model.guest import Guest
-    from vnicheck.model.words import one_line
-
-    notes: list[str] = []
-    with Progress("collecting guests", no_color=no_color) as progress:
-        ask_passphrase, ask_password = prompts(ssh, progress)
-
-        def on_done(target: "SshTarget", result: "Result") -> None:
-            on_result(target.id, result)
-            progress.done(target.key, ok=isinstance(result, Guest))
-
-        try:
-            observed = observe_guests(
-                servers,
-                given,
-                ssh_options(ssh),
-                address=address_choice(ssh),
-                jobs=ssh.jobs,
-                on_total=progress.expect,
-                on_start=lambda target: progress.start(target.key, target.name),
-                on_done=on_done,
-                on_note=notes.append,
-                ask_passphrase=ask_passphrase,
-                ask_password=ask_password,
-            )
-        except CollectionError as error:
-            raise UserError(error.message) from error
-    for note in (*notes, *_clock_notes(observed)):
-        print(f"vnicheck: note: {one_line(note, 300)}", file=sys.stderr)
-    return observed
+def _saved(spec: str) -> tuple[str, Path]:
+    name, equals, file = spec.rpartition("=")
+    if not equals or not name or not file:
+        raise UserError(f"--guest {spec!r}: write INSTANCE=FILE")
+    return name, Path(file)
 
 
-def ssh_options(ssh: Ssh) -> Any:
-    from vnicheck.guest.ssh.options import SshOptions
+def address_choice(ssh: Ssh) -> AddressChoice:
+    """The addresses to connect to. Refuses a word that is none."""
+    choices: tuple[AddressChoice, ...] = get_args(AddressChoice)
+    chosen = next((choice for choice in choices if choice == ssh.ssh_address), None)
+    if chosen is None:
+        raise UserError(f"--ssh-address {ssh.ssh_address!r}: write {', '.join(choices)}")
+    return chosen
 
+
+def ssh_options(ssh: Ssh) -> SshOptions:
+    """How to connect."""
     return SshOptions(
         user=ssh.ssh_user,
         port=ssh.ssh_port,
@@ -139,36 +133,7 @@ def ssh_options(ssh: Ssh) -> Any:
     )
 
 
-def prompts(ssh: Ssh, progress: "Progress | None" = None) -> "tuple[AskPassphrase | None, AskPassword | None]":
-    """Who asks for a key's passphrase, and for the login's password: on a terminal, the progress out of the way."""
-    passphrase = _asker("Passphrase of {}: ", progress) if sys.stdin.isatty() else None
-    return passphrase, _asker("SSH password: ", progress) if ssh.ask_pass else None
-
-
-def _asker(question: str, progress: "Progress | None") -> Callable[..., str | None]:
-    """Asks; the question may name a key file."""
-
-    def ask(*about: Path) -> str | None:
-        import getpass
-
-        with progress.paused() if progress is not None else nullcontext():
-            return getpass.getpass(question.format(*about)) or None
-
-    return ask
-
-
-def _clock_notes(servers: "Sequence[Server]") -> list[str]:
-    """What to say of guests whose clocks are far from this machine's."""
-    return [
-        f"{server.name}: its clock is {_duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} "
-        "this machine's; the times of its facts are by its clock"
-        for server in servers
-        if server.guest is not None and (offset := server.guest.clock_offset) is not None
-    ]
-
-
-def _duration(seconds: int) -> str:
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} seconds"
+def prompts(ssh: Ssh) -> tuple[AskPassphrase | None, AskPassword | None]:
+    """Who asks for a key's passphrase, and for the login's password, where nothing else is on the terminal."""
+    terminal = Terminal(ask_pass=ssh.ask_pass, no_color=True)
+    return terminal.ask_passphrase, terminal.ask_password

@@ -1,39 +1,43 @@
 """`vnicheck lint`: every server in scope, for CI."""
 
-import io
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
+from vnicheck.analysis.dask_cluster import ClusterError
+from vnicheck.analysis.lint import Outcome
+from vnicheck.analysis.lint import lint as lint_regions
+from vnicheck.analysis.many import WorkersLostError
+from vnicheck.analysis.spread import spread_over
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Fleet, Selection, Ssh, with_bundles
-from vnicheck.cli.clock import now
 from vnicheck.cli.config import find_config, load_config
-from vnicheck.cli.failure import Exit, UserError
-from vnicheck.cli.fleet import live_regions, scope_of, snapshot_regions, spread_over
-from vnicheck.cli.input import read_input
+from vnicheck.cli.failure import Exit, UserError, ended_by
+from vnicheck.cli.gather import requested
 from vnicheck.cli.output import (
     Destination,
     check_fail_on,
-    console,
     tell_notes,
     worse_or_equal,
     write_bytes,
     write_chunks,
+    write_page,
     writer_of,
 )
-from vnicheck.cli.progress import Progress
+from vnicheck.cli.terminal import Terminal, tell
+from vnicheck.collect.errors import CollectError
+from vnicheck.collect.scope import Scope, regions_in_scope
+from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
+from vnicheck.model.flow import Severity
+from vnicheck.model.report import Report
 from vnicheck.model.words import one_line
-
-if TYPE_CHECKING:
-    from vnicheck.analysis.lint import Outcome
-    from vnicheck.collect.scope import Scope
-    from vnicheck.model.baseline import Baseline
-    from vnicheck.model.flow import Severity
-    from vnicheck.model.report import Report
-    from vnicheck.report.lint import LintText
-    from vnicheck.report.writer import Settings, Writer
+from vnicheck.report.lint import LintText
+from vnicheck.report.markdown import MarkdownWriter
+from vnicheck.report.places import Anchors, repository_root
+from vnicheck.report.text import Page
+from vnicheck.report.writer import Settings, Writer, run_name
+from vnicheck.system.clock import now
+from vnicheck.system.files import UnreadableError, read_named
 
 MAX_BASELINE = 256 << 20
 READ_FLOWS = {"json", "html", "sarif"}
@@ -67,24 +71,32 @@ def lint(
     path = find_config(config_file)
     config = load_config(path)
     known = _read_baseline(baseline)
-
-    from vnicheck.analysis.lint import lint as run
-    from vnicheck.report.places import Anchors, repository_root
-    from vnicheck.report.writer import Settings
-
-    ids = frozenset(each.id for each in known.findings) if known is not None else frozenset()
-    scope = scope_of(selection, fleet, config, ids)
-    if snapshot is None:
-        regions = live_regions(selection, fleet, ssh, scope, no_color=display.no_color)
-    else:
-        regions = snapshot_regions(snapshot, selection, fleet, scope)
+    scope = Scope(
+        vpc=selection.vpc,
+        resource_group=selection.resource_group,
+        names=tuple(fleet.name or ()),
+        multi_homed_only=fleet.multi_homed_only,
+        expect=config.expect,
+        earlier=frozenset(each.id for each in known.findings) if known is not None else frozenset(),
+    )
+    request = requested((), selection, ssh, fleet=fleet, snapshot=snapshot)
+    terminal = Terminal(ask_pass=ssh.ask_pass, no_color=display.no_color)
+    with ended_by(CollectError):
+        regions = regions_in_scope(request, scope, terminal)
     anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=terraform)
-    settings = Settings(fail_on=fail_on, place=anchors.place, scope=_run_name(selection, fleet, scope, snapshot))
+    name = run_name(selection.region or _default_regions(fleet, snapshot), scope.vpc, scope.resource_group, scope.names)
+    settings = Settings(fail_on=fail_on, place=anchors.place, scope=name)
     outputs = _Outputs(destination, settings, explain=explain, no_color=display.no_color)
-    total = sum(region.chosen for region in regions)
-    with spread_over(total, workers, dask) as spread, Progress("analyzing", no_color=display.no_color) as progress:
+    total = sum(len(region.servers) for region in regions)
+    if dask is not None and workers is not None:
+        raise UserError("--workers and --dask exclude each other")
+    with (
+        ended_by(ClusterError, WorkersLostError),
+        spread_over(total, workers, dask) as spread,
+        terminal.watch("analyzing") as progress,
+    ):
         progress.expect(total)
-        outcome = run(
+        outcome = lint_regions(
             regions,
             config,
             generated_at=now(),
@@ -99,7 +111,7 @@ def lint(
     if write_baseline is not None:
         _write_baseline(outcome, write_baseline, known)
     for note in anchors.notes:
-        print(f"vnicheck: note: {one_line(note, 300)}", file=sys.stderr)
+        terminal.note(note)
     whole = scope.is_whole and not any(region.single_homed or region.problems for region in regions)
     tell_notes(config, outcome.report, outcome.seen, whole=whole)
     return _exit_status(outcome.report, fail_on, display.allow_incomplete, min_coverage)
@@ -108,53 +120,36 @@ def lint(
 class _Outputs:
     """What is written where. A job's summary on GitHub comes with the format of that name."""
 
-    def __init__(self, destination: Destination, settings: "Settings", *, explain: bool, no_color: bool) -> None:
+    def __init__(self, destination: Destination, settings: Settings, *, explain: bool, no_color: bool) -> None:
         self._no_color = no_color
         self._explain = explain
-        self._wanted: list[tuple[Any, Path | None]] = []
-        for name, place in destination.wanted:
-            self._wanted.append((self._made(name, settings), place))
-        self._summary: Writer | None = None
+        self._wanted: list[tuple[Writer | LintText, Path | None]] = [
+            (LintText(explain=explain) if name == "text" else writer_of(name, settings), place)
+            for name, place in destination.wanted
+        ]
+        self._summary: MarkdownWriter | None = None
         if any(name == "github" for name, _ in destination.wanted) and os.environ.get(STEP_SUMMARY):
-            from vnicheck.report.markdown import MarkdownWriter
-
             self._summary = MarkdownWriter(limit=SUMMARY_LIMIT)
 
-    def _made(self, name: str, settings: "Settings") -> "Writer | LintText":
-        if name != "text":
-            return writer_of(name, settings)
-        from vnicheck.report.lint import LintText
-
-        return LintText(explain=self._explain)
-
     @property
-    def writers(self) -> "list[Writer]":
+    def writers(self) -> list[Writer]:
         """All that take servers."""
-        taking = [cast("Writer", writer) for writer, _ in self._wanted]
+        taking = [cast(Writer, writer) for writer, _ in self._wanted]
         return taking if self._summary is None else [*taking, self._summary]
 
-    def write(self, report: "Report") -> None:
+    def write(self, report: Report) -> None:
         """Everything, files before what goes to stdout: who reads that may look for them."""
         for writer, place in sorted(self._wanted, key=lambda wanted: wanted[1] is None):
-            if hasattr(writer, "finish"):
-                write_chunks(writer.finish(report), place)
+            if isinstance(writer, LintText):
+                write_page(
+                    lambda screen, text=writer: text.write(Page(screen, explain=self._explain), report),  # type: ignore[misc]
+                    place,
+                    no_color=self._no_color,
+                )
             else:
-                self._write_text(writer, report, place)
+                write_chunks(writer.finish(report), place)
         if self._summary is not None:
             _append(Path(os.environ[STEP_SUMMARY]), b"".join(self._summary.finish(report)))
-
-    def _write_text(self, text: "LintText", report: "Report", place: Path | None) -> None:
-        from rich.console import Console
-
-        from vnicheck.report.text import Page
-
-        if place is None:
-            text.write(Page(console(no_color=self._no_color), explain=self._explain), report)
-            return
-        page = io.StringIO()
-        screen = Console(file=page, width=100, color_system=None, highlight=False, markup=False)
-        text.write(Page(screen, explain=self._explain), report)
-        write_bytes(page.getvalue().encode(), place)
 
 
 def _append(place: Path, data: bytes) -> None:
@@ -165,42 +160,33 @@ def _append(place: Path, data: bytes) -> None:
         raise UserError(f"cannot write the job's summary {place}: {error.strerror}") from error
 
 
-def _read_baseline(place: Path | None) -> "Baseline | None":
+def _read_baseline(place: Path | None) -> Baseline | None:
     if place is None:
         return None
-    from vnicheck.model.baseline import BaselineError, decode_baseline
-
+    with ended_by(UnreadableError):
+        data = read_named(place, MAX_BASELINE)
     try:
-        return decode_baseline(read_input(place, MAX_BASELINE))
+        return decode_baseline(data)
     except BaselineError as error:
         raise UserError(f"{place}: {error}") from error
 
 
-def _write_baseline(outcome: "Outcome", place: Path, known: "Baseline | None") -> None:
-    from vnicheck.model.baseline import encode_baseline
-
+def _write_baseline(outcome: Outcome, place: Path, known: Baseline | None) -> None:
     write_bytes(encode_baseline(outcome.baseline), place)
     count = len(outcome.baseline.findings)
-    print(
-        f"vnicheck: note: {one_line(place, 300)} now holds {count} finding{'' if count == 1 else 's'}", file=sys.stderr
-    )
+    tell(f"note: {one_line(place, 300)} now holds {count} finding{'' if count == 1 else 's'}")
     if known is None and not outcome.report.complete:
-        print("vnicheck: note: what could not be checked is not in it, and will be new once it can be", file=sys.stderr)
+        tell("note: what could not be checked is not in it, and will be new once it can be")
 
 
-def _run_name(selection: Selection, fleet: Fleet, scope: "Scope", snapshot: Path | None) -> str:
-    """The run's selection as a path, the same from run to run: `vnicheck/us-south/prod/`."""
-    from urllib.parse import quote
-
-    regions = sorted(selection.region or ()) or ["all" if fleet.all_regions else "snapshot" if snapshot else ""]
-    default = os.environ.get("IBMCLOUD_REGION") or os.environ.get("IC_REGION") or "default"
-    filters = [f"group={scope.resource_group}"] if scope.resource_group is not None else []
-    filters += [f"name={name}" for name in sorted(scope.names)]
-    parts = ["+".join(regions) or default, scope.vpc or "all", *filters]
-    return "/".join(["vnicheck", *(quote(part, safe="+=*") for part in parts)]) + "/"
+def _default_regions(fleet: Fleet, snapshot: Path | None) -> tuple[str, ...]:
+    """What stands for the regions where none is named."""
+    if fleet.all_regions or snapshot is not None:
+        return ("all" if fleet.all_regions else "snapshot",)
+    return (os.environ.get("IBMCLOUD_REGION") or os.environ.get("IC_REGION") or "default",)
 
 
-def _exit_status(report: "Report", fail_on: "Severity", allow_incomplete: bool, min_coverage: float | None) -> Exit:
+def _exit_status(report: Report, fail_on: Severity, allow_incomplete: bool, min_coverage: float | None) -> Exit:
     """The contract's exit code."""
     found = [severity for severity, number in report.summary.findings.items() if number]
     if any(worse_or_equal(severity, fail_on) for severity in found):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import console, write_bytes
+from vnicheck.cli.output import write_bytes
+from vnicheck.cli.terminal import console
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:

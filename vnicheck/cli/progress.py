@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from vnicheck.cli.output import console
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
 from vnicheck.model.words import one_line
-
-if TYPE_CHECKING:
-    from rich.status import Status
 
 SLOW_AFTER = 3.0
 """Seconds from which a server that is still awaited is named."""
@@ -66,10 +66,10 @@ class Tally:
 class Progress(Tally):
     """A spinner and the tally beside it, as a context."""
 
-    def __init__(self, what: str, *, no_color: bool) -> None:
+    def __init__(self, what: str, screen: Console) -> None:
         super().__init__()
         self._what = what
-        self._screen = console(stderr=True, no_color=no_color)
+        self._screen = screen
         self._status: Status | None = None
         self._over = threading.Event()
 
@@ -91,8 +91,6 @@ class Progress(Tally):
                 self._status.start()
 
     def _refresh(self) -> None:
-        from rich.text import Text
-
         while self._status is not None and not self._over.wait(0.2):
             self._status.update(Text(f"{self._what}: {self.line()}", overflow="ellipsis", no_wrap=True))
 

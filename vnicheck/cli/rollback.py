@@ -8,8 +8,8 @@ import typer
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Ssh, with_bundles
 from vnicheck.cli.change import confirm, ended_in_order, entries_of, log_in, shown, tell, tell_outcome, vpc_client
-from vnicheck.cli.clock import now
 from vnicheck.cli.failure import Exit, UserError
+from vnicheck.system.clock import now
 
 if TYPE_CHECKING:
     from vnicheck.apply.ledger import Entry

@@ -1,22 +1,22 @@
 """`vnicheck rules` and `vnicheck explain`: the catalogue and its pages."""
 
+import difflib
 from typing import Annotated
 
 import typer
+from rich.markdown import Markdown
+from rich.table import Table
 
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import console
+from vnicheck.cli.terminal import console
+from vnicheck.rules.registry import RULES
 
 
 def rules() -> None:
     """List the rules, with their severity where it does not depend on what is found."""
-    from vnicheck.rules.registry import RULES
-
     rows = [(rule.id, rule.name, rule.severity or "varies", rule.summary) for rule in RULES]
     screen = console()
     if screen.is_terminal:
-        from rich.table import Table
-
         table = Table("id", "name", "severity", "finds", box=None, pad_edge=False)
         for row in rows:
             table.add_row(*row)
@@ -31,18 +31,12 @@ def explain(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="Its id or name, as 'vnicheck rules' lists them.")],
 ) -> None:
     """Show one rule's page."""
-    from vnicheck.rules.registry import RULES
-
     chosen = next((known for known in RULES if rule.lower() in (known.id.lower(), known.name)), None)
     if chosen is None:
-        import difflib
-
         names = [name for known in RULES for name in (known.id, known.name)]
         close = difflib.get_close_matches(rule, names, n=1)
         hint = f"; did you mean {close[0]}?" if close else "; 'vnicheck rules' lists them"
         raise UserError(f"no rule {rule!r}{hint}")
-    from rich.markdown import Markdown
-
     screen = console()
     page = f"# {chosen.id} {chosen.name}\n\n{chosen.page.strip()}\n"
     if screen.is_terminal:

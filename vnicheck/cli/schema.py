@@ -1,10 +1,17 @@
 """`vnicheck schema`: the JSON Schemas of the documents that vnicheck writes."""
 
+import json
 from typing import Annotated
 
+import msgspec
 import typer
 
 from vnicheck.cli.failure import UserError
+from vnicheck.model.baseline import Baseline
+from vnicheck.model.diff import Diff
+from vnicheck.model.plan import PlanDocument
+from vnicheck.model.report import Report
+from vnicheck.model.snapshot import Snapshot
 
 DOCUMENTS = ("report", "snapshot", "plan", "diff", "baseline")
 
@@ -13,16 +20,6 @@ def schema(document: Annotated[str, typer.Argument(metavar="report|snapshot|plan
     """Print a document's JSON Schema (draft 2020-12)."""
     if document not in DOCUMENTS:
         raise UserError(f"no schema {document!r}: there are {', '.join(DOCUMENTS)}")
-    import json
-
-    import msgspec
-
-    from vnicheck.model.baseline import Baseline
-    from vnicheck.model.diff import Diff
-    from vnicheck.model.plan import PlanDocument
-    from vnicheck.model.report import Report
-    from vnicheck.model.snapshot import Snapshot
-
     models = {"report": Report, "snapshot": Snapshot, "plan": PlanDocument, "diff": Diff, "baseline": Baseline}
     model = models[document]
     print(

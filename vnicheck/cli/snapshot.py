@@ -1,23 +1,26 @@
 """`vnicheck snapshot`: only collect, into a file or a folder."""
 
-import sys
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Selection, Ssh, with_bundles
-from vnicheck.cli.failure import Exit, UserError
-from vnicheck.cli.gather import gather_regions
-from vnicheck.cli.into_folder import collect_into
-from vnicheck.cli.load import load_regions, only
-from vnicheck.cli.local import gather_local
+from vnicheck.cli.failure import Exit, UserError, ended_by
+from vnicheck.cli.gather import gather_regions, requested
 from vnicheck.cli.output import write_bytes
-
-if TYPE_CHECKING:
-    from vnicheck.model.snapshot import Snapshot
+from vnicheck.cli.terminal import Terminal, tell
+from vnicheck.collect.errors import CollectError
+from vnicheck.collect.into_folder import collect_into
+from vnicheck.collect.snapshot_folder import SnapshotFolder
+from vnicheck.collect.snapshots import only
+from vnicheck.model.cloud import ADVISORY
+from vnicheck.model.snapshot import Snapshot, SnapshotError, encode_snapshot
+from vnicheck.model.words import one_line
+from vnicheck.redaction.redactor import Redactor
 
 
 @with_bundles
@@ -56,15 +59,13 @@ def snapshot(
     if refresh and (redact or snapshot is not None or not place.folder):
         raise UserError("--refresh is for a folder that servers are collected into; all else is always written anew")
     if place.folder and not redact and not local and snapshot is None:
-        observed = collect_into(place.path, instances or [], selection, ssh, refresh=refresh, no_color=no_color)
+        request = requested(instances or [], selection, ssh)
+        with ended_by(CollectError):
+            terminal = Terminal(ask_pass=ssh.ask_pass, no_color=no_color)
+            observed = collect_into(place.path, request, terminal, refresh=refresh)
         return _tell_problems(observed, allow_incomplete=allow_incomplete)
     place.require_empty()
-    if local:
-        observed = gather_local(selection, ssh, snapshot=snapshot, no_color=no_color)
-    elif snapshot is None:
-        observed = gather_regions(instances or [], selection, ssh, no_color=no_color)
-    else:
-        observed = load_regions(snapshot, instances or [], selection)
+    observed = gather_regions(instances or [], selection, ssh, snapshot=snapshot, local=local, no_color=no_color)
     place.write(_redacted(observed) if redact else observed)
     return _tell_problems(observed, allow_incomplete=allow_incomplete)
 
@@ -82,45 +83,28 @@ class _Place:
 
     def require_empty(self) -> None:
         """Refuses a folder that holds a snapshot, which is written in one go and would be mixed with it."""
-        from vnicheck.collect.snapshot_folder import SnapshotFolder
-
-        if self.folder and SnapshotFolder(self.path).regions():
+        with ended_by(SnapshotError):
+            there = SnapshotFolder(self.path).regions() if self.folder else []
+        if there:
             raise UserError(f"{self.path} holds a snapshot already: name a new folder")
 
-    def write(self, regions: "Mapping[str, Snapshot]") -> None:
+    def write(self, regions: Mapping[str, Snapshot]) -> None:
         """Writes all of it. Raises UserError."""
-        from vnicheck.collect.snapshot_folder import SnapshotFolder
-        from vnicheck.model.snapshot import SnapshotError, encode_snapshot
-
-        if not self.folder:
-            write_bytes(encode_snapshot(only(regions)), self.path)
-            return
-        folder = SnapshotFolder(self.path)
-        try:
-            for name, snapshot in regions.items():
-                for server in snapshot.servers:
-                    if server.guest is not None:
-                        folder.write_guest(name, server.id, server.guest)
-                folder.write_cloud(name, snapshot)
-        except SnapshotError as error:
-            raise UserError(str(error)) from error
+        with ended_by(CollectError, SnapshotError):
+            if self.folder:
+                SnapshotFolder(self.path).write(regions)
+            else:
+                write_bytes(encode_snapshot(only(regions)), self.path)
 
 
-def _redacted(regions: "Mapping[str, Snapshot]") -> "dict[str, Snapshot]":
+def _redacted(regions: Mapping[str, Snapshot]) -> dict[str, Snapshot]:
     """The snapshots under the pseudonyms of a key that is made for them and forgotten."""
-    import secrets
-
-    from vnicheck.redaction.redactor import Redactor
-
     redactor = Redactor(secrets.token_bytes(32), regions.values())
     return {name: redactor.snapshot(snapshot) for name, snapshot in regions.items()}
 
 
-def _tell_problems(observed: "Mapping[str, Snapshot]", *, allow_incomplete: bool) -> int:
+def _tell_problems(observed: Mapping[str, Snapshot], *, allow_incomplete: bool) -> int:
     """A line on stderr for whatever was not collected, and the exit code."""
-    from vnicheck.model.cloud import ADVISORY
-    from vnicheck.model.words import one_line
-
     problems: list[tuple[str, str]] = []
     for region, snapshot in observed.items():
         where = f"{region}: " if len(observed) > 1 else ""
@@ -130,5 +114,5 @@ def _tell_problems(observed: "Mapping[str, Snapshot]", *, allow_incomplete: bool
         missing = snapshot.fabric.missing.items()
         problems += [(f"{where}{what}", reason) for what, reason in missing if what not in ADVISORY]
     for what, message in problems:
-        print(f"vnicheck: {one_line(what, 80)}: {one_line(message, 600)}", file=sys.stderr)
+        tell(f"{one_line(what, 80)}: {message}")
     return Exit.INCOMPLETE if problems and not allow_incomplete else Exit.OK

@@ -1,18 +1,25 @@
 """`vnicheck trace`: one flow, hop by hop."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from vnicheck.analysis.server import assemble_report
+from vnicheck.analysis.trace import TraceError
+from vnicheck.analysis.trace import trace as trace_flow
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
 from vnicheck.cli.config import load_config
-from vnicheck.cli.failure import UserError
-from vnicheck.cli.gather import gather, load_snapshot
-from vnicheck.cli.output import Destination, check_fail_on, console, exit_status, write_report
-
-if TYPE_CHECKING:
-    from vnicheck.model.report import InstanceReport
+from vnicheck.cli.failure import UserError, ended_by
+from vnicheck.cli.gather import gather
+from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
+from vnicheck.cli.terminal import console
+from vnicheck.model.address import parse_address
+from vnicheck.model.flow import Protocol
+from vnicheck.model.report import InstanceReport
+from vnicheck.report.text import Page
+from vnicheck.report.trace import write_trace
+from vnicheck.system.clock import now
 
 PROTOCOLS = ("tcp", "udp", "icmp")
 
@@ -38,20 +45,9 @@ def trace(
         raise UserError(f"--protocol {protocol!r}: write {', '.join(PROTOCOLS)}")
     others = [text for text in (start, end) if not _is_address(text) and text != instance]
     wanted = [instance, *others]
-    if snapshot is None:
-        observed = gather(wanted, selection, ssh, no_color=display.no_color)
-    else:
-        observed = load_snapshot(snapshot, wanted, selection)
-
-    from vnicheck.analysis import trace as tracing
-    from vnicheck.analysis.server import assemble_report
-    from vnicheck.cli.clock import now
-    from vnicheck.model.flow import Protocol
-
-    try:
-        sides = tracing.trace(observed, config, start=start, end=end, protocol=Protocol(protocol), port=port)
-    except tracing.TraceError as error:
-        raise UserError(str(error)) from error
+    observed = gather(wanted, selection, ssh, snapshot=snapshot, no_color=display.no_color)
+    with ended_by(TraceError):
+        sides = trace_flow(observed, config, start=start, end=end, protocol=Protocol(protocol), port=port)
     report = assemble_report(sides, generated_at=now(), mutes=config.mute)
     if destination.wanted == [("text", None)]:
         _show(sides, no_color=display.no_color)
@@ -60,10 +56,7 @@ def trace(
     return exit_status(report, display.fail_on, allow_incomplete=display.allow_incomplete)
 
 
-def _show(sides: "tuple[InstanceReport, ...]", *, no_color: bool) -> None:
-    from vnicheck.report.text import Page
-    from vnicheck.report.trace import write_trace
-
+def _show(sides: tuple[InstanceReport, ...], *, no_color: bool) -> None:
     page = Page(console(no_color=no_color))
     for position, side in enumerate(sides):
         if position:
@@ -72,8 +65,6 @@ def _show(sides: "tuple[InstanceReport, ...]", *, no_color: bool) -> None:
 
 
 def _is_address(text: str) -> bool:
-    from vnicheck.model.address import parse_address
-
     try:
         parse_address(text)
     except ValueError:

@@ -1,28 +1,35 @@
-"""Observe servers once, from the cloud and from inside, into a snapshot. All input and output happens below here."""
+"""Regions as the API has them, into snapshots that have no guests yet."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Literal
 
 import msgspec
 
 from vnicheck import __version__
-from vnicheck.cloud.client import VpcClient
+from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.complete import complete
+from vnicheck.cloud.connect import connect_all
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.read import read_region
 from vnicheck.cloud.region import Region
+from vnicheck.cloud.regions import connect_everywhere
 from vnicheck.cloud.scope import NO_SUCH_VPC
 from vnicheck.cloud.select import select
-from vnicheck.guest.fleet import Result, collect_many
-from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
-from vnicheck.guest.ssh.options import SshOptions, SshTarget
-from vnicheck.model.cloud import Fabric, Vni
-from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot, with_guest
+from vnicheck.collect.request import Request
+from vnicheck.model.cloud import Fabric
+from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot
 from vnicheck.system.workers import workers
 
-AddressChoice = Literal["auto", "private", "floating"]
 REGIONS_AT_ONCE = 8
+
+
+def connect_to(request: Request) -> tuple[Sequence[VpcClient], Mapping[str, CloudError]]:
+    """A client for each region that is asked for, and why there is none for others, by name. Raises CloudError."""
+    http = HttpSettings(total=request.api_timeout)
+    if request.all_regions:
+        return connect_everywhere(environ=os.environ, auth=request.auth, http=http)
+    return connect_all(request.regions, environ=os.environ, auth=request.auth, http=http), {}
 
 
 def observe_regions(
@@ -91,63 +98,6 @@ def _unread(client: VpcClient, error: CloudError) -> Region:
     )
 
 
-def ssh_target(server: Server, choice: AddressChoice) -> SshTarget | None:
-    """Where to connect: the first floating IP if there is one (`auto`), else the primary address; None without it."""
-    vnis = sorted(server.vnis, key=lambda vni: not vni.primary)
-    floating = next((floating_ip.address for vni in vnis for floating_ip in vni.floating_ips), None)
-    private = next((vni.primary_address for vni in vnis if _has_address(vni)), None)
-    address = {"auto": floating or private, "private": private, "floating": floating}[choice]
-    return None if address is None else SshTarget(id=server.id, name=server.name, address=address)
-
-
-def observe_guests(
-    servers: Sequence[Server],
-    given: Mapping[str, Result],
-    options: SshOptions,
-    *,
-    address: AddressChoice,
-    jobs: int,
-    on_total: Callable[[int], None] | None = None,
-    on_start: Callable[[SshTarget], None] | None = None,
-    on_done: Callable[[SshTarget, Result], None] | None = None,
-    on_note: Callable[[str], None] | None = None,
-    ask_passphrase: AskPassphrase | None = None,
-    ask_password: AskPassword | None = None,
-) -> tuple[Server, ...]:
-    """The servers with their guests, or with the problem that kept one from being read.
-
-    `given` are guests by server id that need no SSH. A server that does not run is not connected to; `on_total` is told
-    how many are, the other callbacks are those of `collect_many`.
-
-    Raises CollectionError where the SSH configuration itself cannot be read.
-    """
-    results: dict[str, Result] = dict(given)
-    targets = []
-    for server in servers:
-        if server.id in results or server.status != "running":
-            continue
-        target = ssh_target(server, address)
-        if target is None:
-            message = f"it has no {'floating IP' if address == 'floating' else 'address'} to connect to"
-            results[server.id] = Problem(code="no_address", message=message)
-        else:
-            targets.append(target)
-    if targets:
-        if on_total is not None:
-            on_total(len(targets))
-        results |= collect_many(
-            targets,
-            options,
-            jobs=jobs,
-            on_start=on_start,
-            on_done=on_done,
-            on_note=on_note,
-            ask_passphrase=ask_passphrase,
-            ask_password=ask_password,
-        )
-    return tuple(with_guest(server, results.get(server.id)) for server in servers)
-
-
 def make_snapshot(region: Region, servers: Sequence[Server], *, created_at: str, everything: bool) -> Snapshot:
     """The snapshot of what was observed. `everything`: the servers are all in scope, so unread ones matter."""
     fabric = region.fabric
@@ -157,7 +107,3 @@ def make_snapshot(region: Region, servers: Sequence[Server], *, created_at: str,
     return Snapshot(
         schema=SCHEMA, tool_version=__version__, created_at=created_at, servers=tuple(servers), fabric=fabric
     )
-
-
-def _has_address(vni: Vni) -> bool:
-    return vni.primary_address != "0.0.0.0"  # noqa: S104 - what the API says while an address is not yet assigned

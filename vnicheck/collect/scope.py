@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -9,12 +10,20 @@ from msgspec import Struct
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.region import Region
-from vnicheck.collect.live import observe_chosen
+from vnicheck.collect.errors import CollectError, told
+from vnicheck.collect.guests import collect_guests
+from vnicheck.collect.live import connect_to, observe_chosen
+from vnicheck.collect.request import Asker, Request
+from vnicheck.collect.saved_guests import SavedGuests
+from vnicheck.collect.snapshot_folder import UNNAMED
+from vnicheck.collect.stored import FolderServers, open_stored, require_regions
 from vnicheck.model.cloud import ADVISORY, Fabric
 from vnicheck.model.expectation import Expectation
 from vnicheck.model.naming import names_server
 from vnicheck.model.ordering import ordered_fabric, ordered_server
-from vnicheck.model.snapshot import Problem, Server, Snapshot
+from vnicheck.model.region import RegionInScope
+from vnicheck.model.snapshot import Problem, Server, Snapshot, with_guest
+from vnicheck.system.clock import now
 
 _SERVERS = "servers"
 """The key of `Fabric.missing` under which a snapshot says that not all servers could be read."""
@@ -54,19 +63,47 @@ class Scope(Struct, frozen=True, kw_only=True):
         )
 
 
-class RegionInScope(Struct, frozen=True, kw_only=True):
-    """A region's servers to check (`guest` None, or as a snapshot has it) and what they share.
+def regions_in_scope(request: Request, scope: Scope, asker: Asker) -> tuple[RegionInScope, ...]:
+    """The regions with the servers in scope, live or from a snapshot. Raises CollectError."""
+    if request.snapshot is not None:
+        return _stored_regions(request.snapshot, request.regions, scope)
+    return _live_regions(request, scope, asker)
 
-    `problems` tell of servers that may be in scope and could not be read, `notes` of what no verdict hangs on.
+
+def _live_regions(request: Request, scope: Scope, asker: Asker) -> tuple[RegionInScope, ...]:
+    """Reads the regions, then the guests of the servers in scope. Raises CollectError."""
+    saved = SavedGuests(request, asker)
+    with told():
+        with asker.watch("reading the VPC"):
+            found = read_regions(*connect_to(request), scope, now=now)
+        servers = [server for region in found for server in _in_memory(region)]
+        given = saved.results(servers, scope="the servers in scope", whole=scope.is_whole)
+        if request.cloud_only:
+            collected = tuple(with_guest(server, given.get(server.id)) for server in servers)
+        else:
+            collected = collect_guests(servers, given, request, asker)
+    by_id = {server.id: server for server in collected}
+    return _some(
+        [region.with_servers(tuple(by_id[server.id] for server in _in_memory(region))) for region in found], scope
+    )
+
+
+def _stored_regions(path: Path, wanted: Sequence[str], scope: Scope) -> tuple[RegionInScope, ...]:
+    """The regions of a snapshot, a file or a folder, that are `wanted` (none: all). Raises CollectError.
+
+    From a folder each guest is read when its server's turn comes, so that a fleet needs no more memory than one server.
     """
-
-    name: str
-    servers: tuple[Server, ...] = ()
-    single_homed: int = 0
-    fabric: Fabric = Fabric()
-    read_at: str = ""
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[Problem, ...] = ()
+    stored = open_stored(path)
+    found: list[RegionInScope] = []
+    for name, snapshot in stored.regions.items():
+        if stored.folder is None:
+            found += snapshot_region(snapshot, scope)
+        else:
+            for region in snapshot_region(snapshot, scope, name="" if name == UNNAMED else name):
+                found.append(region.with_servers(FolderServers(stored.folder, name, _in_memory(region))))
+    there = [region.name for region in found]
+    require_regions(path, sorted(wanted), there)
+    return _some([region for region in found if not wanted or region.name in wanted], scope)
 
 
 def read_regions(
@@ -132,3 +169,20 @@ def _in_scope(
         problems=(*problems, *unread),
         notes=tuple(notes),
     )
+
+
+def _in_memory(region: RegionInScope) -> tuple[Server, ...]:
+    """The servers of a region that has them all here."""
+    return tuple(server for server in region.servers if isinstance(server, Server))
+
+
+def _some(regions: Sequence[RegionInScope], scope: Scope) -> tuple[RegionInScope, ...]:
+    """The regions, where they hold any server in scope, or may. Raises CollectError."""
+    if any(region.problems or region.single_homed or len(region.servers) for region in regions):
+        return tuple(regions)
+    asked = [f"VPC {scope.vpc}"] if scope.vpc else []
+    asked += [f"resource group {scope.resource_group}"] if scope.resource_group else []
+    asked += [f"name {name}" for name in scope.names]
+    where = ", ".join(region.name for region in regions if region.name)
+    said = f" with {', '.join(asked)}" if asked else ""
+    raise CollectError(f"nothing to check: there is no server{said}{f' in {where}' if where else ''}")

@@ -5,7 +5,7 @@ or not at all.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -101,6 +101,14 @@ class SnapshotFolder:
     def write_guest(self, region: str, server: str, result: Guest | Problem) -> None:
         """Writes what collecting a server's guest gave. Raises SnapshotError."""
         self._write(self._guest(region, server), encode_guest_file(server, result))
+
+    def write(self, regions: Mapping[str, Snapshot]) -> None:
+        """Writes all of some regions. Raises SnapshotError."""
+        for name, snapshot in regions.items():
+            for server in snapshot.servers:
+                if server.guest is not None:
+                    self.write_guest(name, server.id, server.guest)
+            self.write_cloud(name, snapshot)
 
     def _write(self, path: Path, data: bytes) -> None:
         with _told(path):

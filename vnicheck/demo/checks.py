@@ -2,9 +2,12 @@
 
 from importlib.resources import files
 
+import msgspec
 from msgspec import Struct
 
+from vnicheck.analysis.server import report_on
 from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Protocol
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Snapshot, decode_snapshot
@@ -70,6 +73,16 @@ CHECKS = (
 def load_check(check: Check) -> Snapshot:
     """The packaged snapshot of a check, built from fixtures/cases/article-check-N."""
     return decode_snapshot(files("vnicheck.demo").joinpath(f"check-{check.number}.json").read_bytes())
+
+
+def replayed(generated_at: str) -> tuple[InstanceReport, ...]:
+    """What is said of the server of each check, named for it."""
+    reports = [report_on(load_check(check), generated_at=generated_at, config=Config()) for check in CHECKS]
+    return tuple(
+        msgspec.structs.replace(instance, name=f"{instance.name} (check {check.number})")
+        for check, report in zip(CHECKS, reports, strict=True)
+        for instance in report.instances
+    )
 
 
 def predicted(instance: InstanceReport, observation: Observation) -> Flow:

@@ -1,8 +1,9 @@
 """What formats are written by: instances go in one by one, the document comes out at the end. Also the JSON format."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Protocol
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -50,6 +51,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Whether a finding makes the run fail."""
         rank = ("note", "warning", "error")
         return finding.counts and rank.index(finding.severity) >= rank.index(self.fail_on)
+
+
+def run_name(regions: Sequence[str], vpc: str | None, resource_group: str | None, names: Sequence[str]) -> str:
+    """A run's selection as a path, the same from run to run: `vnicheck/us-south/prod/`."""
+    filters = [f"group={resource_group}"] if resource_group is not None else []
+    filters += [f"name={name}" for name in sorted(names)]
+    parts = ["+".join(sorted(regions)), vpc or "all", *filters]
+    return "/".join(["vnicheck", *(quote(part, safe="+=*") for part in parts)]) + "/"
 
 
 class Spool:

@@ -6,8 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 
 
-class FileTooLargeError(Exception):
-    """A file larger than what it may hold. The message is one line for the user."""
+class UnreadableError(Exception):
+    """A file that cannot be read. The message is one line for the user."""
+
+
+class FileTooLargeError(UnreadableError):
+    """A file larger than what it may hold."""
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -17,6 +21,14 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise FileTooLargeError(f"{path} is larger than {limit >> 20} MiB")
     return data
+
+
+def read_named(path: Path, limit: int) -> bytes:
+    """`read_file` of a file that the user named. Raises UnreadableError."""
+    try:
+        return read_file(path, limit)
+    except OSError as error:
+        raise UnreadableError(f"cannot read {path}: {error.strerror}") from error
 
 
 def replace_file(place: Path, data: bytes | Iterable[bytes]) -> None:
