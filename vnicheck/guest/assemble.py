@@ -9,6 +9,7 @@ import msgspec
 from vnicheck.guest.doubt import doubt_busybox_routes, doubt_busybox_rules
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import Section, read_frames
+from vnicheck.guest.gathered import spread
 from vnicheck.guest.parsers.boot.files import read_boot_files
 from vnicheck.guest.parsers.boot.network import boot_routing
 from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls
@@ -97,7 +98,7 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
     Raises CollectionError: `guest_not_linux`, `guest_no_ip` (no usable `ip` command), `guest_truncated`, and
     `guest_unreadable`. A single section that failed is no error: it stands in `missing` with its reason.
     """
-    facts = _Facts(read_frames(data))
+    facts = _Facts(spread(read_frames(data)))
     uname = facts.text("uname")
     system = uname.partition("\n")[0].strip()
     if failure(facts.sections.get("uname")) is None and system != "Linux":
