@@ -271,27 +271,44 @@ vnicheck_boot_sysctls() {
 }
 
 # What may leave the server of the lines of boot configuration, and how much of it. Bounded: 4000 lines, 400 characters.
-# Of scripts, interfaces and units: the one `ip rule` or `ip route` command that a line runs, as PATH:NUMBER:ip ...;
-# `rp_filter` where a line names that; `?` for the rest: variables, several commands, other programs.
-# Of netplan: the lines that tell of rules and routes, and those that hold them together (keys without a value); values of
-# other keys stay on the server. `#withheld` where such a value might have told of routing all the same, where a line was
-# cut off, and where a file may go on behind the last line that is read. Comments are taken off.
+# Of what only network managers read: all that was looked for. Of scripts, interfaces and units: the `ip rule` and
+# `ip route` commands of a line that runs nothing else, as PATH:NUMBER:ip ...; `rp_filter` where a line names that; what
+# ifupdown includes; `?` for the rest: variables but $IFACE, other programs.
+# Of netplan: the lines that tell of rules and routes, and those that hold them together (keys without a value, brackets
+# and anchors); values of other keys stay on the server. `#withheld` where such a value might have told of routing all the
+# same, where a line was cut off, and where a file may go on behind the last line that is read. Comments are taken off.
 vnicheck_allowed() {
+  vnicheck_ip='(\/[a-z\/]*\/)?ip[[:blank:]]([A-Za-z0-9[:blank:].\/_-]|"?[$][{]?IFACE[}]?"?)*'
+  vnicheck_keys='from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service|ipproto|mtu'
+  vnicheck_others='addresses|dhcp4|dhcp6|dhcp4-overrides|dhcp6-overrides|use-routes|use-dns|use-domains|use-ntp|use-mtu|use-hostname|send-hostname|route-metric|optional|critical|set-name|match|macaddress|name|driver|nameservers|search|accept-ra|link-local|gateway4|version|renderer'
+  vnicheck_plain='["'\'']?[A-Za-z0-9.:\/-]*["'\'']?'
+  vnicheck_brackets='[][{}, ]*'
   sed -E -n -e '/^@/{p;b' -e '}' -e '4000{s/.*/more lines than are read/p;q' -e '}' \
     -e '/^\/(etc|run|lib)\/netplan\//bnetplan' \
-    -e '/^\/(etc\/(rc\.|network\/|NetworkManager\/dispatcher|networkd-dispatcher|dhcp|systemd\/system\/|cron\.d|tuned)|usr\/local\/)/bcommands' \
-    -e 's/^(.{400}).*/\1/' -e p -e b \
-    -e ':commands' -e 's/^([^:]*:[0-9]+:).*rp_filter.*/\1rp_filter/' -e tkept \
-    -e 's/^([^:]*:[0-9]+:)[[:space:]]*((pre-up|up|post-up)[[:space:]]+|Exec[A-Za-z]+=-?)?(\/[a-z\/]*\/)?(ip[[:space:]][A-Za-z0-9 ./_-]*)([|][|] *(true|:))?$/\1\5/' \
+    -e '/^\/(etc|run|usr\/lib)\/(NetworkManager\/system-connections|sysconfig\/|systemd\/network)/{s/^(.{400}).*/\1/' -e p -e b -e '}' \
+    -e 's/^([^:]*:[0-9]+:).*rp_filter.*/\1rp_filter/' -e tkept \
+    -e '/^\/etc\/network\//s/^([^:]*:[0-9]+:)[[:space:]]*((source|source-directory|source-dir)[[:space:]]+[^[:space:]]+)[[:space:]]*$/\1\2/' -e tkept \
+    -e 's/^([^:]*:[0-9]+:)[[:space:]]*((pre-up|up|post-up)[[:space:]]+|Exec[A-Za-z]+=-?)?('"$vnicheck_ip"'((&&|;)[[:blank:]]*'"$vnicheck_ip"')*)([|][|] *(true|:)|;)?$/\1\4/' \
     -e tkept -e 's/^([^:]*:[0-9]+:).*/\1?/' -e ':kept' -e 's/^(.{400}).*/\1/' -e p -e b \
     -e ':netplan' -e '/^.{400}/bwithhold' -e '/^[^:]*:2000:/bwithhold' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*#/b' -e 's/^([^:]*:[0-9]+:[^"'\''#]*[[:space:]])#.*/\1/' \
-    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]*$/{p;b' -e '}' \
-    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service|renderer|version): *["'\'']?[A-Za-z0-9.:/-]*["'\'']?[[:space:]]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]*([&*][A-Za-z0-9_-]+|[[{])?[[:space:]]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*- +[&*][A-Za-z0-9_-]+[[:space:]]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*[]}][][{}, ]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?('"$vnicheck_keys"'|renderer|version): *'"$vnicheck_plain"'[[:space:]]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(["'\'']?[A-Za-z0-9_.-]+["'\'']?: *)?[[{]'"$vnicheck_brackets"'(('"$vnicheck_keys|$vnicheck_others"'|routes|routing-policy): *[][{} ]*'"$vnicheck_plain"'('"$vnicheck_brackets$vnicheck_plain"')*'"$vnicheck_brackets"')+$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(use-routes|["'\'']use-routes["'\'']): *[a-z]*[[:space:]]*$/b' \
     -e '/routing-policy|routes|[{[].*(from|table)/bwithhold' \
-    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?(from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service)["'\'']?:/bwithhold' \
-    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]+[&!#]/bwithhold' -e b \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?('"$vnicheck_keys"')["'\'']?:/bwithhold' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]+[&!#*]/bwithhold' -e '/<</bwithhold' -e b \
     -e ':withhold' -e 's/^([^:]*:[0-9]+:).*/\1#withheld/p'
+}
+
+# The scripts that units, cron and rc.local run, wherever they are: at most 32, and none that a package brings.
+vnicheck_started() {
+  sed -E -n 's/^(Exec[A-Za-z]+=[-+!@:]*|@reboot[[:space:]]+([a-z]+[[:space:]]+)?|[[:space:]]*)((\/usr)?\/bin\/(env +)?(ba|da)?sh +(-[a-z]+ +)*)?(\/[A-Za-z0-9_.\/-]+)([[:space:]].*)?$/\8/p' \
+    /etc/systemd/system/*.service /etc/cron.d/* /etc/crontab /etc/rc.local /etc/rc.d/rc.local 2>/dev/null |
+    sed -E -e '/^\/(usr\/)?s?bin\//d' -e '/^\/(usr\/)?lib/d' -e '/^\/usr\/local\/s?bin\/[^\/]*\.sh$/d' -e 32q
 }
 
 # What the next boot sets of policy rules and routes, by network manager and in scripts. No secrets: of keyfiles and ini
@@ -311,16 +328,18 @@ vnicheck_boot_lines() {
     /etc/sysconfig/network-scripts/route-* /etc/sysconfig/network/ifroute-* /etc/sysconfig/network/ifrule-* \
     /etc/sysconfig/network/routes
   vnicheck_lines '[^[:space:]]' /etc/netplan /etc/netplan/*.yaml /run/netplan /run/netplan/*.yaml /lib/netplan/*.yaml
-  vnicheck_lines '^\[|^(From|To|Table|Priority|Destination|RouteTable|IncomingInterface|OutgoingInterface|FirewallMark|Family|Type|IPv4ReversePathFilter)[[:space:]]*=' \
+  vnicheck_lines '^\[|^(From|To|Table|Priority|Destination|RouteTable|IncomingInterface|OutgoingInterface|FirewallMark|Family|Type|TypeOfService|SourcePort|DestinationPort|IPProtocol|InvertRule|User|SuppressPrefixLength|SuppressInterfaceGroup|L3MasterDevice|IPv4ReversePathFilter)[[:space:]]*=' \
+    /etc/systemd/networkd.conf /etc/systemd/networkd.conf.d/*.conf /run/systemd/networkd.conf.d/*.conf \
+    /usr/lib/systemd/networkd.conf /usr/lib/systemd/networkd.conf.d/*.conf \
     /etc/systemd/network /etc/systemd/network/*.network /etc/systemd/network/*.network.d/*.conf \
     /run/systemd/network /run/systemd/network/*.network /run/systemd/network/*.network.d/*.conf \
     /usr/lib/systemd/network/*.network /usr/lib/systemd/network/*.network.d/*.conf
-  vnicheck_lines '^[[:space:]]*(pre-up|up|post-up)[[:space:]]' /etc/network/interfaces /etc/network/interfaces.d \
+  vnicheck_lines '^[[:space:]]*(pre-up|up|post-up|source|source-directory|source-dir)[[:space:]]' /etc/network/interfaces /etc/network/interfaces.d \
     /etc/network/interfaces.d/*
-  vnicheck_lines '^[[:space:]]*[^#[:space:]].*(rp_filter|(rule|route) +(a|add|append|replace)[[:space:]])|^[[:space:]]*ip.*r[a-z]* +a|^[^#]*rp_filter' \
+  vnicheck_lines '^[[:space:]]*[^#[:space:]].*(rp_filter|(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]])|^[[:space:]]*ip.*r[a-z]*[[:space:]]+a|^[^#]*rp_filter' \
     /etc/rc.local /etc/rc.d/rc.local /etc/NetworkManager/dispatcher.d/* /etc/NetworkManager/dispatcher.d/*.d/* \
     /etc/networkd-dispatcher/*.d/* /etc/network/if-*.d/* /etc/dhcp/dhclient-*-hooks.d/* /etc/systemd/system/*.service \
-    /etc/cron.d/* /etc/tuned/*/tuned.conf /usr/local/bin/*.sh /usr/local/sbin/*.sh
+    /etc/cron.d/* /etc/tuned/*/tuned.conf /usr/local/bin/*.sh /usr/local/sbin/*.sh $(vnicheck_started)
   return 0
 }
 
