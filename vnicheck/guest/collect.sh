@@ -295,8 +295,8 @@ vnicheck_allowed() {
     -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]*([&*][A-Za-z0-9_-]+|[[{])?[[:space:]]*$/{p;b' -e '}' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*- +[&*][A-Za-z0-9_-]+[[:space:]]*$/{p;b' -e '}' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*[]}][][{}, ]*$/{p;b' -e '}' \
-    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?('"$vnicheck_keys"'|renderer|version): *'"$vnicheck_plain"'[[:space:]]*$/{p;b' -e '}' \
-    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(["'\'']?[A-Za-z0-9_.-]+["'\'']?: *)?[[{]'"$vnicheck_brackets"'(('"$vnicheck_keys|$vnicheck_others"'|routes|routing-policy): *[][{} ]*'"$vnicheck_plain"'('"$vnicheck_brackets$vnicheck_plain"')*'"$vnicheck_brackets"')+$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?('"$vnicheck_keys"'|renderer|version)["'\'']?: *'"$vnicheck_plain"'[[:space:]]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(["'\'']?[A-Za-z0-9_.-]+["'\'']?: *)?[[{]'"$vnicheck_brackets"'(["'\'']?('"$vnicheck_keys|$vnicheck_others"'|routes|routing-policy)["'\'']?: *[][{} ]*'"$vnicheck_plain"'('"$vnicheck_brackets$vnicheck_plain"')*'"$vnicheck_brackets"')+$/{p;b' -e '}' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*(use-routes|["'\'']use-routes["'\'']): *[a-z]*[[:space:]]*$/b' \
     -e '/routing-policy|routes|[{[].*(from|table)/bwithhold' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?('"$vnicheck_keys"')["'\'']?:/bwithhold' \

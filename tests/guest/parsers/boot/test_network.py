@@ -143,7 +143,9 @@ PLACES: dict[str, dict[str, str | Path | None]] = {
     },
     "networkd with a table's name": {
         "/etc/systemd/networkd.conf": "[Network]\nRouteTable=mgmt:7 vni:1003\n",
-        "/etc/systemd/network/20-eth1.network": NETWORKD.replace("1003", "vni").replace("Priority=vni", "Priority=1003"),
+        "/etc/systemd/network/20-eth1.network": NETWORKD.replace("1003", "vni").replace(
+            "Priority=vni", "Priority=1003"
+        ),
     },
     "ifupdown with a variable": {
         "/etc/network/interfaces": "source /etc/network/interfaces.d/*\niface eth1 inet dhcp\n"
