@@ -150,7 +150,8 @@ PLACES: dict[str, dict[str, str | Path | None]] = {
     "ifupdown with a variable": {
         "/etc/network/interfaces": "source /etc/network/interfaces.d/*\niface eth1 inet dhcp\n"
         "\tup\tip\troute add default via 10.0.0.1 dev $IFACE table 1003\n"
-        '  post-up ip rule add from 10.0.0.12 lookup vni pref 1003 && ip route add 10.0.0.0/24 dev "${IFACE}" table vni\n',
+        "  post-up ip rule add from 10.0.0.12 lookup vni pref 1003 && "
+        'ip route add 10.0.0.0/24 dev "${IFACE}" table vni\n',
         "/etc/iproute2/rt_tables.d/vni.conf": "1003\tvni\n",
     },
     "several commands": {
