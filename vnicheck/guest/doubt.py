@@ -1,7 +1,8 @@
 """What busybox's `ip` does not show. Its dumps look complete and are not, so what they may hide is marked unmodelled.
 
 Seen with BusyBox 1.35: of a rule it leaves out `not`, oif, ipproto, ports, uidrange, tun_id, [detached] and the target
-of a goto; of a link its kind; of a route its protocol, tos, `linkdown` and `dead`, an IPv6 gateway, nexthop lists and nexthop object.
+of a goto; of a link its kind; of a route its protocol, tos, `linkdown` and `dead`, an IPv6 gateway, nexthop
+lists and nexthop object.
 """
 
 from collections import Counter
@@ -33,8 +34,9 @@ def _is_kernels_own(rule: PolicyRule) -> bool:
 
 
 def doubt_busybox_routes(routes: Iterable[Route]) -> tuple[Route, ...]:
-    """The routes with their protocol, which is not shown, as `unknown`. Two to one prefix by one metric in one table are
-    for different TOS, or one was appended: which it is, is not shown.
+    """The routes with their protocol, which is not shown, as `unknown`.
+
+    Two to one prefix by one metric in one table are for different TOS, or one was appended: which it is, is not shown.
     """
     routes = tuple(routes)
     count = Counter(_place(route) for route in routes)

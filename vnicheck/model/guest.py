@@ -137,13 +137,13 @@ class HookKind(StrEnum):
     SOURCE_MATCH = "source_match"
     """A netfilter rule that looks up the way back (`rpfilter`, `fib`)."""
     INGRESS_PROGRAM = "ingress_program"
-    """A filter on packets that come in by `interface`: eBPF or another of tc, tcx, netkit or XDP, which may drop, change
-    or redirect them. In collections before it had a kind of its own, perhaps one on packets that go out."""
+    """A filter on packets that come in by `interface`: eBPF or another of tc, tcx, netkit or XDP, which may drop,
+    change or redirect them. In collections before it had a kind of its own, perhaps one on packets that go out."""
     EGRESS_PROGRAM = "egress_program"
     """The same on packets that go out by `interface`."""
     BPF_PROGRAM = "bpf_program"
-    """A BPF program of no interface: on the packets or sockets of a control group (some programs of the server, or all),
-    or at one of netfilter's hooks. `text` names it."""
+    """A BPF program of no interface: on the packets or sockets of a control group (some programs of the server, or
+    all), or at one of netfilter's hooks. `text` names it."""
     IPSEC = "ipsec"
     """An IPsec policy for packets from `src` to `dst`, or a default that lets none pass."""
 

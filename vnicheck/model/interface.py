@@ -50,8 +50,8 @@ class Interface(Struct, frozen=True, kw_only=True, omit_defaults=True):
     vrf_table: int | None = None
     """The routing table of a VRF device (`kind` is `vrf`)."""
     kind_shown: bool = False
-    """Whether the dump tells kinds (`ip -d`): only then `kind` None means a device that no driver of virtual links made.
-    busybox tells none."""
+    """Whether the dump tells kinds (`ip -d`; busybox tells none). Only then `kind` None means a device that no driver
+    of virtual links made."""
     parent: str | None = None
     """The lower device of a VLAN or macvlan (`eth0` of `eth0.100@eth0`), where it is in the same network namespace."""
     peer: str | None = None

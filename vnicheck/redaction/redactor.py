@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from vnicheck.model import cloud, firewall, guest, interface
+from vnicheck.model import cloud, firewall, guest
+from vnicheck.model.interface import Neighbour
 from vnicheck.model.snapshot import Problem, Server, Snapshot
 from vnicheck.redaction.addresses import AddressMap
 from vnicheck.redaction.texts import Words
@@ -56,7 +57,7 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
     },
     guest.Guest: {
         "collected_at": KEEP, "via": KEEP, "ip_version": RELEASE, "sysctls": SYSCTL, "counters": KEEP,
-        "network_managers": WORD, "owners": INTERFACE, "missing": MESSAGE, "examined": KEEP, "unexamined": MESSAGE,
+        "network_managers": WORD, "owners": INTERFACE, "missing": MESSAGE, "unexamined": MESSAGE,
     },
     guest.OperatingSystem: {
         "id": SYSTEM, "version": RELEASE, "name": RELEASE, "kernel": RELEASE, "hostname": "server",
@@ -65,7 +66,7 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
         "name": INTERFACE, "mac": MAC, "kind": WORD, "master": INTERFACE, "parent": INTERFACE, "peer": INTERFACE,
         "link_type": WORD, "bus": WORD, "flags": WORD, "unmodelled": LINE,
     },
-    interface.Neighbour: {"address": ADDRESS, "interface": INTERFACE, "mac": MAC},
+    Neighbour: {"address": ADDRESS, "interface": INTERFACE, "mac": MAC},
     guest.InterfaceAddress: {"prefix": PREFIX, "scope": WORD, "broadcast": ADDRESS, "peer": PREFIX},
     guest.NextHop: {"interface": INTERFACE, "gateway": ADDRESS, "flags": WORD},
     guest.Route: {

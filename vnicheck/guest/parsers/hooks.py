@@ -1,4 +1,4 @@
-"""Modules, and what else judges packets, as collect scripts before section `traffic` told of them on lines of their own.
+"""Modules in use, and what else judges packets as older collect scripts told of it, on lines of their own.
 
 module nft_fib_ipv4 16384 1 nft_fib_inet, Live 0x0000000000000000
 process firewalld

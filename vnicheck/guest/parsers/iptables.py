@@ -37,7 +37,8 @@ _TARGETS = {
     "TPROXY": Verdict.TPROXY, "NFQUEUE": Verdict.QUEUE, "QUEUE": Verdict.QUEUE,
 }  # fmt: skip
 _GOING_ON = {
-    "MARK", "CONNMARK", "LOG", "NFLOG", "ULOG", "TCPMSS", "TRACE", "NOTRACK", "CHECKSUM", "CT", "CLASSIFY", "DSCP", "TOS",
+    "MARK", "CONNMARK", "LOG", "NFLOG", "ULOG", "TCPMSS", "TRACE", "NOTRACK", "CHECKSUM", "CT", "CLASSIFY", "DSCP",
+    "TOS",
 }  # fmt: skip
 """Targets after which the packet goes on to the next rule."""
 _SETS_MARK = {"MARK", "CONNMARK", "TPROXY"}
@@ -151,7 +152,7 @@ def _decision(words: list[str], chains: set[str]) -> tuple[Verdict | None, str |
     name = words[1]
     if name in chains:
         return (Verdict.JUMP if words[0] == "-j" else Verdict.GOTO), name, False
-    told = dict(zip(words[2:], words[3:], strict=False))
+    told = dict(zip(words[2:], words[3:], strict=False))  # noqa: RUF007 - options and values
     target = told.get("--to-destination")
     if target is None and "--to-ports" in told and name == "REDIRECT":
         target = f":{told['--to-ports']}"
