@@ -53,8 +53,10 @@ def doubt_busybox_routes(routes: Iterable[Route]) -> tuple[Route, ...]:
 
 
 def _place(route: Route) -> tuple[object, ...]:
-    """What no two routes have in common, but for their TOS. The kernel makes broadcast routes that do."""
-    return route.table, route.prefix, route.metric, route.nexthops if route.type is RouteType.BROADCAST else None
+    """What no two routes have in common, but for their TOS. The kernel makes routes that do: of
+    two interfaces in one subnet, with their broadcasts."""
+    own = route.type is RouteType.BROADCAST or (route.scope == "link" and route.source is not None)
+    return route.table, route.prefix, route.metric, route.nexthops if own else None
 
 
 def doubt_busybox_links(links: Iterable[Interface]) -> tuple[Interface, ...]:
