@@ -214,7 +214,7 @@ vnicheck_firewall() {
 vnicheck_ipsec() {
   vnicheck_may || return 1
   ip -o xfrm policy || return
-  ip xfrm policy getdefault
+  ip xfrm policy getdefault || printf '@no default is told\n'
 }
 
 # BPF programs that neither `ip` nor `tc` shows: on tcx and netkit links, on control groups.
