@@ -18,11 +18,14 @@ from vnicheck.guest.parsers.boot.network import boot_routing
 from vnicheck.guest.parsers.boot.plain_yaml import load_yaml
 from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
+from vnicheck.guest.parsers.firewall import parse_firewall
 from vnicheck.guest.parsers.hooks import parse_hooks
 from vnicheck.guest.parsers.links import parse_links
 from vnicheck.guest.parsers.names import Names, parse_names
+from vnicheck.guest.parsers.neighbours import parse_neighbours
 from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
 from vnicheck.guest.parsers.parsed import Parsed
+from vnicheck.guest.parsers.programs import bpf_hooks, ipsec_hooks, traffic_hooks
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.guest.parsers.sockets import parse_sockets
@@ -100,6 +103,14 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "ip_version": parse_ip_version,
     "boot_sysctls": _boot_sysctls,
     "boot_network": _boot_network,
+    "neighbours": parse_neighbours,
+    "firewall": lambda text: (
+        parse_firewall(f"@nft\ntable ip f {{\nchain c {{\n{text}\n}}\n}}\n@end 0"),
+        parse_firewall(f"@iptables\n*filter\n:INPUT ACCEPT\n-A INPUT {text}\n@end 0"),
+    ),
+    "traffic": traffic_hooks,
+    "ipsec": ipsec_hooks,
+    "bpf": lambda text: bpf_hooks(f"[]\n@cgroups\n{text}\n@end"),
 }
 SECTIONS = list(PARSERS)
 ROUTES = parse_routes("10.0.0.0/8 nhid 3\n10.1.0.0/16 nhid 1 via 10.0.0.1 dev eth0").items

@@ -77,11 +77,11 @@ def run_in_namespace(script: str) -> bytes:
 
 
 def collect_in_namespace(
-    folder: Path, variants: dict[str, str], configuration: str = CONFIGURATION
+    folder: Path, variants: dict[str, str], configuration: str = CONFIGURATION, after: str = ""
 ) -> dict[str, bytes]:
     """One namespace, configured once, and the collect script's output there by the command that runs each variant."""
     script = folder / "collect.sh"
     script.write_text(collect_script())
     lines = [f"{command} < {script} > {folder / name}.out" for name, command in variants.items()]
-    run_in_namespace("\n".join([configuration, *lines]))
+    run_in_namespace("\n".join([configuration, *lines, after]))
     return {name: (folder / f"{name}.out").read_bytes() for name in variants}

@@ -1,7 +1,9 @@
 """The collect script in real shells, with real links, rules and routes."""
 
+import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -13,7 +15,8 @@ from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.frames import read_frames
 from vnicheck.guest.parts import with_default_tables
 from vnicheck.guest.ssh.runner import collect_script
-from vnicheck.model.guest import LOCAL_TABLE, Guest, RouteType, RuleAction
+from vnicheck.model.guest import LOCAL_TABLE, Examined, Guest, RouteType, RuleAction
+from vnicheck.model.interface import Interface, Neighbour
 
 VARIANTS = {
     "dash": "dash -s",
@@ -110,14 +113,20 @@ def test_interfaces_are_read_whole(outputs: dict[str, bytes]) -> None:
     assert "net/ipv4/conf/macvlan.1/rp_filter" in guest_of(outputs["dash"]).sysctls
 
 
+def _as_busybox_shows(link: Interface) -> Interface:
+    return msgspec.structs.replace(link, kind=None, kind_shown=False, parent=None, peer=None, group=0)
+
+
 def test_busybox_says_what_it_may_hide(outputs: dict[str, bytes]) -> None:
     whole, seen = guest_of(outputs["dash"]), guest_of(outputs["ash"])
     assert seen.ip_version.startswith("BusyBox")
     assert seen.missing == {}
     assert [rule.priority for rule in seen.rules if not rule.unmodelled] == [0, 32766, 32767]
     assert [rule.priority for rule in seen.rules] == [rule.priority for rule in whole.rules]
-    shown = [msgspec.structs.replace(link, kind=None, parent=None, group=0) for link in whole.interfaces]
-    assert [msgspec.structs.replace(link, kind=None, parent=None, group=0) for link in seen.interfaces] == shown
+    assert [_as_busybox_shows(link) for link in seen.interfaces] == [
+        _as_busybox_shows(link) for link in whole.interfaces
+    ]
+    assert not any(link.kind_shown for link in seen.interfaces)
     assert [(route.table, route.prefix) for route in seen.routes] == [
         (route.table, route.prefix) for route in whole.routes
     ]
@@ -167,9 +176,107 @@ def test_as_nobody_in_particular(tmp_path: Path) -> None:
     assert guest_of(data).missing == {}
 
 
-def test_few_processes(tmp_path: Path) -> None:
-    require("strace")
-    links = "\n".join(f"ip link add v{n} type veth peer name w{n}" for n in range(15))
+PROGRAMS = {
+    "date": 1, "ip": 9, "sed": 2, "head": 2, "tc": 1, "nft": 1, "iptables-save": 1, "iptables-legacy-save": 1,
+    "bpftool": 2, "timeout": 2, "systemctl": 1, "nmcli": 1, "grep": 10,
+}  # fmt: skip
+"""How often the script may start each: grep for two lists of files, for sysctls of the next boot, and for seven kinds
+of network configuration, of which no server has more than four."""
+
+
+@pytest.mark.parametrize("shell", ["dash -s", "bash -s", "busybox ash -s"])
+def test_few_processes(tmp_path: Path, shell: str) -> None:
+    """A program or a fork more for everyone is a decision: the figures stand in docs/collection.md."""
+    require("strace", *shell.split()[:1])
     (tmp_path / "collect.sh").write_text(collect_script())
-    run_in_namespace(f"{links}\nstrace -f -o {tmp_path / 'trace'} -e trace=execve dash -s < {tmp_path / 'collect.sh'}")
-    assert (tmp_path / "trace").read_text().count("execve(") < 150
+    links = "\n".join(f"ip link add v{n} type veth peer name w{n}" for n in range(15))
+    trace = f"strace -f -qq -o {tmp_path / 'trace'} -e trace=execve,clone,clone3,fork,vfork -e status=successful"
+    run_in_namespace(f"{links}\n{trace} {shell} < {tmp_path / 'collect.sh'}")
+    lines = (tmp_path / "trace").read_text().splitlines()
+    started = Counter(match[1] for line in lines if (match := re.search(r'execve\("[^"]*", \["([^"]*)"', line)))
+    started.pop(shell.split()[0])
+    assert started.keys() <= PROGRAMS.keys()
+    assert {name: count for name, count in started.items() if count > PROGRAMS[name]} == {}
+    forks = sum(re.search(r"(clone3?|v?fork)[( ].*= \d+$", line) is not None for line in lines)
+    assert 10 < forks <= started.total() + 20
+
+
+OWN_NETWORKS = """
+ip link set lo up
+ip link add v0 type veth peer name w0
+unshare -n sleep 30 & other=$!
+sleep 0.5
+ip link add x0 type veth peer name y0 netns $other
+ip tuntap add tun0 mode tun
+ip link add br0 type bridge
+ip link set dev v0 arp off
+ip link set dev v0 up
+ip addr add 10.0.0.11/24 dev v0
+ip neigh add 10.0.0.1 lladdr 02:00:00:00:00:01 dev v0
+ip neigh add fe80::1 lladdr 02:00:00:00:00:01 dev v0
+"""
+
+
+@pytest.fixture(scope="module")
+def own_networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Guest]:
+    require("dash", "busybox")
+    outputs = collect_in_namespace(tmp_path_factory.mktemp("own"), VARIANTS, OWN_NETWORKS, after="kill $other")
+    return {name: guest_of(data) for name, data in outputs.items()}
+
+
+@pytest.mark.parametrize("variant", ["dash", "bash", "plain"])
+def test_links_are_told_by_what_they_are(own_networks: dict[str, Guest], variant: str) -> None:
+    links = {link.name: link for link in own_networks[variant].interfaces}
+    assert all(link.kind_shown for link in links.values())
+    assert {name: (link.kind, link.link_type) for name, link in links.items()} == {
+        "lo": (None, "loopback"),
+        "v0": ("veth", "ether"),
+        "w0": ("veth", "ether"),
+        "x0": ("veth", "ether"),
+        "tun0": ("tun", "none"),
+        "br0": ("bridge", "ether"),
+    }
+    assert (links["v0"].peer, links["w0"].peer, links["x0"].peer) == ("w0", "v0", None)
+    assert [(link.elsewhere, link.peer_index is not None) for link in (links["v0"], links["x0"])] == [
+        (False, False),
+        (True, True),
+    ]
+    assert {name for name, link in links.items() if not link.asks_neighbours} == {"v0", "tun0"}
+    assert {link.bus for link in links.values()} == {None}
+
+
+@pytest.mark.parametrize("variant", ["dash", "plain", "ash"])
+def test_permanent_neighbours(own_networks: dict[str, Guest], variant: str) -> None:
+    neighbour = Neighbour(address="10.0.0.1", interface="v0", mac="02:00:00:00:00:01")
+    assert own_networks[variant].neighbours == (neighbour,)
+
+
+def test_what_was_not_looked_at_is_told_from_what_was_empty(tmp_path: Path) -> None:
+    require_root()
+    require("nft", "tc", "setpriv")
+    (tmp_path / "collect.sh").write_text(collect_script())
+    tmp_path.chmod(0o755)
+    root = guest_of(run_in_namespace(f"sh < {tmp_path / 'collect.sh'}"))
+    user = guest_of(run_in_namespace(f"exec setpriv --reuid 65534 --clear-groups sh < {tmp_path / 'collect.sh'}"))
+    assert {Examined.TRAFFIC, Examined.FIREWALL, Examined.IPSEC} <= set(root.examined)
+    assert root.firewall is not None
+    assert root.firewall.chains == ()
+    assert (root.neighbours, user.neighbours) == ((), ())
+    assert user.firewall is None
+    assert user.examined == (Examined.TRAFFIC,)
+    assert set(user.unexamined) == {"firewall", "ipsec", "bpf"}
+    assert "only root is told" in user.unexamined["firewall"]
+
+
+def test_tc_that_is_missing_is_not_no_filter(tmp_path: Path) -> None:
+    require("busybox")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sed", "grep", "cat", "date", "ip", "head"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    script = collect_script().replace(":/sbin:/usr/sbin", "")
+    (tmp_path / "collect.sh").write_text(script)
+    guest = guest_of(run_in_namespace(f"PATH={tools} exec {shutil.which('dash')} -s < {tmp_path / 'collect.sh'}"))
+    assert Examined.TRAFFIC not in guest.examined
+    assert "not found" in guest.unexamined["traffic"]
+    assert guest.missing == {}

@@ -29,6 +29,16 @@ MODULE = "module {} 16384 {} {} Live 0x0000000000000000"
         ),
         ("nft listed\nnft table ip6 f {\nnft fib saddr . iif oif missing drop", []),
         ("nft listed\nnft table inet f {\nnft meta nfproto ipv6 fib saddr . mark . iif oif missing drop", []),
+        ('nft listed\nnft table ip f {\nnft tcp dport 22 accept comment "fib saddr"', []),
+        (
+            'nft listed\nnft table inet f {\nnft fib saddr . iif oif missing drop comment "not ip6 yet"',
+            ['nft: fib saddr . iif oif missing drop comment "not ip6 yet"'],
+        ),
+        (
+            "nft listed\nnft table inet f {\nnft meta l4proto { icmp, icmpv6 } fib saddr . iif oif 0 drop",
+            ["nft: meta l4proto { icmp, icmpv6 } fib saddr . iif oif 0 drop"],
+        ),
+        ("nft listed\nnft table ip nat {\nnft fib daddr type local jump DOCKER", []),
         ("tc qdisc clsact ffff: dev eth0 parent ffff:fff1", ["tc: qdisc clsact ffff: dev eth0 parent ffff:fff1"]),
         ("tc qdisc noqueue 0: dev lo root refcnt 2", []),
         (
@@ -59,7 +69,7 @@ ip xfrm policy add src 10.1.0.0/16 dst 10.2.0.0/16 dir out tmpl src 1.1.1.1 dst 
     script = collect_script()
     root = read_guest(run_in_namespace(configuration + script), via="file")
     assert root.hooks == (
-        Hook(kind=HookKind.SOURCE_MATCH, text="nft: fib saddr . iif oif missing drop"),
+        Hook(kind=HookKind.SOURCE_MATCH, text="netfilter: fib saddr . iif oif missing drop"),
         Hook(
             kind=HookKind.IPSEC,
             text="ip xfrm policy: src 10.1.0.0/16 dst 10.2.0.0/16",

@@ -10,12 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vnicheck.guest.assemble import read_guest
+from vnicheck.guest.doubt import doubt_busybox_links, doubt_busybox_routes
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
-from vnicheck.guest.parsers.links import parse_links
+from vnicheck.guest.parsers.links import parse_links, with_buses
 from vnicheck.guest.parsers.names import Names, parse_names
 from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
-from vnicheck.guest.parsers.parsed import is_json
+from vnicheck.guest.parsers.parsed import Parsed, is_json
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.guest.parsers.sysctls import parse_sysctls
@@ -396,3 +397,58 @@ class TestAnyText:
         assert [type(item) for item in parse_links(link * 2).items] == [Interface, Interface]
         with pytest.raises(CollectionError, match="contradicts itself"):
             guest_from_parts(collected_at="x", addresses_text=link * 2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "default via fe80::1 dev eth0 proto ra metric 100 expires 1500sec hoplimit 64 pref medium",
+        "default dev eth0 proto ra metric 1024 pref medium",
+        "unreachable default dev lo table unspec proto kernel metric 4294967295 error -101 pref medium",
+        "default proto static metric 1024 pref medium\n\tnexthop via fe80::1 dev eth0 weight 1",
+        "default proto static metric 1024\n\tnexthop via fe80::1 dev eth0 weight 1",
+        '[{"dst":"default","gateway":"fe80::1","dev":"eth0","protocol":"ra","metric":100,"flags":[],"pref":"medium"}]',
+        '[{"dst":"default","dev":"eth0","protocol":"ra","metric":100,"flags":[],"pref":"medium"}]',
+        '[{"dst":"default","metric":9,"flags":[],"nexthops":[{"gateway":"fe80::1","dev":"eth0","weight":1}]}]',
+    ],
+)
+def test_routes_of_ipv6_are_skipped(line: str) -> None:
+    assert parse_routes(line) == Parsed(())
+
+
+def test_an_ipv4_route_by_an_ipv6_gateway_is_none_of_ipv6() -> None:
+    (plain,) = parse_routes("default via inet6 fe80::1 dev eth0").items
+    (json,) = parse_routes('[{"dst":"default","via":{"family":"inet6","host":"fe80::1"},"dev":"eth0"}]').items
+    assert plain.unmodelled == json.unmodelled == ("via inet6 fe80::1",)
+
+
+@pytest.mark.parametrize(("text", "value"), [("-1", -1), ("2", 2), ("-2147483648", -2147483648)])
+def test_a_negative_rp_filter_is_itself(text: str, value: int) -> None:
+    key = "net/ipv4/conf/eth0/rp_filter"
+    assert parse_sysctls(f"{key}:{text}")[0] == parse_sysctls(f"net.ipv4.conf.eth0.rp_filter = {text}")[0]
+    assert parse_sysctls(f"{key}:{text}")[0] == {key: value}
+
+
+def test_busybox_hides_tos_where_two_routes_are_to_one_place() -> None:
+    text = "default via 10.0.0.1 dev eth0 metric 100\ndefault via 10.1.0.1 dev eth1 metric 200\n"
+    twice = "10.9.0.0/16 via 10.0.0.1 dev eth0\n10.9.0.0/16 via 10.1.0.1 dev eth1\n"
+    routes = doubt_busybox_routes(parse_routes(text + twice).items)
+    connected = "10.3.0.0/24 dev eth0 scope link src 10.3.0.1\n10.3.0.0/24 dev eth1 scope link src 10.3.0.2\n"
+    assert not any(route.unmodelled for route in doubt_busybox_routes(parse_routes(connected).items))
+    assert [route.unmodelled for route in routes] == [(), (), *[("busybox ip does not show tos",)] * 2]
+
+
+def test_busybox_hides_what_a_master_is() -> None:
+    text = (
+        "2: eth0: <UP> mtu 1500 master red\n    inet 10.0.0.1/24 scope global eth0\n"
+        "3: eth1: <UP> mtu 1500 master br0\n4: eth2: <UP> mtu 1500\n    inet 10.1.0.1/24 scope global eth2\n"
+    )
+    links = doubt_busybox_links(parse_links(text).items)
+    assert [bool(link.unmodelled) for link in links] == [True, False, False]
+
+
+def test_the_bus_is_told_of_the_interface_itself_only() -> None:
+    links = parse_links("2: eth0: <UP> mtu 1500\n    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff\n").items
+    assert with_buses(links, "eth0 2 02:00:00:00:00:01 virtio")[0].bus == "virtio"
+    assert with_buses(links, "eth0 4 02:00:00:00:00:01 virtio")[0].bus is None
+    assert with_buses(links, "eth0 2 02:00:00:00:00:02 virtio")[0].bus is None

@@ -6,27 +6,33 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from vnicheck.guest.doubt import doubt_busybox_routes, doubt_busybox_rules
+from vnicheck.guest.doubt import doubt_busybox_links, doubt_busybox_routes, doubt_busybox_rules
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import Section, read_frames
+from vnicheck.guest.gathered import spread
 from vnicheck.guest.parsers.boot.files import read_boot_files
 from vnicheck.guest.parsers.boot.network import boot_routing
 from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
+from vnicheck.guest.parsers.firewall import parse_firewall, source_matches
 from vnicheck.guest.parsers.hooks import parse_hooks
-from vnicheck.guest.parsers.links import parse_links
+from vnicheck.guest.parsers.links import parse_links, with_buses
 from vnicheck.guest.parsers.names import Names, parse_names
+from vnicheck.guest.parsers.neighbours import parse_neighbours
 from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
 from vnicheck.guest.parsers.owners import parse_owners
 from vnicheck.guest.parsers.parsed import Parsed
+from vnicheck.guest.parsers.programs import bpf_hooks, ipsec_hooks, traffic_hooks
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.guest.parsers.sockets import parse_sockets
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
+from vnicheck.model.firewall import Firewall
 from vnicheck.model.guest import (
     NO_PROC,
     BootConfig,
+    Examined,
     Guest,
     Hook,
     Interface,
@@ -37,6 +43,7 @@ from vnicheck.model.guest import (
     Sockets,
     Unmodelled,
 )
+from vnicheck.model.interface import Neighbour
 from vnicheck.model.words import one_line
 
 T = TypeVar("T")
@@ -44,6 +51,7 @@ Via = Literal["ssh", "file", "local"]
 
 NOT_COLLECTED = "not collected"
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_NO_DEFAULT = "@no default is told"
 _INTERRUPTED = "Dump was interrupted"
 
 
@@ -97,7 +105,7 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
     Raises CollectionError: `guest_not_linux`, `guest_no_ip` (no usable `ip` command), `guest_truncated`, and
     `guest_unreadable`. A single section that failed is no error: it stands in `missing` with its reason.
     """
-    facts = _Facts(read_frames(data))
+    facts = _Facts(spread(read_frames(data)))
     uname = facts.text("uname")
     system = uname.partition("\n")[0].strip()
     if failure(facts.sections.get("uname")) is None and system != "Linux":
@@ -115,8 +123,11 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
     routes = _routes(facts, names)
     version = parse_ip_version(facts.text("ip_version") + _errors(facts, "ip_version"))
     if version.startswith("BusyBox"):
+        interfaces = doubt_busybox_links(interfaces)
         rules, routes = doubt_busybox_rules(rules), doubt_busybox_routes(routes)
+    interfaces = with_buses(interfaces, facts.text("devices"))
     sysctls = _sysctls(facts)
+    judges = _Judges(facts)
     return build_guest(
         collected_at=collected_at,
         via=via,
@@ -129,12 +140,68 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
         counters=parse_counters(facts.text("counters")) | parse_route_cache(facts.text("route_cache")),
         network_managers=parse_managers(facts.text("managers")),
         owners=_owners(facts, interfaces),
-        hooks=_hooks(facts),
+        hooks=(*_hooks(facts), *judges.hooks),
+        examined=tuple(judges.examined),
+        unexamined=judges.unexamined,
+        firewall=judges.firewall,
+        neighbours=_neighbours(facts),
         boot=_boot(facts, sysctls, names),
         sockets=_sockets(facts),
         missing=facts.missing,
         unmodelled=tuple(facts.unmodelled),
     )
+
+
+class _Judges:
+    """What else judges packets: what was seen of it, what was looked at wholly, and what was not, with the reason."""
+
+    def __init__(self, facts: _Facts) -> None:
+        self.hooks: list[Hook] = []
+        self.examined: list[Examined] = []
+        self.unexamined: dict[str, str] = {}
+        self.firewall: Firewall | None = None
+        self._facts = facts
+        self._read(Examined.TRAFFIC, traffic_hooks)
+        self._read(Examined.FIREWALL, self._of_firewall)
+        self._read(Examined.IPSEC, ipsec_hooks)
+        self._read(Examined.BPF, bpf_hooks)
+
+    def _read(self, what: Examined, parse: Callable[[str], tuple[Hook, ...]]) -> None:
+        section = self._facts.sections.get(what.value)
+        if section is None:
+            return
+        reason = failure(section)
+        if what is Examined.IPSEC and reason is None and _NO_DEFAULT in section.output and self._has_ipsec_defaults():
+            reason = "this ip does not tell the defaults"
+        try:
+            if reason is None or what in {Examined.TRAFFIC, Examined.IPSEC}:
+                self.hooks += parse(section.output)
+        except CollectionError as error:
+            reason = reason or error.message
+        if reason is None:
+            self.examined.append(what)
+        else:
+            self.unexamined[what.value] = reason
+
+    def _has_ipsec_defaults(self) -> bool:
+        """Whether this kernel knows any (Linux 5.15, net/xfrm/xfrm_user.c)."""
+        match = re.search(r"^(\d{1,3})\.(\d{1,3})\.", self._facts.text("uname"), re.ASCII | re.MULTILINE)
+        return match is None or (int(match[1]), int(match[2])) >= (5, 15)
+
+    def _of_firewall(self, text: str) -> tuple[Hook, ...]:
+        self.firewall = parse_firewall(text)
+        return source_matches(self.firewall)
+
+
+def _neighbours(facts: _Facts) -> tuple[Neighbour, ...] | None:
+    """None where they were not read wholly."""
+    if failure(facts.sections.get("neighbours")) is not None:
+        return None
+    try:
+        parsed = parse_neighbours(facts.text("neighbours"))
+    except CollectionError:
+        return None
+    return parsed.items if not parsed.unmodelled else None
 
 
 def _hooks(facts: _Facts) -> tuple[Hook, ...]:
@@ -223,6 +290,10 @@ def build_guest(
     network_managers: tuple[str, ...],
     owners: dict[str, Owner] | None = None,
     hooks: tuple[Hook, ...] = (),
+    examined: tuple[Examined, ...] = (),
+    unexamined: dict[str, str] | None = None,
+    firewall: Firewall | None = None,
+    neighbours: tuple[Neighbour, ...] | None = None,
     boot: BootConfig | None = None,
     sockets: Sockets | None = None,
     missing: dict[str, str],
@@ -243,6 +314,10 @@ def build_guest(
             network_managers=network_managers,
             owners=owners,
             hooks=hooks,
+            examined=examined,
+            unexamined=unexamined if unexamined is not None else {},
+            firewall=firewall,
+            neighbours=neighbours,
             boot=boot,
             sockets=sockets,
             missing=missing,

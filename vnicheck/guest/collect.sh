@@ -1,45 +1,95 @@
 # vnicheck's guest collector, format 1: prints what this server says of its own network.
 # POSIX sh; needs no privilege, writes nothing, reads /proc and the lines on routing of network configuration, runs `ip`.
+# Root is told more: the firewall's rules, IPsec's policies, BPF programs.
 #   sh collect.sh > guest.txt                      then: vnicheck analyze NAME --guest NAME=guest.txt
 #   VNICHECK_PLAIN=1 sh collect.sh > guest.txt     plain text where `ip` would give JSON
+#
+# Each program, and each process that the shell makes of itself, costs the server a millisecond or more. So the shell
+# reads what it can by itself, one command reads many files whatever facts they are for, and one frames everything.
 
-# section NAME COMMAND...: one framed section. Payload lines start with '|' (stdout) or '!' (stderr), so that nothing a
-# command prints can pass for a frame; empty lines are left out. The trailer carries the exit status (97: printf failed,
-# which is a program of its own in some shells and takes no long list). The shell itself does the framing: a process for
-# each would cost the server more than all that is asked of it.
+# section NAME COMMAND...: one framed section, its trailer with the exit status. Frames begin with a mark that no command
+# can know. Commands run in this shell: what a function sets stays set.
 vnicheck_section() {
   vnicheck_name=$1
   shift
-  vnicheck_command=$*
-  {
-    vnicheck_errors=$(
-      {
-        vnicheck_output=$("$@" 2>&3 3>&- 4>&- </dev/null)
-        vnicheck_status=$?
-        set -f
-        IFS=$vnicheck_newline
-        printf '+ %s %s\n' "$vnicheck_name" "$vnicheck_command" >&4
-        if [ -n "$vnicheck_output" ]; then
-          printf '|%s\n' $vnicheck_output >&4 || vnicheck_status=97
-        fi
-        printf '\n%s' "$vnicheck_status"
-      } 3>&1
-    )
-  } 4>&1
-  vnicheck_status=${vnicheck_errors##*$vnicheck_newline}
-  vnicheck_errors=${vnicheck_errors%$vnicheck_newline*}
-  if [ -n "$vnicheck_errors" ]; then
-    vnicheck_errors=$(
-      set -f
-      IFS=$vnicheck_newline
-      printf '!%s\n' $vnicheck_errors
-    )$vnicheck_newline
-  fi
-  printf '%s- %s %s\n' "$vnicheck_errors" "$vnicheck_name" "$vnicheck_status"
+  printf '%s+ %s %s\n' "$vnicheck_mark" "$vnicheck_name" "$*"
+  printf '@%s\n' "$vnicheck_name" >&2
+  "$@"
+  printf '\n%s- %s %s\n' "$vnicheck_mark" "$vnicheck_name" "$?"
 }
 
-vnicheck_os_release() {
-  if [ -r /etc/os-release ]; then cat /etc/os-release; else cat /usr/lib/os-release; fi
+# Payload lines get a '|' in front, so that nothing a command prints can pass for a frame; empty lines are left out. What
+# the commands said on stderr is a section of its own, the last: `@NAME` stands before what section NAME said.
+vnicheck_framed() {
+  {
+    {
+      vnicheck_errors=$({ vnicheck_collect >&4; } 2>&1)
+      printf '%s+ errors stderr\n%s\n%s- errors 0\n' "$vnicheck_mark" "$vnicheck_errors" "$vnicheck_mark"
+    } 4>&1
+    printf '%svnicheck-guest/%s end\n' "$vnicheck_mark" 1
+  } | sed -e "s/^$vnicheck_mark//" -e t -e '/^$/d' -e 's/^/|/'
+}
+
+# The options that this `ip` accepts, asked all at once, else one by one: no version is guessed, busybox has none.
+vnicheck_ip_version() {
+  vnicheck_flags=' -d -N -j'
+  if [ "${VNICHECK_PLAIN:-0}" = 1 ]; then vnicheck_flags=' -d'; fi
+  if ip $vnicheck_flags -V 2>/dev/null; then return; fi
+  vnicheck_wanted=$vnicheck_flags
+  vnicheck_flags=
+  for vnicheck_option in $vnicheck_wanted; do
+    if ip $vnicheck_flags $vnicheck_option -V >/dev/null 2>&1; then
+      vnicheck_flags="$vnicheck_flags $vnicheck_option"
+    fi
+  done
+  ip -V
+}
+
+# Files that are read whole: what the distribution is, the names that `ip` prints instead of numbers (what /etc says wins,
+# so it comes last), counters, and sysctls. With very many interfaces the list of files is taken in parts.
+vnicheck_texts() {
+  cd /proc/sys 2>/dev/null || cd /
+  vnicheck_paths='/etc/os-release /usr/lib/os-release
+    /usr/share/iproute2/rt_tables /usr/share/iproute2/rt_tables.d/*.conf
+    /usr/lib/iproute2/rt_tables /usr/lib/iproute2/rt_tables.d/*.conf
+    /etc/iproute2/rt_tables /etc/iproute2/rt_tables.d/*.conf
+    /usr/share/iproute2/group /usr/share/iproute2/group.d/*.conf /etc/iproute2/group /etc/iproute2/group.d/*.conf
+    /proc/net/snmp /proc/net/netstat /proc/net/stat/rt_cache
+    net/ipv4/ip_forward net/ipv4/tcp_fwmark_accept net/ipv4/fwmark_reflect net/ipv4/tcp_l3mdev_accept
+    net/ipv4/fib_multipath_hash_policy net/ipv4/fib_multipath_use_neigh net/ipv4/ip_nonlocal_bind
+    net/ipv4/icmp_echo_ignore_all'
+  set -- net/ipv4/conf/*
+  while [ $# -gt 0 ]; do
+    vnicheck_left=500
+    while [ $# -gt 0 ] && [ "$vnicheck_left" -gt 0 ]; do
+      vnicheck_paths="$vnicheck_paths $1/rp_filter $1/accept_local $1/src_valid_mark $1/forwarding $1/route_localnet
+        $1/send_redirects $1/ignore_routes_with_linkdown $1/arp_ignore $1/arp_announce $1/arp_filter $1/log_martians
+        $1/bc_forwarding"
+      vnicheck_left=$((vnicheck_left - 1))
+      shift
+    done
+    grep -sH '' $vnicheck_paths
+    vnicheck_paths=
+  done
+  cd / && [ -r /proc/sys/net/ipv4/conf/all/rp_filter ]
+}
+
+# Files of which only the lines that match are taken: names of programs that manage the network or the firewall, what the
+# managers note of interfaces, netfilter's modules, sockets that answer from an address that the kernel chooses (UDP on
+# every address), and half-open connections.
+vnicheck_matches() {
+  vnicheck_programs='NetworkManager|systemd-network|wickedd|dhcpcd|connmand|dhclient|udhcpc|netifd|firewalld'
+  vnicheck_modules='ipt_rpfilter|nft_fib_ipv4|nft_fib_inet'
+  vnicheck_every='(00000000|00000000000000000000000000000000)'
+  grep -sHE -m 500 -e "^($vnicheck_programs)\$" -e "^($vnicheck_modules) " \
+    -e '^(ADMIN_STATE|NETWORK_FILE|managed|connection-uuid)=' -e " $vnicheck_every:[0-9A-F]{4} 0+:0000 07 " \
+    -e ' [0-9A-F]{8}:[0-9A-F]{4} [0-9A-F]{8}:[0-9A-F]{4} 03 ' \
+    /proc/[0-9]*/comm /proc/modules /proc/net/udp /proc/net/udp6 /proc/net/tcp \
+    /run/systemd/netif/links/[0-9]* /run/NetworkManager/devices/[0-9]*
+  for vnicheck_path in /proc/modules /proc/net/udp; do
+    if [ -r "$vnicheck_path" ]; then printf '@read %s\n' "$vnicheck_path"; fi
+  done
+  return 0
 }
 
 # As `uname -s`, `uname -r` and `uname -n`, without a process for each where there is Linux's /proc.
@@ -52,48 +102,14 @@ vnicheck_uname() {
   fi 2>/dev/null
 }
 
-# Names that `ip` prints instead of numbers; what /etc says wins, so it comes last.
-vnicheck_names() {
-  grep -sH '' /usr/share/iproute2/rt_tables /usr/share/iproute2/rt_tables.d/*.conf \
-    /usr/lib/iproute2/rt_tables /usr/lib/iproute2/rt_tables.d/*.conf \
-    /etc/iproute2/rt_tables /etc/iproute2/rt_tables.d/*.conf \
-    /usr/share/iproute2/group /usr/share/iproute2/group.d/*.conf /etc/iproute2/group /etc/iproute2/group.d/*.conf
-  return 0
-}
-
-# One grep for all; with so many interfaces that the list of arguments could be too long, one for each interface.
-vnicheck_sysctls() {
-  cd /proc/sys || return 1
-  vnicheck_global='net/ipv4/ip_forward net/ipv4/tcp_fwmark_accept net/ipv4/fwmark_reflect net/ipv4/tcp_l3mdev_accept
-    net/ipv4/fib_multipath_hash_policy net/ipv4/fib_multipath_use_neigh net/ipv4/ip_nonlocal_bind
-    net/ipv4/icmp_echo_ignore_all'
-  set -- net/ipv4/conf/*
-  if [ $# -lt 100 ]; then set -- 'net/ipv4/conf/*'; fi
-  for vnicheck_conf in "$@"; do
-    grep -sH '' $vnicheck_conf/rp_filter $vnicheck_conf/accept_local $vnicheck_conf/src_valid_mark \
-      $vnicheck_conf/forwarding $vnicheck_conf/route_localnet $vnicheck_conf/send_redirects \
-      $vnicheck_conf/ignore_routes_with_linkdown $vnicheck_conf/arp_ignore $vnicheck_conf/arp_announce \
-      $vnicheck_conf/arp_filter $vnicheck_conf/log_martians $vnicheck_conf/bc_forwarding $vnicheck_global
-    vnicheck_global=
-  done
-  vnicheck_value=
-  read -r vnicheck_value <net/ipv4/conf/all/rp_filter || [ -n "$vnicheck_value" ]
-}
-
-# Facts from which the reader tells which programs manage the network: processes, marks below /run, systemd units.
+# Facts from which the reader tells which programs manage the network: marks below /run, systemd units.
 vnicheck_managers() {
   for vnicheck_path in /run/NetworkManager /run/systemd/netif/state /run/wicked /run/dhcpcd /run/connman \
     /run/cloud-init /run/network/ifstate /etc/network/interfaces /etc/netplan/*.yaml /run/netplan/*.yaml; do
     if [ -e "$vnicheck_path" ]; then printf 'path %s\n' "$vnicheck_path"; fi
   done
-  vnicheck_known='NetworkManager|systemd-network|wickedd|dhcpcd|connmand|dhclient|udhcpc|netifd'
-  for vnicheck_process in $(grep -shE "^($vnicheck_known)\$" /proc/[0-9]*/comm); do
-    printf 'process %s\n' "$vnicheck_process"
-  done
   if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
     set -- NetworkManager systemd-networkd networking network wickedd wicked dhcpcd connman
-    vnicheck_bound=
-    if command -v timeout >/dev/null; then vnicheck_bound='timeout 5'; fi
     for vnicheck_state in $($vnicheck_bound systemctl is-active "$@" 2>/dev/null); do
       printf 'unit %s %s\n' "$1" "$vnicheck_state"
       if [ $# -gt 1 ]; then shift; fi
@@ -102,41 +118,116 @@ vnicheck_managers() {
   return 0
 }
 
-# Who configures each interface, as the managers themselves note it: by number, by name, or by a file that is there.
+# Who configures each interface: files that are named after one, ifupdown's note, NetworkManager's connections.
 vnicheck_owners() {
-  {
-    grep -sHE '^(ADMIN_STATE|NETWORK_FILE)=' /run/systemd/netif/links/[0-9]*
-    grep -sHE '^(managed|connection-uuid)=' /run/NetworkManager/devices/[0-9]*
-    grep -sH '=' /run/network/ifstate
-    for vnicheck_path in /etc/sysconfig/network/ifcfg-* /etc/sysconfig/network-scripts/ifcfg-*; do
-      if [ -f "$vnicheck_path" ]; then printf '%s:\n' "$vnicheck_path"; fi
-    done
-  } | head -n 4000
+  for vnicheck_path in /etc/sysconfig/network/ifcfg-* /etc/sysconfig/network-scripts/ifcfg-*; do
+    if [ -f "$vnicheck_path" ]; then printf '%s:\n' "$vnicheck_path"; fi
+  done
+  if [ -r /run/network/ifstate ]; then
+    while IFS= read -r vnicheck_value; do
+      printf '/run/network/ifstate:%s\n' "$vnicheck_value"
+    done </run/network/ifstate
+  fi
   if [ -d /run/NetworkManager ] && command -v nmcli >/dev/null; then
-    vnicheck_bound=
-    if command -v timeout >/dev/null; then vnicheck_bound='timeout 5'; fi
-    $vnicheck_bound nmcli -t -f UUID,DEVICE,FILENAME connection show --active 2>/dev/null | sed 's/^/nmcli:/' |
-      head -n 1000
+    printf '@nmcli\n'
+    $vnicheck_bound nmcli -t -f UUID,DEVICE,FILENAME connection show --active 2>/dev/null
   fi
   return 0
 }
 
-# What may decide beside rules, routes and sysctls: netfilter rules that look up the way back (modules with their use
-# count and users; the rules themselves only root may list), tc filters on input, IPsec policies (root).
-vnicheck_hooks() {
-  grep -sE '^(ipt_rpfilter|nft_fib_ipv4|nft_fib_inet) ' /proc/modules | sed 's/^/module /'
-  if grep -sqx firewalld /proc/[0-9]*/comm; then printf 'process firewalld\n'; fi
-  if vnicheck_rules=$(nft list ruleset 2>/dev/null); then
-    printf 'nft listed\n'
-    printf '%s\n' "$vnicheck_rules" | grep -E '^table|fib (s|d)addr|"rpfilter"' | sed 's/^[[:space:]]*/nft /'
-  fi
-  tc qdisc show 2>/dev/null | grep -E ' (clsact|ingress) ' | sed 's/^/tc /'
-  ip -o xfrm policy 2>/dev/null | grep -v socket | sed 's/^/ipsec /'
-  return 0
+# The bus of each interface that has one (virtio, pci), as NAME INDEX MAC BUS: a /sys that shows another network namespace
+# than ours is found out by the three.
+vnicheck_devices() {
+  for vnicheck_path in /sys/class/net/*/device/subsystem; do
+    vnicheck_link=${vnicheck_path%/device/subsystem}
+    if read -r vnicheck_index <"$vnicheck_link/ifindex" && read -r vnicheck_mac <"$vnicheck_link/address" &&
+      cd -P "$vnicheck_path"; then
+      printf '%s %s %s %s\n' "${vnicheck_link##*/}" "$vnicheck_index" "$vnicheck_mac" "${PWD##*/}"
+    fi 2>/dev/null
+  done
+  cd / && [ -d /sys/class/net ]
+}
+
+# tc's programs on the way in and out: the disciplines, then the filters that hang on them, after `@DEVICE DIRECTION`.
+# Beyond 16 devices a filter is taken for granted wherever there is a place for one.
+vnicheck_traffic() {
+  vnicheck_disciplines=$(tc qdisc show) || return
+  printf '%s\n' "$vnicheck_disciplines"
+  vnicheck_left=16
+  set -f
+  IFS=$vnicheck_newline
+  set -- $vnicheck_disciplines
+  set +f
+  unset IFS
+  for vnicheck_line in "$@"; do
+    vnicheck_link=${vnicheck_line#* dev }
+    vnicheck_link=${vnicheck_link%% *}
+    case $vnicheck_line in
+      'qdisc clsact '*) vnicheck_directions='ingress egress' ;;
+      'qdisc ingress '*) vnicheck_directions=ingress ;;
+      *) continue ;;
+    esac
+    if [ "$vnicheck_left" -eq 0 ]; then return 0; fi
+    vnicheck_left=$((vnicheck_left - 1))
+    for vnicheck_direction in $vnicheck_directions; do
+      printf '@%s %s\n' "$vnicheck_link" "$vnicheck_direction"
+      if tc filter show dev "$vnicheck_link" "$vnicheck_direction"; then printf '@end\n'; fi
+    done
+  done
+}
+
+# Whether we may ask what only the network's administrator is told (CAP_NET_ADMIN, bit 12 of the effective ones).
+vnicheck_may() {
+  vnicheck_value=
+  while read -r vnicheck_key vnicheck_mask vnicheck_rest; do
+    if [ "$vnicheck_key" = CapEff: ]; then vnicheck_value=$vnicheck_mask; fi
+  done </proc/self/status
+  case $vnicheck_value in
+    '' | *[13579bdf]???) return 0 ;;
+  esac
+  printf 'only root is told\n' >&2
+  return 1
+}
+
+# Netfilter's rules, nftables' and those of the older iptables that `nft` does not list; cut off without `@end`.
+vnicheck_firewall() {
+  vnicheck_may || return 1
+  vnicheck_tables=
+  if [ -r /proc/net/ip_tables_names ]; then read -r vnicheck_tables </proc/net/ip_tables_names; fi
+  vnicheck_lister=
+  if [ -n "$vnicheck_tables" ] || ! command -v nft >/dev/null; then vnicheck_lister=iptables-save; fi
+  if command -v iptables-legacy-save >/dev/null; then vnicheck_lister=${vnicheck_lister:+iptables-legacy-save}; fi
+  {
+    vnicheck_status=0
+    if command -v nft >/dev/null; then
+      printf '@nft\n'
+      nft list ruleset || vnicheck_status=$?
+    fi
+    if [ -n "$vnicheck_lister" ]; then
+      printf '@iptables\n'
+      $vnicheck_lister || vnicheck_status=$?
+    fi
+    printf '@end %s\n' "$vnicheck_status"
+  } | head -c 1000000
+}
+
+vnicheck_ipsec() {
+  vnicheck_may || return 1
+  ip -o xfrm policy || return
+  ip xfrm policy getdefault || printf '@no default is told\n'
+}
+
+# BPF programs that neither `ip` nor `tc` shows: on tcx and netkit links, on control groups.
+vnicheck_bpf() {
+  vnicheck_may || return 1
+  bpftool -j net show || return
+  printf '\n@cgroups\n'
+  bpftool -j cgroup tree | head -c 200000
+  printf '\n@end\n'
 }
 
 # vnicheck_lines PATTERN PATH...: of each file what can be done with it (`@masked`: a link to /dev/null), of each folder
-# whether it can be listed, then the files' lines that match, as PATH:NUMBER:LINE. Bounded: 2000 lines, 400 characters.
+# whether it can be listed, then the files' lines that match, as PATH:NUMBER:LINE.
 vnicheck_lines() {
   vnicheck_pattern=$1
   shift
@@ -158,9 +249,7 @@ vnicheck_lines() {
       printf '@dangling %s\n' "$vnicheck_path"
     fi
   done
-  if [ $# -gt 0 ]; then
-    grep -nHE -e "$vnicheck_pattern" "$@" | sed -n -e 's/^\(.\{400\}\).*/\1/' -e p -e 2000q
-  fi
+  if [ $# -gt 0 ]; then grep -nHE -m 2000 -e "$vnicheck_pattern" "$@"; fi
 }
 
 # What the next boot sets of net.ipv4.conf: the lines that mention it, and the names of all files (one in /etc masks its
@@ -170,37 +259,65 @@ vnicheck_boot_sysctls() {
   set -- /etc/sysctl.d /etc/sysctl.d/*.conf /run/sysctl.d /run/sysctl.d/*.conf /usr/local/lib/sysctl.d \
     /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d /usr/lib/sysctl.d/*.conf
   if [ ! -h /lib ] && [ ! -h /lib/sysctl.d ]; then set -- "$@" /lib/sysctl.d /lib/sysctl.d/*.conf; fi
-  if grep -qsi '^ENABLED=yes' /etc/ufw/ufw.conf; then set -- "$@" /etc/ufw/sysctl.conf; fi
+  if [ -r /etc/ufw/ufw.conf ]; then
+    while read -r vnicheck_value; do
+      case $vnicheck_value in
+        [Ee][Nn][Aa][Bb][Ll][Ee][Dd]=[Yy][Ee][Ss]*) set -- "$@" /etc/ufw/sysctl.conf ;;
+      esac
+    done </etc/ufw/ufw.conf
+  fi
   vnicheck_lines '^[[:space:]]*(-[[:space:]]*)?(net[./]ipv4[./](conf[./]|ip_forward)|net[^=#;]*[*?[])' "$@"
   return 0
 }
 
-# Of lines that mention it, the one `ip rule` or `ip route` command that a line runs, as PATH:NUMBER:ip ...; `rp_filter`
-# where a line names that; `?` for the rest: variables, several commands, other programs. Nothing else of a line is kept.
-vnicheck_commands() {
-  sed -E -e '/^@/b' -e 's/^([^:]*:[0-9]+:).*rp_filter.*/\1rp_filter/' -e t \
-    -e 's/^([^:]*:[0-9]+:)[[:space:]]*((pre-up|up|post-up)[[:space:]]+|Exec[A-Za-z]+=-?)?(\/[a-z\/]*\/)?(ip[[:space:]][A-Za-z0-9 ./_-]*)([|][|] *(true|:))?$/\1\5/' \
-    -e t -e 's/^([^:]*:[0-9]+:).*/\1?/'
+# What may leave the server of the lines of boot configuration, and how much of it. Bounded: 4000 lines, 400 characters.
+# Of what only network managers read: all that was looked for. Of scripts, interfaces and units: the `ip rule` and
+# `ip route` commands of a line that runs nothing else, as PATH:NUMBER:ip ...; `rp_filter` where a line names that; what
+# ifupdown includes; `?` for the rest: variables but $IFACE, other programs.
+# Of netplan: the lines that tell of rules and routes, and those that hold them together (keys without a value, brackets
+# and anchors); values of other keys stay on the server. `#withheld` where such a value might have told of routing all the
+# same, where a line was cut off, and where a file may go on behind the last line that is read. Comments are taken off.
+vnicheck_allowed() {
+  vnicheck_ip='(\/[a-z\/]*\/)?ip[[:blank:]]([A-Za-z0-9[:blank:].\/_-]|"?[$][{]?IFACE[}]?"?)*'
+  vnicheck_keys='from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service|ipproto|mtu'
+  vnicheck_others='addresses|dhcp4|dhcp6|dhcp4-overrides|dhcp6-overrides|use-routes|use-dns|use-domains|use-ntp|use-mtu|use-hostname|send-hostname|route-metric|optional|critical|set-name|match|macaddress|name|driver|nameservers|search|accept-ra|link-local|gateway4|version|renderer'
+  vnicheck_plain='["'\'']?[A-Za-z0-9.:\/-]*["'\'']?'
+  vnicheck_brackets='[][{}, ]*'
+  sed -E -n -e '/^@/{p;b' -e '}' -e '4000{s/.*/more lines than are read/p;q' -e '}' \
+    -e '/^\/(etc|run|lib)\/netplan\//bnetplan' \
+    -e '/^\/(etc|run|usr\/lib)\/(NetworkManager\/system-connections|sysconfig\/|systemd\/network)/{s/^(.{400}).*/\1/' -e p -e b -e '}' \
+    -e 's/^([^:]*:[0-9]+:).*rp_filter.*/\1rp_filter/' -e tkept \
+    -e '/^\/etc\/network\//s/^([^:]*:[0-9]+:)[[:space:]]*((source|source-directory|source-dir)[[:space:]]+[^[:space:]]+)[[:space:]]*$/\1\2/' -e tkept \
+    -e 's/^([^:]*:[0-9]+:)[[:space:]]*((pre-up|up|post-up)[[:space:]]+|Exec[A-Za-z]+=-?)?('"$vnicheck_ip"'((&&|;)[[:blank:]]*'"$vnicheck_ip"')*)([|][|] *(true|:)|;)?$/\1\4/' \
+    -e tkept -e 's/^([^:]*:[0-9]+:).*/\1?/' -e ':kept' -e 's/^(.{400}).*/\1/' -e p -e b \
+    -e ':netplan' -e '/^.{400}/bwithhold' -e '/^[^:]*:2000:/bwithhold' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*#/b' -e 's/^([^:]*:[0-9]+:[^"'\''#]*[[:space:]])#.*/\1/' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]*([&*][A-Za-z0-9_-]+|[[{])?[[:space:]]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*- +[&*][A-Za-z0-9_-]+[[:space:]]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*[]}][][{}, ]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?('"$vnicheck_keys"'|renderer|version)["'\'']?: *'"$vnicheck_plain"'[[:space:]]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(["'\'']?[A-Za-z0-9_.-]+["'\'']?: *)?[[{]'"$vnicheck_brackets"'(["'\'']?('"$vnicheck_keys|$vnicheck_others"'|routes|routing-policy)["'\'']?: *[][{} ]*'"$vnicheck_plain"'('"$vnicheck_brackets$vnicheck_plain"')*'"$vnicheck_brackets"')+$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(use-routes|["'\'']use-routes["'\'']): *[a-z]*[[:space:]]*$/b' \
+    -e '/routing-policy|routes|[{[].*(from|table)/bwithhold' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?('"$vnicheck_keys"')["'\'']?:/bwithhold' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]+[&!#*]/bwithhold' -e '/<</bwithhold' -e b \
+    -e ':withhold' -e 's/^([^:]*:[0-9]+:).*/\1#withheld/p'
 }
 
-# The lines of netplan's files that tell of rules and routes, and those that hold them together (keys without a value);
-# values of other keys stay on the server. `#withheld` where such a value might have told of routing all the same, where a
-# line was cut off, and where the file may go on behind the last line that is read. Comments are taken off.
-vnicheck_netplan() {
-  vnicheck_lines '[^[:space:]]' /etc/netplan /etc/netplan/*.yaml /run/netplan /run/netplan/*.yaml /lib/netplan/*.yaml |
-    sed -E -n -e '/^@/{p;b' -e '}' -e '/^.{400}/bwithhold' -e '2000bwithhold' \
-      -e '/^[^:]*:[0-9]+:[[:space:]]*#/b' -e 's/^([^:]*:[0-9]+:[^"'\''#]*[[:space:]])#.*/\1/' \
-      -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]*$/{p;b' -e '}' \
-      -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service|renderer|version): *["'\'']?[A-Za-z0-9.:/-]*["'\'']?[[:space:]]*$/{p;b' -e '}' \
-      -e '/routing-policy|routes|[{[].*(from|table)/bwithhold' \
-      -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?(from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service)["'\'']?:/bwithhold' \
-      -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?[A-Za-z0-9_.-]+["'\'']?:[[:space:]]+[&!#]/bwithhold' -e b \
-      -e ':withhold' -e 's/^([^:]*:[0-9]+:).*/\1#withheld/p'
+# The scripts that units, cron and rc.local run, wherever they are: at most 32, and none that a package brings.
+vnicheck_started() {
+  sed -E -n 's/^(Exec[A-Za-z]+=[-+!@:]*|@reboot[[:space:]]+([a-z]+[[:space:]]+)?|[[:space:]]*)((\/usr)?\/bin\/(env +)?(ba|da)?sh +(-[a-z]+ +)*)?(\/[A-Za-z0-9_.\/-]+)([[:space:]].*)?$/\8/p' \
+    /etc/systemd/system/*.service /etc/cron.d/* /etc/crontab /etc/rc.local /etc/rc.d/rc.local 2>/dev/null |
+    sed -E -e '/^\/(usr\/)?s?bin\//d' -e '/^\/(usr\/)?lib/d' -e '/^\/usr\/local\/s?bin\/[^\/]*\.sh$/d' -e 32q
 }
 
 # What the next boot sets of policy rules and routes, by network manager and in scripts. No secrets: of keyfiles and ini
 # files the section headers and the keys that tell of routing, of scripts the `ip rule` and `ip route` commands.
 vnicheck_boot_network() {
+  vnicheck_boot_lines | vnicheck_allowed
+}
+
+vnicheck_boot_lines() {
   vnicheck_lines '^\[|^(route[0-9]+(_options)?|route-table|routing-rule[0-9]+)[[:space:]]*=' \
     /etc/NetworkManager/system-connections /etc/NetworkManager/system-connections/* \
     /run/NetworkManager/system-connections /run/NetworkManager/system-connections/* \
@@ -210,75 +327,53 @@ vnicheck_boot_network() {
   vnicheck_lines '^[[:space:]]*[^#[:space:]]' /etc/sysconfig/network-scripts/rule-* \
     /etc/sysconfig/network-scripts/route-* /etc/sysconfig/network/ifroute-* /etc/sysconfig/network/ifrule-* \
     /etc/sysconfig/network/routes
-  vnicheck_netplan
-  vnicheck_lines '^\[|^(From|To|Table|Priority|Destination|RouteTable|IncomingInterface|OutgoingInterface|FirewallMark|Family|Type|IPv4ReversePathFilter)[[:space:]]*=' \
+  vnicheck_lines '[^[:space:]]' /etc/netplan /etc/netplan/*.yaml /run/netplan /run/netplan/*.yaml /lib/netplan/*.yaml
+  vnicheck_lines '^\[|^(From|To|Table|Priority|Destination|RouteTable|IncomingInterface|OutgoingInterface|FirewallMark|Family|Type|TypeOfService|SourcePort|DestinationPort|IPProtocol|InvertRule|User|SuppressPrefixLength|SuppressInterfaceGroup|L3MasterDevice|IPv4ReversePathFilter)[[:space:]]*=' \
+    /etc/systemd/networkd.conf /etc/systemd/networkd.conf.d/*.conf /run/systemd/networkd.conf.d/*.conf \
+    /usr/lib/systemd/networkd.conf /usr/lib/systemd/networkd.conf.d/*.conf \
     /etc/systemd/network /etc/systemd/network/*.network /etc/systemd/network/*.network.d/*.conf \
     /run/systemd/network /run/systemd/network/*.network /run/systemd/network/*.network.d/*.conf \
     /usr/lib/systemd/network/*.network /usr/lib/systemd/network/*.network.d/*.conf
-  vnicheck_lines '^[[:space:]]*(pre-up|up|post-up)[[:space:]]' /etc/network/interfaces /etc/network/interfaces.d \
-    /etc/network/interfaces.d/* | vnicheck_commands
-  vnicheck_lines '^[[:space:]]*[^#[:space:]].*(rp_filter|(rule|route) +(a|add|append|replace)[[:space:]])|^[[:space:]]*ip.*r[a-z]* +a|^[^#]*rp_filter' \
+  vnicheck_lines '^[[:space:]]*(pre-up|up|post-up|source|source-directory|source-dir)[[:space:]]' /etc/network/interfaces /etc/network/interfaces.d \
+    /etc/network/interfaces.d/*
+  vnicheck_lines '^[[:space:]]*[^#[:space:]].*(rp_filter|(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]])|^[[:space:]]*ip.*r[a-z]*[[:space:]]+a|^[^#]*rp_filter' \
     /etc/rc.local /etc/rc.d/rc.local /etc/NetworkManager/dispatcher.d/* /etc/NetworkManager/dispatcher.d/*.d/* \
     /etc/networkd-dispatcher/*.d/* /etc/network/if-*.d/* /etc/dhcp/dhclient-*-hooks.d/* /etc/systemd/system/*.service \
-    /etc/cron.d/* /etc/tuned/*/tuned.conf /usr/local/bin/*.sh /usr/local/sbin/*.sh | vnicheck_commands
+    /etc/cron.d/* /etc/tuned/*/tuned.conf /usr/local/bin/*.sh /usr/local/sbin/*.sh $(vnicheck_started)
   return 0
-}
-
-# Sockets that answer from an address that the kernel chooses (UDP on every address), and half-open connections.
-vnicheck_sockets() {
-  read -r vnicheck_value </proc/net/udp || return 1
-  grep -shE ' (00000000|00000000000000000000000000000000):[0-9A-F]{4} 0+:0000 07 ' /proc/net/udp /proc/net/udp6 |
-    head -n 500 | sed 's/^/udp /'
-  grep -shE ' [0-9A-F]{8}:[0-9A-F]{4} [0-9A-F]{8}:[0-9A-F]{4} 03 ' /proc/net/tcp | head -n 200 | sed 's/^/tcp /'
-  return 0
-}
-
-# The options that this `ip` accepts, asked all at once, else one by one: no version is guessed, busybox has none.
-vnicheck_options() {
-  vnicheck_flags=
-  if [ "${VNICHECK_PLAIN:-0}" != 1 ] && ip -d -N -j -V </dev/null >/dev/null 2>&1; then
-    vnicheck_flags=' -d -N -j'
-    return
-  fi
-  for vnicheck_option in -d -N -j; do
-    case ${VNICHECK_PLAIN:-0}$vnicheck_option in
-      1-N | 1-j) continue ;;
-    esac
-    if ip $vnicheck_flags $vnicheck_option -V </dev/null >/dev/null 2>&1; then
-      vnicheck_flags="$vnicheck_flags $vnicheck_option"
-    fi
-  done
 }
 
 vnicheck_collect() {
-  LC_ALL=C
-  PATH=${PATH:-/bin:/usr/bin}:/sbin:/usr/sbin
-  export LC_ALL PATH
-  vnicheck_newline='
-'
-  vnicheck_options
-  printf '\nvnicheck-guest/%s begin\n' 1
   vnicheck_section date date -u +%Y-%m-%dT%H:%M:%SZ
   vnicheck_section uname vnicheck_uname
-  vnicheck_section os_release vnicheck_os_release
-  vnicheck_section ip_version ip -V
+  vnicheck_section ip_version vnicheck_ip_version
   vnicheck_section interfaces ip $vnicheck_flags addr show
   vnicheck_section rules ip -4 $vnicheck_flags rule show
   vnicheck_section routes ip -4 $vnicheck_flags route show table all
   vnicheck_section nexthops ip $vnicheck_flags nexthop show
-  vnicheck_section names vnicheck_names
-  vnicheck_section sysctls vnicheck_sysctls
-  vnicheck_section counters cat /proc/net/snmp /proc/net/netstat
-  vnicheck_section route_cache cat /proc/net/stat/rt_cache
+  vnicheck_section neighbours ip -4 $vnicheck_flags neigh show nud permanent
+  vnicheck_section texts vnicheck_texts
+  vnicheck_section matches vnicheck_matches
   vnicheck_section managers vnicheck_managers
   vnicheck_section owners vnicheck_owners
-  vnicheck_section hooks vnicheck_hooks
-  vnicheck_section sockets vnicheck_sockets
+  vnicheck_section devices vnicheck_devices
+  vnicheck_section traffic vnicheck_traffic
+  vnicheck_section firewall vnicheck_firewall
+  vnicheck_section ipsec vnicheck_ipsec
+  vnicheck_section bpf vnicheck_bpf
   vnicheck_section boot_sysctls vnicheck_boot_sysctls
   vnicheck_section boot_network vnicheck_boot_network
-  printf 'vnicheck-guest/%s end\n' 1
 }
 
-# In one piece, for over SSH every write is a packet of its own; again and bit by bit where printf takes no long text.
-vnicheck_collected=$(vnicheck_collect)
-printf '%s\n' "$vnicheck_collected" || vnicheck_collect
+LC_ALL=C
+PATH=${PATH:-/bin:/usr/bin}:/sbin:/usr/sbin
+export LC_ALL PATH
+unset IFS
+vnicheck_newline='
+'
+vnicheck_bound=
+if command -v timeout >/dev/null; then vnicheck_bound='timeout 5'; fi
+vnicheck_mark=vnicheck-$$
+if [ -r /proc/sys/kernel/random/uuid ]; then read -r vnicheck_mark </proc/sys/kernel/random/uuid; fi
+printf '\nvnicheck-guest/%s begin\n' 1
+vnicheck_framed </dev/null

@@ -4,14 +4,20 @@
     + rules ip -4 -d -N -j rule show
     |[{"priority":0,"src":"all","table":"255","protocol":"2"}]
     - rules 0
+    + errors stderr
+    |@rules
+    |Dump was interrupted and may be inconsistent.
+    - errors 0
     vnicheck-guest/1 end
 
-`|` marks a line of the command's stdout, `!` one of its stderr. Whatever stands before the begin line (MOTD, the echo
+`|` marks a line of the command's stdout. What it said on stderr stands in the last section, after its name (in older
+collections beside its output, each line behind `!`). Whatever stands before the begin line (MOTD, the echo
 of a console) or after the end line is ignored; so are empty lines and carriage returns.
 """
 
 import re
 
+import msgspec
 from msgspec import Struct
 
 from vnicheck.guest.errors import CollectionError
@@ -55,7 +61,22 @@ def read_frames(data: bytes) -> dict[str, Section]:
     start, end = _last_run(lines)
     if end - start > MAX_LINES:
         raise CollectionError("guest_unreadable", f"more than {MAX_LINES} lines: not a guest collection")
-    return _sections(lines[start + 1 : end])
+    return _with_errors(_sections(lines[start + 1 : end]))
+
+
+def _with_errors(sections: dict[str, Section]) -> dict[str, Section]:
+    """Each section with what section `errors` says that it said on stderr."""
+    common = sections.pop("errors", None)
+    said: dict[str, list[str]] = {}
+    name = ""
+    for line in common.output.split("\n") if common is not None else ():
+        if line.startswith("@"):
+            name = line[1:]
+        elif name in sections and line:
+            said.setdefault(name, []).append(line)
+    for name, lines in said.items():
+        sections[name] = msgspec.structs.replace(sections[name], errors="\n".join(lines))
+    return sections
 
 
 def _last_run(lines: list[str]) -> tuple[int, int]:

@@ -4,19 +4,24 @@ Everything here is as collected; nothing is derived. Text that a parser could no
 next to the thing that it belongs to, so that the kernel model can say `unknown` for just the lookups that it may touch.
 """
 
-import re
 from enum import StrEnum
 from typing import Literal
 
 from msgspec import Struct
 
-from vnicheck.model.address import parse_address, parse_prefix, split_prefix
+from vnicheck.model.address import parse_address, parse_prefix
+from vnicheck.model.boot import BootConfig as BootConfig
+from vnicheck.model.boot import BootRoute as BootRoute
+from vnicheck.model.boot import BootRule as BootRule
+from vnicheck.model.boot import BootValue as BootValue
+from vnicheck.model.firewall import Firewall
+from vnicheck.model.interface import Interface as Interface
+from vnicheck.model.interface import InterfaceAddress as InterfaceAddress
+from vnicheck.model.interface import Neighbour
 
 MAIN_TABLE = 254
 LOCAL_TABLE = 255
 DEFAULT_TABLE = 253
-
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 class RouteType(StrEnum):
@@ -42,63 +47,6 @@ class RuleAction(StrEnum):
     BLACKHOLE = "blackhole"
     UNREACHABLE = "unreachable"
     PROHIBIT = "prohibit"
-
-
-class InterfaceAddress(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One IPv4 address of an interface, in dump order.
-
-    `prefix` keeps host bits (`10.0.0.12/24`); `peer` is the far end of a point-to-point address (a prefix).
-    """
-
-    prefix: str
-    scope: str = "global"
-    secondary: bool = False
-    dynamic: bool = False
-    noprefixroute: bool = False
-    broadcast: str | None = None
-    peer: str | None = None
-
-    def __post_init__(self) -> None:
-        split_prefix(self.prefix)
-        if self.peer is not None:
-            split_prefix(self.peer)
-        if self.broadcast is not None:
-            parse_address(self.broadcast)
-
-    @property
-    def address(self) -> str:
-        """The address without its length."""
-        return self.prefix.partition("/")[0]
-
-
-class Interface(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One link of the guest. `up` is IFF_UP (administratively), `carrier` is LOWER_UP."""
-
-    name: str
-    index: int
-    up: bool
-    carrier: bool
-    mac: str | None = None
-    kind: str | None = None
-    """`vlan`, `macvlan`, `bridge`, `bond`, `vrf`, ... (IFLA_INFO_KIND); None for a plain device or where not shown."""
-    master: str | None = None
-    vrf_table: int | None = None
-    """The routing table of a VRF device (`kind` is `vrf`)."""
-    parent: str | None = None
-    """The lower device of a VLAN or macvlan (`eth0` of `eth0.100@eth0`)."""
-    group: int = 0
-    mtu: int | None = None
-    flags: tuple[str, ...] = ()
-    addresses: tuple[InterfaceAddress, ...] = ()
-    unmodelled: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.name or len(self.name) > 64:
-            raise ValueError(f"interface name {self.name[:40]!r} is empty or too long")
-        if self.mac is not None and not _MAC.fullmatch(self.mac):
-            raise ValueError(f"interface {self.name[:40]!r}: {self.mac[:40]!r} is not a MAC address in lower case")
-        if not 0 < self.index < 2**31:
-            raise ValueError(f"interface {self.name[:40]!r}: {self.index} is not an interface's index")
 
 
 class NextHop(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -189,9 +137,28 @@ class HookKind(StrEnum):
     SOURCE_MATCH = "source_match"
     """A netfilter rule that looks up the way back (`rpfilter`, `fib`)."""
     INGRESS_PROGRAM = "ingress_program"
-    """A tc filter on packets that come in by `interface`: eBPF or another, which may drop, change or redirect them."""
+    """A filter on packets that come in by `interface`: eBPF or another of tc, tcx, netkit or XDP, which may drop,
+    change or redirect them. In collections before it had a kind of its own, perhaps one on packets that go out."""
+    EGRESS_PROGRAM = "egress_program"
+    """The same on packets that go out by `interface`."""
+    BPF_PROGRAM = "bpf_program"
+    """A BPF program of no interface: on the packets or sockets of a control group (some programs of the server, or
+    all), or at one of netfilter's hooks. `text` names it."""
     IPSEC = "ipsec"
-    """An IPsec policy for packets from `src` to `dst`."""
+    """An IPsec policy for packets from `src` to `dst`, or a default that lets none pass."""
+
+
+class Examined(StrEnum):
+    """What else judges packets and may be looked at, or not: the keys of `Guest.unexamined`."""
+
+    TRAFFIC = "traffic"
+    """tc's filters: hooks of kinds INGRESS_PROGRAM and EGRESS_PROGRAM (any user may ask; tc may be missing)."""
+    FIREWALL = "firewall"
+    """netfilter's rules: `Guest.firewall`, and hooks of kind SOURCE_MATCH (root)."""
+    IPSEC = "ipsec"
+    """IPsec's policies and defaults: hooks of kind IPSEC (root)."""
+    BPF = "bpf"
+    """BPF programs that tc does not list, on tcx, netkit and control groups: hooks (root, and bpftool)."""
 
 
 class Hook(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -225,48 +192,6 @@ class OperatingSystem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kernel: str = ""
     """`uname -r`, for example `6.1.0-25-amd64`."""
     hostname: str = ""
-
-
-class BootValue(Struct, frozen=True, kw_only=True):
-    """What the next boot sets a sysctl to. `value` None: several programs set it, and which comes last is not known."""
-
-    value: int | None
-    source: str
-    """The file and line, `/etc/sysctl.d/99-vni.conf:3`, or why it is not known."""
-    inherited: bool = False
-    """Taken from `net.ipv4.conf.default` when the interface appears."""
-
-
-class BootRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A policy rule that a file configures. `priority` None: the manager chooses one."""
-
-    source: str
-    table: int
-    src: str | None = None
-    dst: str | None = None
-    priority: int | None = None
-
-
-class BootRoute(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A route that a file configures in a table. `prefix` None: whatever the interface learns (DHCP) goes there."""
-
-    source: str
-    table: int
-    prefix: str | None = None
-
-
-class BootConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the server's own configuration says of the next boot, as far as it could be read.
-
-    `unknown` names the parts of which something is not known, with the reason: `sysctls`, `routing`. What is told of
-    such a part is configured, but another file may say more, or otherwise.
-    """
-
-    sysctls: dict[str, BootValue] = {}
-    """By path below /proc/sys, for `net/ipv4/conf/*/*` but `forwarding`. Absent: no file sets it."""
-    rules: tuple[BootRule, ...] = ()
-    routes: tuple[BootRoute, ...] = ()
-    unknown: dict[str, str] = {}
 
 
 NO_PROC = "/proc/sys cannot be read there; collect outside the container, or as a user who may read it"
@@ -330,7 +255,15 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     owners: dict[str, Owner] | None = None
     """By interface, where it could be told; None: not collected."""
     hooks: tuple[Hook, ...] = ()
-    """What was seen beside routing; that none was seen proves nothing where the collecting user was not root."""
+    """What was seen beside routing. That none was seen proves something only of what is `examined`."""
+    examined: tuple[Examined, ...] = ()
+    """What was looked at, and wholly."""
+    unexamined: dict[str, str] = {}
+    """What was not, and why. What is in neither was not asked for (an older collection)."""
+    firewall: Firewall | None = None
+    """None: not read."""
+    neighbours: tuple[Neighbour, ...] | None = None
+    """The permanent entries for IPv4. None: not read."""
     boot: BootConfig | None = None
     """What the next boot sets; None: not collected."""
     sockets: Sockets | None = None

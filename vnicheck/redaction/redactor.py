@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from vnicheck.model import cloud, guest
+from vnicheck.model import cloud, firewall, guest
+from vnicheck.model.interface import Neighbour
 from vnicheck.model.snapshot import Problem, Server, Snapshot
 from vnicheck.redaction.addresses import AddressMap
 from vnicheck.redaction.texts import Words
@@ -56,15 +57,16 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
     },
     guest.Guest: {
         "collected_at": KEEP, "via": KEEP, "ip_version": RELEASE, "sysctls": SYSCTL, "counters": KEEP,
-        "network_managers": WORD, "owners": INTERFACE, "missing": MESSAGE,
+        "network_managers": WORD, "owners": INTERFACE, "missing": MESSAGE, "unexamined": MESSAGE,
     },
     guest.OperatingSystem: {
         "id": SYSTEM, "version": RELEASE, "name": RELEASE, "kernel": RELEASE, "hostname": "server",
     },
     guest.Interface: {
-        "name": INTERFACE, "mac": MAC, "kind": WORD, "master": INTERFACE, "parent": INTERFACE, "flags": WORD,
-        "unmodelled": LINE,
+        "name": INTERFACE, "mac": MAC, "kind": WORD, "master": INTERFACE, "parent": INTERFACE, "peer": INTERFACE,
+        "link_type": WORD, "bus": WORD, "flags": WORD, "unmodelled": LINE,
     },
+    Neighbour: {"address": ADDRESS, "interface": INTERFACE, "mac": MAC},
     guest.InterfaceAddress: {"prefix": PREFIX, "scope": WORD, "broadcast": ADDRESS, "peer": PREFIX},
     guest.NextHop: {"interface": INTERFACE, "gateway": ADDRESS, "flags": WORD},
     guest.Route: {
@@ -74,6 +76,12 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
         "src": PREFIX, "dst": PREFIX, "iif": INTERFACE, "oif": INTERFACE, "text": LINE, "unmodelled": LINE,
     },
     guest.Hook: {"text": LINE, "interface": INTERFACE, "src": PREFIX, "dst": PREFIX},
+    firewall.Match: {"values": LINE},
+    firewall.FirewallRule: {"text": LINE, "target": LINE, "unmodelled": LINE},
+    firewall.FirewallChain: {
+        "family": KEEP, "table": LINE, "name": LINE, "type": WORD, "hook": WORD, "priority": LINE, "device": LINE,
+    },
+    firewall.Firewall: {"unmodelled": LINE},
     guest.Unmodelled: {"section": WORD, "text": LINE},
     guest.BootConfig: {"sysctls": SYSCTL, "unknown": MESSAGE},
     guest.BootValue: {"source": LINE},
@@ -86,7 +94,7 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
 named by fields of ours, and have their reasons as values. Every other role is the kind of a name.
 """
 
-_BY_REASON = frozenset({"missing", "unknown"})
+_BY_REASON = frozenset({"missing", "unexamined", "unknown"})
 
 
 class Redactor:

@@ -25,6 +25,9 @@ trap tun tunnel type u32 udp uidrange unchanged unicast unreachable unspec up do
 preferred_lft veth via vlan vrf vxlan weight window wireguard xdp xfrm xorp xresolve zebra PREROUTING INPUT FORWARD
 OUTPUT POSTROUTING ACCEPT DROP REJECT RETURN NOTRACK invert validmark loose accept-local A I N P m j i o s d
 BROADCAST MULTICAST UP LOWER_UP LOOPBACK NOARP POINTOPOINT PROMISC ALLMULTI MASTER SLAVE DYNAMIC DORMANT ECHO
+established new related invalid untracked dnat snat masquerade tproxy queue jump goto fib dstnat srcnat filter nat
+ether inet netdev sctp udplite dccp icmpv6 ipv6-icmp echo-request saddr daddr iifname oifname l4proto ct packets limit
+connmark prerouting postrouting ingress egress virtio pci netkit loopback
 NO-CARRIER RUNNING M-DOWN number_1 number_6 number_17 icmp_tcp_udp deny allow inbound outbound NetworkManager
 systemd-networkd networking wicked netplan ifupdown network dhcpcd connman networkd systemd
 """)

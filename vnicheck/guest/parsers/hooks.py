@@ -1,4 +1,4 @@
-"""What may decide a packet's fate beside rules, routes and sysctls, from the collect script's own lines.
+"""Modules in use, and what else judges packets as older collect scripts told of it, on lines of their own.
 
 module nft_fib_ipv4 16384 1 nft_fib_inet, Live 0x0000000000000000
 process firewalld
@@ -12,12 +12,14 @@ ipsec src 10.1.0.0/16 dst 10.2.0.0/16 \\	dir out priority 0 ptype main \\	tmpl .
 import re
 
 from vnicheck.guest.parsers.parsed import capped, text_lines
+from vnicheck.guest.parsers.programs import ipsec_policy
 from vnicheck.model.guest import Hook, HookKind
 
 _TC = re.compile(r"qdisc (?:clsact|ingress) .*?\bdev (\S+)", re.ASCII)
-_IPSEC = re.compile(r"src (\S+) dst (\S+)", re.ASCII)
 _IPV4_FAMILIES = {"ip", "inet", "netdev"}
-_IPV6_ONLY = re.compile(r"nfproto ipv6|ip6 |icmpv6", re.ASCII)
+_IPV6_ONLY = re.compile(r"(?<!!= )nfproto ipv6\b|\bip6 [a-z]+ |\bicmpv6 [a-z]+ ", re.ASCII)
+_REMARK = re.compile(r'\b(?:comment|prefix) "[^"]*"', re.ASCII)
+_LOOKS_BACK = re.compile(r'\bfib (?!daddr type local\b)|"rpfilter"', re.ASCII)
 
 
 def parse_hooks(text: str) -> tuple[Hook, ...]:
@@ -34,14 +36,15 @@ def parse_hooks(text: str) -> tuple[Hook, ...]:
         if kind == "nft" and rest.startswith("table "):
             family = rest.split()[1]
         elif kind == "nft" and rest != "listed":
-            if family in _IPV4_FAMILIES and _IPV6_ONLY.search(rest) is None:
+            bare = _REMARK.sub("", rest)
+            if family in _IPV4_FAMILIES and _LOOKS_BACK.search(bare) and _IPV6_ONLY.search(bare) is None:
                 hooks.append(Hook(kind=HookKind.SOURCE_MATCH, text=capped(f"nft: {rest}")))
         elif kind == "module" and _in_use(rest.split(), listed=listed, firewalld=firewalld):
             hooks.append(Hook(kind=HookKind.SOURCE_MATCH, text=f"kernel module {capped(rest.split()[0])} in use"))
         elif kind == "tc" and (match := _TC.match(rest)) is not None:
             hooks.append(Hook(kind=HookKind.INGRESS_PROGRAM, text=capped(f"tc: {rest}"), interface=match[1]))
         elif kind == "ipsec":
-            hooks += _policy(rest)
+            hooks += ipsec_policy(rest)
     return tuple(hooks)
 
 
@@ -53,13 +56,3 @@ def _in_use(words: list[str], *, listed: bool, firewalld: bool) -> bool:
     if name != "ipt_rpfilter" and (listed or (name == "nft_fib_inet" and firewalld)):
         return False
     return int(words[2]) > len(users)
-
-
-def _policy(text: str) -> list[Hook]:
-    match = _IPSEC.match(text)
-    if match is None or ":" in match[1]:
-        return []
-    try:
-        return [Hook(kind=HookKind.IPSEC, text=capped(f"ip xfrm policy: {match[0]}"), src=match[1], dst=match[2])]
-    except ValueError:
-        return [Hook(kind=HookKind.IPSEC, text=capped(f"ip xfrm policy: {text}"))]

@@ -9,12 +9,14 @@
 import re
 from typing import Any
 
-from vnicheck.guest.parsers.names import Names, group_number, parse_number, scope_name
+from vnicheck.guest.parsers.names import Names, group_number, link_type, parse_number, scope_name
 from vnicheck.guest.parsers.parsed import Parsed, capped, text_lines
-from vnicheck.model.guest import Interface, InterfaceAddress
+from vnicheck.model.interface import Interface, InterfaceAddress
 
 _HEAD = re.compile(r"(\d{1,10}): (\S+): <([^<>]*)>(?: (.*))?", re.ASCII)
-_PEER_INDEX = re.compile(r"if\d+|NONE", re.ASCII)
+_PEER_INDEX = re.compile(r"if(\d{1,10})|NONE", re.ASCII)
+PAIRS = {"veth", "netkit", "vxcan"}
+"""Kinds of devices that come in pairs; what stands behind `@` is the other end."""
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _HEAD_PAIRS = {"qdisc", "state", "mode", "qlen", "event"}
@@ -51,9 +53,9 @@ def _read_block(block: list[str], names: Names) -> Interface | None:
     head = _HEAD.fullmatch(block[0])
     if head is None:
         return None
-    name, parent = _split_name(head[2])
+    name, lower, peer_index = _split_name(head[2])
     flags = tuple(flag for flag in head[3].split(",") if flag)
-    fields: dict[str, Any] = {"parent": parent}
+    fields: dict[str, Any] = {"peer_index": peer_index}
     unmodelled: list[str] = []
     addresses: list[InterfaceAddress] = []
     _read_head(head[4] or "", fields, unmodelled, names)
@@ -62,6 +64,10 @@ def _read_block(block: list[str], names: Names) -> Interface | None:
         words = line.split()
         if words[0].startswith("link/"):
             fields["mac"] = words[1].lower() if len(words) > 1 and _MAC.fullmatch(words[1]) else None
+            fields["link_type"] = link_type(words[0].removeprefix("link/"))
+            fields["elsewhere"] = "link-netnsid" in words or "link-netns" in words
+            fields["kind_shown"] = "promiscuity" in words
+            _read_bus(words, fields)
             detail_expected = True
         elif words[0] == "inet":
             address = _read_address(words[1:], unmodelled)
@@ -71,11 +77,11 @@ def _read_block(block: list[str], names: Names) -> Interface | None:
             continue
         elif detail_expected and _WORD.fullmatch(words[0]):
             _read_kind(words, fields)
+            _read_bus(words, fields)
             detail_expected = False
         elif not words[0][0].isdigit():
             unmodelled.append(line)
-    if fields.get("kind") == "veth":
-        fields["parent"] = None
+    fields["peer" if fields.get("kind") in PAIRS else "parent"] = lower
     try:
         return Interface(
             name=name,
@@ -91,12 +97,13 @@ def _read_block(block: list[str], names: Names) -> Interface | None:
         return None
 
 
-def _split_name(text: str) -> tuple[str, str | None]:
-    """`eth0.5@eth0` as name and lower device; `eth0@if5`, whose peer is elsewhere, has none here."""
+def _split_name(text: str) -> tuple[str, str | None, int | None]:
+    """`eth0.5@eth0` as name and lower device; of `eth0@if5`, whose other end is elsewhere, the index of that."""
     name, at, lower = text.rpartition("@")
     if not at or not name:
-        return text, None
-    return name, None if _PEER_INDEX.fullmatch(lower) else lower
+        return text, None, None
+    match = _PEER_INDEX.fullmatch(lower)
+    return (name, lower, None) if match is None else (name, None, int(match[1] or 0))
 
 
 def _read_head(text: str, fields: dict[str, Any], unmodelled: list[str], names: Names) -> None:
@@ -123,6 +130,13 @@ def _read_kind(words: list[str], fields: dict[str, Any]) -> None:
     fields["kind"] = words[0]
     if words[0] == "vrf" and len(words) > 2 and words[1] == "table":
         fields["vrf_table"] = parse_number(words[2])
+    elif words[0] == "vlan" and "id" in words[:-1]:
+        fields["vlan_id"] = parse_number(words[words.index("id") + 1], 4095)
+
+
+def _read_bus(words: list[str], fields: dict[str, Any]) -> None:
+    if "parentbus" in words[:-1]:
+        fields["bus"] = words[words.index("parentbus") + 1]
 
 
 def _read_address(words: list[str], unmodelled: list[str]) -> InterfaceAddress | None:

@@ -3,12 +3,15 @@
 `link_text` reads the plain form; both give equal structs.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
-from vnicheck.guest.parsers.link_text import parse_plain_links
-from vnicheck.guest.parsers.names import Names, group_number, parse_number, scope_name
+import msgspec
+
+from vnicheck.guest.parsers.link_text import PAIRS, parse_plain_links
+from vnicheck.guest.parsers.names import Names, group_number, link_type, parse_number, scope_name
 from vnicheck.guest.parsers.parsed import JsonObject, Pairs, Parsed, capped, is_json, read_json, show, word
-from vnicheck.model.guest import Interface, InterfaceAddress
+from vnicheck.model.interface import Interface, InterfaceAddress
 
 _IRRELEVANT_LINK_KEYS = {
     "ifindex", "ifname", "flags", "mtu", "master", "link", "group", "address", "linkinfo", "addr_info", "link_type",
@@ -59,7 +62,9 @@ def _read_link(entry: JsonObject, names: Names) -> Interface | None:
         return None
     words = tuple(word(flag) for flag in flags)
     unmodelled = _strange(entry.pairs, _IRRELEVANT_LINK_KEYS)
-    kind, table = _kind(values.get("linkinfo"))
+    kind, details = _kind(values.get("linkinfo"))
+    link = _text(values.get("link"))
+    peer_index = values.get("link_index")
     addresses = []
     listed = values.get("addr_info")
     for item in listed if isinstance(listed, list) else []:
@@ -77,9 +82,16 @@ def _read_link(entry: JsonObject, names: Names) -> Interface | None:
             carrier="LOWER_UP" in words,
             mac=_mac(values.get("address")),
             kind=kind,
-            vrf_table=table,
+            kind_shown="promiscuity" in values or kind is not None,
+            vrf_table=parse_number(word(details.get("table"))) if kind == "vrf" else None,
+            vlan_id=parse_number(word(details.get("id")), 4095) if kind == "vlan" else None,
             master=_text(values.get("master")),
-            parent=_text(values.get("link")) if kind != "veth" else None,
+            parent=link if kind not in PAIRS else None,
+            peer=link if kind in PAIRS else None,
+            peer_index=peer_index if isinstance(peer_index, int) else 0 if "link" in values and link is None else None,
+            elsewhere="link_netnsid" in values or "link_netns" in values,
+            link_type=link_type(word(values["link_type"])) if "link_type" in values else None,
+            bus=_text(values.get("parentbus")),
             group=0 if group is None else group,
             mtu=values["mtu"] if isinstance(values.get("mtu"), int) else None,
             flags=words,
@@ -104,16 +116,13 @@ def _mac(value: Any) -> str | None:
     return value.lower()
 
 
-def _kind(linkinfo: Any) -> tuple[str | None, int | None]:
-    """The link's kind, and the table of a VRF."""
+def _kind(linkinfo: Any) -> tuple[str | None, dict[str, Any]]:
+    """The link's kind, and what is told of it."""
     if not isinstance(linkinfo, JsonObject):
-        return None, None
+        return None, {}
     values = linkinfo.first()
-    kind = _text(values.get("info_kind"))
     data = values.get("info_data")
-    if kind != "vrf" or not isinstance(data, JsonObject):
-        return kind, None
-    return kind, parse_number(word(data.first().get("table")))
+    return _text(values.get("info_kind")), data.first() if isinstance(data, JsonObject) else {}
 
 
 def _read_address(item: Any, unmodelled: list[str]) -> InterfaceAddress | None:
@@ -144,3 +153,21 @@ def _read_address(item: Any, unmodelled: list[str]) -> InterfaceAddress | None:
         return None
     unmodelled += _strange(item.pairs, _IRRELEVANT_ADDRESS_KEYS)
     return address
+
+
+def with_buses(interfaces: Iterable[Interface], text: str) -> tuple[Interface, ...]:
+    """The interfaces with the bus that /sys tells of them, in lines NAME INDEX MAC BUS of the collect script.
+
+    One that is not the interface of that name, index and MAC is of another network namespace.
+    """
+    told = {tuple(words[:3]): words[3] for line in text.split("\n") if len(words := line.split()) == 4}
+    return tuple(
+        interface
+        if interface.bus is not None or (bus := told.get(_identity(interface))) is None
+        else msgspec.structs.replace(interface, bus=bus)
+        for interface in interfaces
+    )
+
+
+def _identity(interface: Interface) -> tuple[str, ...]:
+    return interface.name, str(interface.index), interface.mac or ""

@@ -37,7 +37,21 @@ DS_FIELDS = {
 
 TABLES = {"unspec": 0, "default": DEFAULT_TABLE, "main": MAIN_TABLE, "local": LOCAL_TABLE}
 
+LINK_TYPES = {
+    1: "ether", 32: "infiniband", 512: "ppp", 768: "ipip", 769: "tunnel6", 772: "loopback", 776: "sit", 778: "gre",
+    823: "ip6gre", 65534: "none",
+}  # fmt: skip
+
 _NUMBER = re.compile(r"0x[0-9a-fA-F]{1,8}|\d{1,10}", re.ASCII)
+
+
+_LINK_TYPE = re.compile(r"\[(\d{1,5})\]", re.ASCII)
+
+
+def link_type(text: str) -> str:
+    """`ether` of `ether` and of `[1]`, as `ip -N` prints it; a number without a name stays as it is."""
+    match = _LINK_TYPE.fullmatch(text)
+    return text if match is None else LINK_TYPES.get(int(match[1]), text)
 
 
 class Names(Struct, frozen=True):

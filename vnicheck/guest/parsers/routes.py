@@ -9,6 +9,7 @@ JSON is turned into the words of the plain form first, so that both are read by 
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 
@@ -34,7 +35,7 @@ from vnicheck.model.lines import format_route
 
 _OF_ALL_NEXTHOPS = {"dead", "linkdown"}
 """Flags that a route with several nexthops shows once more where all of them have it."""
-_IRRELEVANT_KEYS = {"metrics", "nh_info", "cache", *METRICS}
+_IRRELEVANT_KEYS = {"metrics", "nh_info", "cache", *METRICS} - {"pref"}
 _JSON_WORDS = {"gateway": "via", "protocol": "proto", "prefsrc": "src"}
 _NO_NEXTHOP = {RouteType.BLACKHOLE, RouteType.UNREACHABLE, RouteType.PROHIBIT, RouteType.THROW}
 
@@ -49,7 +50,7 @@ def parse_routes(text: str, names: Names | None = None) -> Parsed[Route]:
     routes: list[Route] = []
     unmodelled: list[str] = []
     for words, hops, blackhole, line in _entries(text, unmodelled):
-        if _is_ipv6(words):
+        if _is_ipv6(words, hops):
             continue
         route = _read_route(words, hops, blackhole, names)
         if route is None:
@@ -130,9 +131,14 @@ def _json_words(entry: JsonObject) -> list[str]:
     return words
 
 
-def _is_ipv6(words: list[str]) -> bool:
+def _is_ipv6(words: list[str], hops: list[list[str]]) -> bool:
+    """By the destination; a default route by its gateway, or by `pref`, which exists for IPv6 only (RFC 4191). An IPv4
+    route by an IPv6 gateway says `via inet6`.
+    """
     position = 1 if len(words) > 1 and route_type(words[0]) is not None else 0
-    return ":" in words[position]
+    if ":" in words[position] or "pref" in words:
+        return True
+    return any(key == "via" and ":" in value for part in (words, *hops) for key, value in pairwise(part))
 
 
 def _read_route(words: list[str], hops: list[list[str]], blackhole: bool, names: Names) -> Route | None:

@@ -116,6 +116,53 @@ PLACES: dict[str, dict[str, str | Path | None]] = {
     },
     "rc.local": {"/etc/rc.local": SCRIPT},
     "dispatcher": {"/etc/NetworkManager/dispatcher.d/50-vni": SCRIPT},
+    "netplan in flow style": {
+        "/etc/netplan/a.yaml": "network: {version: 2, ethernets: {eth1: {addresses: [10.0.0.12/24], "
+        "routes: [{to: default, via: 10.0.0.1, table: 1003}], "
+        "routing-policy: [{from: 10.0.0.12, table: 1003, priority: 1003}]}}}\n"
+    },
+    "netplan with entries in flow style": {
+        "/etc/netplan/a.yaml": "network:\n  ethernets:\n    eth1:\n      addresses: [10.0.0.12/24]\n"
+        "      dhcp4-overrides: {use-routes: false, route-metric: 200}\n      routes:\n"
+        '        - {to: "0.0.0.0/0", via: "10.0.0.1", table: 1003}\n      routing-policy: [\n'
+        "        {from: 10.0.0.12, table: 1003, priority: 1003},\n      ]\n"
+    },
+    "netplan with overrides": {
+        "/etc/netplan/a.yaml": NETPLAN.replace(
+            "      routes:\n", "      dhcp4-overrides:\n        use-routes: false\n        use-dns: no\n      routes:\n"
+        )
+    },
+    "netplan with anchors": {
+        "/etc/netplan/a.yaml": NETPLAN.replace("routing-policy:", "routing-policy: &rules")
+        .replace("eth1:", "eth1: &second")
+        .replace("routes:\n        - to: default", "routes:\n        - &way\n          to: default"),
+    },
+    "a rule file with tabs": {
+        "/etc/sysconfig/network-scripts/rule-eth1": "from\t10.0.0.12\ttable 1003\tprio 1003\n",
+        "/etc/sysconfig/network-scripts/route-eth1": "default\tvia 10.0.0.1\tdev eth1\ttable\t1003\n",
+    },
+    "networkd with a table's name": {
+        "/etc/systemd/networkd.conf": "[Network]\nRouteTable=mgmt:7 vni:1003\n",
+        "/etc/systemd/network/20-eth1.network": NETWORKD.replace("1003", "vni").replace(
+            "Priority=vni", "Priority=1003"
+        ),
+    },
+    "ifupdown with a variable": {
+        "/etc/network/interfaces": "source /etc/network/interfaces.d/*\niface eth1 inet dhcp\n"
+        "\tup\tip\troute add default via 10.0.0.1 dev $IFACE table 1003\n"
+        "  post-up ip rule add from 10.0.0.12 lookup vni pref 1003 && "
+        'ip route add 10.0.0.0/24 dev "${IFACE}" table vni\n',
+        "/etc/iproute2/rt_tables.d/vni.conf": "1003\tvni\n",
+    },
+    "several commands": {
+        "/etc/rc.local": "#!/bin/sh\nip rule add from 10.0.0.12 table 1003 priority 1003; "
+        "/sbin/ip route add default via 10.0.0.1 dev eth1 table 1003\n"
+    },
+    "a script that a unit starts": {
+        "/etc/systemd/system/vni.service": "[Service]\nExecStart=/bin/sh /etc/vni/routes up\n",
+        "/etc/vni/routes": SCRIPT,
+    },
+    "a script that cron starts": {"/etc/cron.d/vni": "@reboot root /etc/vni/routes\n", "/etc/vni/routes": SCRIPT},
     "unit": {
         "/etc/systemd/system/vni.service": UNIT,
         "/etc/iproute2/rt_tables": "1003 vni\n",
@@ -164,13 +211,16 @@ def test_unreadable_is_not_absent(tmp_path: Path) -> None:
     ("path", "text"),
     [
         ("/etc/rc.local", "ip rule add from $ADDRESS table 1003\n"),
-        ("/etc/rc.local", "ip rule add from 10.0.0.12 table 1003; ip rule add from 10.0.0.13 table 1004\n"),
+        ("/etc/rc.local", "ip rule add from 10.0.0.12 table 1003; curl x | sh; ip rule add from 1.1.1.1 table 4\n"),
+        ("/etc/network/interfaces", "iface eth1 inet dhcp\n  up ip rule add from $IF_ADDRESS table 1003\n"),
+        ("/etc/network/interfaces", "source /srv/network/*\n"),
         ("/etc/rc.local", "for a in x y; do ip rule add from $a table 1; done\n"),
         ("/etc/network/interfaces", "iface eth1 inet dhcp\n  up /usr/local/bin/routing\n"),
-        ("/etc/netplan/a.yaml", "network: {ethernets: {eth1: {routing-policy: [{from: 10.0.0.12, table: 7}]}}}\n"),
+        ("/etc/netplan/a.yaml", "network: {ethernets: {eth1: {routing-policy: [{from: 10.0.0.12, mark: 7}]}}}\n"),
+        ("/etc/netplan/a.yaml", NETPLAN + "    eth2:\n      <<: *second\n"),
         ("/etc/netplan/a.yaml", "network:\n  ethernets:\n   eth1:\n  bad\n      routes:\n - to: 1.1.1.1\n  x:\n"),
         ("/etc/netplan/a.yaml", NETPLAN.replace("table: 1003", "table: '1003'  # of the VNI")),
-        ("/etc/netplan/a.yaml", NETPLAN.replace("eth1:", "eth1: &second")),
+        ("/etc/netplan/a.yaml", NETPLAN.replace("eth1:", "eth1: !second")),
         ("/etc/netplan/a.yaml", NETPLAN.replace("eth1:", "'eth1':  # the second VNI")),
         ("/etc/netplan/a.yaml", NETPLAN + "  # padding\n" * 2000 + "    eth2: {}\n"),
         (
@@ -181,6 +231,8 @@ def test_unreadable_is_not_absent(tmp_path: Path) -> None:
         ("/etc/sysconfig/network-scripts/rule-eth1", "from 10.0.0.12 table nameless\n"),
         ("/etc/sysconfig/network/ifcfg-eth1", "POST_UP_SCRIPT=compat:suse:vni\n"),
         ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nFirewallMark=7\nTable=1003\n"),
+        ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nInvertRule=yes\nFrom=10.0.0.1\nTable=1003\n"),
+        ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nFrom=10.0.0.1\nTable=nameless\n"),
     ],
 )
 def test_what_is_not_understood_is_told(tmp_path: Path, path: str, text: str) -> None:

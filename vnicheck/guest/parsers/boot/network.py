@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import translate
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from vnicheck.guest.parsers.boot.files import BootFiles, Line
-from vnicheck.guest.parsers.boot.words import NotUnderstood, command_of, prefix_of, route_of, rule_of, table_of
-from vnicheck.guest.parsers.names import Names
+from vnicheck.guest.parsers.boot.files import MAX_BOOT_LINES, BootFiles, Line
+from vnicheck.guest.parsers.boot.words import NotUnderstood, commands_of, prefix_of, route_of, rule_of, table_of
+from vnicheck.guest.parsers.names import Names, parse_number
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.guest import MAIN_TABLE, BootRoute, BootRule
 
@@ -34,11 +35,14 @@ def boot_routing(files: BootFiles, names: Names, managers: Sequence[str]) -> Boo
     doubts = [files.doubt] if files.doubt is not None else []
     doubts += [f"{capped(path)} could not be read" for path in files.unreadable if _counts(path, managers)]
     found: list[Setting] = []
+    of_networkd = replace(names, tables=_tables_of_networkd(files))
     for path in files.paths:
         if not _counts(path, managers):
             continue
         try:
-            found += [setting for setting in _reader(path)(files.lines[path], names) if setting is not None]
+            reader = _reader(path)
+            known = of_networkd if reader is _networkd else names
+            found += [setting for setting in reader(files.lines[path], known) if setting is not None]
         except NotUnderstood:
             doubts.append(f"{capped(path)} holds more than is understood")
     touches = [
@@ -54,6 +58,26 @@ def boot_routing(files: BootFiles, names: Names, managers: Sequence[str]) -> Boo
         doubt=doubts[0] if doubts else None,
         rp_filter=touches[0] if touches else None,
     )
+
+
+def _tables_of_networkd(files: BootFiles) -> dict[str, int]:
+    """The names that networkd.conf gives to routing tables, `RouteTable=vni:1003 mgmt:1004`: networkd knows no others
+    but the kernel's (networkd.conf(5), systemd.network(5)). What is given later wins; an empty value takes all away.
+    """
+    tables: dict[str, int] = {}
+    for path in sorted(path for path in files.paths if "/systemd/networkd.conf" in path):
+        for line in files.lines[path]:
+            key, _, value = (part.strip() for part in line.text.partition("="))
+            if key != "RouteTable":
+                continue
+            if not value:
+                tables = {}
+            for word in value.split():
+                name, _, number = word.partition(":")
+                found = parse_number(number)
+                if found is not None:
+                    tables[name] = found
+    return tables
 
 
 def _may_set_rp_filter(path: str) -> bool:
@@ -150,7 +174,7 @@ def _networkd(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
         if name == "[RoutingPolicyRule]":
             keys = {"From": "from", "To": "to", "Table": "table", "Priority": "priority"}
             if values.keys() - keys.keys() - {"Family"}:
-                raise NotUnderstood
+                raise NotUnderstood  # a rule that applies to some packets only
             if values.get("Family") != "ipv6":
                 words = [word for key, value in values.items() if key in keys for word in (keys[key], value)]
                 yield rule_of(words, line.source, names)
@@ -170,10 +194,15 @@ def _netplan(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
         top = load_yaml("\n".join(line.text for line in lines))
     except ValueError:
         raise NotUnderstood from None
+    entries = 0
     for kind in _mappings(top):
         for interfaces in _mappings(kind):
             for interface in _mappings(interfaces):
-                yield from _netplan_entries(interface, lines[0].path, names)
+                for setting in _netplan_entries(interface, lines[0].path, names):
+                    entries += 1
+                    if entries > MAX_BOOT_LINES:
+                        raise NotUnderstood  # aliases make more of them than a file has lines
+                    yield setting
 
 
 def _netplan_entries(interface: dict[object, object], path: str, names: Names) -> Iterator[Setting | None]:
@@ -200,15 +229,23 @@ def _entries(interface: dict[object, object], key: str) -> list[dict[str, object
     return entries
 
 
+def _nothing(_lines: Sequence[Line], _names: Names) -> Iterator[Setting | None]:
+    """networkd.conf names tables (`_tables_of_networkd`), and sets nothing itself."""
+    return iter(())
+
+
 def _commands(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
-    """The `ip` commands of ifupdown's files, scripts and units."""
+    """The `ip` commands of ifupdown's files, scripts and units. `$IFACE` is the interface that ifupdown brings up."""
     for line in lines:
-        if line.text == "?":
+        word, _, rest = line.text.partition(" ")
+        if line.text == "?" or (word.startswith("source") and not rest.strip().startswith(_INTERFACES)):
             raise NotUnderstood
-        if line.text != "rp_filter":
-            yield command_of(line.text, line.source, names)
+        if line.text != "rp_filter" and not word.startswith("source"):
+            yield from commands_of(line.text, line.source, names)
 
 
+_INTERFACES = ("/etc/network/interfaces.d", "interfaces.d")
+"""What is included from there was looked for anyway."""
 _NM, _NETWORKD = "NetworkManager", "systemd-networkd"
 _KINDS: tuple[tuple[str, tuple[str, ...], Reader], ...] = (
     ("/etc/NetworkManager/dispatcher.d/*", (_NM,), _commands),
@@ -220,6 +257,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...], Reader], ...] = (
     ("/etc/sysconfig/network/*route*", ("wicked",), _route_words),
     ("/etc/sysconfig/network*", ("wicked",), _ifcfg),
     ("*/netplan*", (_NETWORKD, _NM), _netplan),
+    ("*/systemd/networkd.conf*", (_NETWORKD,), _nothing),
     ("*/systemd/network*", (_NETWORKD,), _networkd),
     ("/etc/network/interfaces*", ("networking",), _commands),
 )

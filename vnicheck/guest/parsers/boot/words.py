@@ -1,6 +1,7 @@
 """Policy rules and routes as configuration files write them: in the words of `ip rule` and `ip route`."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from vnicheck.guest.parsers.names import TABLES, Names, parse_number
 from vnicheck.model.address import format_prefix, mask, split_prefix
@@ -53,6 +54,13 @@ def route_of(words: Sequence[str], source: str, names: Names) -> BootRoute | Non
     if table == MAIN_TABLE:
         return None
     return BootRoute(source=source, table=table, prefix=prefix_of(rest[0]) or "0.0.0.0/0")
+
+
+def commands_of(text: str, source: str, names: Names) -> Iterator[BootRule | BootRoute | None]:
+    """What the commands of one line set, `ip rule add ... && /sbin/ip route add ...`. Raises NotUnderstood."""
+    for command in re.split(r"&&|;", text):
+        if command.strip():
+            yield command_of(command, source, names)
 
 
 def command_of(text: str, source: str, names: Names) -> BootRule | BootRoute | None:

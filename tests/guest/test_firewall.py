@@ -1,0 +1,186 @@
+"""Netfilter's rules, loaded into a real kernel and listed by the real tools."""
+
+import pytest
+
+from tests.guest.namespace import run_in_namespace
+from tests.sshd import require, require_root
+from vnicheck.guest.assemble import read_guest
+from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.parsers.firewall import parse_firewall
+from vnicheck.guest.parsers.programs import bpf_hooks, ipsec_hooks, traffic_hooks
+from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.model.firewall import FirewallChain, Match, Selector, Verdict
+from vnicheck.model.guest import Guest, Hook, HookKind
+
+RULESET = """
+table inet f {
+  set s { type ipv4_addr; elements = { 10.0.0.1, 1.2.3.4 }
+  }
+  chain sub {
+    ct state vmap { established : accept, invalid : drop }
+  }
+  chain in {
+    type filter hook input priority filter - 5; policy drop;
+    ct state { new, untracked } tcp dport { 22, 80-90 } accept comment "fib saddr drop {"
+    ip saddr @s drop
+    iifname "veth*" limit rate 3/minute drop
+    ip6 saddr ::1 accept
+    meta nfproto ipv6 drop
+    ip daddr != 10.2.0.1-10.2.0.9 udp sport 53 reject with icmp port-unreachable
+    meta mark set ct mark
+    meta mark & 0xff == 1 jump sub
+    fib saddr . iif oif missing drop
+  }
+}
+table ip sleeping { flags dormant
+  chain c { type filter hook input priority 0; drop
+  }
+}
+table ip6 six { chain c { drop
+  }
+}
+"""
+TCP = Match(selector=Selector.PROTOCOL, values=("tcp",))
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Guest:
+    require_root()
+    require("nft", "iptables-legacy", "iptables-legacy-save")
+    rules = tmp_path_factory.mktemp("rules") / "rules.nft"
+    rules.write_text(RULESET)
+    old = """
+iptables-legacy -t nat -N DOCKER
+iptables-legacy -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+iptables-legacy -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+iptables-legacy -t mangle -A OUTPUT -o eth+ -m mark --mark 1/0xff -j MARK --set-mark 7
+iptables-legacy -A INPUT -p udp -m multiport --dports 53,90:99 -m limit --limit 3/min -m comment --comment "-j DROP" \\
+  -j ACCEPT
+"""
+    return read_guest(run_in_namespace(f"set -e\nnft -f {rules}{old}set +e\n{collect_script()}"), via="file")
+
+
+def chains(guest: Guest) -> dict[tuple[str, str], FirewallChain]:
+    assert guest.firewall is not None
+    assert guest.firewall.unmodelled == ()
+    return {(chain.table, chain.name): chain for chain in guest.firewall.chains}
+
+
+def test_base_chains(guest: Guest) -> None:
+    chain = chains(guest)["f", "in"]
+    assert (chain.family, chain.type, chain.hook, chain.priority, chain.policy) == (
+        "inet", "filter", "input", "filter - 5", Verdict.DROP,
+    )  # fmt: skip
+    assert {table for table, _ in chains(guest)} == {"f", "nat", "mangle", "filter"}
+    docker = chains(guest)["nat", "DOCKER"]
+    assert (docker.hook, docker.policy) == (None, None)
+
+
+def test_rules_of_nftables(guest: Guest) -> None:
+    services, listed, slow, dns, marking, marked, strict = chains(guest)["f", "in"].rules
+    assert services.matches == (
+        Match(selector=Selector.CONNECTION_STATE, values=("new", "untracked")),
+        TCP,
+        Match(selector=Selector.DESTINATION_PORT, values=("22", "80-90")),
+    )
+    assert (services.verdict, services.unmodelled) == (Verdict.ACCEPT, ())
+    assert (listed.matches, listed.verdict, listed.unmodelled) == ((), Verdict.DROP, ("ip saddr @s drop",))
+    assert (slow.matches[0].values, slow.verdict, slow.unmodelled) == (
+        ("veth*",), Verdict.DROP, ("limit rate 3/minute",),
+    )  # fmt: skip
+    assert dns.matches[0] == Match(selector=Selector.DESTINATION, values=("10.2.0.1-10.2.0.9",), negated=True)
+    assert (dns.verdict, marking.verdict, marking.sets_mark) == (Verdict.REJECT, None, True)
+    assert (marked.matches[0].values, marked.verdict, marked.target) == (
+        ("0x00000001/0x000000ff",), Verdict.JUMP, "sub",
+    )  # fmt: skip
+    assert (strict.verdict, strict.unmodelled) == (Verdict.DROP, ("fib saddr . iif oif missing drop",))
+    (by_map,) = chains(guest)["f", "sub"].rules
+    assert by_map.verdict is Verdict.OTHER
+
+
+def test_only_the_look_at_the_way_back_is_one(guest: Guest) -> None:
+    found = [hook.text for hook in guest.hooks if hook.kind is HookKind.SOURCE_MATCH]
+    assert found == ["netfilter: fib saddr . iif oif missing drop"]
+
+
+def test_published_ports_of_iptables(guest: Guest) -> None:
+    (rule,) = chains(guest)["nat", "DOCKER"].rules
+    assert rule.matches == (
+        Match(selector=Selector.IIF, values=("docker0",), negated=True),
+        TCP,
+        Match(selector=Selector.DESTINATION_PORT, values=("8080",)),
+    )
+    assert (rule.verdict, rule.target, rule.unmodelled) == (Verdict.DNAT, "172.17.0.2:80", ())
+    (jump,) = chains(guest)["nat", "PREROUTING"].rules
+    assert (jump.verdict, jump.target) == (Verdict.JUMP, "DOCKER")
+    assert jump.matches == (Match(selector=Selector.DESTINATION_KIND, values=("local",)),)
+    (mark,) = chains(guest)["mangle", "OUTPUT"].rules
+    assert (mark.verdict, mark.sets_mark) == (None, True)
+    assert mark.matches == (
+        Match(selector=Selector.OIF, values=("eth*",)),
+        Match(selector=Selector.MARK, values=("0x1/0xff",)),
+    )
+    (dns,) = chains(guest)["filter", "INPUT"].rules
+    assert (dns.verdict, dns.unmodelled) == (Verdict.ACCEPT, ("-m limit --limit 3/min",))
+    assert dns.matches[1].values == ("53", "90-99")
+
+
+@pytest.mark.parametrize("text", ["", "@nft\ntable ip f {", "@nft\n@end 1"])
+def test_rules_that_are_not_whole(text: str) -> None:
+    with pytest.raises(CollectionError):
+        parse_firewall(text)
+
+
+PLACE = "qdisc clsact ffff: dev eth0 parent ffff:fff1\n"
+BPF = (
+    "filter protocol all pref 1 bpf chain 0\nfilter protocol all pref 1 bpf chain 0 handle 0x1 cil direct-action id 5\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("qdisc fq_codel 0: dev eth0 root refcnt 2", []),
+        (f"{PLACE}@eth0 ingress\n@end\n@eth0 egress\n@end", []),
+        (f"{PLACE}@eth0 ingress\n@end\n@eth0 egress\n{BPF}@end", ["egress_program"]),
+        (f"{PLACE}@eth0 ingress\n{BPF}@end\n@eth0 egress\n", ["ingress_program", "egress_program"]),
+        (PLACE, ["ingress_program", "egress_program"]),
+        ("qdisc ingress ffff: dev eth0 parent ffff:fff1 ----", ["ingress_program"]),
+        ("qdisc netem 8001: dev eth0 root refcnt 2 limit 1000 loss 100%", ["egress_program"]),
+        ("qdisc netem 8001: dev eth0 root refcnt 2 limit 1000 delay 5ms", []),
+    ],
+)
+def test_filters_of_tc(text: str, expected: list[str]) -> None:
+    hooks = traffic_hooks(text)
+    assert [hook.kind.value for hook in hooks] == expected
+    assert {hook.interface for hook in hooks} <= {"eth0"}
+
+
+def test_ipsec_defaults_and_sockets() -> None:
+    text = "src 0.0.0.0/0 dst 0.0.0.0/0 \\\tsocket in priority 0\nDefault policies:\n in:  accept\n out: block"
+    assert ipsec_hooks(text) == (Hook(kind=HookKind.IPSEC, text="ip xfrm policy getdefault: out block"),)
+
+
+def test_ipsec_default_of_a_real_kernel() -> None:
+    require_root()
+    done = run_in_namespace(f"ip xfrm policy setdefault out block\n{collect_script()}")
+    assert [hook.text for hook in read_guest(done, via="file").hooks] == ["ip xfrm policy getdefault: out block"]
+
+
+def test_bpf_programs() -> None:
+    net = (
+        '[{"xdp":[{"devname":"eth0","ifindex":2,"mode":"driver","id":4}],'
+        '"tc":[{"devname":"eth1","ifindex":3,"kind":"tcx/egress","name":"cil_to","prog_id":9}],"flow_dissector":[]}]'
+    )
+    groups = (
+        '[{"cgroup":"/sys/fs/cgroup","programs":[{"id":1,"attach_type":"cgroup_inet_egress","name":"sd_fw"},'
+        '{"id":2,"attach_type":"cgroup_device","name":"sd_dev"}]}]'
+    )
+    hooks = bpf_hooks(f"{net}\n@cgroups\n{groups}\n@end")
+    assert [(hook.kind.value, hook.interface, hook.text) for hook in hooks] == [
+        ("ingress_program", "eth0", "bpftool: xdp id 4"),
+        ("egress_program", "eth1", "bpftool: tcx/egress cil_to"),
+        ("bpf_program", None, "bpftool: /sys/fs/cgroup cgroup_inet_egress sd_fw"),
+    ]
+    with pytest.raises(CollectionError):
+        bpf_hooks(f"{net}\n@cgroups\n{groups[:60]}")

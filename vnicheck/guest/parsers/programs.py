@@ -1,0 +1,137 @@
+"""What judges packets and cannot be read rule by rule: filters of tc, BPF programs, IPsec's policies."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.parsers.parsed import JsonObject, capped, read_json, text_lines, word
+from vnicheck.model.guest import Hook, HookKind
+
+_PLACE = re.compile(r"qdisc (clsact|ingress) .*?\bdev (\S+)", re.ASCII)
+_LOSSY = re.compile(r"qdisc netem .*?\bdev (\S+) .*\b(?:loss|corrupt)\b", re.ASCII)
+_POLICY = re.compile(r"src (\S+) dst (\S+)", re.ASCII)
+_KINDS = {"ingress": HookKind.INGRESS_PROGRAM, "egress": HookKind.EGRESS_PROGRAM}
+_DIRECTIONS = {
+    "clsact/ingress": "ingress", "clsact/egress": "egress", "tcx/ingress": "ingress", "tcx/egress": "egress",
+    "netkit/primary": "egress", "netkit/peer": "ingress",
+}  # fmt: skip
+_NOT_OF_PACKETS = re.compile(r"device|sysctl|sockopt|getpeername|getsockname|lsm", re.ASCII)
+_MOST = 200
+
+
+def traffic_hooks(text: str) -> tuple[Hook, ...]:
+    """Of `tc qdisc show`, and of `tc filter show` for each place of filters: the filters.
+
+        qdisc clsact ffff: dev eth0 parent ffff:fff1
+        @eth0 ingress
+        filter protocol all pref 49152 bpf chain 0 handle 0x1 cil_from_netdev direct-action not_in_hw id 5 tag 0a
+        @end
+
+    A place whose filters were not listed (no `@end`) is taken for a filter.
+    """
+    places: dict[tuple[str, str], str] = {}
+    filters: dict[tuple[str, str], list[str]] = {}
+    hooks: list[Hook] = []
+    current: tuple[str, str] | None = None
+    listed = set()
+    for line in text_lines(text, "tc"):
+        words = line.split()
+        if (match := _PLACE.match(line)) is not None:
+            for direction in ("ingress", "egress") if match[1] == "clsact" else ("ingress",):
+                places[match[2], direction] = line
+        elif (match := _LOSSY.match(line)) is not None:
+            hooks.append(Hook(kind=HookKind.EGRESS_PROGRAM, interface=match[1], text=capped(f"tc: {line}")))
+        elif line == "@end" and current is not None:
+            listed.add(current)
+            current = None
+        elif line.startswith("@") and len(words) == 2:
+            current = words[0][1:], words[1]
+        elif current is not None:
+            filters.setdefault(current, []).append(line)
+    for (interface, direction), line in places.items():
+        found = filters.get((interface, direction), [])
+        if (interface, direction) in listed and not found:
+            continue
+        told = next((text for text in found if " handle " in text), found[0] if found else f"{line} (not listed)")
+        hooks.append(Hook(kind=_KINDS[direction], interface=interface, text=capped(f"tc: {direction}: {told.strip()}")))
+    return tuple(hooks)
+
+
+def ipsec_hooks(text: str) -> tuple[Hook, ...]:
+    """Of `ip -o xfrm policy`, without those of single sockets, and `ip xfrm policy getdefault`."""
+    hooks: list[Hook] = []
+    for line in text_lines(text, "ip xfrm policy"):
+        key, _, value = line.strip().partition(":")
+        if key in {"in", "fwd", "out"} and value.strip() == "block":
+            hooks.append(Hook(kind=HookKind.IPSEC, text=f"ip xfrm policy getdefault: {key} block"))
+        elif line.startswith("src ") and "socket" not in line.split():
+            hooks += ipsec_policy(line)
+    return tuple(hooks)
+
+
+def ipsec_policy(text: str) -> list[Hook]:
+    """The hook of one policy; none of one for IPv6. One that is not understood may touch every packet."""
+    match = _POLICY.match(text)
+    if match is not None and ":" in match[1]:
+        return []
+    if match is not None:
+        try:
+            return [Hook(kind=HookKind.IPSEC, text=capped(f"ip xfrm policy: {match[0]}"), src=match[1], dst=match[2])]
+        except ValueError:
+            pass
+    return [Hook(kind=HookKind.IPSEC, text=capped(f"ip xfrm policy: {text}"))]
+
+
+def bpf_hooks(text: str) -> tuple[Hook, ...]:
+    """Of `bpftool -j net show` and, after `@cgroups`, `bpftool -j cgroup tree`.
+
+    Raises CollectionError `guest_unreadable` where one of them is not whole.
+    """
+    net, mark, rest = text.partition("@cgroups\n")
+    groups, end, _ = rest.partition("\n@end")
+    if not mark or not end:
+        raise CollectionError("guest_unreadable", "bpftool lists more programs than are read")
+    hooks = [*_of_interfaces(_objects(net)), *_of_groups(_objects(groups))]
+    if len(hooks) > _MOST:
+        raise CollectionError("guest_unreadable", f"more than {_MOST} BPF programs")
+    return tuple(hooks)
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    return [entry.first() for entry in read_json(text, "bpftool")[0]]
+
+
+def _listed(value: Any) -> Iterator[dict[str, Any]]:
+    for entry in value if isinstance(value, list) else ():
+        if isinstance(entry, JsonObject):
+            yield entry.first()
+
+
+def _of_interfaces(objects: list[dict[str, Any]]) -> Iterator[Hook]:
+    for entry in objects:
+        for program in _listed(entry.get("xdp")):
+            yield _program("ingress", "xdp", program)
+        for program in _listed(entry.get("tc")):
+            kind = word(program.get("kind"))
+            direction = _DIRECTIONS.get(kind)
+            for each in (direction,) if direction is not None else _KINDS:
+                yield _program(each, kind, program)
+        for program in _listed(entry.get("netfilter")):
+            yield Hook(kind=HookKind.BPF_PROGRAM, text=capped(f"bpftool: netfilter {word(program.get('hook'))}"))
+
+
+def _program(direction: str, kind: str, program: dict[str, Any]) -> Hook:
+    name = word(program.get("name")) or f"id {word(program.get('id', program.get('prog_id')))}"
+    return Hook(
+        kind=_KINDS[direction], interface=word(program.get("devname")), text=capped(f"bpftool: {kind} {name}".rstrip())
+    )
+
+
+def _of_groups(objects: list[dict[str, Any]]) -> Iterator[Hook]:
+    for entry in objects:
+        for program in _listed(entry.get("programs")):
+            kind = word(program.get("attach_type"))
+            if _NOT_OF_PACKETS.search(kind) is None:
+                where, name = word(entry.get("cgroup")), word(program.get("name"))
+                yield Hook(kind=HookKind.BPF_PROGRAM, text=capped(f"bpftool: {where} {kind} {name}".rstrip()))
