@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS_READY := $(VENV)/.run
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo test lint differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo test lint pins differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: $(READY)  ## replay the recorded case: observed beside predicted
+demo: $(RUNS_READY)  ## replay the recorded case: observed beside predicted
 	@$(BIN)/vnicheck demo
 
 test: $(READY) packages  ## all checks: format, lint, types, import contract, tests
@@ -42,11 +44,23 @@ demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtu
 packages:
 	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers
 
-$(READY): pyproject.toml
+# requirements/ names each release, and the hash of each file, that a development environment is made of.
+$(RUNS_READY): pyproject.toml requirements/run.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo 'installing vnicheck and its tools into $(VENV) ...' >&2
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@echo 'installing vnicheck into $(VENV) ...' >&2
+	@$(PIP) --require-hashes -r requirements/run.txt && $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
+
+$(READY): $(RUNS_READY) requirements/dev.txt
+	@echo 'installing its tools into $(VENV) ...' >&2
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+COMPILE = CUSTOM_COMPILE_COMMAND='make pins' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
+	--allow-unsafe --build-deps-for editable --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+pins: $(READY)  ## choose releases anew and write requirements/*.txt
+	@$(COMPILE) -o requirements/run.txt pyproject.toml
+	@$(COMPILE) -c requirements/run.txt --extra dev -o requirements/dev.txt pyproject.toml
 
 clean:  ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
