@@ -18,8 +18,14 @@ test: $(READY) packages  ## all checks: format, lint, types, import contract, te
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -q $(PYTEST)
 
-lint: $(READY)  ## format, lint, types, import contract
+lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
+	@$(BIN)/python -m tests.house_rules
+	@$(BIN)/zizmor --offline --quiet --no-progress .github action.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-actions action.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-issue-forms $$(ls .github/ISSUE_TEMPLATE/*.yml | grep -v /config)
 
 SEED ?= 1
 CONFIGURATIONS ?= 500
