@@ -6,7 +6,7 @@ RUNS_READY := $(VENV)/.run
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo test lint pins differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo test test-all quick lint pins differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -14,9 +14,22 @@ help:  ## list the targets
 demo: $(RUNS_READY)  ## replay the recorded case: observed beside predicted
 	@$(BIN)/vnicheck demo
 
-test: $(READY) packages  ## all checks: format, lint, types, import contract, tests
+# Much of the time is waiting for what never comes, so there are more workers than cores; each has its own namespaces,
+# folders and ports. A file stays with one worker: what its tests share is made once.
+WORKERS ?= 3
+PYTEST_RUN = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+test: $(READY) packages  ## all checks: lint, and the tests, a sample of what is long by nature (PYTEST='-k name')
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q $(PYTEST)
+	@$(PYTEST_RUN) $(PYTEST)
+
+test-all: $(READY) packages  ## all checks and every test (before an issue is resolved)
+	@$(MAKE) --no-print-directory lint
+	@$(PYTEST_RUN) --long $(PYTEST)
+
+PURE := analysis engine fabric kernel model redaction rules
+quick: $(READY)  ## lint, and the tests of the pure folders: under a minute
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE))
 
 lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4

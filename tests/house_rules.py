@@ -25,11 +25,12 @@ def conflict_markers(path: Path) -> Iterator[str]:
 def imports_of_test_files(path: Path) -> Iterator[str]:
     """Where `path` imports a test file."""
     for node in ast.walk(ast.parse(path.read_bytes())):
-        names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or "", *(f"{node.module or ''}.{alias.name}" for alias in node.names)]
+        else:
+            continue
         if any(_is_test_file(name) for name in names):
             yield f"{path}:{node.lineno}: imports a test file; what both need goes into tests/support/"
 

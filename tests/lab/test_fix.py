@@ -151,7 +151,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Fixe
     require("sshd", "ssh-keygen")
     folder = tmp_path_factory.mktemp("fix")
     with ThreadPoolExecutor(4) as pool:
-        results = pool.map(lambda run: fixed(*run, folder / "-".join(run)), RUNS)
+        results = pool.map(lambda run: fixed(run[0], run[1], folder / "-".join(run)), RUNS)
         return dict(zip(RUNS, results, strict=True))
 
 

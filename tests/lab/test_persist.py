@@ -174,7 +174,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, st
     managers.require_manager(*managers.ALL)
     folder = tmp_path_factory.mktemp("persist")
     with ThreadPoolExecutor(4) as pool:
-        return dict(zip(CASES, pool.map(lambda case: reborn(*case, folder), CASES), strict=True))
+        return dict(zip(CASES, pool.map(lambda case: reborn(case[0], case[1], case[2], folder), CASES), strict=True))
 
 
 @pytest.mark.parametrize("case", CASES, ids=" ".join)

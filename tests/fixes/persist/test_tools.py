@@ -157,7 +157,8 @@ def test_nmcli_changes_the_profile_and_back(name: str) -> None:
         return subprocess.run(["dash", "-c", script], input=keyfile, capture_output=True, text=True, check=True).stdout
 
     after = run(action.command, before)
-    (share,) = shares(of.guest, effects_for(CASES[name])) if of.guest is not None else ()
+    assert of.guest is not None
+    (share,) = shares(of.guest, effects_for(CASES[name]))
     assert isinstance(share, Share)
     assert sorted(set(after.splitlines()) - set(before.splitlines())) == sorted(keyfile_lines(share))
     assert run(action.command, after) == after
