@@ -19,7 +19,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves of each test marked `long` the first case and a sample, chosen by name: the same on every machine."""
+    """A file's tests share what they make, so they go to one worker, but for files that name a group of their own.
+
+    Without --long, of each test marked `long` the first case is kept, and a sample: the same on every machine.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(config.rootpath).as_posix()))
     if config.getoption("--long"):
         return
     kept: list[pytest.Item] = []

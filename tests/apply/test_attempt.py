@@ -31,7 +31,7 @@ from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
 from vnicheck.model.plan import Action, Applied, InstancePlan
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
 CHANGE = "20261124-000000-abcdef"
 Fault = Callable[[int, str], bool]
