@@ -2,22 +2,44 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS_READY := $(VENV)/.run
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo test lint differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo test test-all quick lint pins differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: $(READY)  ## replay the recorded case: observed beside predicted
+demo: $(RUNS_READY)  ## replay the recorded case: observed beside predicted
 	@$(BIN)/vnicheck demo
 
-test: $(READY) packages  ## all checks: format, lint, types, import contract, tests
+# Much of the time is waiting for what never comes, so there are more workers than cores; each has its own namespaces,
+# folders and ports. A file stays with one worker: what its tests share is made once; and so do those that start network
+# managers, with those that ask a server which ones run: namespaces of the lab see the processes of one another.
+WORKERS ?= 3
+PYTEST_RUN = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+test: $(READY) packages  ## all checks: lint, and the tests, a sample of what is long by nature (PYTEST='-k name')
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q $(PYTEST)
+	@$(PYTEST_RUN) $(PYTEST)
 
-lint: $(READY)  ## format, lint, types, import contract
+test-all: $(READY) packages  ## all checks and every test (before an issue is resolved)
+	@$(MAKE) --no-print-directory lint
+	@$(PYTEST_RUN) --long $(PYTEST)
+
+PURE := analysis engine fabric kernel model redaction rules
+quick: $(READY)  ## lint, and the tests of the pure folders: under a minute
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
+
+lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
+	@$(BIN)/python -m tests.house_rules
+	@$(BIN)/zizmor --offline --quiet --no-progress .github action.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-actions action.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-issue-forms $$(ls .github/ISSUE_TEMPLATE/*.yml | grep -v /config)
 
 SEED ?= 1
 CONFIGURATIONS ?= 500
@@ -42,11 +64,23 @@ demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtu
 packages:
 	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers
 
-$(READY): pyproject.toml
+# requirements/ names each release, and the hash of each file, that a development environment is made of.
+$(RUNS_READY): pyproject.toml requirements/run.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo 'installing vnicheck and its tools into $(VENV) ...' >&2
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@echo 'installing vnicheck into $(VENV) ...' >&2
+	@$(PIP) --require-hashes -r requirements/run.txt && $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
+
+$(READY): $(RUNS_READY) requirements/dev.txt
+	@echo 'installing its tools into $(VENV) ...' >&2
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+COMPILE = CUSTOM_COMPILE_COMMAND='make pins' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
+	--allow-unsafe --build-deps-for editable --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+pins: $(READY)  ## choose releases anew and write requirements/*.txt
+	@$(COMPILE) -o requirements/run.txt pyproject.toml
+	@$(COMPILE) -c requirements/run.txt --extra dev -o requirements/dev.txt pyproject.toml
 
 clean:  ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

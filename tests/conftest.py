@@ -1,8 +1,41 @@
 """For all tests."""
 
 import signal
+import zlib
+
+import pytest
+
+# Of a test that is marked `long`, about one set of parameters in this many runs without --long.
+SAMPLE = 4
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="all of what is long by nature, not the same sample each time")
 
 
 def pytest_configure() -> None:
     """A shell's background job ignores SIGINT, and so would the programs whose answer to it is tested."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A file's tests share what they make, so they go to one worker, but for files that name a group of their own.
+
+    Without --long, of each test marked `long` the first case is kept, and a sample: the same on every machine.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(config.rootpath).as_posix()))
+    if config.getoption("--long"):
+        return
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    begun: set[str] = set()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        drawn = test not in begun or zlib.crc32(item.nodeid.encode()) % SAMPLE == 0
+        begun.add(test)
+        (kept if drawn or item.get_closest_marker("long") is None else left_out).append(item)
+    items[:] = kept
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)

@@ -61,7 +61,7 @@ POLICY_RULES = """
 
 def link(name: str, number: int, *prefixes: str, mac: str | None = None, **more: Any) -> Interface:
     """An interface that is up; its index is `number` + 2, its MAC address that of VNI `number`."""
-    fields = {
+    fields: dict[str, Any] = {
         "index": number + 2,
         "up": True,
         "carrier": True,
@@ -219,7 +219,7 @@ ONE_ARM = BOTH_WAYS.replace("10.8.0.0/16 via 10.0.1.1 dev eth1\n", "")
 """Everything leaves by eth0."""
 
 
-def router(routes: str = BOTH_WAYS, *, forwarding: int = 1, rp_filter: int = 0, **more: object) -> Server:
+def router(routes: str = BOTH_WAYS, *, forwarding: int = 1, rp_filter: int = 0, **more: Any) -> Server:
     links = (link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.1.11/24"))
     inside: Guest = guest(
         *links,
@@ -227,9 +227,10 @@ def router(routes: str = BOTH_WAYS, *, forwarding: int = 1, rp_filter: int = 0, 
         rp_filter={"all": rp_filter},
         sysctls={f"conf/{name}/forwarding": forwarding for name in ("eth0", "eth1")},
     )
+    spoofing: dict[str, Any] = {"allow_ip_spoofing": True, **more}
     vnis = (
-        vni(0, "10.0.0.11", subnet="a", **({"allow_ip_spoofing": True} | more)),
-        vni(1, "10.0.1.11", subnet="b", **({"allow_ip_spoofing": True} | more)),
+        vni(0, "10.0.0.11", subnet="a", **spoofing),
+        vni(1, "10.0.1.11", subnet="b", **spoofing),
     )
     return server(*vnis, guest=inside)
 

@@ -144,7 +144,7 @@ class Sshd:
 
     def start(self) -> Self:
         """Start it and wait until it listens. Raises RuntimeError with its log when it does not."""
-        folder = [*self.prefix, "mkdir", "-p", "-m", "755", PRIVILEGE_SEPARATION_FOLDER]
+        folder = [*self.prefix, "mkdir", "-p", "-m", "755", str(PRIVILEGE_SEPARATION_FOLDER)]
         subprocess.run(folder, check=False, stderr=subprocess.DEVNULL)  # only root's sshd wants it, and only root may
         program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         with self.log_path.open("ab") as log:

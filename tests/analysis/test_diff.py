@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,8 +33,8 @@ from vnicheck.model.flow import Flow
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Problem
 
-STRICT = {"rp_filter": {"eth0": 1, "eth1": 1}}
-LOOSE = {"rp_filter": {"all": 2}}
+STRICT: dict[str, Any] = {"rp_filter": {"eth0": 1, "eth1": 1}}
+LOOSE: dict[str, Any] = {"rp_filter": {"all": 2}}
 ROUTED = guest(routes=POLICY_ROUTING, rules=POLICY_RULES, rp_filter={"eth0": 1, "eth1": 1})
 REFUSED = Problem(code="ssh_refused", message="connection refused")
 """Why a guest is missing."""

@@ -10,6 +10,7 @@ from tests.servers import fabric, vni
 from vnicheck.analysis import lint as linting
 from vnicheck.analysis import many
 from vnicheck.analysis.lint import Outcome, lint
+from vnicheck.analysis.server import analyze_server as whole_analysis
 from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
 from vnicheck.model.config import Config
 from vnicheck.model.expectation import Expectation
@@ -110,7 +111,7 @@ def test_unread_servers_of_a_snapshot_are_the_regions_problem_not_every_servers(
 
 
 def test_a_fault_of_ours_is_that_servers_problem_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = many.analyze_server
+    whole = whole_analysis
 
     def analyze_server(server: Server, *args: Any, **more: Any) -> InstanceReport:
         if server.name == "web-2":

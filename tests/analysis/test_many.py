@@ -12,7 +12,7 @@ import pytest
 from tests.servers import COLLECTED, fabric, guest, link, server, two_vnis
 from vnicheck.analysis import many
 from vnicheck.analysis.many import CHUNK, Shared, WorkersLostError, analyze_chunk, analyze_many, in_order
-from vnicheck.analysis.server import report_on
+from vnicheck.analysis.server import analyze_server, report_on
 from vnicheck.model.config import Config
 from vnicheck.model.guest_file import encode_guest_file
 from vnicheck.model.mute import Mute
@@ -88,7 +88,7 @@ def test_a_guest_file_that_is_none_is_its_servers_problem(data: bytes) -> None:
 
 
 def test_a_fault_of_ours_is_told_of_its_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = many.analyze_server
+    whole = analyze_server
 
     def faulty(of: Server, *args: Any, **more: Any) -> InstanceReport:
         if of.id == "id-1":

@@ -80,6 +80,7 @@ def resolve(world: Json, path: str) -> Collection | Json:
 
 def find(world: Json, kind: str, key: str) -> Json:
     """The resource with id `key`. Raises Refusal 404."""
+    item: Json
     for item in world[kind]:
         if item.get("id") == key:
             return item

@@ -19,7 +19,8 @@ from tests.servers import fabric, server, vni
 from tests.sshd import require
 from vnicheck.apply.attempt import Attempt
 from vnicheck.cloud.errors import CloudError
-from vnicheck.fixes.effects import PatchVni, standing
+from vnicheck.fixes.actions import action_of
+from vnicheck.fixes.effects import Effect, PatchVni, standing
 from vnicheck.fixes.planner import Proof, Strategy, plan_server
 from vnicheck.guest import change as scripts
 from vnicheck.guest.assemble import read_guest
@@ -28,9 +29,9 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
-from vnicheck.model.plan import Action, Applied
+from vnicheck.model.plan import Action, Applied, InstancePlan
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
 CHANGE = "20261124-000000-abcdef"
 Fault = Callable[[int, str], bool]
@@ -118,17 +119,14 @@ def both(target: Namespace, *persist: Action) -> Proof:
 def _patches(proof: Proof) -> tuple[PatchVni, ...]:
     """Two changes of the VPC that do no harm beside policy routing."""
     first, second = proof.trial.server.vnis
-    field = "protocol_state_filtering_mode"
     return (
-        PatchVni(vni=first.id, name=first.name, field=field, old="auto", new="disabled"),
-        PatchVni(vni=second.id, name=second.name, field=field, old="auto", new="disabled"),
+        PatchVni(vni=first.id, name=first.name, field="protocol_state_filtering_mode", old="auto", new="disabled"),
+        PatchVni(vni=second.id, name=second.name, field="protocol_state_filtering_mode", old="auto", new="disabled"),
     )
 
 
-def _with(proof: Proof, effects: Sequence[object], persist: Sequence[Action]) -> object:
-    from vnicheck.fixes.actions import action_of
-
-    actions = (*(action_of(effect) for effect in effects), *persist)  # type: ignore[arg-type]
+def _with(proof: Proof, effects: Sequence[Effect], persist: Sequence[Action]) -> InstancePlan:
+    actions = (*(action_of(effect) for effect in effects), *persist)
     plan = msgspec.structs.replace(proof.document.plan, actions=actions)
     return msgspec.structs.replace(proof.document, plan=plan)
 

@@ -1,6 +1,7 @@
 """Members of network load balancers, read over HTTP."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,11 @@ def read(api: StandIn, to: Opener) -> Fabric:
 
 
 def test_members_of_network_load_balancers(world: World, to: Opener) -> None:
-    targets = [{"address": "10.0.0.12", "port": 443}, {"instance": "web-1"}, {"fqdn": "web.example.com"}]
+    targets: list[dict[str, Any]] = [
+        {"address": "10.0.0.12", "port": 443},
+        {"instance": "web-1"},
+        {"fqdn": "web.example.com"},
+    ]
     world.load_balancer("nlb", subnet="a", members=targets)
     with StandIn(world) as api:
         fabric = read(api, to)

@@ -1,6 +1,6 @@
 """Changing a VNI over real HTTP: only what was planned, only if nobody else changed it, and only when it is stable."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ class Vpc:
     def __init__(self, api: StandIn, client: VpcClient, vni: dict[str, Any]) -> None:
         self.api, self.client, self.vni = api, client, vni
         self.slept: list[float] = []
-        self.on_sleep = lambda: None
+        self.on_sleep: Callable[[], object] = lambda: None
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -37,7 +37,11 @@ def test_only_the_two_properties_are_ever_patched(world: World, to: Opener, patc
 @pytest.mark.parametrize("key", ["", "..", "../instances", "a b", "x\n"])
 def test_what_is_no_id_enters_no_url(world: World, to: Opener, key: str) -> None:
     with StandIn(world) as api:
-        for act in (lambda: read_vni(to(api), key), lambda: patch_vni(to(api), key, {"allow_ip_spoofing": True})):
+        acts: list[Callable[[], object]] = [
+            lambda: read_vni(to(api), key),
+            lambda: patch_vni(to(api), key, {"allow_ip_spoofing": True}),
+        ]
+        for act in acts:
             with pytest.raises(CloudError) as caught:
                 act()
             assert caught.value.code == "bad_vni"

@@ -20,7 +20,7 @@ Verdicts = dict[tuple[str, str, str, str, int], str]
 
 def asymmetric(*, spoofing: bool = True, mode: str = "auto", kind: Any = "instance", name: str = "server") -> Server:
     """10.0.0.12 is asked on eth1 and answers by eth0; it has a floating IP."""
-    more = {"allow_ip_spoofing": spoofing, "protocol_state_filtering_mode": mode}
+    more: dict[str, Any] = {"allow_ip_spoofing": spoofing, "protocol_state_filtering_mode": mode}
     vnis = (vni(0, "10.0.0.11", **more), vni(1, "10.0.0.12", floating_ip="198.51.100.12", **more))
     return server(*vnis, guest=guest(routes=TWO_DEFAULTS), kind=kind, name=name)
 

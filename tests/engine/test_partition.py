@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from itertools import pairwise
+from random import Random
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
@@ -136,7 +137,7 @@ def test_classes_are_disjoint_and_complete(guest: Guest) -> None:
     excluded = merge_ranges(
         [*map(prefix_range, NEVER_REMOTE), *((own, own) for own in map(parse_address, ("10.0.0.11", "10.0.0.12")))]
     )
-    remotes_at: dict[Hashable, list[Range]] = defaultdict(list)
+    remotes_at: dict[tuple[object, ...], list[Range]] = defaultdict(list)
     found = classes(guest)
     edges = {edge for flow in found for first, last in ports_of(flow) for edge in (first, last)}
     for flow in found:
@@ -158,7 +159,7 @@ def test_no_two_classes_have_one_fate(guest: Guest) -> None:
 
 @RELAXED
 @given(guests(), st.randoms(use_true_random=False))
-def test_order_that_means_nothing_to_the_kernel_changes_nothing(guest: Guest, random: object) -> None:
+def test_order_that_means_nothing_to_the_kernel_changes_nothing(guest: Guest, random: Random) -> None:
     """The order of equal routes and of equal priorities means something; that of prefixes and interfaces does not."""
     groups: dict[Hashable, list[object]] = defaultdict(list)
     for route in guest.routes:

@@ -189,7 +189,7 @@ def test_a_reply_without_a_way(route: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("state", [{"up": False}, {"carrier": False}])
-def test_an_interface_that_is_down_receives_nothing(state: dict[str, bool]) -> None:
+def test_an_interface_that_is_down_receives_nothing(state: dict[str, Any]) -> None:
     of = server(guest=guest(link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.0.12/24", **state)))
     assert drops(one(of, PING)) == ["interface_down request eth1"]
 
@@ -275,7 +275,9 @@ def test_a_guest_that_ignores_pings() -> None:
     ids=str,
 )
 def test_what_was_not_collected_leaves_nothing_delivered(doubt: dict[str, Any]) -> None:
-    of = server(guest=msgspec.structs.replace(single().guest, **doubt))
+    inside = single().guest
+    assert inside is not None
+    of = server(guest=msgspec.structs.replace(inside, **doubt))
     assert {flow.verdict for flow in flows(of)} == {Verdict.UNKNOWN, Verdict.DROPPED}
 
 

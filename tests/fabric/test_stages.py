@@ -65,7 +65,7 @@ def test_modes_and_what_they_come_to(changes: dict[str, Any], kind: Any, effecti
 
 
 def _is_auto(changes: dict[str, Any]) -> bool:
-    return changes["protocol_state_filtering_mode"] == "auto" or changes.get("legacy", False)
+    return bool(changes["protocol_state_filtering_mode"] == "auto" or changes.get("legacy", False))
 
 
 def test_the_meaning_of_auto_can_be_overridden() -> None:

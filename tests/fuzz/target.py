@@ -87,6 +87,8 @@ def _boot_network(text: str) -> object:
     return boot_routing(read_boot_files(text), Names({"blue": 100}), ())
 
 
+ROUTES = parse_routes("10.0.0.0/8 nhid 3\n10.1.0.0/16 nhid 1 via 10.0.0.1 dev eth0").items
+
 PARSERS: dict[str, Callable[[str], object]] = {
     "interfaces": parse_links,
     "rules": parse_rules,
@@ -113,7 +115,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "bpf": lambda text: bpf_hooks(f"[]\n@cgroups\n{text}\n@end"),
 }
 SECTIONS = list(PARSERS)
-ROUTES = parse_routes("10.0.0.0/8 nhid 3\n10.1.0.0/16 nhid 1 via 10.0.0.1 dev eth0").items
 
 
 def _certificate(data: bytes) -> None:

@@ -1,6 +1,7 @@
 """A guest with configuration files of one's own: the collect script in a mount namespace where they stand in /etc."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.guest.namespace import run_in_namespace
@@ -14,7 +15,7 @@ FOLDERS = ("etc", "run", "usr/local/lib", "usr/lib/sysctl.d", "usr/lib/systemd/n
 
 def collect_configured(
     folder: Path,
-    files: dict[str, str | Path | None],
+    files: Mapping[str, str | Path | None],
     *,
     shell: str = "dash -s",
     first: str = "",
@@ -55,6 +56,6 @@ def collect_configured(
     return run_in_namespace(f"exec unshare -m --propagation private sh {inner} 3< {script}")
 
 
-def configured_guest(folder: Path, files: dict[str, str | Path | None], **more: object) -> Guest:
+def configured_guest(folder: Path, files: Mapping[str, str | Path | None], **more: object) -> Guest:
     """The guest that such a collection describes."""
     return read_guest(collect_configured(folder, files, **more), via="file")  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """What the next boot sets: as sysctl.d(5) has it, as systemd-sysctl does it, and as real shells collect it."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,7 @@ net.ipv4.conf.*.rp_filter = 2
 """
 
 
-def shown(files: dict[str, str | None]) -> str:
+def shown(files: Mapping[str, str | None]) -> str:
     """The section that the script would print of these files."""
     lines = ["@systemd"]
     for path, text in files.items():
@@ -30,7 +31,7 @@ def shown(files: dict[str, str | None]) -> str:
     return "\n".join(lines)
 
 
-def boot(files: dict[str, str | None], keys: list[str] = KEYS) -> dict[str, tuple[int | None, str]]:
+def boot(files: Mapping[str, str | None], keys: list[str] = KEYS) -> dict[str, tuple[int | None, str]]:
     values, doubt = boot_sysctls(read_boot_files(shown(files)), keys)
     assert doubt is None
     return {key.split("/")[3]: (value.value, value.source) for key, value in values.items()}

@@ -1,5 +1,7 @@
 """One table: longest prefix, then the aliases of a prefix (net/ipv4/fib_trie.c)."""
 
+from typing import Any
+
 import pytest
 
 from tests.kernel.guests import UNTOUCHED, host, make_guest, packet, replaced
@@ -11,13 +13,13 @@ from vnicheck.model.guest import Guest, NextHop, Route, RouteType
 LINKS = "10.0.0.0/24 dev eth0 scope link\n10.0.0.0/24 dev eth1 scope link metric 5\n"
 
 
-def sent(routes: str, **arguments: object) -> Sent | NotSent:
+def sent(routes: str, **arguments: Any) -> Sent | NotSent:
     """Where a packet to 203.0.113.9 goes."""
     fields = {key: arguments.pop(key) for key in ("tos",) if key in arguments}
     return send(host(make_guest(routes=LINKS + routes, **arguments)), packet("10.0.0.11", "203.0.113.9", **fields))
 
 
-def egress(routes: str, **arguments: object) -> str:
+def egress(routes: str, **arguments: Any) -> str:
     """The interface alone."""
     answer = sent(routes, **arguments)
     return answer.interface if isinstance(answer, Sent) else str(answer.failure)

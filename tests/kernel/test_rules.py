@@ -1,5 +1,7 @@
 """Policy rules: each states what the kernel does (net/core/fib_rules.c, net/ipv4/fib_rules.c)."""
 
+from typing import Any
+
 import pytest
 
 from tests.kernel.guests import ICMP, UDP, host, make_guest, packet
@@ -67,7 +69,7 @@ def way(rules: str, *, routes: str = ROUTES, **fields: int) -> str:
         ("from all goto 200 [unresolved]", {}, "eth0"),
     ],
 )
-def test_selector_and_action(rule: str, fields: dict[str, int], interface: str) -> None:
+def test_selector_and_action(rule: str, fields: dict[str, Any], interface: str) -> None:
     assert way(f"100: {rule}", **fields) == interface
 
 

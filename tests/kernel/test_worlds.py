@@ -15,12 +15,19 @@ ROUTES = """
     10.0.0.0/24 dev eth1 proto kernel scope link src 10.0.0.12 metric 100
     default via 10.0.0.1 dev eth1 table 100
 """
+Ports = tuple[int, int]
 REMOTE = "203.0.113.9"
 CLIENT = (1024, 65535)
 SSH = (22, 22)
 
 
-def egress(guest: Guest, proto: int = TCP, remote: str = REMOTE, sports: object = SSH, dports: object = CLIENT) -> str:
+def egress(
+    guest: Guest,
+    proto: int = TCP,
+    remote: str = REMOTE,
+    sports: tuple[int, int] = SSH,
+    dports: tuple[int, int] = CLIENT,
+) -> str:
     """By which interface 10.0.0.12 answers."""
     ports = (NO_PORTS, NO_PORTS) if proto == ICMP else (sports, dports)
     sent = Kernel(guest).send(packet("10.0.0.12", remote, proto), *ports)

@@ -25,7 +25,7 @@ from tests.lab.topology import Lab
 from tests.lab.world import world_of
 from tests.sshd import Sshd, require
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 PROGRAM = [sys.executable, "-m", "vnicheck"]
 DECIDED_BY_CLIENT_PORT = {"security-groups", "network-acl"}

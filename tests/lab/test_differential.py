@@ -18,6 +18,8 @@ from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.address import parse_address
 
 SEED, CONFIGURATIONS = 1, 300
+SAMPLE = 3
+"""Without --long, one in so many."""
 
 pytestmark = pytest.mark.root
 
@@ -42,18 +44,19 @@ def lab() -> None:
 
 
 @pytest.mark.timeout(400)
-def test_random_configurations_agree() -> None:
-    tally = run(SEED, CONFIGURATIONS)
+def test_random_configurations_agree(request: pytest.FixtureRequest) -> None:
+    part = 1 if request.config.getoption("--long") else SAMPLE
+    tally = run(SEED, CONFIGURATIONS // part)
     assert not tally.disagreements, "\n".join(map(str, tally.disagreements[:5]))
-    assert tally.configurations == CONFIGURATIONS
-    assert tally.compared >= 20_000
-    assert tally.over_worlds >= 6_000
-    assert tally.packets >= 500
+    assert tally.configurations == CONFIGURATIONS // part
+    assert tally.compared >= 20_000 / part
+    assert tally.over_worlds >= 6_000 / part
+    assert tally.packets >= 500 / part
     assert tally.undetermined.total() <= 0.02 * tally.compared, tally.undetermined
     asked_over_worlds = tally.over_worlds + tally.undetermined_over_worlds.total()
     assert tally.undetermined_over_worlds.total() <= 0.15 * asked_over_worlds, tally.undetermined_over_worlds
     for outcome in ("in delivered", "in rp_filter", "in martian_source", "in not_local", "in forwarded", "out sent"):
-        assert tally.outcomes[outcome] >= 50, tally.outcomes
+        assert tally.outcomes[outcome] >= 50 / part, tally.outcomes
 
 
 def test_shrinking_leaves_only_what_is_needed() -> None:

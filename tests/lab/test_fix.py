@@ -32,7 +32,7 @@ from tests.lab.topology import Lab
 from tests.lab.world import follow, world_of
 from tests.sshd import Sshd, require
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
 HEALTHY = {
     "bare-metal",
@@ -145,16 +145,21 @@ def fixed(name: str, strategy: str, folder: Path) -> Fixed:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Fixed]:
-    """Every scenario, several at a time: the probes mostly wait for what never comes."""
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Fixed]:
+    """All that the selected tests ask for, several at a time: the probes mostly wait for what never comes."""
     require_lab()
     require("sshd", "ssh-keygen")
     folder = tmp_path_factory.mktemp("fix")
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    params = [item.callspec.params for item in items if item.module is request.module and "runs" in item.fixturenames]
+    wanted = {(str(each["name"]), str(each.get("strategy", "auto"))) for each in params}
+    asked = [run for run in RUNS if run in wanted]
     with ThreadPoolExecutor(4) as pool:
-        results = pool.map(lambda run: fixed(*run, folder / "-".join(run)), RUNS)
-        return dict(zip(RUNS, results, strict=True))
+        results = pool.map(lambda run: fixed(run[0], run[1], folder / "-".join(run)), asked)
+        return dict(zip(asked, results, strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "strategy"), RUNS)
 def test_packets_do_what_the_plan_promised(name: str, strategy: str, runs: dict[tuple[str, str], Fixed]) -> None:
     """What it promised is delivered, what worked still is, and every other verdict is what packets did, too."""
@@ -187,6 +192,7 @@ def test_packets_do_what_the_plan_promised(name: str, strategy: str, runs: dict[
     assert wrong == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted({name for name, _ in RUNS} - HEALTHY - HOPELESS))
 def test_more_packets_get_through_than_before(name: str, runs: dict[tuple[str, str], Fixed]) -> None:
     run = runs[name, "auto"]

@@ -17,7 +17,7 @@ from tests.lab.namespaces import LabError, Namespace, RootNamespaceError, requir
 from tests.lab.probe import Probe, probe
 from tests.lab.topology import Lab
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 MANAGEMENT = "10.8.0.4"
 SECOND = "10.0.0.12"

@@ -21,7 +21,7 @@ from tests.lab.test_fix import bench
 from tests.lab.topology import Lab
 from tests.sshd import require
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
 CASES = (
     ("article-check-1", "ifupdown", "policy-routing"),
@@ -168,13 +168,19 @@ def configuration(lab: Lab) -> str:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Reborn]:
+def results(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str, str], Reborn]:
+    """The cases that the selected tests ask for."""
     require_lab()
     require("sshd", "ssh-keygen")
     managers.require_manager(*managers.ALL)
     folder = tmp_path_factory.mktemp("persist")
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    wanted = [item.callspec.params["case"] for item in items if "results" in item.fixturenames]
+    asked = [case for case in CASES if case in wanted]
     with ThreadPoolExecutor(4) as pool:
-        return dict(zip(CASES, pool.map(lambda case: reborn(*case, folder), CASES), strict=True))
+        return dict(zip(asked, pool.map(lambda case: reborn(case[0], case[1], case[2], folder), asked), strict=True))
 
 
 @pytest.mark.parametrize("case", CASES, ids=" ".join)

@@ -4,7 +4,7 @@ import re
 import types
 import typing
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -44,7 +44,7 @@ class Renaming:
         self.address = redactor._roles["address"]
         self.prefix = redactor._roles["prefix"]
         self.interface = redactor._roles["interface"]
-        self.vni = lambda name: redactor._words.named("vni", name)
+        self.vni: Callable[[str], str] = lambda name: redactor._words.named("vni", name)
 
 
 def told(instance: InstanceReport, renamed: Renaming | None) -> tuple[Counter[Any], Counter[Any]]:
@@ -263,7 +263,8 @@ def holds_text(kind: Any) -> bool:
 
 
 def test_every_text_of_a_snapshot_has_a_role() -> None:
-    pending, seen = [Snapshot], set()
+    pending: list[type[Struct]] = [Snapshot]
+    seen: set[type[Struct]] = set()
     while pending:
         struct = pending.pop()
         if struct in seen:

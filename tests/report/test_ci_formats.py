@@ -194,7 +194,7 @@ def test_nothing_remote_begins_a_line(name: str) -> None:
 
 
 def rendered(text: str) -> str:
-    return MarkdownIt("commonmark").enable("table").render(text)
+    return str(MarkdownIt("commonmark").enable("table").render(text))
 
 
 def test_a_table_of_what_was_found() -> None:

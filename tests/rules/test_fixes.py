@@ -10,7 +10,7 @@ from tests.servers import TWO_DEFAULTS, fabric, guest, link, report, server, sub
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.model.flow import Finding
-from vnicheck.model.guest import Guest
+from vnicheck.model.guest import Guest, Route
 from vnicheck.model.snapshot import Server
 
 PREFIX = "policy routing: "
@@ -23,7 +23,8 @@ def commands(finding: Finding) -> list[str]:
 
 def applied(before: Guest, lines: list[str]) -> Guest:
     """The guest after the commands, read by our own parsers as `ip` would print what they made."""
-    routes, rules = [], list(before.rules)
+    routes: list[Route] = []
+    rules = list(before.rules)
     for line in lines:
         if line.startswith("ip route add "):
             routes += parse_routes(line.removeprefix("ip route add ") + " scope link\n" * ("via" not in line)).items

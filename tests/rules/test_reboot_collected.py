@@ -1,5 +1,6 @@
 """The article's `sysctl -w` on a real kernel with real files: collected by the script, found by the rule."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.guest.configured import configured_guest
@@ -22,7 +23,7 @@ ip rule add from 10.0.0.12 table 1003 priority 1003
 STRICT: dict[str, str | Path | None] = {"/usr/lib/sysctl.d/50-redhat.conf": "net.ipv4.conf.default.rp_filter = 1\n"}
 
 
-def collected(folder: Path, files: dict[str, str | Path | None], first: str) -> Guest:
+def collected(folder: Path, files: Mapping[str, str | Path | None], first: str) -> Guest:
     return configured_guest(folder, files, first=NETWORK + first)
 
 

@@ -210,7 +210,7 @@ def test_a_network_of_containers_is_no_finding_unless_it_is_configured_to_be_els
 
 
 @pytest.mark.parametrize("state", [{"up": False}, {"carrier": False}])
-def test_a_dead_interface(state: dict[str, bool]) -> None:
+def test_a_dead_interface(state: dict[str, Any]) -> None:
     inside = guest(link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.0.12/24", **state))
     findings = of_rule(report(server(*OPEN_DISABLED, guest=inside)), "VNC107")
     assert [finding.message for finding in findings] == [

@@ -59,10 +59,10 @@ def test_nothing_where_the_guest_was_collected_or_asked_for_or_does_not_run(more
 
 def test_nothing_where_nothing_would_be_dropped() -> None:
     assert found(vni(0, "10.0.0.11")) == []
-    free = {"allow_ip_spoofing": True, "protocol_state_filtering_mode": "disabled"}
+    free: dict[str, Any] = {"allow_ip_spoofing": True, "protocol_state_filtering_mode": "disabled"}
     assert found(vni(0, "10.0.0.11", **free), vni(1, "10.0.0.12")) == []
     assert found(vni(0, "10.0.0.11", allow_ip_spoofing=True), vni(1, "10.0.0.12"), kind="bare_metal_server") == []
-    unread = {"allow_ip_spoofing": None, "protocol_state_filtering_mode": None}
+    unread: dict[str, Any] = {"allow_ip_spoofing": None, "protocol_state_filtering_mode": None}
     assert found(vni(0, "10.0.0.11", **unread), vni(1, "10.0.0.12")) == []
 
 

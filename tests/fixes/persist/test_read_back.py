@@ -55,7 +55,8 @@ def test_policy_routing_is_found_again(manager: Manager) -> None:
         apply(host, "policy-routing")
         assert said(host, "VNC252") == ["VNC252"]
         if manager is Manager.NETWORK_MANAGER:  # without its daemon: the lines that nmcli is tested to write
-            (share,) = shares(of.guest, effects_for(SECONDARY)) if of.guest is not None else ()
+            assert of.guest is not None
+            (share,) = shares(of.guest, effects_for(SECONDARY))
             assert isinstance(share, Share)
             text = "\n".join(["[ipv4]", *keyfile_lines(share), ""])
             host.write({"/etc/NetworkManager/system-connections/eth1.nmconnection": text})

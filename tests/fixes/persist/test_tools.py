@@ -22,7 +22,7 @@ from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.model.guest import Manager
 from vnicheck.model.snapshot import Server
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
 LINKS = "for i in 0 1; do ip link add eth$i type veth peer name p$i && ip link set p$i up; done"
 CASES = {"several addresses and containers": SECONDARY, "a VLAN": VLAN}
@@ -157,7 +157,8 @@ def test_nmcli_changes_the_profile_and_back(name: str) -> None:
         return subprocess.run(["dash", "-c", script], input=keyfile, capture_output=True, text=True, check=True).stdout
 
     after = run(action.command, before)
-    (share,) = shares(of.guest, effects_for(CASES[name])) if of.guest is not None else ()
+    assert of.guest is not None
+    (share,) = shares(of.guest, effects_for(CASES[name]))
     assert isinstance(share, Share)
     assert sorted(set(after.splitlines()) - set(before.splitlines())) == sorted(keyfile_lines(share))
     assert run(action.command, after) == after

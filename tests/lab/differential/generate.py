@@ -5,7 +5,7 @@ some of the commands; that is part of the configuration.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 OWN = (
     "10.0.0.{}/24",
@@ -181,7 +181,7 @@ class Generator:
     def _selectors(self) -> list[str]:
         devices = ("lo", "lo", "gone", *self.interfaces)
         own = [address.partition("/")[0] for _, address in self._own] or ["10.0.0.3"]
-        choices = (
+        choices: tuple[Callable[[], str], ...] = (
             lambda: f"from {self._random.choice(own)}",
             lambda: f"from {self._random.choice(own)}",
             lambda: f"from {self._random.choice(PREFIXES[3:])}",

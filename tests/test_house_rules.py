@@ -1,0 +1,55 @@
+"""What no linter says of this repository."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.house_rules import breaches
+
+
+def repository(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("sign", "<>|")
+@pytest.mark.parametrize("name", [" HEAD", " a branch", "", " HEAD\r"])
+def test_a_conflict_marker_is_told_with_its_place(tmp_path: Path, sign: str, name: str) -> None:
+    folder = repository(tmp_path, {"docs/a.md": f"one\n{sign * 7}{name}\n"})
+    assert breaches(folder) == [f"{folder}/docs/a.md:2: a merge conflict's marker"]
+
+
+def test_what_only_looks_like_a_marker_is_none(tmp_path: Path) -> None:
+    lines = ["Heading", "=======", ">" * 8, "    " + "<" * 7 + " indented", ">>> 1", ">" * 7 + "quoted"]
+    assert breaches(repository(tmp_path, {"a.md": "\n".join(lines)})) == []
+
+
+def test_a_file_that_git_does_not_know_is_not_read(tmp_path: Path) -> None:
+    folder = repository(tmp_path, {"a.md": ""})
+    (folder / "b.md").write_text("<" * 7 + " HEAD\n")
+    assert breaches(folder) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from tests.a.test_b import run",
+        "from tests.a import test_b",
+        "import tests.a.test_b",
+        "from tests.a.conftest import Opener",
+        "from tests import test_b as b",
+        "def f():\n    from tests.a.test_b import run",
+    ],
+)
+def test_an_import_of_a_test_file_is_told(tmp_path: Path, line: str) -> None:
+    (told,) = breaches(repository(tmp_path, {"tests/test_c.py": line}))
+    assert "imports a test file" in told
+
+
+def test_an_import_of_what_is_shared_is_none(tmp_path: Path) -> None:
+    assert breaches(repository(tmp_path, {"tests/test_c.py": "from tests.support.ssh import key\n"})) == []
