@@ -19,6 +19,7 @@ from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.model.address import LAST, parse_address
 from vnicheck.model.address_map import AddressMap, constant, zipped
+from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Protocol, Scope
 
 Stage = AddressMap[tuple[Hashable, Hashable]]
@@ -65,7 +66,6 @@ class RemoteSets:
     def __init__(self, view: ServerView, only: int | None = None) -> None:
         """`only`: the one remote that is asked about; all that are possible by default."""
         self._view = view
-        self._areas = _areas(view)
         self._excluded = never_remote(view.own_addresses()) if only is None else [(0, only - 1), (only + 1, LAST)]
         self._fates: dict[Hashable, int] = {}
         self._received: dict[int, tuple[ByPort, Hashable]] = {}
@@ -92,7 +92,8 @@ class RemoteSets:
                     received = kernel.received(
                         interface, own, proto, remote_ports, local_ports, of_source=not inbound
                     )
-            known = self._known[key] = tuple(self._gathered(received, sent))
+            areas = _areas(view, (local.vni, *_leaving(view, sent)))
+            known = self._known[key] = tuple(self._gathered(areas, received, sent))
         return known
 
     def prefixes_of(self, sets: tuple[Remotes, ...]) -> tuple[str, ...]:
@@ -104,10 +105,10 @@ class RemoteSets:
         return known
 
     def _gathered(
-        self, received: AddressMap[ByPort | None], sent: AddressMap[ByPort | None]
+        self, areas: AddressMap[Area], received: AddressMap[ByPort | None], sent: AddressMap[ByPort | None]
     ) -> Iterator[Remotes]:
         gathered: dict[Hashable, _Gathering] = {}
-        stretches = zipped([self._areas, received, sent])
+        stretches = zipped([areas, received, sent])
         excluded = iter([*self._excluded, (LAST + 1, LAST + 1)])
         first_out, last_out = next(excluded)
         ends = [*stretches.starts[1:], LAST + 1]
@@ -177,9 +178,18 @@ def fate_of_outcome(outcome: Outcome) -> Hashable:
     return outcome
 
 
-def _areas(view: ServerView) -> AddressMap[Area]:
-    """What the fabric keeps apart for the server; the same for all servers of which it is made of the same maps."""
-    stages = dict(_stages(view))
+def _leaving(view: ServerView, sent: AddressMap[ByPort | None]) -> Iterator[Vni]:
+    """The VNIs by which packets may leave."""
+    ways = (way for each in set(sent.values) if each is not None for way in each.values)
+    interfaces = {way.interface for way in ways if isinstance(way, Sent)}
+    return (vni for vni in view.server.vnis if view.interface_of.get(vni.id) in interfaces)
+
+
+def _areas(view: ServerView, vnis: Iterable[Vni]) -> AddressMap[Area]:
+    """What the fabric keeps apart of packets that cross these VNIs; the same for all servers for which it is made of
+    the same maps.
+    """
+    stages = dict(_stages(view, vnis))
     key = ("areas", *[(name, id(stage)) for name, stage in stages.items()])
     kept = remembered(view.fabric, key, lambda: (tuple(stages.values()), _zipped_areas(stages.values())))
     return kept[1]
@@ -199,12 +209,12 @@ def _zipped_areas(stages: Iterable[Stage]) -> AddressMap[Area]:
     return AddressMap(found.starts, areas)
 
 
-def _stages(view: ServerView) -> Iterator[tuple[Hashable, Stage]]:
-    """What each stage keeps apart that a packet of the server may meet; what several VNIs share has one key."""
+def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, Stage]]:
+    """What each stage keeps apart that such a packet may meet; what several VNIs share has one key."""
     fabric = view.fabric
     locals_ = frozenset(map(parse_address, view.reserved))
     yield "networks", view.networks.alike
-    for vni in view.server.vnis:
+    for vni in vnis:
         subnet = view.subnet(vni)
         yield ("scopes", subnet.id), view.scopes(vni).alike
         yield ("routes", subnet.id), vpc_route.alike(fabric, subnet, view.assume)

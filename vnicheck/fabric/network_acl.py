@@ -77,7 +77,10 @@ def by_port(fabric: Fabric, subnet: Subnet, packet: CrossingPacket, *, of_source
     if rules is None:
         return constant(None)
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
-    starts = sorted({0} | rules.port_cuts(kind, *packet.ends(packet.remotes[0]), of_source=of_source))
+    cuts = rules.port_cuts(kind, *packet.ends(packet.remotes[0]), of_source=of_source)
+    if not cuts:
+        return constant(None)
+    starts = sorted({0} | cuts)
 
     def passed(port: int) -> Hashable:
         sports, dports = (((port, port),), packet.dports) if of_source else (packet.sports, ((port, port),))

@@ -68,12 +68,13 @@ def _answers(rules: GroupRules, packet: GroupedPacket) -> Answers:
 
 
 def by_port(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> AddressMap[bool | None] | None:
-    """Whether the groups admit the packet, by its destination port, whichever rule decides; None: not known."""
+    """Whether the groups admit the packet, by its destination port, whichever rule decides; None: the port makes no difference."""
     rules = group_rules(fabric, vni)
     if rules is None:
         return None
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
-    return joined((each.first, each.admitted) for each in rules.admissions(kind, packet.remotes[0], packet.local))
+    admissions = rules.admissions(kind, packet.remotes[0], packet.local)
+    return joined((each.first, each.admitted) for each in admissions) if len(admissions) > 1 else None
 
 
 def port_cuts_between(fabric: Fabric, vni: Vni, protocol: Protocol, remote: int, local: int) -> set[int]:

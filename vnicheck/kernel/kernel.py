@@ -103,8 +103,7 @@ class Kernel:
         box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=False)
         arrivals = self._arriving(interface, local)
         found = (self._hooks.ipsec(local).at(packet.source), *[each.situations.at(packet.source) for each in arrivals])
-        worlds = self._reception(interface, local, found, box, forwarding=True)
-        taken = known(_common(worlds))
+        taken = known(self._judged(_common(self._reception(interface, local, found, box)), forwarding=True))
         assert isinstance(taken, Received)  # noqa: S101 - the outcomes of arrivals are
         return taken
 
@@ -153,21 +152,17 @@ class Kernel:
         box = self._fields.box(proto, sports, dports, sending=sending)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
-    def _reception(
-        self, interface: str, local: int, found: Sequence[Any], box: Box, *, forwarding: bool = False
-    ) -> list[list[World]]:
+    def _reception(self, interface: str, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
         """What becomes of packets to a local address in each hidden state, by what is found for their source."""
         hook = self._hooks.program(interface) or found[0]
         if hook is not None:
             return [[(box, hook)]]
-        return [
-            [(part, self._judged(outcome, forwarding=forwarding)) for part, outcome in each.outcomes(situation, box)]
-            for each, situation in zip(self._arriving(interface, local), found[1:], strict=True)
-        ]
+        arrivals = self._arriving(interface, local)
+        return [list(each.outcomes(at, box)) for each, at in zip(arrivals, found[1:], strict=True)]
 
-    def _judged(self, outcome: Received | Unknown, *, forwarding: bool) -> Received | Unknown:
+    def _judged(self, outcome: Outcome, *, forwarding: bool = False) -> Outcome:
         """An outcome but for what is not modelled of it."""
-        if isinstance(outcome, Unknown):
+        if not isinstance(outcome, Received):
             return outcome
         if outcome.reception is Reception.BROADCAST:
             return Unknown("the destination is a broadcast address to the guest")
@@ -193,7 +188,7 @@ class Kernel:
         agreed = self._agreed.get((key, found))
         if agreed is None:
             try:
-                parts = joined(self._ports_apart(worlds(), field, box))
+                parts = joined(self._ports_apart(worlds(), field, box)).mapped(self._judged)
             except Undetermined as reason:
                 parts = constant(Unknown(str(reason)))
             same = (tuple(parts.starts), tuple(parts.values))
@@ -221,8 +216,11 @@ class Kernel:
         for place in sorted(readers):
             which = tuple(readers[place])
             if which not in known:
-                chosen = [[worlds[host][number] for host, number in which if host == own] for own in range(len(worlds))]
-                known[which] = _common(chosen)
+                here: list[list[World]] = [[] for _ in worlds]
+                for host, number in which:
+                    part, outcome = worlds[host][number]
+                    here[host].append((part if len(which) == 1 else part.narrowed(field, 1 << place), outcome))
+                known[which] = _common(here)
             found.append((starts[place], known[which]))
         return [(0, found[0][1]), *found[1:]]
 

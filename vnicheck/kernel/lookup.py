@@ -1,10 +1,10 @@
 """FIB lookups as maps (fib_lookup, __fib_lookup): one end of the packet is free, all else is fixed or a decision."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from vnicheck.kernel.fib import Failure, Match, NoMatch, table_map, tables_of
 from vnicheck.kernel.open_fields import Decision, Effort, OpenFields, Tree, Trees
-from vnicheck.kernel.rules import CompiledRule, Found
+from vnicheck.kernel.rules import EVERYWHERE, CompiledRule, Found
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import LAST
 from vnicheck.model.address_map import AddressMap, choose, constant, joined
@@ -83,6 +83,8 @@ class Lookups:
         self._first_with = {rule.priority: i for i, rule in reversed(list(enumerate(guest.rules)))}
         self._found: dict[tuple[int, str], Found] = {}
         self._known: dict[Hashable, AddressMap[Tree]] = {}
+        self._from_rule: dict[Hashable, AddressMap[Tree]] = {}
+        """What happens from a rule on, by the rule and what happens from the next one on."""
 
     def by_destination(self, source: int, iif: str) -> AddressMap[Tree]:
         """What lookups with a source find, by destination: a Found or an Unknown."""
@@ -95,7 +97,7 @@ class Lookups:
         """What lookups with a destination find, by source."""
         if not self._custom_rules:
             return constant(self._once("merged", self._merged).at(destination))
-        relevant = tuple(self._relevant(iif, destination, free_source=True))
+        relevant = tuple(self._up_to_the_last_word(self._relevant(iif, destination, free_source=True), destination))
         return self._once((destination, relevant), lambda: self._composed(relevant, destination))
 
     def _once(self, key: Hashable, compute: Callable[[], AddressMap[Tree]]) -> AddressMap[Tree]:
@@ -120,16 +122,37 @@ class Lookups:
             if applies or rule.rule.invert:
                 yield index, applies
 
+    def _up_to_the_last_word(
+        self, relevant: Iterable[tuple[int, bool]], destination: int
+    ) -> Iterator[tuple[int, bool]]:
+        """Up to the first rule that has an answer for every packet to the destination, but for jumps past it."""
+        jumps = False
+        for index, applies in relevant:
+            yield index, applies
+            compiled = self._rules[index]
+            rule = compiled.rule
+            jumps = jumps or rule.action is RuleAction.GOTO
+            plain = not (compiled.tests or compiled.doubt or rule.invert or compiled.suppresses)
+            if jumps or not plain or compiled.source != EVERYWHERE or rule.table not in self.tables:
+                continue
+            if isinstance(self.tables[rule.table].at(destination), Match | NoMatch):
+                return
+
     def _composed(self, relevant: tuple[tuple[int, bool], ...], destination: int | None) -> AddressMap[Tree]:
         """The rules from the last one back; `destination`: the fixed end, where the source is the free one."""
         nowhere = Found(NoMatch(Failure.NO_ROUTE, "no policy rule leads to a route"), "")
-        current: AddressMap[Tree] = constant(nowhere)
+        current = self._once("nowhere", lambda: constant(nowhere))
         targets = sorted(target for index, _ in relevant if (target := self._target(index)) is not None)
         from_rule: dict[int, AddressMap[Tree]] = {}
         for index, applies in reversed(relevant):
             while targets and targets[-1] > index:
                 from_rule[targets.pop()] = current
-            current = self._with_rule(index, current, from_rule, destination, applies=applies)
+            key = (index, applies, destination, current)
+            known = self._from_rule.get(key)
+            if known is None or self._rules[index].rule.action is RuleAction.GOTO:
+                known = self._with_rule(index, current, from_rule, destination, applies=applies)
+                self._from_rule[key] = known
+            current = known
         return current
 
     def _target(self, index: int) -> int | None:
@@ -247,6 +270,8 @@ class Lookups:
 
     def _suppressed(self, compiled: CompiledRule, match: Match) -> bool | Unknown:
         rule = compiled.rule
+        if not compiled.suppresses:
+            return False
         if rule.suppress_prefixlength is not None and match.length <= rule.suppress_prefixlength:
             return True
         if rule.suppress_ifgroup is None:

@@ -45,6 +45,12 @@ class Box(NamedTuple):
         """The least of its packets, by the values' places among those of their field."""
         return tuple((values & -values).bit_length() for values in self[SPORT:])
 
+    def narrowed(self, field: int, values: int) -> "Box":
+        """The same with another set for one field."""
+        fields = list(self)
+        fields[field] = values
+        return Box._make(fields)
+
 
 class Decision:
     """What becomes of packets by one of their fields: `yes` for those whose value is in the set, else `no`.
@@ -109,15 +115,9 @@ def leaves(tree: Tree, box: Box, effort: Effort) -> Iterator[tuple[Box, Any]]:
             elif inside == values:
                 at = at.yes
             else:
-                waiting.append((at.no, _with(part, at.field, values & ~at.values)))
-                at, part = at.yes, _with(part, at.field, inside)
+                waiting.append((at.no, part.narrowed(at.field, values & ~at.values)))
+                at, part = at.yes, part.narrowed(at.field, inside)
         yield part, at
-
-
-def _with(box: Box, field: int, values: int) -> Box:
-    fields = list(box)
-    fields[field] = values
-    return Box._make(fields)
 
 
 class OpenFields:

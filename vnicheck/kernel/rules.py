@@ -71,6 +71,7 @@ class CompiledRule:
             self.doubt = Unknown(f"policy rule that applies to all but VRFs: {rule.text}")
         elif rule.fwmark is not None and fields.marks(rule.fwmark, rule.fwmask) is None:
             self.doubt = Unknown("the policy rules tell too many packet marks apart")
+        self.suppresses = rule.suppress_prefixlength is not None or rule.suppress_ifgroup is not None
         self.tests: tuple[Test, ...] = tuple(_tests(rule, fields))
 
     def may_match(self, iif: str) -> bool:
