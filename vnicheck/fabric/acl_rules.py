@@ -5,7 +5,7 @@ from itertools import product
 
 from msgspec import Struct
 
-from vnicheck.fabric.address_map import AddressMap, Range, membership
+from vnicheck.model.address_map import AddressMap, Range, membership
 from vnicheck.fabric.answers import AnswerBook, Answers
 from vnicheck.fabric.transport import (
     DIRECTIONS,

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable
 
 from msgspec import Struct
 
-from vnicheck.fabric.address_map import AddressMap, membership
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.fabric.answers import AnswerBook, Answers
 from vnicheck.fabric.transport import (
     DIRECTIONS,

@@ -5,10 +5,10 @@ Source: IBM Cloud Docs, VPC: using-security-groups.
 
 from msgspec import Struct
 
-from vnicheck.fabric.address_map import AddressMap
+from vnicheck.model.address_map import AddressMap, joined
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.fabric.group_rules import GroupRules, outcomes
+from vnicheck.fabric.group_rules import GroupRules
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
 from vnicheck.model.cloud import Fabric, Vni
@@ -62,26 +62,19 @@ def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
     return unknown(STAGE, f"the security groups of {vni.name} decide by the opening side's own port", "client-ports")
 
 
-def group_answers(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Answers | None:
-    """What the VNI's rules say of a packet; None where they are not known. Of two packets of which they say the same,
-    in one direction and both opening or both not, `security_groups` does so too.
-    """
-    rules = group_rules(fabric, vni)
-    return None if rules is None else _answers(rules, packet)
-
-
 def _answers(rules: GroupRules, packet: GroupedPacket) -> Answers:
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
     return rules.answers(kind, packet.remotes, packet.local, packet.dports)
 
 
-def port_edges(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> list[tuple[int, bool | None]]:
-    """What the groups come to from which destination port on, for the packet's addresses."""
+def by_port(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> AddressMap[bool | None] | None:
+    """Whether the groups admit the packet, by its destination port, whichever rule decides; None: the port makes no difference."""
     rules = group_rules(fabric, vni)
     if rules is None:
-        return []
+        return None
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
-    return outcomes(rules.admissions(kind, packet.remotes[0], packet.local))
+    admissions = rules.admissions(kind, packet.remotes[0], packet.local)
+    return joined((each.first, each.admitted) for each in admissions) if len(admissions) > 1 else None
 
 
 def port_cuts_between(fabric: Fabric, vni: Vni, protocol: Protocol, remote: int, local: int) -> set[int]:
@@ -91,12 +84,6 @@ def port_cuts_between(fabric: Fabric, vni: Vni, protocol: Protocol, remote: int,
         return set()
     kinds = (kind for kind in KINDS if kind.protocol is protocol)
     return {each.first for kind in kinds for each in rules.admissions(kind, remote, local)}
-
-
-def local_set(fabric: Fabric, vni: Vni, local: int) -> int | None:
-    """Which local ends of rules an address is in: all that the groups read of it."""
-    rules = group_rules(fabric, vni)
-    return None if rules is None else rules.locals.at(local)
 
 
 def address_maps(fabric: Fabric, vni: Vni) -> tuple[AddressMap[int], ...]:

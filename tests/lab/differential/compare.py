@@ -13,7 +13,7 @@ from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Received, Reception, receive
 from vnicheck.kernel.send import NotSent, Sent, routes_out
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.worlds import NO_PORTS, Kernel
+from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.model.address import format_address, parse_address
 from vnicheck.model.guest import Guest
 
