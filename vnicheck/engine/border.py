@@ -5,10 +5,10 @@ from msgspec import Struct
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Step, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.kernel.kernel import ByPort, Kernel, Outcome
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined, Unknown
-from vnicheck.kernel.kernel import ByPort, Kernel, Outcome
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import DropCode, Leg

@@ -14,6 +14,7 @@ from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.cloud import Vni
+from vnicheck.model.flow import Scope
 
 
 def acl_packet(opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool) -> CrossingPacket:
@@ -54,7 +55,17 @@ def cross_acl(
 ) -> Check:
     """The ACL of the VNI's subnet, for a packet that arrives from, or leaves for, the remote."""
     view, subnet = walk.view, walk.view.subnet(vni)
-    key = ("acl", subnet.id, opening.remotes.samples, opening.local.key, opening.protocol, arriving, answer, sports, dports)
+    key = (
+        "acl",
+        subnet.id,
+        opening.remotes.samples,
+        opening.local.key,
+        opening.protocol,
+        arriving,
+        answer,
+        sports,
+        dports,
+    )
     return walk.once(
         key,
         lambda: network_acl(
@@ -98,10 +109,18 @@ def cross_groups(
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:
     """The IP spoofing check of the VNI by which a packet from the local address leaves."""
-    local, scope, assume = opening.local.address, opening.scope, walk.view.assume
+    view, local, scope = walk.view, opening.local.address, opening.scope
     return walk.once(
         ("spoofing", vni.id, local, scope, translated_elsewhere),
-        lambda: spoofing_check(vni, assume, local, scope, translated_elsewhere=translated_elsewhere),
+        lambda: spoofing_check(
+            vni,
+            view.assume,
+            local,
+            scope,
+            siblings=view.reserved,
+            sibling=view.sibling,
+            translated_elsewhere=translated_elsewhere,
+        ),
     )
 
 
@@ -118,6 +137,8 @@ def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
     """The VPC routing tables that a packet to the local address meets where it comes in."""
     view, local = walk.view, opening.local
     return walk.once(
-        ("ingress_route", local.key, opening.scope),
-        lambda: ingress_route(view.fabric, view.subnet(local.vni), local.number, opening.scope),
+        ("ingress_route", local.key, opening.scope, opening.remote if opening.scope is Scope.VPC else None),
+        lambda: ingress_route(
+            view.fabric, view.subnet(local.vni), local.vni, local.number, opening.scope, opening.remote
+        ),
     )

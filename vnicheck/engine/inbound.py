@@ -56,9 +56,7 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
             Leg.REPLY,
             view.at(leaves.vni),
             cross_state_filter(walk, leaves.vni, opening, seen=same),
-            cross_groups(
-                walk, leaves.vni, opening, arriving=False, dports=theirs, answer=True, seen=same
-            ),
+            cross_groups(walk, leaves.vni, opening, arriving=False, dports=theirs, answer=True, seen=same),
             cross_acl(walk, leaves.vni, opening, arriving=False, sports=ours, dports=theirs, answer=True),
         )
         steps = (*steps, leaves.source, *reply, *leaves.onward)

@@ -5,12 +5,12 @@ Source: IBM Cloud Docs, VPC: using-security-groups.
 
 from msgspec import Struct
 
-from vnicheck.model.address_map import AddressMap, joined
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.group_rules import GroupRules
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
+from vnicheck.model.address_map import AddressMap, joined
 from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Protocol

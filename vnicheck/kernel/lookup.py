@@ -75,9 +75,7 @@ class Lookups:
         by_table = tables_of(guest.routes)
         if not custom_rules:
             by_table[MAIN_TABLE] = by_table.pop(LOCAL_TABLE, []) + by_table.get(MAIN_TABLE, [])
-        self.tables = {
-            number: tables.of(number, routes, usable, alive, state) for number, routes in by_table.items()
-        }
+        self.tables = {number: tables.of(number, routes, usable, alive, state) for number, routes in by_table.items()}
         self._effort.spend(sum(len(table.starts) for table in self.tables.values()))
         self._rules = [CompiledRule(rule, fields) for rule in guest.rules] if custom_rules else []
         self._first_with = {rule.priority: i for i, rule in reversed(list(enumerate(guest.rules)))}
@@ -111,7 +109,9 @@ class Lookups:
         found: AddressMap[Tree] = constant(Found(NoMatch(Failure.NO_ROUTE, "no routing table has a route"), ""))
         for number in (DEFAULT_TABLE, MAIN_TABLE):
             table = self.tables.get(number, constant(None))
-            found = self._over(found, 0, LAST, table, lambda tree, rest, asked=number: self._graft(tree, rest, None, asked))
+            found = self._over(
+                found, 0, LAST, table, lambda tree, rest, asked=number: self._graft(tree, rest, None, asked)
+            )
         return found
 
     def _relevant(self, iif: str, fixed: int, *, free_source: bool) -> Iterator[tuple[int, bool]]:
