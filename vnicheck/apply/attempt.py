@@ -20,12 +20,13 @@ from vnicheck.fixes.actions import action_of
 from vnicheck.fixes.comparison import compare
 from vnicheck.fixes.effects import Effect, PatchVni, carry_out, standing
 from vnicheck.fixes.planner import Proof
-from vnicheck.fixes.vni_commands import undo_command
+from vnicheck.fixes.vni_changes import undo_command
 from vnicheck.guest import change as scripts
-from vnicheck.guest.change import Answer, Step
+from vnicheck.guest.change import Answer
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.guest import Guest
-from vnicheck.model.plan import Action, Applied
+from vnicheck.model.plan import Action, Applied, Step
+from vnicheck.model.plan_document import Action as RecordedAction
 from vnicheck.model.words import listed, one_line
 
 PATIENCE = 30.0
@@ -61,7 +62,7 @@ class _Stop(Exception):  # noqa: N818 - not an error of ours
         self.nothing = nothing
 
 
-def guest_steps(actions: Sequence[Action], *, persist: bool) -> list[Step]:
+def guest_steps(actions: Sequence[Action] | Sequence[RecordedAction], *, persist: bool) -> list[Step]:
     """The immediate steps of the guest's actions, or those that write its configuration."""
     return [
         Step(action.command, action.undo)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from vnicheck.fixes.effects import Effect
 from vnicheck.model.cloud import Ref
-from vnicheck.model.plan import Action
+from vnicheck.model.plan_document import Action
 
 Status = Literal["begun", "applied", "rolled_back", "unconfirmed"]
 """`begun`: not known to have come to an end; `unconfirmed`: whether it is undone could not be told."""

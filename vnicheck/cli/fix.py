@@ -238,6 +238,7 @@ class _Applying:
         from vnicheck.apply.live_server import LiveReach
         from vnicheck.fixes.effects import PatchVni
         from vnicheck.model.cloud import Ref
+        from vnicheck.model.plan_document import as_documents
 
         patches = any(isinstance(effect, PatchVni) for effect in proof.effects)
         server, plan, selection = proof.trial.server, proof.document.plan, self.session.selection
@@ -250,7 +251,7 @@ class _Applying:
             address=target.address,
             strategy=plan.strategy,
             effects=proof.effects,
-            actions=plan.actions,
+            actions=as_documents(plan.actions),
             status="begun",
         )
         try:
