@@ -219,16 +219,19 @@ class Undoing:
         *,
         effects: Sequence[Effect],
         steps: Sequence[Step],
+        files: Sequence[Step] = (),
+        patched: Sequence[PatchVni] = (),
+        kept: bool = False,
     ) -> None:
         self._change = change
         self._reach = reach
         self._tell = tell
         self._effects = effects
         self.steps = steps
-        self.files: Sequence[Step] = ()
-        self.patched: list[PatchVni] = []
+        self.files = files
+        self.patched = list(patched)
         self.armed = False
-        self.kept = False
+        self.kept = kept
         self.timer_ends = 0.0
 
     def run(self, why: str) -> Applied:

@@ -3,7 +3,7 @@
 import re
 
 from vnicheck.fixes.effects import SetRpFilter
-from vnicheck.fixes.persist.share import UNFIT_NAME, NotKept
+from vnicheck.fixes.persist.share import UNFIT_NAME, NotKept, file_label
 from vnicheck.fixes.persist.shell import file_action
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.lines import is_plain_interface
@@ -19,8 +19,7 @@ def action(guest: Guest, effect: SetRpFilter) -> Action:
     """
     if not is_plain_interface(effect.interface):
         raise NotKept(UNFIT_NAME)
-    label = re.sub(r"[^A-Za-z0-9_-]", "_", effect.interface)
-    path = f"{_FOLDER}/{_last_name(guest.boot, effect.path, label)}"
+    path = f"{_FOLDER}/{_last_name(guest.boot, effect.path, file_label(effect.interface))}"
     text = f"# Written by vnicheck.\n{effect.path} = {effect.new}\n"
     summary = f"sysctl.d: {path} keeps rp_filter of {effect.interface} at {effect.new}"
     return file_action(summary, File(path=path, text=text))
