@@ -1,6 +1,6 @@
 """The VPC's checks of a flow's packets, as they leave or arrive by a VNI."""
 
-from vnicheck.engine.walk import Opening, Ranges, Walk
+from vnicheck.engine.walk import Opening, Ranges, Step, Walk, client_ports
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
@@ -14,6 +14,7 @@ from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.cloud import Vni
+from vnicheck.model.flow import Leg
 
 
 def acl_packet(opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool) -> CrossingPacket:
@@ -42,58 +43,31 @@ def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bo
     )
 
 
-def cross_acl(
-    walk: Walk,
-    vni: Vni,
-    opening: Opening,
-    *,
-    arriving: bool,
-    sports: Ranges,
-    dports: Ranges,
-    answer: bool,
-) -> Check:
-    """The ACL of the VNI's subnet, for a packet that arrives from, or leaves for, the remote."""
-    view, subnet = walk.view, walk.view.subnet(vni)
-    key = ("acl", subnet.id, opening.remotes.samples, opening.local.key, opening.protocol, arriving, answer, sports, dports)
-    return walk.once(
-        key,
-        lambda: network_acl(
-            view.fabric,
-            subnet,
-            acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer),
-        ),
-    )
+def cross_vni(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bool, seen: bool = True) -> tuple[Step, ...]:
+    """The checks at a VNI of a packet that arrives from, or leaves for, the remotes: those of its subnet's ACL, its
+    security groups and its state filter. `seen`: the VNI has seen the flow's opening packet.
+    """
+    key = (leg, vni.id, arriving, seen, opening.remotes.rules, opening.local.key, opening.protocol, opening.ports)
+    return walk.once(key, lambda: _cross_vni(walk, leg, vni, opening, arriving=arriving, seen=seen))
 
 
-def cross_state_filter(walk: Walk, vni: Vni, opening: Opening, *, seen: bool) -> Check:
-    """The state filter of the VNI. `seen`: it has seen the flow's opening packet."""
-    view = walk.view
-    return walk.once(
-        ("state", vni.id, opening.protocol, seen),
-        lambda: state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen),
-    )
-
-
-def cross_groups(
-    walk: Walk,
-    vni: Vni,
-    opening: Opening,
-    *,
-    arriving: bool,
-    dports: Ranges,
-    answer: bool,
-    seen: bool,
-) -> Check:
-    """The security groups of the VNI. `seen`: they have admitted the opening packet that this one answers."""
-    if answer and (seen or not walk.view.assume.sg_stateless):
-        answered = walk.once(("answered", vni.id, seen), lambda: answer_to_seen(vni, walk.view.assume, seen=seen))
-        if answered is not None:
-            return answered
-    fabric = walk.view.fabric
-    return walk.once(
-        ("groups", vni.id, opening.remotes.samples, opening.local.key, opening.protocol, arriving, answer, dports),
-        lambda: security_groups(fabric, vni, group_packet(opening, arriving=arriving, dports=dports, answer=answer)),
-    )
+def _cross_vni(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bool, seen: bool) -> tuple[Step, ...]:
+    """In the order in which a packet meets them."""
+    view, answer = walk.view, leg is Leg.REPLY
+    opener, answerer = (client_ports(view, opening.protocol),), opening.ports
+    sports, dports = (answerer, opener) if answer else (opener, answerer)
+    crossing = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
+    acl = network_acl(view.fabric, view.subnet(vni), crossing)
+    groups = answer_to_seen(vni, view.assume, seen=seen) if answer else None
+    if groups is None:
+        packet = group_packet(opening, arriving=arriving, dports=dports, answer=answer)
+        groups = security_groups(view.fabric, vni, packet)
+    state = state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen)
+    if not arriving:
+        checks = (state, groups, acl)
+    else:
+        checks = (acl, state, groups) if answer else (acl, groups, state)
+    return walk.steps(leg, view.at(vni), *checks)
 
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:

@@ -43,7 +43,7 @@ def _gathered(ports: Ranges, maps: list[PortMap]) -> Iterable[Ranges]:
 
 def _in_guest(opening: Opening) -> Iterator[PortMap]:
     for ways in (opening.remotes.received, opening.remotes.sent):
-        if ways:
+        if ways and len(ways[0].starts) > 1:
             yield ways[0].mapped(fate_of_outcome)
 
 

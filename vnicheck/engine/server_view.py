@@ -18,6 +18,7 @@ class ServerView:
         self.config = config
         self.fabric = fabric
         self.assume = config.assumptions
+        self.client_ports = config.assumptions.client_port_range
         self.auto_filters = config.assumptions.auto_filters(server.kind, server.name, server.id)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)

@@ -134,4 +134,4 @@ class Steps:
 
 def client_ports(view: ServerView, protocol: Protocol) -> Range:
     """The ports that an opening side may use."""
-    return NO_PORTS if protocol is Protocol.ICMP else view.assume.client_port_range
+    return NO_PORTS if protocol is Protocol.ICMP else view.client_ports

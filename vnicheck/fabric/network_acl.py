@@ -77,6 +77,8 @@ def by_port(fabric: Fabric, subnet: Subnet, packet: CrossingPacket, *, of_source
     if rules is None:
         return constant(None)
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
+    if not rules.read_ports[kind]:
+        return constant(None)
     cuts = rules.port_cuts(kind, *packet.ends(packet.remotes[0]), of_source=of_source)
     if not cuts:
         return constant(None)
