@@ -5,10 +5,10 @@ from msgspec import Struct
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Step, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.kernel.kernel import ByPort, Kernel, Outcome
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined, Unknown
-from vnicheck.kernel.kernel import ByPort, Kernel, Outcome
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import DropCode, Leg
@@ -53,8 +53,9 @@ def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
 
 def _received(answer: Answer) -> Check:
     received = answer.outcome
-    if not isinstance(received, Received):
+    if isinstance(received, Unknown):
         return unknown("source_validation", received.reason)
+    assert isinstance(received, Received)  # noqa: S101 - packets that come in are not sent
     stage = "local_delivery" if received.reception is Reception.NOT_LOCAL else "source_validation"
     if received.reception is Reception.DELIVERED:
         return passes(stage, received.reason, by=answer.deciders)

@@ -3,11 +3,13 @@
 from vnicheck.engine.walk import Opening, Ranges, Step, Walk, client_ports
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
-from vnicheck.fabric.network_acl import CrossingPacket, network_acl
+from vnicheck.fabric.network_acl import CrossingPacket, local_sets, network_acl
 from vnicheck.fabric.security_group import (
     GroupedPacket,
     answer_to_seen,
-    security_groups,
+    group_answers,
+    groups_check,
+    local_set,
 )
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
@@ -43,7 +45,23 @@ def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bo
     )
 
 
-def cross_vni(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bool, seen: bool = True) -> tuple[Step, ...]:
+def reading(walk: Walk, vni: Vni, opening: Opening) -> object:
+    """What stands for all that the VNI's groups and its subnet's ACL read of the flow's ends: the same for flows of any
+    server that they read alike.
+    """
+    view, fabric, local = walk.view, walk.view.fabric, opening.local.number
+    subnet = view.subnet(vni)
+
+    def told() -> object:
+        ends = local_sets(fabric, subnet, local), local_set(fabric, vni, local)
+        return walk.for_all(("reading", subnet.id, vni.security_groups, ends, opening.remotes.samples), object)
+
+    return walk.once(("reading", vni.id, opening.local.key, opening.remotes.rules), told)
+
+
+def cross_vni(
+    walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bool, seen: bool = True
+) -> tuple[Step, ...]:
     """The checks at a VNI of a packet that arrives from, or leaves for, the remotes: those of its subnet's ACL, its
     security groups and its state filter. `seen`: the VNI has seen the flow's opening packet.
     """
@@ -57,17 +75,22 @@ def _cross_vni(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bo
     opener, answerer = (client_ports(view, opening.protocol),), opening.ports
     sports, dports = (answerer, opener) if answer else (opener, answerer)
     crossing = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
-    acl = network_acl(view.fabric, view.subnet(vni), crossing)
+    acl, admitted = walk.for_all(
+        ("crossing", reading(walk, vni, opening), opening.protocol, arriving, answer, sports, dports),
+        lambda: (
+            network_acl(view.fabric, view.subnet(vni), crossing),
+            group_answers(view.fabric, vni, group_packet(opening, arriving=arriving, dports=dports, answer=answer)),
+        ),
+    )
     groups = answer_to_seen(vni, view.assume, seen=seen) if answer else None
     if groups is None:
-        packet = group_packet(opening, arriving=arriving, dports=dports, answer=answer)
-        groups = security_groups(view.fabric, vni, packet)
+        groups = walk.once(
+            ("groups", vni.id, crossing.direction, answer, admitted),
+            lambda: groups_check(view.fabric, vni, admitted, direction=crossing.direction, opening=not answer),
+        )
     state = state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen)
-    if not arriving:
-        checks = (state, groups, acl)
-    else:
-        checks = (acl, state, groups) if answer else (acl, groups, state)
-    return walk.steps(leg, view.at(vni), *checks)
+    on_arrival = (acl, state, groups) if answer else (acl, groups, state)
+    return walk.steps(leg, view.at(vni), *(on_arrival if arriving else (state, groups, acl)))
 
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:

@@ -64,4 +64,3 @@ def _frame(walk: Walk, opening: Opening) -> _Frame:
         owner=local.vni,
         entrance=enter_guest(walk, Leg.REPLY, opening),
     )
-

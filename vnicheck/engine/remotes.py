@@ -34,8 +34,8 @@ class Place(NamedTuple):
 
 
 class Area(Struct, frozen=True, eq=False):
-    """Addresses that the fabric's stages treat alike, by the same rules and routes. `fate`: a number that it shares with
-    areas that fare alike by others. `sample`: one of the addresses.
+    """Addresses that the fabric's stages treat alike, by the same rules and routes. `fate`: a number that it shares
+    with areas that fare alike by others. `sample`: one of the addresses.
     """
 
     fate: int
@@ -92,9 +92,7 @@ class RemoteSets:
             if kernel is not None:
                 sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
                 if interface is not None:
-                    received = kernel.received(
-                        interface, own, proto, remote_ports, local_ports, of_source=not inbound
-                    )
+                    received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
             areas = _areas(view, (local.vni, *_leaving(view, sent)))
             known = self._known[key] = tuple(self._gathered(areas, received, sent))
         return known

@@ -9,9 +9,9 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.transit_path import transit_path
 from vnicheck.engine.walk import Path, Walk
 from vnicheck.fabric import network_acl, security_group, vpc_route
-from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.fabric.transit_route import TransitRoute, extents, is_led, onward, transit_routes
 from vnicheck.model.address import prefix_range
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.flow import Direction, Flow, Protocol
 
 Area = tuple[tuple[Fate, tuple[str, ...], tuple[Range, ...]], ...]

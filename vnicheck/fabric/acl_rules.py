@@ -5,7 +5,6 @@ from itertools import product
 
 from msgspec import Struct
 
-from vnicheck.model.address_map import AddressMap, Range, membership
 from vnicheck.fabric.answers import AnswerBook, Answers
 from vnicheck.fabric.transport import (
     DIRECTIONS,
@@ -19,6 +18,7 @@ from vnicheck.fabric.transport import (
     speaks,
 )
 from vnicheck.model.address import prefix_range
+from vnicheck.model.address_map import AddressMap, Range, membership
 from vnicheck.model.cloud import AclRule, NetworkAcl
 from vnicheck.model.flow import Protocol
 from vnicheck.model.words import one_line

@@ -8,12 +8,12 @@ from collections.abc import Hashable
 from msgspec import Struct
 
 from vnicheck.fabric.acl_rules import AclRules, Alike
-from vnicheck.model.address_map import AddressMap, constant, joined
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
 from vnicheck.model.address import prefix_range
+from vnicheck.model.address_map import AddressMap, constant, joined
 from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.flow import DropCode, Protocol
 
@@ -103,6 +103,12 @@ def port_cuts_between(fabric: Fabric, subnet: Subnet, protocol: Protocol, source
         for of_source in (True, False)
         for cut in rules.port_cuts(kind, source, destination, of_source=of_source)
     }
+
+
+def local_sets(fabric: Fabric, subnet: Subnet, local: int) -> tuple[int, int] | None:
+    """Which ends of rules a local address is in, as destination and as source: all that the ACL reads of it."""
+    rules = acl_rules(fabric, subnet)
+    return None if rules is None else (rules.destinations.at(local), rules.sources.at(local))
 
 
 def address_maps(fabric: Fabric, subnet: Subnet) -> tuple[AddressMap[int], ...]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from vnicheck.model.address_map import membership
 from vnicheck.fabric.memory import remembered
 from vnicheck.model.address import prefix_range
+from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Scope

@@ -5,10 +5,10 @@ Source: IBM Cloud Docs, VPC: about-custom-routes.
 
 from collections.abc import Iterable
 
-from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.model.address import parse_prefix, prefix_range
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Scope

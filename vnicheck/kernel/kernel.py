@@ -1,5 +1,6 @@
-"""A guest's kernel over all that is not known of it: hidden state, packet marks, TOS, users, and the ports that a client
-may use. What becomes of a packet is said only where it is the same in every possible world, whichever way it comes to be.
+"""A guest's kernel over all that is not known of it: hidden state, packet marks, TOS, users, the ports of clients.
+
+What becomes of a packet is said only where it is the same in every possible world, whichever way it comes to be.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -39,7 +40,7 @@ class Kernel:
         """`like`: the kernel of a guest of which this is a changed copy; what did not change is taken from there."""
         self._guest = guest
         self._fields = OpenFields(guest)
-        self._tables = like._tables if like is not None else TableMaps()
+        self._tables: TableMaps = like._tables if like is not None else TableMaps()
         effort = Effort()
         self._hosts = tuple(
             Host(guest, state, fields=self._fields, tables=self._tables, effort=effort)
@@ -143,7 +144,9 @@ class Kernel:
             made = self._departures[local] = tuple([Departures(host, local) for host in self._hosts])
         return made
 
-    def _box(self, proto: int, sports: Range, dports: Range, *, of_source: bool, sending: bool) -> tuple[Box, int | None]:
+    def _box(
+        self, proto: int, sports: Range, dports: Range, *, of_source: bool, sending: bool
+    ) -> tuple[Box, int | None]:
         """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
         What no policy rule reads is left out, so that all protocols share one answer.
         """
@@ -195,9 +198,7 @@ class Kernel:
             agreed = self._agreed[key, found] = self._by_port.setdefault(same, parts)
         return agreed
 
-    def _ports_apart(
-        self, worlds: list[list[World]], field: int | None, box: Box
-    ) -> Iterable[tuple[int, Outcome]]:
+    def _ports_apart(self, worlds: list[list[World]], field: int | None, box: Box) -> Iterable[tuple[int, Outcome]]:
         """The first port of each stretch that fares alike, with what all worlds come to there."""
         if field is None or all(part[field] == box[field] for each in worlds for part, _ in each):
             return [(0, _common(worlds))]
@@ -249,7 +250,9 @@ def _common(worlds: list[list[World]]) -> Outcome:
         return doubt if doubt is not None else firsts[0][1]
     if any(_contradict(one, other) for rest in worlds[1:] for one in worlds[0] for other in rest):
         return _HIDDEN
-    differing = {_OPEN[place] for point, _ in firsts[1:] for place in range(len(_OPEN)) if point[place] != firsts[0][0][place]}
+    differing = {
+        _OPEN[place] for point, _ in firsts[1:] for place in range(len(_OPEN)) if point[place] != firsts[0][0][place]
+    }
     names = " and ".join(name for name in _IN_WORDS if name in differing)
     return Unknown(f"it depends on {names}, which the flow leaves open")
 

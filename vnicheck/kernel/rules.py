@@ -79,7 +79,9 @@ class CompiledRule:
         the model makes none with one, `l3mdev` matches nothing; no lookup of ours names an `oif`.
         """
         rule = self.rule
-        return not rule.l3mdev and rule.oif is None and (rule.iif is None or (rule.iif == iif and not rule.iif_detached))
+        return (
+            not rule.l3mdev and rule.oif is None and (rule.iif is None or (rule.iif == iif and not rule.iif_detached))
+        )
 
 
 def _tests(rule: PolicyRule, fields: OpenFields) -> Iterator[Test]:

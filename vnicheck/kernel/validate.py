@@ -126,9 +126,7 @@ def asked_in(host: Host, into: Tree, box: Box) -> Iterator[tuple[Box, Found | Un
     return _asked(host, into, box, swapped=False, unmarked=False)
 
 
-def _asked(
-    host: Host, tree: Tree, box: Box, *, swapped: bool, unmarked: bool
-) -> Iterator[tuple[Box, Found | Unknown]]:
+def _asked(host: Host, tree: Tree, box: Box, *, swapped: bool, unmarked: bool) -> Iterator[tuple[Box, Found | Unknown]]:
     """A lookup for packets that come in: protocol and ports are 0 unless some rule makes the kernel fill them in.
 
     `swapped`: with the ports of the way back. `unmarked`: without the mark.

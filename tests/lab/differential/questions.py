@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from tests.lab.differential.rtnetlink import Question
 from vnicheck.engine.partition import address_atoms
-from vnicheck.kernel.open_fields import TOS_MASK, marks
 from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.open_fields import TOS_MASK, marks
 from vnicheck.model.address import parse_address
 from vnicheck.model.guest import Guest, RouteType
 
