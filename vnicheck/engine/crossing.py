@@ -65,30 +65,42 @@ def cross_vni(
     """The checks at a VNI of a packet that arrives from, or leaves for, the remotes: those of its subnet's ACL, its
     security groups and its state filter. `seen`: the VNI has seen the flow's opening packet.
     """
-    key = (leg, vni.id, arriving, seen, opening.remotes.rules, opening.local.key, opening.protocol, opening.ports)
-    return walk.once(key, lambda: _cross_vni(walk, leg, vni, opening, arriving=arriving, seen=seen))
+    read = reading(walk, vni, opening)
+    key = (leg, vni.id, arriving, seen, read, opening.protocol, opening.ports)
+    return walk.once(key, lambda: _cross_vni(walk, leg, vni, opening, read, arriving=arriving, seen=seen))
 
 
-def _cross_vni(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bool, seen: bool) -> tuple[Step, ...]:
+def _cross_vni(
+    walk: Walk, leg: Leg, vni: Vni, opening: Opening, read: object, *, arriving: bool, seen: bool
+) -> tuple[Step, ...]:
     """In the order in which a packet meets them."""
     view, answer = walk.view, leg is Leg.REPLY
+    direction = "inbound" if arriving else "outbound"
     opener, answerer = (client_ports(view, opening.protocol),), opening.ports
     sports, dports = (answerer, opener) if answer else (opener, answerer)
-    crossing = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
     acl, admitted = walk.for_all(
-        ("crossing", reading(walk, vni, opening), opening.protocol, arriving, answer, sports, dports),
+        ("crossing", read, opening.protocol, arriving, answer, sports, dports),
         lambda: (
-            network_acl(view.fabric, view.subnet(vni), crossing),
+            network_acl(
+                view.fabric,
+                view.subnet(vni),
+                acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer),
+            ),
             group_answers(view.fabric, vni, group_packet(opening, arriving=arriving, dports=dports, answer=answer)),
         ),
     )
-    groups = answer_to_seen(vni, view.assume, seen=seen) if answer else None
+    groups = None
+    if answer and (seen or not view.assume.sg_stateless):
+        groups = walk.once(("answered", vni.id, seen), lambda: answer_to_seen(vni, view.assume, seen=seen))
     if groups is None:
         groups = walk.once(
-            ("groups", vni.id, crossing.direction, answer, admitted),
-            lambda: groups_check(view.fabric, vni, admitted, direction=crossing.direction, opening=not answer),
+            ("groups", vni.id, direction, answer, admitted),
+            lambda: groups_check(view.fabric, vni, admitted, direction=direction, opening=not answer),
         )
-    state = state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen)
+    state = walk.once(
+        ("state", vni.id, opening.protocol, seen),
+        lambda: state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen),
+    )
     on_arrival = (acl, state, groups) if answer else (acl, groups, state)
     return walk.steps(leg, view.at(vni), *(on_arrival if arriving else (state, groups, acl)))
 
