@@ -1,20 +1,22 @@
 """The VPC's checks of a flow's packets, as they leave or arrive by a VNI."""
 
-from vnicheck.engine.walk import Opening, Ranges, Walk
+from vnicheck.engine.walk import Opening, Ranges, Step, Walk, client_ports
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
-from vnicheck.fabric.network_acl import CrossingPacket, network_acl
+from vnicheck.fabric.network_acl import CrossingPacket, local_sets, network_acl
 from vnicheck.fabric.security_group import (
     GroupedPacket,
     answer_to_seen,
-    security_groups,
+    group_answers,
+    groups_check,
+    local_set,
 )
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Scope
+from vnicheck.model.flow import Leg, Scope
 
 
 def acl_packet(opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool) -> CrossingPacket:
@@ -43,68 +45,64 @@ def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bo
     )
 
 
-def cross_acl(
-    walk: Walk,
-    vni: Vni,
-    opening: Opening,
-    *,
-    arriving: bool,
-    sports: Ranges,
-    dports: Ranges,
-    answer: bool,
-) -> Check:
-    """The ACL of the VNI's subnet, for a packet that arrives from, or leaves for, the remote."""
-    view, subnet = walk.view, walk.view.subnet(vni)
-    key = (
-        "acl",
-        subnet.id,
-        opening.remotes.samples,
-        opening.local.key,
-        opening.protocol,
-        arriving,
-        answer,
-        sports,
-        dports,
-    )
-    return walk.once(
-        key,
-        lambda: network_acl(
-            view.fabric,
-            subnet,
-            acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer),
+def reading(walk: Walk, vni: Vni, opening: Opening) -> object:
+    """What stands for all that the VNI's groups and its subnet's ACL read of the flow's ends: the same for flows of any
+    server that they read alike.
+    """
+    view, fabric, local = walk.view, walk.view.fabric, opening.local.number
+    subnet = view.subnet(vni)
+
+    def told() -> object:
+        ends = local_sets(fabric, subnet, local), local_set(fabric, vni, local)
+        return walk.for_all(("reading", subnet.id, vni.security_groups, ends, opening.remotes.samples), object)
+
+    return walk.once(("reading", vni.id, opening.local.key, opening.remotes.rules), told)
+
+
+def cross_vni(
+    walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bool, seen: bool = True
+) -> tuple[Step, ...]:
+    """The checks at a VNI of a packet that arrives from, or leaves for, the remotes: those of its subnet's ACL, its
+    security groups and its state filter. `seen`: the VNI has seen the flow's opening packet.
+    """
+    read = reading(walk, vni, opening)
+    key = (leg, vni.id, arriving, seen, read, opening.protocol, opening.ports)
+    return walk.once(key, lambda: _cross_vni(walk, leg, vni, opening, read, arriving=arriving, seen=seen))
+
+
+def _cross_vni(
+    walk: Walk, leg: Leg, vni: Vni, opening: Opening, read: object, *, arriving: bool, seen: bool
+) -> tuple[Step, ...]:
+    """In the order in which a packet meets them."""
+    view, answer = walk.view, leg is Leg.REPLY
+    direction = "inbound" if arriving else "outbound"
+    opener, answerer = (client_ports(view, opening.protocol),), opening.ports
+    sports, dports = (answerer, opener) if answer else (opener, answerer)
+    acl, admitted = walk.for_all(
+        ("crossing", read, opening.protocol, arriving, answer, sports, dports),
+        lambda: (
+            network_acl(
+                view.fabric,
+                view.subnet(vni),
+                acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer),
+            ),
+            group_answers(view.fabric, vni, group_packet(opening, arriving=arriving, dports=dports, answer=answer)),
         ),
     )
-
-
-def cross_state_filter(walk: Walk, vni: Vni, opening: Opening, *, seen: bool) -> Check:
-    """The state filter of the VNI. `seen`: it has seen the flow's opening packet."""
-    view = walk.view
-    return walk.once(
+    groups = None
+    if answer and (seen or not view.assume.sg_stateless):
+        groups = walk.once(("answered", vni.id, seen), lambda: answer_to_seen(vni, view.assume, seen=seen))
+    if groups is None:
+        groups = walk.once(
+            ("groups", vni.id, direction, answer, admitted),
+            lambda: groups_check(view.fabric, vni, admitted, direction=direction, opening=not answer),
+        )
+    state = walk.once(
         ("state", vni.id, opening.protocol, seen),
         lambda: state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen),
     )
-
-
-def cross_groups(
-    walk: Walk,
-    vni: Vni,
-    opening: Opening,
-    *,
-    arriving: bool,
-    dports: Ranges,
-    answer: bool,
-    seen: bool,
-) -> Check:
-    """The security groups of the VNI. `seen`: they have admitted the opening packet that this one answers."""
-    if answer and (seen or not walk.view.assume.sg_stateless):
-        answered = walk.once(("answered", vni.id, seen), lambda: answer_to_seen(vni, walk.view.assume, seen=seen))
-        if answered is not None:
-            return answered
-    fabric = walk.view.fabric
-    return walk.once(
-        ("groups", vni.id, opening.remotes.samples, opening.local.key, opening.protocol, arriving, answer, dports),
-        lambda: security_groups(fabric, vni, group_packet(opening, arriving=arriving, dports=dports, answer=answer)),
-    )
+    on_arrival = (acl, state, groups) if answer else (acl, groups, state)
+    return walk.steps(leg, view.at(vni), *(on_arrival if arriving else (state, groups, acl)))
 
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:
@@ -135,10 +133,9 @@ def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
 
 def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
     """The VPC routing tables that a packet to the local address meets where it comes in."""
-    view, local = walk.view, opening.local
+    view, local, scope = walk.view, opening.local, opening.scope
+    subnet = view.subnet(local.vni)
     return walk.once(
-        ("ingress_route", local.key, opening.scope, opening.remote if opening.scope is Scope.VPC else None),
-        lambda: ingress_route(
-            view.fabric, view.subnet(local.vni), local.vni, local.number, opening.scope, opening.remote
-        ),
+        ("ingress_route", local.key, scope, opening.remote if scope is Scope.VPC else None),
+        lambda: ingress_route(view.fabric, subnet, local.vni, local.number, scope, opening.remote),
     )

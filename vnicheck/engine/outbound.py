@@ -6,14 +6,12 @@ from msgspec import Struct
 
 from vnicheck.engine.border import Passage, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
-    cross_acl,
-    cross_groups,
     cross_ingress_route,
     cross_spoofing_check,
-    cross_state_filter,
+    cross_vni,
     cross_vpc_route,
 )
-from vnicheck.engine.walk import Opening, Path, Step, Walk, client_ports
+from vnicheck.engine.walk import Opening, Path, Step, Walk
 from vnicheck.fabric.floating_ip import to_internet
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
@@ -35,29 +33,14 @@ class _Frame(Struct, frozen=True):
 
 def outbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
-    view = walk.view
     key = ("outbound", opening.local.key, opening.remotes.number, opening.ports_in_guest)
     frame = walk.once(key, lambda: _frame(walk, opening))
     leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
     if leaves is None or owner is None or entrance is None:
         # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess
         return Path(frame.exit.steps, None, frame.exit.interface)
-    ours, theirs = (client_ports(view, opening.protocol),), opening.ports
-    request = walk.steps(
-        Leg.REQUEST,
-        view.at(leaves),
-        cross_state_filter(walk, leaves, opening, seen=True),
-        cross_groups(walk, leaves, opening, arriving=False, dports=theirs, answer=False, seen=False),
-        cross_acl(walk, leaves, opening, arriving=False, sports=ours, dports=theirs, answer=False),
-    )
-    same = leaves.id == owner.id
-    reply = walk.steps(
-        Leg.REPLY,
-        view.at(owner),
-        cross_acl(walk, owner, opening, arriving=True, sports=theirs, dports=ours, answer=True),
-        cross_state_filter(walk, owner, opening, seen=same),
-        cross_groups(walk, owner, opening, arriving=True, dports=ours, answer=True, seen=same),
-    )
+    request = cross_vni(walk, Leg.REQUEST, leaves, opening, arriving=False)
+    reply = cross_vni(walk, Leg.REPLY, owner, opening, arriving=True, seen=leaves.id == owner.id)
     sent = (*frame.exit.steps, *frame.source, *request, *frame.onward)
     return Path((*sent, *frame.arrival, *reply, *entrance.steps), entrance.interface, frame.exit.interface)
 

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from vnicheck.engine.border import leaving_vni
-from vnicheck.engine.crossing import acl_packet, group_packet
+from vnicheck.engine.crossing import acl_packet, group_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk, client_ports
 from vnicheck.fabric import network_acl, security_group
@@ -26,7 +26,7 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> Iterator
         yield opening.ports
         return
     for ports in _gathered(opening.ports, list(_in_guest(opening))):
-        yield from _gathered(ports, list(_in_fabric(walk, direction, opening.at(ports))))
+        yield from _in_fabric(walk, direction, opening if ports == opening.ports else opening.at(ports))
 
 
 def _gathered(ports: Ranges, maps: list[PortMap]) -> Iterable[Ranges]:
@@ -43,18 +43,28 @@ def _gathered(ports: Ranges, maps: list[PortMap]) -> Iterable[Ranges]:
 
 def _in_guest(opening: Opening) -> Iterator[PortMap]:
     for ways in (opening.remotes.received, opening.remotes.sent):
-        if ways:
+        if ways and len(ways[0].starts) > 1:
             yield ways[0].mapped(fate_of_outcome)
 
 
-def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterator[PortMap]:
-    view = walk.view
-    leaves, local = leaving_vni(view, opening), opening.local.vni
+def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[Ranges]:
+    leaves, local = leaving_vni(walk.view, opening), opening.local.vni
+    opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
+    read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
+    client = client_ports(walk.view, opening.protocol)
+    return walk.for_all(
+        ("ports", *read, direction, opening.protocol, opening.ports, client),
+        lambda: _gathered(opening.ports, list(_read(walk, opens, answers, direction, opening))),
+    )
+
+
+def _read(
+    walk: Walk, opens: Vni | None, answers: Vni | None, direction: Direction, opening: Opening
+) -> Iterator[PortMap]:
     arriving = direction is Direction.INBOUND
-    opens, answers = (local, leaves) if arriving else (leaves, local)
     if opens is not None:
         packet = group_packet(opening, arriving=arriving, dports=opening.ports, answer=False)
-        admitted = security_group.by_port(view.fabric, opens, packet)
+        admitted = security_group.by_port(walk.view.fabric, opens, packet)
         if admitted is not None:
             yield admitted
         yield _acl(walk, opens, opening, arriving=arriving, answer=False)

@@ -35,8 +35,8 @@ class Place(NamedTuple):
 
 
 class Area(Struct, frozen=True, eq=False):
-    """Addresses that the fabric's stages treat alike, by the same rules and routes. `fate`: a number that it shares with
-    areas that fare alike by others. `sample`: one of the addresses.
+    """Addresses that the fabric's stages treat alike, by the same rules and routes. `fate`: a number that it shares
+    with areas that fare alike by others. `sample`: one of the addresses.
     """
 
     fate: int
@@ -50,6 +50,8 @@ class Remotes(Struct, frozen=True, eq=False):
     """
 
     number: int
+    rules: int
+    """A number that it shares with those of the same samples."""
     ranges: tuple[Range, ...]
     samples: tuple[int, ...]
     received: tuple[ByPort, ...]
@@ -73,6 +75,7 @@ class RemoteSets:
         self._received: dict[int, tuple[ByPort, Hashable]] = {}
         self._known: dict[Hashable, tuple[Remotes, ...]] = {}
         self._prefixes: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self._rules: dict[tuple[int, ...], int] = {}
         self._count = 0
 
     def of(
@@ -129,7 +132,8 @@ class RemoteSets:
                     at = end
         for gathering in gathered.values():
             self._count += 1
-            yield gathering.made(self._count)
+            samples = tuple([area.sample for area in gathering.areas])
+            yield gathering.made(self._count, self._rules.setdefault(samples, len(self._rules)), samples)
 
     def _fate_of(self, ports: ByPort | None) -> Hashable:
         """What the kernel's answers come to, port by port, whichever lines decide; one made once is known by its id."""
@@ -147,7 +151,7 @@ class _Gathering:
 
     def __init__(self) -> None:
         self._ranges: list[Range] = []
-        self._areas: dict[Area, None] = {}
+        self.areas: dict[Area, None] = {}
         self._received: dict[ByPort, None] = {}
         self._sent: dict[ByPort, None] = {}
 
@@ -156,15 +160,14 @@ class _Gathering:
             self._ranges[-1] = (self._ranges[-1][0], remotes[1])
         else:
             self._ranges.append(remotes)
-        self._areas[area] = None
+        self.areas[area] = None
         if received is not None:
             self._received[received] = None
         if sent is not None:
             self._sent[sent] = None
 
-    def made(self, number: int) -> Remotes:
-        samples = tuple([area.sample for area in self._areas])
-        return Remotes(number, tuple(self._ranges), samples, tuple(self._received), tuple(self._sent))
+    def made(self, number: int, rules: int, samples: tuple[int, ...]) -> Remotes:
+        return Remotes(number, rules, tuple(self._ranges), samples, tuple(self._received), tuple(self._sent))
 
 
 def fate_of_outcome(outcome: Outcome) -> Hashable:

@@ -6,7 +6,7 @@ from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.cloud import Fabric, Subnet, Vni
-from vnicheck.model.config import Config, said_of
+from vnicheck.model.config import Config, Passage, said_of
 from vnicheck.model.snapshot import Server
 
 
@@ -18,10 +18,11 @@ class ServerView:
         self.config = config
         self.fabric = fabric
         self.assume = config.assumptions
+        self.client_ports = config.assumptions.client_port_range
         names = (server.name, server.id, server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
-        self.sibling = said_of(self.assume.spoofing_sibling, names)
-        self.arrival = said_of(self.assume.spoofing_arrival, names)
+        self.sibling: Passage = said_of(self.assume.spoofing_sibling, names) or "dropped"
+        self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         self.kernel = Kernel(server.guest) if server.guest is not None else None

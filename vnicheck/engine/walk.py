@@ -9,6 +9,7 @@ from vnicheck.engine.partition import NO_PORTS, Range
 from vnicheck.engine.remotes import Place, Remotes
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric.check import Check
+from vnicheck.fabric.memory import memory_of, remembered
 from vnicheck.model.flow import Hop, Leg, Protocol, Scope
 
 T = TypeVar("T")
@@ -88,6 +89,7 @@ class Walk:
 
     def __init__(self, view: ServerView) -> None:
         self.view = view
+        self._shared = memory_of(view.fabric)
         self._known: dict[Hashable, Any] = {}
         self._steps: dict[tuple[Leg, str, int], Step] = {}
         self._several: dict[Hashable, tuple[Step, ...]] = {}
@@ -98,6 +100,13 @@ class Walk:
         known: T | None = self._known.get(key)
         if known is None:
             known = self._known[key] = compute()
+        return known
+
+    def for_all(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """The same for all servers of the fabric."""
+        known: T | None = self._shared.get(key)
+        if known is None:
+            known = remembered(self.view.fabric, key, compute)
         return known
 
     def step(self, leg: Leg, at: str, check: Check) -> Step:
@@ -134,4 +143,4 @@ class Steps:
 
 def client_ports(view: ServerView, protocol: Protocol) -> Range:
     """The ports that an opening side may use."""
-    return NO_PORTS if protocol is Protocol.ICMP else view.assume.client_port_range
+    return NO_PORTS if protocol is Protocol.ICMP else view.client_ports

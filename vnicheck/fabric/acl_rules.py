@@ -55,6 +55,7 @@ class AclRules:
             kind: [_compiled(rule, kind, sources, destinations) for rule in acl.rules if is_meant(rule, kind)]
             for kind in KINDS
         }
+        self.read_ports = {kind: any(rule.bounded for rule in rules) for kind, rules in self._rules.items()}
         self._matching: dict[tuple[Kind, int, int], tuple[_Rule, ...]] = {}
         self._answers = AnswerBook()
         self._alike: dict[tuple[frozenset[int], frozenset[int]], tuple[Alike, Alike]] = {}

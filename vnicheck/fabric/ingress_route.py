@@ -1,7 +1,7 @@
 """VPC routing tables that traffic from outside the zone meets on its way in: theirs may lead past the server.
 
-Each traffic source has one such table at most; in it the longest prefix wins, of routes of the VNI's zone; `delegate` is
-normal delivery. A packet of the internet is looked up by the public address that it is sent to. Traffic of the same
+Each traffic source has one such table at most; in it the longest prefix wins, of routes of the VNI's zone; `delegate`
+is normal delivery. A packet of the internet is looked up by the public address that it is sent to. Traffic of the same
 zone meets none. Source: IBM Cloud Docs, VPC: about-custom-routes, cr-intro, ingressroutes-ts-configuration.
 """
 

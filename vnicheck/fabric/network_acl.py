@@ -77,6 +77,8 @@ def by_port(fabric: Fabric, subnet: Subnet, packet: CrossingPacket, *, of_source
     if rules is None:
         return constant(None)
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
+    if not rules.read_ports[kind]:
+        return constant(None)
     cuts = rules.port_cuts(kind, *packet.ends(packet.remotes[0]), of_source=of_source)
     if not cuts:
         return constant(None)
@@ -101,6 +103,12 @@ def port_cuts_between(fabric: Fabric, subnet: Subnet, protocol: Protocol, source
         for of_source in (True, False)
         for cut in rules.port_cuts(kind, source, destination, of_source=of_source)
     }
+
+
+def local_sets(fabric: Fabric, subnet: Subnet, local: int) -> tuple[int, int] | None:
+    """Which ends of rules a local address is in, as destination and as source: all that the ACL reads of it."""
+    rules = acl_rules(fabric, subnet)
+    return None if rules is None else (rules.destinations.at(local), rules.sources.at(local))
 
 
 def address_maps(fabric: Fabric, subnet: Subnet) -> tuple[AddressMap[int], ...]:

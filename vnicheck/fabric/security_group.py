@@ -45,30 +45,40 @@ def answer_to_seen(vni: Vni, assume: Assumptions, *, seen: bool) -> Check | None
 
 def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
     """Whether the VNI's groups admit a packet by their rules alone."""
-    assumption = None if packet.opening else "sg-stateless"
+    answers = group_answers(fabric, vni, packet)
+    return groups_check(fabric, vni, answers, direction=packet.direction, opening=packet.opening)
+
+
+def group_answers(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Answers | None:
+    """What the rules of the VNI's groups say of a packet; None where they are not known."""
     rules = group_rules(fabric, vni)
     if rules is None:
+        return None
+    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
+    return rules.answers(kind, packet.remotes, packet.local, packet.dports)
+
+
+def groups_check(fabric: Fabric, vni: Vni, answers: Answers | None, *, direction: str, opening: bool) -> Check:
+    """What the VNI's groups do with packets of a direction of which their rules say this."""
+    assumption = None if opening else "sg-stateless"
+    if answers is None:
         reason = fabric.missing.get("security_groups", "not readable")
         return unknown(STAGE, f"the security groups of {vni.name}: {reason}", assumption)
-    answers = _answers(rules, packet)
     admitted, by = answers.passed, answers.lines
     if admitted == {True}:
         return passes(STAGE, f"the security groups of {vni.name} admit it", assumption, by)
     if admitted == {False}:
-        reason = f"no {packet.direction} rule of the security groups of {vni.name} admits it"
+        reason = f"no {direction} rule of the security groups of {vni.name} admits it"
         return drops(STAGE, DropCode.SECURITY_GROUP, reason, assumption)
     if None in admitted:
         return unknown(STAGE, f"a rule of the security groups of {vni.name} may admit it", assumption, by)
     return unknown(STAGE, f"the security groups of {vni.name} decide by the opening side's own port", "client-ports")
 
 
-def _answers(rules: GroupRules, packet: GroupedPacket) -> Answers:
-    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
-    return rules.answers(kind, packet.remotes, packet.local, packet.dports)
-
-
 def by_port(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> AddressMap[bool | None] | None:
-    """Whether the groups admit the packet, by its destination port, whichever rule decides; None: the port makes no difference."""
+    """Whether the groups admit the packet, by its destination port, whichever rule decides; None where the port makes
+    no difference.
+    """
     rules = group_rules(fabric, vni)
     if rules is None:
         return None
@@ -84,6 +94,12 @@ def port_cuts_between(fabric: Fabric, vni: Vni, protocol: Protocol, remote: int,
         return set()
     kinds = (kind for kind in KINDS if kind.protocol is protocol)
     return {each.first for kind in kinds for each in rules.admissions(kind, remote, local)}
+
+
+def local_set(fabric: Fabric, vni: Vni, local: int) -> int | None:
+    """Which local ends of rules an address is in: all that the groups read of it."""
+    rules = group_rules(fabric, vni)
+    return None if rules is None else rules.locals.at(local)
 
 
 def address_maps(fabric: Fabric, vni: Vni) -> tuple[AddressMap[int], ...]:

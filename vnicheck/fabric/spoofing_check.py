@@ -6,9 +6,6 @@ from vnicheck.model.config import Assumptions, Passage
 from vnicheck.model.flow import DropCode, Scope
 
 STAGE = "ip_spoofing_check"
-_TWO_SOURCES = (
-    "of another VNI of this server: the documentation says that such a packet is dropped, and it was recorded passing"
-)
 _TWO_SENTENCES = "the documentation says that outgoing packets are checked, and elsewhere that incoming ones are too"
 
 
@@ -19,21 +16,24 @@ def spoofing_check(
     destination: Scope,
     *,
     siblings: frozenset[str] = frozenset(),
-    sibling: Passage | None = None,
+    sibling: Passage = "dropped",
     translated_elsewhere: bool = False,
 ) -> Check:
     """Whether a packet with this source address may leave by the VNI.
 
-    `siblings`: the reserved addresses of the server's VNIs; what becomes of one of another VNI is an open question
-    (`spoofing-sibling`) unless `sibling` says. `translated_elsewhere`: the packet answers a client of a floating IP, and
-    such answers may leave by any VNI (as configured).
+    `siblings`: the reserved addresses of the server's VNIs; `sibling`: what becomes of a packet with one of another VNI
+    (assumption `spoofing-sibling`). `translated_elsewhere`: the packet answers a client of a floating IP,
+    and such answers may leave by any VNI (as configured).
     """
     if source in vni.addresses:
         return passes(STAGE, f"{source} is an address of {vni.name}", "spoofing-check")
     foreign = f"{source} is not an address of {vni.name}"
     to_internet = destination is Scope.INTERNET and not translated_elsewhere
-    if vni.allow_ip_spoofing is not True and assume.spoofing_check and source in siblings and not to_internet:
-        return _of_sibling(vni, foreign, sibling)
+    if assume.spoofing_check and vni.allow_ip_spoofing is not True and source in siblings and not to_internet:
+        if sibling == "passed":
+            return passes(STAGE, f"{foreign}, but of another VNI of this server (as configured)", "spoofing-sibling")
+        if vni.allow_ip_spoofing is False:
+            return _dropped(f"{foreign}, which allows no IP spoofing", "spoofing-sibling")
     if vni.allow_ip_spoofing is False and assume.spoofing_check:
         return _dropped(f"{foreign}, which allows no IP spoofing", "spoofing-check")
     if to_internet:
@@ -57,16 +57,6 @@ def arrival_check(vni: Vni, assume: Assumptions, arrival: Passage | None) -> tup
     if arrival == "dropped":
         return (_dropped(f"{foreign}, and arriving packets are checked (as configured)", "spoofing-arrival"),)
     return (unknown(STAGE, f"{foreign}, and {_TWO_SENTENCES}", "spoofing-arrival"),)
-
-
-def _of_sibling(vni: Vni, foreign: str, sibling: Passage | None) -> Check:
-    if sibling == "passed":
-        return passes(STAGE, f"{foreign}, but of another VNI of this server (as configured)", "spoofing-sibling")
-    if sibling == "dropped" and vni.allow_ip_spoofing is False:
-        return _dropped(f"{foreign}, but of another VNI of this server (as configured)", "spoofing-sibling")
-    if sibling == "dropped":
-        return unknown(STAGE, f"{foreign}, and whether it allows IP spoofing was not readable", "spoofing-check")
-    return unknown(STAGE, f"{foreign}, but {_TWO_SOURCES}", "spoofing-sibling")
 
 
 def _dropped(reason: str, assumption: str) -> Check:

@@ -1,5 +1,6 @@
-"""A guest's kernel over all that is not known of it: hidden state, packet marks, TOS, users, and the ports that a client
-may use. What becomes of a packet is said only where it is the same in every possible world, whichever way it comes to be.
+"""A guest's kernel over all that is not known of it: hidden state, packet marks, TOS, users, the ports of clients.
+
+What becomes of a packet is said only where it is the same in every possible world, whichever way it comes to be.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -39,7 +40,7 @@ class Kernel:
         """`like`: the kernel of a guest of which this is a changed copy; what did not change is taken from there."""
         self._guest = guest
         self._fields = OpenFields(guest)
-        self._tables = like._tables if like is not None else TableMaps()
+        self._tables: TableMaps = like._tables if like is not None else TableMaps()
         effort = Effort()
         self._hosts = tuple(
             Host(guest, state, fields=self._fields, tables=self._tables, effort=effort)

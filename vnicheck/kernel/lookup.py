@@ -1,6 +1,7 @@
 """FIB lookups as maps (fib_lookup, __fib_lookup): one end of the packet is free, all else is fixed or a decision."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import partial
 
 from vnicheck.kernel.fib import Failure, Match, NoMatch, table_map, tables_of
 from vnicheck.kernel.open_fields import Decision, Effort, OpenFields, Tree, Trees
@@ -109,9 +110,7 @@ class Lookups:
         found: AddressMap[Tree] = constant(Found(NoMatch(Failure.NO_ROUTE, "no routing table has a route"), ""))
         for number in (DEFAULT_TABLE, MAIN_TABLE):
             table = self.tables.get(number, constant(None))
-            found = self._over(
-                found, 0, LAST, table, lambda tree, rest, asked=number: self._graft(tree, rest, None, asked)
-            )
+            found = self._over(found, 0, LAST, table, partial(self._graft, compiled=None, number=number))
         return found
 
     def _relevant(self, iif: str, fixed: int, *, free_source: bool) -> Iterator[tuple[int, bool]]:
@@ -171,6 +170,8 @@ class Lookups:
         """What happens from this rule on, where `rest` happens from the next one on."""
         compiled = self._rules[index]
         rule = compiled.rule
+        then: AddressMap[Tree]
+        merge: Merge
         first, last = compiled.destination if destination is None else compiled.source
         if compiled.doubt is not None:
             if rule.invert:
@@ -191,7 +192,7 @@ class Lookups:
             if table is None:
                 return rest
             then = table if destination is None else constant(table.at(destination))
-            merge = self._grafting(compiled)
+            merge = partial(self._graft, compiled=compiled)
         if not applies:  # no lookup has what it names, so `not` takes all of them
             return self._over(rest, 0, LAST, then, merge)
         whole = self._deciding(compiled, merge)
@@ -200,10 +201,6 @@ class Lookups:
         for low, high in ((0, first - 1), (last + 1, LAST)):
             rest = self._over(rest, low, high, then, merge) if low <= high else rest
         return self._over(rest, first, last, then, whole) if compiled.tests else rest
-
-    def _grafting(self, compiled: CompiledRule) -> Merge:
-        number = compiled.rule.table if compiled.rule.table is not None else 0
-        return lambda tree, rest: self._graft(tree, rest, compiled, number)
 
     def _deciding(self, compiled: CompiledRule, merge: Merge) -> Merge:
         """The same where the packet has what the rule reads beside addresses and interfaces, the rest else."""
@@ -243,7 +240,7 @@ class Lookups:
         parts[0] = (0, parts[0][1])
         return choose([(first, last)], joined(parts), rest)
 
-    def _graft(self, tree: Tree, rest: Tree, compiled: CompiledRule | None, number: int) -> Tree:
+    def _graft(self, tree: Tree, rest: Tree, compiled: CompiledRule | None, number: int = MAIN_TABLE) -> Tree:
         """What a table says, and the rest where it says nothing or the rule suppresses it."""
         if tree is None:
             return rest

@@ -60,7 +60,7 @@ class Decision:
 
     __slots__ = ("field", "no", "values", "yes")
 
-    def __init__(self, field: int, values: int, yes: object, no: object) -> None:
+    def __init__(self, field: int, values: int, yes: Any, no: Any) -> None:
         self.field = field
         self.values = values
         self.yes = yes
@@ -103,7 +103,7 @@ class Trees:
 
 def leaves(tree: Tree, box: Box, effort: Effort) -> Iterator[tuple[Box, Any]]:
     """What comes of the packets of a box, part by part."""
-    waiting = [(tree, box)]
+    waiting: list[tuple[Tree, Box]] = [(tree, box)]
     while waiting:
         at, part = waiting.pop()
         while isinstance(at, Decision):

@@ -13,7 +13,7 @@ from vnicheck.kernel.open_fields import Box, Tree, leaves
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.rules import LOOPBACK, Found
 from vnicheck.kernel.source import choose_source
-from vnicheck.kernel.undetermined import Undetermined, Unknown, known, or_unknown
+from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
 from vnicheck.model.address import format_address
 from vnicheck.model.address_map import AddressMap, constant
 from vnicheck.model.guest import NextHop, Route, RouteType
@@ -131,12 +131,17 @@ def routes_out(host: Host, packet: Packet) -> tuple[Sent, ...] | NotSent:
     """Every way of one packet. Raises Undetermined."""
     departures = Departures(host, packet.source)
     ((_, ways),) = departures.ways(departures.found.at(packet.destination), host.fields.box_of(packet))
-    return known(ways)
+    if isinstance(ways, Unknown):
+        raise Undetermined(ways.reason)
+    return ways
 
 
 def send(host: Host, packet: Packet) -> Sent | NotSent:
     """The way of one packet. Raises Undetermined."""
-    return known(the_way(routes_out(host, packet)))
+    way = the_way(routes_out(host, packet))
+    if isinstance(way, Unknown):
+        raise Undetermined(way.reason)
+    return way
 
 
 def _way(host: Host, nexthop: NextHop, route: Route, rule: str, *, choose: bool) -> Sent:

@@ -51,15 +51,15 @@ class AddressMap(Generic[T]):
         return zipped((self, other)).mapped(lambda pair: pair[1] if pair[0] is None else pair[0])
 
 
-def constant(value: T) -> AddressMap[T]:
+def constant(value: S) -> AddressMap[S]:
     """One value everywhere."""
     return AddressMap((0,), (value,))
 
 
-def joined(parts: Iterable[tuple[int, T]]) -> AddressMap[T]:
+def joined(parts: Iterable[tuple[int, S]]) -> AddressMap[S]:
     """The map of starts and values in order, neighbours of one value joined."""
     starts: list[int] = []
-    values: list[T] = []
+    values: list[S] = []
     for start, value in parts:
         if not values or (values[-1] is not value and values[-1] != value):
             starts.append(start)

@@ -8,9 +8,8 @@ psf-auto = { web-1 = "disabled" }          # or one word for all
 psf-opening = true
 psf-protocols = ["tcp"]
 spoofing-check = true
-spoofing-sibling = "passed"                # or "dropped"; or { web-1 = "passed" }; without it: not known
-spoofing-arrival = "passed"                # or "dropped"; likewise
-packets-unmarked = true                    # or { web-1 = false }
+spoofing-sibling = "passed"                # or "dropped"; or { web-1 = "passed" }
+spoofing-arrival = "passed"                # or "dropped"; likewise; without it: not known
 fip-return = true
 sg-stateless = true
 client-ports = "1024-65535"
@@ -20,7 +19,7 @@ remote-reachable = ["10.8.0.0/16"]         # private networks beyond the VPC; ot
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -41,17 +40,16 @@ _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """Overrides, by the ids of `vnicheck assumptions`. The defaults are what is assumed without them.
 
-    Some are said for all servers, or by a server's name, id, profile (`bx3d-8x40`) or kind (`instance`,
-    `bare_metal_server`). `spoofing_sibling`, `spoofing_arrival`: open questions, not known unless said here.
+    Some are said for all servers, or by a server's name, id or kind (`instance`, `bare_metal_server`).
+    `spoofing_arrival`: an open question, not known unless said here.
     """
 
     psf_auto: Filtering | dict[str, Filtering] = field(default_factory=dict)
     psf_opening: bool = True
     psf_protocols: tuple[Protocol, ...] = (Protocol.TCP,)
     spoofing_check: bool = True
-    spoofing_sibling: Passage | dict[str, Passage] = field(default_factory=dict)
+    spoofing_sibling: Passage | dict[str, Passage] = "dropped"
     spoofing_arrival: Passage | dict[str, Passage] = field(default_factory=dict)
-    packets_unmarked: bool | dict[str, bool] = True
     fip_return: bool = True
     sg_stateless: bool = True
     client_ports: str = "1024-65535"
@@ -65,7 +63,7 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
             parse_prefix(prefix)
 
     def auto_filters(self, kind: str, *names: str) -> bool:
-        """Whether mode auto comes to filtering on a server of this kind that goes by these names (name, id, profile)."""
+        """Whether mode auto comes to filtering on a server of this kind that goes by these names."""
         said = said_of(self.psf_auto, (*names, kind))
         return kind == "instance" if said is None else said == "enabled"
 
@@ -78,9 +76,9 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
         return int(match[1]), int(match[2])
 
 
-def said_of(said: T | dict[str, T], names: Iterable[str]) -> T | None:
+def said_of(said: T | Mapping[str, T], names: Iterable[str]) -> T | None:
     """What is said of a server that goes by these names, the more telling ones first; None where nothing is."""
-    if not isinstance(said, dict):
+    if not isinstance(said, Mapping):
         return said
     return next((said[name] for name in names if name in said), None)
 

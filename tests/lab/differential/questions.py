@@ -61,7 +61,8 @@ def _points(first: int, last: int, chooser: random.Random) -> set[int]:
 
 def _tos_values(guest: Guest) -> list[int]:
     """TOS bytes, 0 among them, of which one agrees with any possible one in every `tos` and `dscp`."""
-    classes = {0} | {each.tos & TOS_MASK for each in (*guest.rules, *guest.routes)}
+    told = [rule.tos for rule in guest.rules] + [route.tos for route in guest.routes]
+    classes = {0} | {tos & TOS_MASK for tos in told}
     named = {rule.dscp << 2 for rule in guest.rules if rule.dscp is not None}
     classes |= {tos & TOS_MASK for tos in named}
     unnamed = {next((tos for tos in range(each, 256, 0x20) if tos not in named), 0) for each in classes if named}
