@@ -19,21 +19,22 @@ from vnicheck.cli.change import (
     vpc_client,
 )
 from vnicheck.cli.config import load_config
-from vnicheck.cli.failure import Exit, UserError
+from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import address_choice, gather, prompts, ssh_options
-from vnicheck.cli.plans import PlanDestination, write_plans
+from vnicheck.cli.plans import PlanDestination, PlanOutputs, write_text
+from vnicheck.cli.terminal import Terminal
 from vnicheck.model.words import listed, one_line
 from vnicheck.system.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vnicheck.fixes.planner import Proof, Strategy
+    from vnicheck.analysis.plans import Planning
+    from vnicheck.fixes.planner import Proof
     from vnicheck.guest.ssh.options import SshTarget
     from vnicheck.guest.ssh.sudo import Root
-    from vnicheck.model.config import Config
     from vnicheck.model.plan import Applied, InstancePlan
-    from vnicheck.model.snapshot import Server, Snapshot
+    from vnicheck.model.snapshot import Snapshot
 
 LEAST_SECONDS = 5
 
@@ -63,15 +64,21 @@ def fix(
     config_file: options.ConfigFile = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text, json, sh, ansible, terraform or ibmcloud."),
+        typer.Option(
+            "--format", "-f", metavar="FORMAT[=FILE]", help="text, json, jsonl, sh, ansible, terraform or ibmcloud."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file for the one format; a folder for all forms.")
     ] = None,
+    flows: options.Flows = False,
+    workers: options.Workers = None,
+    dask: options.Dask = None,
     no_color: options.NoColor = False,
     allow_incomplete: options.AllowIncomplete = False,
 ) -> int:
     """Plan a fix that is proved to mend and to break nothing; without --dry-run, apply it with automatic rollback."""
+    from vnicheck.analysis.plans import Planning
     from vnicheck.fixes.planner import STRATEGIES
 
     if strategy not in STRATEGIES:
@@ -80,34 +87,40 @@ def fix(
     config = load_config(config_file)
     if snapshot is not None and not dry_run:
         raise UserError("a snapshot is only looked at: add --dry-run, or leave --snapshot out to fix the live server")
+    if dask is not None and workers is not None:
+        raise UserError("--workers and --dask exclude each other")
     observed = gather(instances or [], selection, ssh, snapshot=snapshot, no_color=no_color)
-    session = _Session(observed, config, strategy, selection, ssh, no_color)
-    proofs = [proof for server in observed.servers if (proof := session.plan(server)) is not None]
+    planning = Planning(fabric=observed.fabric, config=config, strategy=strategy, flows=flows)
+    outputs = PlanOutputs(destination, flows=flows, no_color=no_color, generated_at=now())
+    session = _Session(observed, planning, selection, ssh, no_color, outputs)
     _tell_unchecked(observed)
-    if dry_run or not proofs:
-        write_plans([proof.document for proof in proofs], destination, servers=len(observed.servers), no_color=no_color)
-        return _status(observed, [proof.document for proof in proofs], allow_incomplete)
+    if dry_run:
+        return session.only_show(workers, dask, allow_incomplete=allow_incomplete)
+    proofs = session.proofs()
+    if not proofs:
+        return session.close(allow_incomplete=allow_incomplete)
     return _Applying(session, destination, yes=yes, sudo=sudo, seconds=rollback_after).all(proofs)
 
 
 class _Session:
-    """A run of the command: what was observed, and how to observe it again."""
+    """A run of the command: what was observed, how to observe it again, and where plans go."""
 
     def __init__(
         self,
         observed: "Snapshot",
-        config: "Config",
-        strategy: "Strategy",
+        planning: "Planning",
         selection: Selection,
         ssh: Ssh,
         no_color: bool,
+        outputs: PlanOutputs,
     ) -> None:
         self.observed = observed
-        self.config = config
-        self.strategy = strategy
+        self.planning = planning
         self.selection = selection
         self.ssh = ssh
         self.no_color = no_color
+        self.outputs = outputs
+        self._failed = False
 
     def require_unchanged(self, proof: "Proof") -> None:
         """Collects the server again. Raises UserError where it is no longer as it was planned for."""
@@ -127,14 +140,51 @@ class _Session:
                 Exit.ROLLED_BACK,
             )
 
-    def plan(self, server: "Server") -> "Proof | None":
-        """The proved plan for a server; None where nothing is broken, or not enough is known."""
-        from vnicheck.fixes.planner import plan_server
+    def proofs(self) -> "list[Proof]":
+        """The proved plans, of the servers that need one: here, for they are tried again as they are applied."""
+        from vnicheck.analysis.plans import prove
 
-        fabric = self.observed.fabric
-        if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
-            return None
-        return plan_server(server, fabric, self.config, self.strategy)
+        return [proof for server in self.observed.servers if (proof := prove(server, self.planning)) is not None]
+
+    def only_show(self, workers: int | None, dask: str | None, *, allow_incomplete: bool) -> Exit:
+        """Plans for all servers, on all cores, or over a Dask cluster."""
+        from vnicheck.analysis.dask_cluster import ClusterError
+        from vnicheck.analysis.plans import CHUNK, WORTH_PROCESSES, plan_many
+        from vnicheck.analysis.processes import WorkersLostError
+        from vnicheck.analysis.spread import spread_over
+
+        servers = self.observed.servers
+        with (
+            ended_by(ClusterError, WorkersLostError),
+            spread_over(len(servers), workers, dask, chunk=CHUNK, worth_processes=WORTH_PROCESSES) as spread,
+            Terminal(ask_pass=False, no_color=self.no_color).watch("planning") as progress,
+        ):
+            progress.expect(len(servers))
+            for server, planned in zip(servers, plan_many(servers, self.planning, spread), strict=True):
+                progress.done(server.id, ok=planned.problem is None)
+                if planned.problem is not None:
+                    self._failed = True
+                    tell(f"{server.name}: no plan: {planned.problem.message}")
+                if planned.plan is not None:
+                    self.outputs.add(planned.plan)
+        return self.close(allow_incomplete=allow_incomplete)
+
+    def close(self, *, allow_incomplete: bool) -> Exit:
+        """Writes what is still to be written."""
+        self.outputs.finish(servers=len(self.observed.servers), complete=self.complete)
+        return self.status(self.outputs.plans, allow_incomplete=allow_incomplete)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every server that runs could be looked at."""
+        servers = self.observed.servers
+        return not self._failed and not any(each.guest is None and each.status == "running" for each in servers)
+
+    def status(self, documents: "Sequence[InstancePlan]", *, allow_incomplete: bool = False) -> Exit:
+        """1 where something stays broken, 3 where a server could not be looked at."""
+        if any(document.plan.remaining for document in documents):
+            return Exit.FINDINGS
+        return Exit.OK if self.complete or allow_incomplete else Exit.INCOMPLETE
 
 
 def _tell_unchecked(observed: "Snapshot") -> None:
@@ -145,14 +195,6 @@ def _tell_unchecked(observed: "Snapshot") -> None:
         if server.guest is None and not server.problems:
             why = "its guest was not collected" if server.status == "running" else f"it is {server.status}"
             tell(f"{server.name}: no plan, for {why}")
-
-
-def _status(observed: "Snapshot", documents: "Sequence[InstancePlan]", allow_incomplete: bool) -> Exit:
-    """1 where something stays broken, 3 where a server could not be looked at."""
-    if any(document.plan.remaining for document in documents):
-        return Exit.FINDINGS
-    unseen = any(server.guest is None and server.status == "running" for server in observed.servers)
-    return Exit.INCOMPLETE if unseen and not allow_incomplete else Exit.OK
 
 
 class _Applying:
@@ -175,7 +217,7 @@ class _Applying:
     def all(self, proofs: "list[Proof]") -> Exit:
         """The first server that fails ends it; what was done before is written all the same. Raises UserError."""
         tell_unfinished(self.ledger)
-        documents: list[InstancePlan] = []
+        outputs = self.session.outputs
         worst: Exit = Exit.OK
         failure: UserError | None = None
         with ended_in_order(), self.runner:
@@ -185,21 +227,20 @@ class _Applying:
                 except UserError as error:
                     failure = error
                 else:
-                    documents.append(document)
+                    outputs.add(document)
                     worst = max(worst, status)
                 if failure is not None or worst in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
                     left = [other.document.name for other in proofs[number + 1 :]]
                     if left:
                         tell(f"not tried after that: {listed(left)}")
                     break
-        observed = self.session.observed
-        if self.destination.wants_documents and (documents or failure is None):
-            write_plans(documents, self.destination, servers=len(observed.servers), no_color=self.session.no_color)
+        if self.destination.wants_documents and (outputs.plans or failure is None):
+            outputs.finish(servers=len(self.session.observed.servers), complete=self.session.complete)
         if failure is not None:
             raise failure
         if worst in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
             return worst
-        return max(worst, _status(observed, documents, allow_incomplete=False))
+        return max(worst, self.session.status(outputs.plans))
 
     def _one(self, proof: "Proof") -> "tuple[InstancePlan, Exit]":
         """Shown, asked about, looked at again, applied."""
@@ -209,7 +250,7 @@ class _Applying:
 
         document = proof.document
         name = one_line(document.name, 80)
-        write_plans([document], PlanDestination(None, None), servers=1, no_color=self.session.no_color, stderr=True)
+        write_text([document], None, servers=1, no_color=self.session.no_color, stderr=True)
         if not document.plan.actions:
             return document, Exit.FINDINGS
         target = _target(self.session, proof)

@@ -2,12 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import cast
 
 from vnicheck.analysis.dask_cluster import ClusterError
-from vnicheck.analysis.lint import Outcome
+from vnicheck.analysis.lint import Outcome, Taker
 from vnicheck.analysis.lint import lint as lint_regions
-from vnicheck.analysis.many import WorkersLostError
+from vnicheck.analysis.processes import WorkersLostError
 from vnicheck.analysis.spread import spread_over
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Fleet, Selection, Ssh, with_bundles
@@ -17,10 +16,11 @@ from vnicheck.cli.gather import requested
 from vnicheck.cli.output import (
     Destination,
     check_fail_on,
+    emit_to,
+    finish,
     tell_notes,
     worse_or_equal,
     write_bytes,
-    write_chunks,
     write_page,
     writer_of,
 )
@@ -31,6 +31,7 @@ from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, en
 from vnicheck.model.flow import Severity
 from vnicheck.model.report import Report
 from vnicheck.model.words import one_line
+from vnicheck.report.lines import JsonLinesWriter
 from vnicheck.report.lint import LintText
 from vnicheck.report.markdown import MarkdownWriter
 from vnicheck.report.places import Anchors, repository_root
@@ -40,8 +41,9 @@ from vnicheck.system.clock import now
 from vnicheck.system.files import UnreadableError, read_named
 
 MAX_BASELINE = 256 << 20
-READ_FLOWS = {"json", "html", "sarif"}
-"""The formats that need a server's flows."""
+READ_FLOWS = {"html", "sarif"}
+"""The formats that need a server's flows; JSON does with --flows."""
+JSON = {"json", "jsonl"}
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 SUMMARY_LIMIT = 900_000
 """Bytes of the table in a job's summary; GitHub takes a MiB of a step."""
@@ -60,6 +62,7 @@ def lint(
     min_coverage: options.MinCoverage = None,
     terraform: options.Terraform = None,
     explain: options.Explain = False,
+    flows: options.Flows = False,
     workers: options.Workers = None,
     dask: options.Dask = None,
 ) -> int:
@@ -85,7 +88,8 @@ def lint(
         regions = regions_in_scope(request, scope, terminal)
     anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=terraform)
     name = run_name(selection.region or _default_regions(fleet, snapshot), scope.vpc, scope.resource_group, scope.names)
-    settings = Settings(fail_on=fail_on, place=anchors.place, scope=name)
+    generated_at = now()
+    settings = Settings(fail_on=fail_on, place=anchors.place, scope=name, flows=flows, generated_at=generated_at)
     outputs = _Outputs(destination, settings, explain=explain, no_color=display.no_color)
     total = sum(len(region.servers) for region in regions)
     if dask is not None and workers is not None:
@@ -99,13 +103,13 @@ def lint(
         outcome = lint_regions(
             regions,
             config,
-            generated_at=now(),
+            generated_at=generated_at,
             writers=outputs.writers,
             earlier=known,
             whole=scope.is_whole and snapshot is None,  # a snapshot may hold a few servers that somebody named
             on_done=lambda instance: progress.done(instance.id, ok=instance.status == "analyzed"),
             spread=spread,
-            flows=any(name in READ_FLOWS for name, _ in destination.wanted),
+            flows=any(name in READ_FLOWS or (flows and name in JSON) for name, _ in destination.wanted),
         )
     outputs.write(outcome.report)
     if write_baseline is not None:
@@ -123,18 +127,24 @@ class _Outputs:
     def __init__(self, destination: Destination, settings: Settings, *, explain: bool, no_color: bool) -> None:
         self._no_color = no_color
         self._explain = explain
-        self._wanted: list[tuple[Writer | LintText, Path | None]] = [
-            (LintText(explain=explain) if name == "text" else writer_of(name, settings), place)
-            for name, place in destination.wanted
-        ]
+        self._wanted = [(self._writer(name, place, settings), place) for name, place in destination.wanted]
         self._summary: MarkdownWriter | None = None
         if any(name == "github" for name, _ in destination.wanted) and os.environ.get(STEP_SUMMARY):
             self._summary = MarkdownWriter(limit=SUMMARY_LIMIT)
 
+    def _writer(self, name: str, place: Path | None, settings: Settings) -> Writer | LintText | JsonLinesWriter:
+        match name:
+            case "text":
+                return LintText(explain=self._explain)
+            case "jsonl":
+                return JsonLinesWriter(emit_to(place), settings)
+            case _:
+                return writer_of(name, settings)
+
     @property
-    def writers(self) -> list[Writer]:
+    def writers(self) -> list[Taker]:
         """All that take servers."""
-        taking = [cast(Writer, writer) for writer, _ in self._wanted]
+        taking: list[Taker] = [writer for writer, _ in self._wanted]
         return taking if self._summary is None else [*taking, self._summary]
 
     def write(self, report: Report) -> None:
@@ -147,7 +157,7 @@ class _Outputs:
                     no_color=self._no_color,
                 )
             else:
-                write_chunks(writer.finish(report), place)
+                finish(writer, report, place)
         if self._summary is not None:
             _append(Path(os.environ[STEP_SUMMARY]), b"".join(self._summary.finish(report)))
 

@@ -1,4 +1,4 @@
-"""A plan of fixes, `vnicheck.plan/1`: actions with their undo, and what they were proved to do."""
+"""A plan of fixes, `vnicheck.plan/2`: actions with their undo, and what they were proved to do."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verdict
 from vnicheck.model.words import shown_json
 
-PLAN_SCHEMA: Literal["vnicheck.plan/1"] = "vnicheck.plan/1"
+PLAN_SCHEMA: Literal["vnicheck.plan/2"] = "vnicheck.plan/2"
 NO_STRATEGY = "none"
 """The strategy of a plan without actions: nothing is broken, or nothing that we know of mends it (`why_not`)."""
 
@@ -49,7 +49,7 @@ class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Change(Struct, frozen=True, kw_only=True):
     """Flows whose fate or way changes: of each pair the first is before the plan, the second after it. `fixed`: they
-    belong to a class that the plan mends.
+    belong to a class that the plan fixes.
     """
 
     direction: Direction
@@ -62,6 +62,15 @@ class Change(Struct, frozen=True, kw_only=True):
     dropped_by: tuple[DropCode | None, DropCode | None]
     egress: tuple[str | None, str | None]
     fixed: bool
+
+
+class FixedIf(Struct, frozen=True, kw_only=True):
+    """What is fixed only if an assumption falls so: with `value`, `count` classes of flows fare as `then` says."""
+
+    assumption: str
+    value: str
+    count: int
+    then: str
 
 
 class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,11 +86,13 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fixed: int
     broken: int
     remaining: int
-    before: tuple[Flow, ...]
-    after: tuple[Flow, ...]
-    side_effects: tuple[str, ...]
-    mended: tuple[int, ...] = ()
+    before: tuple[Flow, ...] = ()
+    """All classes; left out of a document that was not asked for flows, as the next two."""
+    after: tuple[Flow, ...] = ()
+    fixed_flows: tuple[int, ...] = ()
     """Indexes of the classes of `before` that `fixed` counts."""
+    fixed_if: tuple[FixedIf, ...] = ()
+    side_effects: tuple[str, ...]
     changes: tuple[Change, ...] = ()
     iam_actions: tuple[str, ...] = ()
     next_boot: tuple[str, ...] = ()
@@ -100,13 +111,13 @@ class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The plan for one server, and the ones that were not chosen. `unmended`: what stays broken, in words."""
+    """The plan for one server, and the ones that were not chosen. `unfixed`: what stays broken, in words."""
 
     id: str
     name: str
     plan: Plan
     alternatives: tuple[Plan, ...]
-    unmended: tuple[str, ...] = ()
+    unfixed: tuple[str, ...] = ()
     outcome: Applied | None = None
     """None where the plan was not applied."""
 
@@ -114,10 +125,27 @@ class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class PlanDocument(Struct, frozen=True, kw_only=True):
     """The document."""
 
-    schema: Literal["vnicheck.plan/1"]
+    schema: Literal["vnicheck.plan/2"]
     instances: tuple[InstancePlan, ...]
 
 
-def encode_plans(document: PlanDocument) -> bytes:
-    """Indented JSON with a final newline. The same plans give the same bytes."""
+def encode_plans(document: PlanDocument, *, flows: bool) -> bytes:
+    """Indented JSON with a final newline. The same plans give the same bytes. `flows`: with `before` and `after`."""
+    if not flows:
+        document = msgspec.structs.replace(document, instances=tuple(map(_brief, document.instances)))
     return shown_json(msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)) + b"\n"
+
+
+def encode_plan(instance: InstancePlan, *, flows: bool) -> bytes:
+    """One server's plan as JSON on one line."""
+    return shown_json(msgspec.json.encode(instance if flows else _brief(instance), order="deterministic"))
+
+
+def without_flows(plan: Plan) -> Plan:
+    """The plan without the fields that list or number flows."""
+    return msgspec.structs.replace(plan, before=(), after=(), fixed_flows=())
+
+
+def _brief(instance: InstancePlan) -> InstancePlan:
+    others = tuple(map(without_flows, instance.alternatives))
+    return msgspec.structs.replace(instance, plan=without_flows(instance.plan), alternatives=others)
