@@ -1,12 +1,8 @@
 """`vnicheck fix`: plans that are proved on the model, shown, and applied under a timer that undoes them."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from vnicheck.cli import options
-from vnicheck.cli.bundles import Selection, Ssh, with_bundles
+from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.change import (
     EXITS,
     confirm,
@@ -21,6 +17,7 @@ from vnicheck.cli.change import (
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import address_choice, gather, prompts, ssh_options
+from vnicheck.cli.given import FixOptions
 from vnicheck.cli.plans import PlanDestination, PlanOutputs, write_text
 from vnicheck.cli.terminal import Terminal
 from vnicheck.model.words import listed, one_line
@@ -36,70 +33,33 @@ if TYPE_CHECKING:
     from vnicheck.model.plan import Applied, InstancePlan
     from vnicheck.model.snapshot import Snapshot
 
-LEAST_SECONDS = 5
 
-
-@with_bundles
-def fix(
-    selection: Selection,
-    ssh: Ssh,
-    instances: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[INSTANCE...]", help="Name, id, CRN or address; all affected servers without one."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
-    strategy: Annotated[
-        str,
-        typer.Option("--strategy", metavar="auto|policy-routing|rp-filter|state-filtering", help="How to mend."),
-    ] = "auto",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Apply without asking.")] = False,
-    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False,
-    rollback_after: Annotated[
-        int,
-        typer.Option(
-            "--rollback-after", min=LEAST_SECONDS, help="Seconds after which the server undoes what is not verified."
-        ),
-    ] = 120,
-    snapshot: options.SnapshotFile = None,
-    config_file: options.ConfigFile = None,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format", "-f", metavar="FORMAT[=FILE]", help="text, json, jsonl, sh, ansible, terraform or ibmcloud."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file for the one format; a folder for all forms.")
-    ] = None,
-    flows: options.Flows = False,
-    workers: options.Workers = None,
-    dask: options.Dask = None,
-    no_color: options.NoColor = False,
-    allow_incomplete: options.AllowIncomplete = False,
-) -> int:
-    """Plan a fix that is proved to mend and to break nothing; without --dry-run, apply it with automatic rollback."""
+def fix(given: FixOptions) -> int:
+    """The work of `FixOptions`: the exit code."""
     from vnicheck.analysis.plans import Planning
     from vnicheck.fixes.planner import STRATEGIES
 
-    if strategy not in STRATEGIES:
-        raise UserError(f"--strategy {strategy!r}: write {', '.join(STRATEGIES)}")
-    destination = PlanDestination(formats, output)
-    config = load_config(config_file)
-    if snapshot is not None and not dry_run:
+    if given.strategy not in STRATEGIES:
+        raise UserError(f"--strategy {given.strategy!r}: write {', '.join(STRATEGIES)}")
+    destination = PlanDestination(given.formats, given.output)
+    config = load_config(given.config_file)
+    if given.snapshot is not None and not given.dry_run:
         raise UserError("a snapshot is only looked at: add --dry-run, or leave --snapshot out to fix the live server")
-    if dask is not None and workers is not None:
+    if given.dask is not None and given.workers is not None:
         raise UserError("--workers and --dask exclude each other")
-    observed = gather(instances or [], selection, ssh, snapshot=snapshot, no_color=no_color)
-    planning = Planning(fabric=observed.fabric, config=config, strategy=strategy, flows=flows)
-    outputs = PlanOutputs(destination, flows=flows, no_color=no_color, generated_at=now())
-    session = _Session(observed, planning, selection, ssh, no_color, outputs)
+    observed = gather(
+        given.instances or [], given.selection, given.ssh, snapshot=given.snapshot, no_color=given.no_color
+    )
+    planning = Planning(fabric=observed.fabric, config=config, strategy=given.strategy, flows=given.flows)
+    outputs = PlanOutputs(destination, flows=given.flows, no_color=given.no_color, generated_at=now())
+    session = _Session(observed, planning, given.selection, given.ssh, given.no_color, outputs)
     _tell_unchecked(observed)
-    if dry_run:
-        return session.only_show(workers, dask, allow_incomplete=allow_incomplete)
+    if given.dry_run:
+        return session.only_show(given.workers, given.dask, allow_incomplete=given.allow_incomplete)
     proofs = session.proofs()
     if not proofs:
-        return session.close(allow_incomplete=allow_incomplete)
-    return _Applying(session, destination, yes=yes, sudo=sudo, seconds=rollback_after).all(proofs)
+        return session.close(allow_incomplete=given.allow_incomplete)
+    return _Applying(session, destination, yes=given.yes, sudo=given.sudo, seconds=given.rollback_after).all(proofs)
 
 
 class _Session:

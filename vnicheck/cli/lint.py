@@ -8,11 +8,11 @@ from vnicheck.analysis.lint import Outcome, Taker
 from vnicheck.analysis.lint import lint as lint_regions
 from vnicheck.analysis.processes import WorkersLostError
 from vnicheck.analysis.spread import spread_over
-from vnicheck.cli import options
-from vnicheck.cli.bundles import Display, Fleet, Selection, Ssh, with_bundles
+from vnicheck.cli.bundles import Fleet
 from vnicheck.cli.config import find_config, load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import requested
+from vnicheck.cli.given import LintOptions
 from vnicheck.cli.output import (
     Destination,
     check_fail_on,
@@ -49,54 +49,43 @@ SUMMARY_LIMIT = 900_000
 """Bytes of the table in a job's summary; GitHub takes a MiB of a step."""
 
 
-@with_bundles
-def lint(
-    selection: Selection,
-    fleet: Fleet,
-    ssh: Ssh,
-    display: Display,
-    snapshot: options.SnapshotFile = None,
-    config_file: options.ConfigFile = None,
-    baseline: options.BaselineFile = None,
-    write_baseline: options.WriteBaseline = None,
-    min_coverage: options.MinCoverage = None,
-    terraform: options.Terraform = None,
-    explain: options.Explain = False,
-    flows: options.Flows = False,
-    workers: options.Workers = None,
-    dask: options.Dask = None,
-) -> int:
-    """Check every server in scope that has several interfaces, for CI; fails on errors."""
-    destination = Destination(display.formats, display.output)
-    fail_on = check_fail_on(display.fail_on) or "error"
-    if terraform is not None and not terraform.is_dir():
-        raise UserError(f"--terraform {terraform}: there is no such folder")
-    path = find_config(config_file)
+def lint(given: LintOptions) -> int:
+    """The work of `LintOptions`: the exit code."""
+    destination = Destination(given.display.formats, given.display.output)
+    fail_on = check_fail_on(given.display.fail_on) or "error"
+    if given.terraform is not None and not given.terraform.is_dir():
+        raise UserError(f"--terraform {given.terraform}: there is no such folder")
+    path = find_config(given.config_file)
     config = load_config(path)
-    known = _read_baseline(baseline)
+    known = _read_baseline(given.baseline)
     scope = Scope(
-        vpc=selection.vpc,
-        resource_group=selection.resource_group,
-        names=tuple(fleet.name or ()),
-        multi_homed_only=fleet.multi_homed_only,
+        vpc=given.selection.vpc,
+        resource_group=given.selection.resource_group,
+        names=tuple(given.fleet.name or ()),
+        multi_homed_only=given.fleet.multi_homed_only,
         expect=config.expect,
         earlier=frozenset(each.id for each in known.findings) if known is not None else frozenset(),
     )
-    request = requested((), selection, ssh, fleet=fleet, snapshot=snapshot)
-    terminal = Terminal(ask_pass=ssh.ask_pass, no_color=display.no_color)
+    request = requested((), given.selection, given.ssh, fleet=given.fleet, snapshot=given.snapshot)
+    terminal = Terminal(ask_pass=given.ssh.ask_pass, no_color=given.display.no_color)
     with ended_by(CollectError):
         regions = regions_in_scope(request, scope, terminal)
-    anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=terraform)
-    name = run_name(selection.region or _default_regions(fleet, snapshot), scope.vpc, scope.resource_group, scope.names)
+    anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=given.terraform)
+    name = run_name(
+        given.selection.region or _default_regions(given.fleet, given.snapshot),
+        scope.vpc,
+        scope.resource_group,
+        scope.names,
+    )
     generated_at = now()
-    settings = Settings(fail_on=fail_on, place=anchors.place, scope=name, flows=flows, generated_at=generated_at)
-    outputs = _Outputs(destination, settings, explain=explain, no_color=display.no_color)
+    settings = Settings(fail_on=fail_on, place=anchors.place, scope=name, flows=given.flows, generated_at=generated_at)
+    outputs = _Outputs(destination, settings, explain=given.explain, no_color=given.display.no_color)
     total = sum(len(region.servers) for region in regions)
-    if dask is not None and workers is not None:
+    if given.dask is not None and given.workers is not None:
         raise UserError("--workers and --dask exclude each other")
     with (
         ended_by(ClusterError, WorkersLostError),
-        spread_over(total, workers, dask) as spread,
+        spread_over(total, given.workers, given.dask) as spread,
         terminal.watch("analyzing") as progress,
     ):
         progress.expect(total)
@@ -106,19 +95,19 @@ def lint(
             generated_at=generated_at,
             writers=outputs.writers,
             earlier=known,
-            whole=scope.is_whole and snapshot is None,  # a snapshot may hold a few servers that somebody named
+            whole=scope.is_whole and given.snapshot is None,  # a snapshot may hold a few servers that somebody named
             on_done=lambda instance: progress.done(instance.id, ok=instance.status == "analyzed"),
             spread=spread,
-            flows=any(name in READ_FLOWS or (flows and name in JSON) for name, _ in destination.wanted),
+            flows=any(name in READ_FLOWS or (given.flows and name in JSON) for name, _ in destination.wanted),
         )
     outputs.write(outcome.report)
-    if write_baseline is not None:
-        _write_baseline(outcome, write_baseline, known)
+    if given.write_baseline is not None:
+        _write_baseline(outcome, given.write_baseline, known)
     for note in anchors.notes:
         terminal.note(note)
     whole = scope.is_whole and not any(region.single_homed or region.problems for region in regions)
     tell_notes(config, outcome.report, outcome.seen, whole=whole)
-    return _exit_status(outcome.report, fail_on, display.allow_incomplete, min_coverage)
+    return _exit_status(outcome.report, fail_on, given.display.allow_incomplete, given.min_coverage)
 
 
 class _Outputs:

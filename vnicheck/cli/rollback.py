@@ -1,30 +1,19 @@
 """`vnicheck rollback` and `vnicheck ledger`: what was applied where, and its undoing."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from vnicheck.cli import options
-from vnicheck.cli.bundles import Ssh, with_bundles
 from vnicheck.cli.change import confirm, ended_in_order, entries_of, log_in, shown, tell, tell_outcome, vpc_client
 from vnicheck.cli.failure import Exit, UserError
+from vnicheck.cli.given import LedgerOptions, RollbackOptions
 from vnicheck.system.clock import now
 
 if TYPE_CHECKING:
     from vnicheck.apply.ledger import Entry
 
 
-@with_bundles
-def rollback(
-    change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")],
-    ssh: Ssh,
-    region: options.OneRegion = None,
-    auth: options.Auth = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False,
-    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False,
-) -> int:
-    """Undo a change that 'vnicheck fix' applied."""
+def rollback(given: RollbackOptions) -> int:
+    """The work of `RollbackOptions`: the exit code."""
     import msgspec
 
     from vnicheck.apply.attempt import Undoing, guest_steps
@@ -38,30 +27,30 @@ def rollback(
 
     ledger = Ledger.of_user()
     try:
-        entry = ledger.read(change)
+        entry = ledger.read(given.change)
     except LedgerError as error:
         raise UserError(str(error)) from error
     if entry.status == "rolled_back":
-        tell(f"change {change} is undone since {entry.ended_at}")
+        tell(f"change {given.change} is undone since {entry.ended_at}")
         return Exit.OK
     _show(entry)
-    if not confirm(f"Undo this on {entry.server.name}?", yes=yes):
+    if not confirm(f"Undo this on {entry.server.name}?", yes=given.yes):
         tell("nothing was changed")
         return Exit.OK
     patches = [effect for effect in entry.effects if isinstance(effect, PatchVni)]
-    client = vpc_client(region or entry.region or None, auth) if patches else None
+    client = vpc_client(given.region or entry.region or None, given.auth) if patches else None
     steps = guest_steps(entry.actions, persist=False)
     files = guest_steps(entry.actions, persist=True)
     target = SshTarget(id=entry.server.id, name=entry.server.name, address=entry.address)
     with (
         ended_in_order(),
-        SshRunner(ssh_options(ssh), *prompts(ssh)) as runner,
+        SshRunner(ssh_options(given.ssh), *prompts(given.ssh)) as runner,
     ):
         in_guest = bool(steps or files)
-        root = log_in(runner, target, sudo=sudo, needs_root=True)[1] if in_guest else Root("sh -s")
-        reach = LiveReach(runner, target, root, client, script_seconds=ssh.timeout)
+        root = log_in(runner, target, sudo=given.sudo, needs_root=True)[1] if in_guest else Root("sh -s")
+        reach = LiveReach(runner, target, root, client, script_seconds=given.ssh.timeout)
         undoing = Undoing(
-            change, reach, lambda line: tell(f"{entry.server.name}: {line}"), effects=entry.effects, steps=steps
+            given.change, reach, lambda line: tell(f"{entry.server.name}: {line}"), effects=entry.effects, steps=steps
         )
         undoing.files, undoing.patched, undoing.kept = files, patches, in_guest
         outcome = undoing.run("asked to roll back")
@@ -73,16 +62,14 @@ def rollback(
     return Exit.OK if outcome.status == "rolled_back" else Exit.UNCONFIRMED
 
 
-def ledger(
-    change: Annotated[str | None, typer.Argument(metavar="[ID]", help="One change, with its commands.")] = None,
-) -> int:
-    """List what was applied where, or show one change."""
+def ledger(given: LedgerOptions) -> int:
+    """The work of `LedgerOptions`: the exit code."""
     from vnicheck.apply.ledger import Ledger, LedgerError
 
     book = Ledger.of_user()
-    if change is not None:
+    if given.change is not None:
         try:
-            _show(book.read(change), stdout=True)
+            _show(book.read(given.change), stdout=True)
         except LedgerError as error:
             raise UserError(str(error)) from error
         return Exit.OK
