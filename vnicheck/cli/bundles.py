@@ -5,15 +5,23 @@ Typer reads a function's signature, so `command_of` gives it one in which each g
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from vnicheck.cli import options
 from vnicheck.cli.failure import UserError
 
 
-@dataclass(frozen=True)
-class Selection:
+class Options:
+    """Values by the names that a subclass annotates; what it gives a value is the default.
+
+    No dataclass: to make fourteen of them takes longer than Python's own start.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
+
+class Selection(Options):
     """Which servers, and whence their facts."""
 
     region: options.Region = None
@@ -32,8 +40,7 @@ class Selection:
         return self.region[0] if self.region else None
 
 
-@dataclass(frozen=True)
-class Fleet:
+class Fleet(Options):
     """Which of many servers, beside what Selection says."""
 
     all_regions: options.AllRegions = False
@@ -42,8 +49,7 @@ class Fleet:
     cloud_only: options.CloudOnly = False
 
 
-@dataclass(frozen=True)
-class Ssh:
+class Ssh(Options):
     """How to reach the guests."""
 
     ssh_user: options.SshUser = None
@@ -60,8 +66,7 @@ class Ssh:
     timeout: options.Timeout = 60
 
 
-@dataclass(frozen=True)
-class Display:
+class Display(Options):
     """How results are shown, and when they fail the command."""
 
     formats: options.Formats = None
@@ -71,12 +76,12 @@ class Display:
     allow_incomplete: options.AllowIncomplete = False
 
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Options)
 
 
 def command_of(kind: type[T], work: Callable[[], Callable[[T], object]]) -> Callable[..., object]:
-    """The function that Typer makes a command of: it takes the options that the dataclass `kind` declares, those of
-    groups among them, and gives them to what `work` gives. That is asked for only then: help needs the options alone.
+    """The function that Typer makes a command of: it takes the options that `kind` declares, those of groups among
+    them, and gives them to what `work` gives. That is asked for only then: help needs the options alone.
     """
     parameters = list(_parameters(kind))
 
@@ -89,22 +94,19 @@ def command_of(kind: type[T], work: Callable[[], Callable[[T], object]]) -> Call
     return command
 
 
-def _parameters(kind: type[Any]) -> Iterator[inspect.Parameter]:
-    hints = get_type_hints(kind, include_extras=True)
-    for field in fields(kind):
-        hint = hints[field.name]
-        if is_dataclass(hint):
-            yield from _parameters(cast(type[Any], hint))
+def _parameters(kind: type[Options]) -> Iterator[inspect.Parameter]:
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if _is_group(hint):
+            yield from _parameters(hint)
         else:
-            default = inspect.Parameter.empty if field.default is MISSING else field.default
-            yield inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+            default = getattr(kind, name, inspect.Parameter.empty)
+            yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 
 def _filled(kind: type[T], given: dict[str, Any]) -> T:
     hints = get_type_hints(kind)
-    return kind(
-        **{
-            name: _filled(cast(type[Any], hint), given) if is_dataclass(hint) else given[name]
-            for name, hint in hints.items()
-        }
-    )
+    return kind(**{name: _filled(hint, given) if _is_group(hint) else given[name] for name, hint in hints.items()})
+
+
+def _is_group(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Options)

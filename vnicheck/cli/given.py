@@ -1,20 +1,18 @@
 """What each command is given: its options, declared without loading what does its work."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vnicheck.cli import options
-from vnicheck.cli.bundles import Display, Fleet, Selection, Ssh
+from vnicheck.cli.bundles import Display, Fleet, Options, Selection, Ssh
 
 LEAST_SECONDS = 5
 """Of the timer that undoes a fix."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AnalyzeOptions:
+class AnalyzeOptions(Options):
     """Read the VPC, collect the guest over SSH, predict every flow, and report what is broken and why."""
 
     instances: Annotated[
@@ -29,8 +27,7 @@ class AnalyzeOptions:
     explain: options.Explain = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class TraceOptions:
+class TraceOptions(Options):
     """Follow one flow hop by hop, request and reply."""
 
     instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")]
@@ -45,8 +42,7 @@ class TraceOptions:
     config_file: options.ConfigFile = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class FixOptions:
+class FixOptions(Options):
     """Plan a fix that is proved to mend and to break nothing; without --dry-run, apply it with automatic rollback."""
 
     selection: Selection
@@ -86,8 +82,7 @@ class FixOptions:
     allow_incomplete: options.AllowIncomplete = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class RollbackOptions:
+class RollbackOptions(Options):
     """Undo a change that 'vnicheck fix' applied."""
 
     change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")]
@@ -98,15 +93,13 @@ class RollbackOptions:
     sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class LedgerOptions:
+class LedgerOptions(Options):
     """List what was applied where, or show one change."""
 
     change: Annotated[str | None, typer.Argument(metavar="[ID]", help="One change, with its commands.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class LintOptions:
+class LintOptions(Options):
     """Check every server in scope that has several interfaces, for CI; fails on errors."""
 
     selection: Selection
@@ -125,8 +118,7 @@ class LintOptions:
     dask: options.Dask = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class SnapshotOptions:
+class SnapshotOptions(Options):
     """Collect servers into a file or folder that feeds every other command through --snapshot, offline."""
 
     selection: Selection
@@ -157,8 +149,7 @@ class SnapshotOptions:
     allow_incomplete: options.AllowIncomplete = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class DiffOptions:
+class DiffOptions(Options):
     """Compare two snapshots: findings that are new or gone, and flows that fare differently."""
 
     old: Annotated[Path, typer.Argument(metavar="OLD", help="The earlier snapshot: a file, or a folder.")]
@@ -173,41 +164,35 @@ class DiffOptions:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoOptions:
+class DemoOptions(Options):
     """Replay the recorded case: observed beside predicted."""
 
     display: Display
     explain: options.Explain = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class CollectScriptOptions:
+class CollectScriptOptions(Options):
     """Print the POSIX sh script that collects a guest; feed its saved output back with --guest INSTANCE=FILE."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RulesOptions:
+class RulesOptions(Options):
     """List the rules, with their severity where it does not depend on what is found."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExplainOptions:
+class ExplainOptions(Options):
     """Show one rule's page."""
 
     rule: Annotated[str, typer.Argument(metavar="RULE", help="Its id or name, as 'vnicheck rules' lists them.")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AssumptionsOptions:
+class AssumptionsOptions(Options):
     """List what is assumed of the VPC, on what evidence, and how to override it."""
 
     config_file: options.ConfigFile = None
     format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
 
 
-@dataclass(frozen=True, kw_only=True)
-class SchemaOptions:
+class SchemaOptions(Options):
     """Print a document's JSON Schema (draft 2020-12)."""
 
     document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline")]
