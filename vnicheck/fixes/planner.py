@@ -12,7 +12,7 @@ from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
 from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
 from vnicheck.fixes.trial import Trial
-from vnicheck.fixes.words import changed_ways, overridden_routes, unmended, what_drops
+from vnicheck.fixes.words import changed_ways, overridden_routes, unfixed, what_drops
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
@@ -66,7 +66,7 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         name=server.name,
         plan=plan,
         alternatives=tuple(others),
-        unmended=tuple(unmended(trial, effects)),
+        unfixed=tuple(unfixed(trial, effects)),
     )
     return Proof(trial, document, effects)
 
@@ -120,7 +120,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
         ),
-        mended=tuple(sorted(outcome.fixed)),
+        fixed_flows=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),
         iam_actions=iam_actions(effects),
         next_boot=kept.next_boot,
