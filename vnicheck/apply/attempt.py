@@ -26,7 +26,7 @@ from vnicheck.guest.change import Answer, Step
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.guest import Guest
 from vnicheck.model.plan import Action, Applied
-from vnicheck.model.words import listed, one_line
+from vnicheck.model.words import counted, listed, one_line
 
 PATIENCE = 30.0
 """Seconds beyond the timer's that its undoing may take, and that a guest may need to be reached again."""
@@ -137,7 +137,7 @@ class Attempt:
                     raise _Stop(error.message) from error
 
     def _apply(self) -> None:
-        self._tell(f"changing the guest ({len(self._steps)} step{'s' if len(self._steps) != 1 else ''})")
+        self._tell(f"changing the guest ({counted(len(self._steps), 'step')})")
         try:
             answer = self._reach.run(scripts.apply(self._change, self._steps))
         except CollectionError as error:
@@ -191,7 +191,7 @@ class Attempt:
             return
 
     def _persist(self) -> None:
-        self._tell(f"writing the configuration ({len(self._files)} step{'s' if len(self._files) != 1 else ''})")
+        self._tell(f"writing the configuration ({counted(len(self._files), 'step')})")
         self._undoing.files = self._files
         try:
             answer = self._reach.run(scripts.run_steps(self._change, self._files))

@@ -30,7 +30,7 @@ def analyze(
 ) -> int:
     """Read the VPC, collect the guest over SSH, predict every flow, and report what is broken and why."""
     destination = Destination(display.formats, display.output)
-    check_fail_on(display.fail_on)
+    fail_on = check_fail_on(display.fail_on)
     config = load_config(config_file)
     if bool(instances) is local:
         raise UserError("name the servers, or give --local on the instance itself")
@@ -40,4 +40,4 @@ def analyze(
     report = report_on(*observed.values(), generated_at=now(), config=config)
     write_report(report, destination, no_color=display.no_color, explain=explain)
     tell_notes(config, report, whole=False)
-    return exit_status(report, display.fail_on, allow_incomplete=display.allow_incomplete)
+    return exit_status(report, fail_on, allow_incomplete=display.allow_incomplete)

@@ -15,7 +15,7 @@ from vnicheck.system.clock import now
 def demo(display: Display, explain: options.Explain = False) -> int:
     """Replay the recorded case: observed beside predicted."""
     destination = Destination(display.formats, display.output)
-    check_fail_on(display.fail_on)
+    fail_on = check_fail_on(display.fail_on)
     time = now()
     instances = replayed(time)
     report = assemble_report(instances, generated_at=time)
@@ -24,7 +24,7 @@ def demo(display: Display, explain: options.Explain = False) -> int:
             _show(check, instance, no_color=display.no_color, explain=explain)
     else:
         write_report(report, destination, no_color=display.no_color, explain=explain)
-    return exit_status(report, display.fail_on, allow_incomplete=False)
+    return exit_status(report, fail_on, allow_incomplete=False)
 
 
 def _show(check: Check, instance: InstanceReport, *, no_color: bool, explain: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.output import write_bytes
 from vnicheck.cli.terminal import console
-from vnicheck.model.words import one_line
+from vnicheck.model.words import counted, one_line
 
 if TYPE_CHECKING:
     from vnicheck.model.plan import InstancePlan
@@ -87,7 +87,7 @@ def _write_folder(plans: "Sequence[InstancePlan]", folder: Path) -> None:
         except OSError as error:
             raise UserError(f"cannot make {place.parent}: {error.strerror}") from error
         write_bytes(data, place)
-    count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
+    count = counted(len(files), "file")
     print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
 
 

@@ -39,7 +39,7 @@ def trace(
 ) -> int:
     """Follow one flow hop by hop, request and reply."""
     destination = Destination(display.formats, display.output)
-    check_fail_on(display.fail_on)
+    fail_on = check_fail_on(display.fail_on)
     config = load_config(config_file)
     if protocol not in PROTOCOLS:
         raise UserError(f"--protocol {protocol!r}: write {', '.join(PROTOCOLS)}")
@@ -53,7 +53,7 @@ def trace(
         _show(sides, no_color=display.no_color)
     else:
         write_report(report, destination, no_color=display.no_color)
-    return exit_status(report, display.fail_on, allow_incomplete=display.allow_incomplete)
+    return exit_status(report, fail_on, allow_incomplete=display.allow_incomplete)
 
 
 def _show(sides: tuple[InstanceReport, ...], *, no_color: bool) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from vnicheck.engine.partition import Range
 from vnicheck.findings.phrases import STAGES
 from vnicheck.findings.reboot import said_of
 from vnicheck.fixes.effects import AddRule, Effect
 from vnicheck.fixes.trial import Trial
-from vnicheck.model.address import prefix_range
+from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.flow import Flow, Outcome, Verdict
 from vnicheck.model.guest import MAIN_TABLE, RouteType
 from vnicheck.model.words import listed

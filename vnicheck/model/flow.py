@@ -147,7 +147,14 @@ class Flow(Struct, frozen=True, kw_only=True):
 
 
 Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+"""The worst first."""
 Confidence = Literal["observed", "computed", "assumed"]
+
+
+def is_at_least(severity: Severity, other: Severity) -> bool:
+    """Whether a severity is as bad as another, or worse."""
+    return SEVERITIES.index(severity) <= SEVERITIES.index(other)
 
 
 class Evidence(Struct, frozen=True, kw_only=True):

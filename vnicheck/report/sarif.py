@@ -13,7 +13,7 @@ import msgspec
 
 from vnicheck.findings.rule import Rule
 from vnicheck.model.baseline import Earlier
-from vnicheck.model.flow import Finding, Flow, Outcome
+from vnicheck.model.flow import SEVERITIES, Finding, Flow, Outcome, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line, shown_json
 from vnicheck.report.coverage import Unchecked, coverage_line
@@ -30,7 +30,6 @@ MESSAGE = 1000
 _SECURITY = {"filtering-disabled": "3.0", "spoofing-allowed": "3.0"}
 """Rules that are about protection, and their score: low, for the VPC's other checks hold."""
 _PROBLEM = {"error": "error", "warning": "warning", "note": "recommendation"}
-_RANK = {"error": 0, "warning": 1, "note": 2}
 _INDEX = {rule.id: index for index, rule in enumerate(RULES)}
 
 Json = dict[str, Any]
@@ -87,8 +86,8 @@ class SarifWriter:
             yield (b",\n" if number else b"\n") + encoded
         yield b"\n" + after + b"\n"
 
-    def _keep(self, severity: str, result: Json) -> None:
-        self._results.append((_RANK[severity], shown_json(msgspec.json.encode(result))))
+    def _keep(self, severity: Severity, result: Json) -> None:
+        self._results.append((SEVERITIES.index(severity), shown_json(msgspec.json.encode(result))))
 
     def _result(self, instance: InstanceReport, finding: Finding) -> Json:
         place = self._settings.place(instance, finding)

@@ -7,7 +7,7 @@ from rich.console import Console
 from vnicheck.findings.phrases import STAGES
 from vnicheck.model.flow import Direction, Drop, Flow
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
-from vnicheck.model.words import listed
+from vnicheck.model.words import counted, listed
 from vnicheck.report.phrases import protocols, remotes
 from vnicheck.report.text import Page
 
@@ -26,7 +26,7 @@ def write_plans(plans: Sequence[InstancePlan], console: Console, *, servers: int
         page.prose("nothing is broken that is meant to work: there is nothing to fix")
     elif healthy > 0:
         page.line()
-        page.prose(f"nothing to fix on {healthy} other server{'s' if healthy > 1 else ''}")
+        page.prose(f"nothing to fix on {counted(healthy, 'other server')}")
 
 
 def write_plan(page: Page, instance: InstancePlan) -> None:
