@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec import UNSET, UnsetType
 
 from vnicheck.engine.walk import Path, Step
-from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Verdict
+from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Stage, Verdict
 
 
 class Place(NamedTuple):
@@ -89,7 +89,7 @@ def _hop(step: Step, deciders: Sequence[str]) -> Hop:
     return Hop(
         leg=step.leg,
         at=step.at,
-        stage=step.check.stage,
+        stage=Stage(step.check.stage),
         outcome=step.check.outcome,
         reason=step.check.reason + by,
         assumption=step.check.assumption,

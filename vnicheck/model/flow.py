@@ -60,6 +60,26 @@ class Leg(StrEnum):
     REPLY = "reply"
 
 
+class Stage(StrEnum):
+    """What is asked of a packet: by the VPC on its way, by the guest, and at the border between them."""
+
+    NETWORK_ACL = "network_acl"
+    SECURITY_GROUP = "security_group"
+    PROTOCOL_STATE_FILTERING = "protocol_state_filtering"
+    IP_SPOOFING_CHECK = "ip_spoofing_check"
+    FLOATING_IP = "floating_ip"
+    VPC_ROUTE = "vpc_route"
+    INGRESS_ROUTE = "ingress_route"
+    GUEST_INTERFACE = "guest_interface"
+    INTERFACE_STATE = "interface_state"
+    SOURCE_VALIDATION = "source_validation"
+    LOCAL_DELIVERY = "local_delivery"
+    FORWARDING = "forwarding"
+    REPLY_ROUTE = "reply_route"
+    REQUEST_ROUTE = "request_route"
+    ECHO_REPLY = "echo_reply"
+
+
 class DropCode(StrEnum):
     """The contract's `dropped_by` codes."""
 
@@ -83,12 +103,12 @@ class DropCode(StrEnum):
 class Hop(Struct, frozen=True, kw_only=True):
     """One stage that a packet meets. `at`: the guest's interface, or the VNI's name where the guest has none for it.
 
-    `stage` names what is asked (`source_validation`, `reply_route`, ...); a hop that drops carries the `drop` code.
+    A hop that drops carries the `drop` code.
     """
 
     leg: Leg
     at: str
-    stage: str
+    stage: Stage
     outcome: Outcome
     reason: str
     assumption: str | None = None

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from msgspec import UnsetType
 from rich.console import Console
 
+from vnicheck.findings.terms import DROPS, SCOPES
 from vnicheck.model.diff import Answer, Diff, FindingChange, FlowChange, ServerChange
 from vnicheck.model.flow import Direction, Protocol, Scope, Severity, Verdict
 from vnicheck.model.words import counted, listed
-from vnicheck.report.phrases import DROPS, SCOPES
 from vnicheck.report.text import SEVERITY_STYLES, Page
 
 FLOWS = 12
@@ -115,7 +115,7 @@ def _answer(answer: Answer | None) -> tuple[str, str]:
     if answer is None:
         return "no such flow", "dim"
     style = {Verdict.DELIVERED: "bold green", Verdict.DROPPED: "bold red", Verdict.UNKNOWN: "bold yellow"}
-    by = f" by {DROPS[answer.dropped_by.value]}" if answer.dropped_by is not None else ""
+    by = f" by {DROPS[answer.dropped_by].label}" if answer.dropped_by is not None else ""
     return f"{answer.verdict}{by}", style[answer.verdict]
 
 

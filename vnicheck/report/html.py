@@ -8,12 +8,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from vnicheck.findings.terms import RP_FILTER
 from vnicheck.model.flow import SEVERITIES, Finding, Verdict
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
 from vnicheck.report.drawing import UNICODE, drawn_together
-from vnicheck.report.phrases import RP_FILTER, remotes
+from vnicheck.report.reach import remotes
 from vnicheck.report.writer import Spool
 
 _MESSAGE = 4000

@@ -12,12 +12,12 @@ from urllib.parse import quote
 import msgspec
 
 from vnicheck.findings.rule import Rule
+from vnicheck.findings.terms import DROPS, STAGES
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.flow import SEVERITIES, Finding, Flow, Outcome, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line, shown_json
 from vnicheck.report.coverage import Unchecked, coverage_line
-from vnicheck.report.phrases import DROPS, STAGES
 from vnicheck.report.writer import Place, Settings, around
 from vnicheck.rules.registry import RULES
 
@@ -163,11 +163,11 @@ def _steps(flow: Flow, place: Place) -> list[Json]:
     """A flow's hops, after a line that says which flow it is."""
     ports = "" if isinstance(flow.ports, msgspec.UnsetType) else f" ports {', '.join(flow.ports[:3])}"
     remote = ", ".join(flow.remote[:3]) + (", ..." if len(flow.remote) > 3 else "")
-    verdict = flow.verdict.value + (f" by {DROPS[flow.dropped_by.value]}" if flow.dropped_by is not None else "")
+    verdict = flow.verdict.value + (f" by {DROPS[flow.dropped_by].label}" if flow.dropped_by is not None else "")
     head = f"{flow.direction.value} {flow.protocol.value}{ports} between {remote} and {flow.local}: {verdict}"
     steps = [_step(head, place, "essential")]
     for hop in flow.hops:
-        text = f"{hop.leg.value} at {hop.at}, {STAGES.get(hop.stage, hop.stage)}: {hop.outcome.value}: {hop.reason}"
+        text = f"{hop.leg.value} at {hop.at}, {STAGES[hop.stage]}: {hop.outcome.value}: {hop.reason}"
         steps.append(_step(text, place, "important" if hop.outcome is Outcome.PASS else "essential"))
     return steps
 

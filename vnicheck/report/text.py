@@ -7,11 +7,12 @@ from msgspec import UnsetType
 from rich.console import Console
 from rich.text import Text
 
+from vnicheck.findings.terms import DROPS, RP_FILTER
 from vnicheck.model.flow import SEVERITIES, Direction, Evidence, Finding, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, Report, VniSummary
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, drawn_together
-from vnicheck.report.phrases import DROPS, RP_FILTER, protocols, reached, remotes
+from vnicheck.report.reach import protocols, reached, remotes
 
 WIDEST = 100
 EVIDENCE = 3
@@ -319,7 +320,7 @@ def _cause(flow: Flow) -> str | None:
         return next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
     if flow.dropped_by is None or any("broadcast address" in hop.reason for hop in flow.hops):
         return None
-    return DROPS[flow.dropped_by.value]
+    return DROPS[flow.dropped_by].label
 
 
 def _closing(page: Page, report: Report) -> None:

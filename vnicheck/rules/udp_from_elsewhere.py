@@ -29,7 +29,7 @@ Linux: net/ipv4/udp.c (udp_sendmsg), net/ipv4/route.c (ip_route_output_key_hash_
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from vnicheck.findings.phrases import places
+from vnicheck.findings.messages import places
 from vnicheck.findings.rule import Facts, Rule, observation
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.send import Sent
