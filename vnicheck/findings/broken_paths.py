@@ -7,8 +7,9 @@ from msgspec import Struct, UnsetType
 from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import expected_drops
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.owned_devices import is_owned
-from vnicheck.findings.rule import Facts, Rule, fingerprint
+from vnicheck.findings.rule import Rule, fingerprint
 from vnicheck.model.flow import (
     Confidence,
     Direction,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.model.cloud import LoadBalancerMember, Vni
 from vnicheck.model.flow import Direction, DropCode, Evidence, Flow, Hop, Stage
 from vnicheck.model.words import one_line

@@ -1,7 +1,7 @@
 """What the messages of several rules say alike."""
 
 from vnicheck.findings.broken_paths import BrokenPath
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.terms import DROPS
 from vnicheck.model.flow import DropCode, Flow, Scope
 from vnicheck.model.words import listed

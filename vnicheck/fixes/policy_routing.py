@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, structs
 
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
 from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_before_main, priorities_before_others
 from vnicheck.model.address import format_address, prefix_range

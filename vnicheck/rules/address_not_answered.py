@@ -27,8 +27,9 @@ IBM Cloud Docs, VPC: managing-ip-addresses. Linux: net/ipv4/route.c (ip_route_in
 from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, who
-from vnicheck.findings.rule import Facts, Rule
+from vnicheck.findings.rule import Rule
 from vnicheck.model.flow import Direction, DropCode, Finding, Leg
 
 

@@ -29,8 +29,9 @@ IBM Cloud Docs, VPC: vni-about, ip-spoofing-about, about-custom-routes. Linux: n
 from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import TRANSIT_CODES, BrokenPath, broken_paths, path_finding
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols
-from vnicheck.findings.rule import Facts, Rule
+from vnicheck.findings.rule import Rule
 from vnicheck.model.flow import DropCode, Finding, Leg
 
 

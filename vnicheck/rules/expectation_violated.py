@@ -31,7 +31,8 @@ from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.broken_paths import to_no_host
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import Expected, expectations_of, identity, prefixes
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.findings.terms import DROPS
 from vnicheck.model.address import merge_ranges
 from vnicheck.model.flow import Confidence, Direction, Finding, Flow, Hop, Outcome, Protocol, Verdict

@@ -24,8 +24,9 @@ Linux: net/ipv4/fib_trie.c, net/ipv4/fib_rules.c, ip-route(8).
 from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols, who
-from vnicheck.findings.rule import Facts, Rule
+from vnicheck.findings.rule import Rule
 from vnicheck.model.flow import DropCode, Finding, Leg
 
 

@@ -3,7 +3,8 @@
 import msgspec
 
 from vnicheck.findings.expectations import expected_drops
-from vnicheck.findings.rule import Facts, Rule
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule
 from vnicheck.model.flow import SEVERITIES, Finding, Flow
 from vnicheck.rules import (
     address_not_answered,

@@ -28,8 +28,9 @@ Linux: ip-rule(8), net/ipv4/fib_rules.c, net/ipv4/fib_frontend.c (fib_sync_down_
 from collections.abc import Iterator
 
 from vnicheck.findings.evidence import guest_line
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.owned_devices import is_owned
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, PolicyRule, RuleAction
 from vnicheck.model.words import counted

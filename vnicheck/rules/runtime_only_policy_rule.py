@@ -32,8 +32,9 @@ from collections.abc import Iterator
 import msgspec
 
 from vnicheck.findings import evidence
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.reboot import breaking, said_of, with_boot_rp_filter, with_guest
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Evidence, Finding
 from vnicheck.model.guest import (
     DEFAULT_RULES,

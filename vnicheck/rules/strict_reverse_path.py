@@ -29,8 +29,9 @@ Linux: Documentation/networking/ip-sysctl.rst (rp_filter); net/ipv4/fib_frontend
 from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols, who
-from vnicheck.findings.rule import Facts, Rule
+from vnicheck.findings.rule import Rule
 from vnicheck.fixes.policy_routing import commands_for
 from vnicheck.model.flow import DropCode, Finding, Leg
 
