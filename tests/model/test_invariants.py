@@ -10,7 +10,7 @@ from tests.servers import acl_rule, group_rule, guest, link, report, server, sub
 from vnicheck.model.cloud import FloatingIp, Vpc, VpcRoute
 from vnicheck.model.flow import Direction, Drop, DropCode, Flow, Hop, Leg, Outcome, Protocol, Scope, Stage, Verdict
 from vnicheck.model.guest import InterfaceAddress, NextHop, PolicyRule, Route, RuleAction
-from vnicheck.model.plan import Action
+from vnicheck.model.plan import Action, Step
 from vnicheck.model.report import InstanceReport, Tally
 
 PASS = Hop(leg=Leg.REQUEST, at="eth0", stage=Stage.SOURCE_VALIDATION, outcome=Outcome.PASS, reason="r")
@@ -77,8 +77,12 @@ IMPOSSIBLE: dict[str, Callable[[], object]] = {
     "a policy rule with host bits": lambda: PolicyRule(priority=1, table=1, src="10.0.0.1/24"),
     "two interfaces of one name": lambda: guest(link("eth0", 0), link("eth0", 1)),
     "two primary interfaces": lambda: server(*two_vnis(primary=True)),
-    "a PATCH of nothing": lambda: Action(where="vpc", kind="vni_patch", summary="s"),
-    "a PATCH among sysctls": lambda: Action(where="guest", kind="sysctl", summary="s", patch={}, vni="v"),
+    "a PATCH of nothing": lambda: Action(kind="vni_patch", summary="s"),
+    "an action of the guest that does nothing": lambda: Action(kind="sysctl", summary="s"),
+    "a PATCH with a step": lambda: Action(
+        kind="vni_patch", summary="s", steps=(Step("do", "undo"),), patch={}, vni="v"
+    ),
+    "a PATCH among sysctls": lambda: Action(kind="sysctl", summary="s", steps=(Step("do", "undo"),), patch={}, vni="v"),
 }
 
 

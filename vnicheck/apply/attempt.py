@@ -20,12 +20,13 @@ from vnicheck.fixes.actions import action_of
 from vnicheck.fixes.comparison import compare
 from vnicheck.fixes.effects import Effect, PatchVni, carry_out, standing
 from vnicheck.fixes.planner import Proof
-from vnicheck.fixes.vni_commands import undo_command
+from vnicheck.fixes.vni_changes import undo_command
 from vnicheck.guest import change as scripts
-from vnicheck.guest.change import Answer, Step
+from vnicheck.guest.change import Answer
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.guest import Guest
-from vnicheck.model.plan import Action, Applied
+from vnicheck.model.plan import Action, Applied, Step
+from vnicheck.model.plan_document import Action as RecordedAction
 from vnicheck.model.words import counted, listed, one_line
 
 PATIENCE = 30.0
@@ -61,7 +62,7 @@ class _Stop(Exception):  # noqa: N818 - not an error of ours
         self.nothing = nothing
 
 
-def guest_steps(actions: Sequence[Action], *, persist: bool) -> list[Step]:
+def guest_steps(actions: Sequence[Action] | Sequence[RecordedAction], *, persist: bool) -> list[Step]:
     """The immediate steps of the guest's actions, or those that write its configuration."""
     return [
         Step(action.command, action.undo)
@@ -218,16 +219,19 @@ class Undoing:
         *,
         effects: Sequence[Effect],
         steps: Sequence[Step],
+        files: Sequence[Step] = (),
+        patched: Sequence[PatchVni] = (),
+        kept: bool = False,
     ) -> None:
         self._change = change
         self._reach = reach
         self._tell = tell
         self._effects = effects
         self.steps = steps
-        self.files: Sequence[Step] = ()
-        self.patched: list[PatchVni] = []
+        self.files = files
+        self.patched = list(patched)
         self.armed = False
-        self.kept = False
+        self.kept = kept
         self.timer_ends = 0.0
 
     def run(self, why: str) -> Applied:

@@ -64,9 +64,9 @@ def write_plans(
 
 def _render(name: str, plans: "Sequence[InstancePlan]") -> bytes:
     if name == "json":
-        from vnicheck.model.plan import PLAN_SCHEMA, PlanDocument, encode_plans
+        from vnicheck.model.plan_document import encode_plans
 
-        return encode_plans(PlanDocument(schema=PLAN_SCHEMA, instances=tuple(plans)))
+        return encode_plans(plans)
     from vnicheck.report.plans.ansible import render_ansible
     from vnicheck.report.plans.ibmcloud import render_ibmcloud
     from vnicheck.report.plans.sh import render_sh

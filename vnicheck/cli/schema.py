@@ -9,7 +9,7 @@ import typer
 from vnicheck.cli.failure import UserError
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.diff import Diff
-from vnicheck.model.plan import PlanDocument
+from vnicheck.model.plan_document import PlanDocument
 from vnicheck.model.report import Report
 from vnicheck.model.snapshot import Snapshot
 

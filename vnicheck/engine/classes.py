@@ -5,15 +5,9 @@ from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
 
+from vnicheck.engine.remotes import Place
 from vnicheck.engine.walk import Path, Step
-from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Stage, Verdict
-
-
-class Place(NamedTuple):
-    """Where remotes are: their scope, and their network's name if the configuration gives it one."""
-
-    scope: Scope
-    network: str | None
+from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Stage, Verdict
 
 
 class Fate(NamedTuple):

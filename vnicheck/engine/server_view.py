@@ -3,8 +3,8 @@
 from msgspec import Struct
 
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
-from vnicheck.fabric.scope import NetworkMap, ScopeMap, scopes_from
-from vnicheck.kernel.worlds import Kernel
+from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Config
 from vnicheck.model.snapshot import Server
@@ -18,8 +18,9 @@ class ServerView:
         self.config = config
         self.fabric = fabric
         self.assume = config.assumptions
+        self.client_ports = config.assumptions.client_port_range
         self.auto_filters = config.assumptions.auto_filters(server.kind, server.name, server.id)
-        self.networks = NetworkMap(config)
+        self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         self.kernel = Kernel(server.guest) if server.guest is not None else None
         self.interface_of = match_interfaces(server)

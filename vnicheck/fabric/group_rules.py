@@ -4,7 +4,6 @@ from collections.abc import Hashable, Iterable
 
 from msgspec import Struct
 
-from vnicheck.fabric.address_map import AddressMap, membership
 from vnicheck.fabric.answers import AnswerBook, Answers
 from vnicheck.fabric.transport import (
     DIRECTIONS,
@@ -19,6 +18,7 @@ from vnicheck.fabric.transport import (
     to_ports,
 )
 from vnicheck.model.address import LAST, parse_address, prefix_range
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, SecurityGroup, SecurityGroupRule
 from vnicheck.model.flow import Protocol
 from vnicheck.model.words import one_line

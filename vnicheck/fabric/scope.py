@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from vnicheck.fabric.address_map import membership
 from vnicheck.fabric.memory import remembered
 from vnicheck.model.address import prefix_range
+from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Scope
@@ -32,6 +32,7 @@ class ScopeMap:
             PRIVATE_PREFIXES,
         ]
         self.map = membership([map(prefix_range, prefixes) for prefixes in scopes]).mapped(_narrowest)
+        self.alike = self.map.mapped(lambda scope: (scope, None))
 
     def of(self, address: int) -> Scope:
         """The scope of an address."""
@@ -54,7 +55,13 @@ class NetworkMap:
         names = list(config.networks)
         extents = [map(prefix_range, prefixes) for prefixes in config.networks.values()]
         self.map = membership(extents).mapped(lambda held: names[held.bit_length() - 1] if held else None)
+        self.alike = self.map.mapped(lambda name: (name, None))
 
     def of(self, address: int) -> str | None:
         """The network's name, if it has one; no two networks share an address."""
         return self.map.at(address)
+
+
+def networks_of(fabric: Fabric, config: Config) -> NetworkMap:
+    """The configured names, for use with a fabric."""
+    return remembered(fabric, ("networks", tuple(config.networks.items())), lambda: NetworkMap(config))

@@ -5,10 +5,10 @@ Source: IBM Cloud Docs, VPC: about-custom-routes.
 
 from collections.abc import Iterable
 
-from vnicheck.fabric.address_map import AddressMap, membership
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.model.address import parse_prefix, prefix_range
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Scope
@@ -57,15 +57,16 @@ def vpc_route(
     return unknown(STAGE, "a VPC route leads where we cannot see", by=by)
 
 
-def alike(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> AddressMap[int]:
-    """Of each destination a value: those of one value and one scope fare alike, by the same routes."""
+def alike(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> AddressMap[tuple[int, None]]:
+    """Of each destination a first value: those of one such and of one scope fare alike, by the same routes."""
     reachable = assume.remote_reachable or ()
 
-    def computed() -> AddressMap[int]:
+    def computed() -> AddressMap[tuple[int, None]]:
         vpc = fabric.vpcs.get(subnet.vpc)
         prefixes = [route.destination for route in _routes(fabric, subnet) or ()]
         prefixes += [*(vpc.prefixes if vpc is not None else ()), *reachable]
-        return membership([[prefix_range(prefix)] for prefix in dict.fromkeys(prefixes)])
+        held = membership([[prefix_range(prefix)] for prefix in dict.fromkeys(prefixes)])
+        return held.mapped(lambda sets: (sets, None))
 
     return remembered(fabric, (STAGE, subnet, reachable), computed)
 

@@ -38,10 +38,12 @@ class Proof:
 
 
 def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strategy = "auto") -> Proof | None:
-    """The plan for one server, proved; None where nothing is broken.
+    """The plan for one server, proved; None where nothing is broken, or not enough is known of it.
 
     A plan that is not offered has the strategy `none`, no actions, and says why.
     """
+    if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
+        return None
     trial = Trial(server, fabric, config)
     if not trial.targets:
         return None

@@ -1,14 +1,15 @@
-"""A plan of fixes, `vnicheck.plan/1`: actions with their undo, and what they were proved to do."""
+"""A plan of fixes: actions with the steps that do and undo them, and what they were proved to do. Its JSON is
+`plan_document`'s.
+"""
 
 from typing import Any, Literal
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verdict
-from vnicheck.model.words import shown_json
 
-PLAN_SCHEMA: Literal["vnicheck.plan/1"] = "vnicheck.plan/1"
+ActionKind = Literal["policy_rule", "route", "sysctl", "vni_patch", "persist"]
+Place = Literal["guest", "vpc"]
 NO_STRATEGY = "none"
 """The strategy of a plan without actions: nothing is broken, or nothing that we know of mends it (`why_not`)."""
 
@@ -21,30 +22,53 @@ class File(Struct, frozen=True, kw_only=True):
     mode: int = 0o644
 
 
-class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change. A guest action has `command` and `undo` (POSIX sh, as root); a `vni_patch` has `vni`, and the bodies
-    of the PATCH (`patch`) and of the one that undoes it (`undo_patch`).
+class Step(Struct, frozen=True):
+    """Commands for the server (POSIX sh, as root): what does the step, and what undoes it. `check`: one that succeeds
+    where its effect stands and fails with 1 where it does not; None where there is no telling.
     """
 
-    where: Literal["guest", "vpc"]
-    kind: Literal["policy_rule", "route", "sysctl", "vni_patch", "persist"]
+    command: str
+    undo: str
+    check: str | None = None
+
+
+class Action(Struct, frozen=True, kw_only=True):
+    """One change. One of the guest has steps; a `vni_patch` has `vni`, and the bodies of the PATCH (`patch`) and of the
+    one that undoes it (`undo_patch`).
+    """
+
+    kind: ActionKind
     summary: str
-    command: str | None = None
-    undo: str | None = None
+    steps: tuple[Step, ...] = ()
     patch: dict[str, Any] | None = None
     undo_patch: dict[str, Any] | None = None
     vni: str | None = None
     vni_name: str | None = None
     file: File | None = None
-    """Of a `persist` action: the file that its command writes, where it writes one."""
+    """Of a `persist` action: the file that its step writes, where it writes one."""
     lines: tuple[str, ...] = ()
     """Of a `persist` action that changes a file of somebody else's: the lines that this gets."""
 
     def __post_init__(self) -> None:
         if (self.kind == "vni_patch") is not (self.patch is not None and self.vni is not None):
             raise ValueError("a vni_patch, and nothing else, names a VNI and its patch")
-        if (self.where == "guest") is not (self.command is not None and self.undo is not None):
-            raise ValueError("a guest action, and nothing else, has a command and its undo")
+        if (self.kind == "vni_patch") is bool(self.steps):
+            raise ValueError("a guest action, and nothing else, has steps")
+
+    @property
+    def where(self) -> Place:
+        """What it changes."""
+        return "vpc" if self.kind == "vni_patch" else "guest"
+
+    @property
+    def command(self) -> str | None:
+        """All steps as one command."""
+        return " && ".join(step.command for step in self.steps) or None
+
+    @property
+    def undo(self) -> str | None:
+        """What undoes all steps, the last one first."""
+        return "; ".join(step.undo for step in reversed(self.steps)) or None
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -87,6 +111,21 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_boot: tuple[str, ...] = ()
     why_not: str | None = None
 
+    @property
+    def immediate(self) -> tuple[Action, ...]:
+        """What is done to the running server."""
+        return tuple(action for action in self.actions if action.where == "guest" and action.kind != "persist")
+
+    @property
+    def persistent(self) -> tuple[Action, ...]:
+        """What is written to the server's configuration."""
+        return tuple(action for action in self.actions if action.kind == "persist")
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The configuration files that are written whole."""
+        return tuple(action.file for action in self.actions if action.file is not None)
+
 
 class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a plan that was applied. `change`: its id in the ledger. `by_hand`: commands that undo what may
@@ -109,15 +148,3 @@ class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unmended: tuple[str, ...] = ()
     outcome: Applied | None = None
     """None where the plan was not applied."""
-
-
-class PlanDocument(Struct, frozen=True, kw_only=True):
-    """The document."""
-
-    schema: Literal["vnicheck.plan/1"]
-    instances: tuple[InstancePlan, ...]
-
-
-def encode_plans(document: PlanDocument) -> bytes:
-    """Indented JSON with a final newline. The same plans give the same bytes."""
-    return shown_json(msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)) + b"\n"

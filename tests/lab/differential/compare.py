@@ -9,11 +9,11 @@ from msgspec import Struct, field
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.host import Host
+from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Received, Reception, receive
 from vnicheck.kernel.send import NotSent, Sent, routes_out
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.worlds import NO_PORTS, Kernel
 from vnicheck.model.address import format_address, parse_address
 from vnicheck.model.guest import Guest
 

@@ -69,12 +69,12 @@ def _action(page: Page, number: int, action: Action) -> None:
     elif action.lines:
         for line in action.lines:
             page.line((f"| {line}", "dim"), indent=6)
-    elif action.command is not None:
-        for line in action.command.split(" && "):
-            for part in line.splitlines():
-                page.line((part, "bold"), indent=6)
+    elif action.patch is None:
+        for step in action.steps:
+            for line in step.command.splitlines():
+                page.line((line, "bold"), indent=6)
     else:
-        body = ", ".join(f"{field} = {_json(value)}" for field, value in (action.patch or {}).items())
+        body = ", ".join(f"{field} = {_json(value)}" for field, value in action.patch.items())
         page.line((f"PATCH virtual_network_interfaces/{action.vni}: {body}", "bold"), indent=6)
 
 
