@@ -108,7 +108,7 @@ class Attempt:
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing stays half applied
             return self._undoing.run(f"internal error ({type(error).__name__}: {one_line(error, 200)})")
         mended = self._proof.document.plan.fixed
-        said = f"applied and verified: {mended} class{'es' if mended != 1 else ''} of flows mended"
+        said = f"applied and verified: {counted(mended, 'class', 'classes')} of flows mended"
         return Applied(status="applied", said=said, change=self._change)
 
     def _arm(self) -> None:
