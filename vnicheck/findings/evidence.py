@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 
 from vnicheck.findings.facts import Facts
 from vnicheck.model.cloud import LoadBalancerMember, Vni
-from vnicheck.model.flow import Direction, DropCode, Evidence, Flow, Hop, Stage
+from vnicheck.model.flow import Direction, DropCode, Evidence, Flow, GuestLines, Hop, Stage
 from vnicheck.model.words import one_line
 
 RPF_COUNTER = "TcpExtIPReversePathFilter"
-_ROUTED = {Stage.SOURCE_VALIDATION, Stage.LOCAL_DELIVERY, Stage.REPLY_ROUTE, Stage.REQUEST_ROUTE}
 
 
 def of_hops(facts: Facts, flow: Flow, hops: Sequence[Hop]) -> tuple[Evidence, ...]:
@@ -153,16 +152,12 @@ def _back(facts: Facts, flow: Flow, hop: Hop | None) -> Iterable[Evidence]:
 
 
 def _lines(facts: Facts, hop: Hop) -> Iterable[Evidence]:
-    """The policy rule and the route that the hop's reason names."""
-    guest = facts.view.server.guest
-    if guest is None or hop.stage not in _ROUTED:
-        return
-    for command, lines in (("ip rule", guest.rules), ("ip route", guest.routes)):
-        kind = command.removeprefix("ip ")
-        for line in lines:
-            if line.text and f"{kind} '{line.text}'" in hop.reason:
-                yield guest_line(facts, command, line.text)
-                break
+    """The policy rule and the route that decided, of several the first."""
+    for each in hop.by[:1]:
+        if isinstance(each, GuestLines):
+            for command, line in (("ip rule", each.rule), ("ip route", each.route)):
+                if line:  # a line that the snapshot has no text of is no evidence
+                    yield guest_line(facts, command, line)
 
 
 def _link(facts: Facts, hop: Hop) -> Iterable[Evidence]:

@@ -13,6 +13,7 @@ from vnicheck.kernel.fib import Failure, Match, NoMatch
 from vnicheck.kernel.open_fields import DPORT, MARK, PROTO, SPORT, TOS, UID, OpenFields, dscp_class, tos_class
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import LAST, prefix_range
+from vnicheck.model.flow import GuestLines
 from vnicheck.model.guest import DEFAULT_RULES, PolicyRule, RuleAction
 
 LOOPBACK = "lo"
@@ -61,7 +62,7 @@ class CompiledRule:
         self.source = EVERYWHERE if rule.src is None else prefix_range(rule.src)
         self.destination = EVERYWHERE if rule.dst is None else prefix_range(rule.dst)
         failure = REFUSALS.get(rule.action)
-        self.refusal = None if failure is None else Found(NoMatch(failure, f"rule '{rule.text}'"), rule.text)
+        self.refusal = None if failure is None else Found(NoMatch(failure, GuestLines(rule=rule.text)), rule.text)
         self.doubt: Unknown | None = None
         if rule.unmodelled:
             self.doubt = Unknown(f"policy rule not understood: {rule.text} ({rule.unmodelled[0]})")

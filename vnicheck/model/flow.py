@@ -1,7 +1,7 @@
 """The prediction: flows, the hops that each rests on, and their verdicts, in the words of the report contract."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -100,7 +100,24 @@ class DropCode(StrEnum):
     VPC_ROUTE = "vpc_route"
 
 
-class Hop(Struct, frozen=True, kw_only=True):
+class GuestLines(Struct, frozen=True):
+    """The policy rule and the route of the guest that decided, each as the guest lists it; None: it is not known, or
+    did not matter. As text: `rule '...', route '...'`.
+    """
+
+    rule: str | None = None
+    route: str | None = None
+
+    def __str__(self) -> str:
+        lines = {"rule": self.rule, "route": self.route}
+        return ", ".join(f"{kind} '{line}'" for kind, line in lines.items() if line is not None)
+
+
+Decider = GuestLines | str
+"""What decided at a stage: lines of the guest, or something of the VPC by its name."""
+
+
+class Hop(Struct, frozen=True, kw_only=True, dict=True):
     """One stage that a packet meets. `at`: the guest's interface, or the VNI's name where the guest has none for it.
 
     A hop that drops carries the `drop` code.
@@ -113,6 +130,17 @@ class Hop(Struct, frozen=True, kw_only=True):
     reason: str
     assumption: str | None = None
     drop: DropCode | None = None
+
+    @property
+    def by(self) -> tuple[Decider, ...]:
+        """What decided, where the engine has just said so: it is no part of a document, and not read from one."""
+        by: tuple[Decider, ...] = self.__dict__.get("decided", ())
+        return by
+
+    def decided(self, by: tuple[Decider, ...]) -> Self:
+        """This hop, once made, with what decided."""
+        self.__dict__["decided"] = by
+        return self
 
     def __post_init__(self) -> None:
         if (self.outcome is Outcome.DROP) is not (self.drop is not None):
