@@ -8,14 +8,16 @@ import pytest
 
 from tests.servers import acl_rule, group_rule, guest, link, report, server, subnet, two_vnis, vni
 from vnicheck.model.cloud import FloatingIp, Vpc, VpcRoute
-from vnicheck.model.flow import Direction, Drop, DropCode, Flow, Hop, Leg, Outcome, Protocol, Scope, Verdict
+from vnicheck.model.flow import Direction, Drop, DropCode, Flow, Hop, Leg, Outcome, Protocol, Scope, Stage, Verdict
 from vnicheck.model.guest import InterfaceAddress, NextHop, PolicyRule, Route, RuleAction
 from vnicheck.model.plan import Action, Step
 from vnicheck.model.report import InstanceReport, Tally
 
-PASS = Hop(leg=Leg.REQUEST, at="eth0", stage="s", outcome=Outcome.PASS, reason="r")
-UNKNOWN = Hop(leg=Leg.REQUEST, at="eth0", stage="s", outcome=Outcome.UNKNOWN, reason="r")
-DROP = Hop(leg=Leg.REPLY, at="eth0", stage="s", outcome=Outcome.DROP, reason="r", drop=DropCode.RP_FILTER)
+PASS = Hop(leg=Leg.REQUEST, at="eth0", stage=Stage.SOURCE_VALIDATION, outcome=Outcome.PASS, reason="r")
+UNKNOWN = Hop(leg=Leg.REQUEST, at="eth0", stage=Stage.SOURCE_VALIDATION, outcome=Outcome.UNKNOWN, reason="r")
+DROP = Hop(
+    leg=Leg.REPLY, at="eth0", stage=Stage.SOURCE_VALIDATION, outcome=Outcome.DROP, reason="r", drop=DropCode.RP_FILTER
+)
 DROPS = (Drop(by=DropCode.RP_FILTER, leg=Leg.REPLY, at="eth0"),)
 
 
@@ -40,7 +42,7 @@ def flow(**changes: Any) -> Flow:
 
 IMPOSSIBLE: dict[str, Callable[[], object]] = {
     "a hop that drops without a code": lambda: Hop(
-        leg=Leg.REPLY, at="eth0", stage="s", outcome=Outcome.DROP, reason="r"
+        leg=Leg.REPLY, at="eth0", stage=Stage.SOURCE_VALIDATION, outcome=Outcome.DROP, reason="r"
     ),
     "a hop that passes with a drop code": lambda: msgspec.structs.replace(DROP, outcome=Outcome.PASS),
     "dropped by nothing": lambda: flow(verdict=Verdict.DROPPED),

@@ -8,7 +8,7 @@ from vnicheck.analysis.mutes import apply_mutes
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.server_view import ServerView
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding, Flow

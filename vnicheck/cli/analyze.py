@@ -12,7 +12,7 @@ from vnicheck.system.clock import now
 def analyze(given: AnalyzeOptions) -> int:
     """The work of `AnalyzeOptions`: the exit code."""
     destination = Destination(given.display.formats, given.display.output)
-    check_fail_on(given.display.fail_on)
+    fail_on = check_fail_on(given.display.fail_on)
     config = load_config(given.config_file)
     if bool(given.instances) is given.local:
         raise UserError("name the servers, or give --local on the instance itself")
@@ -27,4 +27,4 @@ def analyze(given: AnalyzeOptions) -> int:
     report = report_on(*observed.values(), generated_at=now(), config=config)
     write_report(report, destination, no_color=given.display.no_color, explain=given.explain)
     tell_notes(config, report, whole=False)
-    return exit_status(report, given.display.fail_on, allow_incomplete=given.display.allow_incomplete)
+    return exit_status(report, fail_on, allow_incomplete=given.display.allow_incomplete)

@@ -13,7 +13,7 @@ from vnicheck.system.clock import now
 def demo(given: DemoOptions) -> int:
     """The work of `DemoOptions`: the exit code."""
     destination = Destination(given.display.formats, given.display.output)
-    check_fail_on(given.display.fail_on)
+    fail_on = check_fail_on(given.display.fail_on)
     time = now()
     instances = replayed(time)
     report = assemble_report(instances, generated_at=time)
@@ -22,7 +22,7 @@ def demo(given: DemoOptions) -> int:
             _show(check, instance, no_color=given.display.no_color, explain=given.explain)
     else:
         write_report(report, destination, no_color=given.display.no_color, explain=given.explain)
-    return exit_status(report, given.display.fail_on, allow_incomplete=False)
+    return exit_status(report, fail_on, allow_incomplete=False)
 
 
 def _show(check: Check, instance: InstanceReport, *, no_color: bool, explain: bool) -> None:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from vnicheck.analysis.diff import RANK, is_worse
+from vnicheck.analysis.diff import is_worse
 from vnicheck.analysis.snapshot_diff import compare_snapshots
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
@@ -12,6 +12,7 @@ from vnicheck.cli.terminal import tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.stored import open_stored
 from vnicheck.model.diff import encode_diff
+from vnicheck.model.flow import is_at_least
 from vnicheck.model.naming import Day
 from vnicheck.report.diff import write_diff
 from vnicheck.system.clock import now
@@ -38,6 +39,6 @@ def diff(given: DiffOptions) -> int:
         else:
             write_page(partial(write_diff, compared), place, no_color=given.no_color)
     worse = [each for server in compared.servers for each in server.findings if is_worse(each)]
-    if severity is not None and any(RANK[each.severity] >= RANK[severity] for each in worse):
+    if severity is not None and any(is_at_least(each.severity, severity) for each in worse):
         return Exit.FINDINGS
     return Exit.OK

@@ -19,7 +19,6 @@ from vnicheck.cli.output import (
     emit_to,
     finish,
     tell_notes,
-    worse_or_equal,
     write_bytes,
     write_page,
     writer_of,
@@ -28,9 +27,9 @@ from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.scope import Scope, regions_in_scope
 from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
-from vnicheck.model.flow import Severity
+from vnicheck.model.flow import Severity, is_at_least
 from vnicheck.model.report import Report
-from vnicheck.model.words import one_line
+from vnicheck.model.words import counted, one_line
 from vnicheck.report.lines import JsonLinesWriter
 from vnicheck.report.lint import LintText
 from vnicheck.report.markdown import MarkdownWriter
@@ -172,8 +171,7 @@ def _read_baseline(place: Path | None) -> Baseline | None:
 
 def _write_baseline(outcome: Outcome, place: Path, known: Baseline | None) -> None:
     write_bytes(encode_baseline(outcome.baseline), place)
-    count = len(outcome.baseline.findings)
-    tell(f"note: {one_line(place, 300)} now holds {count} finding{'' if count == 1 else 's'}")
+    tell(f"note: {one_line(place, 300)} now holds {counted(len(outcome.baseline.findings), 'finding')}")
     if known is None and not outcome.report.complete:
         tell("note: what could not be checked is not in it, and will be new once it can be")
 
@@ -188,7 +186,7 @@ def _default_regions(fleet: Fleet, snapshot: Path | None) -> tuple[str, ...]:
 def _exit_status(report: Report, fail_on: Severity, allow_incomplete: bool, min_coverage: float | None) -> Exit:
     """The contract's exit code."""
     found = [severity for severity, number in report.summary.findings.items() if number]
-    if any(worse_or_equal(severity, fail_on) for severity in found):
+    if any(is_at_least(severity, fail_on) for severity in found):
         return Exit.FINDINGS
     if report.complete:
         return Exit.OK

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from rich.console import Console
 
@@ -13,7 +13,7 @@ from vnicheck.analysis.mutes import notes
 from vnicheck.cli.failure import Exit, UserError
 from vnicheck.cli.terminal import console, tell
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Severity
+from vnicheck.model.flow import SEVERITIES, Severity, is_at_least
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.report.lines import Emit, JsonLinesWriter
@@ -34,7 +34,6 @@ _WRITERS = {
 """Module of `report`, class, whether it takes the settings. Loaded when asked for: Jinja is slow."""
 SOON = 14
 """Days before a mute expires in which that is told."""
-_RANK = {"note": 0, "warning": 1, "error": 2}
 
 
 class Destination:
@@ -128,18 +127,13 @@ def write_chunks(chunks: Iterable[bytes], place: Path | None) -> None:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
 
 
-def exit_status(report: Report, fail_on: str | None, *, allow_incomplete: bool) -> Exit:
+def exit_status(report: Report, fail_on: Severity | None, *, allow_incomplete: bool) -> Exit:
     """The contract's exit code for a report; muted findings do not count."""
     if fail_on is not None:
         counted = [finding for instance in report.instances for finding in instance.findings if finding.counts]
-        if any(worse_or_equal(finding.severity, fail_on) for finding in counted):
+        if any(is_at_least(finding.severity, fail_on) for finding in counted):
             return Exit.FINDINGS
     return Exit.OK if report.complete or allow_incomplete else Exit.INCOMPLETE
-
-
-def worse_or_equal(severity: str, other: str) -> bool:
-    """Whether a severity is at or above another."""
-    return _RANK[severity] >= _RANK[other]
 
 
 def tell_notes(
@@ -159,9 +153,9 @@ def tell_notes(
 
 def check_fail_on(fail_on: str | None) -> Severity | None:
     """The severity. Refuses one that does not exist."""
-    if fail_on is not None and fail_on not in _RANK:
+    if fail_on is not None and fail_on not in SEVERITIES:
         raise UserError(f"--fail-on {fail_on!r}: write error, warning or note")
-    return cast(Severity | None, fail_on)
+    return fail_on
 
 
 def write_page(write: Callable[[Console], None], place: Path | None, *, no_color: bool) -> None:

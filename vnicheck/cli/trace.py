@@ -22,7 +22,7 @@ PROTOCOLS = ("tcp", "udp", "icmp")
 def trace(given: TraceOptions) -> int:
     """The work of `TraceOptions`: the exit code."""
     destination = Destination(given.display.formats, given.display.output)
-    check_fail_on(given.display.fail_on)
+    fail_on = check_fail_on(given.display.fail_on)
     config = load_config(given.config_file)
     if given.protocol not in PROTOCOLS:
         raise UserError(f"--protocol {given.protocol!r}: write {', '.join(PROTOCOLS)}")
@@ -38,7 +38,7 @@ def trace(given: TraceOptions) -> int:
         _show(sides, no_color=given.display.no_color)
     else:
         write_report(report, destination, no_color=given.display.no_color)
-    return exit_status(report, given.display.fail_on, allow_incomplete=given.display.allow_incomplete)
+    return exit_status(report, fail_on, allow_incomplete=given.display.allow_incomplete)
 
 
 def _show(sides: tuple[InstanceReport, ...], *, no_color: bool) -> None:

@@ -11,14 +11,14 @@ from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined, Unknown
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import DropCode, Leg
+from vnicheck.model.flow import Decider, DropCode, Leg
 
 
 class Answer(Struct, frozen=True):
     """What the kernel does with a packet, and the lines that decided it."""
 
     outcome: Outcome
-    deciders: tuple[str, ...]
+    deciders: tuple[Decider, ...]
 
 
 class Passage(Struct, frozen=True):
@@ -68,7 +68,7 @@ def answer_of(ways: tuple[ByPort, ...], opening: Opening) -> Answer | None:
     """
     if not ways:
         return None
-    lines: dict[str, None] = {}
+    lines: dict[Decider, None] = {}
     for first, last in opening.ports:
         for way in ways:
             for *_, outcome in way.stretches(first, last):
@@ -111,7 +111,7 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *state))
 
 
-def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[str, ...], opening: Opening, stage: str) -> Check:
+def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[Decider, ...], opening: Opening, stage: str) -> Check:
     """Whether the next hop is one that we know: the subnet's gateway (its first address), or the remote itself."""
     subnet = view.subnet(vni)
     first, last = prefix_range(subnet.cidr)

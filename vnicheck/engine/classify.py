@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from vnicheck.engine.classes import Fate, fate_of, flow_of
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
-from vnicheck.engine.partition import ALL_PORTS, NO_PORTS, Range, to_ports
+from vnicheck.engine.partition import ALL_PORTS, NO_PORTS, to_ports
 from vnicheck.engine.ports import port_classes
 from vnicheck.engine.remotes import Place, Remotes, RemoteSets
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit import transit_flows
 from vnicheck.engine.walk import Opening, Path, Walk, client_ports
-from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.address import Range, parse_address, prefix_range
 from vnicheck.model.flow import Direction, Flow, Protocol, Scope
 
 PATHS: dict[Direction, Callable[[Walk, Opening], Path]] = {

@@ -8,9 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 
-from vnicheck.model.address import LAST, merge_ranges, parse_address, prefix_range, range_prefixes
-
-Range = tuple[int, int]
+from vnicheck.model.address import LAST, Range, merge_ranges, parse_address, prefix_range, range_prefixes
 
 NEVER_REMOTE = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")
 """Addresses that no remote has: this network, loopback, multicast, reserved."""

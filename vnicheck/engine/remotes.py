@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from vnicheck.engine.partition import Range, never_remote, to_prefixes
+from vnicheck.engine.partition import never_remote, to_prefixes
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric import network_acl, security_group, vpc_route
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
@@ -18,7 +18,7 @@ from vnicheck.fabric.memory import remembered
 from vnicheck.kernel.kernel import ByPort, Outcome
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.model.address import LAST, parse_address
+from vnicheck.model.address import LAST, Range, parse_address
 from vnicheck.model.address_map import AddressMap, constant, zipped
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Protocol, Scope

@@ -7,7 +7,6 @@ what disabling the filter is documented for (IBM Cloud Docs, VPC: vni-about).
 from msgspec import Struct
 
 from vnicheck.engine.border import if_down
-from vnicheck.engine.partition import Range
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Path, Steps, Walk, client_ports
 from vnicheck.fabric.check import Check, drops, passes, unknown
@@ -21,7 +20,7 @@ from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.address import Range, parse_address, prefix_range
 from vnicheck.model.cloud import Vni, VpcRoute
 from vnicheck.model.flow import DropCode, Leg, Protocol, Scope
 

@@ -5,11 +5,12 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from vnicheck.engine.partition import NO_PORTS, Range
+from vnicheck.engine.partition import NO_PORTS
 from vnicheck.engine.remotes import Place, Remotes
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.memory import memory_of, remembered
+from vnicheck.model.address import Range
 from vnicheck.model.flow import Hop, Leg, Protocol, Scope
 
 T = TypeVar("T")

@@ -17,8 +17,8 @@ from vnicheck.fabric.transport import (
     representatives,
     speaks,
 )
-from vnicheck.model.address import prefix_range
-from vnicheck.model.address_map import AddressMap, Range, membership
+from vnicheck.model.address import Range, prefix_range
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import AclRule, NetworkAcl
 from vnicheck.model.flow import Protocol
 from vnicheck.model.words import one_line

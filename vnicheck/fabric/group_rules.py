@@ -10,14 +10,13 @@ from vnicheck.fabric.transport import (
     EVERY_PORT,
     KINDS,
     Kind,
-    Range,
     is_meant,
     not_understood,
     port_range,
     speaks,
     to_ports,
 )
-from vnicheck.model.address import LAST, parse_address, prefix_range
+from vnicheck.model.address import LAST, Range, parse_address, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, SecurityGroup, SecurityGroupRule
 from vnicheck.model.flow import Protocol

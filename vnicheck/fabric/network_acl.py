@@ -11,8 +11,8 @@ from vnicheck.fabric.acl_rules import AclRules, Alike
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
-from vnicheck.model.address import prefix_range
+from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, kind_of
+from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, joined
 from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.flow import DropCode, Protocol

@@ -9,7 +9,8 @@ from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.group_rules import GroupRules
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
+from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, kind_of
+from vnicheck.model.address import Range
 from vnicheck.model.address_map import AddressMap, joined
 from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.config import Assumptions

@@ -7,12 +7,12 @@ import msgspec
 
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
+from vnicheck.fixes.consequences import changed_ways, overridden_routes, unfixed, what_drops
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
 from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
 from vnicheck.fixes.trial import Trial
-from vnicheck.fixes.words import changed_ways, overridden_routes, unfixed, what_drops
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, structs
 
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.fixes.actions import steps_of
 from vnicheck.fixes.effects import AddRoutes, AddRule
 from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_before_main, priorities_before_others

@@ -14,6 +14,7 @@ from vnicheck.kernel.open_fields import TOS, Tree, Trees, tos_class
 from vnicheck.kernel.undetermined import Undetermined, Unknown
 from vnicheck.model.address import LAST, parse_prefix
 from vnicheck.model.address_map import AddressMap, joined
+from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import NextHop, Route, RouteType
 
 
@@ -42,7 +43,7 @@ class NoMatch(Struct, frozen=True):
     """A lookup that ended without a route, and the route or rule that ended it."""
 
     failure: Failure
-    by: str
+    by: Decider
 
 
 _FAILURES = {
@@ -130,7 +131,7 @@ def _taken(
                 return None
             failure = _FAILURES.get(alias.type)
             if failure is not None:
-                return NoMatch(failure, f"route '{alias.text}'")
+                return NoMatch(failure, GuestLines(route=alias.text))
             nexthops = tuple([nexthop for nexthop in alias.nexthops if usable(nexthop)])
             if nexthops:
                 single = length == 0 and len(alias.nexthops) == 1 and alias.table == number

@@ -9,12 +9,12 @@ from typing import Any
 from vnicheck.kernel.hooks import Hooks
 from vnicheck.kernel.host import Host, hidden_states
 from vnicheck.kernel.lookup import TableMaps
-from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields, Range
+from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, known
-from vnicheck.model.address import LAST, parse_address, prefix_range
+from vnicheck.model.address import LAST, Range, parse_address, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, joined, zipped
 from vnicheck.model.guest import Guest
 

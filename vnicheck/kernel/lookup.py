@@ -10,21 +10,22 @@ from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import LAST
 from vnicheck.model.address_map import AddressMap, choose, constant, joined
 from vnicheck.model.guest import (
+    DEFAULT_RULES,
     DEFAULT_TABLE,
     LOCAL_TABLE,
     MAIN_TABLE,
     Guest,
     Interface,
     NextHop,
+    PolicyRule,
     Route,
     RuleAction,
 )
+from vnicheck.model.lines import format_rule
 
 Merge = Callable[[Tree, Tree], Tree]
-_DEFAULT_RULES = {
-    LOCAL_TABLE: "0: from all lookup local",
-    MAIN_TABLE: "32766: from all lookup main",
-    DEFAULT_TABLE: "32767: from all lookup default",
+_DEFAULT_TEXTS = {
+    table: format_rule(PolicyRule(priority=priority, table=table)) for priority, table in DEFAULT_RULES.items()
 }
 
 
@@ -251,7 +252,7 @@ class Lookups:
             return tree
         if compiled is None:
             shown = tree.route.table if isinstance(tree, Match) else number
-            text = _DEFAULT_RULES.get(shown, _DEFAULT_RULES[DEFAULT_TABLE])
+            text = _DEFAULT_TEXTS.get(shown, _DEFAULT_TEXTS[DEFAULT_TABLE])
         else:
             text = compiled.rule.text
             suppressed = isinstance(tree, Match) and self._suppressed(compiled, tree)

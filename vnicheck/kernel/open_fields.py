@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.model.address import Range
 from vnicheck.model.guest import Guest, PolicyRule
 
-Range = tuple[int, int]
 PORTS = 65536
 MOST_MARKS = 256
 """More marks than this are not told apart."""

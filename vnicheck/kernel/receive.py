@@ -15,6 +15,7 @@ from vnicheck.kernel.undetermined import Undetermined, Unknown, known, or_unknow
 from vnicheck.kernel.validate import SourceCheck, SourceValidator, Validation, asked_in
 from vnicheck.model.address import LAST, format_address
 from vnicheck.model.address_map import AddressMap, constant, zipped
+from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import NextHop, RouteType
 
 
@@ -40,7 +41,7 @@ class Received(Struct, frozen=True):
 
     reception: Reception
     reason: str
-    by: str = ""
+    by: Decider = ""
     failure: Failure | None = None
     egress: tuple[str, ...] = ()
     gateways: tuple[str | None, ...] = ()
@@ -157,7 +158,7 @@ class Arrivals:
             for part, validation in self._validator(None).validate(backs[0, LOOPBACK], box, own=own):
                 yield part, self._accept(validation, Reception.BROADCAST)
         elif route.type is not RouteType.UNICAST or not host.conf.forwarding(self._interface):
-            yield box, Received(Reception.NOT_LOCAL, not_local, f"route '{route.text}'")
+            yield box, Received(Reception.NOT_LOCAL, not_local, GuestLines(route=route.text))
         else:
             yield from self._forward(found.match, box, own, backs)
 
@@ -176,7 +177,7 @@ class Arrivals:
             ]
         reason = f"the guest forwards it by {' or '.join(egress)}"
         forwarded = Received(
-            Reception.FORWARDED, reason, f"route '{match.route.text}'", egress=egress, gateways=gateways
+            Reception.FORWARDED, reason, GuestLines(route=match.route.text), egress=egress, gateways=gateways
         )
         for part, validations in parts:
             doubt = next((each for each in validations if isinstance(each, Unknown)), None)

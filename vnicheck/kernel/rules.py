@@ -13,11 +13,10 @@ from vnicheck.kernel.fib import Failure, Match, NoMatch
 from vnicheck.kernel.open_fields import DPORT, MARK, PROTO, SPORT, TOS, UID, OpenFields, dscp_class, tos_class
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import LAST, prefix_range
-from vnicheck.model.guest import PolicyRule, RuleAction
+from vnicheck.model.flow import GuestLines
+from vnicheck.model.guest import DEFAULT_RULES, PolicyRule, RuleAction
 
 LOOPBACK = "lo"
-DEFAULT_RULES = ((0, 255), (32766, 254), (32767, 253))
-"""(priority, table) of the three rules that every network namespace starts with."""
 REFUSALS = {
     RuleAction.BLACKHOLE: Failure.BLACKHOLE,
     RuleAction.UNREACHABLE: Failure.UNREACHABLE,
@@ -37,7 +36,7 @@ class Found(Struct, frozen=True, eq=False):
 
 def is_default(rules: Sequence[PolicyRule]) -> bool:
     """True where the rules are just the three that the kernel starts with."""
-    plain = [PolicyRule(priority=priority, table=table) for priority, table in DEFAULT_RULES]
+    plain = [PolicyRule(priority=priority, table=table) for priority, table in DEFAULT_RULES.items()]
     return [(rule.priority, _selectors(rule)) for rule in rules] == [
         (rule.priority, _selectors(rule)) for rule in plain
     ]
@@ -63,7 +62,7 @@ class CompiledRule:
         self.source = EVERYWHERE if rule.src is None else prefix_range(rule.src)
         self.destination = EVERYWHERE if rule.dst is None else prefix_range(rule.dst)
         failure = REFUSALS.get(rule.action)
-        self.refusal = None if failure is None else Found(NoMatch(failure, f"rule '{rule.text}'"), rule.text)
+        self.refusal = None if failure is None else Found(NoMatch(failure, GuestLines(rule=rule.text)), rule.text)
         self.doubt: Unknown | None = None
         if rule.unmodelled:
             self.doubt = Unknown(f"policy rule not understood: {rule.text} ({rule.unmodelled[0]})")

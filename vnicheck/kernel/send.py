@@ -16,6 +16,7 @@ from vnicheck.kernel.source import choose_source
 from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
 from vnicheck.model.address import format_address
 from vnicheck.model.address_map import AddressMap, constant
+from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import NextHop, Route, RouteType
 
 _WORDS = {
@@ -35,7 +36,7 @@ class Sent(Struct, frozen=True):
 
     interface: str
     gateway: str | None
-    by: str
+    by: Decider
     source: str | None = None
 
     @property
@@ -51,7 +52,7 @@ class NotSent(Struct, frozen=True):
 
     failure: Failure | None
     reason: str
-    by: str = ""
+    by: Decider = ""
     kind: RouteType | None = None
 
     @property
@@ -108,7 +109,7 @@ class Departures:
         route = match.route
         if route.type not in _ONTO_THE_LINK:
             reason = f"the remote is a {route.type} address to the guest"
-            return NotSent(Failure.UNREACHABLE, reason, f"route '{route.text}'", route.type)
+            return NotSent(Failure.UNREACHABLE, reason, GuestLines(route=route.text), route.type)
         several = [nexthop for nexthop in route.nexthops if self._host.may_carry(nexthop)]
         hops = match.nexthops[:1] if len(route.nexthops) == 1 else several
         ways = [(hop, route) for hop in hops] + [(rival.nexthops[0], rival) for rival in match.rivals]
@@ -151,7 +152,7 @@ def _way(host: Host, nexthop: NextHop, route: Route, rule: str, *, choose: bool)
     source = choose_source(host, route, nexthop) if choose else None
     if source is not None and source.startswith("127.") and nexthop.interface != LOOPBACK:
         raise Undetermined(f"no address but a loopback one suits the route: {route.text}")
-    return Sent(nexthop.interface, gateway, f"rule '{rule}', route '{route.text}'", source)
+    return Sent(nexthop.interface, gateway, GuestLines(rule, route.text), source)
 
 
 def _require_no_vrf(host: Host, source: int) -> None:

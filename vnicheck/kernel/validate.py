@@ -12,6 +12,7 @@ from vnicheck.kernel.packet import ICMP
 from vnicheck.kernel.release import QUICK_CHECK_OF_SOURCE, REVERSE_PORTS_SWAPPED, is_at_least
 from vnicheck.kernel.rules import LOOPBACK, Found
 from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
+from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import RouteType
 
 STRICT = 1
@@ -32,7 +33,7 @@ class Validation(Struct, frozen=True):
 
     check: SourceCheck
     reason: str
-    by: str = ""
+    by: Decider = ""
 
 
 class SourceValidator:
@@ -99,7 +100,7 @@ class SourceValidator:
                 return self._accepted
             return Validation(SourceCheck.RP_FILTER, f"{mode} and no route leads back", found.match.by)
         route = found.match.route
-        by = f"route '{route.text}'"
+        by = GuestLines(route=route.text)
         own = route.type is RouteType.LOCAL and host.conf.either(interface, "accept_local")
         if route.type is not RouteType.UNICAST and not own:
             return self._martian(f"the source is a {route.type} address to the guest", by)
@@ -115,7 +116,7 @@ class SourceValidator:
             return Validation(SourceCheck.RP_FILTER, f"{mode} and {way}", by)
         return Validation(SourceCheck.ACCEPTED, f"{mode}, and {way}", by)
 
-    def _martian(self, reason: str, by: str = "") -> Validation:
+    def _martian(self, reason: str, by: Decider = "") -> Validation:
         if self._quick and not is_at_least(self._host.release, QUICK_CHECK_OF_SOURCE):
             raise Undetermined(f"{reason}, which kernels before 4.15 accept where rp_filter is off")
         return Validation(SourceCheck.MARTIAN, reason, by)

@@ -7,11 +7,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from vnicheck.model.address import LAST, merge_ranges
+from vnicheck.model.address import LAST, Range, merge_ranges
 
 T = TypeVar("T", covariant=True)
 S = TypeVar("S")
-Range = tuple[int, int]
 
 
 class AddressMap(Generic[T]):

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.cloud import Ref, ServerKind
-from vnicheck.model.flow import Finding, Flow, Severity
+from vnicheck.model.flow import SEVERITIES, Finding, Flow, Severity
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import shown_json
 
@@ -152,7 +152,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._statuses: dict[Status, int] = {"analyzed": 0, "incomplete": 0, "skipped": 0}
-        self._findings: dict[Severity, int] = {"error": 0, "warning": 0, "note": 0}
+        self._findings: dict[Severity, int] = dict.fromkeys(SEVERITIES, 0)
         self._muted = self._known = self._stopped = 0
         self._baseline = False
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.model.baseline import Earlier
-from vnicheck.model.flow import Finding, Severity
+from vnicheck.model.flow import Finding, Severity, is_at_least
 from vnicheck.model.report import InstanceReport, Report, encode_instance, encode_report
 
 IN_MEMORY = 32 << 20
@@ -51,8 +51,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def fails(self, finding: Finding) -> bool:
         """Whether a finding makes the run fail."""
-        rank = ("note", "warning", "error")
-        return finding.counts and rank.index(finding.severity) >= rank.index(self.fail_on)
+        return finding.counts and is_at_least(finding.severity, self.fail_on)
 
 
 def run_name(regions: Sequence[str], vpc: str | None, resource_group: str | None, names: Sequence[str]) -> str:

@@ -4,8 +4,9 @@ import msgspec
 
 from vnicheck.findings.affected import affected_by
 from vnicheck.findings.expectations import expected_drops
-from vnicheck.findings.rule import Facts, Rule
-from vnicheck.model.flow import Finding, Flow
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule
+from vnicheck.model.flow import SEVERITIES, Finding, Flow
 from vnicheck.rules import (
     address_not_answered,
     asymmetric_path,
@@ -64,8 +65,6 @@ RULES: tuple[Rule, ...] = (
     expectation_violated.RULE,
 )
 
-_RANK = {"error": 0, "warning": 1, "note": 2}
-
 
 def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
     """The flows, each with the ids of the rules that found it, and the findings, the worst first."""
@@ -77,7 +76,7 @@ def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
         for finding in rule.find(rule, facts)
         if rule is expectation_violated.RULE or not finding.flows or not meant.issuperset(finding.flows)
     ]
-    findings.sort(key=lambda finding: _RANK[finding.severity])  # stable: the order of the registry within a severity
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable: within one as in the registry
     rules_of: dict[int, list[str]] = {}
     for finding in findings:
         for index in finding.flows:

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from vnicheck import __version__
-from vnicheck.findings.phrases import STAGES
+from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.vni_changes import vni_changes
 from vnicheck.model.flow import Direction, Drop
 from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
@@ -69,7 +69,7 @@ def _fixed(plan: Plan) -> Iterator[str]:
             direction
         ]
         yield (
-            f"{listed(list(protocols))} {way} {said(local)}, dropped by {STAGES[drop.by.value]} at {said(drop.at)} "
+            f"{listed(list(protocols))} {way} {said(local)}, dropped by {DROPS[drop.by].agent} at {said(drop.at)} "
             "until now"
         )
 

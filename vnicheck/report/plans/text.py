@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from vnicheck.findings.phrases import STAGES
+from vnicheck.findings.terms import DROPS
 from vnicheck.model.flow import Direction, Drop, Flow
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
-from vnicheck.model.words import listed
-from vnicheck.report.phrases import protocols, remotes
+from vnicheck.model.words import counted, listed
+from vnicheck.report.reach import protocols, remotes
 from vnicheck.report.text import Page
 
 _SECURITY = "SECURITY: "
@@ -26,7 +26,7 @@ def write_plans(plans: Sequence[InstancePlan], console: Console, *, servers: int
         page.prose("nothing is broken that is meant to work: there is nothing to fix")
     elif healthy > 0:
         page.line()
-        page.prose(f"nothing to fix on {healthy} other server{'s' if healthy > 1 else ''}")
+        page.prose(f"nothing to fix on {counted(healthy, 'other server')}")
 
 
 def write_plan(page: Page, instance: InstancePlan) -> None:
@@ -92,7 +92,7 @@ def _mends(page: Page, plan: Plan) -> None:
             Direction.TRANSIT: f"through the server to {local}, from",
         }[direction]
         sentence = (
-            f"{listed(protocols(flows))} {way} {remotes(flows, plan.before)}: dropped by {STAGES[drop.by.value]} at "
+            f"{listed(protocols(flows))} {way} {remotes(flows, plan.before)}: dropped by {DROPS[drop.by].agent} at "
             f"{drop.at} until now"
         )
         page.prose(sentence, indent=2, lead=(f"{page.glyphs.tick} ", "green"))
