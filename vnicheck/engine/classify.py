@@ -12,7 +12,7 @@ from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit import transit_flows
 from vnicheck.engine.walk import Opening, Path, Walk, client_ports
 from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.flow import Direction, Flow, Protocol
+from vnicheck.model.flow import Direction, Flow, Protocol, Scope
 
 PATHS: dict[Direction, Callable[[Walk, Opening], Path]] = {
     Direction.INBOUND: inbound_path,
@@ -65,6 +65,8 @@ def _classes(
     ports_of: dict[Fate, dict[Remotes, list[Range]]] = {}
     for remotes in sets.of(local, protocol, remote_ports, local_ports, inbound=inbound):
         place = Place(view.scopes(local.vni).of(remotes.first), view.networks.of(remotes.first))
+        if inbound and place.scope is Scope.SERVICE and not sets.asked_for_one:
+            continue  # services answer, they open nothing (IBM Cloud Docs, VPC: vpc-networking-concepts)
         whole = Opening(local, protocol, (ports,), place, remotes)
         for alike in port_classes(walk, direction, whole):
             path = path_of(walk, whole if alike == whole.ports else whole.at(alike))

@@ -16,7 +16,7 @@ from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Leg
+from vnicheck.model.flow import Leg, Scope
 
 
 def acl_packet(opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool) -> CrossingPacket:
@@ -107,10 +107,18 @@ def _cross_vni(
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:
     """The IP spoofing check of the VNI by which a packet from the local address leaves."""
-    local, scope, assume = opening.local.address, opening.scope, walk.view.assume
+    view, local, scope = walk.view, opening.local.address, opening.scope
     return walk.once(
         ("spoofing", vni.id, local, scope, translated_elsewhere),
-        lambda: spoofing_check(vni, assume, local, scope, translated_elsewhere=translated_elsewhere),
+        lambda: spoofing_check(
+            vni,
+            view.assume,
+            local,
+            scope,
+            siblings=view.reserved,
+            sibling=view.sibling,
+            translated_elsewhere=translated_elsewhere,
+        ),
     )
 
 
@@ -125,8 +133,9 @@ def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
 
 def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
     """The VPC routing tables that a packet to the local address meets where it comes in."""
-    view, local = walk.view, opening.local
+    view, local, scope = walk.view, opening.local, opening.scope
+    subnet = view.subnet(local.vni)
     return walk.once(
-        ("ingress_route", local.key, opening.scope),
-        lambda: ingress_route(view.fabric, view.subnet(local.vni), local.number, opening.scope),
+        ("ingress_route", local.key, scope, opening.remote if scope is Scope.VPC else None),
+        lambda: ingress_route(view.fabric, subnet, local.vni, local.number, scope, opening.remote),
     )

@@ -13,6 +13,7 @@ from msgspec import Struct
 from vnicheck.engine.partition import Range, never_remote, to_prefixes
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric import network_acl, security_group, vpc_route
+from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.kernel.kernel import ByPort, Outcome
 from vnicheck.kernel.receive import Received
@@ -68,6 +69,7 @@ class RemoteSets:
     def __init__(self, view: ServerView, only: int | None = None) -> None:
         """`only`: the one remote that is asked about; all that are possible by default."""
         self._view = view
+        self.asked_for_one = only is not None
         self._excluded = never_remote(view.own_addresses()) if only is None else [(0, only - 1), (only + 1, LAST)]
         self._fates: dict[Hashable, int] = {}
         self._received: dict[int, tuple[ByPort, Hashable]] = {}
@@ -218,6 +220,8 @@ def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, S
     for vni in vnis:
         subnet = view.subnet(vni)
         yield ("scopes", subnet.id), view.scopes(vni).alike
+        if has_zone_table(fabric, subnet.vpc):
+            yield ("zones", subnet.vpc), zone_of(fabric, subnet.vpc).mapped(lambda zone: (zone, None))
         yield ("routes", subnet.id), vpc_route.alike(fabric, subnet, view.assume)
         admitted = security_group.alike(fabric, vni, locals_)
         if admitted is not None:
