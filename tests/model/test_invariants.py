@@ -7,7 +7,15 @@ import msgspec
 import pytest
 
 from tests.servers import acl_rule, group_rule, guest, link, report, server, subnet, two_vnis, vni
-from vnicheck.model.cloud import FloatingIp, Vpc, VpcRoute
+from vnicheck.model.cloud import (
+    FloatingIp,
+    LoadBalancer,
+    LoadBalancerListener,
+    NextHopResource,
+    PublicAddressRange,
+    Vpc,
+    VpcRoute,
+)
 from vnicheck.model.flow import Direction, Drop, DropCode, Flow, Hop, Leg, Outcome, Protocol, Scope, Stage, Verdict
 from vnicheck.model.guest import InterfaceAddress, NextHop, PolicyRule, Route, RuleAction
 from vnicheck.model.plan import Action, Step
@@ -60,6 +68,25 @@ IMPOSSIBLE: dict[str, Callable[[], object]] = {
     "a subnet with host bits": lambda: subnet("x", "10.0.0.1/24"),
     "a VPC prefix that is none": lambda: Vpc(id="v", name="v", prefixes=("10.0.0.0/40",)),
     "a VPC route to nowhere": lambda: VpcRoute(id="r", name="r", destination="default", action="drop"),
+    "a VPC route with two next hops": lambda: VpcRoute(
+        id="r",
+        name="r",
+        destination="10.8.0.0/16",
+        action="deliver",
+        next_hop="10.0.0.5",
+        next_hop_resource=NextHopResource(id="c"),
+    ),
+    "a public address range with host bits": lambda: PublicAddressRange(id="p", name="p", cidr="192.0.2.1/28"),
+    "a listener whose last port comes first": lambda: LoadBalancerListener(
+        id="l", protocol="tcp", port_min=81, port_max=80
+    ),
+    "a listener on no port": lambda: LoadBalancerListener(id="l", protocol="tcp", port_min=1, port_max=65536),
+    "a load balancer at a name": lambda: LoadBalancer(
+        id="b", name="b", family="network", vpc="v", public_addresses=("lb.example",)
+    ),
+    "a load balancer at a prefix": lambda: LoadBalancer(
+        id="b", name="b", family="network", vpc="v", private_addresses=("10.0.0.0/28",)
+    ),
     "a group rule's remote with host bits": lambda: group_rule("inbound", remote="10.0.0.1/8"),
     "a group rule's local that is a name": lambda: group_rule("inbound", local="web"),
     "an ACL rule from anywhere": lambda: acl_rule("allow", "inbound", source="any"),
