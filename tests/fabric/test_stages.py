@@ -17,7 +17,7 @@ from vnicheck.fabric.state_filter import effective_filtering, state_filter
 from vnicheck.fabric.transport import speaks
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.address import parse_address
-from vnicheck.model.cloud import NetworkAcl, RoutingTable, SecurityGroup, Vpc, VpcRoute
+from vnicheck.model.cloud import NetworkAcl, NextHopResource, RoutingTable, SecurityGroup, Vpc, VpcRoute
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Protocol, Scope
 
@@ -487,3 +487,41 @@ def test_every_cited_assumption_is_listed_once() -> None:
         "psf-opening", "psf-protocols", "psf-auto", "spoofing-check", "fip-return", "remote-reachable", "sg-stateless",
     }  # fmt: skip
     assert cited <= set(listed)
+
+
+VPN = NextHopResource(id="c", name="to-site", kind="vpn_gateway_connection")
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome"),
+    [("10.0.0.11", "pass"), ("10.0.1.11", "drop"), ("10.0.2.11", "pass"), ("10.9.9.9", "drop")],
+)
+def test_a_vpn_carries_what_subnets_of_its_table_send(source: str, outcome: str) -> None:
+    """Subnets a and c use the table, b uses another one, and nobody knows whose 10.9.9.9 is (vpn-limitations)."""
+    table = RoutingTable(id="t", name="t", vpc="vpc", routes=(route("10.8.0.0/16", "deliver", next_hop_resource=VPN),))
+    own = {"routing_table": "t"}
+    around = fabric(subnets=[subnet("a", "10.0.0.0/24", **own), subnet("c", "10.0.2.0/24", **own)], tables=[table])
+    check = vpc_route(
+        around, around.subnets["a"], ASSUME, parse_address("10.8.0.4"), Scope.PRIVATE, source=parse_address(source)
+    )
+    assert check.outcome.value == outcome
+    assert (check.assumption == "vpn-source") is (outcome == "drop")
+
+
+@pytest.mark.parametrize("state", ["pending", "deleting", "failed", "word-of-tomorrow"])
+def test_a_route_that_is_not_stable_may_or_may_not_count(state: str) -> None:
+    for action in ("drop", "deliver", "delegate"):
+        unsettled = route("10.8.0.0/16", action, lifecycle_state=state)
+        assert routed(unsettled).outcome is Outcome.UNKNOWN
+        assert routed(unsettled, route("10.8.0.0/24", "drop", lifecycle_state="stable")).outcome is Outcome.DROP
+
+
+def test_the_vpc_translates_nothing_where_infrastructure_nat_is_off() -> None:
+    metal = vni(0, "10.0.0.11", floating_ip="203.0.113.7", enable_infrastructure_nat=False)
+    around = fabric(subnets=[subnet("a", "10.0.0.0/24", public_gateway="gateway")])
+    for check in (
+        from_internet(around, metal, "10.0.0.11"),
+        to_internet(around, metal, around.subnets["a"], "10.0.0.11"),
+    ):
+        assert check.drop is DropCode.NO_FLOATING_IP
+        assert "infrastructure NAT is off" in check.reason

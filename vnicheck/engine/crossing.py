@@ -124,10 +124,18 @@ def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_e
 
 def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
     """The VPC routing table of the VNI's subnet, for a packet to the remote."""
-    view = walk.view
+    view, local = walk.view, opening.local
     return walk.once(
-        ("vpc_route", vni.subnet, opening.remote, opening.scope),
-        lambda: vpc_route(view.fabric, view.subnet(vni), view.assume, opening.remote, opening.scope, own=view.reserved),
+        ("vpc_route", vni.subnet, local.vni.subnet, opening.remote, opening.scope),
+        lambda: vpc_route(
+            view.fabric,
+            view.subnet(vni),
+            view.assume,
+            opening.remote,
+            opening.scope,
+            source=local.number,
+            own=view.reserved,
+        ),
     )
 
 

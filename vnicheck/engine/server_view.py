@@ -19,7 +19,7 @@ class ServerView:
         self.fabric = fabric
         self.assume = config.assumptions
         self.client_ports = config.assumptions.client_port_range
-        names = (server.name, server.id, server.kind)
+        names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
         self.sibling: Passage = said_of(self.assume.spoofing_sibling, names) or "dropped"
         self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)

@@ -130,7 +130,7 @@ def _cross(view: ServerView, steps: Steps, vni: Vni, packet: Crossing) -> tuple[
         *(if_down(view.kernel, egress) if egress != interface else ()),
         spoofing_check(leaves, view.assume, "the source", scope),
         *_checks(view, leaves, packet, arriving=False),
-        vpc_route(view.fabric, subnet, view.assume, packet.destination, scope, own=view.reserved),
+        vpc_route(view.fabric, subnet, view.assume, packet.destination, scope, source=packet.source, own=view.reserved),
     )
     return interface, egress, leaves
 

@@ -13,6 +13,8 @@ STAGE = "floating_ip"
 
 def from_internet(fabric: Fabric, vni: Vni, local: str) -> Check:
     """Whether a client of the internet can reach the address: only through a floating IP, to a primary address."""
+    if vni.enable_infrastructure_nat is False:
+        return drops(STAGE, DropCode.NO_FLOATING_IP, f"{_untranslated(vni)}: none leads to {local}")
     if local == vni.primary_address and vni.floating_ips:
         return passes(STAGE, f"floating IP {vni.floating_ips[0].address} of {vni.name} leads to {local}")
     if "floating_ips" in fabric.missing and local == vni.primary_address:
@@ -32,6 +34,8 @@ def back_to_internet(arrived: Vni, leaves: Vni, assume: Assumptions) -> Check:
 
 def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:
     """Whether a packet from one of the VNI's own addresses gets out to the internet."""
+    if vni.enable_infrastructure_nat is False:
+        return drops(STAGE, DropCode.NO_FLOATING_IP, f"{_untranslated(vni)}: {source} stays what it is")
     if source == vni.primary_address and vni.floating_ips:
         return passes(STAGE, f"floating IP {vni.floating_ips[0].address} of {vni.name} stands for {source}")
     if subnet.public_gateway is not None:
@@ -45,3 +49,8 @@ def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:
         DropCode.NO_FLOATING_IP,
         f"{source} has no floating IP and subnet {subnet.name} no public gateway",
     )
+
+
+def _untranslated(vni: Vni) -> str:
+    """The floating IP itself is then the packet's address, in the guest too (bare_metal_server_network, fip-create)."""
+    return f"the VPC translates nothing on {vni.name} (infrastructure NAT is off)"

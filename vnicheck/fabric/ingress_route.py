@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from vnicheck.fabric.check import Check, drops, unknown
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.vpc_route import best_routes
+from vnicheck.fabric.vpc_route import best_routes, is_settled
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, RoutingTable, Subnet, Vni, VpcRoute
@@ -45,7 +45,9 @@ def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: S
         return ()
     by = tuple(f"VPC route {route.name}: {route.destination} {route.action}" for won in diverting for route in won)
     where = format_address(address)
-    if len(winners) == len(SOURCES[scope]) and all(won and all(r.action == "drop" for r in won) for won in winners):
+    if len(winners) == len(SOURCES[scope]) and all(
+        won and all(r.action == "drop" and is_settled(r) for r in won) for won in winners
+    ):
         return (drops(STAGE, DropCode.VPC_ROUTE, f"ingress routes drop what is sent to {where}", by=by),)
     return (unknown(STAGE, f"ingress routes may lead elsewhere what is sent to {where}", by=by),)
 
@@ -77,4 +79,5 @@ def _tables(fabric: Fabric, subnet: Subnet, scope: Scope) -> Iterator[RoutingTab
 
 
 def _is_normal(route: VpcRoute, vni: Vni) -> bool:
-    return route.action in _DELEGATING or (route.action == "deliver" and route.next_hop in vni.addresses)
+    delivers = route.action == "deliver" and route.next_hop in vni.addresses
+    return is_settled(route) and (route.action in _DELEGATING or delivers)

@@ -27,11 +27,12 @@ def vpc_route(
     destination: int,
     scope: Scope,
     *,
+    source: int | None = None,
     own: frozenset[str] = frozenset(),
 ) -> Check:
     """Whether a packet that has left a VNI of the subnet goes on towards its destination.
 
-    `own`: the addresses of the server that has sent it.
+    `source`: its source address, None where that is of the subnet; `own`: the addresses of the server that has sent it.
     """
     first, last = prefix_range(subnet.cidr)
     if first <= destination <= last:
@@ -47,6 +48,8 @@ def vpc_route(
     by = tuple(f"VPC route {each.name}: {_line(each)}" for each in best)
     if len(best) > 1:
         return unknown(STAGE, "several VPC routes of one priority share the load", by=by)
+    if any(not is_settled(each) for each in best):
+        return unknown(STAGE, "a VPC route is not stable: whether it counts yet is not known", by=by)
     if route.action == "deliver" and route.next_hop in own:
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route leads back to this server", by=by)
     if route.action == "drop":
@@ -56,6 +59,11 @@ def vpc_route(
         return drops(STAGE, DropCode.VPC_ROUTE, reason, by=by)
     if route.action in {"delegate", "delegate_vpc"}:
         return _by_default(assume, destination, scope)
+    if route.action == "deliver" and _is_of_vpn(route) and not _uses_table(fabric, subnet, source):
+        reason = (
+            "a VPC route hands it to a VPN, which carries only what is sent from subnets that use the route's table"
+        )
+        return drops(STAGE, DropCode.VPC_ROUTE, reason, "vpn-source", by)
     if route.action == "deliver" and scope is Scope.PRIVATE:
         beyond = _by_default(assume, destination, scope)
         if beyond.outcome is not Outcome.PASS:
@@ -105,6 +113,26 @@ def _routes(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
     if table is None:
         return None
     return [route for route in table.routes if route.zone in {"", subnet.zone}]
+
+
+def is_settled(route: VpcRoute) -> bool:
+    """Whether the route surely counts; an old snapshot does not tell."""
+    return route.lifecycle_state in {None, "stable"}
+
+
+def _is_of_vpn(route: VpcRoute) -> bool:
+    return route.next_hop_resource is not None and route.next_hop_resource.kind == "vpn_gateway_connection"
+
+
+def _uses_table(fabric: Fabric, subnet: Subnet, source: int | None) -> bool:
+    """Whether the source is in a subnet that uses the same routing table."""
+    if source is None:
+        return True
+    for other in fabric.subnets.values():
+        first, last = prefix_range(other.cidr)
+        if other.vpc == subnet.vpc and first <= source <= last:
+            return other.routing_table == subnet.routing_table
+    return False
 
 
 def best_routes(routes: Iterable[VpcRoute], destination: int) -> list[VpcRoute]:

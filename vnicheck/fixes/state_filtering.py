@@ -31,7 +31,9 @@ def propose(facts: Facts, flows: Iterable[Flow]) -> tuple[Effect, ...]:
 
 
 def _may_spoof(vni: Vni, flow: Flow) -> bool:
-    return vni.allow_ip_spoofing is False and flow.remote_scope is not Scope.INTERNET
+    """Not where infrastructure NAT is off: the VPC refuses that (IBM Cloud Docs, VPC: bare_metal_server_network)."""
+    allowed = vni.allow_ip_spoofing is False and vni.enable_infrastructure_nat is not False
+    return allowed and flow.remote_scope is not Scope.INTERNET
 
 
 def _patch(vni: Vni, field: VniField, old: str | bool, new: str | bool) -> Effect:

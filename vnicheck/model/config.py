@@ -40,7 +40,8 @@ _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """Overrides, by the ids of `vnicheck assumptions`. The defaults are what is assumed without them.
 
-    Some are said for all servers, or by a server's name, id or kind (`instance`, `bare_metal_server`).
+    Some are said for all servers, or by a server's name, id, profile (`bx3d-8x40`) or kind (`instance`,
+    `bare_metal_server`), the first of these that is named.
     `spoofing_arrival`: an open question, not known unless said here.
     """
 
