@@ -169,8 +169,12 @@ class Kernel:
             return outcome
         if outcome.reception is Reception.BROADCAST:
             return Unknown("the destination is a broadcast address to the guest")
-        if outcome.reception in {Reception.DELIVERED, Reception.FORWARDED} and self._hooks.source_match is not None:
-            return self._hooks.source_match
+        if outcome.reception in {Reception.DELIVERED, Reception.FORWARDED}:
+            doubt = self._hooks.source_match or self._hooks.everywhere
+            leaving = (self._hooks.program_out(interface) for interface in outcome.egress)
+            doubt = doubt or next((program for program in leaving if program is not None), None)
+            if doubt is not None:
+                return doubt
         if outcome.reception is Reception.FORWARDED and not forwarding:
             return Unknown(f"{outcome.reason}, which is not modelled")
         return outcome
@@ -180,9 +184,16 @@ class Kernel:
         if found[0] is not None:
             return [[(box, found[0])]]
         return [
-            [(part, the_way(ways)) for part, ways in each.ways(tree, box)]
+            [(part, self._undisturbed(the_way(ways))) for part, ways in each.ways(tree, box)]
             for each, tree in zip(self._departing(local), found[1:], strict=True)
         ]
+
+    def _undisturbed(self, way: Sent | NotSent | Unknown) -> Sent | NotSent | Unknown:
+        """A way out, where nothing that is not modelled may change it."""
+        if isinstance(way, Unknown):
+            return way
+        doubt = self._hooks.program_out(way.interface) if isinstance(way, Sent) else self._hooks.everywhere
+        return way if doubt is None else doubt
 
     def _agree(
         self, key: Hashable, found: Hashable, worlds: Callable[[], list[list[World]]], field: int | None, box: Box
