@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import prefix_range
 from vnicheck.model.address_map import AddressMap, choose, constant
+from vnicheck.model.firewall import Firewall, Verdict
 from vnicheck.model.guest import Hook, HookKind
 
 EVERYTHING = "0.0.0.0/0"
+_TRANSLATING = {Verdict.DNAT, Verdict.REDIRECT, Verdict.TPROXY, Verdict.OTHER}
 
 
 class Hooks:
@@ -69,3 +71,10 @@ class Hooks:
                 if first <= address <= last:
                     found = choose([other], doubt, found)
         return found
+
+
+def translation(firewall: Firewall | None) -> Unknown | None:
+    """Whether netfilter may give packets that come in another destination than the one that they have."""
+    rules = (rule for chain in (firewall.chains if firewall is not None else ()) for rule in chain.rules)
+    rule = next((rule for rule in rules if rule.verdict in _TRANSLATING), None)
+    return None if rule is None else Unknown(f"netfilter may lead it elsewhere ({rule.text})")
