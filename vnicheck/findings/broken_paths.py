@@ -13,6 +13,8 @@ from vnicheck.model.flow import Confidence, Direction, DropCode, Evidence, Findi
 
 _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _POLICY = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP}
+REFUSALS = {DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBIT}
+"""The drops by a route or rule that refuses: somebody put it there, so that it is meant."""
 _NEVER = {DropCode.MARTIAN_SOURCE, DropCode.VPC_ROUTE}
 TRANSIT_CODES = (
     DropCode.PROTOCOL_STATE_FILTERING,
@@ -160,6 +162,8 @@ def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
     if not flow.drops or any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):
         return False  # the VPC is not meant to lead there
     first = flow.drops[0]
+    if any(drop.by in REFUSALS for drop in flow.drops):
+        return False
     if flow.direction is Direction.TRANSIT:
         meant = first.by not in TRANSIT_CODES
     else:
