@@ -122,6 +122,9 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     if vni is None:
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
         return Passage(sent.interface, None, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
+    if any(first <= opening.remote <= last for first, last in view.own_networks):
+        reason = f"packets for one of the server's own networks are led out by {sent.interface}"
+        return Passage(sent.interface, vni, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
     first_hop = _first_hop(view, vni, sent, by, opening, stage)
     entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)

@@ -7,7 +7,6 @@ from msgspec import Struct, UnsetType
 from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import expected_drops
-from vnicheck.findings.owned_devices import is_owned
 from vnicheck.findings.rule import Facts, Rule, fingerprint
 from vnicheck.model.flow import Confidence, Direction, DropCode, Evidence, Finding, Flow, Hop, Leg, Outcome, Severity
 
@@ -177,7 +176,7 @@ def _behind_containers(facts: Facts, flow: Flow) -> bool:
     """Whether the way back leads to a device of container software, and no configured network is concerned: nobody is
     meant to come in by a VNI with an address of that device's network.
     """
-    inside = flow.egress is not None and is_owned(flow.egress) and facts.is_inside(flow.egress)
+    inside = flow.egress in facts.view.own_devices and facts.is_inside(flow.egress)
     return inside and isinstance(flow.remote_network, UnsetType)
 
 
