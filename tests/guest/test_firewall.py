@@ -174,13 +174,18 @@ def test_bpf_programs() -> None:
     )
     groups = (
         '[{"cgroup":"/sys/fs/cgroup","programs":[{"id":1,"attach_type":"cgroup_inet_egress","name":"sd_fw"},'
-        '{"id":2,"attach_type":"cgroup_device","name":"sd_dev"}]}]'
+        '{"id":2,"attach_type":"cgroup_device","name":"sd_dev"}]},'
+        '{"cgroup":"/sys/fs/cgroup/system.slice/systemd-logind.service","programs":[{"id":3,'
+        '"attach_type":"cgroup_inet_egress","name":"sd_fw_egress"}]},'
+        '{"cgroup":"/sys/fs/cgroup/system.slice/web.service","programs":[{"id":4,'
+        '"attach_type":"cgroup_inet_ingress","name":"sd_fw_ingress"}]}]'
     )
     hooks = bpf_hooks(f"{net}\n@cgroups\n{groups}\n@end")
     assert [(hook.kind.value, hook.interface, hook.text) for hook in hooks] == [
         ("ingress_program", "eth0", "bpftool: xdp id 4"),
         ("egress_program", "eth1", "bpftool: tcx/egress cil_to"),
         ("bpf_program", None, "bpftool: /sys/fs/cgroup cgroup_inet_egress sd_fw"),
+        ("bpf_program", None, "bpftool: /sys/fs/cgroup/system.slice/web.service cgroup_inet_ingress sd_fw_ingress"),
     ]
     with pytest.raises(CollectionError):
         bpf_hooks(f"{net}\n@cgroups\n{groups[:60]}")

@@ -63,3 +63,35 @@ def test_ipsec_leaves_open_what_its_policies_name_in_either_direction() -> None:
 def test_policy_without_addresses_is_for_all() -> None:
     with pytest.raises(Undetermined, match="IPsec"):
         sends(kernel(Hook(kind=HookKind.IPSEC, text="ip xfrm policy")))
+
+
+@pytest.mark.parametrize(("hooked", "open_"), [("eth0", True), ("eth1", False)])
+def test_filter_on_output_leaves_open_what_leaves_by_its_interface(hooked: str, open_: bool) -> None:
+    programmed = kernel(Hook(kind=HookKind.EGRESS_PROGRAM, text="tc: egress: filter bpf drop", interface=hooked))
+    assert received(programmed) is Reception.DELIVERED
+    if not open_:
+        assert sends(programmed)
+        return
+    with pytest.raises(Undetermined, match=r"as they leave.*filter bpf drop"):
+        sends(programmed)
+
+
+def test_filter_on_output_leaves_open_what_is_forwarded_there() -> None:
+    hook = Hook(kind=HookKind.EGRESS_PROGRAM, text="tc: egress", interface="eth0")
+    forwarding = kernel(hook, eth1_forwarding=1)
+    with pytest.raises(Undetermined, match="as they leave"):
+        forwarding.take_in("eth1", packet("10.0.0.44", REMOTE), CLIENT, SSH)
+
+
+def test_a_program_of_no_interface_may_refuse_what_is_taken_and_change_what_is_sent() -> None:
+    programmed = kernel(Hook(kind=HookKind.BPF_PROGRAM, text="bpftool: /sys/fs/cgroup post_bind4"), eth1_rp_filter=1)
+    with pytest.raises(Undetermined, match="post_bind4"):
+        received(programmed)
+    with pytest.raises(Undetermined, match="post_bind4"):
+        sends(programmed)
+    assert received(programmed, "eth1") is Reception.RP_FILTER
+
+
+def test_ipsec_that_blocks_by_default_leaves_all_open() -> None:
+    with pytest.raises(Undetermined, match="getdefault: out block"):
+        sends(kernel(Hook(kind=HookKind.IPSEC, text="ip xfrm policy getdefault: out block")))

@@ -44,6 +44,7 @@ def guest(rules: str = "", routes: str = "", **sysctls: int) -> Guest:
         (0, 3, "delivered"),
         (-1, 0, "delivered"),
         (-5, 1, "rp_filter"),
+        (-1, -1, "delivered"),
     ],
 )
 def test_the_larger_number_of_all_and_the_interface_counts(everywhere: int, own: int, reception: str) -> None:
@@ -58,6 +59,14 @@ def test_strict_accepts_what_is_routed_back_by_the_interface() -> None:
 def test_only_the_best_route_counts_for_strict() -> None:
     routes = "default via 10.0.0.1 dev eth1 metric 100"
     assert fate(guest(routes=routes, eth1_rp_filter=1)) == "rp_filter"
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "own", "reception"), [(-1, -1, "rp_filter"), (-2, -7, "rp_filter"), (-1, 0, "delivered")]
+)
+def test_below_zero_is_loose_and_asks_for_a_way_back(everywhere: int, own: int, reception: str) -> None:
+    sysctls = {"all.rp_filter": everywhere, "eth1.rp_filter": own}
+    assert fate(make_guest(routes=ROUTES.replace("default via 10.0.0.1 dev eth0", ""), sysctls=sysctls)) == reception
 
 
 @pytest.mark.parametrize(("mode", "reception"), [(0, "delivered"), (1, "rp_filter"), (2, "rp_filter")])

@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark
 
 HEALTHY = {
     "bare-metal",
+    "blackhole",
     "filtering-disabled-on-both",
     "floating-ip-policy-routing",
     "network-acl",
@@ -43,8 +44,8 @@ HEALTHY = {
     "public-gateway",
 }
 """Scenarios in which nothing is broken that is meant to work."""
-HOPELESS = {"blackhole", "secondary-addresses"}
-"""Scenarios that no strategy mends: a route refuses on purpose, the guest lacks an address."""
+HOPELESS = {"secondary-addresses"}
+"""Scenarios that no strategy mends: the guest lacks an address."""
 ALONE = {
     "policy-routing": ("three-subnets", "floating-ip-asymmetric", "vpc-route-drop"),
     "rp-filter": ("article-check-1", "policy-table-without-rule", "strict-on-all-only"),

@@ -20,7 +20,7 @@ from tests.servers import (
     vni,
 )
 from vnicheck.demo.checks import CHECKS, load_check
-from vnicheck.findings.owned_devices import is_owned
+from vnicheck.engine.own_devices import owner_of
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import Guest
@@ -262,7 +262,7 @@ def test_every_finding_has_evidence() -> None:
     ["cali1a2b3c", "cilium_host", "lxc12ab", "veth9f", "docker0", "br-4f5e6a", "cni0", "flannel.1", "tun0", "tunl0"],
 )
 def test_devices_of_container_software_are_recognised_and_never_flagged(name: str) -> None:
-    assert is_owned(name)
+    assert owner_of(name) is not None
     links = (
         link("eth0", 0, "10.0.0.11/24"),
         link("eth1", 1, "10.0.0.12/24"),
@@ -276,7 +276,7 @@ def test_devices_of_container_software_are_recognised_and_never_flagged(name: st
 
 @pytest.mark.parametrize("name", ["eth0", "ens3", "enp0s1", "bond0", "eth0.100", "team0"])
 def test_devices_of_the_server_are_not_taken_for_those_of_containers(name: str) -> None:
-    assert not is_owned(name)
+    assert owner_of(name) is None
 
 
 def test_rules_for_marked_packets_may_lead_nowhere() -> None:

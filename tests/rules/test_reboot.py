@@ -178,6 +178,37 @@ def test_nothing_hangs_on_it() -> None:
     assert findings("VNC252", policy_routed(BootConfig())) == []
 
 
+MOVED = POLICY_RULES.replace("0:\tfrom all lookup local\n", "100:\tfrom all lookup local\n")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        MOVED,
+        MOVED.replace("32766:\tfrom all lookup main", "30000:\tfrom all lookup main"),
+        MOVED.replace("32767:\tfrom all lookup default", "32768:\tfrom all lookup default"),
+        MOVED.replace("32767:\tfrom all lookup default\n", ""),
+    ],
+)
+def test_the_kernels_rules_are_there_at_boot_wherever_an_agent_moved_them(rules: str) -> None:
+    inside = guest(routes=POLICY_ROUTING, rules=rules, boot=BootConfig(rules=(RULE,), routes=ROUTES))
+    assert findings("VNC252", inside, server()) == []
+
+
+def test_the_kernels_rules_are_not_named_beside_what_is_lost() -> None:
+    inside = guest(routes=POLICY_ROUTING, rules=MOVED, boot=BootConfig(routes=ROUTES))
+    (found,) = findings("VNC252", inside, server())
+    assert "rule '1003: from 10.0.0.12 lookup 1003'" in found.message
+    assert "lookup local" not in found.message
+
+
+def test_a_rule_at_the_kernels_priority_that_is_another_is_lost() -> None:
+    rules = POLICY_RULES.replace("1003:\tfrom 10.0.0.12", "32766:\tfrom 10.0.0.12")
+    rules = rules.replace("32766:\tfrom all lookup main\n", "32767:\tfrom all lookup main\n")
+    (found,) = findings("VNC252", guest(routes=POLICY_ROUTING, rules=rules, boot=BootConfig(routes=ROUTES)), server())
+    assert "rule '32766: from 10.0.0.12 lookup 1003'" in found.message
+
+
 def test_a_rule_and_rp_filter_that_are_lost_together() -> None:
     """Each alone does no harm; a boot takes both."""
     assert findings("VNC251", policy_routed(sets({"all": 1})))[0].severity == "note"

@@ -56,10 +56,23 @@ def _received(answer: Answer) -> Check:
     if isinstance(received, Unknown):
         return unknown("source_validation", received.reason)
     assert isinstance(received, Received)  # noqa: S101 - packets that come in are not sent
+    if received.reception is Reception.FORWARDED:
+        return unknown("source_validation", f"{received.reason}, which is not modelled", by=answer.deciders)
     stage = "local_delivery" if received.reception is Reception.NOT_LOCAL else "source_validation"
     if received.reception is Reception.DELIVERED:
         return passes(stage, received.reason, by=answer.deciders)
     return drops(stage, DropCode(received.reception.value), received.reason, by=answer.deciders)
+
+
+def answered_elsewhere(walk: Walk, opening: Opening) -> Passage | None:
+    """The way of the reply to a request that the guest forwards: whoever gets it answers. None: the guest answers."""
+    answer = answer_of(opening.remotes.received, opening)
+    if answer is None or not isinstance(answer.outcome, Received):
+        return None
+    if answer.outcome.reception is not Reception.FORWARDED:
+        return None
+    check = unknown("reply_route", "whoever gets the forwarded packet answers it, by a way that is not modelled")
+    return Passage(None, None, walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check))
 
 
 def answer_of(ways: tuple[ByPort, ...], opening: Opening) -> Answer | None:
@@ -97,6 +110,10 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
         if sent.failure is None and own.id not in view.interface_of:
             # what answers for the address may be in another network namespace of the guest
             return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
+        taken = answer_of(opening.remotes.received, opening) if leg is Leg.REPLY else None
+        if sent.failure is None and taken is not None and isinstance(taken.outcome, Unknown):
+            doubt = unknown(stage, f"{sent.reason}; what becomes of the request, and who answers, is not known")
+            return Passage(None, None, walk.steps(leg, at, doubt))
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
         return Passage(None, None, walk.steps(leg, at, drops(stage, code, sent.reason, by=by)))
     if not isinstance(sent, Sent):
@@ -105,6 +122,9 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     if vni is None:
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
         return Passage(sent.interface, None, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
+    if any(first <= opening.remote <= last for first, last in view.own_networks):
+        reason = f"packets for one of the server's own networks are led out by {sent.interface}"
+        return Passage(sent.interface, vni, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
     first_hop = _first_hop(view, vni, sent, by, opening, stage)
     entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from vnicheck.engine.border import Passage, enter_guest, leave_guest
+from vnicheck.engine.border import Passage, answered_elsewhere, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
     cross_ingress_route,
     cross_spoofing_check,
@@ -61,7 +61,7 @@ def _frame(walk: Walk, opening: Opening) -> _Frame:
     arrival = [*cross_ingress_route(walk, opening)]
     if opening.scope is Scope.INTERNET:
         arrival.insert(0, from_internet(view.fabric, local.vni, local.address))
-    leaving = leave_guest(walk, Leg.REPLY, opening)
+    leaving = answered_elsewhere(walk, opening) or leave_guest(walk, Leg.REPLY, opening)
     return _Frame(
         arrival=walk.steps(Leg.REQUEST, view.at(local.vni), *arrival),
         entrance=enter_guest(walk, Leg.REQUEST, opening),

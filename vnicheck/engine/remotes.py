@@ -18,7 +18,7 @@ from vnicheck.fabric.memory import remembered
 from vnicheck.kernel.kernel import ByPort, Outcome
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.model.address import LAST, Range, parse_address
+from vnicheck.model.address import LAST, Range, merge_ranges, parse_address
 from vnicheck.model.address_map import AddressMap, constant, zipped
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Protocol, Scope
@@ -71,6 +71,8 @@ class RemoteSets:
         self._view = view
         self.asked_for_one = only is not None
         self._excluded = never_remote(view.own_addresses()) if only is None else [(0, only - 1), (only + 1, LAST)]
+        behind = view.own_networks if only is None else ()
+        self._excluded_inbound = merge_ranges([*self._excluded, *behind]) if behind else self._excluded
         self._fates: dict[Hashable, int] = {}
         self._received: dict[int, tuple[ByPort, Hashable]] = {}
         self._known: dict[Hashable, tuple[Remotes, ...]] = {}
@@ -85,7 +87,8 @@ class RemoteSets:
         view = self._view
         kernel, interface = view.kernel, view.interface_of.get(local.vni.id)
         reads = kernel is not None and kernel.reads_transport
-        key: Hashable = (local.key, protocol, inbound) if reads else local.key
+        excluded = self._excluded_inbound if inbound else self._excluded
+        key: Hashable = (local.key, protocol, inbound) if reads else (local.key, excluded is self._excluded)
         known = self._known.get(key)
         if known is None:
             received: AddressMap[ByPort | None] = constant(None)
@@ -96,7 +99,7 @@ class RemoteSets:
                 if interface is not None:
                     received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
             areas = _areas(view, (local.vni, *_leaving(view, sent)))
-            known = self._known[key] = tuple(self._gathered(areas, received, sent))
+            known = self._known[key] = tuple(self._gathered(areas, received, sent, excluded))
         return known
 
     def prefixes_of(self, sets: tuple[Remotes, ...]) -> tuple[str, ...]:
@@ -108,11 +111,15 @@ class RemoteSets:
         return known
 
     def _gathered(
-        self, areas: AddressMap[Area], received: AddressMap[ByPort | None], sent: AddressMap[ByPort | None]
+        self,
+        areas: AddressMap[Area],
+        received: AddressMap[ByPort | None],
+        sent: AddressMap[ByPort | None],
+        without: list[Range],
     ) -> Iterator[Remotes]:
         gathered: dict[Hashable, _Gathering] = {}
         stretches = zipped([areas, received, sent])
-        excluded = iter([*self._excluded, (LAST + 1, LAST + 1)])
+        excluded = iter([*without, (LAST + 1, LAST + 1)])
         first_out, last_out = next(excluded)
         ends = [*stretches.starts[1:], LAST + 1]
         for start, after, (area, receives, sends) in zip(stretches.starts, ends, stretches.values, strict=True):
@@ -217,6 +224,8 @@ def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, S
     fabric = view.fabric
     locals_ = frozenset(map(parse_address, view.reserved))
     yield "networks", view.networks.alike
+    if view.own_networks:
+        yield "own networks", view.own_network_map
     for vni in vnis:
         subnet = view.subnet(vni)
         yield ("scopes", subnet.id), view.scopes(vni).alike

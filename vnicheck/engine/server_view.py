@@ -3,8 +3,10 @@
 from msgspec import Struct
 
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
+from vnicheck.engine.own_devices import own_devices, own_networks
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
 from vnicheck.kernel.kernel import Kernel
+from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Config, Passage, said_of
 from vnicheck.model.snapshot import Server
@@ -27,8 +29,21 @@ class ServerView:
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         self.kernel = Kernel(server.guest) if server.guest is not None else None
         self.interface_of = match_interfaces(server)
+        self.own_devices = own_devices(server, self.interface_of.values())
+        self.own_networks = self._own_networks()
+        """Private networks behind them: no remotes of flows that come in by a VNI."""
+        self.own_network_map = membership([self.own_networks]).mapped(lambda held: (held, None))
         self._vni_of = {interface: vni for vni in server.vnis if (interface := self.interface_of.get(vni.id))}
         self._scopes = {vni.subnet: scopes_from(fabric, self.subnet(vni), self.assume) for vni in server.vnis}
+
+    def _own_networks(self) -> tuple[tuple[int, int], ...]:
+        guest, fabric = self.server.guest, self.fabric
+        if guest is None or not self.own_devices:
+            return ()
+        elsewhere = [prefix for named in self.config.networks.values() for prefix in named]
+        elsewhere += [prefix for vpc in fabric.vpcs.values() for prefix in vpc.prefixes]
+        elsewhere += [subnet.cidr for subnet in fabric.subnets.values()]
+        return own_networks(guest, self.own_devices, elsewhere)
 
     def vni_of(self, interface: str) -> Vni | None:
         """The VNI behind a guest interface."""

@@ -100,6 +100,13 @@ ASSUMPTIONS = (
         "documented",
         "IBM Cloud Docs, VPC: vpn-limitations, vpn-faqs",
     ),
+    Assumption(
+        "guest-hooks",
+        "What could not be looked at on a server (tc's filters, netfilter's rules, IPsec's policies, BPF programs) "
+        "drops, changes or leads elsewhere no packet that the server itself takes or sends.",
+        "assumed",
+        "none: root sees more of them than others do, and the collection says what it could not see",
+    ),
     Assumption("client-ports", "The opening side uses a port of 1024-65535.", "assumed", "common ephemeral ranges"),
     Assumption(
         "remote-reachable",

@@ -8,7 +8,6 @@ from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.owned_devices import is_owned
 from vnicheck.findings.rule import Rule, fingerprint
 from vnicheck.model.flow import (
     Confidence,
@@ -27,6 +26,8 @@ from vnicheck.model.guest import RouteType
 
 _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _POLICY = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP}
+REFUSALS = {DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBIT}
+"""The drops by a route or rule that refuses: somebody put it there, so that it is meant."""
 _NEVER = {DropCode.MARTIAN_SOURCE, DropCode.VPC_ROUTE}
 TRANSIT_CODES = (
     DropCode.PROTOCOL_STATE_FILTERING,
@@ -174,6 +175,8 @@ def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
     if not flow.drops or any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):
         return False  # the VPC is not meant to lead there
     first = flow.drops[0]
+    if any(drop.by in REFUSALS for drop in flow.drops):
+        return False
     if flow.direction is Direction.TRANSIT:
         meant = first.by not in TRANSIT_CODES
     else:
@@ -187,7 +190,7 @@ def _behind_containers(facts: Facts, flow: Flow) -> bool:
     """Whether the way back leads to a device of container software, and no configured network is concerned: nobody is
     meant to come in by a VNI with an address of that device's network.
     """
-    inside = flow.egress is not None and is_owned(flow.egress) and facts.is_inside(flow.egress)
+    inside = flow.egress in facts.view.own_devices and facts.is_inside(flow.egress)
     return inside and isinstance(flow.remote_network, UnsetType)
 
 

@@ -10,9 +10,15 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.findings.facts import Facts
 from vnicheck.model.flow import Flow, Verdict
-from vnicheck.model.guest import BootConfig, Guest
+from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, BootConfig, Guest, PolicyRule
 from vnicheck.model.words import listed
 
+_KERNELS = (
+    PolicyRule(priority=0, table=LOCAL_TABLE, text="0: from all lookup local"),
+    PolicyRule(priority=32766, table=MAIN_TABLE, text="32766: from all lookup main"),
+    PolicyRule(priority=32767, table=DEFAULT_TABLE, text="32767: from all lookup default"),
+)
+_OF_THE_KERNEL = [PolicyRule(priority=0, table=rule.table) for rule in _KERNELS]
 Change = tuple[int, Flow]
 """The index of a flow as it is now, and one that it overlaps after the boot."""
 
@@ -22,6 +28,24 @@ def with_guest(facts: Facts, guest: Guest) -> Facts:
     view = facts.view
     other = ServerView(msgspec.structs.replace(view.server, guest=guest), view.fabric, view.config)
     return Facts(other, predict_flows(other), facts.read_at)
+
+
+def is_of_the_kernel(rule: PolicyRule) -> bool:
+    """Whether a rule is one of the three that the kernel makes, wherever an agent moved it: it looks up local, main or
+    default for all packets (net/ipv4/fib_rules.c, fib_default_rules_init).
+    """
+    return msgspec.structs.replace(rule, priority=0, text="") in _OF_THE_KERNEL
+
+
+def with_boot_rules(guest: Guest, lost: Sequence[PolicyRule]) -> Guest:
+    """The guest with its rules as the next boot makes them: the kernel's three, where it puts them, and all others but
+    those that are lost.
+    """
+    again = {(rule.priority, rule.table) for rule in (guest.boot.rules if guest.boot is not None else ())}
+    moved = {rule for rule in guest.rules if is_of_the_kernel(rule) and (rule.priority, rule.table) not in again}
+    kept = [rule for rule in guest.rules if rule not in lost and rule not in moved and rule not in _KERNELS]
+    rules = sorted([*_KERNELS, *kept], key=lambda rule: rule.priority)
+    return msgspec.structs.replace(guest, rules=tuple(rules))
 
 
 def rp_filter_at_boot(boot: BootConfig, key: str) -> int | None:

@@ -24,8 +24,11 @@ class Conf:
         return value
 
     def rp_filter(self, interface: str) -> int:
-        """0 off, 1 strict, 2 loose: the larger of `all` and the interface; above 2 means 2, below 0 means 0."""
-        return min(max(self.value("all", "rp_filter"), self.value(interface, "rp_filter"), 0), 2)
+        """0 off, 1 strict, 2 loose: the larger of `all` and the interface, of which any value but 0 and 1 is loose
+        (net/ipv4/fib_frontend.c tells 0 and 1 apart from all others, also from those below 0).
+        """
+        larger = max(self.value("all", "rp_filter"), self.value(interface, "rp_filter"))
+        return larger if larger in {0, 1} else 2
 
     def either(self, interface: str, key: str) -> bool:
         """Keys that `all` or the interface can switch on (accept_local, src_valid_mark, send_redirects, ...)."""

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import prefix_range
 from vnicheck.model.address_map import AddressMap, choose, constant
+from vnicheck.model.firewall import Firewall, Verdict
 from vnicheck.model.guest import Hook, HookKind
 
 EVERYTHING = "0.0.0.0/0"
+_TRANSLATING = {Verdict.DNAT, Verdict.REDIRECT, Verdict.TPROXY, Verdict.OTHER}
 
 
 class Hooks:
@@ -24,6 +26,12 @@ class Hooks:
         if matching is not None and missed is None:
             self.source_match = Unknown(f"netfilter may refuse the source by its way back ({matching.text})")
         self._programs = {hook.interface: hook for hook in hooks if hook.kind is HookKind.INGRESS_PROGRAM}
+        self._programs_out = {hook.interface: hook for hook in hooks if hook.kind is HookKind.EGRESS_PROGRAM}
+        everywhere = next((hook for hook in hooks if hook.kind is HookKind.BPF_PROGRAM), None)
+        self.everywhere: Unknown | None = None
+        """Whether a BPF program of no interface may refuse what the guest takes, or change what it sends."""
+        if everywhere is not None and missed is None:
+            self.everywhere = Unknown(f"a BPF program judges packets, and is not modelled ({everywhere.text})")
         self._policies = [
             (hook, prefix_range(hook.src or EVERYTHING), prefix_range(hook.dst or EVERYTHING))
             for hook in hooks
@@ -41,6 +49,15 @@ class Hooks:
             return self._missed
         return Unknown(f"a filter on {interface} sees packets first, and is not modelled ({hook.text})")
 
+    def program_out(self, interface: str) -> Unknown | None:
+        """A tc filter on output sees every packet that leaves by its interface, after all else, and may drop it or
+        lead it elsewhere; so may a BPF program of no interface.
+        """
+        hook = self._programs_out.get(interface)
+        if self._missed is not None or hook is None:
+            return self._missed or self.everywhere
+        return Unknown(f"a filter on {interface} sees packets as they leave, and is not modelled ({hook.text})")
+
     def ipsec(self, address: int) -> AddressMap[Unknown | None]:
         """IPsec takes packets that its policies name, in either direction, and excuses them from rp_filter. By the
         other end of packets from or to the address.
@@ -54,3 +71,10 @@ class Hooks:
                 if first <= address <= last:
                     found = choose([other], doubt, found)
         return found
+
+
+def translation(firewall: Firewall | None) -> Unknown | None:
+    """Whether netfilter may give packets that come in another destination than the one that they have."""
+    rules = (rule for chain in (firewall.chains if firewall is not None else ()) for rule in chain.rules)
+    rule = next((rule for rule in rules if rule.verdict in _TRANSLATING), None)
+    return None if rule is None else Unknown(f"netfilter may lead it elsewhere ({rule.text})")

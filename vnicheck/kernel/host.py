@@ -9,11 +9,12 @@ from vnicheck.kernel.fib import Match
 from vnicheck.kernel.lookup import Lookups, TableMaps
 from vnicheck.kernel.open_fields import Decision, Effort, OpenFields
 from vnicheck.kernel.release import parse_release
-from vnicheck.kernel.rules import is_default, reads_ports
+from vnicheck.kernel.rules import is_default, may_ask_for_gateway, reads_ports
 from vnicheck.kernel.undetermined import Undetermined, known
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, membership
 from vnicheck.model.guest import (
+    DEFAULT_TABLE,
     LOCAL_TABLE,
     MAIN_TABLE,
     Guest,
@@ -70,7 +71,7 @@ class Host:
         self._tables = tables if tables is not None else TableMaps()
         self._lookups: Lookups | None = None
         self._hosted = [
-            prefix_range(route.prefix)
+            (route.table, prefix_range(route.prefix))
             for route in guest.routes
             if route.type is RouteType.LOCAL or route.scope in {"host", "nowhere"}
         ]
@@ -123,18 +124,33 @@ class Host:
         match = known(match)
         return isinstance(match, Match) and match.route.type is RouteType.LOCAL
 
-    def uses_gateway(self, nexthop: NextHop) -> bool:
+    def uses_gateway(self, nexthop: NextHop, route: Route) -> bool:
         """Whether the nexthop's gateway counts; else the kernel takes the destination to be on-link.
 
-        It does not count where it resolved to one of the guest's own addresses when the route was made (fib_check_nh).
-        Raises Undetermined where that would be so today: no dump shows how it was then.
+        It does not count where it resolved to one of the guest's own addresses when the route was made: the kernel
+        looks it up without mark, source, TOS, protocol or ports, in the route's own table, else by the rules
+        (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw). Raises Undetermined where it may be so today: no dump shows how
+        it was then.
         """
         if nexthop.gateway is None:
             return False
         gateway = parse_address(nexthop.gateway)
-        if "onlink" not in nexthop.flags and any(first <= gateway <= last for first, last in self._hosted):
+        if "onlink" in nexthop.flags:
+            return True
+        asked = {route.table} | self._tables_asked_for(gateway)
+        if any(table in asked and first <= gateway <= last for table, (first, last) in self._hosted):
             raise Undetermined(f"the gateway {nexthop.gateway} is an address of the guest itself")
         return True
+
+    def _tables_asked_for(self, gateway: int) -> set[int]:
+        """The tables that rules may ask for a gateway; more than they do where a rule jumps or was not understood."""
+        if not self.state.custom_rules:
+            return {LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE}
+        return {
+            rule.table
+            for rule in self.guest.rules
+            if rule.table is not None and (rule.invert or rule.unmodelled or may_ask_for_gateway(rule, gateway))
+        }
 
     def may_carry(self, nexthop: NextHop) -> bool:
         """Whether a nexthop of several may be chosen: also one without carrier that should be passed over, for the

@@ -6,9 +6,10 @@ What becomes of a packet is said only where it is the same in every possible wor
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
-from vnicheck.kernel.hooks import Hooks
+from vnicheck.kernel.hooks import Hooks, translation
 from vnicheck.kernel.host import Host, hidden_states
 from vnicheck.kernel.lookup import TableMaps
+from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
@@ -47,6 +48,8 @@ class Kernel:
             for state in hidden_states(guest)
         )
         self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"))
+        self._translation = translation(guest.firewall)
+        self._neighbours = Neighbours(guest)
         self._effort = effort
         self.reads_transport = self._fields.read_transport
         self._arrivals: dict[tuple[str, int], tuple[Arrivals, ...]] = {}
@@ -67,8 +70,8 @@ class Kernel:
         self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool
     ) -> AddressMap[ByPort]:
         """What becomes of packets to a local address with ports in these ranges (0, 0 for ICMP), by their source.
-        `of_source`: the flow is about their source ports. A packet that the guest would forward, or take as a
-        broadcast, is not modelled.
+        `of_source`: the flow is about their source ports. A packet that the guest would forward is an answer; one that
+        it would take as a broadcast is not modelled.
         """
         box, field = self._box(proto, sports, dports, of_source=of_source, sending=False)
         key = ("received", interface, local, box, field)
@@ -88,7 +91,9 @@ class Kernel:
         key = ("sent", local, box, field)
         if key not in self._maps:
             departures = self._departing(local)
-            by_destination = zipped([self._hooks.ipsec(local), *[each.found for each in departures]])
+            by_destination = zipped(
+                [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in departures]]
+            )
             self._maps[key] = by_destination.mapped(
                 lambda found: self._agree(key, found, lambda: self._departure(local, found, box), field, box)
             )
@@ -104,7 +109,7 @@ class Kernel:
         box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=False)
         arrivals = self._arriving(interface, local)
         found = (self._hooks.ipsec(local).at(packet.source), *[each.situations.at(packet.source) for each in arrivals])
-        taken = known(self._judged(_common(self._reception(interface, local, found, box)), forwarding=True))
+        taken = known(self._judged(_common(self._reception(interface, local, found, box))))
         assert isinstance(taken, Received)  # noqa: S101 - the outcomes of arrivals are
         return taken
 
@@ -113,7 +118,8 @@ class Kernel:
         box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=True)
         departures = self._departing(packet.source)
         remote = packet.destination
-        found = (self._hooks.ipsec(packet.source).at(remote), *[each.found.at(remote) for each in departures])
+        doubts = (self._hooks.ipsec(packet.source).at(remote), self._neighbours.fixed.at(remote))
+        found = (*doubts, *[each.found.at(remote) for each in departures])
         sent = known(_common(self._departure(packet.source, found, box)))
         assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
         return sent
@@ -121,6 +127,7 @@ class Kernel:
     def address_cuts(self) -> set[int]:
         """The addresses at which some answer may change: the first of every prefix and the first after it."""
         prefixes = {route.prefix for route in self._guest.routes} | self._hooks.prefixes()
+        prefixes |= self._neighbours.addresses
         prefixes.update(prefix for rule in self._guest.rules for prefix in (rule.src, rule.dst) if prefix is not None)
         ranges = [prefix_range(prefix) for prefix in prefixes]
         for interface in self._guest.interfaces:
@@ -163,26 +170,41 @@ class Kernel:
         arrivals = self._arriving(interface, local)
         return [list(each.outcomes(at, box)) for each, at in zip(arrivals, found[1:], strict=True)]
 
-    def _judged(self, outcome: Outcome, *, forwarding: bool = False) -> Outcome:
+    def _judged(self, outcome: Outcome) -> Outcome:
         """An outcome but for what is not modelled of it."""
         if not isinstance(outcome, Received):
             return outcome
+        if outcome.reception is Reception.NOT_LOCAL and self._translation is not None:
+            return self._translation
         if outcome.reception is Reception.BROADCAST:
             return Unknown("the destination is a broadcast address to the guest")
-        if outcome.reception in {Reception.DELIVERED, Reception.FORWARDED} and self._hooks.source_match is not None:
-            return self._hooks.source_match
-        if outcome.reception is Reception.FORWARDED and not forwarding:
-            return Unknown(f"{outcome.reason}, which is not modelled")
+        if outcome.reception in {Reception.DELIVERED, Reception.FORWARDED}:
+            doubt = self._hooks.source_match or self._hooks.everywhere
+            leaving = (self._hooks.program_out(interface) for interface in outcome.egress)
+            doubt = doubt or next((program for program in leaving if program is not None), None)
+            if doubt is not None:
+                return doubt
         return outcome
 
     def _departure(self, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
         """Where packets from a local address leave in each hidden state, by what is found for their destination."""
-        if found[0] is not None:
-            return [[(box, found[0])]]
+        ipsec, fixed, *trees = found
+        if ipsec is not None:
+            return [[(box, ipsec)]]
         return [
-            [(part, the_way(ways)) for part, ways in each.ways(tree, box)]
-            for each, tree in zip(self._departing(local), found[1:], strict=True)
+            [(part, self._undisturbed(the_way(ways), fixed)) for part, ways in each.ways(tree, box)]
+            for each, tree in zip(self._departing(local), trees, strict=True)
         ]
+
+    def _undisturbed(self, way: Sent | NotSent | Unknown, fixed: frozenset[str]) -> Sent | NotSent | Unknown:
+        """A way out, where nothing that is not modelled may change it. `fixed`: the interfaces by which the remote is a
+        permanent neighbour.
+        """
+        if isinstance(way, Unknown):
+            return way
+        if isinstance(way, NotSent):
+            return self._hooks.everywhere or way
+        return self._hooks.program_out(way.interface) or self._neighbours.doubt(way, fixed) or way
 
     def _agree(
         self, key: Hashable, found: Hashable, worlds: Callable[[], list[list[World]]], field: int | None, box: Box

@@ -50,6 +50,21 @@ def reads_ports(rules: Sequence[PolicyRule]) -> bool:
     )
 
 
+def may_ask_for_gateway(rule: PolicyRule, gateway: int) -> bool:
+    """Whether its selectors (before `not`) may match the lookup of a gateway of a route that is made: it comes from lo,
+    and has an outgoing interface or none; mark, source, TOS, protocol, ports and user are 0.
+    """
+    first, last = EVERYWHERE if rule.dst is None else prefix_range(rule.dst)
+    return (
+        first <= gateway <= last
+        and (rule.src is None or prefix_range(rule.src)[0] == 0)
+        and rule.iif in {None, LOOPBACK}
+        and (rule.fwmark is None or rule.fwmark & rule.fwmask == 0)
+        and not (rule.tos or rule.dscp or rule.ipproto or rule.sport or rule.dport)
+        and (rule.uid_range is None or rule.uid_range[0] == 0)
+    )
+
+
 def _selectors(rule: PolicyRule) -> tuple[object, ...]:
     return tuple(getattr(rule, field) for field in rule.__struct_fields__ if field not in {"text", "priority"})
 

@@ -148,7 +148,7 @@ def send(host: Host, packet: Packet) -> Sent | NotSent:
 def _way(host: Host, nexthop: NextHop, route: Route, rule: str, *, choose: bool) -> Sent:
     if nexthop.interface is None:
         raise Undetermined(f"the route names no interface: {route.text}")
-    gateway = nexthop.gateway if host.uses_gateway(nexthop) else None
+    gateway = nexthop.gateway if host.uses_gateway(nexthop, route) else None
     source = choose_source(host, route, nexthop) if choose else None
     if source is not None and source.startswith("127.") and nexthop.interface != LOOPBACK:
         raise Undetermined(f"no address but a loopback one suits the route: {route.text}")

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Container
 
-from vnicheck.findings.owned_devices import owner_of
+from vnicheck.engine.own_devices import owner_of
 from vnicheck.redaction.addresses import AddressMap
 from vnicheck.redaction.vocabulary import COMMANDS, ENDINGS, INTERFACE, MESSAGES, PLACES, RELEASE_WORDS, SYSTEMS
 

@@ -216,7 +216,7 @@ def _interface(page: Page, interface: InterfaceSummary, collected: bool) -> None
     page.prose(f"{interface.mac or 'no MAC known'}  {addresses}", indent=2, lead=(f"{name:<{_LABEL - 1}} ", "bold"))
     rp_filter = interface.rp_filter
     if rp_filter.effective is not None:
-        mode = RP_FILTER.get(rp_filter.effective, "loose" if rp_filter.effective > 0 else "off")
+        mode = RP_FILTER.get(rp_filter.effective, "loose")
         page.labelled("", f"rp_filter {mode} (all={rp_filter.all}, {interface.name}={rp_filter.interface})")
     elif interface.in_guest:
         page.labelled("", "rp_filter not collected")

@@ -83,7 +83,7 @@ def _hangs_on(facts: Facts, ingress: str, egress: str, flows: tuple[Flow, ...]) 
     effective = max(sysctls.get(f"net/ipv4/conf/{name}/rp_filter", 0) for name in ("all", ingress))
     if effective != 1:  # a strict filter that passes these packets has a route of several ways
         kept = "a running value, lost at the next boot unless a file sets it"
-        hangs.append(f"rp_filter being {'loose' if effective > 1 else 'off'} on {ingress} ({kept})")
+        hangs.append(f"rp_filter being {'off' if effective == 0 else 'loose'} on {ingress} ({kept})")
     arriving, leaving = facts.vni_named(ingress), facts.vni_named(egress)
     half: dict[Vni, None] = {}
     for flow in flows:

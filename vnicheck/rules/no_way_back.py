@@ -1,8 +1,10 @@
-"""The guest has no route for what it would send: none at all, or one that refuses.
+"""The guest has no route for what it would send, or one that refuses.
 
 ## What it finds
 
-Flows for which the guest's lookup ends without a route, or in a blackhole, unreachable or prohibit route or rule.
+Flows for which the guest's lookup ends without a route. And, as a note, those for which it ends in a blackhole,
+unreachable or prohibit route or rule: somebody put that there, a routing daemon for its own block of addresses or an
+administrator as policy, so that nothing is to be fixed.
 
 ## Why packets drop
 
@@ -10,7 +12,7 @@ The guest sends nothing; `IpOutNoRoutes` counts it.
 
 ## How to fix
 
-Add the route, or remove the one that refuses. A refusal that is meant is policy: mute the finding.
+Add the route. Where a refusal is not meant, delete the route or rule that refuses.
 
 ## How sure we are
 
@@ -23,22 +25,49 @@ Linux: net/ipv4/fib_trie.c, net/ipv4/fib_rules.c, ip-route(8).
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.broken_paths import REFUSALS, broken_paths, path_finding, to_no_host
+from vnicheck.findings.evidence import of_hops
+from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols, who
-from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import DropCode, Finding, Leg
+from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.flow import DropCode, Finding, Hop, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
-    """One finding for each address and way in."""
-    for path in broken_paths(facts, DropCode.NO_ROUTE, DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBIT):
+    """One finding for each address and way in, then one for each kind of refusal."""
+    for path in broken_paths(facts, DropCode.NO_ROUTE):
         rest = next_drops(facts, path)
         what = "replies" if path.hop.leg is Leg.REPLY else "packets"
         message = (
             f"the guest sends no {protocols(path.caused)} {what} from {who(facts, path)}: {path.hop.reason}.{rest}"
         )
-        yield path_finding(rule, facts, path, message=message, fixes=("add the route, or remove the one that refuses",))
+        yield path_finding(rule, facts, path, message=message, fixes=("add the route",))
+    yield from _refusals(rule, facts)
+
+
+def _refusals(rule: Rule, facts: Facts) -> Iterator[Finding]:
+    meant = expected_drops(facts.view, facts.flows)
+    refused: dict[DropCode, dict[int, Hop]] = {}
+    for index, flow in enumerate(facts.flows):
+        if index in meant or to_no_host(facts, flow):
+            continue
+        for hop in flow.hops:
+            if hop.drop is not None and hop.drop in REFUSALS:
+                refused.setdefault(hop.drop, {})[index] = hop
+    for code, hops in refused.items():
+        first = next(iter(hops))
+        told = [line for index, hop in hops.items() for line in of_hops(facts, facts.flows[index], [hop])]
+        yield observation(
+            rule,
+            facts,
+            subject=(code.value,),
+            message=f"the guest refuses to send to some remotes: {hops[first].reason}. "
+            "A route or rule that refuses was put there by somebody, and is taken to be meant.",
+            severity="note",
+            flows=list(hops),
+            evidence=list(dict.fromkeys(told)),
+        )
 
 
 RULE = Rule(id="VNC104", name="no-way-back", page=__doc__, find=find)

@@ -27,9 +27,9 @@ Linux: ip-rule(8), net/ipv4/fib_rules.c, net/ipv4/fib_frontend.c (fib_sync_down_
 
 from collections.abc import Iterator
 
+from vnicheck.engine.own_devices import owner_of
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.owned_devices import is_owned
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, PolicyRule, RuleAction
@@ -48,7 +48,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     for each in guest.rules:
         if each.action is not RuleAction.TABLE or each.table is None or each.table in filled:
             continue
-        if each.fwmark is not None or each.unmodelled or not _selects_ours(each):
+        if each.fwmark is not None or each.unmodelled or not _selects_ours(each, facts):
             continue
         empty.setdefault(each.table, []).append(each.text)
     for table, lines in empty.items():
@@ -66,10 +66,18 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _selects_ours(rule: PolicyRule) -> bool:
+def _selects_ours(rule: PolicyRule, facts: Facts) -> bool:
     """Whether it selects by an address, or by an interface that container software has not made."""
-    by_interface = any(name is not None and not is_owned(name) for name in (rule.iif, rule.oif))
+    named = [name for name in (rule.iif, rule.oif) if name is not None]
+    by_interface = any(name not in facts.view.own_devices and not _is_gone(name, facts) for name in named)
     return by_interface or rule.src is not None or rule.dst is not None
+
+
+def _is_gone(name: str, facts: Facts) -> bool:
+    """Whether it is the name of container software's devices, and no such device is there."""
+    guest = facts.view.server.guest
+    shown = guest is not None and any(link.name == name for link in guest.interfaces)
+    return not shown and owner_of(name) is not None
 
 
 RULE = Rule(id="VNC203", name="rule-without-table", page=__doc__, find=find, severity="warning", about="server")

@@ -18,6 +18,9 @@ Write the rules and routes to the configuration of the server's network manager.
 
 ## How sure we are
 
+The kernel makes `0: from all lookup local`, `32766: from all lookup main` and `32767: from all lookup default` itself
+at every boot, wherever an agent has moved them since; they are never counted as lost.
+
 Assumed: that no file which we read sets them does not prove that no program does. What the server does without them is
 computed, with rp_filter as the next boot sets it where that is known. Nothing is said where a file that may set them
 could not be read or was not understood.
@@ -33,11 +36,17 @@ import msgspec
 
 from vnicheck.findings import evidence
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.reboot import breaking, said_of, with_boot_rp_filter, with_guest
+from vnicheck.findings.reboot import (
+    breaking,
+    is_of_the_kernel,
+    said_of,
+    with_boot_rp_filter,
+    with_boot_rules,
+    with_guest,
+)
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Evidence, Finding
 from vnicheck.model.guest import (
-    DEFAULT_RULES,
     DEFAULT_TABLE,
     LOCAL_TABLE,
     MAIN_TABLE,
@@ -66,8 +75,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     then = with_boot_rp_filter(guest)
     alone = {index for index, _ in breaking(facts, with_guest(facts, then))} if then != guest else set()
     kept = msgspec.structs.replace(
-        then,
-        rules=tuple(each for each in guest.rules if each not in rules),
+        with_boot_rules(then, rules),
         routes=tuple(each for each in guest.routes if each not in routes),
     )
     broken = [change for change in breaking(facts, with_guest(facts, kept)) if change[0] not in alone]
@@ -88,7 +96,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 def _is_own(rule: PolicyRule) -> bool:
-    return rule.priority not in DEFAULT_RULES and rule.action is RuleAction.TABLE and rule.table is not None
+    return not is_of_the_kernel(rule) and rule.action is RuleAction.TABLE and rule.table is not None
 
 
 def _is_own_route(route: Route, guest: Guest) -> bool:

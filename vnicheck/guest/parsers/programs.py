@@ -17,6 +17,8 @@ _DIRECTIONS = {
     "netkit/primary": "egress", "netkit/peer": "ingress",
 }  # fmt: skip
 _NOT_OF_PACKETS = re.compile(r"device|sysctl|sockopt|getpeername|getsockname|lsm", re.ASCII)
+_SANDBOX = re.compile(r"/systemd-[a-z]+\.service sd_fw_(?:in|e)gress$", re.ASCII)
+"""What systemd attaches to daemons of its own that use no network (IPAddressDeny=): they touch no flow."""
 _MOST = 200
 
 
@@ -134,4 +136,6 @@ def _of_groups(objects: list[dict[str, Any]]) -> Iterator[Hook]:
             kind = word(program.get("attach_type"))
             if _NOT_OF_PACKETS.search(kind) is None:
                 where, name = word(entry.get("cgroup")), word(program.get("name"))
+                if _SANDBOX.search(f"{where} {name}") is not None:
+                    continue
                 yield Hook(kind=HookKind.BPF_PROGRAM, text=capped(f"bpftool: {where} {kind} {name}".rstrip()))
