@@ -296,7 +296,7 @@ def test_a_refusal_is_not_led_around() -> None:
     (kept,) = [effect.rule for effect in proof.effects if isinstance(effect, AddRule) and effect.rule.dst is not None]
     assert (kept.src, kept.dst, kept.table) == ("10.0.0.12/32", "10.9.0.0/16", MAIN_TABLE)
     assert verdicts(proof.document.plan.after, "10.0.0.12", "10.9.0.1")["inbound", "tcp"] == "dropped"
-    assert proof.document.plan.remaining, "they stay broken, and that is said"
+    assert not proof.document.plan.remaining, "what refuses is meant, so that nothing of it stays broken"
     assert proof.document.unfixed
 
 
