@@ -169,6 +169,9 @@ def check(view: ServerView, remotes: Sequence[str], ports: Sequence[int]) -> Non
                 for remote in remotes:
                     if remote in own or (remote == SERVICE and direction is Direction.INBOUND):
                         continue  # the server itself; services open nothing
+                    number = parse_address(remote)
+                    if direction is Direction.INBOUND and any(low <= number <= high for low, high in view.own_networks):
+                        continue  # behind a device of the server's own
                     for port in ports if protocol is not Protocol.ICMP else [0]:
                         (found,) = [flow for flow in kind if holds(flow, parse_address(remote), port)]
                         alone = predict_flow(view, direction, protocol, local, parse_address(remote), port)

@@ -21,6 +21,8 @@ EXAMPLES = {
     "psf-opening": "psf-opening = false",
     "psf-protocols": 'psf-protocols = ["tcp", "udp"]',
     "spoofing-check": "spoofing-check = false",
+    "spoofing-sibling": 'spoofing-sibling = "passed" or spoofing-sibling = { web-1 = "passed" }',
+    "spoofing-arrival": 'spoofing-arrival = "passed" or spoofing-arrival = { web-1 = "dropped" }',
     "fip-return": "fip-return = false",
     "sg-stateless": "sg-stateless = false",
     "client-ports": 'client-ports = "32768-60999"',

@@ -304,11 +304,11 @@ vnicheck_allowed() {
     -e ':withhold' -e 's/^([^:]*:[0-9]+:).*/\1#withheld/p'
 }
 
-# The scripts that units, cron and rc.local run, wherever they are: at most 32, and none that a package brings.
+# The scripts that units, cron and rc.local run, wherever they are, but those that a package brings.
 vnicheck_started() {
-  sed -E -n 's/^(Exec[A-Za-z]+=[-+!@:]*|@reboot[[:space:]]+([a-z]+[[:space:]]+)?|[[:space:]]*)((\/usr)?\/bin\/(env +)?(ba|da)?sh +(-[a-z]+ +)*)?(\/[A-Za-z0-9_.\/-]+)([[:space:]].*)?$/\8/p' \
-    /etc/systemd/system/*.service /etc/cron.d/* /etc/crontab /etc/rc.local /etc/rc.d/rc.local 2>/dev/null |
-    sed -E -e '/^\/(usr\/)?s?bin\//d' -e '/^\/(usr\/)?lib/d' -e '/^\/usr\/local\/s?bin\/[^\/]*\.sh$/d' -e 32q
+  sed -E -n -e 's/^(Exec[A-Za-z]+=[-+!@:]*|@reboot[[:space:]]+([a-z]+[[:space:]]+)?|[[:space:]]*)((\/usr)?\/bin\/(env +)?(ba|da)?sh +(-[a-z]+ +)*)?(\/[A-Za-z0-9_.\/-]+)([[:space:]].*)?$/\8/' \
+    -e tfound -e d -e ':found' -e '/^\/((usr\/)?s?bin|(usr\/)?lib)\//d' -e '/^\/usr\/local\/s?bin\/[^\/]*\.sh$/d' -e p \
+    /etc/systemd/system/*.service /etc/cron.d/* /etc/crontab /etc/rc.local /etc/rc.d/rc.local 2>/dev/null
 }
 
 # What the next boot sets of policy rules and routes, by network manager and in scripts. No secrets: of keyfiles and ini

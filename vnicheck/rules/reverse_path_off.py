@@ -40,14 +40,14 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     if guest is None:
         return
     everywhere = guest.sysctls.get("net/ipv4/conf/all/rp_filter")
-    if everywhere is None or everywhere > 0:
+    if everywhere is None:
         return
     asymmetric = asymmetric_ingresses(facts)
     off = []
     for vni in facts.view.server.vnis:
         interface = facts.view.interface_of.get(vni.id)
         own = guest.sysctls.get(f"net/ipv4/conf/{interface}/rp_filter")
-        if interface is not None and own is not None and own <= 0 and interface not in asymmetric:
+        if interface is not None and own is not None and max(everywhere, own) == 0 and interface not in asymmetric:
             off.append(interface)
     if off:
         yield observation(
