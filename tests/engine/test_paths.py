@@ -381,8 +381,8 @@ def test_an_ingress_routing_table_may_lead_past_the_server(ingress: str, remote:
     delegated = msgspec.structs.replace(divert, destination="10.0.0.11/32", action="delegate")
     delegated_fip = msgspec.structs.replace(divert, destination="203.0.113.7/32", action="delegate", priority=1)
     here = msgspec.structs.replace(divert, next_hop="10.0.0.11")
-    for routes in ((divert, delegated, delegated_fip), (here,), (msgspec.structs.replace(divert, zone="z-3"),)):
-        table = RoutingTable(id="in", name="in", vpc="vpc", routes=routes, ingress=(ingress,))
+    for harmless in ((divert, delegated, delegated_fip), (here,), (msgspec.structs.replace(divert, zone="z-3"),)):
+        table = RoutingTable(id="in", name="in", vpc="vpc", routes=harmless, ingress=(ingress,))
         assert one(of, specs[0], zones(tables=[table])).verdict is Verdict.DELIVERED
     for routes, expected in (((divert,), "unknown"), ((), "delivered")):
         table = RoutingTable(id="in", name="in", vpc="vpc", routes=routes, ingress=(ingress,))

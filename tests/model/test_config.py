@@ -39,7 +39,7 @@ def test_without_a_file_nothing_is_overridden() -> None:
 def test_what_mode_auto_comes_to(said: Any, filters: tuple[bool, ...]) -> None:
     assume = msgspec.convert({"psf-auto": said}, Assumptions)
     servers = [("instance", "web-1", "id-1"), ("instance", "web-2", "id-2"), ("bare_metal_server", "metal", "id-metal")]
-    assert tuple(assume.auto_filters(kind, *names) for kind, *names in servers) == filters  # type: ignore[arg-type]
+    assert tuple(assume.auto_filters(kind, *names) for kind, *names in servers) == filters
 
 
 @pytest.mark.parametrize(

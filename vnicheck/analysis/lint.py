@@ -10,7 +10,8 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from vnicheck import __version__
-from vnicheck.analysis.many import Shared, Spread, analyze_many, in_process
+from vnicheck.analysis.many import Shared, analyze_many
+from vnicheck.analysis.processes import Spread, in_process
 from vnicheck.model.baseline import Baseline, Earlier, baseline_of
 from vnicheck.model.config import Config
 from vnicheck.model.region import Job, RegionInScope, job_of

@@ -1,16 +1,14 @@
 """`vnicheck fix`: plans that are proved on the model, shown, and applied under a timer that undoes them."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from vnicheck.analysis.dask_cluster import ClusterError
+from vnicheck.analysis.plans import CHUNK, WORTH_PROCESSES, Planning, plan_many, prove
+from vnicheck.analysis.processes import WorkersLostError
+from vnicheck.analysis.spread import spread_over
 from vnicheck.apply.errors import ApplyError
 from vnicheck.apply.ledger import Ledger
 from vnicheck.apply.recorded import Applying, Means
-from vnicheck.cli import options
-from vnicheck.cli.bundles import Selection, Ssh, with_bundles
 from vnicheck.cli.change import (
     EXITS,
     ask_sudo,
@@ -23,102 +21,113 @@ from vnicheck.cli.change import (
     vpc_client,
 )
 from vnicheck.cli.config import load_config
-from vnicheck.cli.failure import Exit, UserError
+from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import address_choice, gather
-from vnicheck.cli.plans import PlanDestination, write_plans
+from vnicheck.cli.given import FixOptions
+from vnicheck.cli.plans import PlanDestination, PlanOutputs, write_text
+from vnicheck.cli.terminal import Terminal
 from vnicheck.collect.guests import ssh_target
-from vnicheck.fixes.planner import STRATEGIES, Strategy, plan_server
+from vnicheck.fixes.planner import STRATEGIES, Proof, Strategy
 from vnicheck.model.plan import InstancePlan
 from vnicheck.model.snapshot import Snapshot
+from vnicheck.system.clock import now
 
-LEAST_SECONDS = 5
 
-
-@with_bundles
-def fix(
-    selection: Selection,
-    ssh: Ssh,
-    instances: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[INSTANCE...]", help="Name, id, CRN or address; all affected servers without one."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
-    strategy: Annotated[
-        str,
-        typer.Option("--strategy", metavar="auto|policy-routing|rp-filter|state-filtering", help="How to mend."),
-    ] = "auto",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Apply without asking.")] = False,
-    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False,
-    rollback_after: Annotated[
-        int,
-        typer.Option(
-            "--rollback-after", min=LEAST_SECONDS, help="Seconds after which the server undoes what is not verified."
-        ),
-    ] = 120,
-    snapshot: options.SnapshotFile = None,
-    config_file: options.ConfigFile = None,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text, json, sh, ansible, terraform or ibmcloud."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file for the one format; a folder for all forms.")
-    ] = None,
-    no_color: options.NoColor = False,
-    allow_incomplete: options.AllowIncomplete = False,
-) -> int:
-    """Plan a fix that is proved to mend and to break nothing; without --dry-run, apply it with automatic rollback."""
-    chosen = _strategy(strategy)
-    destination = PlanDestination(formats, output)
-    config = load_config(config_file)
-    if snapshot is not None and not dry_run:
+def fix(given: FixOptions) -> int:
+    """The work of `FixOptions`: the exit code."""
+    strategy = _strategy(given.strategy)
+    destination = PlanDestination(given.formats, given.output)
+    config = load_config(given.config_file)
+    if given.snapshot is not None and not given.dry_run:
         raise UserError("a snapshot is only looked at: add --dry-run, or leave --snapshot out to fix the live server")
-    observed = gather(instances or [], selection, ssh, snapshot=snapshot, no_color=no_color)
-    plans = [plan_server(server, observed.fabric, config, chosen) for server in observed.servers]
-    proofs = [proof for proof in plans if proof is not None]
+    if given.dask is not None and given.workers is not None:
+        raise UserError("--workers and --dask exclude each other")
+    observed = gather(
+        given.instances or [], given.selection, given.ssh, snapshot=given.snapshot, no_color=given.no_color
+    )
+    planning = Planning(fabric=observed.fabric, config=config, strategy=strategy, flows=given.flows)
+    outputs = PlanOutputs(destination, flows=given.flows, no_color=given.no_color, generated_at=now())
     _tell_unchecked(observed)
-    servers = len(observed.servers)
-    if dry_run or not proofs:
-        documents = [proof.document for proof in proofs]
-        write_plans(documents, destination, servers=servers, no_color=no_color)
-        return _status(observed, documents, allow_incomplete)
-    runner = ssh_runner(ssh)
+    if given.dry_run:
+        complete = _only_show(observed, planning, outputs, given)
+    else:
+        proofs = [proof for server in observed.servers if (proof := prove(server, planning)) is not None]
+        if proofs:
+            return _apply(observed, proofs, outputs, destination, given)
+        complete = _is_complete(observed)
+    outputs.finish(servers=len(observed.servers), complete=complete)
+    return _status(outputs.plans, complete=complete or given.allow_incomplete)
+
+
+def _only_show(observed: Snapshot, planning: Planning, outputs: PlanOutputs, given: FixOptions) -> bool:
+    """Plans for all servers, on all cores, or over a Dask cluster. Whether every server that runs has been planned."""
+    servers = observed.servers
+    complete = _is_complete(observed)
+    with (
+        ended_by(ClusterError, WorkersLostError),
+        spread_over(len(servers), given.workers, given.dask, chunk=CHUNK, worth_processes=WORTH_PROCESSES) as spread,
+        Terminal(ask_pass=False, no_color=given.no_color).watch("planning") as progress,
+    ):
+        progress.expect(len(servers))
+        for server, planned in zip(servers, plan_many(servers, planning, spread), strict=True):
+            progress.done(server.id, ok=planned.problem is None)
+            if planned.problem is not None:
+                complete = False
+                tell(f"{server.name}: no plan: {planned.problem.message}")
+            if planned.plan is not None:
+                outputs.add(planned.plan)
+    return complete
+
+
+def _apply(
+    observed: Snapshot,
+    proofs: Sequence[Proof],
+    outputs: PlanOutputs,
+    destination: PlanDestination,
+    given: FixOptions,
+) -> Exit:
+    """Applies the plans to one server after the other. What was done before a failure is written all the same."""
+    runner = ssh_runner(given.ssh)
     means = Means(
         runner=runner,
         ledger=Ledger.of_user(),
-        connect=lambda region: vpc_client(selection.one_region or region or None, selection.auth),
-        sudo=sudo,
+        connect=lambda region: vpc_client(given.selection.one_region or region or None, given.selection.auth),
+        sudo=given.sudo,
         ask_sudo=ask_sudo(),
-        script_seconds=ssh.timeout,
+        script_seconds=given.ssh.timeout,
         tell=tell,
-        agree=lambda question: confirm(question, yes=yes),
+        agree=lambda question: confirm(question, yes=given.yes),
     )
     applying = Applying(
         means,
         fabric=observed.fabric,
-        seconds=rollback_after,
-        target=lambda server: ssh_target(server, address_choice(ssh)),
-        collect=lambda server: gather([server], selection, ssh, no_color=no_color),
-        show=lambda plan: write_plans([plan], PlanDestination(None, None), servers=1, no_color=no_color, stderr=True),
+        seconds=given.rollback_after,
+        target=lambda server: ssh_target(server, address_choice(given.ssh)),
+        collect=lambda server: gather([server], given.selection, given.ssh, no_color=given.no_color),
+        show=lambda plan: write_text([plan], None, servers=1, no_color=given.no_color, stderr=True),
     )
     tell_unfinished(means.ledger)
-    tried: list[InstancePlan] = []
     failure: UserError | None = None
     try:
         with ended_in_order(), runner:
             for document in applying.each(proofs):
-                tried.append(document)
+                outputs.add(document)
                 if document.outcome is not None:
                     tell_outcome(document.name, document.outcome, stdout=not destination.wants_documents)
     except ApplyError as error:
         failure = UserError(str(error), Exit.ROLLED_BACK if error.by_server else Exit.USAGE)
     except UserError as error:
         failure = error
-    if destination.wants_documents and (tried or failure is None):
-        write_plans(tried, destination, servers=servers, no_color=no_color)
+    complete = _is_complete(observed)
+    if destination.wants_documents and (outputs.plans or failure is None):
+        outputs.finish(servers=len(observed.servers), complete=complete)
     if failure is not None:
         raise failure
-    return _status_of_tried(observed, tried)
+    statuses = [EXITS[each.outcome.status] if each.outcome is not None else Exit.FINDINGS for each in outputs.plans]
+    worst = max(statuses, default=Exit.OK)
+    if worst in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
+        return worst
+    return max(worst, _status(outputs.plans, complete=complete))
 
 
 def _strategy(name: str) -> Strategy:
@@ -138,16 +147,12 @@ def _tell_unchecked(observed: Snapshot) -> None:
             tell(f"{server.name}: no plan, for {why}")
 
 
-def _status(observed: Snapshot, documents: Sequence[InstancePlan], allow_incomplete: bool) -> Exit:
+def _is_complete(observed: Snapshot) -> bool:
+    return not any(server.guest is None and server.status == "running" for server in observed.servers)
+
+
+def _status(plans: Sequence[InstancePlan], *, complete: bool) -> Exit:
     """1 where something stays broken, 3 where a server could not be looked at."""
-    if any(document.plan.remaining for document in documents):
+    if any(each.plan.remaining for each in plans):
         return Exit.FINDINGS
-    unseen = any(server.guest is None and server.status == "running" for server in observed.servers)
-    return Exit.INCOMPLETE if unseen and not allow_incomplete else Exit.OK
-
-
-def _status_of_tried(observed: Snapshot, documents: Sequence[InstancePlan]) -> Exit:
-    """The worst: a plan that nobody wanted, or that could not be made, leaves its findings."""
-    statuses = [EXITS[each.outcome.status] if each.outcome is not None else Exit.FINDINGS for each in documents]
-    worst = max(statuses, default=Exit.OK)
-    return worst if worst in {Exit.ROLLED_BACK, Exit.UNCONFIRMED} else max(worst, _status(observed, documents, False))
+    return Exit.OK if complete else Exit.INCOMPLETE

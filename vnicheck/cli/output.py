@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 
@@ -15,14 +16,15 @@ from vnicheck.model.config import Config
 from vnicheck.model.flow import SEVERITIES, Severity, is_at_least
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report
+from vnicheck.report.lines import Emit, JsonLinesWriter
 from vnicheck.report.text import write_text
 from vnicheck.report.writer import Settings, Writer
 from vnicheck.system.clock import days_after
 from vnicheck.system.files import replace_file
 
-FORMATS = ("text", "json", "markdown", "html", "sarif", "junit", "github")
+FORMATS = ("text", "json", "jsonl", "markdown", "html", "sarif", "junit", "github")
 _WRITERS = {
-    "json": ("writer", "JsonWriter", False),
+    "json": ("writer", "JsonWriter", True),
     "markdown": ("markdown", "MarkdownWriter", False),
     "html": ("html", "HtmlWriter", False),
     "sarif": ("sarif", "SarifWriter", True),
@@ -62,18 +64,44 @@ def write_report(
         if name == "text":
             write_page(lambda screen: write_text(report, screen, explain=explain), place, no_color=no_color)
             continue
-        writer = writer_of(name, settings)
+        given = settings or Settings(generated_at=report.generated_at)
+        writer = JsonLinesWriter(emit_to(place), given) if name == "jsonl" else writer_of(name, given)
         for instance in report.instances:
             writer.add(instance)
+        finish(writer, report, place)
+
+
+def writer_of(name: str, settings: Settings) -> Writer:
+    """What writes a format that is one document, at the end."""
+    module, kind, takes_settings = _WRITERS[name]
+    make = getattr(import_module(f"vnicheck.report.{module}"), kind)
+    writer: Writer = make(settings) if takes_settings else make()
+    return writer
+
+
+def finish(writer: Writer | JsonLinesWriter, report: Report, place: Path | None) -> None:
+    """Writes what a writer made of the servers that it was given; `report` is the document around them."""
+    if isinstance(writer, JsonLinesWriter):
+        writer.close(report)
+    else:
         write_chunks(writer.finish(report), place)
 
 
-def writer_of(name: str, settings: Settings | None = None) -> Writer:
-    """What writes a format other than text."""
-    module, kind, takes_settings = _WRITERS[name]
-    make = getattr(import_module(f"vnicheck.report.{module}"), kind)
-    writer: Writer = make(settings or Settings()) if takes_settings else make()
-    return writer
+def emit_to(place: Path | None) -> Emit:
+    """What writes lines to stdout or a file as they come, for whoever follows it. Raises UserError."""
+    if place is None:
+        file: IO[bytes] = sys.stdout.buffer
+    else:
+        try:
+            file = place.open("wb")
+        except OSError as error:
+            raise UserError(f"cannot write {place}: {error.strerror}") from error
+
+    def emit(line: bytes) -> None:
+        file.write(line)
+        file.flush()
+
+    return emit
 
 
 def write_bytes(data: bytes, place: Path | None) -> None:

@@ -1,15 +1,10 @@
 """`vnicheck rollback` and `vnicheck ledger`: what was applied where, and its undoing."""
 
 import sys
-from typing import Annotated
-
-import typer
 
 from vnicheck.apply.errors import ApplyError
 from vnicheck.apply.ledger import Entry, Ledger, LedgerError
 from vnicheck.apply.recorded import Means, roll_back
-from vnicheck.cli import options
-from vnicheck.cli.bundles import Ssh, with_bundles
 from vnicheck.cli.change import (
     ask_sudo,
     confirm,
@@ -22,34 +17,27 @@ from vnicheck.cli.change import (
     vpc_client,
 )
 from vnicheck.cli.failure import Exit, ended_by
+from vnicheck.cli.given import LedgerOptions, RollbackOptions
 
 
-@with_bundles
-def rollback(
-    change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")],
-    ssh: Ssh,
-    region: options.OneRegion = None,
-    auth: options.Auth = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False,
-    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False,
-) -> int:
-    """Undo a change that 'vnicheck fix' applied."""
+def rollback(given: RollbackOptions) -> int:
+    """The work of `RollbackOptions`: the exit code."""
     book = Ledger.of_user()
     with ended_by(LedgerError):
-        entry = book.read(change)
+        entry = book.read(given.change)
     if entry.status == "rolled_back":
-        tell(f"change {change} is undone since {entry.ended_at}")
+        tell(f"change {given.change} is undone since {entry.ended_at}")
         return Exit.OK
     _show(entry)
     means = Means(
-        runner=ssh_runner(ssh),
+        runner=ssh_runner(given.ssh),
         ledger=book,
-        connect=lambda known: vpc_client(region or known or None, auth),
-        sudo=sudo,
+        connect=lambda known: vpc_client(given.region or known or None, given.auth),
+        sudo=given.sudo,
         ask_sudo=ask_sudo(),
-        script_seconds=ssh.timeout,
+        script_seconds=given.ssh.timeout,
         tell=tell,
-        agree=lambda question: confirm(question, yes=yes),
+        agree=lambda question: confirm(question, yes=given.yes),
     )
     if not means.agree(f"Undo this on {entry.server.name}?"):
         tell("nothing was changed")
@@ -60,14 +48,12 @@ def rollback(
     return Exit.OK if outcome.status == "rolled_back" else Exit.UNCONFIRMED
 
 
-def ledger(
-    change: Annotated[str | None, typer.Argument(metavar="[ID]", help="One change, with its commands.")] = None,
-) -> int:
-    """List what was applied where, or show one change."""
+def ledger(given: LedgerOptions) -> int:
+    """The work of `LedgerOptions`: the exit code."""
     book = Ledger.of_user()
-    if change is not None:
+    if given.change is not None:
         with ended_by(LedgerError):
-            _show(book.read(change), stdout=True)
+            _show(book.read(given.change), stdout=True)
         return Exit.OK
     entries = entries_of(book)
     for entry in entries:

@@ -9,10 +9,10 @@ from vnicheck.cloud.region import Region
 from vnicheck.collect.errors import CollectError, told
 from vnicheck.collect.guests import collect_guests
 from vnicheck.collect.live import make_snapshot
+from vnicheck.collect.observed import read_regions
 from vnicheck.collect.request import Asker, Request
 from vnicheck.collect.saved_guests import SavedGuests
 from vnicheck.collect.snapshot_folder import SnapshotFolder
-from vnicheck.collect.snapshots import read_regions
 from vnicheck.guest.fleet import Result
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server, Snapshot, SnapshotError

@@ -39,7 +39,7 @@ def what_drops(trial: Trial, effects: Sequence[Effect]) -> str:
     return "; ".join(said) or "no flow is left"
 
 
-def unmended(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+def unfixed(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
     """What stays broken: whose flows, and what drops them."""
     outcome = trial.outcome(effects)
     if outcome.remaining:

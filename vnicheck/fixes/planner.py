@@ -7,7 +7,7 @@ import msgspec
 
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
-from vnicheck.fixes.consequences import changed_ways, overridden_routes, unmended, what_drops
+from vnicheck.fixes.consequences import changed_ways, overridden_routes, unfixed, what_drops
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
@@ -66,7 +66,7 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         name=server.name,
         plan=plan,
         alternatives=tuple(others),
-        unmended=tuple(unmended(trial, effects)),
+        unfixed=tuple(unfixed(trial, effects)),
     )
     return Proof(trial, document, effects)
 
@@ -120,7 +120,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
         ),
-        mended=tuple(sorted(outcome.fixed)),
+        fixed_flows=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),
         iam_actions=iam_actions(effects),
         next_boot=kept.next_boot,

@@ -214,6 +214,26 @@ class Evidence(Struct, frozen=True, kw_only=True):
     collected_at: str
 
 
+class Affected(Struct, frozen=True, kw_only=True):
+    """Flows that a finding is about: all of `protocols`, `ports` and `remotes` with each other.
+
+    Of one direction, local address and way (interfaces of the guest, as in Flow), to or from remotes in one scope.
+    """
+
+    direction: Direction
+    local: str
+    local_prefixes: tuple[str, ...] | UnsetType = UNSET
+    """Of flows in transit, as in Flow."""
+    ingress: str | None
+    egress: str | None
+    protocols: tuple[Protocol, ...]
+    ports: tuple[str, ...] | UnsetType = UNSET
+    """Destination ports of the opening packet; absent for icmp, which stands apart from protocols that have ports."""
+    remotes: tuple[str, ...]
+    """The fewest CIDRs."""
+    scope: Scope
+
+
 class Muted(Struct, frozen=True, kw_only=True):
     """Why a finding does not count, and the last day (ISO 8601) on which it does not."""
 
@@ -222,7 +242,10 @@ class Muted(Struct, frozen=True, kw_only=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """Advice: one per broken path. `flows` are indexes into the server's flows."""
+    """Advice: one per broken path. `affected` says which flows it is about; none where it is about the server.
+
+    `flows` are their indexes among the server's flows; a document without flows has neither.
+    """
 
     rule: str
     name: str
@@ -230,7 +253,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     confidence: Confidence
     message: str
     fingerprint: str
-    flows: tuple[int, ...]
+    affected: tuple[Affected, ...] = ()
+    flows: tuple[int, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     fixes: tuple[str, ...] = ()
     muted: Muted | UnsetType = UNSET

@@ -4,6 +4,7 @@
 
 from typing import Any, Literal
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verdict
@@ -73,7 +74,7 @@ class Action(Struct, frozen=True, kw_only=True):
 
 class Change(Struct, frozen=True, kw_only=True):
     """Flows whose fate or way changes: of each pair the first is before the plan, the second after it. `fixed`: they
-    belong to a class that the plan mends.
+    belong to a class that the plan fixes.
     """
 
     direction: Direction
@@ -86,6 +87,15 @@ class Change(Struct, frozen=True, kw_only=True):
     dropped_by: tuple[DropCode | None, DropCode | None]
     egress: tuple[str | None, str | None]
     fixed: bool
+
+
+class FixedIf(Struct, frozen=True, kw_only=True):
+    """What is fixed only if an assumption falls so: with `value`, `count` classes of flows fare as `then` says."""
+
+    assumption: str
+    value: str
+    count: int
+    then: str
 
 
 class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,11 +111,13 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fixed: int
     broken: int
     remaining: int
-    before: tuple[Flow, ...]
-    after: tuple[Flow, ...]
-    side_effects: tuple[str, ...]
-    mended: tuple[int, ...] = ()
+    before: tuple[Flow, ...] = ()
+    """All classes; left out of a document that was not asked for flows, as the next two."""
+    after: tuple[Flow, ...] = ()
+    fixed_flows: tuple[int, ...] = ()
     """Indexes of the classes of `before` that `fixed` counts."""
+    fixed_if: tuple[FixedIf, ...] = ()
+    side_effects: tuple[str, ...]
     changes: tuple[Change, ...] = ()
     iam_actions: tuple[str, ...] = ()
     next_boot: tuple[str, ...] = ()
@@ -139,12 +151,17 @@ class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The plan for one server, and the ones that were not chosen. `unmended`: what stays broken, in words."""
+    """The plan for one server, and the ones that were not chosen. `unfixed`: what stays broken, in words."""
 
     id: str
     name: str
     plan: Plan
     alternatives: tuple[Plan, ...]
-    unmended: tuple[str, ...] = ()
+    unfixed: tuple[str, ...] = ()
     outcome: Applied | None = None
     """None where the plan was not applied."""
+
+
+def without_flows(plan: Plan) -> Plan:
+    """The plan without the fields that list or number flows."""
+    return msgspec.structs.replace(plan, before=(), after=(), fixed_flows=())

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from vnicheck.findings.affected import affected_by
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule
@@ -83,4 +84,7 @@ def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
     flows = tuple(
         msgspec.structs.replace(flow, findings=tuple(rules_of.get(index, ()))) for index, flow in enumerate(facts.flows)
     )
-    return flows, tuple(findings)
+    told = (
+        msgspec.structs.replace(each, affected=affected_by(flows[index] for index in each.flows)) for each in findings
+    )
+    return flows, tuple(told)

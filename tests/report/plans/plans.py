@@ -99,4 +99,4 @@ def hostile(harm: str) -> InstancePlan:
         next_boot=(harm,),
         why_not=harm,
     )
-    return InstancePlan(id=harm, name=harm, plan=plan, alternatives=(), unmended=(harm,))
+    return InstancePlan(id=harm, name=harm, plan=plan, alternatives=(), unfixed=(harm,))

@@ -16,9 +16,9 @@ _LONGEST = 60
 PLAN = "plan.json"
 
 
-def files_of(plans: Sequence[InstancePlan]) -> dict[str, bytes]:
-    """Paths below the folder, with `/` between their parts, and what stands there."""
-    found = {PLAN: encode_plans(plans)}
+def files_of(plans: Sequence[InstancePlan], *, flows: bool = False) -> dict[str, bytes]:
+    """Paths below the folder, with `/` between their parts, and what stands there. `flows`: also in the JSON."""
+    found = {PLAN: encode_plans(plans, flows=flows)}
     taken = {PLAN}
     for instance in plans:
         if not instance.plan.actions:

@@ -46,11 +46,11 @@ def _parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
     changes = vni_changes(plan.actions)
     parts = {
         "Does": [said(action.summary) for action in plan.actions],
-        "Mends": list(_mended(plan)),
+        "Mends": list(_fixed(plan)),
         "Costs": [said(effect) for effect in plan.side_effects],
         "Needs the IAM actions": [said(action) for action in plan.iam_actions],
         "After the next boot": [said(word) for word in plan.next_boot],
-        "Stays broken": [said(word) for word in instance.unmended],
+        "Stays broken": [said(word) for word in instance.unfixed],
         "REFUSED, for its name could mean something else than itself": [
             *(change.refused for change in changes if change.refused is not None),
             *(said(file.path) for file in plan.files if not is_plain_path(file.path)),
@@ -59,9 +59,9 @@ def _parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
     return ((label, items) for label, items in parts.items() if items)
 
 
-def _mended(plan: Plan) -> Iterator[str]:
+def _fixed(plan: Plan) -> Iterator[str]:
     groups: dict[tuple[Direction, str, Drop], dict[str, None]] = {}
-    for index in plan.mended:
+    for index in plan.fixed_flows:
         flow = plan.before[index]
         groups.setdefault((flow.direction, flow.local, flow.drops[0]), {})[flow.protocol.value] = None
     for (direction, local, drop), protocols in groups.items():

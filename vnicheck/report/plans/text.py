@@ -45,7 +45,7 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
         _listed(page, "Costs", plan.side_effects)
         _needs(page, plan.iam_actions)
         _listed(page, "After the next boot", plan.next_boot)
-    _listed(page, "Stays broken", instance.unmended)
+    _listed(page, "Stays broken", instance.unfixed)
     _alternatives(page, instance.alternatives)
 
 
@@ -79,9 +79,9 @@ def _action(page: Page, number: int, action: Action) -> None:
 
 
 def _mends(page: Page, plan: Plan) -> None:
-    """The mended flows, those that meet the same drop in one sentence."""
+    """The fixed flows, those that meet the same drop in one sentence."""
     groups: dict[tuple[Direction, str, Drop], list[Flow]] = {}
-    for index in plan.mended:
+    for index in plan.fixed_flows:
         flow = plan.before[index]
         groups.setdefault((flow.direction, flow.local, flow.drops[0]), []).append(flow)
     page.line(("Mends", "bold"))
