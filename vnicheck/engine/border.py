@@ -11,14 +11,14 @@ from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined, Unknown
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Decider, DropCode, Leg
+from vnicheck.model.flow import By, Decider, DropCode, Leg, Stage
 
 
 class Answer(Struct, frozen=True):
     """What the kernel does with a packet, and the lines that decided it."""
 
     outcome: Outcome
-    deciders: tuple[Decider, ...]
+    deciders: By
 
 
 class Passage(Struct, frozen=True):
@@ -38,7 +38,7 @@ def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     interface = view.interface_of.get(vni.id)
     answer = answer_of(opening.remotes.received, opening)
     if view.kernel is None or interface is None or answer is None:
-        return Passage(None, vni, walk.steps(leg, at, unknown("guest_interface", view.why_unmatched(vni))))
+        return Passage(None, vni, walk.steps(leg, at, unknown(Stage.GUEST_INTERFACE, view.why_unmatched(vni))))
     return Passage(interface, vni, walk.steps(leg, at, *if_down(view.kernel, interface), _received(answer)))
 
 
@@ -47,18 +47,19 @@ def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
     try:
         down = kernel.interface_state(interface)
     except Undetermined as reason:
-        return (unknown("interface_state", str(reason)),)
-    return () if down is None else (drops("interface_state", DropCode.INTERFACE_DOWN, down.reason),)
+        return (unknown(Stage.INTERFACE_STATE, str(reason)),)
+    return () if down is None else (drops(Stage.INTERFACE_STATE, DropCode.INTERFACE_DOWN, down.reason),)
 
 
 def _received(answer: Answer) -> Check:
     received = answer.outcome
     if isinstance(received, Unknown):
-        return unknown("source_validation", received.reason)
+        return unknown(Stage.SOURCE_VALIDATION, received.reason)
     assert isinstance(received, Received)  # noqa: S101 - packets that come in are not sent
     if received.reception is Reception.FORWARDED:
-        return unknown("source_validation", f"{received.reason}, which is not modelled", by=answer.deciders)
-    stage = "local_delivery" if received.reception is Reception.NOT_LOCAL else "source_validation"
+        reason = f"{received.reason}, which is not modelled"
+        return unknown(Stage.SOURCE_VALIDATION, reason, by=answer.deciders)
+    stage = Stage.LOCAL_DELIVERY if received.reception is Reception.NOT_LOCAL else Stage.SOURCE_VALIDATION
     if received.reception is Reception.DELIVERED:
         return passes(stage, received.reason, by=answer.deciders)
     return drops(stage, DropCode(received.reception.value), received.reason, by=answer.deciders)
@@ -71,7 +72,7 @@ def answered_elsewhere(walk: Walk, opening: Opening) -> Passage | None:
         return None
     if answer.outcome.reception is not Reception.FORWARDED:
         return None
-    check = unknown("reply_route", "whoever gets the forwarded packet answers it, by a way that is not modelled")
+    check = unknown(Stage.REPLY_ROUTE, "whoever gets the forwarded packet answers it, by a way that is not modelled")
     return Passage(None, None, walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check))
 
 
@@ -100,7 +101,7 @@ def leaving_vni(view: ServerView, opening: Opening) -> Vni | None:
 def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     """A packet to the remote leaves from the local address."""
     view, own = walk.view, opening.local.vni
-    stage = "reply_route" if leg is Leg.REPLY else "request_route"
+    stage = Stage.REPLY_ROUTE if leg is Leg.REPLY else Stage.REQUEST_ROUTE
     at = view.at(own)
     answer = answer_of(opening.remotes.sent, opening)
     if view.kernel is None or answer is None:
@@ -131,7 +132,7 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *state))
 
 
-def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[Decider, ...], opening: Opening, stage: str) -> Check:
+def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: By, opening: Opening, stage: Stage) -> Check:
     """Whether the next hop is one that we know: the subnet's gateway (its first address), or the remote itself."""
     subnet = view.subnet(vni)
     first, last = prefix_range(subnet.cidr)

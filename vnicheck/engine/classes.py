@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from vnicheck.engine.remotes import Place
 from vnicheck.engine.walk import Path, Step
-from vnicheck.model.flow import Decider, Direction, Drop, Flow, Hop, Outcome, Protocol, Stage, Verdict
+from vnicheck.model.flow import By, Direction, Drop, Flow, Hop, Outcome, Protocol, Verdict
 
 
 class Fate(NamedTuple):
@@ -78,12 +78,12 @@ def _hops(paths: Sequence[Path]) -> Iterator[Hop]:
         yield first.hop
 
 
-def _hop(step: Step, deciders: tuple[Decider, ...]) -> Hop:
+def _hop(step: Step, deciders: By) -> Hop:
     by = f" ({deciders[0]}{f' and {len(deciders) - 1} more' if len(deciders) > 1 else ''})" if deciders else ""
     return Hop(
         leg=step.leg,
         at=step.at,
-        stage=Stage(step.check.stage),
+        stage=step.check.stage,
         outcome=step.check.outcome,
         reason=step.check.reason + by,
         assumption=step.check.assumption,

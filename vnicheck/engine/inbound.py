@@ -13,7 +13,7 @@ from vnicheck.engine.walk import Opening, Path, Step, Walk
 from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Leg, Protocol, Scope
+from vnicheck.model.flow import Leg, Protocol, Scope, Stage
 
 
 class _Departure(Struct, frozen=True):
@@ -52,7 +52,7 @@ def _unanswered(walk: Walk, opening: Opening) -> tuple[Step, ...]:
     kernel = walk.view.kernel
     if opening.protocol is not Protocol.ICMP or kernel is None or not kernel.ignores_echo():
         return ()
-    check = walk.once("echo_reply", lambda: unknown("echo_reply", "the guest is set to ignore echo requests"))
+    check = walk.once("echo_reply", lambda: unknown(Stage.ECHO_REPLY, "the guest is set to ignore echo requests"))
     return walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check)
 
 

@@ -22,9 +22,9 @@ from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import Range, parse_address, prefix_range
 from vnicheck.model.cloud import Vni, VpcRoute
-from vnicheck.model.flow import DropCode, Leg, Protocol, Scope
+from vnicheck.model.flow import DropCode, Leg, Protocol, Scope, Stage
 
-FORWARDING = "forwarding"
+FORWARDING = Stage.FORWARDING
 _TRANSLATES = (
     "the server may translate what it forwards to the internet (source NAT behind its floating IP or public gateway is "
     "how the documentation has a server do it), and that is not seen"
@@ -63,7 +63,7 @@ def transit_path(
     request = Crossing(protocol=protocol, source=opener, destination=answerer, sports=client, dports=ports)
     steps = Steps(walk, Leg.REQUEST)
     led = onward(view.fabric, vpc, opener, view.scopes(through.vni).of(opener), answerer, routes)
-    steps.add(view.at(through.vni), unknown("vpc_route", led) if isinstance(led, str) else _by(through))
+    steps.add(view.at(through.vni), unknown(Stage.VPC_ROUTE, led) if isinstance(led, str) else _by(through))
     ingress, egress, leaves = _cross(view, steps, through.vni, request)
     if leaves is None:
         return Path(tuple(steps.taken), ingress, egress)
@@ -71,7 +71,7 @@ def transit_path(
     scope = view.scopes(leaves).of(answerer)
     back = onward(view.fabric, vpc, answerer, scope, opener, routes)
     if back is None:
-        reply.add(view.at(leaves), passes("vpc_route", "the answer goes to the opener without this server"))
+        reply.add(view.at(leaves), passes(Stage.VPC_ROUTE, "the answer goes to the opener without this server"))
         return Path((*steps.taken, *reply.taken), ingress, egress, straight=False)
     if not isinstance(back, TransitRoute):
         reply.add(view.at(leaves), _elsewhere(back))
@@ -91,17 +91,17 @@ def transit_path(
 
 
 def _by(through: TransitRoute) -> Check:
-    return passes("vpc_route", f"a VPC route leads it to {through.vni.name}", by=(through.name,))
+    return passes(Stage.VPC_ROUTE, f"a VPC route leads it to {through.vni.name}", by=(through.name,))
 
 
 def _elsewhere(back: VpcRoute | str) -> Check:
     """An answer that a VPC route takes, or may take, and does not lead to the server."""
     if isinstance(back, str):
-        return unknown("vpc_route", back)
+        return unknown(Stage.VPC_ROUTE, back)
     by = (f"VPC route {back.name}: {back.destination} {back.action}",)
     if back.action == "drop":
-        return drops("vpc_route", DropCode.VPC_ROUTE, "a VPC route drops the answer", by=by)
-    return unknown("vpc_route", "a VPC route leads the answer where we cannot see", by=by)
+        return drops(Stage.VPC_ROUTE, DropCode.VPC_ROUTE, "a VPC route drops the answer", by=by)
+    return unknown(Stage.VPC_ROUTE, "a VPC route leads the answer where we cannot see", by=by)
 
 
 def _cross(view: ServerView, steps: Steps, vni: Vni, packet: Crossing) -> tuple[str | None, str | None, Vni | None]:
@@ -109,7 +109,7 @@ def _cross(view: ServerView, steps: Steps, vni: Vni, packet: Crossing) -> tuple[
     steps.add(view.at(vni), *arrival_check(vni, view.assume, view.arrival), *_checks(view, vni, packet, arriving=True))
     interface = view.interface_of.get(vni.id)
     if view.kernel is None or interface is None:
-        steps.add(view.at(vni), unknown("guest_interface", view.why_unmatched(vni)))
+        steps.add(view.at(vni), unknown(Stage.GUEST_INTERFACE, view.why_unmatched(vni)))
         return None, None, None
     steps.add(interface, *if_down(view.kernel, interface))
     check, egress, gateway = _forward(view, interface, packet)

@@ -2,9 +2,7 @@
 
 from msgspec import Struct
 
-from vnicheck.model.flow import Decider, DropCode, Outcome
-
-By = tuple[Decider, ...]
+from vnicheck.model.flow import By, DropCode, Outcome, Stage
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -14,7 +12,7 @@ class Check(Struct, frozen=True, kw_only=True):
     still belong together, so neither they nor a remote's address stand in `reason`.
     """
 
-    stage: str
+    stage: Stage
     outcome: Outcome
     reason: str
     by: By = ()
@@ -22,16 +20,16 @@ class Check(Struct, frozen=True, kw_only=True):
     drop: DropCode | None = None
 
 
-def passes(stage: str, reason: str, assumption: str | None = None, by: By = ()) -> Check:
+def passes(stage: Stage, reason: str, assumption: str | None = None, by: By = ()) -> Check:
     """The packet goes on."""
     return Check(stage=stage, outcome=Outcome.PASS, reason=reason, by=by, assumption=assumption)
 
 
-def drops(stage: str, code: DropCode, reason: str, assumption: str | None = None, by: By = ()) -> Check:
+def drops(stage: Stage, code: DropCode, reason: str, assumption: str | None = None, by: By = ()) -> Check:
     """The packet ends here."""
     return Check(stage=stage, outcome=Outcome.DROP, reason=reason, by=by, assumption=assumption, drop=code)
 
 
-def unknown(stage: str, reason: str, assumption: str | None = None, by: By = ()) -> Check:
+def unknown(stage: Stage, reason: str, assumption: str | None = None, by: By = ()) -> Check:
     """It depends on something that was not collected or is not modelled."""
     return Check(stage=stage, outcome=Outcome.UNKNOWN, reason=reason, by=by, assumption=assumption)

@@ -6,9 +6,9 @@ Source: IBM Cloud Docs, VPC: fip-create, about-public-gateways.
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Assumptions
-from vnicheck.model.flow import DropCode
+from vnicheck.model.flow import DropCode, Stage
 
-STAGE = "floating_ip"
+STAGE = Stage.FLOATING_IP
 
 
 def from_internet(fabric: Fabric, vni: Vni, local: str) -> Check:

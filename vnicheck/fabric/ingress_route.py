@@ -13,9 +13,9 @@ from vnicheck.fabric.vpc_route import best_routes, is_settled
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, RoutingTable, Subnet, Vni, VpcRoute
-from vnicheck.model.flow import DropCode, Scope
+from vnicheck.model.flow import DropCode, Scope, Stage
 
-STAGE = "ingress_route"
+STAGE = Stage.INGRESS_ROUTE
 
 SOURCES = {
     Scope.PRIVATE: ("transit_gateway", "direct_link"),

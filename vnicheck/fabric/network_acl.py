@@ -15,9 +15,9 @@ from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, kind_of
 from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, joined
 from vnicheck.model.cloud import Fabric, Subnet
-from vnicheck.model.flow import DropCode, Protocol
+from vnicheck.model.flow import DropCode, Protocol, Stage
 
-STAGE = "network_acl"
+STAGE = Stage.NETWORK_ACL
 
 
 class CrossingPacket(Struct, frozen=True, kw_only=True):

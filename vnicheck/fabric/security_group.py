@@ -14,9 +14,9 @@ from vnicheck.model.address import Range
 from vnicheck.model.address_map import AddressMap, joined
 from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.config import Assumptions
-from vnicheck.model.flow import DropCode, Protocol
+from vnicheck.model.flow import DropCode, Protocol, Stage
 
-STAGE = "security_group"
+STAGE = Stage.SECURITY_GROUP
 
 
 class GroupedPacket(Struct, frozen=True, kw_only=True):

@@ -3,9 +3,9 @@
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.cloud import Vni
 from vnicheck.model.config import Assumptions, Passage
-from vnicheck.model.flow import DropCode, Scope
+from vnicheck.model.flow import DropCode, Scope, Stage
 
-STAGE = "ip_spoofing_check"
+STAGE = Stage.IP_SPOOFING_CHECK
 _TWO_SENTENCES = "the documentation says that outgoing packets are checked, and elsewhere that incoming ones are too"
 
 

@@ -5,9 +5,9 @@ from typing import Literal
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.cloud import Vni
 from vnicheck.model.config import Assumptions
-from vnicheck.model.flow import DropCode, Protocol
+from vnicheck.model.flow import DropCode, Protocol, Stage
 
-STAGE = "protocol_state_filtering"
+STAGE = Stage.PROTOCOL_STATE_FILTERING
 
 
 def effective_filtering(vni: Vni, *, auto_filters: bool) -> Literal["enabled", "disabled"] | None:

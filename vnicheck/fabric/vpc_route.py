@@ -13,9 +13,9 @@ from vnicheck.model.address import parse_prefix, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
 from vnicheck.model.config import Assumptions
-from vnicheck.model.flow import DropCode, Outcome, Scope
+from vnicheck.model.flow import DropCode, Outcome, Scope, Stage
 
-STAGE = "vpc_route"
+STAGE = Stage.VPC_ROUTE
 _LEAST_NETWORK = 8
 """No private network has a shorter prefix."""
 

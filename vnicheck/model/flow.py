@@ -114,7 +114,8 @@ class GuestLines(Struct, frozen=True):
 
 
 Decider = GuestLines | str
-"""What decided at a stage: lines of the guest, or something of the VPC by its name."""
+"""What decides at a stage: lines of the guest, or something of the VPC by its name."""
+By = tuple[Decider, ...]
 
 
 class Hop(Struct, frozen=True, kw_only=True, dict=True):
@@ -132,12 +133,12 @@ class Hop(Struct, frozen=True, kw_only=True, dict=True):
     drop: DropCode | None = None
 
     @property
-    def by(self) -> tuple[Decider, ...]:
+    def by(self) -> By:
         """What decided, where the engine has just said so: it is no part of a document, and not read from one."""
-        by: tuple[Decider, ...] = self.__dict__.get("decided", ())
+        by: By = self.__dict__.get("decided", ())
         return by
 
-    def decided(self, by: tuple[Decider, ...]) -> Self:
+    def decided(self, by: By) -> Self:
         """This hop, once made, with what decided."""
         self.__dict__["decided"] = by
         return self
