@@ -45,7 +45,7 @@ HEALTHY = {
 }
 """Scenarios in which nothing is broken that is meant to work."""
 HOPELESS = {"secondary-addresses"}
-"""Scenarios that no strategy mends: the guest lacks an address."""
+"""Scenarios that no strategy fixes: the guest lacks an address."""
 ALONE = {
     "policy-routing": ("three-subnets", "floating-ip-asymmetric", "vpc-route-drop"),
     "rp-filter": ("article-check-1", "policy-table-without-rule", "strict-on-all-only"),
@@ -58,7 +58,7 @@ ALONE = {
         "vpc-route-drop",
     ),
 }
-"""Scenarios that a strategy mends alone, in part at least; `auto` takes policy routing for most."""
+"""Scenarios that a strategy fixes alone, in part at least; `auto` takes policy routing for most."""
 RUNS = [(name, "auto") for name in scenarios.names()] + [(name, how) for how in ALONE for name in ALONE[how]]
 
 
@@ -198,7 +198,7 @@ def test_packets_do_what_the_plan_promised(name: str, strategy: str, runs: dict[
 def test_more_packets_get_through_than_before(name: str, runs: dict[tuple[str, str], Fixed]) -> None:
     run = runs[name, "auto"]
     if name == "everything-at-once":
-        return  # what its plan mends, no client of the scenario tries
+        return  # what its plan fixes, no client of the scenario tries
     before = sum(scenarios.load(name).expected().values())
     assert sum(sent.delivered for sent in run.probes) > before
 

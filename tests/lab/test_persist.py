@@ -197,9 +197,9 @@ def test_packets_pass_as_the_plan_promised(
             if flow["verdict"] != ("delivered" if sent.delivered else "dropped"):
                 wrong.append((moment, sent, flow["verdict"]))
         assert wrong == []
-    mended = {(sent.direction, sent.protocol, sent.remote, sent.local) for sent in found.after if sent.delivered}
+    fixed = {(sent.direction, sent.protocol, sent.remote, sent.local) for sent in found.after if sent.delivered}
     worked = {(sent.direction, sent.protocol, sent.remote, sent.local) for sent in found.without if sent.delivered}
-    assert mended > worked
+    assert fixed > worked
 
 
 @pytest.mark.parametrize("case", CASES, ids=" ".join)

@@ -25,7 +25,7 @@ loosens a check of the guest, then what loosens the VPC's.
 
 
 def effects_of(trial: Trial, strategies: Combination) -> tuple[Effect, ...]:
-    """The fewest effects of these strategies that mend what they can together and hurt nothing: each one is proposed
+    """The fewest effects of these strategies that fix what they can together and hurt nothing: each one is proposed
     for the server as the ones before it leave it.
     """
     effects: tuple[Effect, ...] = ()
@@ -57,11 +57,11 @@ def _proposed(trial: Trial, effects: tuple[Effect, ...], strategy: Single) -> tu
         return state_filtering.propose(facts, flows)
     locals_ = [flow.local for flow in flows]
     behind = policy_routing.propose(facts, locals_)
-    mended = trial.outcome(trial.harmless((*effects, *behind))).fixed
-    if mended == trial.targets:
+    fixed = trial.outcome(trial.harmless((*effects, *behind))).fixed
+    if fixed == trial.targets:
         return behind
     ahead = policy_routing.propose(facts, locals_, behind=False)
-    return ahead if trial.outcome(trial.harmless((*effects, *ahead))).fixed > mended else behind
+    return ahead if trial.outcome(trial.harmless((*effects, *ahead))).fixed > fixed else behind
 
 
 def _still_broken(facts: Facts) -> list[Flow]:
