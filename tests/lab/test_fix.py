@@ -19,7 +19,7 @@ from msgspec import Struct
 from tests.api import StandIn
 from tests.lab import scenario as scenarios
 from tests.lab.namespaces import require_lab
-from tests.lab.probe import Probe, probe
+from tests.lab.probe import Probe, probe_predicted
 from tests.lab.test_analyze import (
     DECIDED_BY_CLIENT_PORT,
     PROGRAM,
@@ -141,7 +141,7 @@ def fixed(name: str, strategy: str, folder: Path) -> Fixed:
         done = server.fix("--strategy", strategy)
         assert done.stdout, done.stderr
         acted = any(instance["plan"]["actions"] for instance in json.loads(done.stdout)["instances"])
-        probes = probe(server.lab) if acted else []
+        probes = probe_predicted(server.lab) if acted else []
         return Fixed(done.returncode, done.stdout, done.stderr, probes, list(server.api.unexpected))
 
 
@@ -251,7 +251,7 @@ def restored(lab: Lab) -> list[str]:
     """What an interface loses that goes down: its gateway's neighbour entry, and the routes by it."""
     return [
         "route replace default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.11 metric 100",
-        "neighbour replace 10.0.0.1 lladdr 02:fa:b0:00:00:00 dev eth0 nud permanent",
+        "neighbour replace 10.0.0.1 lladdr 02:fa:b0:00:00:00 dev eth0 nud noarp",
     ]
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tests.lab import managers
 from tests.lab.namespaces import require_lab
-from tests.lab.probe import Probe, probe
+from tests.lab.probe import Probe, probe_predicted
 from tests.lab.scenario import Scenario, Vni
 from tests.lab.test_analyze import holds
 from tests.lab.test_fix import bench
@@ -134,13 +134,13 @@ def reborn(name: str, manager: str, strategy: str, folder: Path) -> Reborn:
         if manager == "netplan":  # networkd is not root
             lab.target.run(["chmod", "-R", "a+rX", "/etc/systemd/network"])
         daemons = boot(lab, manager, 0)
-        without, files = probe(lab), configuration(lab)
+        without, files = probe_predicted(lab), configuration(lab)
         applied = instance(server.fix("--strategy", strategy))
         for daemon in reversed(daemons):
             daemon.terminate()
             daemon.wait()
         boot(lab, manager, sum(action["kind"] == "policy_rule" for action in applied["plan"]["actions"]))
-        after = probe(lab)
+        after = probe_predicted(lab)
         report = instance(server.run("analyze", name, "-f", "json"))
         changed = configuration(lab) != files
         undone = server.run("rollback", applied["outcome"]["change"], "--yes")
