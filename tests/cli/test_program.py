@@ -420,6 +420,12 @@ def test_no_such_server_is_suggested(world: World) -> None:
     assert done.returncode == 2
 
 
+def _heed_interrupts() -> None:
+    """Whoever runs the tests may ignore or block SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def test_interrupted(world: World) -> None:
     with StandIn(world) as api:
         api.fail("/*", times=None, delay=60)
@@ -429,6 +435,7 @@ def test_interrupted(world: World) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_heed_interrupts,
         ) as process:
             deadline = time.monotonic() + 30
             while not api.calls and time.monotonic() < deadline:
