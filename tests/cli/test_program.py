@@ -435,7 +435,7 @@ def test_interrupted(world: World) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=_heed_interrupts,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets signals
         ) as process:
             deadline = time.monotonic() + 30
             while not api.calls and time.monotonic() < deadline:
