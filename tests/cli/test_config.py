@@ -98,7 +98,7 @@ MISTAKES = {
     "too deep": ("a = " + "[" * 5000, "is not valid TOML"),
     "a number without end": ("a = " + "1" * 5000, "is not valid TOML"),
     "no text": ("\udcff", "is not valid TOML"),
-    "too much of it": ("#" * (1 << 20) + "\n", "larger than 1048576 bytes"),
+    "too much of it": ("#" * (1 << 20) + "\n", "is larger than 1 MiB"),
 }
 
 

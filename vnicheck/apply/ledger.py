@@ -6,7 +6,6 @@ A change is recorded before its first step, so that nothing is done that is not 
 import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ from msgspec import Struct
 from vnicheck.fixes.effects import Effect
 from vnicheck.model.cloud import Ref
 from vnicheck.model.plan import Action
+from vnicheck.system.files import PRIVATE, make_private_folder, replace_file
 
 Status = Literal["begun", "applied", "rolled_back", "unconfirmed"]
 """`begun`: not known to have come to an end; `unconfirmed`: whether it is undone could not be told."""
@@ -66,18 +66,11 @@ class Ledger:
     def write(self, entry: Entry) -> None:
         """Records the entry as it is now, on disk before this returns. Raises LedgerError."""
         place = self._place(entry.id)
-        partial = place.with_suffix(".partial")
         data = msgspec.json.format(msgspec.json.encode(entry, order="deterministic"), indent=1) + b"\n"
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(partial, "wb", opener=_private) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(place)
+            make_private_folder(self.folder)
+            replace_file(place, data, mode=PRIVATE, durable=True)
         except OSError as error:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise LedgerError(
                 f"cannot write the ledger {place}: {error.strerror}; nothing is done unrecorded"
             ) from error
@@ -119,7 +112,3 @@ class Ledger:
 
     def _place(self, change: str) -> Path:
         return self.folder / f"{change}.json"
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

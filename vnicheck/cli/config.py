@@ -13,6 +13,7 @@ from vnicheck.cli.failure import UserError
 from vnicheck.model.config import Config
 from vnicheck.model.naming import Day
 from vnicheck.rules.registry import RULES
+from vnicheck.system.files import UnreadableError, read_named
 
 NAME = "vnicheck.toml"
 MAX_BYTES = 1 << 20
@@ -48,17 +49,14 @@ def load_config(given: Path | None) -> "Config":
     if path is None:
         return Config()
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES} bytes")
+        data = read_named(path, MAX_BYTES)
         document = _parsed(path, data)
         _refuse_unknown(path, document, Config)
         config = msgspec.convert(document, Config, dec_hook=_day)
         _refuse_unknown_rules(path, config)
         return config
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except UnreadableError as error:
+        raise UserError(str(error)) from error
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {_placed(str(error))}") from error
 

@@ -19,7 +19,7 @@ from vnicheck.model.report import InstanceReport, Report
 from vnicheck.report.text import write_text
 from vnicheck.report.writer import Settings, Writer
 from vnicheck.system.clock import days_after
-from vnicheck.system.files import replace_file
+from vnicheck.system.files import PRIVATE, PUBLIC, replace_file
 
 FORMATS = ("text", "json", "markdown", "html", "sarif", "junit", "github")
 _WRITERS = {
@@ -78,12 +78,14 @@ def writer_of(name: str, settings: Settings | None = None) -> Writer:
     return writer
 
 
-def write_bytes(data: bytes, place: Path | None) -> None:
-    """Writes to stdout, or to a file that appears whole or not at all."""
-    write_chunks([data], place)
+def write_bytes(data: bytes, place: Path | None, *, private: bool = False) -> None:
+    """Writes to stdout, or to a file that appears whole or not at all; `private`: for this user alone to read. Without,
+    the umask decides, for steps of a pipeline that run as other users read reports.
+    """
+    write_chunks([data], place, private=private)
 
 
-def write_chunks(chunks: Iterable[bytes], place: Path | None) -> None:
+def write_chunks(chunks: Iterable[bytes], place: Path | None, *, private: bool = False) -> None:
     """Writes what comes, one after the other, as `write_bytes` does."""
     if place is None:
         sys.stdout.flush()
@@ -96,7 +98,7 @@ def write_chunks(chunks: Iterable[bytes], place: Path | None) -> None:
             with place.open("wb") as file:  # a pipe or a device: nothing to replace
                 file.writelines(chunks)
         else:
-            replace_file(place, chunks)
+            replace_file(place, chunks, mode=PRIVATE if private else PUBLIC)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
 

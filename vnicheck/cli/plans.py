@@ -10,6 +10,7 @@ from vnicheck.cli.failure import UserError
 from vnicheck.cli.output import write_bytes
 from vnicheck.cli.terminal import console
 from vnicheck.model.words import one_line
+from vnicheck.system.files import make_private_folder
 
 if TYPE_CHECKING:
     from vnicheck.model.plan import InstancePlan
@@ -57,7 +58,7 @@ def write_plans(
         if name == "text":
             _write_text(plans, place, servers=servers, no_color=no_color, stderr=stderr)
         else:
-            write_bytes(_render(name, plans), place)
+            write_bytes(_render(name, plans), place, private=True)
     if destination.folder is not None:
         _write_folder(plans, destination.folder)
 
@@ -83,10 +84,10 @@ def _write_folder(plans: "Sequence[InstancePlan]", folder: Path) -> None:
     for path, data in files.items():
         place = folder / path
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(place.parent)
         except OSError as error:
             raise UserError(f"cannot make {place.parent}: {error.strerror}") from error
-        write_bytes(data, place)
+        write_bytes(data, place, private=True)
     count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
     print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
 
@@ -103,4 +104,4 @@ def _write_text(
 
     page = io.StringIO()
     write(plans, Console(file=page, width=100, color_system=None, highlight=False, markup=False), servers=servers)
-    write_bytes(page.getvalue().encode(), place)
+    write_bytes(page.getvalue().encode(), place, private=True)

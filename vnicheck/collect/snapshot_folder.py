@@ -1,7 +1,7 @@
 """A snapshot as a folder: `REGION/cloud.json`, and `REGION/guests/SERVER-ID.json` for each guest that was tried.
 
 A fleet is read one server at a time, and an interrupted collection goes on where it stopped. Every file appears whole
-or not at all.
+or not at all, and is this user's alone to read.
 """
 
 import re
@@ -23,7 +23,7 @@ from vnicheck.model.snapshot import (
     encode_snapshot,
     with_guest,
 )
-from vnicheck.system.files import FileTooLargeError, read_file, replace_file
+from vnicheck.system.files import PRIVATE, UnreadableError, make_private_folder, read_file, replace_file
 
 UNNAMED = "region"
 """The folder of a region that has no known name."""
@@ -112,8 +112,8 @@ class SnapshotFolder:
 
     def _write(self, path: Path, data: bytes) -> None:
         with _told(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, data)
+            make_private_folder(path.parent)
+            replace_file(path, data, mode=PRIVATE)
 
     def _region(self, region: str) -> Path:
         return self.path / _file_name(region or UNNAMED)
@@ -127,7 +127,7 @@ def _told(path: Path) -> Iterator[None]:
     """Whatever goes wrong with `path` leaves as a SnapshotError that names it."""
     try:
         yield
-    except FileTooLargeError as error:
+    except UnreadableError as error:
         raise SnapshotError(str(error)) from error
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from error
