@@ -31,9 +31,9 @@ class _PatientFile(io.FileIO):
     it (`vnicheck lint | head`).
     """
 
-    def write(self, data: Any, /) -> int | None:
+    def write(self, data: Any, /) -> int:
         try:
-            return super().write(data)
+            return super().write(data) or 0
         except BrokenPipeError:
             _discard(self.fileno())
             return len(data)

@@ -308,18 +308,6 @@ def test_a_finding_fails_the_gate_though_nobody_reads_it(files: Path, form: str)
         (("analyze", "server", "--snapshot", "broken.json", "--fail-on=error"), 1),
         (("analyze", "server", "--snapshot", "incomplete.json"), 3),
         (("analyze", "server", "--snapshot", "other.json"), 2),
-        (
-            (
-                "trace",
-                "server",
-                "--snapshot",
-                "broken.json",
-                "--from=10.0.0.77",
-                "--to=10.0.0.12",
-                "--expect=delivered",
-            ),
-            1,
-        ),
         (("diff", "well.json", "broken.json", "--fail-on=error"), 1),
         (("fix", "server", "--snapshot", "unreached.json", "--dry-run"), 3),
         ((), 2),

@@ -30,6 +30,8 @@ from vnicheck.model.mute import Mute
 
 Filtering = Literal["enabled", "disabled"]
 NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", re.ASCII)
+MAX_NETWORKS = 1000
+"""Each is a class of its own in every partition of flows, for each address; their prefixes cost next to nothing."""
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 
 
@@ -84,6 +86,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         ranges: list[tuple[int, int]] = []
+        if len(self.networks) > MAX_NETWORKS:
+            raise ValueError(f"{len(self.networks)} networks; there is room for {MAX_NETWORKS}: join those alike")
         for name, prefixes in self.networks.items():
             if not NETWORK_NAME.fullmatch(name):
                 raise ValueError(f"network name {name[:40]!r}: use letters, digits, spaces and . _ -")
