@@ -11,7 +11,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.rule import Facts
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding, Flow
+from vnicheck.model.flow import DropCode, Finding, Flow, Verdict
 from vnicheck.model.guest import NO_PROC, Guest
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
@@ -26,8 +26,10 @@ from vnicheck.model.report import (
     Tool,
 )
 from vnicheck.model.snapshot import Problem, Server, Snapshot
+from vnicheck.model.words import one_line
 from vnicheck.rules.registry import find_all
 
+_CLOSED_BY_VPC = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP, DropCode.NO_FLOATING_IP, DropCode.VPC_ROUTE}
 NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", NOT_RUNNING}
 """Problem codes of servers that are passed over, not failed at."""
 
@@ -81,7 +83,16 @@ def analyze_server(
         interfaces = interface_summaries(view)
         if status != "skipped":
             flows, findings = find_all(Facts(view, predict(view), read_at, every_flow=predict is predict_flows))
+            if status == "analyzed" and predict is predict_flows and not _is_known(flows):
+                status = "incomplete"
+                problems = (Problem(code="nothing_known", message="of no flow of it is it known what becomes of it"),)
     return instance_report(server, status, problems, interfaces, flows, findings)
+
+
+def _is_known(flows: Sequence[Flow]) -> bool:
+    """Whether of some flow that the VPC leaves open it is known what becomes of it, or the VPC closes all."""
+    open_ones = [flow for flow in flows if flow.dropped_by not in _CLOSED_BY_VPC]
+    return any(flow.verdict is not Verdict.UNKNOWN for flow in open_ones) or (bool(flows) and not open_ones)
 
 
 def instance_report(
@@ -113,12 +124,15 @@ def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
     """Why something of the server could not be checked: what collecting told, and what the facts lack."""
     problems = list(server.problems)
     guest = server.guest
-    if guest is None and server.status != "running":
+    if guest is None and not server.may_run:
         problems.append(
             Problem(code=NOT_RUNNING, message=f"the server is {server.status}; only the VPC's side is known")
         )
     elif guest is None and not problems:
         problems.append(Problem(code="guest_not_collected", message="the guest was not collected"))
+    if server.status != "running" and server.may_run:
+        said = f"its status is {one_line(server.status, 40)!r}" if server.status else "the API tells no status of it"
+        problems.append(Problem(code="status_unknown", message=f"{said}: whether it runs is not known"))
     if guest is not None:
         problems.extend(
             Problem(code="guest_no_proc" if reason == NO_PROC else "guest_incomplete", message=f"{fact}: {reason}")

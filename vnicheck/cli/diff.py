@@ -34,6 +34,7 @@ def diff(
         str | None,
         typer.Option("--fail-on", metavar="error|warning|note", help="Exit 1 if a finding this bad or worse is new."),
     ] = None,
+    allow_incomplete: options.AllowIncomplete = False,
 ) -> int:
     """Compare two snapshots: findings that are new or gone, and flows that fare differently."""
     destination = Destination(formats, output)
@@ -55,4 +56,5 @@ def diff(
     worse = [each for server in compared.servers for each in server.findings if is_worse(each)]
     if severity is not None and any(RANK[each.severity] >= RANK[severity] for each in worse):
         return Exit.FINDINGS
-    return Exit.OK
+    unread = any("new" in server.reasons for server in compared.servers)
+    return Exit.INCOMPLETE if unread and not allow_incomplete else Exit.OK

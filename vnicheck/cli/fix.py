@@ -143,7 +143,7 @@ def _tell_unchecked(observed: "Snapshot") -> None:
         for problem in server.problems:
             tell(f"{server.name}: {problem.message}")
         if server.guest is None and not server.problems:
-            why = "its guest was not collected" if server.status == "running" else f"it is {server.status}"
+            why = "its guest was not collected" if server.may_run else f"it is {server.status}"
             tell(f"{server.name}: no plan, for {why}")
 
 
@@ -151,7 +151,7 @@ def _status(observed: "Snapshot", documents: "Sequence[InstancePlan]", allow_inc
     """1 where something stays broken, 3 where a server could not be looked at."""
     if any(document.plan.remaining for document in documents):
         return Exit.FINDINGS
-    unseen = any(server.guest is None and server.status == "running" for server in observed.servers)
+    unseen = any(server.guest is None and server.may_run for server in observed.servers)
     return Exit.INCOMPLETE if unseen and not allow_incomplete else Exit.OK
 
 

@@ -8,6 +8,7 @@ from vnicheck.analysis.dask_cluster import ClusterError
 from vnicheck.analysis.lint import Outcome
 from vnicheck.analysis.lint import lint as lint_regions
 from vnicheck.analysis.many import WorkersLostError
+from vnicheck.analysis.mutes import unnamed
 from vnicheck.analysis.spread import spread_over
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Fleet, Selection, Ssh, with_bundles
@@ -112,9 +113,13 @@ def lint(
         _write_baseline(outcome, write_baseline, known)
     for note in anchors.notes:
         terminal.note(note)
+    # servers that an expectation names are in scope whatever they have
     whole = scope.is_whole and not any(region.single_homed or region.problems for region in regions)
-    tell_notes(config, outcome.report, outcome.seen, whole=whole)
-    return _exit_status(outcome.report, fail_on, display.allow_incomplete, min_coverage)
+    tell_notes(config, outcome.report, outcome.seen, whole=whole, expectations_too=scope.is_whole)
+    status = _exit_status(outcome.report, fail_on, display.allow_incomplete, min_coverage)
+    if status == Exit.OK and scope.is_whole and not display.allow_incomplete and unnamed(config, outcome.seen):
+        return Exit.INCOMPLETE  # told above: an expectation holds of no server
+    return status
 
 
 class _Outputs:

@@ -118,7 +118,12 @@ def worse_or_equal(severity: str, other: str) -> bool:
 
 
 def tell_notes(
-    config: Config, report: Report, instances: Sequence[InstanceReport] | None = None, *, whole: bool
+    config: Config,
+    report: Report,
+    instances: Sequence[InstanceReport] | None = None,
+    *,
+    whole: bool,
+    expectations_too: bool = False,
 ) -> None:
     """One line on stderr for each expectation or mute that does nothing, and each mute that expires soon. `instances`:
     the servers, where the report holds none. `whole`: they are all that the configuration is for, so that a table that
@@ -127,7 +132,12 @@ def tell_notes(
     today = Day(report.generated_at[:10])
     soon = Day(days_after(today, SOON))
     for note in notes(
-        config, report.instances if instances is None else instances, today=today, soon=soon, whole=whole
+        config,
+        report.instances if instances is None else instances,
+        today=today,
+        soon=soon,
+        whole=whole,
+        expectations_too=expectations_too,
     ):
         tell(f"note: {note}")
 

@@ -58,7 +58,7 @@ class SavedGuests:
         if stray and whole:
             self._asker.note(_stray(folder, stray))
         for server in servers:
-            if server.status == "running" and server.id not in results:
+            if server.may_run and server.id not in results:
                 message = f"no file for it in {folder}: neither {server.name}{SUFFIX} nor {server.id}{SUFFIX}"
                 results[server.id] = Problem(code="guest_no_file", message=message)
         return results

@@ -31,6 +31,7 @@ MAX_CLOUD = 1 << 30
 MAX_GUEST = 64 << 20
 
 _SAFE = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CLOUD, _GUESTS, _SUFFIX = "cloud.json", "guests", ".json"
 
 
@@ -61,7 +62,11 @@ class SnapshotFolder:
             for each in found:
                 if not (each / _CLOUD).is_file():
                     raise SnapshotError(f"{each.name} has guests, but no {_CLOUD}; collect it again")
-            return sorted(_name(each.name) for each in found)
+            names = sorted(_name(each.name) for each in found)
+            strange = next((name for name in names if not name.isascii() and _SURROGATE.search(name)), None)
+            if strange is not None:
+                raise SnapshotError(f"{strange[:40]!r} is no region's name")
+            return names
 
     def holds(self, region: str) -> bool:
         """Whether a region's servers are in it."""
