@@ -106,7 +106,9 @@ def lint(
             whole=scope.is_whole and snapshot is None,  # a snapshot may hold a few servers that somebody named
             on_done=lambda instance: progress.done(instance.id, ok=instance.status == "analyzed"),
             spread=spread,
-            flows=any(name in READ_FLOWS for name, _ in destination.wanted),
+            flows=known is not None
+            or write_baseline is not None
+            or any(name in READ_FLOWS for name, _ in destination.wanted),
         )
     outputs.write(outcome.report)
     if write_baseline is not None:
