@@ -121,3 +121,41 @@ def test_a_comparison_with_what_could_not_be_read_is_incomplete(tmp_path: Path) 
     assert run("diff", whole, blind, "--allow-incomplete").returncode == 0
     assert run("diff", blind, whole).returncode == 0, "what is new is told as new"
     assert run("diff", blind, whole, "--fail-on=error").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("collected", "more", "status"),
+    [
+        ("2024-11-24T00:00:00Z", (), 3),
+        ("2028-11-24T00:00:00Z", (), 3),
+        ("2024-11-24T00:00:00Z", ("--max-age=1000",), 0),
+        ("2026-11-20T00:00:00Z", (), 0),
+        ("2026-11-20T00:00:00Z", ("--max-age=1",), 3),
+        ("yesterday", (), 3),
+    ],
+)
+def test_a_guest_of_another_time_is_not_checked(
+    tmp_path: Path, collected: str, more: tuple[str, ...], status: int
+) -> None:
+    snapshot = msgspec.structs.replace(load_check(CHECKS[0]), created_at="2026-11-24T00:00:00Z")
+    (server,) = snapshot.servers
+    assert server.guest is not None
+    guest = msgspec.structs.replace(server.guest, collected_at=collected)
+    path = saved(snapshot, tmp_path / "s.json", guest=guest, vnis=server.vnis[:1])
+    formats = ("json", "markdown", "html", "sarif", "junit", "github")
+    wanted = ["--format=text", *(f"--format={name}={name}" for name in formats)]
+    for command in (("lint", "--include-single-homed", *wanted), ("analyze", "server")):
+        done = run(*command, "--snapshot", path, *more, folder=tmp_path)
+        assert done.returncode == status, done.stderr
+        assert ("the guest was collected" in " ".join(done.stdout.split())) is (status == 3)
+    for name in formats:
+        assert ("the guest was collected" in (tmp_path / name).read_text()) is (status == 3), name
+
+
+def test_lint_takes_up_no_configuration_that_everybody_may_write(tmp_path: Path) -> None:
+    path = saved(load_check(CHECKS[0]), tmp_path / "s.json")
+    (tmp_path / "vnicheck.toml").write_text("")
+    (tmp_path / "vnicheck.toml").chmod(0o666)
+    for command in (("lint",), ("analyze", "server"), ("fix", "server", "--dry-run")):
+        done = run(*command, "--snapshot", path, folder=tmp_path)
+        assert (done.returncode, "everybody may write it" in done.stderr) == (2, True)

@@ -1,6 +1,7 @@
 """A snapshot in, a report out: the engine's flows, then the rules' findings. Pure: the time is passed in."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 
 from vnicheck import __version__
 from vnicheck.analysis.interfaces import interface_summaries
@@ -71,7 +72,7 @@ def analyze_server(
     """All that is said of one server: a pure function of its snapshot. `read_at`: when the VPC's side was read (UTC,
     ISO 8601). `predict` chooses the flows, all by default.
     """
-    problems = _problems(server, fabric)
+    problems = (*_problems(server, fabric), *_too_old(server, read_at, config.max_age))
     status: Status = "analyzed"
     if problems:
         status = "skipped" if any(problem.code in NOT_APPLICABLE for problem in problems) else "incomplete"
@@ -118,6 +119,26 @@ def instance_report(
         flows=flows,
         findings=findings,
     )
+
+
+def _too_old(server: Server, read_at: str, days: int) -> Iterator[Problem]:
+    """A guest and a VPC's side that are not of one time: what they say together may never have been true."""
+    if server.guest is None or not read_at:
+        return
+    try:
+        apart = datetime.fromisoformat(read_at) - datetime.fromisoformat(server.guest.collected_at)
+    except (ValueError, TypeError):
+        when = one_line(server.guest.collected_at, 40)
+        yield Problem(code="guest_old", message=f"when the guest was collected is not known ({when!r})")
+        return
+    if abs(apart) > timedelta(days=days):
+        count = f"{abs(apart).days} day{'' if abs(apart).days == 1 else 's'}"
+        side = "before" if apart > timedelta(0) else "after"
+        yield Problem(
+            code="guest_old",
+            message=f"the guest was collected at {server.guest.collected_at}, {count} {side} the VPC's side was read; "
+            f"collect it anew, or allow more with --max-age (now {days})",
+        )
 
 
 def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:

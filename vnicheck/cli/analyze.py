@@ -7,7 +7,7 @@ import typer
 from vnicheck.analysis.server import report_on
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Selection, Ssh, with_bundles
-from vnicheck.cli.config import load_config
+from vnicheck.cli.config import load_config, with_max_age
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import gather_regions
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_notes, write_report
@@ -26,12 +26,13 @@ def analyze(
     local: options.Local = False,
     snapshot: options.SnapshotFile = None,
     config_file: options.ConfigFile = None,
+    max_age: options.MaxAge = None,
     explain: options.Explain = False,
 ) -> int:
     """Read the VPC, collect the guest over SSH, predict every flow, and report what is broken and why."""
     destination = Destination(display.formats, display.output)
     check_fail_on(display.fail_on)
-    config = load_config(config_file)
+    config = with_max_age(load_config(config_file), max_age)
     if bool(instances) is local:
         raise UserError("name the servers, or give --local on the instance itself")
     observed = gather_regions(

@@ -70,6 +70,11 @@ def load_config(given: Path | None) -> "Config":
         raise UserError(f"{path}: {_placed(str(error))}") from error
 
 
+def with_max_age(config: Config, days: int | None) -> Config:
+    """The configuration, where an option says how old guests may be."""
+    return config if days is None else msgspec.structs.replace(config, max_age=days)
+
+
 def _nearest(folder: Path) -> Path | None:
     for place in (folder, *folder.parents):
         if (place / NAME).is_file():
@@ -156,7 +161,7 @@ def _example(message: str) -> str:
         return EXAMPLES[found[1]]
     if "`$.assumptions`" in message:  # refused by the struct as a whole, which looks at two settings
         return EXAMPLES["client-ports" if "client-ports" in message else "remote-reachable"]
-    return EXAMPLES["networks"]
+    return "max-age = 30" if "max-age" in message else EXAMPLES["networks"]
 
 
 def _placed(message: str) -> str:

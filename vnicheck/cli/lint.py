@@ -12,7 +12,7 @@ from vnicheck.analysis.mutes import unnamed
 from vnicheck.analysis.spread import spread_over
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Display, Fleet, Selection, Ssh, with_bundles
-from vnicheck.cli.config import find_config, load_config
+from vnicheck.cli.config import find_config, load_config, with_max_age
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import requested
 from vnicheck.cli.output import (
@@ -59,6 +59,7 @@ def lint(
     baseline: options.BaselineFile = None,
     write_baseline: options.WriteBaseline = None,
     min_coverage: options.MinCoverage = None,
+    max_age: options.MaxAge = None,
     terraform: options.Terraform = None,
     explain: options.Explain = False,
     workers: options.Workers = None,
@@ -70,7 +71,7 @@ def lint(
     if terraform is not None and not terraform.is_dir():
         raise UserError(f"--terraform {terraform}: there is no such folder")
     path = find_config(config_file)
-    config = load_config(path)
+    config = with_max_age(load_config(config_file), max_age)
     known = _read_baseline(baseline)
     scope = Scope(
         vpc=selection.vpc,

@@ -83,9 +83,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     assumptions: Assumptions = Assumptions()
     expect: tuple[Expectation, ...] = ()
     mute: tuple[Mute, ...] = ()
+    max_age: int = field(default=365, name="max-age")
+    """Days that a guest may be older, or younger, than the VPC's side that it is held beside."""
 
     def __post_init__(self) -> None:
         ranges: list[tuple[int, int]] = []
+        if self.max_age < 0:
+            raise ValueError(f"max-age {self.max_age} is no number of days")
         if len(self.networks) > MAX_NETWORKS:
             raise ValueError(f"{len(self.networks)} networks; there is room for {MAX_NETWORKS}: join those alike")
         for name, prefixes in self.networks.items():
