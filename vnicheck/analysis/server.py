@@ -9,6 +9,7 @@ from vnicheck.analysis.mutes import apply_mutes
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.server_view import ServerView
+from vnicheck.findings.broken_paths import to_no_host
 from vnicheck.findings.rule import Facts
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
@@ -83,17 +84,18 @@ def analyze_server(
         view = ServerView(server, fabric, config)
         interfaces = interface_summaries(view)
         if status != "skipped":
-            flows, findings = find_all(Facts(view, predict(view), read_at, every_flow=predict is predict_flows))
-            if status == "analyzed" and predict is predict_flows and not _is_known(flows):
+            facts = Facts(view, predict(view), read_at, every_flow=predict is predict_flows)
+            flows, findings = find_all(facts)
+            if status == "analyzed" and facts.every_flow and not _is_known(facts):
                 status = "incomplete"
                 problems = (Problem(code="nothing_known", message="of no flow of it is it known what becomes of it"),)
     return instance_report(server, status, problems, interfaces, flows, findings)
 
 
-def _is_known(flows: Sequence[Flow]) -> bool:
+def _is_known(facts: Facts) -> bool:
     """Whether of some flow that the VPC leaves open it is known what becomes of it, or the VPC closes all."""
-    open_ones = [flow for flow in flows if flow.dropped_by not in _CLOSED_BY_VPC]
-    return any(flow.verdict is not Verdict.UNKNOWN for flow in open_ones) or (bool(flows) and not open_ones)
+    open_ones = [flow for flow in facts.flows if flow.dropped_by not in _CLOSED_BY_VPC and not to_no_host(facts, flow)]
+    return any(flow.verdict is not Verdict.UNKNOWN for flow in open_ones) or (bool(facts.flows) and not open_ones)
 
 
 def instance_report(
