@@ -39,9 +39,10 @@ lowest: $(READY)  ## the tests of the pure folders with the oldest releases that
 	@$(LOWEST)/bin/python -m pip install -q --disable-pip-version-check -r $(VENV)/lowest.txt hypothesis pytest pytest-timeout pytest-xdist
 	@$(LOWEST)/bin/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
 
-sbom: $(READY)  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
-	@$(BIN)/python -c 'import cyclonedx_py' 2>/dev/null || $(PIP) 'cyclonedx-bom>=7,<8'
-	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o vnicheck.cdx.json requirements/run.txt
+SBOM := .venv-sbom
+sbom:  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
+	@test -x $(SBOM)/bin/cyclonedx-py || { $(PYTHON) -m venv $(SBOM) && $(SBOM)/bin/python -m pip install -q --disable-pip-version-check 'cyclonedx-bom>=7,<8'; }
+	@$(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o vnicheck.cdx.json requirements/run.txt
 
 lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
@@ -94,4 +95,4 @@ pins: $(READY)  ## choose releases anew and write requirements/*.txt
 	@$(COMPILE) -c requirements/run.txt --extra dev -o requirements/dev.txt pyproject.toml
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(LOWEST) vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(LOWEST) $(SBOM) vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
