@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from benchmarks.servers import make_server
+from benchmarks.servers import make_server, with_rules
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.partition import address_atoms
 from vnicheck.engine.server_view import ServerView
@@ -59,6 +59,10 @@ def main() -> None:
             theirs = statistics.median(times)
             print(f" {len(ends):8} {theirs * 1e3:8.0f} {theirs / mine:7.2f}", end="")
         print()
+    server, fabric = make_server(vnis=4, routes=40, tables=4)
+    for kind in ("5,000 sources", "50 users, 28 ports", "500 ports"):
+        took = _timed(partial(_classify, with_rules(server, kind), fabric))
+        print(f"{f'4 VNIs, rules: {kind}':<34} {took * 1e3:8.0f}")
 
 
 def _classify(server: Server, fabric: Fabric) -> tuple[Flow, ...]:

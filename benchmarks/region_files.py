@@ -117,6 +117,7 @@ def _server(network: Network, machine: Machine) -> Server:
         zone=machine.zone,
         region=REGION,
         status=machine.status,
+        profile="bx2-metal-96x384" if machine.metal else "bx2-2x8",
         vnis=tuple(_vni(network, machine, n, nic) for n, nic in enumerate(machine.nics)),
     )
 
@@ -125,8 +126,16 @@ def _vni(network: Network, machine: Machine, n: int, nic: Nic) -> Vni:
     attachment = make_id("network-attachment", _id(network, machine), f"eth{n}")
     floating = ()
     if nic.floating_ip is not None:
-        label = f"fip-{nic.floating_ip.replace('.', '-')}"
-        floating = (FloatingIp(id=make_id("floating-ip", nic.floating_ip), name=label, address=nic.floating_ip),)
+        name = f"{machine.name}-vni-{n}"
+        floating = (
+            FloatingIp(
+                id=make_id("floating-ip", nic.floating_ip),
+                name=f"fip-{nic.floating_ip.replace('.', '-')}",
+                address=nic.floating_ip,
+                status="available",
+                target=attachment if machine.legacy else make_id("virtual-network-interface", network.name, name),
+            ),
+        )
     common: dict[str, Any] = {
         "primary": n == 0,
         "subnet": make_id("subnet", network.name, nic.subnet),
@@ -134,6 +143,7 @@ def _vni(network: Network, machine: Machine, n: int, nic: Nic) -> Vni:
         "floating_ips": floating,
         "security_groups": tuple(make_id("security-group", network.name, group) for group in nic.groups),
         "allow_ip_spoofing": nic.spoofing,
+        "enable_infrastructure_nat": True if machine.metal or not machine.legacy else None,
     }
     if machine.metal:
         common |= {"interface_type": "pci" if nic.vlan is None else "vlan", "vlan": nic.vlan}
@@ -182,8 +192,17 @@ def _fabric(made: list[Network]) -> Fabric:
                 name=name,
                 vpc=key,
                 routes=tuple(_route(network, name, n, entry) for n, entry in enumerate(entries)),
+                subnets=tuple(key for key, subnet in subnets.items() if subnet.routing_table == table),
             )
-    return Fabric(vpcs=vpcs, subnets=subnets, security_groups=groups, network_acls=acls, routing_tables=tables)
+    return Fabric(
+        vpcs=vpcs,
+        subnets=subnets,
+        security_groups=groups,
+        network_acls=acls,
+        routing_tables=tables,
+        public_address_ranges=(),
+        load_balancers={},
+    )
 
 
 def _groups(network: Network) -> dict[str, SecurityGroup]:
@@ -246,6 +265,8 @@ def _route(network: Network, table: str, number: int, entry: dict[str, Any]) -> 
         action=entry.get("action", "deliver"),
         zone=f"{REGION}-1",
         next_hop=entry.get("next_hop"),
+        lifecycle_state="stable",
+        advertise=False,
     )
 
 

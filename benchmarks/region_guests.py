@@ -3,9 +3,9 @@
 import random
 
 from benchmarks.region import Machine, Nic
+from tests.support.guest_parts import with_default_tables
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
-from vnicheck.guest.parts import with_default_tables
 from vnicheck.model.guest import (
     BootConfig,
     BootValue,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.region_files import world, write_folder
-from vnicheck.analysis.many import usable_cores
+from vnicheck.analysis.processes import usable_cores
 
 SIZES = (100, 300, 1000, 3000, 10_000)
 API_SIZES = (200, 2000)

@@ -1,5 +1,7 @@
 """Servers made by rule, for measurements: VNIs in subnets of their own, policy tables, and as many routes as asked."""
 
+import msgspec
+
 from vnicheck.model.address import format_address
 from vnicheck.model.cloud import (
     AclRule,
@@ -149,3 +151,24 @@ def _route(
     return Route(
         prefix=prefix, table=table, type=kind, nexthops=(NextHop(interface=interface, gateway=gateway),), text=words
     )
+
+
+def with_rules(server: Server, kind: str) -> Server:
+    """The server with many policy rules instead of its own: `500 ports`, `5,000 sources`, `50 users, 28 ports`."""
+    assert server.guest is not None
+    tables = sorted({route.table for route in server.guest.routes} - {LOCAL_TABLE, 254})
+
+    def rule(n: int, **selectors: object) -> PolicyRule:
+        return PolicyRule(priority=100 + n, table=tables[n % len(tables)], text=f"{kind} {n}", **selectors)  # type: ignore[arg-type]
+
+    made = {
+        "500 ports": [rule(n, ipproto=6, dport=(1000 + 10 * n, 1005 + 10 * n)) for n in range(500)],
+        "5,000 sources": [rule(n, src=f"{format_address((11 << 24) + 4 * n)}/32") for n in range(5000)],
+        "50 users, 28 ports": [
+            *(rule(2 * n, uid_range=(1000 * n, 1000 * n + 500)) for n in range(50)),
+            *(rule(2 * n + 1, dport=(1000 + 100 * n, 1050 + 100 * n)) for n in range(28)),
+        ],
+    }[kind]
+    ends = [PolicyRule(priority=0, table=LOCAL_TABLE), PolicyRule(priority=32766, table=254)]
+    ordered = sorted([*ends, *made], key=lambda each: each.priority)
+    return msgspec.structs.replace(server, guest=msgspec.structs.replace(server.guest, rules=tuple(ordered)))

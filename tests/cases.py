@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from tests.api import StandIn
+from tests.support.guest_parts import guest_from_parts, with_default_tables
 from vnicheck.analysis.server import report_on
 from vnicheck.cli.config import load_config
 from vnicheck.cloud.connect import connect
 from vnicheck.collect.live import make_snapshot, observe_regions
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.parts import guest_from_parts, with_default_tables
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
+from tests.support.guest_parts import with_default_tables
 from vnicheck.analysis.server import analyze_server
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
-from vnicheck.guest.parts import with_default_tables
 from vnicheck.model.cloud import (
     AclRule,
     Fabric,

@@ -11,7 +11,8 @@ import pytest
 from tests.analysis.test_many import SHARED, analyzed, fleet
 from vnicheck.analysis import dask_cluster as ours
 from vnicheck.analysis.dask_cluster import ClusterError, dask_cluster
-from vnicheck.analysis.many import CHUNK, WorkersLostError, analyze_many
+from vnicheck.analysis.many import CHUNK, analyze_many
+from vnicheck.analysis.processes import WorkersLostError
 from vnicheck.model.region import job_of
 
 distributed: Any = pytest.importorskip("distributed")

@@ -18,7 +18,7 @@ from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report, Tally, encode_report
 from vnicheck.model.snapshot import Problem, Server
-from vnicheck.report.writer import JsonWriter
+from vnicheck.report.writer import JsonWriter, Settings
 
 
 class Kept:
@@ -247,7 +247,7 @@ def test_what_is_no_baseline_is_one_line(data: bytes, words: str) -> None:
 
 @pytest.mark.parametrize("servers", [[], [member("well", WELL)], fleet()], ids=["none", "one", "several"])
 def test_json_that_is_written_server_by_server_is_the_same_document(servers: list[Server]) -> None:
-    kept, json = Kept(), JsonWriter()
+    kept, json = Kept(), JsonWriter(Settings())
     where = regions(*servers) if servers else []
     report = lint(where, Config(), generated_at=NOW, writers=[kept, json]).report
     whole = encode_report(msgspec.structs.replace(report, instances=tuple(kept.instances)))

@@ -11,8 +11,10 @@ import pytest
 
 from tests.servers import COLLECTED, fabric, guest, link, server, two_vnis
 from vnicheck.analysis import many
-from vnicheck.analysis.many import CHUNK, Shared, WorkersLostError, analyze_chunk, analyze_many, in_order
+from vnicheck.analysis.many import CHUNK, Shared, analyze_chunk, analyze_many
+from vnicheck.analysis.processes import Spread, WorkersLostError, in_order, in_process, processes
 from vnicheck.analysis.server import analyze_server, report_on
+from vnicheck.analysis.spread import local
 from vnicheck.model.config import Config
 from vnicheck.model.guest_file import encode_guest_file
 from vnicheck.model.mute import Mute
@@ -47,7 +49,7 @@ def expected(servers: list[Server]) -> tuple[InstanceReport, ...]:
     return report_on(snapshot, generated_at=SHARED.generated_at, config=SHARED.config).instances
 
 
-def analyzed(jobs: list[Job], shared: Shared = SHARED, spread: many.Spread = many.in_process) -> list[InstanceReport]:
+def analyzed(jobs: list[Job], shared: Shared = SHARED, spread: Spread = in_process) -> list[InstanceReport]:
     return list(analyze_many(jobs, shared, spread))
 
 
@@ -61,7 +63,7 @@ def test_reports_are_those_of_one_server_after_the_other() -> None:
 def test_processes_give_the_same_bytes_in_the_same_order() -> None:
     jobs = [job_of(each) for each in fleet(3 * CHUNK + 1)]
     here = analyzed(jobs)
-    there = analyzed(jobs, spread=many.processes(2))
+    there = analyzed(jobs, spread=processes(2))
     assert [msgspec.json.encode(each) for each in there] == [msgspec.json.encode(each) for each in here]
 
 
@@ -139,13 +141,13 @@ def test_servers_are_fetched_as_they_are_needed() -> None:
             taken.append(number)
             yield job_of(each)
 
-    next(analyze_many(jobs(), SHARED, many.in_process))
+    next(analyze_many(jobs(), SHARED, in_process))
     assert len(taken) == CHUNK
 
 
 def test_a_worker_that_is_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [job_of(each) for each in fleet(4 * CHUNK)]
-    reports = analyze_many(jobs, SHARED, many.processes(1))
+    reports = analyze_many(jobs, SHARED, processes(1))
     next(reports)
     (worker,) = children()
     os.kill(worker, signal.SIGKILL)
@@ -154,7 +156,7 @@ def test_a_worker_that_is_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_workers_end_with_the_work() -> None:
-    reports = analyze_many([job_of(each) for each in fleet(4 * CHUNK)], SHARED, many.processes(1))
+    reports = analyze_many([job_of(each) for each in fleet(4 * CHUNK)], SHARED, processes(1))
     next(reports)
     assert children()
     assert isinstance(reports, Generator)
@@ -171,14 +173,14 @@ def test_a_chunk_is_a_function_of_bytes() -> None:
 
 
 def test_few_servers_are_worked_out_here() -> None:
-    assert many.local(many.WORTH_PROCESSES - 1) is many.in_process
-    assert many.local(10_000, 1) is many.in_process
-    assert many.local(10, 2) is not many.in_process
+    assert local(many.WORTH_PROCESSES - 1) is in_process
+    assert local(10_000, 1) is in_process
+    assert local(10, 2) is not in_process
 
 
 def test_no_servers() -> None:
     assert analyzed([]) == []
-    assert analyzed([], spread=many.processes(2)) == []
+    assert analyzed([], spread=processes(2)) == []
 
 
 def children() -> list[int]:

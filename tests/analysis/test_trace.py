@@ -15,7 +15,8 @@ from vnicheck.model.flow import Direction, Leg, Protocol
 from vnicheck.model.snapshot import Snapshot
 
 CHECK_1, CHECK_2, CHECK_3 = (load_check(check) for check in CHECKS)
-REMOTES = ("10.0.0.200", "10.0.5.5", "10.8.0.4", "192.168.7.7", "161.26.0.10", "198.51.100.7")
+SERVICE = "161.26.0.10"
+REMOTES = ("10.0.0.200", "10.0.5.5", "10.8.0.4", "192.168.7.7", SERVICE, "198.51.100.7")
 
 
 @pytest.mark.parametrize("snapshot", [CHECK_1, CHECK_2, CHECK_3])
@@ -28,6 +29,8 @@ def test_a_trace_agrees_with_the_class_of_its_flow(snapshot: Snapshot, protocol:
                 (side,) = trace(snapshot, Config(), start=start, end=end, protocol=protocol, port=80)
                 (flow,) = side.flows
                 direction = Direction.INBOUND if end == local else Direction.OUTBOUND
+                if remote == SERVICE and direction is Direction.INBOUND:
+                    continue  # services open nothing: no class holds what is asked
                 (whole,) = [
                     known
                     for known in instance.flows

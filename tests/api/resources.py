@@ -24,6 +24,7 @@ FILTERS: Mapping[str, frozenset[str]] = {
     "security_groups": _GROUP | {"vpc.id", "vpc.crn", "vpc.name"},
     "network_acls": _GROUP,
     "load_balancers": frozenset(),
+    "public_address_ranges": _GROUP,
 }
 """The regional lists, and the filters that each accepts (ibm-vpc 0.36). Their names are their paths and their keys."""
 
@@ -71,6 +72,9 @@ def resolve(world: Json, path: str) -> Collection | Json:
             if all(known["id"] != table for known in world["routing_tables"].get(key, [])):
                 raise Refusal(404, "routing_table_not_found", f"Routing table {table} was not found.")
             return Collection("routes", world["routes"].get(table, []), paged=True)
+        case ["load_balancers", key, "listeners"]:
+            find(world, "load_balancers", key)
+            return Collection("listeners", world.get("listeners", {}).get(key, []), paged=False)
         case ["load_balancers", key, "pools", pool, "members"]:
             if all(known["id"] != pool for known in find(world, "load_balancers", key)["pools"]):
                 raise Refusal(404, "pool_not_found", f"Pool {pool} was not found.")
@@ -147,6 +151,8 @@ def patch_vni(world: Json, path: str, patch: object, if_match: str | None) -> Js
         if name == "protocol_state_filtering_mode" and value in _MODES:
             if value == "disabled" and vni.get("target", {}).get("resource_type") == "share_mount_target":
                 raise Refusal(409, "vni_share_conflict", "The mode of a share mount target cannot be `disabled`.")
+        elif name == "allow_ip_spoofing" and value is True and vni.get("enable_infrastructure_nat") is False:
+            raise Refusal(409, "vni_nat_conflict", "IP spoofing must be off where infrastructure NAT is.")
         elif not (name == "allow_ip_spoofing" and isinstance(value, bool)):
             raise Refusal(400, "invalid_value", f"`{name}` cannot be patched to {value!r}.", unexpected=True)
     if if_match is not None and if_match != etag(vni):

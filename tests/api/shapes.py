@@ -26,6 +26,8 @@ _REGIONAL = frozenset(
         "rule",
         "load-balancer",
         "pool",
+        "listener",
+        "public-address-range",
     }
 )
 _PATHS = {
@@ -39,6 +41,7 @@ _PATHS = {
     "floating-ip": "floating_ips",
     "public-gateway": "public_gateways",
     "load-balancer": "load_balancers",
+    "public-address-range": "public_address_ranges",
 }
 
 
@@ -143,12 +146,24 @@ def subnet(
     )
 
 
-def load_balancer(ref: Json, profile: Json, subnet: Json, pool: Json, owner: Json, *, private_path: bool) -> Json:
-    """LoadBalancer."""
+def load_balancer(
+    ref: Json,
+    profile: Json,
+    subnet: Json,
+    pool: Json,
+    owner: Json,
+    *,
+    access_mode: str,
+    route_mode: bool,
+    private_ips: list[Json],
+    public_ips: list[str],
+    security_groups: list[Json],
+) -> Json:
+    """LoadBalancer, without listeners."""
     return ref | {
-        "access_mode": "private_path" if private_path else "private",
+        "access_mode": access_mode,
         "advanced_health_checks_supported": False,
-        "asymmetric_routing_supported": False,
+        "asymmetric_routing_supported": route_mode,
         "attached_load_balancer_pool_members": [],
         "availability": "subnet",
         "created_at": CREATED,
@@ -156,20 +171,20 @@ def load_balancer(ref: Json, profile: Json, subnet: Json, pool: Json, owner: Jso
         "fqdn_pool_members_supported": False,
         "hostname": f"{ref['id'][:13]}.lb.appdomain.cloud",
         "instance_groups_supported": True,
-        "is_private_path": private_path,
-        "is_public": False,
+        "is_private_path": access_mode == "private_path",
+        "is_public": access_mode == "public",
         "listeners": [],
         "logging": {"datapath": {"active": False}},
         "mtls_supported": False,
         "operating_status": "online",
         "pools": [pool],
-        "private_ips": [],
+        "private_ips": private_ips,
         "profile": profile,
         "provisioning_status": "active",
-        "public_ips": [],
+        "public_ips": [{"address": address} for address in public_ips],
         "resource_group": owner,
-        "route_mode": False,
-        "security_groups": [],
+        "route_mode": route_mode,
+        "security_groups": security_groups,
         "security_groups_supported": True,
         "source_ip_session_persistence_supported": True,
         "subnets": [subnet],
@@ -177,7 +192,40 @@ def load_balancer(ref: Json, profile: Json, subnet: Json, pool: Json, owner: Jso
     }
 
 
-def server(region: str, kind: str, ref: Json, of: Json, zone_name: str, status: str, owner: Json) -> Json:
+def listener(key: str, of: Json, pool: Json, protocol: str, ports: tuple[int, int]) -> Json:
+    """LoadBalancerListener."""
+    return {
+        "id": key,
+        "href": f"{of['href']}/listeners/{key}",
+        "accept_proxy_protocol": False,
+        "created_at": CREATED,
+        "default_pool": pool,
+        "port": ports[0],
+        "port_min": ports[0],
+        "port_max": ports[1],
+        "protocol": protocol,
+        "provisioning_status": "active",
+    }
+
+
+def public_address_range(ref: Json, cidr: str, owner: Json, target: Json | None) -> Json:
+    """PublicAddressRange; without a `target` it is bound to nothing."""
+    return (
+        ref
+        | {
+            "cidr": cidr,
+            "created_at": CREATED,
+            "ipv4_address_count": ipaddress.ip_network(cidr).num_addresses,
+            "lifecycle_state": "stable",
+            "resource_group": owner,
+        }
+        | ({} if target is None else {"target": target})
+    )
+
+
+def server(
+    region: str, kind: str, ref: Json, of: Json, zone_name: str, status: str, owner: Json, profile_name: str | None
+) -> Json:
     """What Instance and BareMetalServer share, and of each what is its own, but for the network."""
     volume = {
         "id": make_id("volume-attachment", ref["id"]),
@@ -209,7 +257,7 @@ def server(region: str, kind: str, ref: Json, of: Json, zone_name: str, status: 
             "boot_volume_attachment": volume,
             "cluster_network_attachments": [],
             "confidential_compute_mode": "disabled",
-            "profile": profile(region, "instance", "bx2-2x8"),
+            "profile": profile(region, "instance", profile_name or "bx2-2x8"),
             "software_attachments": [],
             "startable": True,
             "threads_per_core": 2,
@@ -228,7 +276,7 @@ def server(region: str, kind: str, ref: Json, of: Json, zone_name: str, status: 
         },
         "cpu": {"architecture": "amd64", "core_count": 48, "socket_count": 2, "threads_per_core": 2},
         "firmware": {"update": "none"},
-        "profile": profile(region, "bare_metal_server", "bx2-metal-96x384"),
+        "profile": profile(region, "bare_metal_server", profile_name or "bx2-metal-96x384"),
         "trusted_platform_module": {"enabled": False, "mode": "disabled", "supported_modes": ["disabled", "tpm_2"]},
     }
 

@@ -156,3 +156,28 @@ def test_the_program_serves_a_file(world: World, tmp_path: Path) -> None:
         finally:
             os.kill(program.pid, signal.SIGTERM)
     assert program.returncode == 0
+
+
+def test_listeners_are_a_list_of_their_own_and_of_worlds_without_any_empty() -> None:
+    world = World().vpc("prod").subnet("a", "10.0.0.0/24")
+    world.load_balancer("nlb", subnet="a", members=[], listeners=[{"port": 443}])
+    path = f"/load_balancers/{world.id('load-balancer', 'nlb')}/listeners"
+    with StandIn(world) as api:
+        status, answer = ask(f"{api.url}{path}?{COMMON}")
+        assert status == 200
+        assert [(each["port"], each["port_max"]) for each in answer["listeners"]] == [(443, 443)]
+        del world.data["listeners"]
+        assert ask(f"{api.url}{path}?{COMMON}") == (200, {"listeners": []})
+        assert ask(f"{api.url}/load_balancers/gone/listeners?{COMMON}")[0] == 404
+        assert api.unexpected == []
+
+
+def test_spoofing_cannot_be_allowed_without_infrastructure_nat() -> None:
+    world = World().vpc("prod").subnet("a", "10.0.0.0/24")
+    world.bare_metal_server("metal", interfaces=[{"subnet": "a", "address": "10.0.0.4", "infrastructure_nat": False}])
+    kind = {"Content-Type": "application/merge-patch+json"}
+    with StandIn(world) as api:
+        url = f"{api.url}/virtual_network_interfaces/{world.vni_id('metal')}?{COMMON}"
+        assert ask(url, "PATCH", {"allow_ip_spoofing": True}, **kind)[0] == 409
+        assert ask(url, "PATCH", {"allow_ip_spoofing": False}, **kind)[0] == 200
+        assert api.unexpected == []

@@ -20,7 +20,9 @@ SINGULAR = {
     "routing_tables": "RoutingTable",
     "routes": "Route",
     "load_balancers": "LoadBalancer",
+    "listeners": "LoadBalancerListener",
     "members": "LoadBalancerPoolMember",
+    "public_address_ranges": "PublicAddressRange",
 }
 
 
@@ -39,7 +41,9 @@ def full_world() -> World:
         .share_vni("share", subnet="a", address="10.0.0.41")
         .group_target("web", "load-balancer", "lb")
         .floating_ip("203.0.113.9")
-        .load_balancer("lb", subnet="a", members=[{"address": "10.0.0.11", "port": 443}])
+        .load_balancer("lb", subnet="a", members=[{"address": "10.0.0.11", "port": 443}], listeners=[{"port": 443}])
+        .public_address_range("range", "198.51.100.16/28")
+        .public_address_range("spare", "198.51.100.32/28", bound=False)
     )
 
 

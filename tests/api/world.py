@@ -61,12 +61,13 @@ class Interface:
     vni_name: str | None = None
     interface_type: str = "pci"
     vlan: int | None = None
+    infrastructure_nat: bool = True
 
 
 class World:
     """`data` is the world as JSON: the regional lists by name, `regions`, and by the id of what they belong to
-    `address_prefixes`, `routing_tables`, `routes`, `network_interfaces`, `network_attachments` and `members` (of
-    pools); `faults` (as Fault) may be added.
+    `address_prefixes`, `routing_tables`, `routes`, `network_interfaces`, `network_attachments`, `listeners` and
+    `members` (of pools); `faults` (as Fault) may be added.
     """
 
     def __init__(self, *, region: str = "us-south", resource_group: str = "Default") -> None:
@@ -80,6 +81,7 @@ class World:
                 "routes",
                 "network_interfaces",
                 "network_attachments",
+                "listeners",
                 "members",
             )
         }
@@ -140,6 +142,9 @@ class World:
         acl = self._named("network_acls", "network-acl", network_acl)
         ref = without(self._ref("subnet", name))
         acl["subnets"].append(ref)
+        tables = self.data["routing_tables"][make_id("vpc", self._vpc)]
+        table = make_id("routing-table", self._vpc, routing_table)
+        next(each for each in tables if each["id"] == table)["subnets"].append(self._ref("subnet", name))
         self.data["subnets"].append(
             shapes.subnet(
                 self.region,
@@ -222,6 +227,8 @@ class World:
         zone: str | None = None,
         priority: int = 2,
         name: str | None = None,
+        lifecycle_state: str = "stable",
+        advertise: bool = False,
     ) -> Self:
         """A route; `next_hop` is an address, or the name of a VPN gateway connection."""
         ref = self._ref("routing-table", table)
@@ -237,11 +244,11 @@ class World:
                 "id": key,
                 "name": label,
                 "action": action,
-                "advertise": False,
+                "advertise": advertise,
                 "created_at": CREATED,
                 "destination": destination,
                 "href": f"{ref['href']}/routes/{key}",
-                "lifecycle_state": "stable",
+                "lifecycle_state": lifecycle_state,
                 "next_hop": hop,
                 "origin": "user",
                 "priority": priority,
@@ -258,9 +265,10 @@ class World:
         legacy: bool = False,
         status: str = "running",
         resource_group: str | None = None,
+        profile: str | None = None,
     ) -> Self:
         """A virtual server instance; `interfaces`: arguments of Interface. `legacy`: without network attachments."""
-        return self._server("instance", name, interfaces, legacy, status, resource_group)
+        return self._server("instance", name, interfaces, legacy, status, resource_group, profile)
 
     def bare_metal_server(
         self,
@@ -270,9 +278,10 @@ class World:
         legacy: bool = False,
         status: str = "running",
         resource_group: str | None = None,
+        profile: str | None = None,
     ) -> Self:
         """A bare metal server; `interface_type` and `vlan` of its interfaces count."""
-        return self._server("bare-metal-server", name, interfaces, legacy, status, resource_group)
+        return self._server("bare-metal-server", name, interfaces, legacy, status, resource_group, profile)
 
     def share_vni(self, name: str, *, subnet: str, address: str, mode: str = "auto") -> Self:
         """A virtual network interface of a file share's mount target: no server has it."""
@@ -286,29 +295,60 @@ class World:
         return self
 
     def load_balancer(
-        self, name: str, *, subnet: str, family: str = "network", members: list[Json], private_path: bool = False
+        self,
+        name: str,
+        *,
+        subnet: str,
+        family: str = "network",
+        members: list[Json],
+        listeners: list[Json] | None = None,
+        access_mode: str = "private",
+        route_mode: bool = False,
+        private_ips: list[str] | None = None,
+        public_ips: list[str] | None = None,
+        security_groups: list[str] | None = None,
     ) -> Self:
         """A load balancer with one pool, `{name}-pool`. A member is an `address`, an `instance` by name, or a `fqdn`,
-        and a `port` (80).
+        and a `port` (80); a listener a `protocol` (tcp) and a `port` (80), or `ports`, the first and the last. It is a
+        target of the `security_groups` named, as the API tells it.
         """
         ref = self._ref("load-balancer", name)
         key = make_id("pool", ref["id"])
         pool = {"id": key, "name": f"{name}-pool", "href": f"{ref['href']}/pools/{key}"}
-        self.data["load_balancers"].append(
-            shapes.load_balancer(
-                ref,
-                {
-                    "family": family,
-                    "href": shapes.href(self.region, f"load_balancer/profiles/{family}"),
-                    "name": family,
-                },
-                without(self._ref("subnet", subnet)),
-                pool,
+        of = self._named("subnets", "subnet", subnet)
+        groups = security_groups or []
+        balancer = shapes.load_balancer(
+            ref,
+            {"family": family, "href": shapes.href(self.region, f"load_balancer/profiles/{family}"), "name": family},
+            without(self._ref("subnet", subnet)),
+            pool,
+            shapes.resource_group(self.owner),
+            access_mode=access_mode,
+            route_mode=route_mode,
+            private_ips=[shapes.reserved_ip(of, address) for address in private_ips or []],
+            public_ips=public_ips or [],
+            security_groups=[without(self._ref("security-group", group), "resource_type") for group in groups],
+        )
+        self.data["load_balancers"].append(balancer)
+        for group in groups:
+            self.group_target(group, "load-balancer", name)
+        self.data["members"][key] = [self._member(pool, number, **member) for number, member in enumerate(members)]
+        made = [self._listener(ref, pool, number, **each) for number, each in enumerate(listeners or [])]
+        self.data["listeners"][ref["id"]] = made
+        balancer["listeners"] = [{"id": each["id"], "href": each["href"]} for each in made]
+        return self
+
+    def public_address_range(self, name: str, cidr: str, *, zone: str | None = None, bound: bool = True) -> Self:
+        """A public address range, bound to the VPC in a zone."""
+        vpc = self._ref("vpc", self._vpc, own=True)
+        self.data["public_address_ranges"].append(
+            shapes.public_address_range(
+                self._ref("public-address-range", name),
+                cidr,
                 shapes.resource_group(self.owner),
-                private_path=private_path,
+                {"vpc": vpc, "zone": shapes.zone(self.region, zone or f"{self.region}-1")} if bound else None,
             )
         )
-        self.data["members"][key] = [self._member(pool, number, **member) for number, member in enumerate(members)]
         return self
 
     def floating_ip(self, address: str, *, target: Json | None = None, name: str | None = None) -> Self:
@@ -367,6 +407,19 @@ class World:
             "provisioning_status": "active",
             "target": target if instance is None else without(self._ref("instance", instance), "resource_type"),
         }
+
+    def _listener(
+        self,
+        balancer: Json,
+        pool: Json,
+        number: int,
+        *,
+        protocol: str = "tcp",
+        port: int = 80,
+        ports: tuple[int, int] | None = None,
+    ) -> Json:
+        key = make_id("listener", balancer["id"], str(number))
+        return shapes.listener(key, balancer, pool, protocol, ports or (port, port))
 
     def _end(self, text: str) -> Json:
         """A rule's remote or local: a prefix, an address, or the name of a security group."""
@@ -432,7 +485,14 @@ class World:
         )
 
     def _server(
-        self, kind: str, name: str, interfaces: list[Json], legacy: bool, status: str, resource_group: str | None
+        self,
+        kind: str,
+        name: str,
+        interfaces: list[Json],
+        legacy: bool,
+        status: str,
+        resource_group: str | None,
+        profile: str | None,
     ) -> Self:
         ref = self._ref(kind, name)
         made = [Interface(**interface) for interface in interfaces]
@@ -447,6 +507,7 @@ class World:
             zone,
             status,
             shapes.resource_group(resource_group or self.owner),
+            profile,
         )
         type_ = ref["resource_type"]
         attachments: list[Json] = []
@@ -500,7 +561,7 @@ class World:
                 "allow_ip_spoofing": interface.allow_ip_spoofing,
                 "auto_delete": True,
                 "created_at": CREATED,
-                "enable_infrastructure_nat": True,
+                "enable_infrastructure_nat": interface.infrastructure_nat,
                 "ips": [primary, *(shapes.reserved_ip(subnet, address) for address in interface.secondary)],
                 "lifecycle_state": "stable",
                 "mac_address": interface.mac or make_mac(self._vpc, name),
@@ -534,7 +595,7 @@ class World:
         }
         if kind == "bare-metal-server":
             full |= {
-                "enable_infrastructure_nat": True,
+                "enable_infrastructure_nat": interface.infrastructure_nat,
                 "mac_address": interface.mac or make_mac(server["id"], shadow["name"]),
                 **_on_wire(interface, "allow_interface_to_float"),
             }

@@ -24,12 +24,12 @@ from vnicheck.fixes.effects import Effect, PatchVni, standing
 from vnicheck.fixes.planner import Proof, Strategy, plan_server
 from vnicheck.guest import change as scripts
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.change import Answer, Step, read_answer
+from vnicheck.guest.change import Answer, read_answer
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
-from vnicheck.model.plan import Action, Applied, InstancePlan
+from vnicheck.model.plan import Action, Applied, InstancePlan, Step
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
@@ -132,11 +132,14 @@ def _with(proof: Proof, effects: Sequence[Effect], persist: Sequence[Action]) ->
 
 
 FILE = Action(
-    where="guest",
     kind="persist",
     summary="a file",
-    command="printf 'kept\\n' > /etc/vnicheck-kept.new && mv /etc/vnicheck-kept.new /etc/vnicheck-kept",
-    undo="rm -f /etc/vnicheck-kept /etc/vnicheck-kept.new",
+    steps=(
+        Step(
+            "printf 'kept\\n' > /etc/vnicheck-kept.new && mv /etc/vnicheck-kept.new /etc/vnicheck-kept",
+            "rm -f /etc/vnicheck-kept /etc/vnicheck-kept.new",
+        ),
+    ),
 )
 
 
@@ -267,7 +270,7 @@ def test_a_plan_that_does_not_hold_what_it_promised_is_undone(lab: Lab) -> None:
 
 def test_configuration_that_cannot_be_written_undoes_the_rest(lab: Lab) -> None:
     before = state(lab.target)
-    bad = msgspec.structs.replace(FILE, command="echo 'no space left' >&2; false")
+    bad = msgspec.structs.replace(FILE, steps=(Step("echo 'no space left' >&2; false", "true"),))
     wire = Wire(lab.target)
     outcome = attempt(wire, both(lab.target, FILE, bad))
     assert (outcome.status, "no space left" in outcome.said) == ("rolled_back", True)

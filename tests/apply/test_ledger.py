@@ -11,6 +11,7 @@ import pytest
 from tests.fixes.plans import planned
 from vnicheck.apply.ledger import Entry, Ledger, LedgerError
 from vnicheck.model.cloud import Ref
+from vnicheck.model.plan_document import as_documents
 
 
 def entry(change: str = "20261124-083000-abcdef", **more: Any) -> Entry:
@@ -22,7 +23,7 @@ def entry(change: str = "20261124-083000-abcdef", **more: Any) -> Entry:
         "address": "10.0.0.11",
         "strategy": "state-filtering",
         "effects": (*planned("strict").effects, *planned("strict", "rp-filter").effects, *proof.effects),
-        "actions": proof.document.plan.actions,
+        "actions": as_documents(proof.document.plan.actions),
         "status": "begun",
     }
     return Entry(**(fields | more))

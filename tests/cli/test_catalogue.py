@@ -8,6 +8,8 @@ from importlib import import_module
 
 import pytest
 
+from vnicheck import __version__
+from vnicheck.cli import given
 from vnicheck.cli.app import COMMANDS
 from vnicheck.rules.registry import RULES
 
@@ -52,8 +54,11 @@ def test_explain_shows_every_fact() -> None:
 
 def test_the_table_of_commands_says_what_they_say_themselves() -> None:
     for name, (module, said) in COMMANDS.items():
-        function = getattr(import_module(f"vnicheck.cli.{module}"), name.replace("-", "_"))
-        assert inspect.getdoc(function) == said, name
+        options = getattr(given, f"{name.title().replace('-', '')}Options")
+        assert inspect.getdoc(options) == said, name
+        work = getattr(import_module(f"vnicheck.cli.{module}"), name.replace("-", "_"))
+        (parameter,) = inspect.signature(work).parameters.values()
+        assert parameter.annotation is options, name
 
 
 def test_the_programs_own_help_loads_no_command() -> None:
@@ -63,6 +68,27 @@ def test_the_programs_own_help_loads_no_command() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "vnicheck vnicheck.cli vnicheck.cli.app"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_help_loads_its_options_and_nothing_that_works(name: str) -> None:
+    code = (
+        f"import sys; from vnicheck.cli.app import app; app([{name!r}, '--help'], standalone_mode=False); "
+        "print(*sorted(m for m in sys.modules if m.split('.')[0] in {'vnicheck', 'paramiko', 'rich', 'msgspec'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {module.removeprefix("vnicheck.cli.") for module in done.stdout.splitlines()[-1].split()}
+    assert loaded == {"vnicheck", "vnicheck.cli", "app", "bundles", "failure", "given", "options"}
+
+
+def test_the_version_is_told_without_typer() -> None:
+    code = (
+        "import sys; sys.argv[1:] = ['--version']; from vnicheck.__main__ import main\n"
+        "try: main()\n"
+        "finally: print(*sorted({'typer', 'rich', 'msgspec', 'vnicheck.cli.app'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"vnicheck {__version__}\n\n"
 
 
 @pytest.mark.parametrize("module", sorted({module for module, _ in COMMANDS.values()}))

@@ -276,7 +276,7 @@ def test_a_trace_is_a_numbered_list_of_hops(snapshot: Path, tmp_path: Path) -> N
 def test_a_trace_as_json_is_a_report_with_one_flow(snapshot: Path, tmp_path: Path) -> None:
     done = trace(snapshot, tmp_path, "--from", "10.0.0.12", "--to", "10.8.0.4", "--protocol", "udp", "-f", "json")
     report = json.loads(done.stdout)
-    assert report["schema"] == "vnicheck.report/1"
+    assert report["schema"] == "vnicheck.report/2"
     ((flow,),) = [instance["flows"] for instance in report["instances"]]
     assert (flow["direction"], flow["protocol"], flow["ports"]) == ("outbound", "udp", ["443"])
     assert (flow["local"], flow["remote"], flow["verdict"]) == ("10.0.0.12", ["10.8.0.4/32"], "delivered")

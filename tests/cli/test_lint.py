@@ -434,7 +434,7 @@ def test_nothing_is_asked_about_servers_out_of_scope(repository: Path) -> None:
 def test_cloud_only_says_what_can_be_said(repository: Path) -> None:
     """A job that may not log in anywhere can still fail when someone adds an interface."""
     with StandIn(region("us-south", "web-1", "web-2")) as api:
-        done = lint("--cloud-only", "-f", "json", env=api.environ)
+        done = lint("--cloud-only", "-f", "json", "--flows", env=api.environ)
         assert lint("--cloud-only", "--fail-on", "warning", env=api.environ).returncode == 1
         forgiven = lint("--cloud-only", "--allow-incomplete", env=api.environ)
     assert (done.returncode, done.stderr) == (3, "")

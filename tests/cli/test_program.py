@@ -270,7 +270,7 @@ def test_several_formats_to_several_places(files: Path, tmp_path: Path) -> None:
     done = analyze(files, "broken", "-f", "text", "-f", f"json={tmp_path / 'report.json'}")
     assert (done.returncode, done.stderr) == (0, "")
     assert "strict-reverse-path" in done.stdout
-    assert json.loads((tmp_path / "report.json").read_text())["schema"] == "vnicheck.report/1"
+    assert json.loads((tmp_path / "report.json").read_text())["schema"] == "vnicheck.report/2"
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"], "a partial file was left"
 
 

@@ -95,6 +95,8 @@ def completed(api: StandIn, to: Opener) -> Region:
         ("/vpcs/*/routing_tables", "routing_tables"),
         ("/vpcs/*/routing_tables/*/routes", "routing_tables"),
         ("/load_balancers/*/pools/*/members", "load_balancers"),
+        ("/load_balancers/*/listeners", "load_balancers"),
+        ("/public_address_ranges", "public_address_ranges"),
     ],
 )
 def test_a_list_below_a_vpc_that_is_gone_is_missing_and_the_rest_goes_on(

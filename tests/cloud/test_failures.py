@@ -200,6 +200,7 @@ def test_a_page_that_comes_again_and_again_is_an_error(world: World, to: Opener)
         "security_groups",
         "network_acls",
         "load_balancers",
+        "public_address_ranges",
     ],
 )
 @pytest.mark.parametrize("fault", [{"status": 403}, {"status": 200, "body": "{}"}, {"reset": True}])

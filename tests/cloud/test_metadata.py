@@ -64,7 +64,7 @@ def test_an_instance_with_two_vnis(world: World) -> None:
     assert second.floating_ips == ()
     assert set(missing) == {
         "vpcs", "subnets", "security_groups", "network_acls", "routing_tables", "public_gateways", "floating_ips",
-        "load_balancers",
+        "load_balancers", "public_address_ranges",
     }  # fmt: skip
     assert server.problems == ()
 

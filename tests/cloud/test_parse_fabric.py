@@ -9,13 +9,14 @@ from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.parse_fabric import (
     parse_address_prefix,
     parse_network_acl,
+    parse_public_address_range,
     parse_route,
     parse_routing_table,
     parse_security_group,
     parse_subnet,
     parse_vpc,
 )
-from vnicheck.model.cloud import SecurityGroupRule
+from vnicheck.model.cloud import NextHopResource, PublicAddressRange, SecurityGroupRule
 
 RULE = {"id": "r", "direction": "inbound", "protocol": "tcp", "remote": {"cidr_block": "10.0.0.0/8"}}
 
@@ -137,6 +138,63 @@ def test_routes(route: dict[str, str], hop: str | None) -> None:
     assert (parsed.zone, parsed.destination) == ("us-south-1", "10.8.0.0/16")
 
 
+def test_next_hops_that_are_no_addresses() -> None:
+    made = World().vpc("prod").routing_table("t", routes=[{"destination": "10.8.0.0/16", "next_hop": "vpn-1"}])
+    item = made.data["routes"][made.id("routing-table", "t")][0]
+    key = made.id("vpn-gateway-connection", "vpn-1")
+    assert parse_route(item).next_hop_resource == NextHopResource(id=key, name="vpn-1", kind="vpn_gateway_connection")
+    item["next_hop"] = {"id": "x", "resource_type": "wormhole"}
+    assert parse_route(item).next_hop_resource == NextHopResource(id="x", kind="wormhole")
+    item["next_hop"] = {"address": "10.0.0.5", "id": "x"}
+    assert (parse_route(item).next_hop, parse_route(item).next_hop_resource) == ("10.0.0.5", None)
+    for nothing in ({}, None, {"address": "0.0.0.0"}, {"fqdn": "x"}):
+        item["next_hop"] = nothing
+        assert (parse_route(item).next_hop, parse_route(item).next_hop_resource) == (None, None)
+
+
+@pytest.mark.parametrize("state", ["stable", "pending", "deleting", "failed", "dreaming"])
+def test_states_of_routes(state: str) -> None:
+    more = {"lifecycle_state": state, "advertise": True}
+    made = World().vpc("prod").routing_table("t", routes=[{"destination": "10.8.0.0/16"} | more])
+    parsed = parse_route(made.data["routes"][made.id("routing-table", "t")][0])
+    assert (parsed.lifecycle_state, parsed.advertise) == (state, True)
+
+
+@pytest.mark.parametrize("given", [{}, {"lifecycle_state": None, "advertise": None}])
+def test_states_of_routes_that_are_not_told(given: dict[str, None]) -> None:
+    parsed = parse_route({"id": "r", "name": "r", "destination": "10.8.0.0/16", "action": "drop"} | given)
+    assert (parsed.lifecycle_state, parsed.advertise) == (None, None)
+
+
+def test_subnets_of_routing_tables() -> None:
+    made = World().vpc("prod").routing_table("t")
+    made.subnet("a", "10.0.0.0/24", routing_table="t").subnet("b", "10.0.1.0/24", routing_table="t")
+    default, table = made.data["routing_tables"][made.id("vpc", "prod")]
+    assert parse_routing_table(table, "vpc", []).subnets == (made.id("subnet", "a"), made.id("subnet", "b"))
+    assert parse_routing_table(default, "vpc", []).subnets == ()
+    assert parse_routing_table(table | {"subnets": None}, "vpc", []).subnets is None
+    del table["subnets"]
+    assert parse_routing_table(table, "vpc", []).subnets is None
+
+
+@pytest.mark.parametrize(
+    ("target", "vpc", "zone"),
+    [
+        ({"vpc": {"id": "v", "name": "prod"}, "zone": {"name": "us-south-1"}}, "v", "us-south-1"),
+        ({"zone": {"name": "us-south-1"}, "moon_base": {"id": "m"}}, None, "us-south-1"),
+        ({"vpc": None, "zone": None}, None, None),
+        (None, None, None),
+    ],
+)
+def test_targets_of_public_address_ranges(target: Any, vpc: str | None, zone: str | None) -> None:
+    parsed = parse_public_address_range({"id": "p", "name": "range", "cidr": "192.0.2.17/28", "target": target})
+    assert parsed == PublicAddressRange(id="p", name="range", cidr="192.0.2.16/28", vpc=vpc, zone=zone)
+
+
+def test_public_address_ranges_of_another_ip_version_are_none_of_ours() -> None:
+    assert parse_public_address_range({"id": "p", "name": "range", "cidr": "2001:db8::/64"}) is None
+
+
 def test_ingress_of_routing_tables() -> None:
     sources = ["internet", "transit_gateway", "direct_link", "vpc_zone"]
     world = World().vpc("prod").routing_table("t", ingress=sources)
@@ -166,6 +224,9 @@ def test_missing_optional_fields_do_not_crash() -> None:
         (parse_route, {"id": "r", "name": "culprit", "destination": "everywhere", "action": "drop"}),
         (parse_route, {"id": "r", "name": "culprit", "destination": "10.0.0.0/8"}),
         (parse_address_prefix, {"id": "p", "name": "culprit", "cidr": "::/0"}),
+        (parse_public_address_range, {"id": "p", "name": "culprit"}),
+        (parse_public_address_range, {"id": "p", "name": "culprit", "cidr": "192.0.2.0/33"}),
+        (parse_public_address_range, {"id": "p", "name": "culprit", "cidr": "192.0.2.0/28", "target": "vpc"}),
     ],
 )
 def test_a_malformed_resource_is_named(parse: Any, item: dict[str, Any]) -> None:

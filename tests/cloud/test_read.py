@@ -215,11 +215,13 @@ def test_a_floating_ip_keeps_its_id_and_name(world: World, to: Opener) -> None:
     with StandIn(world) as api:
         vni = named(read_region(to(api)), "web-1").vnis[1]
     listed = world.find("floating_ips", "fip-203-0-113-7")
-    assert vni.floating_ips == (FloatingIp(id=listed["id"], name=listed["name"], address="203.0.113.7"),)
+    assert vni.floating_ips == (
+        FloatingIp(id=listed["id"], name=listed["name"], address="203.0.113.7", status="available", target=vni.id),
+    )
 
 
 def test_a_group_with_a_target_beyond_us_has_no_known_addresses(world: World, to: Opener) -> None:
-    world.group_target("web", "load-balancer", "lb")
+    world.group_target("web", "vpn-server", "vpn")
     with StandIn(world) as api:
         groups = read_region(to(api)).fabric.security_groups
     assert groups[world.id("security-group", "web")].addresses is None

@@ -26,9 +26,10 @@ from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem, Server
 
 RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SERVICE = "161.26.0.10"
 REMOTES = [
     "10.0.0.7", "10.0.0.13", "10.0.0.255", "10.0.1.9", "10.0.9.9", "10.8.0.4", "10.8.1.7", "10.8.200.1", "10.9.0.1",
-    "161.26.0.10", "192.168.1.1", "203.0.113.9", "203.0.113.10", "8.8.8.8", "1.0.0.1", "223.255.255.255",
+    SERVICE, "192.168.1.1", "203.0.113.9", "203.0.113.10", "8.8.8.8", "1.0.0.1", "223.255.255.255",
 ]  # fmt: skip
 PORTS = [1, 22, 79, 80, 90, 91, 443, 444, 1023, 1024, 5432, 65535]
 
@@ -166,8 +167,8 @@ def check(view: ServerView, remotes: Sequence[str], ports: Sequence[int]) -> Non
                     c for c in classes if (c.local, c.direction, c.protocol) == (local.address, direction, protocol)
                 ]
                 for remote in remotes:
-                    if remote in own:
-                        continue
+                    if remote in own or (remote == SERVICE and direction is Direction.INBOUND):
+                        continue  # the server itself; services open nothing
                     for port in ports if protocol is not Protocol.ICMP else [0]:
                         (found,) = [flow for flow in kind if holds(flow, parse_address(remote), port)]
                         alone = predict_flow(view, direction, protocol, local, parse_address(remote), port)

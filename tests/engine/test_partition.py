@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from tests import servers
 from vnicheck.engine.partition import NEVER_REMOTE, address_atoms, port_atoms, to_ports, to_prefixes
+from vnicheck.fabric.scope import SERVICE_PREFIXES
 from vnicheck.model.address import LAST, format_address, merge_ranges, parse_address, parse_prefix, prefix_range
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest
@@ -134,9 +135,8 @@ def ports_of(flow: Flow) -> list[Range]:
 @RELAXED
 @given(guests())
 def test_classes_are_disjoint_and_complete(guest: Guest) -> None:
-    excluded = merge_ranges(
-        [*map(prefix_range, NEVER_REMOTE), *((own, own) for own in map(parse_address, ("10.0.0.11", "10.0.0.12")))]
-    )
+    never = [*map(prefix_range, NEVER_REMOTE), *((own, own) for own in map(parse_address, ("10.0.0.11", "10.0.0.12")))]
+    opening_nothing = list(map(prefix_range, SERVICE_PREFIXES))
     remotes_at: dict[tuple[object, ...], list[Range]] = defaultdict(list)
     found = classes(guest)
     edges = {edge for flow in found for first, last in ports_of(flow) for edge in (first, last)}
@@ -145,7 +145,8 @@ def test_classes_are_disjoint_and_complete(guest: Guest) -> None:
             if any(first <= port <= last for first, last in ports_of(flow)):
                 remotes_at[flow.direction, flow.protocol, flow.local, port].extend(map(prefix_range, flow.remote))
     assert len({key[:3] for key in remotes_at}) == 2 * 3 * 2
-    for ranges in remotes_at.values():
+    for (direction, *_), ranges in remotes_at.items():
+        excluded = merge_ranges([*never, *(opening_nothing if direction == "inbound" else [])])
         assert size(ranges) + size(excluded) == LAST + 1
         assert merge_ranges([*ranges, *excluded]) == [(0, LAST)]
 

@@ -23,7 +23,7 @@ from tests.servers import (
     two_vnis,
     vni,
 )
-from vnicheck.model.cloud import NetworkAcl, RoutingTable, SecurityGroup, VpcRoute
+from vnicheck.model.cloud import Fabric, NetworkAcl, RoutingTable, SecurityGroup, VpcRoute
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow, Outcome, Verdict
 from vnicheck.model.snapshot import Server
@@ -358,27 +358,43 @@ def test_the_opening_sides_ports_can_be_overridden() -> None:
     assert one(single(), spec, fabric(acls=[narrow]), config=linux).verdict is Verdict.DELIVERED
 
 
-@pytest.mark.parametrize(
-    ("ingress", "remote"),
-    [
-        ("transit_gateway", "10.8.0.4"),
-        ("direct_link", "10.8.0.4"),
-        ("internet", "198.51.100.1"),
-        ("vpc_zone", "10.0.1.9"),
-    ],
-)
-def test_an_ingress_routing_table_may_lead_past_the_server(ingress: str, remote: str) -> None:
+def zones(**more: Any) -> Fabric:
+    """Two subnets, each in a zone of its own."""
+    return fabric(subnets=[subnet("b", "10.0.1.0/24", zone="z-2")], **more)
+
+
+INGRESS = [
+    ("transit_gateway", "10.8.0.4", "10.0.0.0/24"),
+    ("direct_link", "10.8.0.4", "10.0.0.0/16"),
+    ("internet", "198.51.100.1", "203.0.113.7/32"),
+    ("internet", "198.51.100.1", "203.0.113.0/24"),
+    ("vpc_zone", "10.0.1.9", "10.0.0.0/24"),
+]
+"""Traffic sources, a remote that comes by each, and a route that leads what it sends past the server."""
+
+
+@pytest.mark.parametrize(("ingress", "remote", "destination"), INGRESS)
+def test_an_ingress_routing_table_may_lead_past_the_server(ingress: str, remote: str, destination: str) -> None:
     of = server(vni(0, "10.0.0.11", floating_ip="203.0.113.7"), guest=single().guest)
-    divert = VpcRoute(id="r", name="firewall", destination="10.0.0.0/24", action="deliver", next_hop="10.0.1.4")
+    divert = VpcRoute(id="r", name="firewall", destination=destination, action="deliver", next_hop="10.0.1.4")
     specs = (f"inbound tcp/443 {remote} -> 10.0.0.11", f"outbound tcp/443 10.0.0.11 -> {remote}")
+    delegated = msgspec.structs.replace(divert, destination="10.0.0.11/32", action="delegate")
+    delegated_fip = msgspec.structs.replace(divert, destination="203.0.113.7/32", action="delegate", priority=1)
+    here = msgspec.structs.replace(divert, next_hop="10.0.0.11")
+    for harmless in ((divert, delegated, delegated_fip), (here,), (msgspec.structs.replace(divert, zone="z-3"),)):
+        table = RoutingTable(id="in", name="in", vpc="vpc", routes=harmless, ingress=(ingress,))
+        assert one(of, specs[0], zones(tables=[table])).verdict is Verdict.DELIVERED
     for routes, expected in (((divert,), "unknown"), ((), "delivered")):
         table = RoutingTable(id="in", name="in", vpc="vpc", routes=routes, ingress=(ingress,))
         for spec in specs:
-            assert one(of, spec, fabric(tables=[table])).verdict == expected
+            assert one(of, spec, zones(tables=[table])).verdict == expected
     other = RoutingTable(id="in", name="in", vpc="another", routes=(divert,), ingress=(ingress,))
     past = msgspec.structs.replace(divert, destination="10.0.0.12/32")
     elsewhere = RoutingTable(id="in", name="in", vpc="vpc", routes=(past,), ingress=(ingress,))
     for table in (other, elsewhere):
         assert one(of, specs[0], fabric(tables=[table])).verdict is Verdict.DELIVERED
+    if ingress == "vpc_zone":
+        same_zone = fabric(tables=[RoutingTable(id="in", name="in", vpc="vpc", routes=(divert,), ingress=(ingress,))])
+        assert one(of, specs[0], same_zone).verdict is Verdict.DELIVERED
     beside = fabric(tables=[RoutingTable(id="in", name="in", vpc="vpc", routes=(divert,), ingress=(ingress,))])
     assert one(of, "inbound tcp/443 10.0.0.200 -> 10.0.0.11", beside).verdict is Verdict.DELIVERED

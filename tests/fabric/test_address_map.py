@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from tests.fabric.test_naive import LOCAL, MEMBERS, acl_rules, group_rules, remotes
 from tests.servers import fabric, subnet, vni
 from vnicheck.fabric import network_acl, security_group
-from vnicheck.fabric.address_map import membership
 from vnicheck.fabric.memory import KEPT, memory_of, remembered
 from vnicheck.fabric.transport import KINDS
 from vnicheck.model.address import LAST, parse_address
+from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import AclRule, NetworkAcl, SecurityGroup, SecurityGroupRule
 
 addresses = st.integers(0, 300) | st.integers(LAST - 5, LAST)

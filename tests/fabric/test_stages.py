@@ -10,7 +10,7 @@ from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet, to_internet
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
-from vnicheck.fabric.scope import ScopeMap
+from vnicheck.fabric.scope import scopes_from
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import effective_filtering, state_filter
@@ -374,8 +374,12 @@ def test_vpc_routes_by_scope() -> None:
     default = route("0.0.0.0/0", "deliver", next_hop="10.0.0.5")
     assert routed(default, to="8.8.8.8", scope=Scope.INTERNET).outcome is Outcome.UNKNOWN
     assert routed(route("0.0.0.0/0", "delegate"), to="8.8.8.8", scope=Scope.INTERNET).outcome is Outcome.PASS
-    assert routed(route("0.0.0.0/0", "delegate_vpc"), to="8.8.8.8", scope=Scope.INTERNET).outcome is Outcome.UNKNOWN
-    assert routed(default, to="10.0.1.9", scope=Scope.VPC).outcome is Outcome.PASS
+    nothing = routed(route("0.0.0.0/0", "delegate_vpc"), to="8.8.8.8", scope=Scope.INTERNET)
+    assert (nothing.drop, "nothing leaves to the internet" in nothing.reason) == (DropCode.VPC_ROUTE, True)
+    assert routed(default, to="10.0.1.9", scope=Scope.VPC).outcome is Outcome.UNKNOWN
+    assert routed(route("0.0.0.0/0", "drop"), to="10.0.1.9", scope=Scope.VPC).drop is DropCode.VPC_ROUTE
+    assert routed(route("0.0.0.0/0", "delegate"), to="10.0.1.9", scope=Scope.VPC).outcome is Outcome.PASS
+    assert routed(route("8.0.0.0/8", "delegate_vpc"), to="8.8.8.8", scope=Scope.PRIVATE).outcome is Outcome.PASS
     assert routed(route("10.0.1.0/24", "drop"), to="10.0.1.9", scope=Scope.VPC).drop is DropCode.VPC_ROUTE
     assert routed(route("10.0.0.0/24", "drop"), to="10.0.0.9", scope=Scope.SUBNET).outcome is Outcome.PASS
 
@@ -421,16 +425,27 @@ def test_a_routing_table_that_was_not_read() -> None:
 def test_scopes(address: str, scope: Scope) -> None:
     public = subnet("public", "192.0.2.0/24")
     around = fabric(subnets=[public, subnet("elsewhere", "198.51.100.0/24", vpc="other")])
-    scopes = ScopeMap(around, around.subnets["a"])
+    scopes = scopes_from(around, around.subnets["a"], ASSUME)
     assert scopes.of(parse_address(address)) is scope
     assert {parse_address("10.0.0.0"), parse_address("10.0.1.0"), parse_address("192.0.3.0")} <= set(scopes.map.starts)
     assert parse_address("198.51.100.0") not in scopes.map.starts
 
 
+def test_private_networks_outside_the_private_address_space() -> None:
+    """Those that a route delegates to the VPC, and those that the configuration lists; not a default route's all."""
+    routes = (route("198.51.100.0/24", "delegate_vpc"), route("0.0.0.0/0", "delegate_vpc"))
+    around = fabric(tables=[RoutingTable(id="table", name="table", vpc="vpc", routes=routes)])
+    at = {"198.51.100.9": Scope.PRIVATE, "203.0.113.9": Scope.INTERNET, "8.8.8.8": Scope.INTERNET}
+    scopes = scopes_from(around, subnet("a", "10.0.0.0/24", routing_table="table"), ASSUME)
+    assert {address: scopes.of(parse_address(address)) for address in at} == at
+    listed = Assumptions(remote_reachable=("203.0.113.0/24",))
+    assert scopes_from(around, around.subnets["a"], listed).of(parse_address("203.0.113.9")) is Scope.PRIVATE
+
+
 def test_a_vpc_without_prefixes_is_its_subnets() -> None:
     around = fabric()
     bare = {"vpc": Vpc(id="vpc", name="prod")}
-    scopes = ScopeMap(msgspec.structs.replace(around, vpcs=bare), around.subnets["a"])
+    scopes = scopes_from(msgspec.structs.replace(around, vpcs=bare), around.subnets["a"], ASSUME)
     assert scopes.of(parse_address("10.0.1.9")) is Scope.VPC
     assert scopes.of(parse_address("10.0.2.9")) is Scope.PRIVATE
 

@@ -97,8 +97,7 @@ def kinds(effects: Iterable[Effect]) -> list[str]:
 
 def commands(proof: Proof) -> list[str]:
     """The commands of the guest's immediate actions, one by one."""
-    actions = [action for action in proof.document.plan.actions if action.kind != "persist"]
-    return [command for action in actions if action.command for command in action.command.split(" && ")]
+    return [step.command for action in proof.document.plan.immediate for step in action.steps]
 
 
 def without(effects: Sequence[Effect], position: int) -> tuple[Effect, ...]:

@@ -297,7 +297,7 @@ def test_a_refusal_is_not_led_around() -> None:
     assert (kept.src, kept.dst, kept.table) == ("10.0.0.12/32", "10.9.0.0/16", MAIN_TABLE)
     assert verdicts(proof.document.plan.after, "10.0.0.12", "10.9.0.1")["inbound", "tcp"] == "dropped"
     assert proof.document.plan.remaining, "they stay broken, and that is said"
-    assert proof.document.unmended
+    assert proof.document.unfixed
 
 
 def test_a_route_by_an_appliance_is_told() -> None:

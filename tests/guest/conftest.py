@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from tests.sshd import Sshd, generate_key
+from vnicheck.guest.ssh.keys import AskPassphrase
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
+from vnicheck.guest.ssh.runner import SshRunner
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +69,9 @@ def options_for(server: Sshd, known_hosts: Path, **changes: Any) -> SshOptions:
 
 
 WEB = SshTarget(name="web-1", address="127.0.0.1")
+
+
+def collect(target: SshTarget, options: SshOptions, ask_passphrase: AskPassphrase | None = None) -> bytes:
+    """The collect script's output from one target, as a run of its own. Raises CollectionError."""
+    with SshRunner(options, ask_passphrase) as runner:
+        return runner.collect(target)

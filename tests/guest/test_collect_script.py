@@ -11,9 +11,9 @@ import pytest
 
 from tests.guest.namespace import collect_in_namespace, run_in_namespace
 from tests.sshd import require, require_root
+from tests.support.guest_parts import with_default_tables
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.frames import read_frames
-from vnicheck.guest.parts import with_default_tables
 from vnicheck.guest.ssh.runner import collect_script
 from vnicheck.model.guest import LOCAL_TABLE, Examined, Guest, RouteType, RuleAction
 from vnicheck.model.interface import Interface, Neighbour

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.guest_parts import guest_from_parts, with_default_tables
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.doubt import doubt_busybox_links, doubt_busybox_routes
 from vnicheck.guest.errors import CollectionError
@@ -21,7 +22,6 @@ from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
-from vnicheck.guest.parts import guest_from_parts, with_default_tables
 from vnicheck.model.guest import Interface, PolicyRule, Route, RouteType, RuleAction
 from vnicheck.model.lines import format_route, format_rule
 

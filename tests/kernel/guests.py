@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from vnicheck.guest.parts import guest_from_parts, with_default_tables
+from tests.support.guest_parts import guest_from_parts, with_default_tables
 from vnicheck.kernel.host import HiddenState, Host
 from vnicheck.kernel.packet import Packet
 from vnicheck.model.address import parse_address

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.kernel.guests import make_guest, packet, replaced
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.guest import Guest, Hook, HookKind
 
 ROUTES = """

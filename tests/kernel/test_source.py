@@ -3,10 +3,10 @@
 import pytest
 
 from tests.kernel.guests import UDP, host, make_guest, packet, replaced
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.send import Sent, send
 from vnicheck.kernel.source import scope_number
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.guest import Guest, InterfaceAddress
 
 REMOTE = "203.0.113.9"

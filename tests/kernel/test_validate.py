@@ -8,7 +8,6 @@ from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.kernel.host import HiddenState
 from vnicheck.kernel.receive import Reception, receive
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.validate import SourceCheck, validate_source
 from vnicheck.model.guest import Guest
 
 ROUTES = """
@@ -88,8 +87,8 @@ def test_forwarding_asks_as_the_interface_of_egress() -> None:
     kernel = host(forwarding)
     received = receive(kernel, packet(REMOTE, "192.0.2.1"), "eth1")
     assert (received.reception, received.egress) == (Reception.FORWARDED, ("eth0",))
-    local = validate_source(kernel, packet(REMOTE, "192.0.2.1"), "eth1")
-    assert local.check is SourceCheck.RP_FILTER
+    local = receive(kernel, packet(REMOTE, "10.0.0.12"), "eth1")
+    assert local.reception is Reception.RP_FILTER
 
 
 def test_without_forwarding_the_source_is_not_asked() -> None:

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.kernel.guests import ICMP, TCP, UDP, make_guest, packet, replaced
+from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.worlds import NO_PORTS, Kernel
 from vnicheck.model.guest import Guest, Interface, InterfaceAddress, NextHop, Route, RouteType, Unmodelled
 
 ROUTES = """

@@ -14,7 +14,7 @@ from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from tests.lab.differential.run import in_child, minimal, run
 from tests.lab.namespaces import require_lab
 from vnicheck.kernel.host import HiddenState, Host
-from vnicheck.kernel.worlds import Kernel
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.address import parse_address
 
 SEED, CONFIGURATIONS = 1, 300

@@ -81,7 +81,7 @@ class Bench:
 
     def fix(self, *arguments: str) -> Any:
         config = configuration(self.lab.scenario, self.folder)
-        return self.run("fix", self.lab.scenario.name, "--yes", "-f", "json", *config, *arguments)
+        return self.run("fix", self.lab.scenario.name, "--yes", "-f", "json", "--flows", *config, *arguments)
 
     def guest(self) -> tuple[str, ...]:
         """All that a plan may change there."""

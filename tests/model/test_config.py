@@ -11,7 +11,11 @@ from vnicheck.model.config import Assumptions, Config
 
 def test_every_override_is_named_as_its_assumption() -> None:
     settings = {field.encode_name for field in msgspec.structs.fields(Assumptions)}
-    assert settings == {assumption.id for assumption in ASSUMPTIONS} - {"spoofing-internet", "transit-unchanged"}
+    assert settings == {assumption.id for assumption in ASSUMPTIONS} - {
+        "spoofing-internet",
+        "transit-unchanged",
+        "vpn-source",
+    }
 
 
 def test_without_a_file_nothing_is_overridden() -> None:
@@ -35,7 +39,7 @@ def test_without_a_file_nothing_is_overridden() -> None:
 def test_what_mode_auto_comes_to(said: Any, filters: tuple[bool, ...]) -> None:
     assume = msgspec.convert({"psf-auto": said}, Assumptions)
     servers = [("instance", "web-1", "id-1"), ("instance", "web-2", "id-2"), ("bare_metal_server", "metal", "id-metal")]
-    assert tuple(assume.auto_filters(kind, *names) for kind, *names in servers) == filters  # type: ignore[arg-type]
+    assert tuple(assume.auto_filters(kind, *names) for kind, *names in servers) == filters
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,25 @@ import msgspec
 import pytest
 
 from tests.servers import acl_rule, group_rule, guest, link, report, server, subnet, two_vnis, vni
-from vnicheck.model.cloud import FloatingIp, Vpc, VpcRoute
-from vnicheck.model.flow import Direction, Drop, DropCode, Flow, Hop, Leg, Outcome, Protocol, Scope, Verdict
+from vnicheck.model.cloud import (
+    FloatingIp,
+    LoadBalancer,
+    LoadBalancerListener,
+    NextHopResource,
+    PublicAddressRange,
+    Vpc,
+    VpcRoute,
+)
+from vnicheck.model.flow import Direction, Drop, DropCode, Flow, Hop, Leg, Outcome, Protocol, Scope, Stage, Verdict
 from vnicheck.model.guest import InterfaceAddress, NextHop, PolicyRule, Route, RuleAction
-from vnicheck.model.plan import Action
+from vnicheck.model.plan import Action, Step
 from vnicheck.model.report import InstanceReport, Tally
 
-PASS = Hop(leg=Leg.REQUEST, at="eth0", stage="s", outcome=Outcome.PASS, reason="r")
-UNKNOWN = Hop(leg=Leg.REQUEST, at="eth0", stage="s", outcome=Outcome.UNKNOWN, reason="r")
-DROP = Hop(leg=Leg.REPLY, at="eth0", stage="s", outcome=Outcome.DROP, reason="r", drop=DropCode.RP_FILTER)
+PASS = Hop(leg=Leg.REQUEST, at="eth0", stage=Stage.SOURCE_VALIDATION, outcome=Outcome.PASS, reason="r")
+UNKNOWN = Hop(leg=Leg.REQUEST, at="eth0", stage=Stage.SOURCE_VALIDATION, outcome=Outcome.UNKNOWN, reason="r")
+DROP = Hop(
+    leg=Leg.REPLY, at="eth0", stage=Stage.SOURCE_VALIDATION, outcome=Outcome.DROP, reason="r", drop=DropCode.RP_FILTER
+)
 DROPS = (Drop(by=DropCode.RP_FILTER, leg=Leg.REPLY, at="eth0"),)
 
 
@@ -40,7 +50,7 @@ def flow(**changes: Any) -> Flow:
 
 IMPOSSIBLE: dict[str, Callable[[], object]] = {
     "a hop that drops without a code": lambda: Hop(
-        leg=Leg.REPLY, at="eth0", stage="s", outcome=Outcome.DROP, reason="r"
+        leg=Leg.REPLY, at="eth0", stage=Stage.SOURCE_VALIDATION, outcome=Outcome.DROP, reason="r"
     ),
     "a hop that passes with a drop code": lambda: msgspec.structs.replace(DROP, outcome=Outcome.PASS),
     "dropped by nothing": lambda: flow(verdict=Verdict.DROPPED),
@@ -58,6 +68,25 @@ IMPOSSIBLE: dict[str, Callable[[], object]] = {
     "a subnet with host bits": lambda: subnet("x", "10.0.0.1/24"),
     "a VPC prefix that is none": lambda: Vpc(id="v", name="v", prefixes=("10.0.0.0/40",)),
     "a VPC route to nowhere": lambda: VpcRoute(id="r", name="r", destination="default", action="drop"),
+    "a VPC route with two next hops": lambda: VpcRoute(
+        id="r",
+        name="r",
+        destination="10.8.0.0/16",
+        action="deliver",
+        next_hop="10.0.0.5",
+        next_hop_resource=NextHopResource(id="c"),
+    ),
+    "a public address range with host bits": lambda: PublicAddressRange(id="p", name="p", cidr="192.0.2.1/28"),
+    "a listener whose last port comes first": lambda: LoadBalancerListener(
+        id="l", protocol="tcp", port_min=81, port_max=80
+    ),
+    "a listener on no port": lambda: LoadBalancerListener(id="l", protocol="tcp", port_min=1, port_max=65536),
+    "a load balancer at a name": lambda: LoadBalancer(
+        id="b", name="b", family="network", vpc="v", public_addresses=("lb.example",)
+    ),
+    "a load balancer at a prefix": lambda: LoadBalancer(
+        id="b", name="b", family="network", vpc="v", private_addresses=("10.0.0.0/28",)
+    ),
     "a group rule's remote with host bits": lambda: group_rule("inbound", remote="10.0.0.1/8"),
     "a group rule's local that is a name": lambda: group_rule("inbound", local="web"),
     "an ACL rule from anywhere": lambda: acl_rule("allow", "inbound", source="any"),
@@ -75,8 +104,12 @@ IMPOSSIBLE: dict[str, Callable[[], object]] = {
     "a policy rule with host bits": lambda: PolicyRule(priority=1, table=1, src="10.0.0.1/24"),
     "two interfaces of one name": lambda: guest(link("eth0", 0), link("eth0", 1)),
     "two primary interfaces": lambda: server(*two_vnis(primary=True)),
-    "a PATCH of nothing": lambda: Action(where="vpc", kind="vni_patch", summary="s"),
-    "a PATCH among sysctls": lambda: Action(where="guest", kind="sysctl", summary="s", patch={}, vni="v"),
+    "a PATCH of nothing": lambda: Action(kind="vni_patch", summary="s"),
+    "an action of the guest that does nothing": lambda: Action(kind="sysctl", summary="s"),
+    "a PATCH with a step": lambda: Action(
+        kind="vni_patch", summary="s", steps=(Step("do", "undo"),), patch={}, vni="v"
+    ),
+    "a PATCH among sysctls": lambda: Action(kind="sysctl", summary="s", steps=(Step("do", "undo"),), patch={}, vni="v"),
 }
 
 

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from tests.servers import COLLECTED, OPEN_GROUP, fabric, guest, server, two_vnis
 from vnicheck.model.address import format_address
-from vnicheck.model.cloud import Fabric, FloatingIp, Ref, SecurityGroupRule, Vni
+from vnicheck.model.cloud import (
+    Fabric,
+    FloatingIp,
+    LoadBalancer,
+    LoadBalancerListener,
+    NextHopResource,
+    PublicAddressRange,
+    Ref,
+    RoutingTable,
+    SecurityGroupRule,
+    Vni,
+    VpcRoute,
+)
 from vnicheck.model.guest import Guest, Interface, InterfaceAddress, NextHop, PolicyRule, Route, RouteType, RuleAction
 from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot, SnapshotError, decode_snapshot, encode_snapshot
 
@@ -83,9 +95,12 @@ vnis = st.builds(
     secondary_addresses=tuples(addresses),
     mac=macs,
     vlan=st.none() | st.integers(0, 4095),
-    floating_ips=tuples(st.builds(FloatingIp, id=texts, name=texts, address=addresses)),
+    floating_ips=tuples(
+        st.builds(FloatingIp, id=texts, name=texts, address=addresses, status=optional_texts, target=optional_texts)
+    ),
     security_groups=st.none() | tuples(texts),
     allow_ip_spoofing=st.none() | st.booleans(),
+    enable_infrastructure_nat=st.none() | st.booleans(),
 )
 servers = st.builds(
     Server,
@@ -97,6 +112,7 @@ servers = st.builds(
     zone=texts,
     vnis=tuples(vnis),
     guest=st.none() | guests,
+    profile=optional_texts,
     problems=tuples(st.builds(Problem, code=texts, message=texts)),
 )
 group_rules = st.builds(
@@ -108,12 +124,53 @@ group_rules = st.builds(
     port_min=st.none() | st.integers(0, 65535),
     icmp_type=st.none() | st.integers(0, 255),
 )
+vpc_routes = st.builds(
+    VpcRoute,
+    id=texts,
+    name=texts,
+    destination=networks,
+    action=texts,
+    next_hop_resource=st.none() | st.builds(NextHopResource, id=texts, name=texts, kind=texts),
+    lifecycle_state=optional_texts,
+    advertise=st.none() | st.booleans(),
+)
+address_ranges = st.builds(
+    PublicAddressRange,
+    id=texts,
+    name=texts,
+    cidr=networks,
+    vpc=optional_texts,
+    zone=optional_texts,
+    lifecycle_state=optional_texts,
+)
+load_balancers = st.builds(
+    LoadBalancer,
+    id=texts,
+    name=texts,
+    family=texts,
+    vpc=texts,
+    access_mode=optional_texts,
+    route_mode=st.none() | st.booleans(),
+    private_addresses=st.none() | tuples(addresses),
+    public_addresses=st.none() | tuples(addresses),
+    listeners=st.none()
+    | tuples(st.builds(LoadBalancerListener, id=texts, protocol=texts, port_min=st.just(1), port_max=st.just(65535))),
+    members_read=st.booleans(),
+)
 fabrics = st.builds(
-    lambda missing, given: msgspec.structs.replace(
-        fabric(groups=[msgspec.structs.replace(OPEN_GROUP, id="given", rules=given)]), missing=missing
+    lambda missing, given, routes, **edges: msgspec.structs.replace(
+        fabric(
+            groups=[msgspec.structs.replace(OPEN_GROUP, id="given", rules=given)],
+            tables=[RoutingTable(id="routes", name="t", vpc="vpc", routes=routes, subnets=("a",))],
+        ),
+        missing=missing,
+        **edges,
     ),
     st.dictionaries(texts, texts, max_size=2),
     tuples(group_rules),
+    tuples(vpc_routes),
+    public_address_ranges=st.none() | tuples(address_ranges),
+    load_balancers=st.none() | st.dictionaries(texts, load_balancers, max_size=2),
 )
 snapshots = st.builds(
     Snapshot, schema=st.just(SCHEMA), tool_version=texts, created_at=texts, servers=tuples(servers), fabric=fabrics
@@ -139,6 +196,31 @@ def test_the_same_snapshot_is_the_same_bytes() -> None:
     shuffled = msgspec.structs.replace(snapshot(), fabric=fabric(missing={"b": "2", "a": "1"}))
     ordered = msgspec.structs.replace(snapshot(), fabric=fabric(missing={"a": "1", "b": "2"}))
     assert encode_snapshot(shuffled) == encode_snapshot(ordered)
+
+
+def test_a_snapshot_from_before_the_edges_were_read_says_that_they_were_not() -> None:
+    old = json.loads(encode_snapshot(snapshot()))
+    table = {"id": "t", "name": "t", "vpc": "vpc", "routes": [
+        {"id": "r", "name": "r", "destination": "10.8.0.0/16", "action": "deliver", "zone": "z-1"}
+    ]}  # fmt: skip
+    old["fabric"]["routing_tables"] = {"t": table}
+    old["servers"][0]["vnis"][0]["floating_ips"] = [{"id": "f", "name": "f", "address": "203.0.113.7"}]
+    read = decode_snapshot(json.dumps(old).encode())
+    first = read.servers[0].vnis[0]
+    route = read.fabric.routing_tables["t"].routes[0]
+    assert (read.fabric.public_address_ranges, read.fabric.load_balancers) == (None, None)
+    assert (read.servers[0].profile, first.enable_infrastructure_nat) == (None, None)
+    assert (first.floating_ips[0].status, first.floating_ips[0].target) == (None, None)
+    assert (route.next_hop_resource, route.lifecycle_state, route.advertise) == (None, None, None)
+    assert read.fabric.routing_tables["t"].subnets is None
+    assert b"null" not in encode_snapshot(read).replace(b'"dropped_by": null', b"")
+    assert json.loads(encode_snapshot(read))["fabric"] == old["fabric"]
+
+
+def test_none_at_all_is_not_unread_after_a_file_either() -> None:
+    around = fabric(public_address_ranges=(), load_balancers={})
+    read = decode_snapshot(encode_snapshot(msgspec.structs.replace(snapshot(), fabric=around)))
+    assert (read.fabric.public_address_ranges, read.fabric.load_balancers) == ((), {})
 
 
 def changed(**fields: Any) -> bytes:

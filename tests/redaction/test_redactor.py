@@ -146,6 +146,8 @@ def test_nothing_in_it_says_whose_it_is(name: str) -> None:
     left = secrets & set(words_of(msgspec.to_builtins(other)))
     assert left == set()
     text = encode_snapshot(other).decode()
+    for name in {name for struct in ROLES for name in struct.__struct_fields__}:
+        text = text.replace(f'"{name}":', "")
     assert not [secret for secret in secrets if len(secret) > 8 and secret in text]
     assert other.redacted is True
 

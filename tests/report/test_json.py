@@ -11,13 +11,13 @@ import pytest
 
 from tests.report import reports
 from vnicheck.model.flow import DropCode
-from vnicheck.model.report import Report, encode_report
+from vnicheck.model.report import Report, encode_instance, encode_report
 
 INSTANCE = "id name crn kind vpc zone status problems interfaces flows findings"
 INTERFACE = "name mac addresses rp_filter vni"
 VNI = "id name protocol_state_filtering_mode protocol_state_filtering allow_ip_spoofing addresses floating_ips"
 FLOW = "direction protocol remote remote_scope local ingress egress symmetric verdict dropped_by drops hops findings"
-FINDING = "rule name severity confidence message fingerprint flows evidence fixes"
+FINDING = "rule name severity confidence message fingerprint affected flows evidence fixes"
 DROP_CODES = """network_acl security_group no_floating_ip rp_filter martian_source not_local interface_down no_route
 blackhole unreachable prohibit ip_spoofing_check protocol_state_filtering floating_ip vpc_route"""
 
@@ -42,7 +42,7 @@ def test_a_report_fits_its_schema_and_the_contract(name: str, schema: dict[str, 
     assert msgspec.json.decode(data, type=Report) == report
 
     assert set(read) == {"schema", "tool", "generated_at", "complete", "summary", "instances"}
-    assert read["schema"] == "vnicheck.report/1"
+    assert read["schema"] == "vnicheck.report/2"
     assert set(read["tool"]) == {"name", "version"}
     assert set(read["summary"]) == {"instances", "analyzed", "incomplete", "skipped", "findings", "muted"}
     assert set(read["summary"]["findings"]) == {"error", "warning", "note"}
@@ -76,6 +76,20 @@ def _check_flow(flow: dict[str, Any], instance: dict[str, Any]) -> None:
     assert [drop["by"] for drop in flow["drops"]] == [hop["drop"] for hop in flow["hops"] if hop["outcome"] == "drop"]
     index = instance["flows"].index(flow)
     assert flow["findings"] == [finding["rule"] for finding in instance["findings"] if index in finding["flows"]]
+
+
+@pytest.mark.parametrize("name", reports.ALL)
+def test_a_server_without_flows_fits_the_schema_and_numbers_none(name: str, schema: dict[str, Any]) -> None:
+    report = reports.ALL[name]()
+    brief = [json.loads(encode_instance(instance, flows=False)) for instance in report.instances]
+    whole = json.loads(encode_report(report))
+    jsonschema.Draft202012Validator(schema).validate(whole | {"instances": brief})
+    for each in whole["instances"]:
+        del each["flows"]
+        for finding in each["findings"]:
+            assert bool(finding["affected"]) is bool(finding["flows"])
+            del finding["flows"]
+    assert brief == whole["instances"]
 
 
 def test_the_drop_codes_are_the_contracts() -> None:

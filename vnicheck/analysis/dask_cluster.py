@@ -1,4 +1,4 @@
-"""Analysis on an existing Dask cluster: the same function of the same bytes, on its workers. Needs `vnicheck[dask]`."""
+"""Work on an existing Dask cluster: the same function of the same bytes, on its workers. Needs `vnicheck[dask]`."""
 
 import socket
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from vnicheck import __version__
-from vnicheck.analysis.many import Shared, Spread, WorkersLostError, analyze_chunk, in_order, usable_cores
+from vnicheck.analysis.processes import S, Spread, Work, WorkersLostError, in_order, usable_cores
 from vnicheck.model.words import one_line
 
 CONNECT_TIMEOUT = 20
@@ -68,7 +68,7 @@ def _require_answer(address: str) -> None:
 
 
 def _over(client: Any) -> Spread:
-    def spread(shared: Shared, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def spread(work: Work[S], shared: S, chunks: Iterator[bytes]) -> Iterator[bytes]:
         from distributed import CancelledError, KilledWorker
         from distributed.client import FutureCancelledError
 
@@ -76,7 +76,7 @@ def _over(client: Any) -> Spread:
         there = client.scatter(shared, broadcast=True, hash=False)
 
         def submit(chunk: bytes) -> Future[bytes]:
-            return cast(Future[bytes], client.submit(analyze_chunk, there, chunk, pure=False))
+            return cast(Future[bytes], client.submit(work, there, chunk, pure=False))
 
         try:
             yield from in_order(submit, chunks, ahead=_AHEAD * threads)

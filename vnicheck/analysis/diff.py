@@ -7,9 +7,9 @@ from msgspec import UNSET, UnsetType
 
 from vnicheck import __version__
 from vnicheck.analysis.extent import Extent
-from vnicheck.engine.partition import Range, to_ports, to_prefixes
+from vnicheck.engine.partition import to_ports, to_prefixes
 from vnicheck.engine.refinement import pieces, port_ranges, remote_ranges
-from vnicheck.model.address import merge_ranges, prefix_range
+from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.diff import (
     DIFF_SCHEMA,
     Answer,
@@ -20,11 +20,10 @@ from vnicheck.model.diff import (
     Side,
     Summary,
 )
-from vnicheck.model.flow import Direction, Finding, Flow, Protocol, Scope, Severity
+from vnicheck.model.flow import SEVERITIES, Direction, Finding, Flow, Protocol, Scope, Severity, is_at_least
 from vnicheck.model.report import InstanceReport, Tool
 from vnicheck.model.snapshot import Problem
 
-RANK: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
 _NOWHERE: list[Range] = [(0, 0)]
 """Stands for the local side of a flow that is not in transit."""
 
@@ -65,7 +64,7 @@ def is_worse(change: FindingChange) -> bool:
     """Whether it counts against the new snapshot: not muted, and new or of a higher severity than it was."""
     if change.muted or change.change == "gone":
         return False
-    return isinstance(change.was, UnsetType) or RANK[change.severity] > RANK[change.was]
+    return isinstance(change.was, UnsetType) or not is_at_least(change.was, change.severity)
 
 
 def assemble_diff(old: Side, new: Side, changes: Iterable[ServerChange]) -> Diff:
@@ -98,7 +97,7 @@ def _is_same(change: ServerChange) -> bool:
 
 
 def _counted(found: Iterable[FindingChange]) -> dict[Severity, int]:
-    counts: dict[Severity, int] = {"error": 0, "warning": 0, "note": 0}
+    counts: dict[Severity, int] = dict.fromkeys(SEVERITIES, 0)
     for each in found:
         counts[each.severity] += 1
     return counts

@@ -10,12 +10,12 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck import __version__
-from vnicheck.analysis.diff import RANK
 from vnicheck.analysis.extent import is_within, known_flows
-from vnicheck.analysis.many import Shared, Spread, analyze_many, in_process
+from vnicheck.analysis.many import Shared, analyze_many
+from vnicheck.analysis.processes import Spread, in_process
 from vnicheck.model.baseline import Baseline, Earlier, Known, baseline_of
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, is_at_least
 from vnicheck.model.region import Job, RegionInScope, job_of
 from vnicheck.model.report import (
     REPORT_SCHEMA,
@@ -172,7 +172,7 @@ class _Ledger:
         known = self._known.get(finding.fingerprint)
         if known is None:
             return msgspec.structs.replace(finding, known=False)
-        if RANK[finding.severity] > RANK[known.severity]:
+        if not is_at_least(known.severity, finding.severity):
             grown = f"The baseline has it as {known.severity}."
         elif not isinstance(known.flows, UnsetType) and not is_within(about, known.flows):
             grown = "The baseline has it for fewer flows."

@@ -10,7 +10,7 @@ from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import to_no_host
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
 from vnicheck.model.flow import DropCode, Finding, Flow, Verdict

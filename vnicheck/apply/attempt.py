@@ -20,13 +20,14 @@ from vnicheck.fixes.actions import action_of
 from vnicheck.fixes.comparison import compare
 from vnicheck.fixes.effects import Effect, PatchVni, carry_out, standing
 from vnicheck.fixes.planner import Proof
-from vnicheck.fixes.vni_commands import undo_command
+from vnicheck.fixes.vni_changes import undo_command
 from vnicheck.guest import change as scripts
-from vnicheck.guest.change import Answer, Step
+from vnicheck.guest.change import Answer
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.guest import Guest
-from vnicheck.model.plan import Action, Applied
-from vnicheck.model.words import listed, one_line
+from vnicheck.model.plan import Action, Applied, Step
+from vnicheck.model.plan_document import Action as RecordedAction
+from vnicheck.model.words import counted, listed, one_line
 
 PATIENCE = 30.0
 """Seconds beyond the timer's that its undoing may take, and that a guest may need to be reached again."""
@@ -61,7 +62,7 @@ class _Stop(Exception):  # noqa: N818 - not an error of ours
         self.nothing = nothing
 
 
-def guest_steps(actions: Sequence[Action], *, persist: bool) -> list[Step]:
+def guest_steps(actions: Sequence[Action] | Sequence[RecordedAction], *, persist: bool) -> list[Step]:
     """The immediate steps of the guest's actions, or those that write its configuration."""
     return [
         Step(action.command, action.undo)
@@ -107,7 +108,7 @@ class Attempt:
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing stays half applied
             return self._undoing.run(f"internal error ({type(error).__name__}: {one_line(error, 200)})")
         mended = self._proof.document.plan.fixed
-        said = f"applied and verified: {mended} class{'es' if mended != 1 else ''} of flows mended"
+        said = f"applied and verified: {counted(mended, 'class', 'classes')} of flows mended"
         return Applied(status="applied", said=said, change=self._change)
 
     def _arm(self) -> None:
@@ -137,7 +138,7 @@ class Attempt:
                     raise _Stop(error.message) from error
 
     def _apply(self) -> None:
-        self._tell(f"changing the guest ({len(self._steps)} step{'s' if len(self._steps) != 1 else ''})")
+        self._tell(f"changing the guest ({counted(len(self._steps), 'step')})")
         try:
             answer = self._reach.run(scripts.apply(self._change, self._steps))
         except CollectionError as error:
@@ -191,7 +192,7 @@ class Attempt:
             return
 
     def _persist(self) -> None:
-        self._tell(f"writing the configuration ({len(self._files)} step{'s' if len(self._files) != 1 else ''})")
+        self._tell(f"writing the configuration ({counted(len(self._files), 'step')})")
         self._undoing.files = self._files
         try:
             answer = self._reach.run(scripts.run_steps(self._change, self._files))
@@ -218,16 +219,19 @@ class Undoing:
         *,
         effects: Sequence[Effect],
         steps: Sequence[Step],
+        files: Sequence[Step] = (),
+        patched: Sequence[PatchVni] = (),
+        kept: bool = False,
     ) -> None:
         self._change = change
         self._reach = reach
         self._tell = tell
         self._effects = effects
         self.steps = steps
-        self.files: Sequence[Step] = ()
-        self.patched: list[PatchVni] = []
+        self.files = files
+        self.patched = list(patched)
         self.armed = False
-        self.kept = False
+        self.kept = kept
         self.timer_ends = 0.0
 
     def run(self, why: str) -> Applied:

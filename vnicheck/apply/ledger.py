@@ -5,6 +5,7 @@ A change is recorded before its first step, so that nothing is done that is not 
 
 import os
 import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -12,9 +13,11 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from vnicheck.apply.errors import ApplyError
 from vnicheck.fixes.effects import Effect
 from vnicheck.model.cloud import Ref
-from vnicheck.model.plan import Action
+from vnicheck.model.plan_document import Action
+from vnicheck.system.clock import now
 from vnicheck.system.files import PRIVATE, make_private_folder, replace_file
 
 Status = Literal["begun", "applied", "rolled_back", "unconfirmed"]
@@ -23,8 +26,13 @@ Status = Literal["begun", "applied", "rolled_back", "unconfirmed"]
 _ID = re.compile(r"[a-z0-9-]{6,40}", re.ASCII)
 
 
-class LedgerError(Exception):
-    """The ledger cannot be read or written. The message is one line for the user."""
+def new_change() -> str:
+    """An id that no other change has: the time, and a random part."""
+    return f"{now().translate(str.maketrans('T', '-', ':-Z'))}-{secrets.token_hex(3)}"
+
+
+class LedgerError(ApplyError):
+    """The ledger cannot be read or written."""
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):

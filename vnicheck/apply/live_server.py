@@ -2,6 +2,7 @@
 
 import time
 
+from vnicheck.apply.errors import ApplyError
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.patch import patch_vni
@@ -12,9 +13,24 @@ from vnicheck.guest.change import Answer, read_answer
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.guest.ssh.runner import SshRunner
-from vnicheck.guest.ssh.sudo import Root
+from vnicheck.guest.ssh.sudo import AskPassword, Login, Root, RootError, become_root, look
 from vnicheck.model.guest import Guest
 from vnicheck.model.words import one_line
+
+
+def log_in(
+    runner: SshRunner, target: SshTarget, *, sudo: bool, ask: AskPassword | None, needs_root: bool
+) -> tuple[Login, Root]:
+    """Who we are on the server, and the way to root. Raises ApplyError."""
+    try:
+        login = look(runner, target)
+        if login.uid == 0 or not needs_root:
+            return login, Root("sh -s")
+        if not sudo:
+            raise ApplyError(f"the login on {target.name} is not root: add --sudo, or --ssh-user root")
+        return login, become_root(runner, target, ask)
+    except (CollectionError, RootError) as error:
+        raise ApplyError(error.message) from error
 
 
 class LiveReach:

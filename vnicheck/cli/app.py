@@ -1,4 +1,6 @@
-"""The commands. Only the module of the one that is called is loaded: the program starts with this and Typer."""
+"""The commands. The program starts with this and Typer; a command's help loads its options (`given`), and only its call
+the module that does the work, with the engine, SSH and all else: this is the one place that loads late for speed.
+"""
 
 from importlib import import_module
 from typing import Annotated, Any
@@ -37,7 +39,7 @@ COMMANDS = {
     "assumptions": ("assumptions", "List what is assumed of the VPC, on what evidence, and how to override it."),
     "schema": ("schema", "Print a document's JSON Schema (draft 2020-12)."),
 }
-"""By name, in the order in which help lists them: the module in this folder, and its docstring."""
+"""By name, in the order in which help lists them: the module here that does the work, and what `given` says."""
 
 
 class _Commands(TyperGroup):
@@ -47,9 +49,14 @@ class _Commands(TyperGroup):
 
 
 def _loaded(name: str) -> Any:
+    from vnicheck.cli import given
+    from vnicheck.cli.bundles import command_of
+
+    def work() -> Any:
+        return getattr(import_module(f"vnicheck.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
+
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    function = getattr(import_module(f"vnicheck.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
-    one.command(name)(function)
+    one.command(name)(command_of(getattr(given, f"{name.title().replace('-', '')}Options"), work))
     return get_command(one)
 
 

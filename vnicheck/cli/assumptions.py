@@ -1,15 +1,14 @@
 """`vnicheck assumptions`: what is taken for granted of the VPC."""
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 from rich.text import Text
 
-from vnicheck.cli import options
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import UserError
+from vnicheck.cli.given import AssumptionsOptions
 from vnicheck.cli.output import write_bytes
 from vnicheck.cli.terminal import console
 from vnicheck.fabric.assumptions import ASSUMPTIONS
@@ -18,17 +17,12 @@ from vnicheck.model.config import Assumptions
 FORMATS = ("text", "json")
 
 
-def assumptions(
-    config_file: options.ConfigFile = None,
-    format_: Annotated[
-        str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")
-    ] = "text",
-) -> None:
-    """List what is assumed of the VPC, on what evidence, and how to override it."""
-    if format_ not in FORMATS:
-        raise UserError(f"--format {format_!r}: write {' or '.join(FORMATS)}")
-    listed = _listed(load_config(config_file).assumptions)
-    if format_ == "json":
+def assumptions(given: AssumptionsOptions) -> None:
+    """The work of `AssumptionsOptions`."""
+    if given.format_ not in FORMATS:
+        raise UserError(f"--format {given.format_!r}: write {' or '.join(FORMATS)}")
+    listed = _listed(load_config(given.config_file).assumptions)
+    if given.format_ == "json":
         write_bytes(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n", None)
     else:
         _show(listed)

@@ -1,20 +1,27 @@
-"""Groups of options that several commands take: a command declares one parameter for a group.
+"""Groups of options that several commands take: a command has one field for a group.
 
-Typer reads a function's signature, so `with_bundles` gives it one in which each group is replaced by its options.
+Typer reads a function's signature, so `command_of` gives it one in which each group is replaced by its options.
 """
 
-import functools
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, get_type_hints
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, get_type_hints
 
 from vnicheck.cli import options
 from vnicheck.cli.failure import UserError
 
 
-@dataclass(frozen=True)
-class Selection:
+class Options:
+    """Values by the names that a subclass annotates; what it gives a value is the default.
+
+    No dataclass: to make fourteen of them takes longer than Python's own start.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
+
+class Selection(Options):
     """Which servers, and whence their facts."""
 
     region: options.Region = None
@@ -33,8 +40,7 @@ class Selection:
         return self.region[0] if self.region else None
 
 
-@dataclass(frozen=True)
-class Fleet:
+class Fleet(Options):
     """Which of many servers, beside what Selection says."""
 
     all_regions: options.AllRegions = False
@@ -43,8 +49,7 @@ class Fleet:
     cloud_only: options.CloudOnly = False
 
 
-@dataclass(frozen=True)
-class Ssh:
+class Ssh(Options):
     """How to reach the guests."""
 
     ssh_user: options.SshUser = None
@@ -61,8 +66,7 @@ class Ssh:
     timeout: options.Timeout = 60
 
 
-@dataclass(frozen=True)
-class Display:
+class Display(Options):
     """How results are shown, and when they fail the command."""
 
     formats: options.Formats = None
@@ -72,32 +76,37 @@ class Display:
     allow_incomplete: options.AllowIncomplete = False
 
 
-def with_bundles(command: Callable[..., int]) -> Callable[..., int]:
-    """The command with every parameter whose type is one of the groups above spread out into that group's options."""
-    hints = get_type_hints(command, include_extras=True)
-    parameters: list[inspect.Parameter] = []
-    bundles: dict[str, tuple[type[Any], list[str]]] = {}
-    for name, parameter in inspect.signature(command).parameters.items():
-        kind = hints[name]
-        if not is_dataclass(kind):
-            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
-            continue
-        assert isinstance(kind, type)  # noqa: S101 - is_dataclass also takes instances
-        members = get_type_hints(kind, include_extras=True)
-        bundles[name] = (kind, list(members))
-        parameters.extend(
-            inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=members[field.name]
-            )
-            for field in fields(kind)
-        )
+T = TypeVar("T", bound=Options)
 
-    @functools.wraps(command)
-    def spread(**given: Any) -> int:
-        grouped = {name: kind(**{key: given.pop(key) for key in keys}) for name, (kind, keys) in bundles.items()}
-        return command(**given, **grouped)
 
-    vars(spread)["__signature__"] = inspect.Signature(parameters)
-    spread.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    vars(spread).pop("__wrapped__")  # or the original signature would be found
-    return spread
+def command_of(kind: type[T], work: Callable[[], Callable[[T], object]]) -> Callable[..., object]:
+    """The function that Typer makes a command of: it takes the options that `kind` declares, those of groups among
+    them, and gives them to what `work` gives. That is asked for only then: help needs the options alone.
+    """
+    parameters = list(_parameters(kind))
+
+    def command(**given: Any) -> object:
+        return work()(_filled(kind, given))
+
+    command.__doc__ = kind.__doc__
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    vars(command)["__signature__"] = inspect.Signature(parameters)
+    return command
+
+
+def _parameters(kind: type[Options]) -> Iterator[inspect.Parameter]:
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if _is_group(hint):
+            yield from _parameters(hint)
+        else:
+            default = getattr(kind, name, inspect.Parameter.empty)
+            yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+
+
+def _filled(kind: type[T], given: dict[str, Any]) -> T:
+    hints = get_type_hints(kind)
+    return kind(**{name: _filled(hint, given) if _is_group(hint) else given[name] for name, hint in hints.items()})
+
+
+def _is_group(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Options)

@@ -1,23 +1,25 @@
 """What commands that change a live server share: progress, root, the ledger's notes, an orderly end."""
 
+import getpass
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
-from vnicheck.cli.failure import Exit, UserError
-from vnicheck.system.clock import now
-
-if TYPE_CHECKING:
-    from vnicheck.apply.ledger import Entry, Ledger
-    from vnicheck.cloud.client import VpcClient
-    from vnicheck.guest.ssh.options import SshTarget
-    from vnicheck.guest.ssh.runner import SshRunner
-    from vnicheck.guest.ssh.sudo import Login, Root
-    from vnicheck.model.plan import Applied
+from vnicheck.apply.ledger import Entry, Ledger, LedgerError
+from vnicheck.cli.bundles import Ssh
+from vnicheck.cli.failure import Exit, UserError, ended_by
+from vnicheck.cli.gather import prompts, ssh_options
+from vnicheck.cloud.client import VpcClient
+from vnicheck.cloud.connect import connect
+from vnicheck.cloud.errors import CloudError
+from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.ssh.runner import SshRunner
+from vnicheck.guest.ssh.sudo import AskPassword
+from vnicheck.model.plan import Applied
+from vnicheck.model.words import one_line
 
 EXITS = {
     "applied": Exit.OK,
@@ -27,23 +29,14 @@ EXITS = {
 }
 
 
-def new_change() -> str:
-    """An id that no other change has: the time, and a random part."""
-    return f"{now().translate(str.maketrans('T', '-', ':-Z'))}-{secrets.token_hex(3)}"
-
-
 def tell(message: str) -> None:
     """A line of progress. It is told in a pipe too: whoever reads a log wants to know how far it came."""
-    from vnicheck.model.words import one_line
-
     _print(f"vnicheck: {one_line(message, 600)}", sys.stderr)
 
 
-def tell_outcome(name: str, outcome: "Applied", *, stdout: bool = True) -> None:
+def tell_outcome(name: str, outcome: Applied, *, stdout: bool = True) -> None:
     """How it ended, on stdout where that is not for documents; and what to paste where that could not be confirmed."""
     if stdout:
-        from vnicheck.model.words import one_line
-
         _print(one_line(f"{name}: {outcome.said}", 600), sys.stdout)
     else:
         tell(f"{name}: {outcome.said}")
@@ -61,7 +54,7 @@ def _print(line: str, stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python would fail once more at exit
 
 
-def tell_unfinished(ledger: "Ledger") -> None:
+def tell_unfinished(ledger: Ledger) -> None:
     """A line for each change of which it is not known how it ended. Raises UserError."""
     for entry in entries_of(ledger):
         if entry.status in {"begun", "unconfirmed"}:
@@ -69,14 +62,10 @@ def tell_unfinished(ledger: "Ledger") -> None:
             tell(f"change {entry.id} of {entry.server.name} {how}: 'vnicheck rollback {entry.id}' undoes what is left")
 
 
-def entries_of(ledger: "Ledger") -> "list[Entry]":
+def entries_of(ledger: Ledger) -> list[Entry]:
     """Those of the ledger; of one that cannot be read, a line. Raises UserError."""
-    from vnicheck.apply.ledger import LedgerError
-
-    try:
+    with ended_by(LedgerError):
         return ledger.entries(lambda error: tell(str(error)))
-    except LedgerError as error:
-        raise UserError(str(error)) from error
 
 
 def confirm(question: str, *, yes: bool) -> bool:
@@ -87,22 +76,6 @@ def confirm(question: str, *, yes: bool) -> bool:
         raise UserError("nobody can be asked here: add --yes to apply, or --dry-run to look")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def log_in(runner: "SshRunner", target: "SshTarget", *, sudo: bool, needs_root: bool) -> "tuple[Login, Root]":
-    """Who we are on the server, and the way to root. Raises UserError."""
-    from vnicheck.guest.errors import CollectionError
-    from vnicheck.guest.ssh.sudo import Root, RootError, become_root, look
-
-    try:
-        login = look(runner, target)
-        if login.uid == 0 or not needs_root:
-            return login, Root("sh -s")
-        if not sudo:
-            raise UserError(f"the login on {target.name} is not root: add --sudo, or --ssh-user root")
-        return login, become_root(runner, target, _ask_password if sys.stdin.isatty() else None)
-    except (CollectionError, RootError) as error:
-        raise UserError(error.message) from error
 
 
 @contextmanager
@@ -123,25 +96,25 @@ def ended_in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def vpc_client(region: str | None, auth: str | None) -> "VpcClient":
+def vpc_client(region: str | None, auth: str | None) -> VpcClient:
     """The VPC API of a region, to change a VNI; of VPC_URL where that is set. Raises UserError."""
-    from vnicheck.cloud.connect import connect
-    from vnicheck.cloud.errors import CloudError
-
-    try:
+    with ended_by(CloudError):
         client = connect(region=None if os.environ.get("VPC_URL") else region, environ=os.environ, auth=auth)
         client.authenticate()
-    except CloudError as error:
-        raise UserError(error.message) from error
     return client
 
 
-def _ask_password(name: str) -> str | None:
-    import getpass
+def ssh_runner(ssh: Ssh) -> SshRunner:
+    """SSH as the options say. Raises UserError where its configuration cannot be read."""
+    with ended_by(CollectionError):
+        return SshRunner(ssh_options(ssh), *prompts(ssh))
 
-    from vnicheck.model.words import one_line
 
-    return getpass.getpass(f"sudo password on {one_line(name, 80)}: ", stream=sys.stderr)
+def ask_sudo() -> AskPassword | None:
+    """Who asks for the login's password; None where nobody can be asked."""
+    if not sys.stdin.isatty():
+        return None
+    return lambda name: getpass.getpass(f"sudo password on {one_line(name, 80)}: ", stream=sys.stderr)
 
 
 def shown(line: str) -> str:

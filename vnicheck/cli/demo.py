@@ -1,8 +1,7 @@
 """`vnicheck demo`: the article's three checks, what was observed beside what is predicted."""
 
 from vnicheck.analysis.server import assemble_report
-from vnicheck.cli import options
-from vnicheck.cli.bundles import Display, with_bundles
+from vnicheck.cli.given import DemoOptions
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
 from vnicheck.cli.terminal import console
 from vnicheck.demo.checks import CHECKS, CLIENT, Check, predicted, replayed
@@ -11,20 +10,19 @@ from vnicheck.report.text import Page, write_instance
 from vnicheck.system.clock import now
 
 
-@with_bundles
-def demo(display: Display, explain: options.Explain = False) -> int:
-    """Replay the recorded case: observed beside predicted."""
-    destination = Destination(display.formats, display.output)
-    check_fail_on(display.fail_on)
+def demo(given: DemoOptions) -> int:
+    """The work of `DemoOptions`: the exit code."""
+    destination = Destination(given.display.formats, given.display.output)
+    fail_on = check_fail_on(given.display.fail_on)
     time = now()
     instances = replayed(time)
     report = assemble_report(instances, generated_at=time)
     if destination.wanted == [("text", None)]:
         for check, instance in zip(CHECKS, instances, strict=True):
-            _show(check, instance, no_color=display.no_color, explain=explain)
+            _show(check, instance, no_color=given.display.no_color, explain=given.explain)
     else:
-        write_report(report, destination, no_color=display.no_color, explain=explain)
-    return exit_status(report, display.fail_on, allow_incomplete=False)
+        write_report(report, destination, no_color=given.display.no_color, explain=given.explain)
+    return exit_status(report, fail_on, allow_incomplete=False)
 
 
 def _show(check: Check, instance: InstanceReport, *, no_color: bool, explain: bool) -> None:

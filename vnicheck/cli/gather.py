@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from vnicheck.cli.bundles import Fleet, Selection, Ssh
 from vnicheck.cli.failure import UserError, ended_by, refuse_given
@@ -11,9 +11,11 @@ from vnicheck.cli.terminal import Terminal
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.request import AddressChoice, Request
 from vnicheck.collect.snapshots import collect, only
-from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
 from vnicheck.guest.ssh.options import SshOptions
 from vnicheck.model.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
 
 
 def gather(
@@ -133,7 +135,7 @@ def ssh_options(ssh: Ssh) -> SshOptions:
     )
 
 
-def prompts(ssh: Ssh) -> tuple[AskPassphrase | None, AskPassword | None]:
+def prompts(ssh: Ssh) -> "tuple[AskPassphrase | None, AskPassword | None]":
     """Who asks for a key's passphrase, and for the login's password, where nothing else is on the terminal."""
     terminal = Terminal(ask_pass=ssh.ask_pass, no_color=True)
     return terminal.ask_passphrase, terminal.ask_password

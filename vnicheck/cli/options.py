@@ -49,14 +49,14 @@ MultiHomedOnly = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, max=256, help="Processes that analyze; default one for each core."),
+    typer.Option("--workers", min=1, max=256, help="Processes that work; default one for each core."),
 ]
 Dask = Annotated[
     str | None,
     typer.Option(
         "--dask",
         metavar="ADDRESS",
-        help="Analyze on the Dask cluster of this scheduler, tcp://HOST:8786, or 'local' (vnicheck[dask]).",
+        help="Work on the Dask cluster of this scheduler, tcp://HOST:8786, or 'local' (vnicheck[dask]).",
     ),
 ]
 CloudOnly = Annotated[
@@ -112,10 +112,12 @@ Formats = Annotated[
         "--format",
         "-f",
         metavar="FORMAT[=FILE]",
-        help="text, json, markdown, html, sarif, junit or github. Repeatable, each but one with =FILE; default text.",
+        help="text, json, jsonl, markdown, html, sarif, junit or github. Repeatable, all but one with =FILE; "
+        "default text.",
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result here instead of stdout.")]
+Flows = Annotated[bool, typer.Option("--flows", help="JSON with every flow and its hops: some MB a server.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
 FailOn = Annotated[
     str | None,

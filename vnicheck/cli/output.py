@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import IO
 
 from rich.console import Console
 
@@ -13,17 +13,18 @@ from vnicheck.analysis.mutes import notes
 from vnicheck.cli.failure import Exit, UserError
 from vnicheck.cli.terminal import console, tell
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Severity
+from vnicheck.model.flow import SEVERITIES, Severity, is_at_least
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report
+from vnicheck.report.lines import Emit, JsonLinesWriter
 from vnicheck.report.text import write_text
 from vnicheck.report.writer import Settings, Writer
 from vnicheck.system.clock import days_after
-from vnicheck.system.files import PRIVATE, PUBLIC, replace_file
+from vnicheck.system.files import PRIVATE, PUBLIC, open_file, replace_file
 
-FORMATS = ("text", "json", "markdown", "html", "sarif", "junit", "github")
+FORMATS = ("text", "json", "jsonl", "markdown", "html", "sarif", "junit", "github")
 _WRITERS = {
-    "json": ("writer", "JsonWriter", False),
+    "json": ("writer", "JsonWriter", True),
     "markdown": ("markdown", "MarkdownWriter", False),
     "html": ("html", "HtmlWriter", False),
     "sarif": ("sarif", "SarifWriter", True),
@@ -33,7 +34,6 @@ _WRITERS = {
 """Module of `report`, class, whether it takes the settings. Loaded when asked for: Jinja is slow."""
 SOON = 14
 """Days before a mute expires in which that is told."""
-_RANK = {"note": 0, "warning": 1, "error": 2}
 
 
 class Destination:
@@ -64,18 +64,46 @@ def write_report(
         if name == "text":
             write_page(lambda screen: write_text(report, screen, explain=explain), place, no_color=no_color)
             continue
-        writer = writer_of(name, settings)
+        given = settings or Settings(generated_at=report.generated_at)
+        writer = JsonLinesWriter(emit_to(place), given) if name == "jsonl" else writer_of(name, given)
         for instance in report.instances:
             writer.add(instance)
+        finish(writer, report, place)
+
+
+def writer_of(name: str, settings: Settings) -> Writer:
+    """What writes a format that is one document, at the end."""
+    module, kind, takes_settings = _WRITERS[name]
+    make = getattr(import_module(f"vnicheck.report.{module}"), kind)
+    writer: Writer = make(settings) if takes_settings else make()
+    return writer
+
+
+def finish(writer: Writer | JsonLinesWriter, report: Report, place: Path | None) -> None:
+    """Writes what a writer made of the servers that it was given; `report` is the document around them."""
+    if isinstance(writer, JsonLinesWriter):
+        writer.close(report)
+    else:
         write_chunks(writer.finish(report), place)
 
 
-def writer_of(name: str, settings: Settings | None = None) -> Writer:
-    """What writes a format other than text."""
-    module, kind, takes_settings = _WRITERS[name]
-    make = getattr(import_module(f"vnicheck.report.{module}"), kind)
-    writer: Writer = make(settings or Settings()) if takes_settings else make()
-    return writer
+def emit_to(place: Path | None, *, private: bool = False) -> Emit:
+    """What writes lines to stdout or a file as they come, for whoever follows it; `private` as in `write_bytes`. Raises
+    UserError.
+    """
+    if place is None:
+        file: IO[bytes] = sys.stdout.buffer
+    else:
+        try:
+            file = open_file(place, mode=PRIVATE if private else PUBLIC)
+        except OSError as error:
+            raise UserError(f"cannot write {place}: {error.strerror}") from error
+
+    def emit(line: bytes) -> None:
+        file.write(line)
+        file.flush()
+
+    return emit
 
 
 def write_bytes(data: bytes, place: Path | None, *, private: bool = False) -> None:
@@ -103,18 +131,13 @@ def write_chunks(chunks: Iterable[bytes], place: Path | None, *, private: bool =
         raise UserError(f"cannot write {place}: {error.strerror}") from error
 
 
-def exit_status(report: Report, fail_on: str | None, *, allow_incomplete: bool) -> Exit:
+def exit_status(report: Report, fail_on: Severity | None, *, allow_incomplete: bool) -> Exit:
     """The contract's exit code for a report; muted findings do not count."""
     if fail_on is not None:
         counted = [finding for instance in report.instances for finding in instance.findings if finding.counts]
-        if any(worse_or_equal(finding.severity, fail_on) for finding in counted):
+        if any(is_at_least(finding.severity, fail_on) for finding in counted):
             return Exit.FINDINGS
     return Exit.OK if report.complete or allow_incomplete else Exit.INCOMPLETE
-
-
-def worse_or_equal(severity: str, other: str) -> bool:
-    """Whether a severity is at or above another."""
-    return _RANK[severity] >= _RANK[other]
 
 
 def tell_notes(
@@ -144,9 +167,9 @@ def tell_notes(
 
 def check_fail_on(fail_on: str | None) -> Severity | None:
     """The severity. Refuses one that does not exist."""
-    if fail_on is not None and fail_on not in _RANK:
+    if fail_on is not None and fail_on not in SEVERITIES:
         raise UserError(f"--fail-on {fail_on!r}: write error, warning or note")
-    return cast(Severity | None, fail_on)
+    return fail_on
 
 
 def write_page(write: Callable[[Console], None], place: Path | None, *, no_color: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import write_bytes
+from vnicheck.cli.output import emit_to, write_bytes
 from vnicheck.cli.terminal import console
 from vnicheck.model.words import one_line
 from vnicheck.system.files import make_private_folder
@@ -15,7 +15,7 @@ from vnicheck.system.files import make_private_folder
 if TYPE_CHECKING:
     from vnicheck.model.plan import InstancePlan
 
-FORMATS = ("text", "json", "sh", "ansible", "terraform", "ibmcloud")
+FORMATS = ("text", "json", "jsonl", "sh", "ansible", "terraform", "ibmcloud")
 
 
 class PlanDestination:
@@ -43,58 +43,79 @@ class PlanDestination:
         return self.folder is not None or any(wanted != ("text", None) for wanted in self.wanted)
 
 
-def write_plans(
-    plans: "Sequence[InstancePlan]",
-    destination: PlanDestination,
-    *,
-    servers: int,
-    no_color: bool,
-    stderr: bool = False,
-) -> None:
-    """Writes the plans in every form that was asked for. `servers`: how many were looked at. `stderr`: where text is
-    shown that is to be decided on, and stdout is for results.
+class PlanOutputs:
+    """Takes plans one by one, and writes them in every form that was asked for: JSON Lines as they come, all else at
+    the end. `flows`: whether JSON has them. `generated_at`: UTC, ISO 8601.
     """
-    for name, place in destination.wanted:
-        if name == "text":
-            _write_text(plans, place, servers=servers, no_color=no_color, stderr=stderr)
-        else:
-            write_bytes(_render(name, plans), place, private=True)
-    if destination.folder is not None:
-        _write_folder(plans, destination.folder)
+
+    def __init__(self, destination: PlanDestination, *, flows: bool, no_color: bool, generated_at: str) -> None:
+        from vnicheck.report.lines import PlanLinesWriter
+
+        self._destination = destination
+        self._flows = flows
+        self._no_color = no_color
+        self.plans: list[InstancePlan] = []
+        self._lines = [
+            PlanLinesWriter(emit_to(place, private=True), generated_at, flows=flows)
+            for name, place in destination.wanted
+            if name == "jsonl"
+        ]
+
+    def add(self, plan: "InstancePlan") -> None:
+        """Takes one server's plan."""
+        self.plans.append(plan)
+        for lines in self._lines:
+            lines.add(plan)
+
+    def finish(self, *, servers: int, complete: bool) -> None:
+        """Writes the rest. `servers`: how many were looked at. `complete`: none that runs could not be."""
+        for lines in self._lines:
+            lines.close(self.plans, servers=servers, complete=complete)
+        for name, place in self._destination.wanted:
+            if name == "text":
+                write_text(self.plans, place, servers=servers, no_color=self._no_color)
+            elif name != "jsonl":
+                write_bytes(self._rendered(name), place, private=True)
+        if self._destination.folder is not None:
+            self._write_folder(self._destination.folder)
+
+    def _rendered(self, name: str) -> bytes:
+        if name == "json":
+            from vnicheck.model.plan_document import encode_plans
+
+            return encode_plans(self.plans, flows=self._flows)
+        from vnicheck.report.plans.ansible import render_ansible
+        from vnicheck.report.plans.ibmcloud import render_ibmcloud
+        from vnicheck.report.plans.sh import render_sh
+        from vnicheck.report.plans.terraform import render_terraform
+
+        render = {
+            "sh": render_sh,
+            "ansible": render_ansible,
+            "terraform": render_terraform,
+            "ibmcloud": render_ibmcloud,
+        }
+        return render[name](self.plans).encode()
+
+    def _write_folder(self, folder: Path) -> None:
+        from vnicheck.report.plans.files import files_of
+
+        files = files_of(self.plans, flows=self._flows)
+        for path, data in files.items():
+            place = folder / path
+            try:
+                make_private_folder(place.parent)
+            except OSError as error:
+                raise UserError(f"cannot make {place.parent}: {error.strerror}") from error
+            write_bytes(data, place, private=True)
+        count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
+        print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
 
 
-def _render(name: str, plans: "Sequence[InstancePlan]") -> bytes:
-    if name == "json":
-        from vnicheck.model.plan import PLAN_SCHEMA, PlanDocument, encode_plans
-
-        return encode_plans(PlanDocument(schema=PLAN_SCHEMA, instances=tuple(plans)))
-    from vnicheck.report.plans.ansible import render_ansible
-    from vnicheck.report.plans.ibmcloud import render_ibmcloud
-    from vnicheck.report.plans.sh import render_sh
-    from vnicheck.report.plans.terraform import render_terraform
-
-    render = {"sh": render_sh, "ansible": render_ansible, "terraform": render_terraform, "ibmcloud": render_ibmcloud}
-    return render[name](plans).encode()
-
-
-def _write_folder(plans: "Sequence[InstancePlan]", folder: Path) -> None:
-    from vnicheck.report.plans.files import files_of
-
-    files = files_of(plans)
-    for path, data in files.items():
-        place = folder / path
-        try:
-            make_private_folder(place.parent)
-        except OSError as error:
-            raise UserError(f"cannot make {place.parent}: {error.strerror}") from error
-        write_bytes(data, place, private=True)
-    count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-    print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
-
-
-def _write_text(
-    plans: "Sequence[InstancePlan]", place: Path | None, *, servers: int, no_color: bool, stderr: bool
+def write_text(
+    plans: "Sequence[InstancePlan]", place: Path | None, *, servers: int, no_color: bool, stderr: bool = False
 ) -> None:
+    """The plans for people. `stderr`: where text is shown that is to be decided on, and stdout is for results."""
     from vnicheck.report.plans.text import write_plans as write
 
     if place is None:

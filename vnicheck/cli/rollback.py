@@ -1,90 +1,59 @@
 """`vnicheck rollback` and `vnicheck ledger`: what was applied where, and its undoing."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
 
-import typer
+from vnicheck.apply.errors import ApplyError
+from vnicheck.apply.ledger import Entry, Ledger, LedgerError
+from vnicheck.apply.recorded import Means, roll_back
+from vnicheck.cli.change import (
+    ask_sudo,
+    confirm,
+    ended_in_order,
+    entries_of,
+    shown,
+    ssh_runner,
+    tell,
+    tell_outcome,
+    vpc_client,
+)
+from vnicheck.cli.failure import Exit, ended_by
+from vnicheck.cli.given import LedgerOptions, RollbackOptions
 
-from vnicheck.cli import options
-from vnicheck.cli.bundles import Ssh, with_bundles
-from vnicheck.cli.change import confirm, ended_in_order, entries_of, log_in, shown, tell, tell_outcome, vpc_client
-from vnicheck.cli.failure import Exit, UserError
-from vnicheck.system.clock import now
 
-if TYPE_CHECKING:
-    from vnicheck.apply.ledger import Entry
-
-
-@with_bundles
-def rollback(
-    change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")],
-    ssh: Ssh,
-    region: options.OneRegion = None,
-    auth: options.Auth = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False,
-    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False,
-) -> int:
-    """Undo a change that 'vnicheck fix' applied."""
-    import msgspec
-
-    from vnicheck.apply.attempt import Undoing, guest_steps
-    from vnicheck.apply.ledger import Ledger, LedgerError
-    from vnicheck.apply.live_server import LiveReach
-    from vnicheck.cli.gather import prompts, ssh_options
-    from vnicheck.fixes.effects import PatchVni
-    from vnicheck.guest.ssh.options import SshTarget
-    from vnicheck.guest.ssh.runner import SshRunner
-    from vnicheck.guest.ssh.sudo import Root
-
-    ledger = Ledger.of_user()
-    try:
-        entry = ledger.read(change)
-    except LedgerError as error:
-        raise UserError(str(error)) from error
+def rollback(given: RollbackOptions) -> int:
+    """The work of `RollbackOptions`: the exit code."""
+    book = Ledger.of_user()
+    with ended_by(LedgerError):
+        entry = book.read(given.change)
     if entry.status == "rolled_back":
-        tell(f"change {change} is undone since {entry.ended_at}")
+        tell(f"change {given.change} is undone since {entry.ended_at}")
         return Exit.OK
     _show(entry)
-    if not confirm(f"Undo this on {entry.server.name}?", yes=yes):
+    means = Means(
+        runner=ssh_runner(given.ssh),
+        ledger=book,
+        connect=lambda known: vpc_client(given.region or known or None, given.auth),
+        sudo=given.sudo,
+        ask_sudo=ask_sudo(),
+        script_seconds=given.ssh.timeout,
+        tell=tell,
+        agree=lambda question: confirm(question, yes=given.yes),
+    )
+    if not means.agree(f"Undo this on {entry.server.name}?"):
         tell("nothing was changed")
         return Exit.OK
-    patches = [effect for effect in entry.effects if isinstance(effect, PatchVni)]
-    client = vpc_client(region or entry.region or None, auth) if patches else None
-    steps = guest_steps(entry.actions, persist=False)
-    files = guest_steps(entry.actions, persist=True)
-    target = SshTarget(id=entry.server.id, name=entry.server.name, address=entry.address)
-    with (
-        ended_in_order(),
-        SshRunner(ssh_options(ssh), *prompts(ssh)) as runner,
-    ):
-        in_guest = bool(steps or files)
-        root = log_in(runner, target, sudo=sudo, needs_root=True)[1] if in_guest else Root("sh -s")
-        reach = LiveReach(runner, target, root, client, script_seconds=ssh.timeout)
-        undoing = Undoing(
-            change, reach, lambda line: tell(f"{entry.server.name}: {line}"), effects=entry.effects, steps=steps
-        )
-        undoing.files, undoing.patched, undoing.kept = files, patches, in_guest
-        outcome = undoing.run("asked to roll back")
-    try:
-        ledger.write(msgspec.structs.replace(entry, status=outcome.status, ended_at=now(), said=outcome.said))
-    except LedgerError as error:
-        tell(str(error))
+    with ended_by(ApplyError), ended_in_order(), means.runner:
+        outcome = roll_back(entry, means)
     tell_outcome(entry.server.name, outcome)
     return Exit.OK if outcome.status == "rolled_back" else Exit.UNCONFIRMED
 
 
-def ledger(
-    change: Annotated[str | None, typer.Argument(metavar="[ID]", help="One change, with its commands.")] = None,
-) -> int:
-    """List what was applied where, or show one change."""
-    from vnicheck.apply.ledger import Ledger, LedgerError
-
+def ledger(given: LedgerOptions) -> int:
+    """The work of `LedgerOptions`: the exit code."""
     book = Ledger.of_user()
-    if change is not None:
-        try:
-            _show(book.read(change), stdout=True)
-        except LedgerError as error:
-            raise UserError(str(error)) from error
+    if given.change is not None:
+        with ended_by(LedgerError):
+            _show(book.read(given.change), stdout=True)
         return Exit.OK
     entries = entries_of(book)
     for entry in entries:
@@ -94,7 +63,7 @@ def ledger(
     return Exit.OK
 
 
-def _show(entry: "Entry", *, stdout: bool = False) -> None:
+def _show(entry: Entry, *, stdout: bool = False) -> None:
     stream = sys.stdout if stdout else sys.stderr
     ended = f", {entry.ended_at}" if entry.ended_at else ""
     print(shown(f"{entry.id}: {entry.strategy} on {entry.server.name} ({entry.address})"), file=stream)

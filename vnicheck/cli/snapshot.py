@@ -3,14 +3,11 @@
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from vnicheck.cli import options
-from vnicheck.cli.bundles import Selection, Ssh, with_bundles
+from vnicheck.cli.bundles import Selection
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import gather_regions, requested
+from vnicheck.cli.given import SnapshotOptions
 from vnicheck.cli.output import write_bytes
 from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
@@ -23,51 +20,30 @@ from vnicheck.model.words import one_line
 from vnicheck.redaction.redactor import Redactor
 
 
-@with_bundles
-def snapshot(
-    selection: Selection,
-    ssh: Ssh,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="The file to write; a folder where PATH is one, ends in /, or several regions are read.",
-        ),
-    ],
-    instances: Annotated[
-        list[str] | None, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every server in scope.")] = False,
-    local: options.Local = False,
-    snapshot: options.SnapshotFile = None,
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="Collect also the guests that the folder has already.")
-    ] = False,
-    redact: Annotated[
-        bool,
-        typer.Option("--redact", help="Write pseudonyms for names, addresses and ids; the findings stay the same."),
-    ] = False,
-    no_color: options.NoColor = False,
-    allow_incomplete: options.AllowIncomplete = False,
-) -> int:
-    """Collect servers into a file or folder that feeds every other command through --snapshot, offline."""
-    if sum((bool(instances), every, local)) != 1:
+def snapshot(given: SnapshotOptions) -> int:
+    """The work of `SnapshotOptions`: the exit code."""
+    if sum((bool(given.instances), given.every, given.local)) != 1:
         raise UserError("name the servers, or give --all, or --local on the instance itself")
-    place = _Place(output, selection)
-    if refresh and (redact or snapshot is not None or not place.folder):
+    place = _Place(given.output, given.selection)
+    if given.refresh and (given.redact or given.snapshot is not None or not place.folder):
         raise UserError("--refresh is for a folder that servers are collected into; all else is always written anew")
-    if place.folder and not redact and not local and snapshot is None:
-        request = requested(instances or [], selection, ssh)
+    if place.folder and not given.redact and not given.local and given.snapshot is None:
+        request = requested(given.instances or [], given.selection, given.ssh)
         with ended_by(CollectError):
-            terminal = Terminal(ask_pass=ssh.ask_pass, no_color=no_color)
-            observed = collect_into(place.path, request, terminal, refresh=refresh)
-        return _tell_problems(observed, allow_incomplete=allow_incomplete)
+            terminal = Terminal(ask_pass=given.ssh.ask_pass, no_color=given.no_color)
+            observed = collect_into(place.path, request, terminal, refresh=given.refresh)
+        return _tell_problems(observed, allow_incomplete=given.allow_incomplete)
     place.require_empty()
-    observed = gather_regions(instances or [], selection, ssh, snapshot=snapshot, local=local, no_color=no_color)
-    place.write(_redacted(observed) if redact else observed)
-    return _tell_problems(observed, allow_incomplete=allow_incomplete)
+    observed = gather_regions(
+        given.instances or [],
+        given.selection,
+        given.ssh,
+        snapshot=given.snapshot,
+        local=given.local,
+        no_color=given.no_color,
+    )
+    place.write(_redacted(observed) if given.redact else observed)
+    return _tell_problems(observed, allow_incomplete=given.allow_incomplete)
 
 
 class _Place:

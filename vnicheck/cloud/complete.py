@@ -1,7 +1,7 @@
 """What the bulk lists lack, read only for the servers that were selected, and the fabric cut down to what they cross.
 
-Calls: two per VPC, one per routing table, and one per pool of a network load balancer; one per server only where it has
-legacy interfaces or is bare metal.
+Calls: two per VPC, one per routing table, and one per network load balancer and one per pool of it; one per server only
+where it has legacy interfaces or is bare metal.
 """
 
 import dataclasses
@@ -13,11 +13,11 @@ import msgspec
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.lists import Items, in_parallel, page_items, read_list
-from vnicheck.cloud.load_balancers import read_members
+from vnicheck.cloud.load_balancers import read_load_balancers
 from vnicheck.cloud.parse_fabric import parse_address_prefix, parse_routing_table
 from vnicheck.cloud.parse_server import complete_bare_metal, complete_legacy
 from vnicheck.cloud.region import Region
-from vnicheck.model.cloud import Fabric, RoutingTable, Vpc
+from vnicheck.model.cloud import Fabric, PublicAddressRange, RoutingTable, Vpc
 from vnicheck.model.snapshot import Problem, Server
 
 
@@ -43,11 +43,13 @@ def complete(client: VpcClient, region: Region, servers: Sequence[Server]) -> Re
     )
     missing = dict(region.fabric.missing)
     routing_tables = _routing_tables(client, {vpc: raw[f"tables {vpc}"] for vpc in vpcs}, missing)
+    load_balancers, members = read_load_balancers(client, region, vpcs, missing)
     fabric = msgspec.structs.replace(
         region.fabric,
         vpcs={vpc: _with_prefixes(region.fabric.vpcs[vpc], raw[f"prefixes {vpc}"], missing) for vpc in vpcs},
         routing_tables=routing_tables,
-        load_balancer_members=read_members(client, region, vpcs, missing),
+        load_balancers=load_balancers,
+        load_balancer_members=members,
         missing=missing,
     )
     completed = tuple(_completed(server, raw.get(f"server {server.id}")) for server in servers)
@@ -120,10 +122,12 @@ def _routing_tables(
 
 
 def _reduced(fabric: Fabric, servers: Sequence[Server]) -> Fabric:
-    """The fabric without what no packet of `servers` meets: other VPCs' subnets and ACLs, unused security groups."""
+    """The fabric without what no packet of `servers` meets: what is of other VPCs, unused security groups."""
     subnets = {key: subnet for key, subnet in fabric.subnets.items() if subnet.vpc in fabric.vpcs}
     acls = {subnet.network_acl for subnet in subnets.values()}
+    ranges = fabric.public_address_ranges
     used = {group for server in servers for vni in server.vnis for group in vni.security_groups or ()}
+    used |= {group for each in (fabric.load_balancers or {}).values() for group in each.security_groups or ()}
     named = {
         rule.remote_group for key in used if key in fabric.security_groups for rule in fabric.security_groups[key].rules
     }
@@ -132,4 +136,10 @@ def _reduced(fabric: Fabric, servers: Sequence[Server]) -> Fabric:
         subnets=subnets,
         network_acls={key: acl for key, acl in fabric.network_acls.items() if key in acls},
         security_groups={key: group for key, group in fabric.security_groups.items() if key in used | named},
+        public_address_ranges=None if ranges is None else tuple(r for r in ranges if _may_meet(r, fabric)),
     )
+
+
+def _may_meet(addresses: PublicAddressRange, fabric: Fabric) -> bool:
+    """Whether a range is bound to one of the VPCs, or to something that is not known."""
+    return addresses.vpc in fabric.vpcs or (addresses.vpc is None and addresses.zone is not None)

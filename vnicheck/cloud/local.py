@@ -22,6 +22,7 @@ MISSING = {
     "routing_tables": UNTOLD,
     "public_gateways": UNTOLD,
     "load_balancers": UNTOLD,
+    "public_address_ranges": UNTOLD,
 }
 """By the keys of `Fabric.missing`."""
 

@@ -12,6 +12,8 @@ from vnicheck.model.address import format_prefix, mask, split_prefix
 from vnicheck.model.cloud import (
     AclRule,
     NetworkAcl,
+    NextHopResource,
+    PublicAddressRange,
     RoutingTable,
     SecurityGroup,
     SecurityGroupRule,
@@ -93,6 +95,7 @@ def parse_routing_table(item: Item, vpc: str, routes: Iterable[Item]) -> Routing
         vpc=vpc,
         routes=tuple(parse_route(route) for route in routes if ":" not in str(route.get("destination"))),
         ingress=tuple(source for source, flag in _INGRESS.items() if getattr(read, flag)),
+        subnets=None if read.subnets is None else tuple(subnet.id for subnet in read.subnets),
     )
 
 
@@ -100,6 +103,9 @@ def parse_route(item: Item) -> VpcRoute:
     """An item of `list_vpc_routing_table_routes`."""
     read = convert(item, wire.Route, "route")
     hop = read.next_hop.address if read.next_hop else None
+    resource = None
+    if read.next_hop is not None and hop is None and read.next_hop.id is not None:
+        resource = NextHopResource(id=read.next_hop.id, name=read.next_hop.name, kind=read.next_hop.resource_type)
     try:
         if hop is not None:
             hop = None if split_prefix(hop)[0] == 0 else hop  # 0.0.0.0: there is none (Route, next_hop)
@@ -110,10 +116,32 @@ def parse_route(item: Item) -> VpcRoute:
             action=read.action,
             zone=read.zone.name,
             next_hop=hop,
+            next_hop_resource=resource,
             priority=read.priority,
+            lifecycle_state=read.lifecycle_state,
+            advertise=read.advertise,
         )
     except ValueError as error:
         raise malformed_resource(item, "route", error) from None
+
+
+def parse_public_address_range(item: Item) -> PublicAddressRange | None:
+    """An item of `list_public_address_ranges`; None for one of another IP version."""
+    read = convert(item, wire.PublicAddressRange, "public address range")
+    if ":" in read.cidr:
+        return None
+    target = read.target
+    try:
+        return PublicAddressRange(
+            id=read.id,
+            name=read.name,
+            cidr=_prefix(read.cidr),
+            vpc=_id(target.vpc) if target is not None else None,
+            zone=target.zone.name if target is not None and target.zone is not None else None,
+            lifecycle_state=read.lifecycle_state,
+        )
+    except ValueError as error:
+        raise malformed_resource(item, "public address range", error) from None
 
 
 def _group_rule(rule: wire.SecurityGroupRule) -> SecurityGroupRule:

@@ -30,7 +30,8 @@ def parse_server(
     """An item of `list_instances` or `list_bare_metal_servers`.
 
     `vnis` by id, None where their list was not readable: then their mode, spoofing check, security groups and secondary
-    addresses are unknown, and a problem says so. `floating_ips` by the id of their target, which may be the VNI, the
+    addresses are unknown, and a problem says so. An attachment that does not name its VNI has the one whose target it
+    is. `floating_ips` by the id of their target, which may be the VNI, the
     network attachment or the legacy interface. A server without `primary_network_attachment` has legacy interfaces, of
     which only name, subnet and primary address are known until `complete_legacy`.
     """
@@ -39,8 +40,9 @@ def parse_server(
     problems: list[Problem] = []
     if read.primary_network_attachment is not None:
         primary = read.primary_network_attachment.id
+        targets = {vni.target.id: vni for vni in (vnis or {}).values() if vni.target is not None}
         interfaces = [
-            _attached(attachment, primary, vnis, floating_ips, problems)
+            _attached(attachment, primary, vnis, targets, floating_ips, problems)
             for attachment in read.network_attachments or []
         ]
     else:
@@ -62,6 +64,7 @@ def parse_server(
             zone=read.zone.name,
             region=region or re.sub(r"-\d+$", "", read.zone.name),
             status=read.status,
+            profile=None if read.profile is None or not read.profile.name else read.profile.name,
             vnis=tuple(Vni(**interface) for interface in interfaces),
             problems=tuple(problems),
         )
@@ -78,7 +81,8 @@ def parse_floating_ip(item: Item) -> tuple[str | None, FloatingIp]:
     """An item of `list_floating_ips`: the id of its target, and the address."""
     read = convert(item, wire.FloatingIp, "floating IP")
     try:
-        return read.target.id if read.target else None, FloatingIp(id=read.id, name=read.name, address=read.address)
+        target = read.target.id if read.target else None
+        return target, FloatingIp(id=read.id, name=read.name, address=read.address, status=read.status, target=target)
     except ValueError as error:
         raise malformed_resource(item, "floating IP", error) from None
 
@@ -103,6 +107,7 @@ def complete_legacy(server: Server, items: Iterable[Item]) -> Server:
                 mac=_mac(more.mac_address),
                 interface_type=more.interface_type,
                 vlan=more.vlan,
+                enable_infrastructure_nat=more.enable_infrastructure_nat,
             )
         )
     return _with_vnis(server, vnis)
@@ -129,27 +134,35 @@ def _attached(
     attachment: wire.Attachment,
     primary: str,
     vnis: Mapping[str, wire.VirtualNetworkInterface] | None,
+    targets: Mapping[str, wire.VirtualNetworkInterface],
     floating_ips: Mapping[str, tuple[FloatingIp, ...]],
     problems: list[Problem],
 ) -> dict[str, Any]:
-    reference = attachment.virtual_network_interface
+    named = attachment.virtual_network_interface
+    read = targets.get(attachment.id) if named is None else (vnis or {}).get(named.id)
+    of = named or read
     known: dict[str, Any] = {
-        "id": reference.id,
-        "name": reference.name,
-        "crn": reference.crn,
+        "id": attachment.id if of is None else of.id,
+        "name": attachment.name if of is None else of.name,
+        "crn": None if of is None else of.crn,
         "attachment": Ref(id=attachment.id, name=attachment.name),
         "primary": attachment.id == primary,
         "subnet": attachment.subnet.id,
         "primary_address": attachment.primary_ip.address,
-        "floating_ips": (*floating_ips.get(reference.id, ()), *floating_ips.get(attachment.id, ())),
+        "floating_ips": (*(() if of is None else floating_ips.get(of.id, ())), *floating_ips.get(attachment.id, ())),
     }
-    read = None if vnis is None else vnis.get(reference.id)
     if read is None:
-        why = "the list of virtual network interfaces was not readable" if vnis is None else "it is not in their list"
+        where = "one whose target it is" if named is None else "it"
+        why = (
+            "the list of virtual network interfaces was not readable"
+            if vnis is None
+            else f"{where} is not in their list"
+        )
+        what = f"of the attachment {attachment.name}" if of is None else of.name or of.id
         problems.append(
             Problem(
                 code="vni_unreadable",
-                message=f"virtual network interface {one_line(reference.name or reference.id, 80)}: {why}; "
+                message=f"virtual network interface {one_line(what, 80)}: {why}; "
                 "its filtering mode, spoofing check, security groups and secondary addresses are unknown",
             )
         )
@@ -160,6 +173,7 @@ def _attached(
         "security_groups": _ids(read.security_groups),
         "protocol_state_filtering_mode": read.protocol_state_filtering_mode,
         "allow_ip_spoofing": read.allow_ip_spoofing,
+        "enable_infrastructure_nat": read.enable_infrastructure_nat,
     }
 
 

@@ -1,4 +1,4 @@
-"""Reading a region: nine lists in parallel, however many servers it has, and nothing per server."""
+"""Reading a region: ten lists in parallel, however many servers it has, and nothing per server."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -12,12 +12,18 @@ from vnicheck.cloud.cross_check import bound_vnis, interfaces_unread
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.groups import group_addresses, interface_addresses
 from vnicheck.cloud.lists import Items, ShortListError, in_parallel, read_list
-from vnicheck.cloud.load_balancers import parse_load_balancer, sends_to_primary
-from vnicheck.cloud.parse_fabric import parse_network_acl, parse_security_group, parse_subnet, parse_vpc
+from vnicheck.cloud.load_balancers import balancer_addresses, parse_load_balancer
+from vnicheck.cloud.parse_fabric import (
+    parse_network_acl,
+    parse_public_address_range,
+    parse_security_group,
+    parse_subnet,
+    parse_vpc,
+)
 from vnicheck.cloud.parse_server import parse_floating_ip, parse_server, parse_vni
 from vnicheck.cloud.region import Region
 from vnicheck.cloud.scope import find_vpc, in_resource_group
-from vnicheck.model.cloud import Fabric, FloatingIp, SecurityGroup, ServerKind, Vpc
+from vnicheck.model.cloud import Fabric, FloatingIp, PublicAddressRange, SecurityGroup, ServerKind, Vpc
 from vnicheck.model.snapshot import Problem, Server, with_guest
 from vnicheck.model.words import one_line
 
@@ -33,6 +39,7 @@ LISTS = (
     "security_groups",
     "network_acls",
     "load_balancers",
+    "public_address_ranges",
 )
 """Each is the API's path, the key of its answer, and after `list_` the SDK's method."""
 
@@ -73,11 +80,13 @@ def read_region(client: VpcClient, *, vpc: str | None = None, resource_group: st
         if (wanted is None or server.vpc.id == wanted.id) and in_resource_group(item, resource_group)
     )
     load_balancers = _parsed(raw["load_balancers"], parse_load_balancer, "load_balancers", missing)
+    addresses = interface_addresses(vnis, servers) | balancer_addresses(load_balancers)
     fabric = Fabric(
         vpcs=vpcs,
         subnets={s.id: s for s in _parsed(raw["subnets"], parse_subnet, "subnets", missing)},
-        security_groups=_security_groups(raw["security_groups"], interface_addresses(vnis, servers), missing),
+        security_groups=_security_groups(raw["security_groups"], addresses, missing),
         network_acls={a.id: a for a in _parsed(raw["network_acls"], parse_network_acl, "network_acls", missing)},
+        public_address_ranges=_public_address_ranges(raw["public_address_ranges"], missing),
         missing=missing,
     )
     filters = [
@@ -88,7 +97,7 @@ def read_region(client: VpcClient, *, vpc: str | None = None, resource_group: st
         fabric=fabric,
         scope=one_line("".join([client.endpoint, *filters]), 200),
         problems=tuple(problems),
-        load_balancers=tuple(each for each in load_balancers if sends_to_primary(each)),
+        load_balancers=None if isinstance(raw["load_balancers"], CloudError) else tuple(load_balancers),
         name=client.region or next((server.region for server in servers), ""),
     )
 
@@ -152,6 +161,11 @@ def _floating_ips(raw: Items | CloudError, missing: dict[str, str]) -> dict[str,
         if target is not None:
             found[target] = (*found.get(target, ()), floating_ip)
     return found
+
+
+def _public_address_ranges(raw: Items | CloudError, missing: dict[str, str]) -> tuple[PublicAddressRange, ...] | None:
+    parsed = _parsed(raw, parse_public_address_range, "public_address_ranges", missing)
+    return None if isinstance(raw, CloudError) else tuple(each for each in parsed if each is not None)
 
 
 def _vpcs(raw: Items | CloudError, servers: Iterable[Server], missing: dict[str, str]) -> dict[str, Vpc]:

@@ -7,7 +7,7 @@ from vnicheck.cloud.parse_server import UNSET_ADDRESS
 from vnicheck.cloud.region import Region
 from vnicheck.cloud.scope import close
 from vnicheck.model.snapshot import Problem, Server
-from vnicheck.model.words import one_line
+from vnicheck.model.words import counted, one_line
 
 _LISTED = 8
 
@@ -58,7 +58,7 @@ def addresses(server: Server) -> set[str]:
 
 def _nothing(servers: Sequence[Server], selector: str, scope: str, problems: Sequence[Problem]) -> CloudError:
     known = [name for server in servers for name in (server.name, *addresses(server))]
-    count = f"{len(servers)} server{'' if len(servers) == 1 else 's'}"
+    count = counted(len(servers), "server")
     unread = f"; not all could be read: {problems[0].message}" if problems else ""
     return CloudError(
         "no_such_instance",

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Named(Struct, frozen=True):
-    """A zone."""
+    """A zone, a profile."""
 
     name: str = ""
 
@@ -36,13 +36,16 @@ class ReservedIp(Struct, frozen=True):
 
 
 class Attachment(Struct, frozen=True):
-    """InstanceNetworkAttachmentReference, BareMetalServerNetworkAttachmentReference."""
+    """InstanceNetworkAttachmentReference, BareMetalServerNetworkAttachmentReference.
+
+    Recorded accounts have some without their VNI, which then names the attachment as its target.
+    """
 
     id: str
     name: str
     primary_ip: ReservedIp
     subnet: Reference
-    virtual_network_interface: Reference
+    virtual_network_interface: Reference | None = None
 
 
 class InterfaceReference(Struct, frozen=True):
@@ -68,10 +71,11 @@ class Server(Struct, frozen=True):
     primary_network_interface: Reference | None = None
     network_attachments: list[Attachment] | None = None
     network_interfaces: list[InterfaceReference] | None = None
+    profile: Named | None = None
 
 
 class Target(Struct, frozen=True):
-    """What a floating IP or a security group is bound to."""
+    """What a floating IP, a security group or a virtual network interface is bound to."""
 
     id: str
     resource_type: str = ""
@@ -79,7 +83,7 @@ class Target(Struct, frozen=True):
 
 
 class VirtualNetworkInterface(Struct, frozen=True):
-    """VirtualNetworkInterface. The mode and the spoofing check have no default: absent is unknown."""
+    """VirtualNetworkInterface. The mode, the spoofing check and NAT have no default: absent is unknown."""
 
     id: str
     name: str = ""
@@ -90,10 +94,12 @@ class VirtualNetworkInterface(Struct, frozen=True):
     security_groups: list[Reference] | None = None
     protocol_state_filtering_mode: str | None = None
     allow_ip_spoofing: bool | None = None
+    enable_infrastructure_nat: bool | None = None
+    target: Target | None = None
 
 
 class NetworkInterface(Struct, frozen=True):
-    """NetworkInterface (of an instance), BareMetalServerNetworkInterface: the latter has the last three."""
+    """NetworkInterface (of an instance), BareMetalServerNetworkInterface: the latter has the last four."""
 
     id: str
     name: str
@@ -104,6 +110,7 @@ class NetworkInterface(Struct, frozen=True):
     mac_address: str | None = None
     interface_type: str | None = None
     vlan: int | None = None
+    enable_infrastructure_nat: bool | None = None
 
 
 class BareMetalAttachment(Struct, frozen=True):
@@ -120,6 +127,7 @@ class FloatingIp(Struct, frozen=True):
     id: str
     name: str
     address: str
+    status: str | None = None
     target: Target | None = None
 
 
@@ -208,17 +216,39 @@ class LoadBalancerProfile(Struct, frozen=True):
     """LoadBalancerProfileReference."""
 
     family: str
+    name: str | None = None
 
 
 class LoadBalancer(Struct, frozen=True):
-    """LoadBalancer. All of its subnets are in one VPC; members are a list of their own for each pool."""
+    """LoadBalancer. All of its subnets are in one VPC; listeners, and each pool's members, are lists of their own.
+
+    Earlier API versions tell the `access_mode` by two flags.
+    """
 
     id: str
     name: str
     profile: LoadBalancerProfile
     subnets: list[Reference]
     pools: list[Reference]
-    is_private_path: bool = False
+    access_mode: str | None = None
+    is_private_path: bool | None = None
+    is_public: bool | None = None
+    route_mode: bool | None = None
+    asymmetric_routing_supported: bool | None = None
+    private_ips: list[ReservedIp] | None = None
+    public_ips: list[ReservedIp] | None = None
+    security_groups: list[Reference] | None = None
+
+
+class LoadBalancerListener(Struct, frozen=True):
+    """LoadBalancerListener. `port` is its first port, and its only one where it has no `port_max`."""
+
+    id: str
+    protocol: str
+    port: int | None = None
+    port_min: int | None = None
+    port_max: int | None = None
+    default_pool: Reference | None = None
 
 
 class LoadBalancerTarget(Struct, frozen=True):
@@ -243,6 +273,9 @@ class NextHop(Struct, frozen=True):
     """RouteNextHop: an address, or a VPN gateway connection."""
 
     address: str | None = None
+    id: str | None = None
+    name: str = ""
+    resource_type: str = ""
 
 
 class Route(Struct, frozen=True):
@@ -255,6 +288,8 @@ class Route(Struct, frozen=True):
     zone: Named = Named()
     next_hop: NextHop | None = None
     priority: int = 2
+    lifecycle_state: str | None = None
+    advertise: bool | None = None
 
 
 class RoutingTable(Struct, frozen=True):
@@ -266,6 +301,24 @@ class RoutingTable(Struct, frozen=True):
     route_internet_ingress: bool = False
     route_transit_gateway_ingress: bool = False
     route_vpc_zone_ingress: bool = False
+    subnets: list[Reference] | None = None
+
+
+class PublicAddressRangeTarget(Struct, frozen=True):
+    """PublicAddressRangeTarget. Later targets may have no VPC."""
+
+    zone: Named | None = None
+    vpc: Reference | None = None
+
+
+class PublicAddressRange(Struct, frozen=True):
+    """PublicAddressRange. Without a target it is bound to nothing."""
+
+    id: str
+    name: str
+    cidr: str
+    lifecycle_state: str | None = None
+    target: PublicAddressRangeTarget | None = None
 
 
 def convert(item: object, shape: type[T], what: str) -> T:

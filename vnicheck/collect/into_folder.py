@@ -9,13 +9,14 @@ from vnicheck.cloud.region import Region
 from vnicheck.collect.errors import CollectError, told
 from vnicheck.collect.guests import collect_guests
 from vnicheck.collect.live import make_snapshot
+from vnicheck.collect.observed import read_regions
 from vnicheck.collect.request import Asker, Request
 from vnicheck.collect.saved_guests import SavedGuests
 from vnicheck.collect.snapshot_folder import SnapshotFolder
-from vnicheck.collect.snapshots import read_regions
 from vnicheck.guest.fleet import Result
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server, Snapshot, SnapshotError
+from vnicheck.model.words import counted
 from vnicheck.system.clock import now
 
 _SHOWN = 8
@@ -119,7 +120,7 @@ def _to_be_written(folder: SnapshotFolder, region: Region, asker: Asker, *, name
 
 def _tell_skipped(folder: SnapshotFolder, collected_at: Sequence[str], asker: Asker) -> None:
     if collected_at:
-        count = "1 server is" if len(collected_at) == 1 else f"{len(collected_at)} servers are"
+        count = counted(len(collected_at), "server is", "servers are")
         asker.tell(
             f"{count} in {folder.path} already and skipped, the oldest of {min(collected_at)}; "
             "--refresh collects them anew"

@@ -2,12 +2,14 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
-from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
 from vnicheck.guest.ssh.options import SshOptions
+
+if TYPE_CHECKING:
+    from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
 
 AddressChoice = Literal["auto", "private", "floating"]
 
@@ -55,11 +57,11 @@ class Asker(Protocol):
     """Whoever asked: is told, watches, and types passwords; `ask_...` is None where nobody can, or means to."""
 
     @property
-    def ask_passphrase(self) -> AskPassphrase | None:
+    def ask_passphrase(self) -> "AskPassphrase | None":
         """Asks for that of a key file."""
 
     @property
-    def ask_password(self) -> AskPassword | None:
+    def ask_password(self) -> "AskPassword | None":
         """Asks for the password of the login."""
 
     def tell(self, line: str) -> None:

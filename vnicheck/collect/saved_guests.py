@@ -10,7 +10,7 @@ from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.fleet import Result
 from vnicheck.model.snapshot import Problem, Server
-from vnicheck.model.words import one_line
+from vnicheck.model.words import counted, one_line
 from vnicheck.system.files import UnreadableError, read_named
 
 MAX_BYTES = 64 << 20
@@ -91,7 +91,7 @@ def _from_file(path: Path) -> Result:
 
 
 def _stray(folder: Path, stray: list[str]) -> str:
-    count = "1 file is" if len(stray) == 1 else f"{len(stray)} files are"
+    count = counted(len(stray), "file is", "files are")
     more = f" and {len(stray) - _SHOWN} more" if len(stray) > _SHOWN else ""
     names = one_line(f"{', '.join(stray[:_SHOWN])}{more}", 400)
     return f"{folder}: {count} of no server in scope: {names}"

@@ -2,16 +2,10 @@
 
 from collections.abc import Mapping
 
-from vnicheck.cloud.region import Region
 from vnicheck.collect.errors import CollectError, told
-from vnicheck.collect.guests import collect_guests
-from vnicheck.collect.live import connect_to, make_snapshot, observe_regions
-from vnicheck.collect.local import this_instance
 from vnicheck.collect.request import Asker, Request
-from vnicheck.collect.saved_guests import SavedGuests
 from vnicheck.collect.stored import stored_snapshots
 from vnicheck.model.snapshot import Snapshot
-from vnicheck.system.clock import now
 
 
 def collect(request: Request, asker: Asker) -> dict[str, Snapshot]:
@@ -19,12 +13,16 @@ def collect(request: Request, asker: Asker) -> dict[str, Snapshot]:
 
     Raises CollectError; a guest that cannot be read is a problem of its server.
     """
-    if request.local:
-        with told():
-            return this_instance(asker, timeout=request.ssh.timeout)
     if request.snapshot is not None:
         return stored_snapshots(request, request.snapshot)
-    return _live(request, asker)
+    # What reads the cloud and guests is loaded only here: offline, that would be a third of a run's time.
+    from vnicheck.collect.local import this_instance
+    from vnicheck.collect.observed import observe
+
+    if not request.local:
+        return observe(request, asker)
+    with told():
+        return this_instance(asker, timeout=request.ssh.timeout)
 
 
 def only(regions: Mapping[str, Snapshot]) -> Snapshot:
@@ -35,37 +33,3 @@ def only(regions: Mapping[str, Snapshot]) -> Snapshot:
             "choose with --region"
         )
     return next(iter(regions.values()))
-
-
-def read_regions(request: Request, asker: Asker) -> tuple[Region, ...]:
-    """The regions with the servers that are named (none: all in scope), and what is around them. Raises CloudError.
-
-    Of several, one that cannot be read has no servers, and `failure` says why; where servers are named, that is told,
-    for one of them may be there.
-    """
-    with asker.watch("reading the VPC"):
-        clients, _ = connect_to(request)
-        regions = observe_regions(clients, request.servers, vpc=request.vpc, resource_group=request.resource_group)
-    for region in regions:
-        if region.failure is not None and request.servers:
-            asker.tell(f"region {region.name} was not read: {region.failure.message}")
-    return regions
-
-
-def _live(request: Request, asker: Asker) -> dict[str, Snapshot]:
-    """Reads the cloud, then the guests."""
-    saved = SavedGuests(request, asker)
-    whole = not request.servers
-    with told():
-        regions = read_regions(request, asker)
-        created_at = now()
-        servers = [server for region in regions for server in region.servers]
-        given = saved.results(servers, scope=", ".join(region.scope for region in regions), whole=whole)
-        done = {server.id: server for server in collect_guests(servers, given, request, asker)}
-    return {
-        region.name: make_snapshot(
-            region, [done[server.id] for server in region.servers], created_at=created_at, everything=whole
-        )
-        for region in regions
-        if region.servers or whole
-    }

@@ -2,17 +2,23 @@
 
 from msgspec import Struct
 
-from vnicheck.engine.regions import Answer, Region
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Step, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.kernel.kernel import ByPort, Kernel, Outcome
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.worlds import Kernel
+from vnicheck.kernel.undetermined import Undetermined, Unknown
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import DropCode, Leg
+from vnicheck.model.flow import Decider, DropCode, Leg
+
+
+class Answer(Struct, frozen=True):
+    """What the kernel does with a packet, and the lines that decided it."""
+
+    outcome: Outcome
+    deciders: tuple[Decider, ...]
 
 
 class Passage(Struct, frozen=True):
@@ -30,7 +36,7 @@ def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     view, vni = walk.view, opening.local.vni
     at = view.at(vni)
     interface = view.interface_of.get(vni.id)
-    answer = opening.region.received
+    answer = answer_of(opening.remotes.received, opening)
     if view.kernel is None or interface is None or answer is None:
         return Passage(None, vni, walk.steps(leg, at, unknown("guest_interface", view.why_unmatched(vni))))
     return Passage(interface, vni, walk.steps(leg, at, *if_down(view.kernel, interface), _received(answer)))
@@ -47,17 +53,34 @@ def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
 
 def _received(answer: Answer) -> Check:
     received = answer.outcome
-    if not isinstance(received, Received):
-        return unknown("source_validation", str(received))
+    if isinstance(received, Unknown):
+        return unknown("source_validation", received.reason)
+    assert isinstance(received, Received)  # noqa: S101 - packets that come in are not sent
     stage = "local_delivery" if received.reception is Reception.NOT_LOCAL else "source_validation"
     if received.reception is Reception.DELIVERED:
         return passes(stage, received.reason, by=answer.deciders)
     return drops(stage, DropCode(received.reception.value), received.reason, by=answer.deciders)
 
 
-def leaving_vni(view: ServerView, region: Region) -> Vni | None:
-    """The VNI by which packets to the region's remotes leave the server, where it is known."""
-    sent = region.sent.outcome if region.sent is not None else None
+def answer_of(ways: tuple[ByPort, ...], opening: Opening) -> Answer | None:
+    """What the kernel does with packets of the opening's ports, where they are known to reach it: all fare alike, in
+    as many ways.
+    """
+    if not ways:
+        return None
+    lines: dict[Decider, None] = {}
+    for first, last in opening.ports:
+        for way in ways:
+            for *_, outcome in way.stretches(first, last):
+                if not isinstance(outcome, Unknown) and outcome.by:
+                    lines[outcome.by] = None
+    return Answer(ways[0].at(opening.ports[0][0]), tuple(lines))
+
+
+def leaving_vni(view: ServerView, opening: Opening) -> Vni | None:
+    """The VNI by which packets to the remotes leave the server, where it is known."""
+    ways = opening.remotes.sent
+    sent = ways[0].at(opening.ports[0][0]) if ways else None
     return view.vni_of(sent.interface) if isinstance(sent, Sent) else None
 
 
@@ -66,7 +89,7 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     view, own = walk.view, opening.local.vni
     stage = "reply_route" if leg is Leg.REPLY else "request_route"
     at = view.at(own)
-    answer = opening.region.sent
+    answer = answer_of(opening.remotes.sent, opening)
     if view.kernel is None or answer is None:
         return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
     sent, by = answer.outcome, answer.deciders
@@ -77,8 +100,8 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
         return Passage(None, None, walk.steps(leg, at, drops(stage, code, sent.reason, by=by)))
     if not isinstance(sent, Sent):
-        return Passage(None, None, walk.steps(leg, at, unknown(stage, str(sent))))
-    vni = leaving_vni(view, opening.region)
+        return Passage(None, None, walk.steps(leg, at, unknown(stage, sent.reason)))
+    vni = leaving_vni(view, opening)
     if vni is None:
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
         return Passage(sent.interface, None, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
@@ -88,7 +111,7 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *state))
 
 
-def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[str, ...], opening: Opening, stage: str) -> Check:
+def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: tuple[Decider, ...], opening: Opening, stage: str) -> Check:
     """Whether the next hop is one that we know: the subnet's gateway (its first address), or the remote itself."""
     subnet = view.subnet(vni)
     first, last = prefix_range(subnet.cidr)

@@ -5,15 +5,9 @@ from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
 
+from vnicheck.engine.remotes import Place
 from vnicheck.engine.walk import Path, Step
-from vnicheck.model.flow import Direction, Drop, Flow, Hop, Outcome, Protocol, Scope, Verdict
-
-
-class Place(NamedTuple):
-    """Where remotes are: their scope, and their network's name if the configuration gives it one."""
-
-    scope: Scope
-    network: str | None
+from vnicheck.model.flow import Decider, Direction, Drop, Flow, Hop, Outcome, Protocol, Stage, Verdict
 
 
 class Fate(NamedTuple):
@@ -77,21 +71,21 @@ def _hops(paths: Sequence[Path]) -> Iterator[Hop]:
     for place, first in enumerate(paths[0].steps):
         if several and len(several[place]) > 1:
             steps = dict.fromkeys(path.steps[place] for path in paths)
-            yield _hop(first, list(dict.fromkeys([line for step in steps for line in step.check.by])))
+            yield _hop(first, tuple(dict.fromkeys([each for step in steps for each in step.check.by])))
             continue
         if first.hop is None:
             first.hop = _hop(first, first.check.by)
         yield first.hop
 
 
-def _hop(step: Step, deciders: Sequence[str]) -> Hop:
+def _hop(step: Step, deciders: tuple[Decider, ...]) -> Hop:
     by = f" ({deciders[0]}{f' and {len(deciders) - 1} more' if len(deciders) > 1 else ''})" if deciders else ""
     return Hop(
         leg=step.leg,
         at=step.at,
-        stage=step.check.stage,
+        stage=Stage(step.check.stage),
         outcome=step.check.outcome,
         reason=step.check.reason + by,
         assumption=step.check.assumption,
         drop=step.check.drop,
-    )
+    ).decided(deciders)

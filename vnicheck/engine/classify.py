@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator
 
-from vnicheck.engine.classes import Fate, Place, fate_of, flow_of
+from vnicheck.engine.classes import Fate, fate_of, flow_of
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
-from vnicheck.engine.partition import NO_PORTS, Range, port_atoms, to_ports, to_prefixes
+from vnicheck.engine.partition import ALL_PORTS, NO_PORTS, to_ports
 from vnicheck.engine.ports import port_classes
-from vnicheck.engine.regions import Region, Regions, region_of
+from vnicheck.engine.remotes import Place, Remotes, RemoteSets
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit import transit_flows
 from vnicheck.engine.walk import Opening, Path, Walk, client_ports
-from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.flow import Direction, Flow, Protocol
+from vnicheck.model.address import Range, parse_address, prefix_range
+from vnicheck.model.flow import Direction, Flow, Protocol, Scope
 
 PATHS: dict[Direction, Callable[[Walk, Opening], Path]] = {
     Direction.INBOUND: inbound_path,
@@ -22,15 +22,13 @@ PATHS: dict[Direction, Callable[[Walk, Opening], Path]] = {
 
 def predict_flows(view: ServerView) -> tuple[Flow, ...]:
     """The server's flows, in the order of addresses, directions and protocols, then those in transit."""
-    walk, regions = Walk(view), Regions(view)
-    ports = port_atoms(view.kernel.port_cuts() if view.kernel is not None else ())
+    walk, sets = Walk(view), RemoteSets(view)
     own = [
         flow
         for local in local_addresses(view)
-        for places in [dict[int, Place]()]
         for direction in PATHS
         for protocol in Protocol
-        for flow in _classes(walk, regions, places, local, direction, protocol, ports)
+        for flow in _classes(walk, sets, local, direction, protocol, ALL_PORTS)
     ]
     return (*own, *transit_flows(walk))
 
@@ -39,21 +37,9 @@ def predict_flow(
     view: ServerView, direction: Direction, protocol: Protocol, local: LocalAddress, remote: int, port: int
 ) -> Flow:
     """One flow alone: a class of one remote and one port (no port for ICMP)."""
-    scope = view.scopes(local.vni).of(remote)
-    client = client_ports(view, protocol)
-    ports = NO_PORTS if protocol is Protocol.ICMP else (port, port)
-    remote_ports, local_ports = (client, ports) if direction is Direction.INBOUND else (ports, client)
-    region = region_of(view, local, protocol, remote, remote_ports, local_ports)
-    path = PATHS[direction](Walk(view), Opening(local, protocol, (ports,), scope, region))
-    return flow_of(
-        direction,
-        protocol,
-        local=local.address,
-        place=Place(scope, view.networks.of(remote)),
-        paths=[path],
-        ports=to_ports([ports]),
-        remote=to_prefixes([(remote, remote)]),
-    )
+    sets = RemoteSets(view, only=remote)
+    (flow,) = _classes(Walk(view), sets, local, direction, protocol, (port, port))
+    return flow
 
 
 def local_addresses(view: ServerView) -> list[LocalAddress]:
@@ -67,31 +53,26 @@ def local_addresses(view: ServerView) -> list[LocalAddress]:
 
 
 def _classes(
-    walk: Walk,
-    regions: Regions,
-    places: dict[int, Place],
-    local: LocalAddress,
-    direction: Direction,
-    protocol: Protocol,
-    ports: list[Range],
+    walk: Walk, sets: RemoteSets, local: LocalAddress, direction: Direction, protocol: Protocol, ports: Range
 ) -> Iterator[Flow]:
-    """Fates are found region by region; the first of a fate's paths is that of its first port, then remote."""
+    """The classes of some destination ports (those of ICMP are none)."""
     view, path_of = walk.view, PATHS[direction]
-    client = client_ports(view, protocol)
+    if protocol is Protocol.ICMP:
+        ports = NO_PORTS
+    inbound, client = direction is Direction.INBOUND, client_ports(view, protocol)
+    remote_ports, local_ports = (client, ports) if inbound else (ports, client)
     paths: dict[Fate, list[tuple[int, int, Path]]] = {}
-    areas: dict[Fate, dict[int, list[Range]]] = {}
-    for atom in [NO_PORTS] if protocol is Protocol.ICMP else ports:
-        remote_ports, local_ports = (client, atom) if direction is Direction.INBOUND else (atom, client)
-        for region in regions.of(local, protocol, remote_ports, local_ports):
-            place = places.get(region.number) or places.setdefault(region.number, _place(view, local, region))
-            whole = Opening(local, protocol, (atom,), place.scope, region)
-            for alike in port_classes(walk, direction, whole):
-                path = path_of(walk, whole if alike == whole.ports else whole.at(alike))
-                fate = fate_of(path, place)
-                paths.setdefault(fate, []).append((alike[0][0], region.samples[0], path))
-                area = areas.setdefault(fate, {})
-                for part in region.parts:
-                    area.setdefault(part, []).extend(alike)
+    ports_of: dict[Fate, dict[Remotes, list[Range]]] = {}
+    for remotes in sets.of(local, protocol, remote_ports, local_ports, inbound=inbound):
+        place = Place(view.scopes(local.vni).of(remotes.first), view.networks.of(remotes.first))
+        if inbound and place.scope is Scope.SERVICE and not sets.asked_for_one:
+            continue  # services answer, they open nothing (IBM Cloud Docs, VPC: vpc-networking-concepts)
+        whole = Opening(local, protocol, (ports,), place, remotes)
+        for alike in port_classes(walk, direction, whole):
+            path = path_of(walk, whole if alike == whole.ports else whole.at(alike))
+            fate = fate_of(path, place)
+            paths.setdefault(fate, []).append((alike[0][0], remotes.ranges[0][0], path))
+            ports_of.setdefault(fate, {}).setdefault(remotes, []).extend(alike)
     classes = [
         flow_of(
             direction,
@@ -100,16 +81,12 @@ def _classes(
             place=fate.place,
             paths=_in_order(paths[fate]),
             ports=ports_of_class,
-            remote=regions.prefixes_of(parts),
+            remote=sets.prefixes_of(who),
         )
-        for fate, area in areas.items()
-        for ports_of_class, parts in _rectangles(area)
+        for fate, area in ports_of.items()
+        for ports_of_class, who in _rectangles(area)
     ]
     yield from sorted(classes, key=lambda flow: (prefix_range(flow.remote[0]), flow.ports or ()))
-
-
-def _place(view: ServerView, local: LocalAddress, region: Region) -> Place:
-    return Place(view.scopes(local.vni).of(region.first), view.networks.of(region.first))
 
 
 def _in_order(paths: list[tuple[int, int, Path]]) -> list[Path]:
@@ -118,10 +95,10 @@ def _in_order(paths: list[tuple[int, int, Path]]) -> list[Path]:
     return [path for *_, path in paths]
 
 
-def _rectangles(area: dict[int, list[Range]]) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
-    """The area of a fate as products of ports and parts of regions."""
-    by_ports: dict[tuple[str, ...], list[int]] = {}
-    for part, ports in area.items():
-        by_ports.setdefault(to_ports(ports), []).append(part)
-    for ports_of_class, parts in by_ports.items():
-        yield ports_of_class, tuple(parts)
+def _rectangles(area: dict[Remotes, list[Range]]) -> Iterator[tuple[tuple[str, ...], tuple[Remotes, ...]]]:
+    """The area of a fate as products of ports and remotes."""
+    by_ports: dict[tuple[str, ...], list[Remotes]] = {}
+    for remotes, ports in area.items():
+        by_ports.setdefault(to_ports(ports), []).append(remotes)
+    for ports_of_class, who in by_ports.items():
+        yield ports_of_class, tuple(who)

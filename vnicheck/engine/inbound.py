@@ -4,17 +4,12 @@ from msgspec import Struct
 
 from vnicheck.engine.border import Passage, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
-    Reading,
-    acl_reading,
-    cross_acl,
-    cross_groups,
     cross_ingress_route,
     cross_spoofing_check,
-    cross_state_filter,
+    cross_vni,
     cross_vpc_route,
-    group_reading,
 )
-from vnicheck.engine.walk import Opening, Path, Step, Walk, client_ports
+from vnicheck.engine.walk import Opening, Path, Step, Walk
 from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
 from vnicheck.model.cloud import Vni
@@ -27,16 +22,12 @@ class _Departure(Struct, frozen=True):
     vni: Vni
     source: Step
     onward: tuple[Step, ...]
-    groups: Reading
-    acl: Reading
 
 
 class _Frame(Struct, frozen=True):
     """What flows between a remote and a local address meet whatever their protocol and ports."""
 
     arrival: tuple[Step, ...]
-    groups: Reading
-    acl: Reading
     entrance: Passage
     exit: Passage
     departure: _Departure | None
@@ -44,30 +35,15 @@ class _Frame(Struct, frozen=True):
 
 def inbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
-    view, vni = walk.view, opening.local.vni
-    key = ("inbound", opening.local.key, opening.region.number)
+    vni = opening.local.vni
+    key = ("inbound", opening.local.key, opening.remotes.number, opening.ports_in_guest)
     frame = walk.once(key, lambda: _frame(walk, opening))
-    at, theirs, ours = view.at(vni), (client_ports(view, opening.protocol),), opening.ports
-    request = walk.steps(
-        Leg.REQUEST,
-        at,
-        cross_acl(walk, vni, frame.acl, opening, arriving=True, sports=theirs, dports=ours, answer=False),
-        cross_groups(walk, vni, frame.groups, opening, arriving=True, dports=ours, answer=False, seen=False),
-        cross_state_filter(walk, vni, opening, seen=True),
-    )
+    request = cross_vni(walk, Leg.REQUEST, vni, opening, arriving=True)
     steps = (*frame.arrival, *request, *frame.entrance.steps, *_unanswered(walk, opening), *frame.exit.steps)
     leaves = frame.departure
     if leaves is not None:
         same = leaves.vni.id == vni.id
-        reply = walk.steps(
-            Leg.REPLY,
-            view.at(leaves.vni),
-            cross_state_filter(walk, leaves.vni, opening, seen=same),
-            cross_groups(
-                walk, leaves.vni, leaves.groups, opening, arriving=False, dports=theirs, answer=True, seen=same
-            ),
-            cross_acl(walk, leaves.vni, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=True),
-        )
+        reply = cross_vni(walk, Leg.REPLY, leaves.vni, opening, arriving=False, seen=same)
         steps = (*steps, leaves.source, *reply, *leaves.onward)
     return Path(steps, frame.entrance.interface, frame.exit.interface)
 
@@ -88,8 +64,6 @@ def _frame(walk: Walk, opening: Opening) -> _Frame:
     leaving = leave_guest(walk, Leg.REPLY, opening)
     return _Frame(
         arrival=walk.steps(Leg.REQUEST, view.at(local.vni), *arrival),
-        groups=group_reading(walk, local.vni, opening),
-        acl=acl_reading(walk, local.vni, opening),
         entrance=enter_guest(walk, Leg.REQUEST, opening),
         exit=leaving,
         departure=None if leaving.vni is None else _departure(walk, leaving.vni, opening),
@@ -107,6 +81,4 @@ def _departure(walk: Walk, leaves: Vni, opening: Opening) -> _Departure:
         vni=leaves,
         source=walk.step(Leg.REPLY, at, source),
         onward=walk.steps(Leg.REPLY, at, *onward),
-        groups=group_reading(walk, leaves, opening),
-        acl=acl_reading(walk, leaves, opening),
     )

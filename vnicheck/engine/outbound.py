@@ -6,28 +6,15 @@ from msgspec import Struct
 
 from vnicheck.engine.border import Passage, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
-    Reading,
-    acl_reading,
-    cross_acl,
-    cross_groups,
     cross_ingress_route,
     cross_spoofing_check,
-    cross_state_filter,
+    cross_vni,
     cross_vpc_route,
-    group_reading,
 )
-from vnicheck.engine.walk import Opening, Path, Step, Walk, client_ports
+from vnicheck.engine.walk import Opening, Path, Step, Walk
 from vnicheck.fabric.floating_ip import to_internet
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
-
-
-class _Crossed(Struct, frozen=True):
-    """A VNI that packets cross, and what its groups and ACL read of them."""
-
-    vni: Vni
-    groups: Reading
-    acl: Reading
 
 
 class _Frame(Struct, frozen=True):
@@ -36,39 +23,24 @@ class _Frame(Struct, frozen=True):
     """
 
     exit: Passage
-    leaves: _Crossed | None = None
+    leaves: Vni | None = None
     source: tuple[Step, ...] = ()
     onward: tuple[Step, ...] = ()
     arrival: tuple[Step, ...] = ()
-    owner: _Crossed | None = None
+    owner: Vni | None = None
     entrance: Passage | None = None
 
 
 def outbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
-    view = walk.view
-    key = ("outbound", opening.local.key, opening.region.number)
+    key = ("outbound", opening.local.key, opening.remotes.number, opening.ports_in_guest)
     frame = walk.once(key, lambda: _frame(walk, opening))
     leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
     if leaves is None or owner is None or entrance is None:
         # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess
         return Path(frame.exit.steps, None, frame.exit.interface)
-    ours, theirs = (client_ports(view, opening.protocol),), opening.ports
-    request = walk.steps(
-        Leg.REQUEST,
-        view.at(leaves.vni),
-        cross_state_filter(walk, leaves.vni, opening, seen=True),
-        cross_groups(walk, leaves.vni, leaves.groups, opening, arriving=False, dports=theirs, answer=False, seen=False),
-        cross_acl(walk, leaves.vni, leaves.acl, opening, arriving=False, sports=ours, dports=theirs, answer=False),
-    )
-    same = leaves.vni.id == owner.vni.id
-    reply = walk.steps(
-        Leg.REPLY,
-        view.at(owner.vni),
-        cross_acl(walk, owner.vni, owner.acl, opening, arriving=True, sports=theirs, dports=ours, answer=True),
-        cross_state_filter(walk, owner.vni, opening, seen=same),
-        cross_groups(walk, owner.vni, owner.groups, opening, arriving=True, dports=ours, answer=True, seen=same),
-    )
+    request = cross_vni(walk, Leg.REQUEST, leaves, opening, arriving=False)
+    reply = cross_vni(walk, Leg.REPLY, owner, opening, arriving=True, seen=leaves.id == owner.id)
     sent = (*frame.exit.steps, *frame.source, *request, *frame.onward)
     return Path((*sent, *frame.arrival, *reply, *entrance.steps), entrance.interface, frame.exit.interface)
 
@@ -85,14 +57,10 @@ def _frame(walk: Walk, opening: Opening) -> _Frame:
         onward.append(to_internet(view.fabric, leaves, view.subnet(leaves), local.address))
     return _Frame(
         exit=leaving,
-        leaves=_crossed(walk, leaves, opening),
+        leaves=leaves,
         source=walk.steps(Leg.REQUEST, at, cross_spoofing_check(walk, leaves, opening)),
         onward=walk.steps(Leg.REQUEST, at, *onward),
         arrival=walk.steps(Leg.REPLY, view.at(local.vni), *cross_ingress_route(walk, opening)),
-        owner=_crossed(walk, local.vni, opening),
+        owner=local.vni,
         entrance=enter_guest(walk, Leg.REPLY, opening),
     )
-
-
-def _crossed(walk: Walk, vni: Vni, opening: Opening) -> _Crossed:
-    return _Crossed(vni, group_reading(walk, vni, opening), acl_reading(walk, vni, opening))

@@ -8,9 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 
-from vnicheck.model.address import LAST, merge_ranges, parse_address, prefix_range, range_prefixes
-
-Range = tuple[int, int]
+from vnicheck.model.address import LAST, Range, merge_ranges, parse_address, prefix_range, range_prefixes
 
 NEVER_REMOTE = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")
 """Addresses that no remote has: this network, loopback, multicast, reserved."""
@@ -26,9 +24,7 @@ def address_atoms(own: Iterable[str], cuts: Iterable[int]) -> list[Range]:
 
     `own`: the server's own addresses, which are no remotes.
     """
-    excluded = merge_ranges(
-        [prefix_range(prefix) for prefix in NEVER_REMOTE] + [(address, address) for address in map(parse_address, own)]
-    )
+    excluded = never_remote(own)
     edges = {edge for first, last in excluded for edge in (first, last + 1)}
     points = sorted({cut for cut in edges.union(cuts, (0, LAST + 1)) if 0 <= cut <= LAST + 1})
     starts = dict(excluded)
@@ -40,6 +36,13 @@ def address_atoms(own: Iterable[str], cuts: Iterable[int]) -> list[Range]:
         if first >= skip_to:
             atoms.append((first, after - 1))
     return atoms
+
+
+def never_remote(own: Iterable[str]) -> list[Range]:
+    """The addresses that no remote has, in order; `own`: the server's own."""
+    return merge_ranges(
+        [prefix_range(prefix) for prefix in NEVER_REMOTE] + [(address, address) for address in map(parse_address, own)]
+    )
 
 
 def port_atoms(cuts: Iterable[int]) -> list[Range]:

@@ -1,97 +1,79 @@
-"""Which destination ports of a flow fare alike: those that the VPC's rules about its remotes do not tell apart."""
+"""Which destination ports of a flow fare alike: the stretches of the zip of what reads them, gathered by equal fate."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterator
-
-from msgspec import Struct
+from collections.abc import Hashable, Iterable, Iterator
 
 from vnicheck.engine.border import leaving_vni
-from vnicheck.engine.crossing import acl_packet, acl_reading, group_packet, group_reading
-from vnicheck.engine.partition import Range
-from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.crossing import acl_packet, group_packet, reading
+from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk, client_ports
 from vnicheck.fabric import network_acl, security_group
-from vnicheck.fabric.memory import remembered
-from vnicheck.model.cloud import Subnet, Vni
+from vnicheck.model.address import merge_ranges
+from vnicheck.model.address_map import AddressMap, zipped
+from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Protocol
 
-Reader = tuple[set[int], Callable[[Range], Hashable]]
-"""The ports at which a stage's answer may change, and the answer for a stretch between them."""
+PortMap = AddressMap[Hashable]
+"""Of each port what a stage comes to for it."""
 
 
-def port_classes(walk: Walk, direction: Direction, opening: Opening) -> tuple[Ranges, ...]:
+def port_classes(walk: Walk, direction: Direction, opening: Opening) -> Iterator[Ranges]:
     """The ports of the opening, cut into sets that fare alike, by their first ports.
 
-    The opening packet's destination ports meet groups and ACL of the VNI that it crosses; the answer has them as source
-    ports, which the ACL of its VNI reads.
+    Where the guest tells ports apart, so does the way that their packets leave. The opening packet's destination ports
+    meet groups and ACL of the VNI that it crosses; the answer has them as source ports, which the ACL of its VNI reads.
     """
     if opening.protocol is Protocol.ICMP:
-        return (opening.ports,)
-    crossed = walk.once(
-        ("ports", direction, opening.local.key, opening.region.number), lambda: _crossed(walk, direction, opening)
-    )
-    key = ("ports", direction, opening.protocol, opening.ports, walk.view.assume.client_ports, crossed.effects)
-    known: tuple[Ranges, ...] | None = walk.shared.get(key)
-    if known is None:
-        readers = list(_readers(walk.view, direction, opening, crossed))
-        known = remembered(walk.view.fabric, key, lambda: _cut(opening.ports, readers))
-    return known
+        yield opening.ports
+        return
+    for ports in _gathered(opening.ports, list(_in_guest(opening))):
+        yield from _in_fabric(walk, direction, opening if ports == opening.ports else opening.at(ports))
 
 
-class _Crossed(Struct, frozen=True):
-    """The VNIs that the opening packet and its answer cross, where they are known, and how these read the flow."""
+def _gathered(ports: Ranges, maps: list[PortMap]) -> Iterable[Ranges]:
+    maps = [each for each in maps if len(each.starts) > 1]
+    if not maps:
+        return (ports,)
+    alike = zipped(maps)
+    classes: dict[Hashable, list[tuple[int, int]]] = {}
+    for within in ports:
+        for first, last, fate in alike.stretches(*within):
+            classes.setdefault(fate, []).append((first, last))
+    return [tuple(merge_ranges(each)) for each in classes.values()]
 
-    opens: Vni | None
-    answers: Vni | None
-    effects: tuple[object, ...]
+
+def _in_guest(opening: Opening) -> Iterator[PortMap]:
+    for ways in (opening.remotes.received, opening.remotes.sent):
+        if ways and len(ways[0].starts) > 1:
+            yield ways[0].mapped(fate_of_outcome)
 
 
-def _crossed(walk: Walk, direction: Direction, opening: Opening) -> _Crossed:
-    leaves, local = leaving_vni(walk.view, opening.region), opening.local.vni
+def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[Ranges]:
+    leaves, local = leaving_vni(walk.view, opening), opening.local.vni
     opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
-    effects = (
-        None if opens is None else group_reading(walk, opens, opening).effect,
-        None if opens is None else acl_reading(walk, opens, opening).effect,
-        None if answers is None else acl_reading(walk, answers, opening).effect,
+    read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
+    client = client_ports(walk.view, opening.protocol)
+    return walk.for_all(
+        ("ports", *read, direction, opening.protocol, opening.ports, client),
+        lambda: _gathered(opening.ports, list(_read(walk, opens, answers, direction, opening))),
     )
-    return _Crossed(opens, answers, effects)
 
 
-def _cut(ports: Ranges, readers: list[Reader]) -> tuple[Ranges, ...]:
-    cuts = sorted(set().union(*(cuts for cuts, _ in readers)))
-    classes: dict[Hashable, list[Range]] = {}
-    for first, last in ports:
-        inside = cuts[bisect_right(cuts, first) : bisect_right(cuts, last)]
-        for stretch in zip([first, *inside], [*(cut - 1 for cut in inside), last], strict=True):
-            classes.setdefault(tuple(says(stretch) for _, says in readers), []).append(stretch)
-    return tuple(tuple(ranges) for ranges in classes.values())
-
-
-def _readers(view: ServerView, direction: Direction, opening: Opening, crossed: _Crossed) -> Iterator[Reader]:
+def _read(
+    walk: Walk, opens: Vni | None, answers: Vni | None, direction: Direction, opening: Opening
+) -> Iterator[PortMap]:
     arriving = direction is Direction.INBOUND
-    opens, answers = crossed.opens, crossed.answers
-    client = (client_ports(view, opening.protocol),)
     if opens is not None:
-        edges = security_group.port_edges(
-            view.fabric, opens, group_packet(opening, arriving=arriving, dports=opening.ports, answer=False)
-        )
-        starts = [first for first, _ in edges]
-        if starts:
-            yield set(starts[1:]), lambda stretch: edges[bisect_right(starts, stretch[0]) - 1][1]
-        yield _acl_reader(view, view.subnet(opens), opening, client, arriving=arriving, answer=False)
+        packet = group_packet(opening, arriving=arriving, dports=opening.ports, answer=False)
+        admitted = security_group.by_port(walk.view.fabric, opens, packet)
+        if admitted is not None:
+            yield admitted
+        yield _acl(walk, opens, opening, arriving=arriving, answer=False)
     if answers is not None:
-        yield _acl_reader(view, view.subnet(answers), opening, client, arriving=not arriving, answer=True)
+        yield _acl(walk, answers, opening, arriving=not arriving, answer=True)
 
 
-def _acl_reader(
-    view: ServerView, of: Subnet, opening: Opening, client: Ranges, *, arriving: bool, answer: bool
-) -> Reader:
-    def packet(ports: Ranges) -> network_acl.CrossingPacket:
-        sports, dports = (ports, client) if answer else (client, ports)
-        return acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
-
-    def says(stretch: Range) -> Hashable:
-        check = network_acl.network_acl(view.fabric, of, packet((stretch,)))
-        return check.outcome, check.reason
-
-    return network_acl.port_cuts(view.fabric, of, packet(opening.ports), of_source=answer), says
+def _acl(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bool) -> PortMap:
+    client = (client_ports(walk.view, opening.protocol),)
+    sports, dports = (opening.ports, client) if answer else (client, opening.ports)
+    packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
+    return network_acl.by_port(walk.view.fabric, walk.view.subnet(vni), packet, of_source=answer)

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.engine.partition import NO_PORTS, Range
-from vnicheck.model.address import merge_ranges, prefix_range
+from vnicheck.engine.partition import NO_PORTS
+from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.flow import Flow
 
 

@@ -3,10 +3,10 @@
 from msgspec import Struct
 
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
-from vnicheck.fabric.scope import NetworkMap, ScopeMap, scopes_from
-from vnicheck.kernel.worlds import Kernel
+from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.cloud import Fabric, Subnet, Vni
-from vnicheck.model.config import Config
+from vnicheck.model.config import Config, Passage, said_of
 from vnicheck.model.snapshot import Server
 
 
@@ -18,13 +18,17 @@ class ServerView:
         self.config = config
         self.fabric = fabric
         self.assume = config.assumptions
-        self.auto_filters = config.assumptions.auto_filters(server.kind, server.name, server.id)
-        self.networks = NetworkMap(config)
+        self.client_ports = config.assumptions.client_port_range
+        names = (server.name, server.id, server.kind)
+        self.auto_filters = self.assume.auto_filters(server.kind, *names)
+        self.sibling: Passage = said_of(self.assume.spoofing_sibling, names) or "dropped"
+        self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)
+        self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         self.kernel = Kernel(server.guest) if server.guest is not None else None
         self.interface_of = match_interfaces(server)
         self._vni_of = {interface: vni for vni in server.vnis if (interface := self.interface_of.get(vni.id))}
-        self._scopes = {vni.subnet: scopes_from(fabric, self.subnet(vni)) for vni in server.vnis}
+        self._scopes = {vni.subnet: scopes_from(fabric, self.subnet(vni), self.assume) for vni in server.vnis}
 
     def vni_of(self, interface: str) -> Vni | None:
         """The VNI behind a guest interface."""

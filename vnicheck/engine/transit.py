@@ -2,15 +2,16 @@
 
 from collections.abc import Hashable, Iterator
 
-from vnicheck.engine.classes import Fate, Place, fate_of, flow_of
-from vnicheck.engine.partition import NO_PORTS, Range, address_atoms, port_atoms, to_ports, to_prefixes
+from vnicheck.engine.classes import Fate, fate_of, flow_of
+from vnicheck.engine.partition import NO_PORTS, address_atoms, port_atoms, to_ports, to_prefixes
+from vnicheck.engine.remotes import Place
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.transit_path import transit_path
 from vnicheck.engine.walk import Path, Walk
 from vnicheck.fabric import network_acl, security_group, vpc_route
-from vnicheck.fabric.address_map import AddressMap, membership
 from vnicheck.fabric.transit_route import TransitRoute, extents, is_led, onward, transit_routes
-from vnicheck.model.address import prefix_range
+from vnicheck.model.address import Range, prefix_range
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.flow import Direction, Flow, Protocol
 
 Area = tuple[tuple[Fate, tuple[str, ...], tuple[Range, ...]], ...]

@@ -7,13 +7,12 @@ what disabling the filter is documented for (IBM Cloud Docs, VPC: vni-about).
 from msgspec import Struct
 
 from vnicheck.engine.border import if_down
-from vnicheck.engine.partition import Range
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Path, Steps, Walk, client_ports
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
-from vnicheck.fabric.spoofing_check import spoofing_check
+from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
 from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transit_route import TransitRoute, onward
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
@@ -21,11 +20,15 @@ from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.address import Range, parse_address, prefix_range
 from vnicheck.model.cloud import Vni, VpcRoute
-from vnicheck.model.flow import DropCode, Leg, Protocol
+from vnicheck.model.flow import DropCode, Leg, Protocol, Scope
 
 FORWARDING = "forwarding"
+_TRANSLATES = (
+    "the server may translate what it forwards to the internet (source NAT behind its floating IP or public gateway is "
+    "how the documentation has a server do it), and that is not seen"
+)
 
 
 class Crossing(Struct, frozen=True, kw_only=True):
@@ -103,7 +106,7 @@ def _elsewhere(back: VpcRoute | str) -> Check:
 
 def _cross(view: ServerView, steps: Steps, vni: Vni, packet: Crossing) -> tuple[str | None, str | None, Vni | None]:
     """The packet through the server, in by the VNI. Returns where it enters and leaves the guest, and by which VNI."""
-    steps.add(view.at(vni), *_checks(view, vni, packet, arriving=True))
+    steps.add(view.at(vni), *arrival_check(vni, view.assume, view.arrival), *_checks(view, vni, packet, arriving=True))
     interface = view.interface_of.get(vni.id)
     if view.kernel is None or interface is None:
         steps.add(view.at(vni), unknown("guest_interface", view.why_unmatched(vni)))
@@ -118,6 +121,9 @@ def _cross(view: ServerView, steps: Steps, vni: Vni, packet: Crossing) -> tuple[
         return interface, egress, None
     subnet = view.subnet(leaves)
     scope = view.scopes(leaves).of(packet.destination)
+    if scope is Scope.INTERNET and (leaves.floating_ips or subnet.public_gateway is not None):
+        steps.add(egress, unknown(FORWARDING, _TRANSLATES))
+        return interface, egress, None
     steps.add(
         egress,
         *_first_hop(view, leaves, egress, gateway, packet.destination),

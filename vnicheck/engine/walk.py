@@ -5,11 +5,12 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from vnicheck.engine.partition import NO_PORTS, Range
-from vnicheck.engine.regions import Region
+from vnicheck.engine.partition import NO_PORTS
+from vnicheck.engine.remotes import Place, Remotes
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric.check import Check
-from vnicheck.fabric.memory import memory_of
+from vnicheck.fabric.memory import memory_of, remembered
+from vnicheck.model.address import Range
 from vnicheck.model.flow import Hop, Leg, Protocol, Scope
 
 T = TypeVar("T")
@@ -17,24 +18,35 @@ Ranges = tuple[Range, ...]
 
 
 class Opening(Struct, frozen=True):
-    """A flow to be predicted: from or to the remotes of a region, all of one scope, with its destination ports,
-    all of one fate ((0, 0) alone for ICMP).
+    """A flow to be predicted: from or to remotes that fare alike, with its destination ports ((0, 0) alone for ICMP),
+    all of one fate.
     """
 
     local: LocalAddress
     protocol: Protocol
     ports: Ranges
-    scope: Scope
-    region: Region
+    place: Place
+    remotes: Remotes
 
     @property
     def remote(self) -> int:
         """One of the remotes."""
-        return self.region.first
+        return self.remotes.first
+
+    @property
+    def scope(self) -> Scope:
+        """Where the remotes are."""
+        return self.place.scope
+
+    @property
+    def ports_in_guest(self) -> Ranges:
+        """The ports, where the guest's kernel may tell some of them apart."""
+        several = any(len(each.starts) > 1 for each in (*self.remotes.received, *self.remotes.sent))
+        return self.ports if several else ()
 
     def at(self, ports: Ranges) -> "Opening":
         """The same with some of the ports."""
-        return Opening(self.local, self.protocol, ports, self.scope, self.region)
+        return Opening(self.local, self.protocol, ports, self.place, self.remotes)
 
 
 class Step:
@@ -78,7 +90,7 @@ class Walk:
 
     def __init__(self, view: ServerView) -> None:
         self.view = view
-        self.shared = memory_of(view.fabric)
+        self._shared = memory_of(view.fabric)
         self._known: dict[Hashable, Any] = {}
         self._steps: dict[tuple[Leg, str, int], Step] = {}
         self._several: dict[Hashable, tuple[Step, ...]] = {}
@@ -89,6 +101,13 @@ class Walk:
         known: T | None = self._known.get(key)
         if known is None:
             known = self._known[key] = compute()
+        return known
+
+    def for_all(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """The same for all servers of the fabric."""
+        known: T | None = self._shared.get(key)
+        if known is None:
+            known = remembered(self.view.fabric, key, compute)
         return known
 
     def step(self, leg: Leg, at: str, check: Check) -> Step:
@@ -125,4 +144,4 @@ class Steps:
 
 def client_ports(view: ServerView, protocol: Protocol) -> Range:
     """The ports that an opening side may use."""
-    return NO_PORTS if protocol is Protocol.ICMP else view.assume.client_port_range
+    return NO_PORTS if protocol is Protocol.ICMP else view.client_ports

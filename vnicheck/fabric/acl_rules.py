@@ -5,7 +5,6 @@ from itertools import product
 
 from msgspec import Struct
 
-from vnicheck.fabric.address_map import AddressMap, Range, membership
 from vnicheck.fabric.answers import AnswerBook, Answers
 from vnicheck.fabric.transport import (
     DIRECTIONS,
@@ -18,7 +17,8 @@ from vnicheck.fabric.transport import (
     representatives,
     speaks,
 )
-from vnicheck.model.address import prefix_range
+from vnicheck.model.address import Range, prefix_range
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import AclRule, NetworkAcl
 from vnicheck.model.flow import Protocol
 from vnicheck.model.words import one_line
@@ -55,6 +55,7 @@ class AclRules:
             kind: [_compiled(rule, kind, sources, destinations) for rule in acl.rules if is_meant(rule, kind)]
             for kind in KINDS
         }
+        self.read_ports = {kind: any(rule.bounded for rule in rules) for kind, rules in self._rules.items()}
         self._matching: dict[tuple[Kind, int, int], tuple[_Rule, ...]] = {}
         self._answers = AnswerBook()
         self._alike: dict[tuple[frozenset[int], frozenset[int]], tuple[Alike, Alike]] = {}

@@ -11,21 +11,24 @@ class Assumption(Struct, frozen=True):
     """One statement about the fabric that a hop may cite by `id`.
 
     `basis`: `documented` by IBM, `recorded` in packet captures, `inferred` from documentation, or `assumed` by us.
+    `open`: two sources say otherwise of each other, so that either may be so: unknown, unless the configuration says.
     """
 
     id: str
     statement: str
     basis: Basis
     source: str
+    open: bool = False
 
 
 ASSUMPTIONS = (
     Assumption(
         "psf-auto",
         "Mode auto filters protocol states on virtual server instances, and does not on bare metal servers. "
-        "Legacy network interfaces behave as auto and cannot be changed.",
+        "Legacy network interfaces behave as auto and cannot be changed. Less sure on profiles of generation 3 and "
+        "later: one page says that one kind of virtual server, which it does not define, is not filtered either.",
         "documented",
-        "IBM Cloud Docs, VPC: vni-about",
+        "IBM Cloud Docs, VPC: vni-about; at-events for the exception",
     ),
     Assumption(
         "psf-opening",
@@ -36,16 +39,33 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "psf-protocols",
-        "Only TCP is state-filtered. For ICMP this was recorded; for UDP it is assumed.",
-        "assumed",
-        "captures of the article's check 2 (fixtures/article) for ICMP; none for UDP",
+        "Only TCP is state-filtered: the documentation speaks of TCP's states alone. For ICMP it was recorded.",
+        "inferred",
+        "IBM Cloud Docs, VPC: vni-about, vni-updating; captures of the article's check 2 (fixtures/article) for ICMP",
     ),
     Assumption(
         "spoofing-check",
-        "A packet that leaves a VNI with a source that is none of the VNI's addresses is dropped unless the VNI allows "
-        "IP spoofing.",
+        "A packet that leaves a VNI with a source that is no address of the server is dropped unless the VNI allows IP "
+        "spoofing.",
         "documented",
         "IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics",
+    ),
+    Assumption(
+        "spoofing-sibling",
+        "A packet that leaves a VNI with an address of another VNI of the same server is dropped too, where the VNI "
+        "allows no IP spoofing: the source must be of the specific network interface. Against it, such replies were "
+        "recorded arriving.",
+        "documented",
+        "IBM Cloud Docs, VPC: ip-spoofing-about; against it, captures of the article (fixtures/article)",
+    ),
+    Assumption(
+        "spoofing-arrival",
+        "Whether the spoofing check also looks at packets that arrive: one sentence says that outgoing packets are "
+        "checked, another one incoming and outgoing ones. A packet in transit that arrives at a VNI which allows no IP "
+        "spoofing is not known to come through, unless the configuration says dropped or passed.",
+        "documented",
+        "IBM Cloud Docs, VPC: ip-spoofing-about (two sentences)",
+        open=True,
     ),
     Assumption(
         "spoofing-internet",
@@ -73,12 +93,22 @@ ASSUMPTIONS = (
         "assumed",
         "none: the guest's netfilter rules are not read",
     ),
+    Assumption(
+        "vpn-source",
+        "A VPC route to a VPN gateway's connection carries only packets whose source is in a subnet that uses the "
+        "route's table.",
+        "documented",
+        "IBM Cloud Docs, VPC: vpn-limitations, vpn-faqs",
+    ),
     Assumption("client-ports", "The opening side uses a port of 1024-65535.", "assumed", "common ephemeral ranges"),
     Assumption(
         "remote-reachable",
         "Private space outside the VPC is reached through a Transit Gateway, Direct Link or VPN, which pass asymmetric "
-        "paths.",
+        "paths. A list of prefixes says which, also of networks outside the private address space.",
         "assumed",
         "none: the networks beyond the VPC are not read",
     ),
 )
+
+OPEN = frozenset(assumption.id for assumption in ASSUMPTIONS if assumption.open)
+"""Those of which either value may be so."""

@@ -4,21 +4,20 @@ from collections.abc import Hashable, Iterable
 
 from msgspec import Struct
 
-from vnicheck.fabric.address_map import AddressMap, membership
 from vnicheck.fabric.answers import AnswerBook, Answers
 from vnicheck.fabric.transport import (
     DIRECTIONS,
     EVERY_PORT,
     KINDS,
     Kind,
-    Range,
     is_meant,
     not_understood,
     port_range,
     speaks,
     to_ports,
 )
-from vnicheck.model.address import LAST, parse_address, prefix_range
+from vnicheck.model.address import LAST, Range, parse_address, prefix_range
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, SecurityGroup, SecurityGroupRule
 from vnicheck.model.flow import Protocol
 from vnicheck.model.words import one_line

@@ -3,15 +3,17 @@
 Source: IBM Cloud Docs, VPC: using-acls. Traffic inside a subnet is taken not to be filtered: no page says.
 """
 
+from collections.abc import Hashable
+
 from msgspec import Struct
 
 from vnicheck.fabric.acl_rules import AclRules, Alike
-from vnicheck.fabric.address_map import AddressMap
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
-from vnicheck.model.address import prefix_range
+from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, kind_of
+from vnicheck.model.address import Range, prefix_range
+from vnicheck.model.address_map import AddressMap, constant, joined
 from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.flow import DropCode, Protocol
 
@@ -69,13 +71,24 @@ def _check(rules: AclRules, subnet: Subnet, direction: str, answers: Answers) ->
     )
 
 
-def port_cuts(fabric: Fabric, subnet: Subnet, packet: CrossingPacket, *, of_source: bool) -> set[int]:
-    """The ports of the packet's source, or of its destination, at which the answer may change."""
+def by_port(fabric: Fabric, subnet: Subnet, packet: CrossingPacket, *, of_source: bool) -> AddressMap[Hashable]:
+    """What the ACL says of the packet, whichever rule decides, by the port of its source or of its destination."""
     rules = None if _inside(subnet, packet) else acl_rules(fabric, subnet)
     if rules is None:
-        return set()
+        return constant(None)
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
-    return rules.port_cuts(kind, *packet.ends(packet.remotes[0]), of_source=of_source)
+    if not rules.read_ports[kind]:
+        return constant(None)
+    cuts = rules.port_cuts(kind, *packet.ends(packet.remotes[0]), of_source=of_source)
+    if not cuts:
+        return constant(None)
+    starts = sorted({0} | cuts)
+
+    def passed(port: int) -> Hashable:
+        sports, dports = (((port, port),), packet.dports) if of_source else (packet.sports, ((port, port),))
+        return rules.answers(kind, packet.remotes[:1], packet.local, sports, dports).passed
+
+    return joined((start, passed(start)) for start in starts)
 
 
 def port_cuts_between(fabric: Fabric, subnet: Subnet, protocol: Protocol, source: int, destination: int) -> set[int]:
@@ -92,7 +105,7 @@ def port_cuts_between(fabric: Fabric, subnet: Subnet, protocol: Protocol, source
     }
 
 
-def network_acl_sets(fabric: Fabric, subnet: Subnet, local: int) -> tuple[int, int] | None:
+def local_sets(fabric: Fabric, subnet: Subnet, local: int) -> tuple[int, int] | None:
     """Which ends of rules a local address is in, as destination and as source: all that the ACL reads of it."""
     rules = acl_rules(fabric, subnet)
     return None if rules is None else (rules.destinations.at(local), rules.sources.at(local))

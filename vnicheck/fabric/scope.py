@@ -1,12 +1,17 @@
-"""Where a remote address is, seen from a subnet."""
+"""Where a remote address is, seen from a subnet.
+
+Private networks outside RFC 1918 and RFC 6598 are those that a route of the subnet's table delegates to the VPC, and
+those that the configuration lists as reachable (IBM Cloud Docs, VPC: interconnectivity).
+"""
 
 from collections.abc import Iterable
 
-from vnicheck.fabric.address_map import membership
 from vnicheck.fabric.memory import remembered
+from vnicheck.fabric.vpc_route import private_by_route
 from vnicheck.model.address import prefix_range
+from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet
-from vnicheck.model.config import Config
+from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Scope
 
 SERVICE_PREFIXES = ("161.26.0.0/16", "166.8.0.0/14", "169.254.0.0/16")
@@ -22,25 +27,27 @@ _NARROWEST_FIRST = (Scope.SUBNET, Scope.VPC, Scope.SERVICE, Scope.PRIVATE)
 class ScopeMap:
     """Tells the scope of any address: the narrowest that holds it."""
 
-    def __init__(self, fabric: Fabric, subnet: Subnet) -> None:
+    def __init__(self, fabric: Fabric, subnet: Subnet, reachable: Iterable[str]) -> None:
         vpc = fabric.vpcs.get(subnet.vpc)
         in_vpc = {other.cidr for other in fabric.subnets.values() if other.vpc == subnet.vpc}
         scopes: list[Iterable[str]] = [
             [subnet.cidr],
             in_vpc.union(vpc.prefixes if vpc else ()),
             SERVICE_PREFIXES,
-            PRIVATE_PREFIXES,
+            [*PRIVATE_PREFIXES, *private_by_route(fabric, subnet), *reachable],
         ]
         self.map = membership([map(prefix_range, prefixes) for prefixes in scopes]).mapped(_narrowest)
+        self.alike = self.map.mapped(lambda scope: (scope, None))
 
     def of(self, address: int) -> Scope:
         """The scope of an address."""
         return self.map.at(address)
 
 
-def scopes_from(fabric: Fabric, subnet: Subnet) -> ScopeMap:
+def scopes_from(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> ScopeMap:
     """The scopes as seen from a subnet of the fabric."""
-    return remembered(fabric, ("scope", subnet), lambda: ScopeMap(fabric, subnet))
+    reachable = assume.remote_reachable or ()
+    return remembered(fabric, ("scope", subnet, reachable), lambda: ScopeMap(fabric, subnet, reachable))
 
 
 def _narrowest(held: int) -> Scope:
@@ -54,7 +61,13 @@ class NetworkMap:
         names = list(config.networks)
         extents = [map(prefix_range, prefixes) for prefixes in config.networks.values()]
         self.map = membership(extents).mapped(lambda held: names[held.bit_length() - 1] if held else None)
+        self.alike = self.map.mapped(lambda name: (name, None))
 
     def of(self, address: int) -> str | None:
         """The network's name, if it has one; no two networks share an address."""
         return self.map.at(address)
+
+
+def networks_of(fabric: Fabric, config: Config) -> NetworkMap:
+    """The configured names, for use with a fabric."""
+    return remembered(fabric, ("networks", tuple(config.networks.items())), lambda: NetworkMap(config))

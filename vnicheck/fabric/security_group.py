@@ -5,12 +5,13 @@ Source: IBM Cloud Docs, VPC: using-security-groups.
 
 from msgspec import Struct
 
-from vnicheck.fabric.address_map import AddressMap
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.fabric.group_rules import GroupRules, outcomes
+from vnicheck.fabric.group_rules import GroupRules
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, Range, kind_of
+from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, kind_of
+from vnicheck.model.address import Range
+from vnicheck.model.address_map import AddressMap, joined
 from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Protocol
@@ -45,43 +46,46 @@ def answer_to_seen(vni: Vni, assume: Assumptions, *, seen: bool) -> Check | None
 
 def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
     """Whether the VNI's groups admit a packet by their rules alone."""
-    assumption = None if packet.opening else "sg-stateless"
+    answers = group_answers(fabric, vni, packet)
+    return groups_check(fabric, vni, answers, direction=packet.direction, opening=packet.opening)
+
+
+def group_answers(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Answers | None:
+    """What the rules of the VNI's groups say of a packet; None where they are not known."""
     rules = group_rules(fabric, vni)
     if rules is None:
+        return None
+    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
+    return rules.answers(kind, packet.remotes, packet.local, packet.dports)
+
+
+def groups_check(fabric: Fabric, vni: Vni, answers: Answers | None, *, direction: str, opening: bool) -> Check:
+    """What the VNI's groups do with packets of a direction of which their rules say this."""
+    assumption = None if opening else "sg-stateless"
+    if answers is None:
         reason = fabric.missing.get("security_groups", "not readable")
         return unknown(STAGE, f"the security groups of {vni.name}: {reason}", assumption)
-    answers = _answers(rules, packet)
     admitted, by = answers.passed, answers.lines
     if admitted == {True}:
         return passes(STAGE, f"the security groups of {vni.name} admit it", assumption, by)
     if admitted == {False}:
-        reason = f"no {packet.direction} rule of the security groups of {vni.name} admits it"
+        reason = f"no {direction} rule of the security groups of {vni.name} admits it"
         return drops(STAGE, DropCode.SECURITY_GROUP, reason, assumption)
     if None in admitted:
         return unknown(STAGE, f"a rule of the security groups of {vni.name} may admit it", assumption, by)
     return unknown(STAGE, f"the security groups of {vni.name} decide by the opening side's own port", "client-ports")
 
 
-def group_answers(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Answers | None:
-    """What the VNI's rules say of a packet; None where they are not known. Of two packets of which they say the same,
-    in one direction and both opening or both not, `security_groups` does so too.
+def by_port(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> AddressMap[bool | None] | None:
+    """Whether the groups admit the packet, by its destination port, whichever rule decides; None where the port makes
+    no difference.
     """
     rules = group_rules(fabric, vni)
-    return None if rules is None else _answers(rules, packet)
-
-
-def _answers(rules: GroupRules, packet: GroupedPacket) -> Answers:
-    kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
-    return rules.answers(kind, packet.remotes, packet.local, packet.dports)
-
-
-def port_edges(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> list[tuple[int, bool | None]]:
-    """What the groups come to from which destination port on, for the packet's addresses."""
-    rules = group_rules(fabric, vni)
     if rules is None:
-        return []
+        return None
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
-    return outcomes(rules.admissions(kind, packet.remotes[0], packet.local))
+    admissions = rules.admissions(kind, packet.remotes[0], packet.local)
+    return joined((each.first, each.admitted) for each in admissions) if len(admissions) > 1 else None
 
 
 def port_cuts_between(fabric: Fabric, vni: Vni, protocol: Protocol, remote: int, local: int) -> set[int]:

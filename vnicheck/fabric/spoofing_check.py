@@ -1,34 +1,63 @@
-"""The IP spoofing check of a VNI (IBM Cloud Docs, VPC: ip-spoofing-about)."""
+"""The IP spoofing check of a VNI (IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics)."""
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.cloud import Vni
-from vnicheck.model.config import Assumptions
+from vnicheck.model.config import Assumptions, Passage
 from vnicheck.model.flow import DropCode, Scope
 
 STAGE = "ip_spoofing_check"
+_TWO_SENTENCES = "the documentation says that outgoing packets are checked, and elsewhere that incoming ones are too"
 
 
 def spoofing_check(
-    vni: Vni, assume: Assumptions, source: str, destination: Scope, *, translated_elsewhere: bool = False
+    vni: Vni,
+    assume: Assumptions,
+    source: str,
+    destination: Scope,
+    *,
+    siblings: frozenset[str] = frozenset(),
+    sibling: Passage = "dropped",
+    translated_elsewhere: bool = False,
 ) -> Check:
     """Whether a packet with this source address may leave by the VNI.
 
-    `translated_elsewhere`: it answers a client of a floating IP, and such answers may leave by any VNI (as configured).
+    `siblings`: the reserved addresses of the server's VNIs; `sibling`: what becomes of a packet with one of another VNI
+    (assumption `spoofing-sibling`). `translated_elsewhere`: the packet answers a client of a floating IP,
+    and such answers may leave by any VNI (as configured).
     """
     if source in vni.addresses:
         return passes(STAGE, f"{source} is an address of {vni.name}", "spoofing-check")
     foreign = f"{source} is not an address of {vni.name}"
+    to_internet = destination is Scope.INTERNET and not translated_elsewhere
+    if assume.spoofing_check and vni.allow_ip_spoofing is not True and source in siblings and not to_internet:
+        if sibling == "passed":
+            return passes(STAGE, f"{foreign}, but of another VNI of this server (as configured)", "spoofing-sibling")
+        if vni.allow_ip_spoofing is False:
+            return _dropped(f"{foreign}, which allows no IP spoofing", "spoofing-sibling")
     if vni.allow_ip_spoofing is False and assume.spoofing_check:
-        return drops(STAGE, DropCode.IP_SPOOFING_CHECK, f"{foreign}, which allows no IP spoofing", "spoofing-check")
-    if destination is Scope.INTERNET and not translated_elsewhere:
-        return drops(
-            STAGE,
-            DropCode.IP_SPOOFING_CHECK,
-            f"{foreign}, and allowing IP spoofing does not help towards the internet",
-            "spoofing-internet",
-        )
+        return _dropped(f"{foreign}, which allows no IP spoofing", "spoofing-check")
+    if to_internet:
+        return _dropped(f"{foreign}, and allowing IP spoofing does not help towards the internet", "spoofing-internet")
     if not assume.spoofing_check:
         return passes(STAGE, "source addresses are not checked (as configured)", "spoofing-check")
     if vni.allow_ip_spoofing is None:
         return unknown(STAGE, f"{foreign}, and whether it allows IP spoofing was not readable", "spoofing-check")
     return passes(STAGE, f"{foreign}, which allows IP spoofing", "spoofing-check")
+
+
+def arrival_check(vni: Vni, assume: Assumptions, arrival: Passage | None) -> tuple[Check, ...]:
+    """Whether a packet to an address that is not the VNI's may arrive by it: an open question (`spoofing-arrival`)
+    unless `arrival` says, or the VNI allows spoofing.
+    """
+    if vni.allow_ip_spoofing is True or not assume.spoofing_check:
+        return ()
+    foreign = f"the destination is not an address of {vni.name}"
+    if arrival == "passed":
+        return (passes(STAGE, f"{foreign}, and arriving packets are not checked (as configured)", "spoofing-arrival"),)
+    if arrival == "dropped":
+        return (_dropped(f"{foreign}, and arriving packets are checked (as configured)", "spoofing-arrival"),)
+    return (unknown(STAGE, f"{foreign}, and {_TWO_SENTENCES}", "spoofing-arrival"),)
+
+
+def _dropped(reason: str, assumption: str) -> Check:
+    return drops(STAGE, DropCode.IP_SPOOFING_CHECK, reason, assumption)

@@ -56,7 +56,7 @@ def onward(
         return f"the VPC routing tables: {fabric.missing.get('routing_tables', 'not readable')}"
     subnet = _subnet_of(fabric, vpc, source)
     met = [route for table in tables for route in table.routes if subnet is None or route.zone in {"", subnet.zone}]
-    best = best_routes(fabric, vpc, met, destination)
+    best = best_routes(met, destination)
     if not best or best[0].action in {"delegate", "delegate_vpc"}:
         return None
     if len(best) > 1:
@@ -73,7 +73,7 @@ def _tables_at(fabric: Fabric, vpc: str, address: int, scope: Scope) -> list[Rou
         return None if table is None else [table]
     if "routing_tables" in fabric.missing:
         return None
-    words = SOURCES.get(scope, set())
+    words = set(SOURCES.get(scope, ()))
     return [
         table for table in fabric.routing_tables.values() if table.vpc == vpc and not words.isdisjoint(table.ingress)
     ]

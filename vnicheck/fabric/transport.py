@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from vnicheck.model.address import Range
 from vnicheck.model.cloud import AclRule, SecurityGroupRule
 from vnicheck.model.flow import Protocol
 from vnicheck.model.words import one_line
@@ -16,7 +17,6 @@ _OURS = {protocol.value for protocol in Protocol}
 DIRECTIONS = {"inbound", "outbound"}
 ECHO_REQUEST = 8
 ECHO_REPLY = 0
-Range = tuple[int, int]
 
 
 EVERY_PORT: Range = (0, 65535)

@@ -1,19 +1,23 @@
 """The VPC routing table of a subnet: longest prefix, then the smaller priority; equals share the load.
 
-Source: IBM Cloud Docs, VPC: about-custom-routes.
+The table decides for every destination that a route of it matches, also inside the VPC; the VPC's implicit table counts
+where none matches, and where a route delegates to it. Source: IBM Cloud Docs, VPC: about-custom-routes, cr-intro,
+cr-create-route, interconnectivity.
 """
 
 from collections.abc import Iterable
 
-from vnicheck.fabric.address_map import AddressMap, membership
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.model.address import parse_prefix, prefix_range
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Scope
 
 STAGE = "vpc_route"
+_LEAST_NETWORK = 8
+"""No private network has a shorter prefix."""
 
 
 def vpc_route(
@@ -36,7 +40,7 @@ def vpc_route(
     if routes is None:
         reason = fabric.missing.get("routing_tables", "not readable")
         return unknown(STAGE, f"the VPC routing table of subnet {subnet.name}: {reason}")
-    best = best_routes(fabric, subnet.vpc, routes, destination)
+    best = best_routes(routes, destination)
     if not best:
         return _by_default(assume, destination, scope)
     route = best[0]
@@ -47,7 +51,10 @@ def vpc_route(
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route leads back to this server", by=by)
     if route.action == "drop":
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route drops it", by=by)
-    if route.action == "delegate" or (route.action == "delegate_vpc" and scope is not Scope.INTERNET):
+    if route.action == "delegate_vpc" and scope is Scope.INTERNET:
+        reason = "a VPC route delegates it to the VPC, from which nothing leaves to the internet"
+        return drops(STAGE, DropCode.VPC_ROUTE, reason, by=by)
+    if route.action in {"delegate", "delegate_vpc"}:
         return _by_default(assume, destination, scope)
     if route.action == "deliver" and scope is Scope.PRIVATE:
         beyond = _by_default(assume, destination, scope)
@@ -57,15 +64,14 @@ def vpc_route(
     return unknown(STAGE, "a VPC route leads where we cannot see", by=by)
 
 
-def alike(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> AddressMap[int]:
-    """Of each destination a value: those of one value and one scope fare alike, by the same routes."""
+def alike(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> AddressMap[tuple[int, None]]:
+    """Of each destination a first value: those of one such and of one scope fare alike, by the same routes."""
     reachable = assume.remote_reachable or ()
 
-    def computed() -> AddressMap[int]:
-        vpc = fabric.vpcs.get(subnet.vpc)
-        prefixes = [route.destination for route in _routes(fabric, subnet) or ()]
-        prefixes += [*(vpc.prefixes if vpc is not None else ()), *reachable]
-        return membership([[prefix_range(prefix)] for prefix in dict.fromkeys(prefixes)])
+    def computed() -> AddressMap[tuple[int, None]]:
+        prefixes = [*(route.destination for route in _routes(fabric, subnet) or ()), *reachable]
+        held = membership([[prefix_range(prefix)] for prefix in dict.fromkeys(prefixes)])
+        return held.mapped(lambda sets: (sets, None))
 
     return remembered(fabric, (STAGE, subnet, reachable), computed)
 
@@ -101,29 +107,25 @@ def _routes(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
     return [route for route in table.routes if route.zone in {"", subnet.zone}]
 
 
-def best_routes(fabric: Fabric, vpc: str, routes: Iterable[VpcRoute], destination: int) -> list[VpcRoute]:
-    """The routes that lead to a destination: longest prefix, then smallest priority; several share the load.
-
-    Inside the VPC a route diverts packets only if it is no shorter than the VPC's own prefix.
-    """
-    within = _prefix_length_in_vpc(fabric, vpc, destination)
+def best_routes(routes: Iterable[VpcRoute], destination: int) -> list[VpcRoute]:
+    """The routes that lead to a destination: longest prefix, then smallest priority; several share the load."""
     matching = []
     for route in routes:
         first, last = prefix_range(route.destination)
-        length = parse_prefix(route.destination)[1]
-        if first <= destination <= last and length >= within:
-            matching.append((-length, route.priority, route))
+        if first <= destination <= last:
+            matching.append((first - last, route.priority, route))
     if not matching:
         return []
-    best = min(matching, key=lambda entry: entry[:2])[:2]
+    best = max(matching, key=lambda entry: (entry[0], -entry[1]))[:2]
     return [route for *key, route in matching if tuple(key) == best]
 
 
-def _prefix_length_in_vpc(fabric: Fabric, vpc: str, destination: int) -> int:
-    known = fabric.vpcs.get(vpc)
-    lengths = [0]
-    for prefix in known.prefixes if known is not None else ():
-        first, last = prefix_range(prefix)
-        if first <= destination <= last:
-            lengths.append(parse_prefix(prefix)[1])
-    return max(lengths)
+def private_by_route(fabric: Fabric, subnet: Subnet) -> list[str]:
+    """Prefixes that routes delegate to the VPC: private networks, also outside the private address space. One that is
+    as good as the whole internet names none.
+    """
+    return [
+        route.destination
+        for route in _routes(fabric, subnet) or ()
+        if route.action == "delegate_vpc" and parse_prefix(route.destination)[1] >= _LEAST_NETWORK
+    ]

@@ -7,9 +7,23 @@ from msgspec import Struct, UnsetType
 from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import expected_drops
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.owned_devices import is_owned
-from vnicheck.findings.rule import Facts, Rule, fingerprint
-from vnicheck.model.flow import Confidence, Direction, DropCode, Evidence, Finding, Flow, Hop, Leg, Outcome, Severity
+from vnicheck.findings.rule import Rule, fingerprint
+from vnicheck.model.flow import (
+    Confidence,
+    Direction,
+    DropCode,
+    Evidence,
+    Finding,
+    Flow,
+    Hop,
+    Leg,
+    Outcome,
+    Severity,
+    Stage,
+)
+from vnicheck.model.guest import RouteType
 
 _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _POLICY = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP}
@@ -24,7 +38,7 @@ TRANSIT_CODES = (
     DropCode.VPC_ROUTE,
 )
 """The drops of flows in transit that are not meant: groups, ACLs and the guest's own refusals are policy."""
-_Place = tuple[Leg, str, str]
+_Place = tuple[Leg, str, Stage]
 _Cause = tuple[DropCode, Leg, str]
 
 
@@ -59,14 +73,14 @@ def first_drop(flow: Flow) -> Hop:
     return next(hop for hop in flow.hops if hop.outcome is Outcome.DROP)
 
 
-def broken_paths(facts: Facts, *codes: DropCode, leg: str | None = None, transit: bool = False) -> Iterator[BrokenPath]:
+def broken_paths(facts: Facts, *codes: DropCode, leg: Leg | None = None, transit: bool = False) -> Iterator[BrokenPath]:
     """The paths, in transit or not, whose cause is one of `codes` (on that leg), in the order of the flows.
 
     The cause is the drop that comes first in packet order among the first drops of the path's flows; one that is
     assumed counts only where none is certain.
     """
     for path in all_broken_paths(facts, transit=transit):
-        if path.code in codes and (leg is None or path.hop.leg == leg):
+        if path.code in codes and (leg is None or path.hop.leg is leg):
             yield path
 
 
@@ -185,7 +199,7 @@ def to_no_host(facts: Facts, flow: Flow) -> bool:
 
 def _broadcast(facts: Facts) -> set[str]:
     guest = facts.view.server.guest
-    return {route.prefix for route in guest.routes if route.type == "broadcast"} if guest is not None else set()
+    return {route.prefix for route in guest.routes if route.type is RouteType.BROADCAST} if guest is not None else set()
 
 
 def _cause(flows: list[Flow]) -> _Cause:

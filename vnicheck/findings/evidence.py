@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.model.cloud import LoadBalancerMember, Vni
-from vnicheck.model.flow import Direction, Evidence, Flow, Hop
+from vnicheck.model.flow import Direction, DropCode, Evidence, Flow, GuestLines, Hop, Stage
 from vnicheck.model.words import one_line
 
 RPF_COUNTER = "TcpExtIPReversePathFilter"
-_ROUTED = {"source_validation", "local_delivery", "reply_route", "request_route"}
 
 
 def of_hops(facts: Facts, flow: Flow, hops: Sequence[Hop]) -> tuple[Evidence, ...]:
@@ -99,16 +98,16 @@ def primary_interface(facts: Facts, vni: Vni) -> Evidence:
 def _of_hop(facts: Facts, flow: Flow, hop: Hop) -> Iterable[Evidence]:
     vni = facts.vni_named(hop.at)
     match hop.stage:
-        case "source_validation":
+        case Stage.SOURCE_VALIDATION:
             yield from rp_filter(facts, hop.at)
             yield from _lines(facts, hop)
-            if hop.drop == "rp_filter":
+            if hop.drop is DropCode.RP_FILTER:
                 yield from _back(facts, flow, hop)
                 yield from reverse_path_counter(facts)
                 yield from martians_logged(facts, hop.at)
-        case "reply_route" | "request_route":
+        case Stage.REPLY_ROUTE | Stage.REQUEST_ROUTE:
             yield from _lines(facts, hop)
-        case "protocol_state_filtering" if vni is not None:
+        case Stage.PROTOCOL_STATE_FILTERING if vni is not None:
             yield (
                 _api(
                     facts,
@@ -120,23 +119,23 @@ def _of_hop(facts: Facts, flow: Flow, hop: Hop) -> Iterable[Evidence]:
             )
             yield from _back(facts, flow, hop)
             yield from half_open(facts, flow)
-        case "ip_spoofing_check" if vni is not None:
+        case Stage.IP_SPOOFING_CHECK if vni is not None:
             yield from vni_field(facts, vni, "allow_ip_spoofing")
             yield from _back(facts, flow, hop)
-        case "floating_ip":
+        case Stage.FLOATING_IP:
             for holder in facts.view.server.vnis:
                 for address in holder.floating_ips:
                     yield _api(facts, f"floating_ips/{address.id}", f"address = {address.address}, of {holder.name}")
             yield from _back(facts, flow, hop)
-        case "security_group" if vni is not None:
+        case Stage.SECURITY_GROUP if vni is not None:
             for group in vni.security_groups or ():
                 known = facts.view.fabric.security_groups.get(group)
                 yield _api(facts, f"security_groups/{group}", f"name = {known.name if known is not None else group}")
-        case "network_acl" if vni is not None:
+        case Stage.NETWORK_ACL if vni is not None:
             acl = facts.view.subnet(vni).network_acl
             if acl is not None:
                 yield _api(facts, f"network_acls/{acl}", hop.reason)
-        case "interface_state" | "local_delivery":
+        case Stage.INTERFACE_STATE | Stage.LOCAL_DELIVERY:
             yield from _link(facts, hop)
 
 
@@ -148,21 +147,17 @@ def back_lines(facts: Facts, flow: Flow) -> list[Evidence]:
 def _back(facts: Facts, flow: Flow, hop: Hop | None) -> Iterable[Evidence]:
     """The rule and the route by which the flow's other packet leaves: what makes its path asymmetric."""
     for other in flow.hops:
-        if other is not hop and other.stage in {"reply_route", "request_route"}:
+        if other is not hop and other.stage in {Stage.REPLY_ROUTE, Stage.REQUEST_ROUTE}:
             yield from _lines(facts, other)
 
 
 def _lines(facts: Facts, hop: Hop) -> Iterable[Evidence]:
-    """The policy rule and the route that the hop's reason names."""
-    guest = facts.view.server.guest
-    if guest is None or hop.stage not in _ROUTED:
-        return
-    for command, lines in (("ip rule", guest.rules), ("ip route", guest.routes)):
-        kind = command.removeprefix("ip ")
-        for line in lines:
-            if line.text and f"{kind} '{line.text}'" in hop.reason:
-                yield guest_line(facts, command, line.text)
-                break
+    """The policy rule and the route that decided, of several the first."""
+    for each in hop.by[:1]:
+        if isinstance(each, GuestLines):
+            for command, line in (("ip rule", each.rule), ("ip route", each.route)):
+                if line:  # a line that the snapshot has no text of is no evidence
+                    yield guest_line(facts, command, line)
 
 
 def _link(facts: Facts, hop: Hop) -> Iterable[Evidence]:

@@ -7,12 +7,10 @@ from msgspec import Struct
 from vnicheck.engine.classify import local_addresses
 from vnicheck.engine.refinement import intersection, port_ranges, remote_ranges
 from vnicheck.engine.server_view import ServerView
-from vnicheck.model.address import LAST, merge_ranges, prefix_range, range_prefixes
+from vnicheck.model.address import LAST, Range, merge_ranges, prefix_range, range_prefixes
 from vnicheck.model.expectation import EVERY_PORT, Expectation
 from vnicheck.model.flow import Flow, Protocol, Scope, Verdict
 from vnicheck.model.naming import names_server
-
-Range = tuple[int, int]
 
 
 class Expected(Struct, frozen=True, kw_only=True):

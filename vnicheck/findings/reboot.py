@@ -8,7 +8,7 @@ from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.refinement import pieces
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.model.flow import Flow, Verdict
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.words import listed

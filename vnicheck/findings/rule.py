@@ -1,58 +1,13 @@
-"""What a rule is, and what it looks at."""
+"""What a rule is, and how it makes a finding."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from vnicheck.engine.server_view import ServerView
-from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Confidence, Evidence, Finding, Flow, Severity
-from vnicheck.model.guest import Guest
-
-T = TypeVar("T")
-
-
-class Facts(Struct, frozen=True):
-    """One server and its predicted flows.
-
-    `read_at`: when the VPC's side was read (UTC, ISO 8601; empty where that is not known). `every_flow`: `flows` are
-    all of the server's, not the one that a trace asked for.
-    """
-
-    view: ServerView
-    flows: tuple[Flow, ...]
-    read_at: str = ""
-    every_flow: bool = True
-    known: dict[str, Any] = field(default_factory=dict)
-    """What several rules ask, worked out once (`once`)."""
-
-    def once(self, key: str, compute: Callable[[], T]) -> T:
-        """What `compute` says of these facts, computed once for each key."""
-        if key not in self.known:
-            self.known[key] = compute()
-        known: T = self.known[key]
-        return known
-
-    def is_inside(self, place: str | None) -> bool:
-        """Whether an interface surely leads to no VNI: what is behind it is the guest's own (docker0, a tunnel)."""
-        if place is None or self.view.vni_of(place) is not None:
-            return False
-        return all(vni.id in self.view.interface_of for vni in self.view.server.vnis)
-
-    def vni_named(self, place: str) -> Vni | None:
-        """The VNI behind a hop's place (a guest interface, or the VNI's own name)."""
-        return self.view.vni_of(place) or next((vni for vni in self.view.server.vnis if vni.name == place), None)
-
-    def owner(self, address: str) -> Vni | None:
-        """The VNI that an address belongs to."""
-        return next((vni for vni in self.view.server.vnis if address in vni.addresses), None)
-
-    def guest_with(self, *facts: str) -> Guest | None:
-        """The guest, where it was collected and none of these facts (keys of `Guest.missing`) is missing."""
-        guest = self.view.server.guest
-        return None if guest is None or not guest.missing.keys().isdisjoint(facts) else guest
+from vnicheck.findings.facts import Facts
+from vnicheck.model.flow import Confidence, Evidence, Finding, Severity
 
 
 class Rule(Struct, frozen=True, kw_only=True):

@@ -1,12 +1,12 @@
-"""Effects as actions: the commands that bring them about and take them back, and what they cost, in words."""
+"""Effects as actions: the steps that bring them about and take them back, and what they cost, in words."""
 
 from collections.abc import Iterable, Iterator
 
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.state_filtering import MODE
-from vnicheck.model.guest import PolicyRule
-from vnicheck.model.lines import route_words, rule_words, short_prefix
-from vnicheck.model.plan import Action
+from vnicheck.model.guest import MAIN_TABLE, PolicyRule, Route
+from vnicheck.model.lines import format_route, route_words, rule_words, short_prefix
+from vnicheck.model.plan import Action, Step
 
 _IAM = "is.virtual-network-interface.virtual-network-interface"
 IAM_ACTIONS = {
@@ -20,56 +20,82 @@ def action_of(effect: Effect) -> Action:
     """The action. Names in it are plain (`is_plain_interface`): nothing of it needs quoting."""
     match effect:
         case AddRoutes():
-            return _fill_table(effect)
+            return Action(kind="route", summary=_said_of_table(effect), steps=steps_of(effect))
         case AddRule():
-            return _add_rule(effect.rule)
+            return Action(kind="policy_rule", summary=_said_of_rule(effect.rule), steps=steps_of(effect))
         case SetRpFilter():
-            return _set_rp_filter(effect)
+            summary = f"rp_filter of {effect.interface} loose, no longer strict"
+            return Action(kind="sysctl", summary=summary, steps=steps_of(effect))
         case PatchVni():
             return _patch(effect)
 
 
-def _fill_table(effect: AddRoutes) -> Action:
-    words = [route_words(route) for route in effect.routes]
-    interfaces = ", ".join(dict.fromkeys(hop.interface or "" for route in effect.routes for hop in route.nexthops))
-    return Action(
-        where="guest",
-        kind="route",
-        summary=f"table {effect.table}: the subnet of {interfaces} on-link, everything else by its gateway",
-        command=" && ".join(f"ip route add {each}" for each in words),
-        undo="; ".join(f"ip route del {each}" for each in reversed(words)),
+def steps_of(effect: AddRoutes | AddRule | SetRpFilter) -> tuple[Step, ...]:
+    """One command a step, so that less is left to be cleaned up where one is refused."""
+    match effect:
+        case AddRoutes():
+            return tuple(map(_add_route, effect.routes))
+        case AddRule():
+            return (_add_rule(effect.rule),)
+        case SetRpFilter():
+            return (_set_sysctl(effect.path, effect.old, effect.new),)
+
+
+def _add_route(route: Route) -> Step:
+    words = route_words(route)
+    shown = format_route(Route(prefix=route.prefix, nexthops=route.nexthops))
+    return Step(
+        command=f"ip route add {words}",
+        undo=f"ip route del {words}",
+        check=f"ip -4 route show table {route.table} 2>/dev/null | grep -Eq '^{_literal(shown)}( |$)'",
     )
 
 
-def _add_rule(rule: PolicyRule) -> Action:
+def _add_rule(rule: PolicyRule) -> Step:
+    """`ip` shows tables by number where it knows -N, and else by name."""
     words = rule_words(rule)
-    source = short_prefix(rule.src or "")
-    summary = f"what is sent from {source} asks table {rule.table}"
+    selector = f"from {short_prefix(rule.src or 'all')}"
     if rule.dst is not None:
-        summary = f"what is sent from {source} to {rule.dst} goes on asking the main table"
-    return Action(
-        where="guest",
-        kind="policy_rule",
-        summary=summary,
+        selector += f" to {short_prefix(rule.dst)}"
+    table = "(main|254)" if rule.table == MAIN_TABLE else str(rule.table)
+    return Step(
         command=f"ip rule add {words}",
         undo=f"ip rule del {words}",
+        check=(
+            "{ ip -4 -N rule show 2>/dev/null || ip -4 rule show; } | "
+            f"grep -Eq '^{rule.priority}:[[:space:]]+{_literal(selector)} lookup {table} *$'"
+        ),
     )
 
 
-def _set_rp_filter(effect: SetRpFilter) -> Action:
-    return Action(
-        where="guest",
-        kind="sysctl",
-        summary=f"rp_filter of {effect.interface} loose, no longer strict",
-        command=f"sysctl -q -w {effect.path}={effect.new}",
-        undo=f"sysctl -q -w {effect.path}={effect.old}",
+def _set_sysctl(path: str, old: int, new: int) -> Step:
+    return Step(
+        command=f"sysctl -q -w {path}={new}",
+        undo=f"sysctl -q -w {path}={old}",
+        check=f'[ "$(sysctl -n {path})" = {new} ]',
     )
+
+
+def _literal(words: str) -> str:
+    """Plain words as a pattern of grep -E."""
+    return words.replace(".", "[.]")
+
+
+def _said_of_table(effect: AddRoutes) -> str:
+    interfaces = ", ".join(dict.fromkeys(hop.interface or "" for route in effect.routes for hop in route.nexthops))
+    return f"table {effect.table}: the subnet of {interfaces} on-link, everything else by its gateway"
+
+
+def _said_of_rule(rule: PolicyRule) -> str:
+    source = short_prefix(rule.src or "")
+    if rule.dst is not None:
+        return f"what is sent from {source} to {rule.dst} goes on asking the main table"
+    return f"what is sent from {source} asks table {rule.table}"
 
 
 def _patch(effect: PatchVni) -> Action:
     what = "disable protocol state filtering" if effect.field == MODE else "allow IP spoofing"
     return Action(
-        where="vpc",
         kind="vni_patch",
         summary=f"{what} on {effect.name}",
         patch={effect.field: effect.new},

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 
-from vnicheck.model.guest import LOCAL_TABLE, MAIN_TABLE, Guest, PolicyRule, RuleAction
+from vnicheck.model.guest import LOCAL_TABLE, MAIN_PRIORITY, MAIN_TABLE, Guest, PolicyRule, RuleAction
 
 FIRST = 1000
 """Tables and priorities of ours start here, where nothing else makes us start later."""
 _LAST_TABLE = 2**31 - 1
-_MAIN_PRIORITY = 32766
 
 
 def free_table(guest: Guest, wanted: int, taken: Iterable[int] = ()) -> int:
@@ -36,13 +35,13 @@ def priorities_before_others(guest: Guest, count: int) -> list[int] | None:
     local = [rule.priority for rule in guest.rules if rule.table == LOCAL_TABLE and _matches_all(rule)]
     floor = local[0] if local else 0
     others = [rule.priority for rule in guest.rules if rule.priority > floor]
-    last = min(others, default=_MAIN_PRIORITY)
+    last = min(others, default=MAIN_PRIORITY)
     return list(range(last - count, last)) if last - count > floor else None
 
 
 def _main_priority(rules: Iterable[PolicyRule]) -> int:
     """The priority of the first rule that leads everything to the main table."""
-    return next((rule.priority for rule in rules if rule.table == MAIN_TABLE and _matches_all(rule)), _MAIN_PRIORITY)
+    return next((rule.priority for rule in rules if rule.table == MAIN_TABLE and _matches_all(rule)), MAIN_PRIORITY)
 
 
 def _matches_all(rule: PolicyRule) -> bool:

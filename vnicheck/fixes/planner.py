@@ -7,12 +7,12 @@ import msgspec
 
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
+from vnicheck.fixes.consequences import changed_ways, overridden_routes, unfixed, what_drops
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
 from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
 from vnicheck.fixes.trial import Trial
-from vnicheck.fixes.words import changed_ways, overridden_routes, unmended, what_drops
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
@@ -38,10 +38,12 @@ class Proof:
 
 
 def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strategy = "auto") -> Proof | None:
-    """The plan for one server, proved; None where nothing is broken.
+    """The plan for one server, proved; None where nothing is broken, or not enough is known of it.
 
     A plan that is not offered has the strategy `none`, no actions, and says why.
     """
+    if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
+        return None
     trial = Trial(server, fabric, config)
     if not trial.targets:
         return None
@@ -64,7 +66,7 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         name=server.name,
         plan=plan,
         alternatives=tuple(others),
-        unmended=tuple(unmended(trial, effects)),
+        unfixed=tuple(unfixed(trial, effects)),
     )
     return Proof(trial, document, effects)
 
@@ -118,7 +120,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
         ),
-        mended=tuple(sorted(outcome.fixed)),
+        fixed_flows=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),
         iam_actions=iam_actions(effects),
         next_boot=kept.next_boot,

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, structs
 
-from vnicheck.findings.rule import Facts
-from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
+from vnicheck.findings.facts import Facts
+from vnicheck.fixes.actions import steps_of
+from vnicheck.fixes.effects import AddRoutes, AddRule
 from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_before_main, priorities_before_others
 from vnicheck.model.address import format_address, prefix_range
 from vnicheck.model.guest import MAIN_TABLE, Guest, NextHop, PolicyRule, Route, RouteType
-from vnicheck.model.lines import format_route, format_rule, is_plain_interface, route_words, rule_words
+from vnicheck.model.lines import format_route, format_rule, is_plain_interface
 
 MOST_RULES = 64
 """More rules than this are no fix that anybody would keep up."""
@@ -32,35 +33,16 @@ class _Way(Struct, frozen=True):
     addresses: tuple[str, ...]
 
 
-class OwnTable(Struct, frozen=True):
-    """The routing table of a VNI's addresses: its `routes` where it is a new one, and the `rules` that lead there."""
-
-    table: int
-    routes: tuple[Route, ...]
-    rules: tuple[PolicyRule, ...]
-
-
-def propose(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tuple[Effect, ...]:
-    """The routes and rules for these addresses; `behind` the rules of others, or ahead of them."""
-    effects: list[Effect] = []
-    for own in own_tables(facts, locals_, behind=behind):
-        if own.routes:
-            effects.append(AddRoutes(table=own.table, routes=own.routes))
-        effects += [AddRule(rule=rule) for rule in own.rules]
-    return tuple(effects)
-
-
 def commands_for(facts: Facts, locals_: Iterable[str]) -> tuple[str, ...]:
     """The commands that let replies leave by the interface of their own address, where we know it and its gateway."""
-    commands = []
-    for own in own_tables(facts, locals_):
-        commands += [f"ip route add {route_words(route)}" for route in own.routes]
-        commands += [f"ip rule add {rule_words(rule)}" for rule in own.rules]
+    commands = [step.command for effect in propose(facts, locals_) for step in steps_of(effect)]
     return ("policy routing: " + " && ".join(commands),) if commands else ()
 
 
-def own_tables(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tuple[OwnTable, ...]:
-    """The tables for these addresses; none for those that the guest or we do not know enough of."""
+def propose(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tuple[AddRoutes | AddRule, ...]:
+    """The routes and rules for these addresses, none where the guest or we do not know enough of them; `behind` the
+    rules of others, or ahead of them.
+    """
     guest = facts.guest_with("interfaces", "routes", "rules")
     if guest is None:
         return ()
@@ -74,17 +56,20 @@ def own_tables(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> 
     if priorities is None:
         return ()
     free = iter(priorities)
-    tables: list[OwnTable] = []
+    tables: list[int] = []
+    effects: list[AddRoutes | AddRule] = []
     for way in ways:
-        fitting = _fitting_table(guest, way)
-        table = free_table(guest, FIRST + way.index, (own.table for own in tables)) if fitting is None else fitting
-        rules = [
-            _rule(next(free), address, *whither)
+        table = _fitting_table(guest, way)
+        if table is None:
+            table = free_table(guest, FIRST + way.index, tables)
+            effects.append(AddRoutes(table=table, routes=tuple(_routes(way, table))))
+        tables.append(table)
+        effects += [
+            AddRule(rule=_rule(next(free), address, *whither))
             for address in way.addresses
             for whither in (*((MAIN_TABLE, prefix) for prefix in kept), (table, None))
         ]
-        tables.append(OwnTable(table, tuple(_routes(way, table)) if fitting is None else (), tuple(rules)))
-    return tuple(tables)
+    return tuple(effects)
 
 
 def _ways(facts: Facts, guest: Guest, wanted: set[str]) -> Iterator[_Way]:
@@ -97,9 +82,8 @@ def _ways(facts: Facts, guest: Guest, wanted: set[str]) -> Iterator[_Way]:
         addresses = tuple(address for address in vni.addresses if address in wanted & configured)
         subnet = facts.view.subnet(vni).cidr
         first, last = prefix_range(subnet)
-        if (
-            addresses and first + 1 < last
-        ):  # the metadata service may tell of the address alone, and no gateway is known
+        # the metadata service may tell of the address alone, and no gateway is known then
+        if addresses and first + 1 < last:
             yield _Way(interface, links[interface].index, subnet, format_address(first + 1), addresses)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.fixes.effects import Effect, SetRpFilter
 from vnicheck.model.flow import DropCode, Flow
 from vnicheck.model.lines import is_plain_interface

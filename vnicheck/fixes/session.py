@@ -2,7 +2,7 @@
 
 from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.engine.server_view import LocalAddress
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.fixes.effects import Effect
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.address import parse_address

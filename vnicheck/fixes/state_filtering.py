@@ -4,7 +4,7 @@ that send from another's address, where that helps (IBM Cloud Docs, VPC: vni-abo
 
 from collections.abc import Iterable
 
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.fixes.effects import Effect, PatchVni, VniField
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import DropCode, Flow, Scope

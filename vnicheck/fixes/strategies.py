@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from vnicheck.findings.broken_paths import broken_flows
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.fixes import policy_routing, rp_filter, state_filtering
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.trial import Trial

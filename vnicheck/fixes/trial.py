@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
 from vnicheck.fixes.comparison import Comparison, compare
 from vnicheck.fixes.effects import AddRule, Effect, carry_out
 from vnicheck.model.cloud import Fabric

@@ -8,19 +8,13 @@ from importlib.resources import files
 from msgspec import Struct
 
 from vnicheck.guest.errors import CollectionError
+from vnicheck.model.plan import Step
 from vnicheck.model.words import one_line
 
 _ID = re.compile(r"[a-z0-9-]{6,40}", re.ASCII)
 _PREFIX = "@vnicheck "
 FOLDER = "/run/vnicheck"
 """Where a change lives on the guest: a boot, which undoes it, clears it."""
-
-
-class Step(Struct, frozen=True):
-    """Commands (POSIX sh, as root): what does the step, and what undoes it."""
-
-    command: str
-    undo: str
 
 
 class Answer(Struct, frozen=True):

@@ -11,10 +11,9 @@ from collections.abc import Iterable
 import msgspec
 
 from vnicheck.guest.parsers.routes import with_text
-from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, PolicyRule, Route, RouteType
+from vnicheck.model.guest import DEFAULT_RULES, PolicyRule, Route, RouteType
 from vnicheck.model.interface import Interface
 
-_KERNEL_RULES = {(0, LOCAL_TABLE), (32766, MAIN_TABLE), (32767, DEFAULT_TABLE)}
 _HIDDEN = "busybox ip does not show every selector"
 _NO_TOS = "busybox ip does not show tos"
 _NO_KIND = "busybox ip does not show what kind of device the master is"
@@ -30,7 +29,7 @@ def doubt_busybox_rules(rules: Iterable[PolicyRule]) -> tuple[PolicyRule, ...]:
 
 def _is_kernels_own(rule: PolicyRule) -> bool:
     bare = PolicyRule(priority=rule.priority, table=rule.table, text=rule.text) if rule.table is not None else None
-    return (rule.priority, rule.table) in _KERNEL_RULES and rule == bare
+    return (rule.priority, rule.table) in DEFAULT_RULES.items() and rule == bare
 
 
 def doubt_busybox_routes(routes: Iterable[Route]) -> tuple[Route, ...]:

@@ -1,17 +1,21 @@
-"""One routing table: longest prefix first, then the aliases of a prefix in the kernel's order (net/ipv4/fib_trie.c)."""
+"""A routing table as a map of destinations (net/ipv4/fib_trie.c).
 
-from collections.abc import Callable, Iterable
+Its prefixes are swept once, with a stack of those that cover the place reached. What a stretch holds is what the kernel
+takes from the whole stack there: longest prefix first, then the aliases of a prefix in the kernel's order.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
 
 from msgspec import Struct
 
-from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.model.address import mask, parse_prefix
+from vnicheck.kernel.open_fields import TOS, Tree, Trees, tos_class
+from vnicheck.kernel.undetermined import Undetermined, Unknown
+from vnicheck.model.address import LAST, parse_prefix
+from vnicheck.model.address_map import AddressMap, joined
+from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import NextHop, Route, RouteType
-
-TOS_MASK = 0x1C
-"""IPTOS_RT_MASK: the bits of TOS that select routes and rules."""
 
 
 class Failure(StrEnum):
@@ -24,18 +28,22 @@ class Failure(StrEnum):
 
 
 class Match(Struct, frozen=True):
-    """The route that a lookup found, its prefix length, and those of its nexthops that are usable, in order."""
+    """The route that a lookup found, its prefix length, and those of its nexthops that are usable, in order.
+
+    `rivals`: other default routes of the table among which the kernel chooses on output (see `_rivals`).
+    """
 
     route: Route
     length: int
     nexthops: tuple[NextHop, ...]
+    rivals: tuple[Route, ...] = ()
 
 
 class NoMatch(Struct, frozen=True):
     """A lookup that ended without a route, and the route or rule that ended it."""
 
     failure: Failure
-    by: str
+    by: Decider
 
 
 _FAILURES = {
@@ -43,84 +51,121 @@ _FAILURES = {
     RouteType.UNREACHABLE: Failure.UNREACHABLE,
     RouteType.PROHIBIT: Failure.PROHIBIT,
 }
+NextHops = Callable[[NextHop], bool]
+_Leaf = tuple[int, int, Sequence[Route]]
+"""A network address, the length of a prefix there, and its aliases."""
 
 
-class Table:
-    """A routing table, or the merge of two, compiled for lookups.
+def table_map(
+    number: int, routes: Iterable[Route], trees: Trees, *, usable: NextHops, alive: NextHops
+) -> AddressMap[Tree]:
+    """The table, or the merge of two that is asked under one number, by destination: of each TOS a Match, a NoMatch, an
+    Unknown, or None where the next policy rule is asked.
 
-    `usable` says whether a lookup may take a nexthop now; `alive` also holds for one that only lacks its carrier.
+    `usable` says whether a lookup may take a nexthop now (it may raise Undetermined); `alive` also holds for one that
+    only lacks its carrier.
     """
+    prefixes: dict[tuple[int, int], list[Route]] = {}
+    for route in routes:
+        prefixes.setdefault(parse_prefix(route.prefix), []).append(route)
+    for aliases in prefixes.values():
+        aliases.sort(key=lambda alias: (-alias.table, -alias.tos, alias.metric))  # stable: then dump order
+    classes = sorted({alias.tos for aliases in prefixes.values() for alias in aliases if alias.tos})
 
-    def __init__(
-        self, routes: Iterable[Route], usable: Callable[[NextHop], bool], alive: Callable[[NextHop], bool]
-    ) -> None:
-        self._usable = usable
-        self._alive = alive
-        leaves: dict[int, dict[int, list[Route]]] = {}
-        for route in routes:
-            network, length = parse_prefix(route.prefix)
-            leaves.setdefault(length, {}).setdefault(network, []).append(route)
-        for by_network in leaves.values():
-            for aliases in by_network.values():
-                aliases.sort(key=lambda alias: (-alias.table, -alias.tos, alias.metric))  # stable: then dump order
-        self._lengths = [(length, mask(length), leaves[length]) for length in sorted(leaves, reverse=True)]
+    def taken(chain: Sequence[_Leaf], tos: int) -> Match | NoMatch | Unknown | None:
+        try:
+            return _taken(chain, tos, number, usable, alive)
+        except Undetermined as reason:
+            return Unknown(str(reason))
 
-    def lookup(self, destination: int, *, tos: int, oif: str | None) -> Match | NoMatch | None:
-        """The route for a destination; None where the table has none (the next policy rule is asked).
+    def tree_of(chain: Sequence[_Leaf]) -> Tree:
+        tree: Tree = taken(chain, 0)
+        for tos in classes:
+            tree = trees.decide(TOS, tos_class(tos), taken(chain, tos), tree)
+        return tree
 
-        Raises Undetermined at a route that is not modelled.
-        """
-        skipped: int | None = None
-        for length, netmask, leaves in self._lengths:
-            network = destination & netmask
-            aliases = leaves.get(network)
-            if aliases is None or network == skipped:
+    return joined(_swept(prefixes, tree_of))
+
+
+def _swept(
+    prefixes: dict[tuple[int, int], list[Route]], tree_of: Callable[[Sequence[_Leaf]], Tree]
+) -> Iterator[tuple[int, Tree]]:
+    covering: list[_Leaf] = []
+    trees: list[Tree] = [None]
+    pending: tuple[int, Tree] = (0, None)
+    """The stretch begun last: another may begin at the same address."""
+    for network, length in [*sorted(prefixes), (LAST + 1, 0)]:
+        while covering and (after := covering[-1][0] + (1 << 32 - covering[-1][1])) <= network:
+            covering.pop()
+            trees.pop()
+            if after > pending[0]:
+                yield pending
+            pending = (after, trees[-1])
+        if network > LAST:
+            break
+        covering.append((network, length, prefixes[network, length]))
+        trees.append(tree_of(covering))
+        if network > pending[0]:
+            yield pending
+        pending = (network, trees[-1])
+    if pending[0] <= LAST:
+        yield pending
+
+
+def _taken(
+    covering: Sequence[_Leaf], tos: int, number: int, usable: NextHops, alive: NextHops
+) -> Match | NoMatch | None:
+    """What a lookup with this TOS takes from the prefixes that cover a place, the longest last. Raises Undetermined at
+    a route that is not modelled.
+    """
+    skipped: int | None = None
+    for network, length, aliases in reversed(covering):
+        if network == skipped:
+            continue
+        for alias in aliases:
+            if alias.unmodelled:
+                raise Undetermined(f"route not understood: {alias.text}")
+            if alias.tos and alias.tos != tos:
                 continue
-            for alias in aliases:
-                if alias.unmodelled:
-                    raise Undetermined(f"route not understood: {alias.text}")
-                if alias.tos and alias.tos != tos & TOS_MASK:
-                    continue
-                if alias.type is RouteType.THROW:
-                    return None
-                failure = _FAILURES.get(alias.type)
-                if failure is not None:
-                    return NoMatch(failure, f"route '{alias.text}'")
-                nexthops = tuple(
-                    nexthop
-                    for nexthop in alias.nexthops
-                    if (oif is None or nexthop.interface == oif) and self._usable(nexthop)
-                )
-                if nexthops:
-                    return Match(alias, length, nexthops)
-                if alias.nexthop_id is not None:
-                    # the kernel gives up on every alias of this network address, of any length
-                    skipped = network
-                    break
-        return None
-
-    def default_choices(self, match: Match, *, tos: int) -> list[Route]:
-        """The default routes among which the kernel chooses on output by the neighbour state of their gateways,
-        where `match` is one (fib_select_default): aliases no worse than it, with a gateway, in the order of the table.
-        """
-        choices: list[Route] = []
-        metric, last_tos = match.route.metric, match.route.tos
-        for alias in next((leaves[0] for length, _, leaves in self._lengths if length == 0), []):
-            if alias.table != match.route.table or (alias.tos and alias.tos != tos & TOS_MASK):
-                continue
-            if alias.metric > metric and alias.tos == last_tos:
+            if alias.type is RouteType.THROW:
+                return None
+            failure = _FAILURES.get(alias.type)
+            if failure is not None:
+                return NoMatch(failure, GuestLines(route=alias.text))
+            nexthops = tuple([nexthop for nexthop in alias.nexthops if usable(nexthop)])
+            if nexthops:
+                single = length == 0 and len(alias.nexthops) == 1 and alias.table == number
+                rivals = tuple(_rivals(aliases, alias, tos, alive)) if single else ()
+                return Match(alias, length, nexthops, rivals)
+            if alias.nexthop_id is not None:
+                # the kernel gives up on every alias of this network address, of any length
+                skipped = network
                 break
-            if not any(self._alive(nexthop) for nexthop in alias.nexthops):
-                continue
-            metric, last_tos = alias.metric, alias.tos
-            if alias.scope != match.route.scope or alias.type is not RouteType.UNICAST:
-                continue
-            if alias.nexthops[0].gateway is None:
-                continue
-            if not choices and alias is not match.route:
-                break
-            choices.append(alias)
-        return choices
+    return None
+
+
+def _rivals(aliases: Sequence[Route], best: Route, tos: int, alive: NextHops) -> Iterator[Route]:
+    """The default routes among which the kernel chooses on output by the neighbour state of their gateways, beside the
+    best one (fib_select_default): aliases no worse than it, with a gateway, in the order of the table.
+    """
+    metric, last_tos, chosen = best.metric, best.tos, False
+    for alias in aliases:
+        if alias.table != best.table or (alias.tos and alias.tos != tos):
+            continue
+        if alias.metric > metric and alias.tos == last_tos:
+            return
+        if not any(alive(nexthop) for nexthop in alias.nexthops):
+            continue
+        metric, last_tos = alias.metric, alias.tos
+        if alias.scope != best.scope or alias.type is not RouteType.UNICAST:
+            continue
+        if alias.nexthops[0].gateway is None:
+            continue
+        if chosen:
+            yield alias
+        elif alias is not best:
+            return
+        chosen = True
 
 
 def tables_of(routes: Iterable[Route]) -> dict[int, list[Route]]:

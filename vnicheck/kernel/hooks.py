@@ -2,21 +2,27 @@
 
 from collections.abc import Iterable
 
-from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import prefix_range
+from vnicheck.model.address_map import AddressMap, choose, constant
 from vnicheck.model.guest import Hook, HookKind
 
 EVERYTHING = "0.0.0.0/0"
 
 
 class Hooks:
-    """The hooks of a guest. Every `require_` method raises Undetermined where a hook may touch the packet."""
+    """The hooks of a guest: each method says what a packet's fate may depend on, or None."""
 
     def __init__(self, hooks: Iterable[Hook], missing: str | None = None) -> None:
         """`missing`: why it was not looked for all of them; any packet may then be touched."""
         hooks = list(hooks)
-        self._missing = missing
-        self._source_match = next((hook for hook in hooks if hook.kind is HookKind.SOURCE_MATCH), None)
+        missed = None if missing is None else Unknown(f"what else may judge packets on the guest: {missing}")
+        self._missed = missed
+        self.source_match: Unknown | None = missed
+        """Whether a rule that looks up the way back may refuse what the kernel itself accepts."""
+        matching = next((hook for hook in hooks if hook.kind is HookKind.SOURCE_MATCH), None)
+        if matching is not None and missed is None:
+            self.source_match = Unknown(f"netfilter may refuse the source by its way back ({matching.text})")
         self._programs = {hook.interface: hook for hook in hooks if hook.kind is HookKind.INGRESS_PROGRAM}
         self._policies = [
             (hook, prefix_range(hook.src or EVERYTHING), prefix_range(hook.dst or EVERYTHING))
@@ -28,28 +34,23 @@ class Hooks:
         """The prefixes that IPsec policies name."""
         return {prefix for hook, _, _ in self._policies for prefix in (hook.src, hook.dst) if prefix is not None}
 
-    def require_no_program(self, interface: str) -> None:
+    def program(self, interface: str) -> Unknown | None:
         """A tc filter sees every packet that comes in by its interface, before all else."""
-        self._require_looked()
         hook = self._programs.get(interface)
-        if hook is not None:
-            raise Undetermined(f"a filter on {interface} sees packets first, and is not modelled ({hook.text})")
+        if self._missed is not None or hook is None:
+            return self._missed
+        return Unknown(f"a filter on {interface} sees packets first, and is not modelled ({hook.text})")
 
-    def require_no_source_match(self) -> None:
-        """A rule that looks up the way back may refuse what the kernel itself accepts."""
-        self._require_looked()
-        if self._source_match is not None:
-            raise Undetermined(f"netfilter may refuse the source by its way back ({self._source_match.text})")
-
-    def require_no_ipsec(self, source: int, destination: int) -> None:
-        """IPsec takes packets that its policies name, in either direction, and excuses them from rp_filter."""
-        self._require_looked()
-        for hook, (first, last), (low, high) in self._policies:
-            if (first <= source <= last and low <= destination <= high) or (
-                first <= destination <= last and low <= source <= high
-            ):
-                raise Undetermined(f"IPsec is not modelled ({hook.text})")
-
-    def _require_looked(self) -> None:
-        if self._missing is not None:
-            raise Undetermined(f"what else may judge packets on the guest: {self._missing}")
+    def ipsec(self, address: int) -> AddressMap[Unknown | None]:
+        """IPsec takes packets that its policies name, in either direction, and excuses them from rp_filter. By the
+        other end of packets from or to the address.
+        """
+        found: AddressMap[Unknown | None] = constant(self._missed)
+        if self._missed is not None:
+            return found
+        for hook, *ends in reversed(self._policies):
+            doubt = constant(Unknown(f"IPsec is not modelled ({hook.text})"))
+            for (first, last), other in (ends, reversed(ends)):
+                if first <= address <= last:
+                    found = choose([other], doubt, found)
+        return found

@@ -1,15 +1,19 @@
 """A guest compiled for lookups: its tables, its policy rules and its addresses, in one possible state of the kernel."""
 
+from collections.abc import Hashable
+
 from msgspec import Struct
 
 from vnicheck.kernel.conf import Conf
-from vnicheck.kernel.fib import Failure, Match, NoMatch, Table, tables_of
+from vnicheck.kernel.fib import Match
+from vnicheck.kernel.lookup import Lookups, TableMaps
+from vnicheck.kernel.open_fields import Decision, Effort, OpenFields
 from vnicheck.kernel.release import parse_release
-from vnicheck.kernel.rules import CompiledRule, Lookup, is_default, reads_ports
-from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.kernel.rules import is_default, reads_ports
+from vnicheck.kernel.undetermined import Undetermined, known
 from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.address_map import AddressMap, constant, membership
 from vnicheck.model.guest import (
-    DEFAULT_TABLE,
     LOCAL_TABLE,
     MAIN_TABLE,
     Guest,
@@ -17,7 +21,6 @@ from vnicheck.model.guest import (
     NextHop,
     Route,
     RouteType,
-    RuleAction,
 )
 
 _CORE_FACTS = ("interfaces", "routes", "routes_local", "rules")
@@ -34,18 +37,19 @@ class HiddenState(Struct, frozen=True):
     custom_local_routes: bool
 
 
-class Found(Struct, frozen=True):
-    """A lookup's answer with the policy rule that led to it, and the table (local and main may be one: main)."""
-
-    match: Match | NoMatch
-    rule: str
-    table: int | None = None
-
-
 class Host:
-    """One guest in one hidden state. Every lookup raises Undetermined where it meets what is not known."""
+    """One guest in one hidden state. What reads a single fact raises Undetermined where that is not known."""
 
-    def __init__(self, guest: Guest, state: HiddenState) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        state: HiddenState,
+        *,
+        fields: OpenFields | None = None,
+        tables: TableMaps | None = None,
+        effort: Effort | None = None,
+    ) -> None:
+        """`fields`, `tables`, `effort`: those of the same guest in other states, or on trial."""
         self.guest = guest
         self.state = state
         self.conf = Conf(guest.sysctls, guest.missing.get("sysctls"))
@@ -55,21 +59,38 @@ class Host:
             for interface in guest.interfaces
             for address in interface.addresses
         }
+        self.own = membership([[(address, address) for address in self.addresses]])
+        """1 for the addresses of interfaces."""
         self.realms = any(route.realms for route in guest.routes) or any(rule.realms for rule in guest.rules)
         self.reads_ports = reads_ports(guest.rules)
         self.release = parse_release(guest.os.kernel)
+        self.fields = fields if fields is not None else OpenFields(guest)
+        self.effort = effort if effort is not None else Effort()
         self._blocked = _blocking_fact(guest)
-        by_table = tables_of(guest.routes)
-        if not state.custom_rules:
-            by_table[MAIN_TABLE] = by_table.pop(LOCAL_TABLE, []) + by_table.get(MAIN_TABLE, [])
-        self.tables = {number: Table(routes, self._usable, self.may_carry) for number, routes in by_table.items()}
+        self._tables = tables if tables is not None else TableMaps()
+        self._lookups: Lookups | None = None
         self._hosted = [
             prefix_range(route.prefix)
             for route in guest.routes
             if route.type is RouteType.LOCAL or route.scope in {"host", "nowhere"}
         ]
-        self._rules = [CompiledRule(rule) for rule in guest.rules]
-        self._first_with = {rule.priority: i for i, rule in reversed(list(enumerate(guest.rules)))}
+
+    @property
+    def lookups(self) -> Lookups:
+        """Its lookups. Raises Undetermined where the guest lacks a fact on which every lookup may depend."""
+        self.require_facts()
+        if self._lookups is None:
+            self._lookups = Lookups(
+                self.guest,
+                custom_rules=self.state.custom_rules,
+                fields=self.fields,
+                tables=self._tables,
+                effort=self.effort,
+                usable=self._usable,
+                alive=self.may_carry,
+                state=self._carriers(),
+            )
+        return self._lookups
 
     def interface(self, name: str) -> Interface:
         """The interface of that name. Raises Undetermined where it is not, or not wholly, known."""
@@ -87,42 +108,19 @@ class Host:
         if self._blocked is not None:
             raise Undetermined(self._blocked)
 
-    def lookup(self, lookup: Lookup) -> Found:
-        """One FIB lookup through the policy rules (fib_lookup, __fib_lookup)."""
-        self.require_facts()
-        if not self.state.custom_rules:
-            return self._lookup_merged(lookup)
-        index = 0
-        while index < len(self._rules):
-            compiled = self._rules[index]
-            rule = compiled.rule
-            index += 1
-            if not compiled.matches(lookup):
-                continue
-            if rule.action is RuleAction.GOTO:
-                target = self._first_with.get(rule.goto if rule.goto is not None else -1)
-                if target is not None:  # an unresolved goto is passed over
-                    index = target
-                continue
-            if rule.action is RuleAction.NOP:
-                continue
-            if compiled.refusal is not None:
-                return Found(compiled.refusal, rule.text)
-            table = self.tables.get(rule.table) if rule.table is not None else None
-            match = table.lookup(lookup.destination, tos=lookup.tos, oif=lookup.oif) if table is not None else None
-            if match is None or (isinstance(match, Match) and self._suppressed(compiled, match)):
-                continue
-            return Found(match, rule.text, rule.table)
-        return Found(NoMatch(Failure.NO_ROUTE, "no policy rule leads to a route"), "")
-
     def is_local_source(self, address: int) -> bool:
         """Whether the guest may send from an address: one of its interfaces', or one that table local makes its own
-        (net/ipv4/devinet.c, __ip_dev_find).
+        (net/ipv4/devinet.c, __ip_dev_find). Raises Undetermined.
         """
         if address in self.addresses:
             return True
-        table = self.tables.get(LOCAL_TABLE if self.state.custom_rules else MAIN_TABLE)
-        match = table.lookup(address, tos=0, oif=None) if table is not None else None
+        table: AddressMap[object] = self.lookups.tables.get(
+            LOCAL_TABLE if self.state.custom_rules else MAIN_TABLE, constant(None)
+        )
+        match = table.at(address)
+        while isinstance(match, Decision):  # of the TOS, which is 0
+            match = match.yes if match.values & 1 else match.no
+        match = known(match)
         return isinstance(match, Match) and match.route.type is RouteType.LOCAL
 
     def uses_gateway(self, nexthop: NextHop) -> bool:
@@ -137,27 +135,6 @@ class Host:
         if "onlink" not in nexthop.flags and any(first <= gateway <= last for first, last in self._hosted):
             raise Undetermined(f"the gateway {nexthop.gateway} is an address of the guest itself")
         return True
-
-    def _lookup_merged(self, lookup: Lookup) -> Found:
-        for number in (MAIN_TABLE, DEFAULT_TABLE):
-            table = self.tables.get(number)
-            match = table.lookup(lookup.destination, tos=lookup.tos, oif=lookup.oif) if table is not None else None
-            if match is not None:
-                shown = match.route.table if isinstance(match, Match) else number
-                return Found(match, _default_rule_text(shown), number)
-        return Found(NoMatch(Failure.NO_ROUTE, "no routing table has a route"), "")
-
-    def _suppressed(self, compiled: CompiledRule, match: Match) -> bool:
-        rule = compiled.rule
-        if rule.suppress_prefixlength is not None and match.length <= rule.suppress_prefixlength:
-            return True
-        if rule.suppress_ifgroup is None:
-            return False
-        device = match.route.nexthops[0].interface
-        interface = self.interfaces.get(device) if device is not None else None
-        if interface is None:
-            raise Undetermined(f"policy rule selects by the group of an interface not collected: {rule.text}")
-        return interface.group == rule.suppress_ifgroup
 
     def may_carry(self, nexthop: NextHop) -> bool:
         """Whether a nexthop of several may be chosen: also one without carrier that should be passed over, for the
@@ -174,6 +151,11 @@ class Host:
             and nexthop.interface is not None
             and self.conf.either(nexthop.interface, "ignore_routes_with_linkdown")
         )
+
+    def _carriers(self) -> Hashable:
+        """What beside its flags decides whether a nexthop is usable, or may carry."""
+        ignoring = [item for item in self.guest.sysctls.items() if item[0].endswith("/ignore_routes_with_linkdown")]
+        return tuple(ignoring), tuple((link.name, link.up) for link in self.guest.interfaces)
 
 
 def hidden_states(guest: Guest) -> tuple[HiddenState, ...]:
@@ -201,9 +183,3 @@ def _blocking_fact(guest: Guest) -> str | None:
         if line.section in _CORE_FACTS:
             return f"a line of {line.section} was not understood: {line.text}"
     return None
-
-
-def _default_rule_text(table: int) -> str:
-    return {LOCAL_TABLE: "0: from all lookup local", MAIN_TABLE: "32766: from all lookup main"}.get(
-        table, "32767: from all lookup default"
-    )

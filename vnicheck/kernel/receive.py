@@ -1,18 +1,22 @@
-"""What the guest does with a packet that comes in by an interface (net/ipv4/route.c, ip_route_input_slow)."""
+"""What the guest does with packets that come in by an interface (net/ipv4/route.c, ip_route_input_slow)."""
 
+from collections.abc import Iterator
 from enum import StrEnum
+from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from vnicheck.kernel.fib import Failure, Match
 from vnicheck.kernel.host import Host
+from vnicheck.kernel.open_fields import Box, Decision, Tree
 from vnicheck.kernel.packet import Packet
-from vnicheck.kernel.rules import Lookup
-from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.validate import SourceCheck, Validation, validate_source
+from vnicheck.kernel.rules import LOOPBACK, Found
+from vnicheck.kernel.undetermined import Undetermined, Unknown, known, or_unknown
+from vnicheck.kernel.validate import SourceCheck, SourceValidator, Validation, asked_in
 from vnicheck.model.address import LAST, format_address
-from vnicheck.model.guest import RouteType
+from vnicheck.model.address_map import AddressMap, constant, zipped
+from vnicheck.model.flow import Decider, GuestLines
+from vnicheck.model.guest import NextHop, RouteType
 
 
 class Reception(StrEnum):
@@ -37,13 +41,28 @@ class Received(Struct, frozen=True):
 
     reception: Reception
     reason: str
-    by: str = ""
+    by: Decider = ""
     failure: Failure | None = None
     egress: tuple[str, ...] = ()
     gateways: tuple[str | None, ...] = ()
 
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """What it comes to, whatever its words."""
+        return self.reception, self.egress, self.gateways
+
 
 _REFUSALS = {SourceCheck.MARTIAN: Reception.MARTIAN_SOURCE, SourceCheck.RP_FILTER: Reception.RP_FILTER}
+_UNICAST, _MARTIAN, _LOOPBACK = range(3)
+_SOURCES = AddressMap(
+    (0, 1, 127 << 24, 128 << 24, 224 << 24, 240 << 24, LAST),
+    (_MARTIAN, _UNICAST, _LOOPBACK, _UNICAST, _MARTIAN, _UNICAST, _MARTIAN),
+)
+_NO_UNICAST = Received(Reception.MARTIAN_SOURCE, "the source is no unicast address")
+_FROM_LOOPBACK = Unknown("packets from 127.0.0.0/8 are not modelled where route_localnet is on")
+Outcome = Received | Unknown
+Back = tuple[int, str]
+"""The lookup of a way back: the source it names, and the interface that it takes to be the incoming one."""
 
 
 def arrives(host: Host, interface: str) -> Received | None:
@@ -54,70 +73,148 @@ def arrives(host: Host, interface: str) -> Received | None:
     return Received(Reception.INTERFACE_DOWN, f"{interface} is down" if not link.up else f"{interface} has no carrier")
 
 
-def receive(host: Host, packet: Packet, interface: str) -> Received:
-    """What becomes of a packet to a unicast address, on an interface that is up. Raises Undetermined.
+class Arrivals:
+    """Packets to one unicast address that come in by an interface which is up, by their source.
 
+    `situations`: of each source all that is looked up for it; `outcomes` says what comes of packets from there.
     Delivery does not ask on which interface the address is (weak host model).
     """
-    host.require_facts()
-    host.interface(interface)
-    if _is_special(packet.destination):
-        raise Undetermined(f"packets to {format_address(packet.destination)} are not modelled")
-    if _is_special(packet.source):
-        if packet.source >> 24 != 127 or not host.conf.either(interface, "route_localnet"):
-            return Received(Reception.MARTIAN_SOURCE, "the source is no unicast address")
-        raise Undetermined("packets from 127.0.0.0/8 are not modelled where route_localnet is on")
-    reads_ports = host.reads_ports
-    found = host.lookup(
-        Lookup(
-            destination=packet.destination,
-            source=packet.source,
-            iif=interface,
-            mark=packet.mark,
-            tos=packet.tos,
-            proto=packet.proto if reads_ports else 0,
-            sport=packet.sport if reads_ports else 0,
-            dport=packet.dport if reads_ports else 0,
-        )
-    )
-    if isinstance(found.match, Match) and found.match.route.type is RouteType.LOCAL:
-        return _accept(validate_source(host, packet, interface), Reception.DELIVERED)
-    destination = format_address(packet.destination)
-    not_local = f"{destination} is not an address of the guest"
-    if not isinstance(found.match, Match):
-        return Received(Reception.NOT_LOCAL, not_local, found.match.by, found.match.failure)
-    route = found.match.route
-    if route.type is RouteType.BROADCAST:
-        if host.conf.both(interface, "bc_forwarding"):
-            raise Undetermined(f"the guest forwards packets to the broadcast address {destination}")
-        unaddressed = msgspec.structs.replace(packet, destination=0)
-        return _accept(validate_source(host, unaddressed, interface), Reception.BROADCAST)
-    if route.type is not RouteType.UNICAST or not host.conf.forwarding(interface):
-        return Received(Reception.NOT_LOCAL, not_local, f"route '{route.text}'")
-    return _forward(host, packet, interface, found.match)
 
+    def __init__(self, host: Host, interface: str, destination: int) -> None:
+        self._host = host
+        self._interface = interface
+        self._destination = destination
+        self._validators: dict[str | None, SourceValidator] = {}
+        self._backs: list[Back] = []
+        self._made: dict[tuple[object, ...], Received] = {}
+        self.situations: AddressMap[Any]
+        situations = or_unknown(self._situations)
+        self.situations = constant(situations) if isinstance(situations, Unknown) else situations
 
-def _accept(validation: Validation, fate: Reception) -> Received:
-    return Received(_REFUSALS.get(validation.check, fate), validation.reason, validation.by)
+    def outcomes(self, situation: Any, box: Box) -> list[tuple[Box, Outcome]]:
+        """What comes of the packets of a box from sources in one situation, part by part."""
+        if isinstance(situation, Unknown):
+            return [(box, situation)]
+        try:
+            return list(self._outcomes(situation, box))
+        except Undetermined as reason:
+            return [(box, Unknown(str(reason)))]
 
+    def _situations(self) -> AddressMap[Any]:
+        host, destination = self._host, self._destination
+        host.require_facts()
+        host.interface(self._interface)
+        if _SOURCES.at(destination) != _UNICAST:
+            raise Undetermined(f"packets to {format_address(destination)} are not modelled")
+        into = host.lookups.by_source(destination, self._interface)
+        self._backs = list(dict.fromkeys(back for tree in into.values for back in self._ways_back(tree)))
+        backs = [host.lookups.by_destination(source, iif) for source, iif in self._backs]
+        return zipped([_SOURCES, host.own, into, *backs])
 
-def _forward(host: Host, packet: Packet, interface: str, match: Match) -> Received:
-    """The source is validated as if the packet that leads back came in by the interface where this one leaves."""
-    hops = match.nexthops if len(match.route.nexthops) == 1 else match.route.nexthops
-    hops = tuple(hop for hop in hops if len(hops) == 1 or host.may_carry(hop))
-    egress = tuple(dict.fromkeys(hop.interface or "" for hop in hops))
-    gateways = tuple(dict.fromkeys(hop.gateway for hop in hops))
-    fates = {validate_source(host, packet, interface, device) for device in egress}
-    if len({fate.check for fate in fates}) != 1:
-        raise Undetermined(f"the guest forwards the packet by one of {', '.join(egress)}")
-    validation = fates.pop()
-    by = f"route '{match.route.text}'"
-    if validation.check is SourceCheck.ACCEPTED:
+    def _ways_back(self, into: Tree) -> Iterator[Back]:
+        """The lookups of the way back that some packet may need."""
+        waiting = [into]
+        while waiting:
+            tree = waiting.pop()
+            if isinstance(tree, Decision):
+                waiting += (tree.yes, tree.no)
+            elif isinstance(tree, Found) and isinstance(tree.match, Match):
+                kind = tree.match.route.type
+                if kind is RouteType.LOCAL:
+                    yield self._destination, LOOPBACK
+                elif kind is RouteType.BROADCAST:
+                    yield 0, LOOPBACK
+                elif kind is RouteType.UNICAST:
+                    for hop in self._hops(tree.match):
+                        yield self._destination, hop.interface or ""
+
+    def _outcomes(self, situation: tuple[Any, ...], box: Box) -> Iterator[tuple[Box, Outcome]]:
+        kind, own, into, *backs = situation
+        if kind != _UNICAST:
+            local = kind == _LOOPBACK and self._host.conf.either(self._interface, "route_localnet")
+            yield box, _FROM_LOOPBACK if local else _NO_UNICAST
+            return
+        for part, found in asked_in(self._host, into, box):
+            if isinstance(found, Unknown):
+                yield part, found
+            else:
+                yield from self._found(found, part, bool(own), dict(zip(self._backs, backs, strict=True)))
+
+    def _found(self, found: Found, box: Box, own: bool, backs: dict[Back, Tree]) -> Iterator[tuple[Box, Outcome]]:
+        host, destination = self._host, format_address(self._destination)
+        not_local = f"{destination} is not an address of the guest"
+        if not isinstance(found.match, Match):
+            yield box, Received(Reception.NOT_LOCAL, not_local, found.match.by, found.match.failure)
+            return
+        route = found.match.route
+        if route.type is RouteType.LOCAL:
+            back = backs[self._destination, LOOPBACK]
+            for part, validation in self._validator(None).validate(back, box, own=own):
+                yield part, self._accept(validation, Reception.DELIVERED)
+        elif route.type is RouteType.BROADCAST:
+            if host.conf.both(self._interface, "bc_forwarding"):
+                yield box, Unknown(f"the guest forwards packets to the broadcast address {destination}")
+                return
+            for part, validation in self._validator(None).validate(backs[0, LOOPBACK], box, own=own):
+                yield part, self._accept(validation, Reception.BROADCAST)
+        elif route.type is not RouteType.UNICAST or not host.conf.forwarding(self._interface):
+            yield box, Received(Reception.NOT_LOCAL, not_local, GuestLines(route=route.text))
+        else:
+            yield from self._forward(found.match, box, own, backs)
+
+    def _forward(self, match: Match, box: Box, own: bool, backs: dict[Back, Tree]) -> Iterator[tuple[Box, Outcome]]:
+        """The source is validated as if the packet that leads back came in by the interface where this one leaves."""
+        hops = self._hops(match)
+        egress = tuple(dict.fromkeys(hop.interface or "" for hop in hops))
+        gateways = tuple(dict.fromkeys(hop.gateway for hop in hops))
+        parts: list[tuple[Box, tuple[Validation | Unknown, ...]]] = [(box, ())]
+        for device in egress:
+            validator, back = self._validator(device), backs[self._destination, device]
+            parts = [
+                (smaller, (*so_far, validation))
+                for part, so_far in parts
+                for smaller, validation in validator.validate(back, part, own=own)
+            ]
         reason = f"the guest forwards it by {' or '.join(egress)}"
-        return Received(Reception.FORWARDED, reason, by, egress=egress, gateways=gateways)
-    return _accept(validation, Reception.FORWARDED)
+        forwarded = Received(
+            Reception.FORWARDED, reason, GuestLines(route=match.route.text), egress=egress, gateways=gateways
+        )
+        for part, validations in parts:
+            doubt = next((each for each in validations if isinstance(each, Unknown)), None)
+            checks = {each.check for each in validations if isinstance(each, Validation)}
+            if doubt is not None:
+                yield part, doubt
+            elif len(checks) != 1:
+                yield part, Unknown(f"the guest forwards the packet by one of {', '.join(egress)}")
+            elif checks == {SourceCheck.ACCEPTED}:
+                yield part, forwarded
+            else:
+                yield part, self._accept(validations[0], Reception.FORWARDED)
+
+    def _hops(self, match: Match) -> tuple[NextHop, ...]:
+        """The nexthops that a forwarded packet may take."""
+        hops = match.nexthops if len(match.route.nexthops) == 1 else match.route.nexthops
+        return tuple([hop for hop in hops if len(hops) == 1 or self._host.may_carry(hop)])
+
+    def _validator(self, egress: str | None) -> SourceValidator:
+        known = self._validators.get(egress)
+        if known is None:
+            known = self._validators[egress] = SourceValidator(self._host, self._interface, egress)
+        return known
+
+    def _accept(self, validation: Validation | Unknown, fate: Reception) -> Outcome:
+        if isinstance(validation, Unknown):
+            return validation
+        key = (validation.check, validation.reason, validation.by, fate)
+        made = self._made.get(key)
+        if made is None:
+            reception = _REFUSALS.get(validation.check, fate)
+            made = self._made[key] = Received(reception, validation.reason, validation.by)
+        return made
 
 
-def _is_special(address: int) -> bool:
-    """0.0.0.0, 127.0.0.0/8, 224.0.0.0/4, and 255.255.255.255."""
-    return address in {0, LAST} or address >> 24 == 127 or address >> 28 == 14
+def receive(host: Host, packet: Packet, interface: str) -> Received:
+    """What becomes of one packet. Raises Undetermined."""
+    arrivals = Arrivals(host, interface, packet.destination)
+    ((_, outcome),) = arrivals.outcomes(arrivals.situations.at(packet.source), host.fields.box_of(packet))
+    return known(outcome)

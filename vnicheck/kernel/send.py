@@ -5,17 +5,18 @@ answer from, without regard to the interface by which the request came in. A UDP
 does not name the one that it was asked at (IP_PKTINFO) looks its route up without a source, and the route chooses one.
 """
 
-from collections.abc import Iterable
-
 from msgspec import Struct
 
 from vnicheck.kernel.fib import Failure, Match
-from vnicheck.kernel.host import Found, Host
+from vnicheck.kernel.host import Host
+from vnicheck.kernel.open_fields import Box, Tree, leaves
 from vnicheck.kernel.packet import Packet
-from vnicheck.kernel.rules import LOOPBACK, Lookup
+from vnicheck.kernel.rules import LOOPBACK, Found
 from vnicheck.kernel.source import choose_source
-from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
 from vnicheck.model.address import format_address
+from vnicheck.model.address_map import AddressMap, constant
+from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import NextHop, Route, RouteType
 
 _WORDS = {
@@ -35,8 +36,13 @@ class Sent(Struct, frozen=True):
 
     interface: str
     gateway: str | None
-    by: str
+    by: Decider
     source: str | None = None
+
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """What it comes to, whatever its words."""
+        return self.interface, self.gateway, self.source
 
 
 class NotSent(Struct, frozen=True):
@@ -46,62 +52,97 @@ class NotSent(Struct, frozen=True):
 
     failure: Failure | None
     reason: str
-    by: str = ""
+    by: Decider = ""
     kind: RouteType | None = None
 
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """What it comes to, whatever its words."""
+        return "not sent", self.failure, self.kind
 
-def send(host: Host, packet: Packet) -> Sent | NotSent:
-    """The route of a packet that the guest sends from one of its addresses, or from 0: the program names none.
 
-    Raises Undetermined.
+Ways = tuple[Sent, ...] | NotSent | Unknown
+
+
+class Departures:
+    """Packets that the guest sends from one of its addresses, or from 0 (the program names none), by their destination.
+
+    `found`: what the lookup of each destination finds; `ways` says how packets leave.
     """
-    ways = routes_out(host, packet)
-    if isinstance(ways, NotSent):
+
+    def __init__(self, host: Host, source: int) -> None:
+        self._host = host
+        self._source = source
+        self._made: dict[Found, Ways] = {}
+        found = or_unknown(self._found)
+        self.found: AddressMap[Tree] = found if isinstance(found, AddressMap) else constant(found)
+
+    def ways(self, found: Tree, box: Box) -> list[tuple[Box, Ways]]:
+        """Every way among which the kernel may choose by a hash or by the state of its neighbours, for the packets of a
+        box, part by part.
+        """
+        try:
+            return [(part, self._ways(leaf)) for part, leaf in leaves(found, box, self._host.effort)]
+        except Undetermined as reason:
+            return [(box, Unknown(str(reason)))]
+
+    def _found(self) -> AddressMap[Tree] | NotSent:
+        host, source = self._host, self._source
+        host.require_facts()
+        _require_no_vrf(host, source)
+        if source != 0 and not host.is_local_source(source):
+            return NotSent(None, f"{format_address(source)} is not an address of the guest")
+        return host.lookups.by_destination(source, LOOPBACK)
+
+    def _ways(self, found: Found | NotSent | Unknown) -> Ways:
+        if not isinstance(found, Found):
+            return found
+        known = self._made.get(found)
+        if known is None:
+            known = self._made[found] = or_unknown(lambda: self._ways_of(found))
+        return known
+
+    def _ways_of(self, found: Found) -> tuple[Sent, ...] | NotSent:
+        match = found.match
+        if not isinstance(match, Match):
+            return NotSent(match.failure, _WORDS[match.failure], match.by)
+        route = match.route
+        if route.type not in _ONTO_THE_LINK:
+            reason = f"the remote is a {route.type} address to the guest"
+            return NotSent(Failure.UNREACHABLE, reason, GuestLines(route=route.text), route.type)
+        several = [nexthop for nexthop in route.nexthops if self._host.may_carry(nexthop)]
+        hops = match.nexthops[:1] if len(route.nexthops) == 1 else several
+        ways = [(hop, route) for hop in hops] + [(rival.nexthops[0], rival) for rival in match.rivals]
+        return tuple(dict.fromkeys(_way(self._host, *way, found.rule, choose=self._source == 0) for way in ways))
+
+
+def the_way(ways: Ways) -> Sent | NotSent | Unknown:
+    """The way, where all that the kernel may choose from lead the same."""
+    if not isinstance(ways, tuple):
         return ways
+    if not ways:
+        return Unknown("no next hop of the route can carry it")
     if len(ways) > 1 and len({(way.interface, way.gateway) for way in ways}) != 1:
         names = sorted({f"{way.interface} via {way.gateway}" if way.gateway else f"{way.interface}" for way in ways})
-        raise Undetermined(f"several next hops of equal cost: {', '.join(names)}")
+        return Unknown(f"several next hops of equal cost: {', '.join(names)}")
     return ways[0]
 
 
 def routes_out(host: Host, packet: Packet) -> tuple[Sent, ...] | NotSent:
-    """Every way among which the kernel may choose by a hash or by the state of its neighbours. Raises Undetermined."""
-    host.require_facts()
-    _require_no_vrf(host, packet.source)
-    if packet.source != 0 and not host.is_local_source(packet.source):
-        return NotSent(None, f"{format_address(packet.source)} is not an address of the guest")
-    found = host.lookup(
-        Lookup(
-            destination=packet.destination,
-            source=packet.source,
-            iif=LOOPBACK,
-            mark=packet.mark,
-            tos=packet.tos,
-            uid=packet.uid,
-            proto=packet.proto,
-            sport=packet.sport,
-            dport=packet.dport,
-        )
-    )
-    if not isinstance(found.match, Match):
-        return NotSent(found.match.failure, _WORDS[found.match.failure], found.match.by)
-    route = found.match.route
-    if route.type not in _ONTO_THE_LINK:
-        reason = f"the remote is a {route.type} address to the guest"
-        return NotSent(Failure.UNREACHABLE, reason, f"route '{route.text}'", route.type)
-    ways = _ways(host, found, found.match, packet.tos)
-    return tuple(dict.fromkeys(_way(host, *way, choose=packet.source == 0) for way in ways))
+    """Every way of one packet. Raises Undetermined."""
+    departures = Departures(host, packet.source)
+    ((_, ways),) = departures.ways(departures.found.at(packet.destination), host.fields.box_of(packet))
+    if isinstance(ways, Unknown):
+        raise Undetermined(ways.reason)
+    return ways
 
 
-def _ways(host: Host, found: Found, match: Match, tos: int) -> Iterable[tuple[NextHop, Route, str]]:
-    """The nexthops that may be chosen, each with its route and the rule that led there."""
-    route = match.route
-    several = [nexthop for nexthop in route.nexthops if host.may_carry(nexthop)]
-    for nexthop in match.nexthops[:1] if len(route.nexthops) == 1 else several:
-        yield nexthop, route, found.rule
-    if match.length == 0 and len(route.nexthops) == 1 and found.table == route.table:
-        for other in host.tables[found.table].default_choices(match, tos=tos)[1:]:
-            yield other.nexthops[0], other, found.rule
+def send(host: Host, packet: Packet) -> Sent | NotSent:
+    """The way of one packet. Raises Undetermined."""
+    way = the_way(routes_out(host, packet))
+    if isinstance(way, Unknown):
+        raise Undetermined(way.reason)
+    return way
 
 
 def _way(host: Host, nexthop: NextHop, route: Route, rule: str, *, choose: bool) -> Sent:
@@ -111,7 +152,7 @@ def _way(host: Host, nexthop: NextHop, route: Route, rule: str, *, choose: bool)
     source = choose_source(host, route, nexthop) if choose else None
     if source is not None and source.startswith("127.") and nexthop.interface != LOOPBACK:
         raise Undetermined(f"no address but a loopback one suits the route: {route.text}")
-    return Sent(nexthop.interface, gateway, f"rule '{rule}', route '{route.text}'", source)
+    return Sent(nexthop.interface, gateway, GuestLines(rule, route.text), source)
 
 
 def _require_no_vrf(host: Host, source: int) -> None:

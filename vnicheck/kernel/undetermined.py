@@ -1,5 +1,36 @@
-"""The third answer: what a lookup says when it meets a fact that was not collected or is not modelled."""
+"""The third answer: what a lookup says when it meets a fact that was not collected or is not modelled.
+
+In maps and decisions it is a value, `Unknown`. Where a single fact is read, or a single question asked, it is raised.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import Struct
+
+T = TypeVar("T")
 
 
 class Undetermined(Exception):  # noqa: N818 - an answer, not an error
     """The answer depends on something unknown; the message says on what, in words for the report."""
+
+
+class Unknown(Struct, frozen=True):
+    """The same as a value."""
+
+    reason: str
+
+
+def or_unknown(compute: Callable[[], T]) -> T | Unknown:
+    """What it computes, or what that depends on."""
+    try:
+        return compute()
+    except Undetermined as reason:
+        return Unknown(str(reason))
+
+
+def known(answer: T | Unknown) -> T:
+    """The answer. Raises Undetermined where it is not known."""
+    if isinstance(answer, Unknown):
+        raise Undetermined(answer.reason)
+    return answer

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+Range = tuple[int, int]
+"""The first and the last of addresses or ports, as integers, both inside."""
 LAST = 0xFFFFFFFF
 """255.255.255.255 as an integer."""
 
@@ -61,7 +63,7 @@ def format_prefix(network: int, length: int) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def prefix_range(text: str) -> tuple[int, int]:
+def prefix_range(text: str) -> Range:
     """The first and last address of a prefix, as integers. Raises ValueError."""
     network, length = parse_prefix(text)
     return network, network | (~mask(length) & LAST)
@@ -80,9 +82,9 @@ def range_prefixes(first: int, last: int) -> tuple[str, ...]:
     return tuple(prefixes)
 
 
-def merge_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def merge_ranges(ranges: Iterable[Range]) -> list[Range]:
     """Sorted, disjoint ranges with touching neighbours joined."""
-    merged: list[tuple[int, int]] = []
+    merged: list[Range] = []
     for first, last in sorted(ranges):
         if merged and first <= merged[-1][1] + 1:
             merged[-1] = (merged[-1][0], max(last, merged[-1][1]))

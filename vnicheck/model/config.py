@@ -8,6 +8,8 @@ psf-auto = { web-1 = "disabled" }          # or one word for all
 psf-opening = true
 psf-protocols = ["tcp"]
 spoofing-check = true
+spoofing-sibling = "passed"                # or "dropped"; or { web-1 = "passed" }
+spoofing-arrival = "passed"                # or "dropped"; likewise; without it: not known
 fip-return = true
 sg-stateless = true
 client-ports = "1024-65535"
@@ -17,18 +19,20 @@ remote-reachable = ["10.8.0.0/16"]         # private networks beyond the VPC; ot
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct, field
 
 from vnicheck.model.address import merge_ranges, parse_prefix, prefix_range
-from vnicheck.model.cloud import ServerKind
 from vnicheck.model.expectation import Expectation
 from vnicheck.model.flow import Protocol
 from vnicheck.model.mute import Mute
 
 Filtering = Literal["enabled", "disabled"]
+Passage = Literal["passed", "dropped"]
+T = TypeVar("T")
 NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", re.ASCII)
 MAX_NETWORKS = 1000
 """Each is a class of its own in every partition of flows, for each address; their prefixes cost next to nothing."""
@@ -38,13 +42,16 @@ _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """Overrides, by the ids of `vnicheck assumptions`. The defaults are what is assumed without them.
 
-    `psf_auto`: what mode auto comes to, for all servers, or by kind (`instance`, `bare_metal_server`), name or id.
+    Some are said for all servers, or by a server's name, id or kind (`instance`, `bare_metal_server`).
+    `spoofing_arrival`: an open question, not known unless said here.
     """
 
     psf_auto: Filtering | dict[str, Filtering] = field(default_factory=dict)
     psf_opening: bool = True
     psf_protocols: tuple[Protocol, ...] = (Protocol.TCP,)
     spoofing_check: bool = True
+    spoofing_sibling: Passage | dict[str, Passage] = "dropped"
+    spoofing_arrival: Passage | dict[str, Passage] = field(default_factory=dict)
     fip_return: bool = True
     sg_stateless: bool = True
     client_ports: str = "1024-65535"
@@ -57,15 +64,10 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
         for prefix in self.remote_reachable or ():
             parse_prefix(prefix)
 
-    def auto_filters(self, kind: ServerKind, *names: str) -> bool:
-        """Whether mode auto comes to filtering on a server of this kind that goes by these names (name, id)."""
-        said = self.psf_auto
-        if isinstance(said, str):
-            return said == "enabled"
-        for key in (*names, kind):
-            if key in said:
-                return said[key] == "enabled"
-        return kind == "instance"
+    def auto_filters(self, kind: str, *names: str) -> bool:
+        """Whether mode auto comes to filtering on a server of this kind that goes by these names."""
+        said = said_of(self.psf_auto, (*names, kind))
+        return kind == "instance" if said is None else said == "enabled"
 
     @property
     def client_port_range(self) -> tuple[int, int]:
@@ -74,6 +76,13 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
         if match is None:
             raise ValueError(f"client-ports {self.client_ports[:40]!r} is not a range like 1024-65535")
         return int(match[1]), int(match[2])
+
+
+def said_of(said: T | Mapping[str, T], names: Iterable[str]) -> T | None:
+    """What is said of a server that goes by these names, the more telling ones first; None where nothing is."""
+    if not isinstance(said, Mapping):
+        return said
+    return next((said[name] for name in names if name in said), None)
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

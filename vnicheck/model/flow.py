@@ -1,7 +1,7 @@
 """The prediction: flows, the hops that each rests on, and their verdicts, in the words of the report contract."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -60,6 +60,26 @@ class Leg(StrEnum):
     REPLY = "reply"
 
 
+class Stage(StrEnum):
+    """What is asked of a packet: by the VPC on its way, by the guest, and at the border between them."""
+
+    NETWORK_ACL = "network_acl"
+    SECURITY_GROUP = "security_group"
+    PROTOCOL_STATE_FILTERING = "protocol_state_filtering"
+    IP_SPOOFING_CHECK = "ip_spoofing_check"
+    FLOATING_IP = "floating_ip"
+    VPC_ROUTE = "vpc_route"
+    INGRESS_ROUTE = "ingress_route"
+    GUEST_INTERFACE = "guest_interface"
+    INTERFACE_STATE = "interface_state"
+    SOURCE_VALIDATION = "source_validation"
+    LOCAL_DELIVERY = "local_delivery"
+    FORWARDING = "forwarding"
+    REPLY_ROUTE = "reply_route"
+    REQUEST_ROUTE = "request_route"
+    ECHO_REPLY = "echo_reply"
+
+
 class DropCode(StrEnum):
     """The contract's `dropped_by` codes."""
 
@@ -80,19 +100,47 @@ class DropCode(StrEnum):
     VPC_ROUTE = "vpc_route"
 
 
-class Hop(Struct, frozen=True, kw_only=True):
+class GuestLines(Struct, frozen=True):
+    """The policy rule and the route of the guest that decided, each as the guest lists it; None: it is not known, or
+    did not matter. As text: `rule '...', route '...'`.
+    """
+
+    rule: str | None = None
+    route: str | None = None
+
+    def __str__(self) -> str:
+        lines = {"rule": self.rule, "route": self.route}
+        return ", ".join(f"{kind} '{line}'" for kind, line in lines.items() if line is not None)
+
+
+Decider = GuestLines | str
+"""What decided at a stage: lines of the guest, or something of the VPC by its name."""
+
+
+class Hop(Struct, frozen=True, kw_only=True, dict=True):
     """One stage that a packet meets. `at`: the guest's interface, or the VNI's name where the guest has none for it.
 
-    `stage` names what is asked (`source_validation`, `reply_route`, ...); a hop that drops carries the `drop` code.
+    A hop that drops carries the `drop` code.
     """
 
     leg: Leg
     at: str
-    stage: str
+    stage: Stage
     outcome: Outcome
     reason: str
     assumption: str | None = None
     drop: DropCode | None = None
+
+    @property
+    def by(self) -> tuple[Decider, ...]:
+        """What decided, where the engine has just said so: it is no part of a document, and not read from one."""
+        by: tuple[Decider, ...] = self.__dict__.get("decided", ())
+        return by
+
+    def decided(self, by: tuple[Decider, ...]) -> Self:
+        """This hop, once made, with what decided."""
+        self.__dict__["decided"] = by
+        return self
 
     def __post_init__(self) -> None:
         if (self.outcome is Outcome.DROP) is not (self.drop is not None):
@@ -147,7 +195,14 @@ class Flow(Struct, frozen=True, kw_only=True):
 
 
 Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+"""The worst first."""
 Confidence = Literal["observed", "computed", "assumed"]
+
+
+def is_at_least(severity: Severity, other: Severity) -> bool:
+    """Whether a severity is as bad as another, or worse."""
+    return SEVERITIES.index(severity) <= SEVERITIES.index(other)
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -158,6 +213,26 @@ class Evidence(Struct, frozen=True, kw_only=True):
     collected_at: str
 
 
+class Affected(Struct, frozen=True, kw_only=True):
+    """Flows that a finding is about: all of `protocols`, `ports` and `remotes` with each other.
+
+    Of one direction, local address and way (interfaces of the guest, as in Flow), to or from remotes in one scope.
+    """
+
+    direction: Direction
+    local: str
+    local_prefixes: tuple[str, ...] | UnsetType = UNSET
+    """Of flows in transit, as in Flow."""
+    ingress: str | None
+    egress: str | None
+    protocols: tuple[Protocol, ...]
+    ports: tuple[str, ...] | UnsetType = UNSET
+    """Destination ports of the opening packet; absent for icmp, which stands apart from protocols that have ports."""
+    remotes: tuple[str, ...]
+    """The fewest CIDRs."""
+    scope: Scope
+
+
 class Muted(Struct, frozen=True, kw_only=True):
     """Why a finding does not count, and the last day (ISO 8601) on which it does not."""
 
@@ -166,7 +241,10 @@ class Muted(Struct, frozen=True, kw_only=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """Advice: one per broken path. `flows` are indexes into the server's flows."""
+    """Advice: one per broken path. `affected` says which flows it is about; none where it is about the server.
+
+    `flows` are their indexes among the server's flows; a document without flows has neither.
+    """
 
     rule: str
     name: str
@@ -174,7 +252,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     confidence: Confidence
     message: str
     fingerprint: str
-    flows: tuple[int, ...]
+    affected: tuple[Affected, ...] = ()
+    flows: tuple[int, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     fixes: tuple[str, ...] = ()
     muted: Muted | UnsetType = UNSET

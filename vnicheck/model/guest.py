@@ -22,6 +22,9 @@ from vnicheck.model.interface import Neighbour
 MAIN_TABLE = 254
 LOCAL_TABLE = 255
 DEFAULT_TABLE = 253
+DEFAULT_RULES = {0: LOCAL_TABLE, 32766: MAIN_TABLE, 32767: DEFAULT_TABLE}
+"""The rules that every network namespace starts with: the table of each priority (fib_default_rules_init)."""
+MAIN_PRIORITY = 32766
 
 
 class RouteType(StrEnum):

@@ -1,4 +1,6 @@
-"""A plan of fixes, `vnicheck.plan/1`: actions with their undo, and what they were proved to do."""
+"""A plan of fixes: actions with the steps that do and undo them, and what they were proved to do. Its JSON is
+`plan_document`'s.
+"""
 
 from typing import Any, Literal
 
@@ -6,9 +8,9 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verdict
-from vnicheck.model.words import shown_json
 
-PLAN_SCHEMA: Literal["vnicheck.plan/1"] = "vnicheck.plan/1"
+ActionKind = Literal["policy_rule", "route", "sysctl", "vni_patch", "persist"]
+Place = Literal["guest", "vpc"]
 NO_STRATEGY = "none"
 """The strategy of a plan without actions: nothing is broken, or nothing that we know of mends it (`why_not`)."""
 
@@ -21,35 +23,58 @@ class File(Struct, frozen=True, kw_only=True):
     mode: int = 0o644
 
 
-class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change. A guest action has `command` and `undo` (POSIX sh, as root); a `vni_patch` has `vni`, and the bodies
-    of the PATCH (`patch`) and of the one that undoes it (`undo_patch`).
+class Step(Struct, frozen=True):
+    """Commands for the server (POSIX sh, as root): what does the step, and what undoes it. `check`: one that succeeds
+    where its effect stands and fails with 1 where it does not; None where there is no telling.
     """
 
-    where: Literal["guest", "vpc"]
-    kind: Literal["policy_rule", "route", "sysctl", "vni_patch", "persist"]
+    command: str
+    undo: str
+    check: str | None = None
+
+
+class Action(Struct, frozen=True, kw_only=True):
+    """One change. One of the guest has steps; a `vni_patch` has `vni`, and the bodies of the PATCH (`patch`) and of the
+    one that undoes it (`undo_patch`).
+    """
+
+    kind: ActionKind
     summary: str
-    command: str | None = None
-    undo: str | None = None
+    steps: tuple[Step, ...] = ()
     patch: dict[str, Any] | None = None
     undo_patch: dict[str, Any] | None = None
     vni: str | None = None
     vni_name: str | None = None
     file: File | None = None
-    """Of a `persist` action: the file that its command writes, where it writes one."""
+    """Of a `persist` action: the file that its step writes, where it writes one."""
     lines: tuple[str, ...] = ()
     """Of a `persist` action that changes a file of somebody else's: the lines that this gets."""
 
     def __post_init__(self) -> None:
         if (self.kind == "vni_patch") is not (self.patch is not None and self.vni is not None):
             raise ValueError("a vni_patch, and nothing else, names a VNI and its patch")
-        if (self.where == "guest") is not (self.command is not None and self.undo is not None):
-            raise ValueError("a guest action, and nothing else, has a command and its undo")
+        if (self.kind == "vni_patch") is bool(self.steps):
+            raise ValueError("a guest action, and nothing else, has steps")
+
+    @property
+    def where(self) -> Place:
+        """What it changes."""
+        return "vpc" if self.kind == "vni_patch" else "guest"
+
+    @property
+    def command(self) -> str | None:
+        """All steps as one command."""
+        return " && ".join(step.command for step in self.steps) or None
+
+    @property
+    def undo(self) -> str | None:
+        """What undoes all steps, the last one first."""
+        return "; ".join(step.undo for step in reversed(self.steps)) or None
 
 
 class Change(Struct, frozen=True, kw_only=True):
     """Flows whose fate or way changes: of each pair the first is before the plan, the second after it. `fixed`: they
-    belong to a class that the plan mends.
+    belong to a class that the plan fixes.
     """
 
     direction: Direction
@@ -62,6 +87,15 @@ class Change(Struct, frozen=True, kw_only=True):
     dropped_by: tuple[DropCode | None, DropCode | None]
     egress: tuple[str | None, str | None]
     fixed: bool
+
+
+class FixedIf(Struct, frozen=True, kw_only=True):
+    """What is fixed only if an assumption falls so: with `value`, `count` classes of flows fare as `then` says."""
+
+    assumption: str
+    value: str
+    count: int
+    then: str
 
 
 class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,15 +111,32 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fixed: int
     broken: int
     remaining: int
-    before: tuple[Flow, ...]
-    after: tuple[Flow, ...]
-    side_effects: tuple[str, ...]
-    mended: tuple[int, ...] = ()
+    before: tuple[Flow, ...] = ()
+    """All classes; left out of a document that was not asked for flows, as the next two."""
+    after: tuple[Flow, ...] = ()
+    fixed_flows: tuple[int, ...] = ()
     """Indexes of the classes of `before` that `fixed` counts."""
+    fixed_if: tuple[FixedIf, ...] = ()
+    side_effects: tuple[str, ...]
     changes: tuple[Change, ...] = ()
     iam_actions: tuple[str, ...] = ()
     next_boot: tuple[str, ...] = ()
     why_not: str | None = None
+
+    @property
+    def immediate(self) -> tuple[Action, ...]:
+        """What is done to the running server."""
+        return tuple(action for action in self.actions if action.where == "guest" and action.kind != "persist")
+
+    @property
+    def persistent(self) -> tuple[Action, ...]:
+        """What is written to the server's configuration."""
+        return tuple(action for action in self.actions if action.kind == "persist")
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The configuration files that are written whole."""
+        return tuple(action.file for action in self.actions if action.file is not None)
 
 
 class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -100,24 +151,17 @@ class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The plan for one server, and the ones that were not chosen. `unmended`: what stays broken, in words."""
+    """The plan for one server, and the ones that were not chosen. `unfixed`: what stays broken, in words."""
 
     id: str
     name: str
     plan: Plan
     alternatives: tuple[Plan, ...]
-    unmended: tuple[str, ...] = ()
+    unfixed: tuple[str, ...] = ()
     outcome: Applied | None = None
     """None where the plan was not applied."""
 
 
-class PlanDocument(Struct, frozen=True, kw_only=True):
-    """The document."""
-
-    schema: Literal["vnicheck.plan/1"]
-    instances: tuple[InstancePlan, ...]
-
-
-def encode_plans(document: PlanDocument) -> bytes:
-    """Indented JSON with a final newline. The same plans give the same bytes."""
-    return shown_json(msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)) + b"\n"
+def without_flows(plan: Plan) -> Plan:
+    """The plan without the fields that list or number flows."""
+    return msgspec.structs.replace(plan, before=(), after=(), fixed_flows=())

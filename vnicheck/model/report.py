@@ -1,4 +1,4 @@
-"""The report, `vnicheck.report/1`: what `--format json` writes and every other format renders."""
+"""The report, `vnicheck.report/2`: what `--format json` writes and every other format renders."""
 
 from typing import Literal
 
@@ -7,11 +7,11 @@ from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.cloud import Ref, ServerKind
-from vnicheck.model.flow import Finding, Flow, Severity
+from vnicheck.model.flow import SEVERITIES, Finding, Flow, Severity
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import shown_json
 
-REPORT_SCHEMA: Literal["vnicheck.report/1"] = "vnicheck.report/1"
+REPORT_SCHEMA: Literal["vnicheck.report/2"] = "vnicheck.report/2"
 
 
 class Tool(Struct, frozen=True, kw_only=True):
@@ -72,7 +72,8 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     status: Status
     problems: tuple[Problem, ...]
     interfaces: tuple[InterfaceSummary, ...]
-    flows: tuple[Flow, ...]
+    flows: tuple[Flow, ...] = ()
+    """Left out of a document that was not asked for them, which an empty list is not."""
     findings: tuple[Finding, ...]
 
     @property
@@ -134,7 +135,7 @@ class BaselineReport(Struct, frozen=True, kw_only=True):
 class Report(Struct, frozen=True, kw_only=True):
     """The document."""
 
-    schema: Literal["vnicheck.report/1"]
+    schema: Literal["vnicheck.report/2"]
     tool: Tool
     generated_at: str
     complete: bool
@@ -151,7 +152,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._statuses: dict[Status, int] = {"analyzed": 0, "incomplete": 0, "skipped": 0}
-        self._findings: dict[Severity, int] = {"error": 0, "warning": 0, "note": 0}
+        self._findings: dict[Severity, int] = dict.fromkeys(SEVERITIES, 0)
         self._muted = self._known = self._stopped = 0
         self._baseline = False
 
@@ -188,5 +189,16 @@ class Tally:
 
 
 def encode_report(report: Report) -> bytes:
-    """Indented JSON with a final newline. `JsonWriter` writes the same, an instance at a time."""
+    """Indented JSON with a final newline, flows included. `JsonWriter` writes the same, an instance at a time."""
     return shown_json(msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2)) + b"\n"
+
+
+def encode_instance(instance: InstanceReport, *, flows: bool) -> bytes:
+    """One server as JSON on one line; without `flows`, nothing that lists or numbers them."""
+    if flows:
+        return shown_json(msgspec.json.encode(instance, order="deterministic"))
+    fields = msgspec.to_builtins(msgspec.structs.replace(instance, flows=()), order="deterministic")
+    del fields["flows"]
+    for finding in fields["findings"]:
+        del finding["flows"]
+    return shown_json(msgspec.json.encode(fields))

@@ -42,6 +42,8 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
     region: str = ""
     status: str = "running"
     """The API's word: `running`, `stopped`, ..."""
+    profile: str | None = None
+    """The profile's name as the API has it (`bx2-2x8`, `bx3d-4x20`, `bx2-metal-96x384`); None where not read."""
     vnis: tuple[Vni, ...]
     guest: Guest | None = None
     problems: tuple[Problem, ...] = ()

@@ -30,6 +30,11 @@ def _escape(char: str) -> str:
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 server`, `2 servers`; `many` where the plural has more to it than an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def listed(items: Sequence[str]) -> str:
     """`a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -23,10 +23,11 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
     Snapshot: {"schema": KEEP, "tool_version": KEEP, "created_at": KEEP},
     Server: {
         "id": ID, "name": "server", "crn": CRN, "kind": KEEP, "zone": KEEP, "region": KEEP, "status": KEEP,
+        "profile": KEEP,
     },
     Problem: {"code": KEEP, "message": MESSAGE},
     cloud.Ref: {"id": ID, "name": "name"},
-    cloud.FloatingIp: {"id": ID, "name": "name", "address": ADDRESS},
+    cloud.FloatingIp: {"id": ID, "name": "name", "address": ADDRESS, "status": KEEP, "target": ID},
     cloud.Vni: {
         "id": ID, "name": "vni", "crn": CRN, "interface_type": KEEP, "mac": MAC, "subnet": ID,
         "primary_address": ADDRESS, "secondary_addresses": ADDRESS, "security_groups": ID,
@@ -49,11 +50,22 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
     cloud.NetworkAcl: {"id": ID, "name": "acl"},
     cloud.VpcRoute: {
         "id": ID, "name": "route", "destination": PREFIX, "action": KEEP, "zone": KEEP, "next_hop": ADDRESS,
+        "lifecycle_state": KEEP,
     },
-    cloud.RoutingTable: {"id": ID, "name": "table", "vpc": ID, "ingress": KEEP},
+    cloud.NextHopResource: {"id": ID, "name": "name", "kind": KEEP},
+    cloud.RoutingTable: {"id": ID, "name": "table", "vpc": ID, "ingress": KEEP, "subnets": ID},
+    cloud.PublicAddressRange: {
+        "id": ID, "name": "name", "cidr": PREFIX, "vpc": ID, "zone": KEEP, "lifecycle_state": KEEP,
+    },
+    cloud.LoadBalancerListener: {"id": ID, "protocol": KEEP, "pool": ID},
+    cloud.LoadBalancer: {
+        "id": ID, "name": "name", "family": KEEP, "vpc": ID, "profile": KEEP, "subnets": ID, "access_mode": KEEP,
+        "private_addresses": ADDRESS, "public_addresses": ADDRESS, "security_groups": ID,
+    },
     cloud.LoadBalancerMember: {"family": KEEP, "vpc": ID, "address": ADDRESS, "instance": ID},
     cloud.Fabric: {
-        "vpcs": ID, "subnets": ID, "security_groups": ID, "network_acls": ID, "routing_tables": ID, "missing": MESSAGE,
+        "vpcs": ID, "subnets": ID, "security_groups": ID, "network_acls": ID, "routing_tables": ID,
+        "load_balancers": ID, "missing": MESSAGE,
     },
     guest.Guest: {
         "collected_at": KEEP, "via": KEEP, "ip_version": RELEASE, "sysctls": SYSCTL, "counters": KEEP,

@@ -5,25 +5,20 @@ from collections.abc import Sequence
 from msgspec import UnsetType
 
 from vnicheck.model.report import InstanceReport, RegionReport, Report
-from vnicheck.model.words import listed, one_line
+from vnicheck.model.words import counted, listed, one_line
 
 NAMED = 3
-
-
-def plural(number: int, one: str, many: str | None = None) -> str:
-    """`1 server`, `2 servers`."""
-    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 def coverage_line(report: Report) -> str:
     """How much could be checked of what was asked for, in one line."""
     summary, coverage = report.summary, report.coverage
     if isinstance(coverage, UnsetType) or isinstance(report.regions, UnsetType):
-        parts = [f"checked {summary.analyzed} of {plural(summary.instances, 'server')}"]
+        parts = [f"checked {summary.analyzed} of {counted(summary.instances, 'server')}"]
     else:
         where = listed([one_line(region.name, 40) for region in report.regions if region.name] or ["the region"])
         kind = "multi-homed server" if coverage.single_homed else "server"
-        parts = [f"checked {coverage.checked} of {plural(coverage.servers, kind)} in {where}"]
+        parts = [f"checked {coverage.checked} of {counted(coverage.servers, kind)} in {where}"]
         if coverage.percent is None:
             parts.append("there may be more: not everything could be read")
         if coverage.stopped:
@@ -37,7 +32,7 @@ def coverage_line(report: Report) -> str:
 def findings_line(report: Report) -> str:
     """How much was found, in one line."""
     summary = report.summary
-    counts = [plural(number, severity) for severity, number in summary.findings.items() if number]
+    counts = [counted(number, severity) for severity, number in summary.findings.items() if number]
     parts = [listed(counts) if counts else "nothing found"]
     if not isinstance(report.baseline, UnsetType):
         parts = [f"{parts[0]} that the baseline has not" if counts else "nothing new"]

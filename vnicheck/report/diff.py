@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from msgspec import UnsetType
 from rich.console import Console
 
+from vnicheck.findings.terms import DROPS, SCOPES
 from vnicheck.model.diff import Answer, Diff, FindingChange, FlowChange, ServerChange
 from vnicheck.model.flow import Direction, Protocol, Scope, Severity, Verdict
-from vnicheck.model.words import listed
-from vnicheck.report.phrases import DROPS, SCOPES
+from vnicheck.model.words import counted, listed
 from vnicheck.report.text import SEVERITY_STYLES, Page
 
 FLOWS = 12
@@ -115,25 +115,24 @@ def _answer(answer: Answer | None) -> tuple[str, str]:
     if answer is None:
         return "no such flow", "dim"
     style = {Verdict.DELIVERED: "bold green", Verdict.DROPPED: "bold red", Verdict.UNKNOWN: "bold yellow"}
-    by = f" by {DROPS[answer.dropped_by.value]}" if answer.dropped_by is not None else ""
+    by = f" by {DROPS[answer.dropped_by].label}" if answer.dropped_by is not None else ""
     return f"{answer.verdict}{by}", style[answer.verdict]
 
 
 def _closing(diff: Diff) -> str:
     summary = diff.summary
     counts = {"changed": summary.changed, "only in OLD": summary.only_old, "only in NEW": summary.only_new}
-    said = [f"{_servers(summary.same)} the same", *(f"{count} {what}" for what, count in counts.items() if count)]
+    said = [
+        f"{counted(summary.same, 'server')} the same",
+        *(f"{count} {what}" for what, count in counts.items() if count),
+    ]
     if summary.uncertain:
         said.append(f"{summary.uncertain} not wholly compared")
-    findings = f"findings: {_counted(summary.new_findings)} new, {_counted(summary.gone_findings)} gone"
-    flows = f"{summary.changed_flows} change{'' if summary.changed_flows == 1 else 's'} of flows"
+    findings = f"findings: {_findings(summary.new_findings)} new, {_findings(summary.gone_findings)} gone"
+    flows = f"{counted(summary.changed_flows, 'change')} of flows"
     return f"{', '.join(said)}; {findings}; {flows}."
 
 
-def _servers(count: int) -> str:
-    return f"{count} server{'' if count == 1 else 's'}"
-
-
-def _counted(counts: dict[Severity, int]) -> str:
-    said = [f"{count} {severity}{'' if count == 1 else 's'}" for severity, count in counts.items() if count]
+def _findings(counts: dict[Severity, int]) -> str:
+    said = [counted(count, severity) for severity, count in counts.items() if count]
     return listed(said) if said else "none"

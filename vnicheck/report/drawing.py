@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vnicheck.model.flow import Direction, Flow, Leg, Verdict
-from vnicheck.report.phrases import DROPS, protocols
+from vnicheck.findings.terms import DROPS
+from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Verdict
+from vnicheck.report.reach import protocols
 
 
 class Glyphs(NamedTuple):
@@ -74,14 +75,14 @@ def _ends(flow: Flow, arrow: str) -> tuple[str, str]:
 def _drops(flows: Sequence[Flow], leg: Leg, glyphs: Glyphs) -> str:
     """The drops of one leg over all the flows, in packet order, each with its protocols where not all share it."""
     everyone = protocols(flows)
-    hit: dict[tuple[str, str], list[Flow]] = {}
+    hit: dict[tuple[DropCode, str], list[Flow]] = {}
     for flow in flows:
         for drop in flow.drops:
             if drop.leg is leg:
-                hit.setdefault((drop.by.value, drop.at), []).append(flow)
+                hit.setdefault((drop.by, drop.at), []).append(flow)
     words = []
     for (code, _), concerned in hit.items():
         only = protocols(concerned)
         suffix = "" if only == everyone else f" ({', '.join(only)})"
-        words.append(f" {glyphs.cross} {DROPS[code]}{suffix}")
+        words.append(f" {glyphs.cross} {DROPS[code].label}{suffix}")
     return "".join(words)

@@ -8,15 +8,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vnicheck.model.flow import Finding, Verdict
+from vnicheck.findings.terms import RP_FILTER
+from vnicheck.model.flow import SEVERITIES, Finding, Verdict
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
 from vnicheck.report.drawing import UNICODE, drawn_together
-from vnicheck.report.phrases import RP_FILTER, remotes
+from vnicheck.report.reach import remotes
 from vnicheck.report.writer import Spool
 
-_RANK = {"error": 0, "warning": 1, "note": 2}
 _MESSAGE = 4000
 
 
@@ -44,7 +44,9 @@ class HtmlWriter:
         if not instance.findings and not instance.problems:
             self._quiet.append(instance.name)
             return
-        findings = sorted(instance.findings, key=lambda finding: (not finding.counts, _RANK[finding.severity]))
+        findings = sorted(
+            instance.findings, key=lambda finding: (not finding.counts, SEVERITIES.index(finding.severity))
+        )
         text = self._server.render(
             instance=instance,
             status=_status(instance),
@@ -80,7 +82,7 @@ _SERVERS = "<!-- servers -->"
 def _status(instance: InstanceReport) -> str:
     """The worst that counts, or what the server is otherwise."""
     counted = [finding.severity for finding in instance.findings if finding.counts]
-    worst = min(counted, key=lambda severity: _RANK[severity], default=None)
+    worst = min(counted, key=SEVERITIES.index, default=None)
     return instance.status if worst is None or (worst == "note" and instance.status != "analyzed") else worst
 
 

@@ -11,8 +11,8 @@ from msgspec import UnsetType
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.flow import Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
-from vnicheck.model.words import one_line
-from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines, plural, some
+from vnicheck.model.words import counted, one_line
+from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines, some
 from vnicheck.report.text import SEVERITY_STYLES, Page
 
 BRIEF = 160
@@ -94,7 +94,7 @@ class LintText:
             page.line()
         for kind, rule, found, more in rows:
             names = list(dict.fromkeys(found))  # a server may have several
-            page.prose(f"{rule}: {plural(len(names), 'server')}, {some(names)}{more}", indent=2, lead=f"{kind:<8} ")
+            page.prose(f"{rule}: {counted(len(names), 'server')}, {some(names)}{more}", indent=2, lead=f"{kind:<8} ")
         if not isinstance(report.baseline, UnsetType):
             self._earlier(page, "gone", report.baseline.gone)
             self._earlier(page, "kept", report.baseline.carried)

@@ -12,12 +12,12 @@ from urllib.parse import quote
 import msgspec
 
 from vnicheck.findings.rule import Rule
+from vnicheck.findings.terms import DROPS, STAGES
 from vnicheck.model.baseline import Earlier
-from vnicheck.model.flow import Finding, Flow, Outcome
+from vnicheck.model.flow import SEVERITIES, Finding, Flow, Outcome, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line, shown_json
 from vnicheck.report.coverage import Unchecked, coverage_line
-from vnicheck.report.phrases import DROPS, STAGES
 from vnicheck.report.writer import Place, Settings, around
 from vnicheck.rules.registry import RULES
 
@@ -30,7 +30,6 @@ MESSAGE = 1000
 _SECURITY = {"filtering-disabled": "3.0", "spoofing-allowed": "3.0"}
 """Rules that are about protection, and their score: low, for the VPC's other checks hold."""
 _PROBLEM = {"error": "error", "warning": "warning", "note": "recommendation"}
-_RANK = {"error": 0, "warning": 1, "note": 2}
 _INDEX = {rule.id: index for index, rule in enumerate(RULES)}
 
 Json = dict[str, Any]
@@ -87,8 +86,8 @@ class SarifWriter:
             yield (b",\n" if number else b"\n") + encoded
         yield b"\n" + after + b"\n"
 
-    def _keep(self, severity: str, result: Json) -> None:
-        self._results.append((_RANK[severity], shown_json(msgspec.json.encode(result))))
+    def _keep(self, severity: Severity, result: Json) -> None:
+        self._results.append((SEVERITIES.index(severity), shown_json(msgspec.json.encode(result))))
 
     def _result(self, instance: InstanceReport, finding: Finding) -> Json:
         place = self._settings.place(instance, finding)
@@ -164,11 +163,11 @@ def _steps(flow: Flow, place: Place) -> list[Json]:
     """A flow's hops, after a line that says which flow it is."""
     ports = "" if isinstance(flow.ports, msgspec.UnsetType) else f" ports {', '.join(flow.ports[:3])}"
     remote = ", ".join(flow.remote[:3]) + (", ..." if len(flow.remote) > 3 else "")
-    verdict = flow.verdict.value + (f" by {DROPS[flow.dropped_by.value]}" if flow.dropped_by is not None else "")
+    verdict = flow.verdict.value + (f" by {DROPS[flow.dropped_by].label}" if flow.dropped_by is not None else "")
     head = f"{flow.direction.value} {flow.protocol.value}{ports} between {remote} and {flow.local}: {verdict}"
     steps = [_step(head, place, "essential")]
     for hop in flow.hops:
-        text = f"{hop.leg.value} at {hop.at}, {STAGES.get(hop.stage, hop.stage)}: {hop.outcome.value}: {hop.reason}"
+        text = f"{hop.leg.value} at {hop.at}, {STAGES[hop.stage]}: {hop.outcome.value}: {hop.reason}"
         steps.append(_step(text, place, "important" if hop.outcome is Outcome.PASS else "essential"))
     return steps
 

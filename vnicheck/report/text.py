@@ -7,11 +7,12 @@ from msgspec import UnsetType
 from rich.console import Console
 from rich.text import Text
 
-from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Outcome, Verdict
+from vnicheck.findings.terms import DROPS, RP_FILTER
+from vnicheck.model.flow import SEVERITIES, Direction, Evidence, Finding, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, Report, VniSummary
-from vnicheck.model.words import listed, one_line
+from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, drawn_together
-from vnicheck.report.phrases import DROPS, RP_FILTER, protocols, reached, remotes
+from vnicheck.report.reach import protocols, reached, remotes
 
 WIDEST = 100
 EVIDENCE = 3
@@ -108,11 +109,8 @@ def write_instance(page: Page, instance: InstanceReport) -> None:
 def _headline(instance: InstanceReport) -> tuple[str, str]:
     if instance.status != "analyzed" and not instance.findings:
         return instance.status, "bold yellow"
-    counts = {
-        severity: sum(f.severity == severity and f.counts for f in instance.findings)
-        for severity in ("error", "warning", "note")
-    }
-    said = [f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count]
+    counts = {severity: sum(f.severity == severity and f.counts for f in instance.findings) for severity in SEVERITIES}
+    said = [counted(count, severity) for severity, count in counts.items() if count]
     muted = sum(finding.is_muted for finding in instance.findings)
     if not said and muted:
         return f"{muted} muted, nothing else", "bold yellow"
@@ -322,7 +320,7 @@ def _cause(flow: Flow) -> str | None:
         return next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
     if flow.dropped_by is None or any("broadcast address" in hop.reason for hop in flow.hops):
         return None
-    return DROPS[flow.dropped_by.value]
+    return DROPS[flow.dropped_by].label
 
 
 def _closing(page: Page, report: Report) -> None:
@@ -330,6 +328,6 @@ def _closing(page: Page, report: Report) -> None:
     if summary.instances == 1 and report.complete:
         return
     page.line()
-    servers = f"{summary.instances} server{'' if summary.instances == 1 else 's'}"
+    servers = counted(summary.instances, "server")
     counts = f"{servers}: {summary.analyzed} analyzed, {summary.incomplete} incomplete, {summary.skipped} skipped"
     page.prose((counts, "bold"), "" if report.complete else "; what could not be checked is not known to work")

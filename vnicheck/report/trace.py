@@ -1,8 +1,8 @@
 """One flow as a numbered list of hops: request, then reply."""
 
+from vnicheck.findings.terms import DROPS, STAGES
 from vnicheck.model.flow import Direction, Flow, Leg, Outcome, Verdict
 from vnicheck.model.report import InstanceReport
-from vnicheck.report.phrases import DROPS, STAGES
 from vnicheck.report.text import Page
 
 _STYLES = {Outcome.PASS: "green", Outcome.DROP: "red", Outcome.UNKNOWN: "yellow"}
@@ -40,7 +40,7 @@ def _flow(page: Page, server: str, flow: Flow) -> None:
             assumption = f" [{hop.assumption}]" if hop.assumption is not None else ""
             page.prose(
                 (f"{mark} ", _STYLES[hop.outcome]),
-                (f"{STAGES.get(hop.stage, hop.stage)}: ", "bold"),
+                (f"{STAGES[hop.stage]}: ", "bold"),
                 hop.reason,
                 (assumption, "dim"),
                 indent=1,
@@ -52,5 +52,5 @@ def _verdict(flow: Flow) -> tuple[str, str]:
     words = flow.verdict.value
     if flow.drops:
         first = flow.drops[0]
-        words += f" by {DROPS[first.by.value]} at {first.at} ({first.leg})"
+        words += f" by {DROPS[first.by].label} at {first.at} ({first.leg})"
     return words, _VERDICTS[flow.verdict]

@@ -9,9 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.model.baseline import Earlier
-from vnicheck.model.flow import Finding, Severity
-from vnicheck.model.report import InstanceReport, Report, encode_report
-from vnicheck.model.words import shown_json
+from vnicheck.model.flow import Finding, Severity, is_at_least
+from vnicheck.model.report import InstanceReport, Report, encode_instance, encode_report
 
 IN_MEMORY = 32 << 20
 """How much of a document waits in memory for its head; more waits in a file without a name."""
@@ -37,20 +36,22 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What formats for CI need to know beside the report.
+    """What formats need to know beside the report.
 
     `fail_on`: the severity from which a finding is a failure. `place`: where a finding is shown, by its server's name
-    and the names of its VNIs. `scope`: names the run's selection, the same from run to run.
+    and the names of its VNIs. `scope`: names the run's selection, the same from run to run. `flows`: whether JSON has
+    them. `generated_at`: UTC, ISO 8601.
     """
 
     fail_on: Severity = "error"
     place: Callable[[InstanceReport | Earlier, Finding | Earlier], Place] = lambda *_: Place(uri="vnicheck.toml")
     scope: str = "vnicheck/"
+    flows: bool = True
+    generated_at: str = ""
 
     def fails(self, finding: Finding) -> bool:
         """Whether a finding makes the run fail."""
-        rank = ("note", "warning", "error")
-        return finding.counts and rank.index(finding.severity) >= rank.index(self.fail_on)
+        return finding.counts and is_at_least(finding.severity, self.fail_on)
 
 
 def run_name(regions: Sequence[str], vpc: str | None, resource_group: str | None, names: Sequence[str]) -> str:
@@ -80,15 +81,16 @@ class Spool:
 
 
 class JsonWriter:
-    """`--format json`: byte for byte what `encode_report` makes of the whole report."""
+    """`--format json`. With flows byte for byte what `encode_report` makes of the whole report."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._flows = settings.flows
         self._spool = Spool()
         self._empty = True
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report."""
-        data = shown_json(msgspec.json.format(msgspec.json.encode(instance, order="deterministic"), indent=2))
+        data = msgspec.json.format(encode_instance(instance, flows=self._flows), indent=2)
         self._spool.write((b"\n    " if self._empty else b",\n    ") + data.replace(b"\n", b"\n    "))
         self._empty = False
 

@@ -27,9 +27,10 @@ IBM Cloud Docs, VPC: managing-ip-addresses. Linux: net/ipv4/route.c (ip_route_in
 from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths, path_finding
-from vnicheck.findings.phrases import next_drops, who
-from vnicheck.findings.rule import Facts, Rule
-from vnicheck.model.flow import DropCode, Finding
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.messages import next_drops, who
+from vnicheck.findings.rule import Rule
+from vnicheck.model.flow import Direction, DropCode, Finding, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -37,10 +38,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     for path in broken_paths(facts, DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN):
         rest = next_drops(facts, path)
         down = path.code is DropCode.INTERFACE_DOWN
-        if path.direction == "outbound" and not (down and path.hop.leg == "request"):
+        if path.direction is Direction.OUTBOUND and not (down and path.hop.leg is Leg.REQUEST):
             continue  # the guest opens nothing from an address that it lacks, or that no reply reaches
         fix = "bring the interface up" if down else "configure the address in the guest, or release it"
-        if path.direction == "outbound" or path.hop.leg == "reply":
+        if path.direction is Direction.OUTBOUND or path.hop.leg is Leg.REPLY:
             message = f"packets that the guest sends from {who(facts, path)} are lost: {path.hop.reason}.{rest}"
         else:
             message = f"nothing answers for {who(facts, path)}: {path.hop.reason}.{rest}"

@@ -32,8 +32,9 @@ from collections.abc import Iterator
 from vnicheck.fabric.state_filter import effective_filtering
 from vnicheck.findings.broken_paths import all_broken_paths
 from vnicheck.findings.evidence import back_lines, rp_filter, vni_field
-from vnicheck.findings.phrases import places, protocols
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.messages import places, protocols
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.fixes.policy_routing import commands_for
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Verdict

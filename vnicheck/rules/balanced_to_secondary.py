@@ -30,7 +30,8 @@ IBM Cloud Docs: nlb-limitations, nlb-about. VPC API: list_load_balancer_pool_mem
 from collections.abc import Iterator
 
 from vnicheck.findings.evidence import pool_member, primary_interface
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cloud import LoadBalancerMember, Vni
 from vnicheck.model.flow import Finding
 

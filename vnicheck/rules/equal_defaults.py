@@ -27,7 +27,8 @@ Linux: net/ipv4/fib_semantics.c (fib_select_default), ip-route(8).
 from collections.abc import Iterator
 
 from vnicheck.findings.evidence import guest_line
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import Route, RouteType
 from vnicheck.model.words import listed

@@ -31,8 +31,9 @@ from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.broken_paths import to_no_host
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import Expected, expectations_of, identity, prefixes
-from vnicheck.findings.phrases import STAGES
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
+from vnicheck.findings.terms import DROPS
 from vnicheck.model.address import merge_ranges
 from vnicheck.model.flow import Confidence, Direction, Finding, Flow, Hop, Outcome, Protocol, Verdict
 from vnicheck.model.words import listed
@@ -149,7 +150,7 @@ def _fate(flow: Flow) -> str:
     match flow.verdict:
         case Verdict.DROPPED:
             hop = _deciding(flow)[0]
-            return f"dropped by {STAGES[flow.drops[0].by.value]} at {hop.at}: {hop.reason}"
+            return f"dropped by {DROPS[flow.drops[0].by].agent} at {hop.at}: {hop.reason}"
         case Verdict.UNKNOWN:
             return f"unknown: {_deciding(flow)[0].reason}"
         case Verdict.DELIVERED:

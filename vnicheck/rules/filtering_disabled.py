@@ -27,7 +27,8 @@ IBM Cloud Docs, VPC: vni-about.
 from collections.abc import Iterator
 
 from vnicheck.findings.evidence import vni_field
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Finding, Protocol, Verdict
 
 

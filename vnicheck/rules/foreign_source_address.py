@@ -26,17 +26,18 @@ IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics.
 from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths, path_finding
-from vnicheck.findings.phrases import next_drops, protocols, who
-from vnicheck.findings.rule import Facts, Rule
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.rule import Rule
 from vnicheck.fixes.policy_routing import commands_for
-from vnicheck.model.flow import DropCode, Finding
+from vnicheck.model.flow import DropCode, Finding, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.IP_SPOOFING_CHECK):
         rest = next_drops(facts, path)
-        what = "replies" if path.hop.leg == "reply" else "packets"
+        what = "replies" if path.hop.leg is Leg.REPLY else "packets"
         subject = f"{protocols(path.caused)} {what} from {who(facts, path)}"
         message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
         yield path_finding(rule, facts, path, message=message, fixes=commands_for(facts, path.locals))

@@ -25,7 +25,8 @@ Observed.
 
 from collections.abc import Iterator
 
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Evidence, Finding
 from vnicheck.model.words import one_line
 

@@ -27,8 +27,9 @@ IBM Cloud Docs, VPC: vni-about. Captures in fixtures/article.
 from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths, path_finding
-from vnicheck.findings.phrases import next_drops, protocols, who
-from vnicheck.findings.rule import Facts, Rule
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.rule import Rule
 from vnicheck.fixes.policy_routing import commands_for
 from vnicheck.model.flow import DropCode, Finding
 

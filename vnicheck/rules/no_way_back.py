@@ -24,16 +24,17 @@ Linux: net/ipv4/fib_trie.c, net/ipv4/fib_rules.c, ip-route(8).
 from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths, path_finding
-from vnicheck.findings.phrases import next_drops, protocols, who
-from vnicheck.findings.rule import Facts, Rule
-from vnicheck.model.flow import DropCode, Finding
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.rule import Rule
+from vnicheck.model.flow import DropCode, Finding, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each address and way in."""
     for path in broken_paths(facts, DropCode.NO_ROUTE, DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBIT):
         rest = next_drops(facts, path)
-        what = "replies" if path.hop.leg == "reply" else "packets"
+        what = "replies" if path.hop.leg is Leg.REPLY else "packets"
         message = (
             f"the guest sends no {protocols(path.caused)} {what} from {who(facts, path)}: {path.hop.reason}.{rest}"
         )

@@ -2,9 +2,11 @@
 
 import msgspec
 
+from vnicheck.findings.affected import affected_by
 from vnicheck.findings.expectations import expected_drops
-from vnicheck.findings.rule import Facts, Rule
-from vnicheck.model.flow import Finding, Flow
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule
+from vnicheck.model.flow import SEVERITIES, Finding, Flow
 from vnicheck.rules import (
     address_not_answered,
     asymmetric_path,
@@ -63,8 +65,6 @@ RULES: tuple[Rule, ...] = (
     expectation_violated.RULE,
 )
 
-_RANK = {"error": 0, "warning": 1, "note": 2}
-
 
 def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
     """The flows, each with the ids of the rules that found it, and the findings, the worst first."""
@@ -76,7 +76,7 @@ def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
         for finding in rule.find(rule, facts)
         if rule is expectation_violated.RULE or not finding.flows or not meant.issuperset(finding.flows)
     ]
-    findings.sort(key=lambda finding: _RANK[finding.severity])  # stable: the order of the registry within a severity
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable: within one as in the registry
     rules_of: dict[int, list[str]] = {}
     for finding in findings:
         for index in finding.flows:
@@ -84,4 +84,7 @@ def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
     flows = tuple(
         msgspec.structs.replace(flow, findings=tuple(rules_of.get(index, ()))) for index, flow in enumerate(facts.flows)
     )
-    return flows, tuple(findings)
+    told = (
+        msgspec.structs.replace(each, affected=affected_by(flows[index] for index in each.flows)) for each in findings
+    )
+    return flows, tuple(told)

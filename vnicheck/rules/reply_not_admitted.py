@@ -26,15 +26,16 @@ IBM Cloud Docs, VPC: using-security-groups, using-acls, par-about.
 from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths, path_finding
-from vnicheck.findings.phrases import next_drops, protocols, who
-from vnicheck.findings.rule import Facts, Rule
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.rule import Rule
 from vnicheck.fixes.policy_routing import commands_for
-from vnicheck.model.flow import DropCode, Finding
+from vnicheck.model.flow import DropCode, Finding, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
-    for path in broken_paths(facts, DropCode.SECURITY_GROUP, DropCode.NETWORK_ACL, leg="reply"):
+    for path in broken_paths(facts, DropCode.SECURITY_GROUP, DropCode.NETWORK_ACL, leg=Leg.REPLY):
         rest = next_drops(facts, path)
         subject = f"{protocols(path.caused)} replies for {who(facts, path)}"
         message = f"{subject} are refused: {path.hop.reason}.{rest}"

@@ -28,7 +28,8 @@ from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import asymmetric_ingresses
 from vnicheck.findings.evidence import rp_filter
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.words import listed
 

@@ -28,10 +28,12 @@ Linux: ip-rule(8), net/ipv4/fib_rules.c, net/ipv4/fib_frontend.c (fib_sync_down_
 from collections.abc import Iterator
 
 from vnicheck.findings.evidence import guest_line
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.owned_devices import is_owned
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, PolicyRule, RuleAction
+from vnicheck.model.words import counted
 
 _OF_THE_KERNEL = {DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE}
 
@@ -50,13 +52,12 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             continue
         empty.setdefault(each.table, []).append(each.text)
     for table, lines in empty.items():
-        several = len(lines) > 1
         yield observation(
             rule,
             facts,
             subject=(str(table),),
             message=(
-                f"{len(lines)} policy rule{'s' if several else ''} lead{'' if several else 's'} to routing table "
+                f"{counted(len(lines), 'policy rule leads', 'policy rules lead')} to routing table "
                 f"{table}, which holds no route; the packets go on to the next rule."
             ),
             severity="warning",

@@ -32,10 +32,12 @@ from collections.abc import Iterator
 import msgspec
 
 from vnicheck.findings import evidence
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.reboot import breaking, said_of, with_boot_rp_filter, with_guest
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Evidence, Finding
 from vnicheck.model.guest import (
+    DEFAULT_RULES,
     DEFAULT_TABLE,
     LOCAL_TABLE,
     MAIN_TABLE,
@@ -47,8 +49,6 @@ from vnicheck.model.guest import (
 )
 from vnicheck.model.words import listed
 
-_KERNELS = {0, 32766, 32767}
-"""Priorities of the rules that the kernel makes itself (net/ipv4/fib_rules.c)."""
 _BY_HAND = {"boot", "static"}
 """Protocols of routes that people or managers add; the others belong to the kernel, DHCP or a routing daemon."""
 _SHOWN = 4
@@ -88,7 +88,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 def _is_own(rule: PolicyRule) -> bool:
-    return rule.priority not in _KERNELS and rule.action is RuleAction.TABLE and rule.table is not None
+    return rule.priority not in DEFAULT_RULES and rule.action is RuleAction.TABLE and rule.table is not None
 
 
 def _is_own_route(route: Route, guest: Guest) -> bool:

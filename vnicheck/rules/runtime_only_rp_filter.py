@@ -32,6 +32,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from vnicheck.findings import evidence
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.reboot import (
     Change,
     breaking,
@@ -41,7 +42,7 @@ from vnicheck.findings.reboot import (
     with_boot_rp_filter,
     with_guest,
 )
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Confidence, DropCode, Evidence, Finding, Verdict
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.words import listed

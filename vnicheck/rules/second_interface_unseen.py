@@ -30,7 +30,8 @@ from collections.abc import Iterator
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
 from vnicheck.findings.evidence import vni_field
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Finding, Outcome, Protocol, Scope
 

@@ -28,7 +28,8 @@ Linux: ip-rule(8), net/ipv4/fib_trie.c.
 from collections.abc import Iterator
 
 from vnicheck.findings.evidence import back_lines, subnet_field
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Direction, Finding, Flow, Scope
 
 

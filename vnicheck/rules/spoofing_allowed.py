@@ -26,7 +26,8 @@ IBM Cloud Docs, VPC: ip-spoofing-about.
 from collections.abc import Iterator
 
 from vnicheck.findings.evidence import sysctls, vni_field
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Finding, Verdict
 from vnicheck.model.guest import Guest

@@ -27,7 +27,8 @@ Linux: ip-rule(8), net/ipv4/fib_rules.c.
 from collections.abc import Iterator
 
 from vnicheck.findings.evidence import guest_line
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Route
 

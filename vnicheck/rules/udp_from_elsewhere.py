@@ -29,8 +29,9 @@ Linux: net/ipv4/udp.c (udp_sendmsg), net/ipv4/route.c (ip_route_output_key_hash_
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from vnicheck.findings.phrases import places
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.messages import places
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined

@@ -26,7 +26,8 @@ The hops of the flows, in the JSON report or by `vnicheck trace`.
 
 from collections.abc import Iterator
 
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Evidence, Finding, Flow, Outcome, Verdict
 
 _NAMED = 3

@@ -28,7 +28,8 @@ No field of the VPC API names the guest's device.
 from collections.abc import Iterator
 
 from vnicheck.findings.evidence import guest_line, vni_field
-from vnicheck.findings.rule import Facts, Rule, observation
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Evidence, Finding
 
 

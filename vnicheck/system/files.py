@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 PRIVATE = 0o600
 """The mode of what describes a network or its changes: snapshots, guests, plans, ledgers."""
@@ -91,6 +92,17 @@ def replace_file(place: Path, data: bytes | Iterable[bytes], *, mode: int = PUBL
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def open_file(place: Path, *, mode: int = PUBLIC) -> BinaryIO:
+    """Opens a file to be written as its parts come, in place of a file or a link that is there; a pipe or a device is
+    written to. `mode`: its permissions, less what the umask takes. Raises OSError.
+    """
+    if place.is_relative_to("/dev") or place.is_relative_to("/proc") or (place.exists() and not place.is_file()):
+        return place.open("wb")
+    place.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return open(os.open(place, flags, mode), "wb")
 
 
 def _pipe_parts(number: int, path: Path, seconds: float) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from tests.fixes.persist.sandbox import BASES, SECONDARY, kept, machine, needed,
 from tests.sshd import require
 from vnicheck.fixes.persist.shell import add_block, write_file
 from vnicheck.model.guest import Manager
-from vnicheck.model.plan import Action
+from vnicheck.model.plan import Action, File
 
 pytestmark = pytest.mark.root
 
@@ -58,7 +58,7 @@ def test_what_is_there_is_not_overwritten_nor_removed(manager: Manager, shell: s
 
 
 def test_a_link_in_our_place_is_not_followed() -> None:
-    commands = write_file("/etc/sysctl.d/zz-vnicheck-eth1.conf", "a\n")
+    commands = write_file(File(path="/etc/sysctl.d/zz-vnicheck-eth1.conf", text="a\n"))
     with machine() as host:
         host.sh("mkdir -p /etc/sysctl.d; ln -s /etc/made-through-a-link /etc/sysctl.d/zz-vnicheck-eth1.conf")
         before = host.tree()
@@ -70,7 +70,7 @@ def test_a_link_in_our_place_is_not_followed() -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_full_disk_leaves_nothing(shell: str) -> None:
     require(shell.split()[0])
-    whole = write_file("/etc/small/file", "x" * 20000 + "\n")
+    whole = write_file(File(path="/etc/small/file", text="x" * 20000 + "\n"))
     block = add_block("/etc/small/others", "eth1-1", ["x" * 20000])
     with machine() as host:
         host.sh("mkdir /etc/small && mount -t tmpfs -o size=8k tmpfs /etc/small && echo old >/etc/small/others")
@@ -173,7 +173,7 @@ def test_texts_and_paths_mean_only_themselves(shell: str) -> None:
         before = host.tree()
         for word in STRANGE:
             place = "/etc/" + word.replace("/", "|")
-            file = write_file(f"{place}/file", text, own_folder=True)
+            file = write_file(File(path=f"{place}/file", text=text), own_folder=True)
             for commands in (file, add_block(f"{place} too", "label", STRANGE)):
                 host.sh(commands.command, shell=shell)
                 where = f"{place}/file" if commands is file else f"{place} too"

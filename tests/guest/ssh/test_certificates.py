@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.conftest import WEB, options_for
+from tests.guest.conftest import WEB, collect, options_for
 from tests.sshd import Sshd, generate_key, require
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.runner import collect
 
 Start = Callable[..., Sshd]
 Known = Callable[..., Path]

@@ -10,9 +10,9 @@ from tests.lab.differential.compare import Disagreement, Tally, compare_all
 from tests.lab.differential.questions import questions
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from vnicheck.kernel.host import HiddenState, Host
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.receive import Received, Reception, receive
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.worlds import Kernel
 from vnicheck.model.guest import Guest
 
 _NOBODY = Question(interface=None, source=0, destination=0, proto=0)

@@ -9,12 +9,13 @@ from msgspec import Struct, field
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.host import Host
+from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Received, Reception, receive
 from vnicheck.kernel.send import NotSent, Sent, routes_out
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.kernel.worlds import NO_PORTS, Kernel
 from vnicheck.model.address import format_address, parse_address
+from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import Guest
 
 _REJECTED_SOURCE = (errno.EINVAL, errno.EXDEV)
@@ -142,9 +143,9 @@ def _output_agrees(ways: tuple[Sent, ...] | NotSent, answer: KernelAnswer) -> bo
     )
 
 
-def _errno(failure: Failure, by: str) -> int:
+def _errno(failure: Failure, by: Decider) -> int:
     """A rule and a route of one name differ in their error (net/ipv4/fib_rules.c, fib_semantics.c)."""
-    if failure is Failure.UNREACHABLE and by.startswith("rule"):
+    if failure is Failure.UNREACHABLE and isinstance(by, GuestLines) and by.rule is not None:
         return errno.ENETUNREACH
     return _FAILURES[failure]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from tests.lab.differential.rtnetlink import Question
 from vnicheck.engine.partition import address_atoms
-from vnicheck.kernel.variants import marks, tos_values, users
-from vnicheck.kernel.worlds import Kernel
+from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.open_fields import TOS_MASK, marks
 from vnicheck.model.address import parse_address
 from vnicheck.model.guest import Guest, RouteType
 
@@ -27,8 +27,8 @@ def questions(guest: Guest, kernel: Kernel, seed: str) -> Iterator[Question]:
         point for first, last in address_atoms([], kernel.address_cuts()) for point in _points(first, last, chooser)
     ]
     every_mark = marks(guest.rules) or (0,)
-    every_tos = tos_values(guest.rules, guest.routes)
-    every_user = users(guest.rules)
+    every_tos = _tos_values(guest)
+    every_user = _users(guest)
     for remote in remotes:
         proto = chooser.choice((ICMP, TCP, TCP, UDP))
         ports = (0, 0) if proto == ICMP else (chooser.choice(PORTS), chooser.choice(PORTS))
@@ -57,3 +57,19 @@ def _targets(guest: Guest, own: list[int]) -> list[int]:
 
 def _points(first: int, last: int, chooser: random.Random) -> set[int]:
     return {first, last, chooser.randint(first, last)}
+
+
+def _tos_values(guest: Guest) -> list[int]:
+    """TOS bytes, 0 among them, of which one agrees with any possible one in every `tos` and `dscp`."""
+    told = [rule.tos for rule in guest.rules] + [route.tos for route in guest.routes]
+    classes = {0} | {tos & TOS_MASK for tos in told}
+    named = {rule.dscp << 2 for rule in guest.rules if rule.dscp is not None}
+    classes |= {tos & TOS_MASK for tos in named}
+    unnamed = {next((tos for tos in range(each, 256, 0x20) if tos not in named), 0) for each in classes if named}
+    return sorted(classes | named | unnamed)
+
+
+def _users(guest: Guest) -> list[int]:
+    """User ids, 0 among them, one of each stretch between the edges of `uidrange` selectors."""
+    ranges = [rule.uid_range for rule in guest.rules if rule.uid_range is not None]
+    return sorted({0} | {uid for first, last in ranges for uid in (first, last + 1) if uid < 0xFFFFFFFF})

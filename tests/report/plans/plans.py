@@ -10,7 +10,7 @@ from tests.report.reports import HOSTILE as CONTROLS
 from vnicheck.fixes.actions import action_of
 from vnicheck.fixes.effects import PatchVni
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
-from vnicheck.model.plan import Action, File, InstancePlan
+from vnicheck.model.plan import Action, File, InstancePlan, Step
 
 HARM = (
     "x'; touch pwned; '",
@@ -49,12 +49,14 @@ def with_actions(base: InstancePlan, *actions: Action, **more: Any) -> InstanceP
 def persist(path: str, text: str, *, mode: int = 0o644, command: str | None = None, undo: str | None = None) -> Action:
     """An action that writes a configuration file."""
     quoted, words = shlex.quote(path), " ".join(shlex.quote(line) for line in text.splitlines())
+    step = Step(
+        command or f"mkdir -p {shlex.quote(path.rpartition('/')[0])} && printf '%s\\n' {words} >{quoted}",
+        undo or f"rm -f {quoted}",
+    )
     return Action(
-        where="guest",
         kind="persist",
         summary=f"{path} keeps it",
-        command=command or f"mkdir -p {shlex.quote(path.rpartition('/')[0])} && printf '%s\\n' {words} >{quoted}",
-        undo=undo or f"rm -f {quoted}",
+        steps=(step,),
         file=File(path=path, text=text, mode=mode),
     )
 
@@ -74,7 +76,6 @@ def hostile(harm: str) -> InstancePlan:
     base = document()
     named = tuple(msgspec.structs.replace(action, summary=harm) for action in base.plan.actions)
     patch = Action(
-        where="vpc",
         kind="vni_patch",
         summary=harm,
         patch={MODE: harm, harm: harm},
@@ -98,4 +99,4 @@ def hostile(harm: str) -> InstancePlan:
         next_boot=(harm,),
         why_not=harm,
     )
-    return InstancePlan(id=harm, name=harm, plan=plan, alternatives=(), unmended=(harm,))
+    return InstancePlan(id=harm, name=harm, plan=plan, alternatives=(), unfixed=(harm,))

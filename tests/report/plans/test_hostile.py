@@ -15,7 +15,7 @@ from tests.report.plans.shells import SHELLS, Sandbox, parses
 from tests.report.plans.test_ansible import CLI, LINKS, play
 from tests.sshd import require
 from vnicheck.fixes.state_filtering import MODE
-from vnicheck.model.plan import Action
+from vnicheck.model.plan import Action, Step
 from vnicheck.report.plans.ansible import render_ansible
 from vnicheck.report.plans.files import files_of
 from vnicheck.report.plans.ibmcloud import render_ibmcloud
@@ -82,7 +82,6 @@ def test_one_bad_part_of_a_patch_is_enough_to_refuse_it(harm: str, what: str) ->
     good: dict[str, object] = {MODE: "disabled"}
     bad: dict[str, object] = {harm: "disabled"} if what == "field" else {MODE: harm}
     patch = Action(
-        where="vpc",
         kind="vni_patch",
         summary="change it",
         vni=harm if what == "id" else "vni-id-1",
@@ -99,7 +98,7 @@ def test_one_bad_part_of_a_patch_is_enough_to_refuse_it(harm: str, what: str) ->
 
 def test_a_command_in_a_comment_stays_in_it() -> None:
     command = "true # \x1b[31m\rresource {}\x85\u2028resource {}"
-    action = Action(where="guest", kind="sysctl", summary="x", command=command, undo="true")
+    action = Action(kind="sysctl", summary="x", steps=(Step(command, "true"),))
     text = render_terraform([with_actions(document(), action)])
     assert text.count("#   resource {}\n") == 2
     assert all(line.startswith("#") for line in text.split("\n") if line)

@@ -6,7 +6,7 @@ hyphens and underscores.
 """
 
 from vnicheck.fixes.persist.share import Share
-from vnicheck.fixes.persist.shell import add_block, write_file
+from vnicheck.fixes.persist.shell import file_action, lines_action
 from vnicheck.model.lines import format_route, rule_words
 from vnicheck.model.plan import Action, File
 
@@ -20,27 +20,10 @@ _LEADS_THERE = (
 def actions(share: Share) -> tuple[Action, ...]:
     """The file, and the line of /etc/network/interfaces that leads to it, where none does."""
     path = f"{INTERFACES}.d/vnicheck-{share.label}"
-    text = _text(share)
-    commands = write_file(path, text)
-    line = f"source {path}"
-    source = add_block(INTERFACES, share.label, [line], unless=_LEADS_THERE)
+    taken_in = f"ifupdown: {INTERFACES} takes the file in, unless it takes in all of its folder"
     return (
-        Action(
-            where="guest",
-            kind="persist",
-            summary=f"ifupdown: {path} adds routes and rules to {share.name}",
-            command=commands.command,
-            undo=commands.undo,
-            file=File(path=path, text=text),
-        ),
-        Action(
-            where="guest",
-            kind="persist",
-            summary=f"ifupdown: {INTERFACES} takes the file in, unless it takes in all of its folder",
-            command=source.command,
-            undo=source.undo,
-            lines=(line,),
-        ),
+        file_action(f"ifupdown: {path} adds routes and rules to {share.name}", File(path=path, text=_text(share))),
+        lines_action(taken_in, INTERFACES, share.label, [f"source {path}"], unless=_LEADS_THERE),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from vnicheck.fixes.persist.share import NotKept, Share
-from vnicheck.fixes.persist.shell import write_file
+from vnicheck.fixes.persist.shell import file_action
 from vnicheck.model.guest import PolicyRule, Route
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.plan import Action, File
@@ -34,18 +34,8 @@ _CHECK = (
 def actions(share: Share) -> tuple[Action, ...]:
     """The file. Raises NotKept for kinds of interfaces that we know no section of."""
     path = f"/etc/netplan/90-vnicheck-{share.label}.yaml"
-    text = _text(share)
-    commands = write_file(path, text, mode=0o600, check=_CHECK)
-    return (
-        Action(
-            where="guest",
-            kind="persist",
-            summary=f"netplan: {path} adds routes and rules to {share.handle}",
-            command=commands.command,
-            undo=commands.undo,
-            file=File(path=path, text=text, mode=0o600),
-        ),
-    )
+    file = File(path=path, text=_text(share), mode=0o600)
+    return (file_action(f"netplan: {path} adds routes and rules to {share.handle}", file, check=_CHECK),)
 
 
 def _text(share: Share) -> str:

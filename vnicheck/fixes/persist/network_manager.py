@@ -9,7 +9,7 @@ import shlex
 from vnicheck.fixes.persist.share import Share
 from vnicheck.model.guest import PolicyRule, Route
 from vnicheck.model.lines import short_prefix
-from vnicheck.model.plan import Action
+from vnicheck.model.plan import Action, Step
 
 
 def actions(share: Share) -> tuple[Action, ...]:
@@ -19,11 +19,9 @@ def actions(share: Share) -> tuple[Action, ...]:
     uuid = share.handle
     return (
         Action(
-            where="guest",
             kind="persist",
             summary=f"NetworkManager: connection {uuid} ({share.name}) gets routes and rules",
-            command=_modify(uuid, "+", values),
-            undo=_modify(uuid, "-", values[::-1]),
+            steps=(Step(_modify(uuid, "+", values), _modify(uuid, "-", values[::-1])),),
             lines=("[ipv4]", *keyfile_lines(share)),
         ),
     )
@@ -33,10 +31,7 @@ def keyfile_lines(share: Share) -> list[str]:
     """What a keyfile says of it, numbered from 1: a profile that has such lines already counts on from its own."""
     lines = []
     for number, route in enumerate(share.routes, 1):
-        destination, _, options = _route(route).partition(" ")
-        hops = [word for word in options.split() if "=" not in word]
-        rest = [word for word in options.split() if "=" in word]
-        lines += [f"route{number}={','.join([destination, *hops])}", f"route{number}_options={','.join(rest)}"]
+        lines += [f"route{number}={','.join(_way(route))}", f"route{number}_options={','.join(_options(route))}"]
     return lines + [f"routing-rule{number}={_rule(rule)}" for number, rule in enumerate(share.rules, 1)]
 
 
@@ -47,18 +42,18 @@ def _modify(uuid: str, sign: str, values: list[tuple[str, str]]) -> str:
 
 def _route(route: Route) -> str:
     """`0.0.0.0/0 10.0.0.1 table=1003`, as in nm-settings-nmcli(5)."""
+    return " ".join([*_way(route), *_options(route)])
+
+
+def _way(route: Route) -> list[str]:
     (hop,) = route.nexthops
-    words = [route.prefix]
-    if hop.gateway is not None:
-        words.append(hop.gateway)
-    if route.metric:
-        words.append(str(route.metric))
-    words.append(f"table={route.table}")
-    if route.source is not None:
-        words.append(f"src={route.source}")
-    if "onlink" in hop.flags:
-        words.append("onlink=true")
-    return " ".join(words)
+    gateway = [] if hop.gateway is None else [hop.gateway]
+    return [route.prefix, *gateway, *([str(route.metric)] if route.metric else [])]
+
+
+def _options(route: Route) -> list[str]:
+    source = [] if route.source is None else [f"src={route.source}"]
+    return [f"table={route.table}", *source, *(["onlink=true"] if "onlink" in route.nexthops[0].flags else [])]
 
 
 def _rule(rule: PolicyRule) -> str:

@@ -1,7 +1,7 @@
 """systemd-networkd without netplan: a drop-in beside the .network file that configures the interface."""
 
 from vnicheck.fixes.persist.share import NotKept, Share
-from vnicheck.fixes.persist.shell import write_file
+from vnicheck.fixes.persist.shell import file_action
 from vnicheck.model.guest import PolicyRule, Route
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.plan import Action, File
@@ -15,17 +15,8 @@ def actions(share: Share) -> tuple[Action, ...]:
     folder = f"/etc/systemd/network/{name}.d"
     path = f"{folder}/50-vnicheck-{share.label}.conf"
     text = "\n".join(["# Written by vnicheck.", *map(_route, share.routes), *map(_rule, share.rules)])
-    commands = write_file(path, text, own_folder=True)
-    return (
-        Action(
-            where="guest",
-            kind="persist",
-            summary=f"systemd-networkd: {path} adds routes and rules to {name}",
-            command=commands.command,
-            undo=commands.undo,
-            file=File(path=path, text=text),
-        ),
-    )
+    summary = f"systemd-networkd: {path} adds routes and rules to {name}"
+    return (file_action(summary, File(path=path, text=text), own_folder=True),)
 
 
 def _section(name: str, values: dict[str, object]) -> str:

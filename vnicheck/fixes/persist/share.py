@@ -80,6 +80,11 @@ def said_of(rules: Iterable[PolicyRule]) -> str:
     return f"the rules of {listed(list(dict.fromkeys(short_prefix(rule.src or 'all') for rule in rules)))}"
 
 
+def file_label(interface: str) -> str:
+    """The interface in the name of a file: some managers skip names with dots."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", interface)
+
+
 def owner_of(guest: Guest, name: str) -> Owner:
     """Who configures the interface. Raises NotKept where that cannot be told."""
     owners = guest.owners
@@ -126,11 +131,10 @@ def _share(guest: Guest, name: str | None, rules: Sequence[PolicyRule], added: d
             kept, left = _reused(guest, table)
             routes += kept
             lost += left
-    label = re.sub(r"[^A-Za-z0-9_-]", "_", interface.name)
     return Share(
         interface=interface,
         owner=owner_of(guest, interface.name),
-        label=f"{label}-{min(rule.priority for rule in rules)}",
+        label=f"{file_label(interface.name)}-{min(rule.priority for rule in rules)}",
         routes=tuple(routes),
         rules=tuple(rules),
         lost=tuple(lost),

@@ -8,29 +8,34 @@ they do nothing.
 import hashlib
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
-from msgspec import Struct
-
-
-class Commands(Struct, frozen=True):
-    """What does something, and what undoes it."""
-
-    command: str
-    undo: str
+from vnicheck.model.plan import Action, File, Step
 
 
-def write_file(
-    path: str, text: str, *, mode: int = 0o644, check: Sequence[str] = (), own_folder: bool = False
-) -> Commands:
+def file_action(summary: str, file: File, *, check: Sequence[str] = (), own_folder: bool = False) -> Action:
+    """The action that writes a file (see `write_file`)."""
+    step = write_file(file, check=check, own_folder=own_folder)
+    return Action(kind="persist", summary=summary, steps=(step,), file=file)
+
+
+def lines_action(summary: str, path: str, label: str, lines: Sequence[str], **more: Any) -> Action:
+    """The action that adds lines to a file of others (see `add_block`)."""
+    step = add_block(path, label, lines, **more)
+    return Action(kind="persist", summary=summary, steps=(step,), lines=tuple(lines))
+
+
+def write_file(file: File, *, check: Sequence[str] = (), own_folder: bool = False) -> Step:
     """A file of our own, of whole lines. `check`: commands that look at the new file, `$t`, before it takes its place;
     one that fails says why. `own_folder`: the folder has no other purpose, so that its last file takes it along.
     """
+    path = file.path
     folder, _, name = path.rpartition("/")
-    words = " ".join(shlex.quote(line) for line in text.splitlines())
+    words = " ".join(shlex.quote(line) for line in file.text.splitlines())
     steps = [
         f"mkdir -p {shlex.quote(folder)}",
         f"(umask 077 && printf '%s\\n' {words} >\"$t\")",
-        f'chmod {mode:o} "$t"',
+        f'chmod {file.mode:o} "$t"',
         *check,
     ]
     command = [
@@ -41,7 +46,7 @@ def write_file(
         'else echo "$f is there and holds something else; move it away first" >&2; false',
         'fi; s=$?; rm -f "$t"; [ "$s" = 0 ]',
     ]
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(file.text.encode()).hexdigest()
     undo = [
         f"f={shlex.quote(path)}",
         f'if [ ! -e "$f" ]; then :; elif [ "$(sha256sum <"$f")" = "{digest}  -" ]; then rm -f "$f"',
@@ -50,12 +55,12 @@ def write_file(
     ]
     if own_folder:
         undo[-1] = f"fi && {{ rmdir {shlex.quote(folder)} 2>/dev/null || :; }}"
-    return Commands(_apart(command), _apart(undo))
+    return Step(_apart(command), _apart(undo))
 
 
 def add_block(
     path: str, label: str, lines: Sequence[str], *, unless: str | None = None, refuse: tuple[str, str] | None = None
-) -> Commands:
+) -> Step:
     """Lines of our own at the end of a file that others write too, between marks that bear `label` (plain words).
 
     `unless`: nothing to do where a line of the file matches this pattern of `grep -E`. `refuse`: one that the file must
@@ -92,7 +97,7 @@ def add_block(
         f'if [ "$h" = cut ]; then printf %s "$({without})"; else {without}; fi >"$t" &&',
         'if [ "$h" = new ] && [ ! -s "$t" ]; then rm -f "$f" "$t"; else mv "$t" "$f"; fi',
     ]
-    return Commands(_apart(command), _apart(undo))
+    return Step(_apart(command), _apart(undo))
 
 
 def _apart(lines: Sequence[str]) -> str:

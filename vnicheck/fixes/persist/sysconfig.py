@@ -4,9 +4,10 @@ They may hold lines of others, so ours stand between marks (lines with # are com
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from vnicheck.fixes.persist.share import Share
-from vnicheck.fixes.persist.shell import add_block
+from vnicheck.fixes.persist.shell import lines_action
 from vnicheck.model.guest import Route
 from vnicheck.model.lines import format_route, rule_words
 from vnicheck.model.plan import Action
@@ -20,8 +21,8 @@ def wicked(share: Share) -> tuple[Action, ...]:
     routes = [_columns(route) for route in share.routes]
     rules = [f"ipv4 {rule_words(rule)}" for rule in share.rules]
     return (
-        *_action(share, "wicked", f"{folder}/ifroute-{share.handle}", routes),
-        *_action(share, "wicked", f"{folder}/ifrule-{share.handle}", rules),
+        *_lines(share, "wicked", f"{folder}/ifroute-{share.handle}", routes),
+        *_lines(share, "wicked", f"{folder}/ifrule-{share.handle}", rules),
     )
 
 
@@ -31,8 +32,8 @@ def network_scripts(share: Share) -> tuple[Action, ...]:
     routes = [format_route(route) for route in share.routes]
     rules = [rule_words(rule) for rule in share.rules]
     return (
-        *_action(share, "network scripts", f"{folder}/route-{share.handle}", routes, refuse=_ASSIGNMENTS),
-        *_action(share, "network scripts", f"{folder}/rule-{share.handle}", rules),
+        *_lines(share, "network scripts", f"{folder}/route-{share.handle}", routes, refuse=_ASSIGNMENTS),
+        *_lines(share, "network scripts", f"{folder}/rule-{share.handle}", rules),
     )
 
 
@@ -49,20 +50,6 @@ def _columns(route: Route) -> str:
     return " ".join([destination, hop.gateway or "-", "-", hop.interface or "-", *options])
 
 
-def _action(
-    share: Share, manager: str, path: str, lines: Sequence[str], refuse: tuple[str, str] | None = None
-) -> tuple[Action, ...]:
+def _lines(share: Share, manager: str, path: str, lines: Sequence[str], **more: Any) -> tuple[Action, ...]:
     """Nothing where there is nothing to write."""
-    if not lines:
-        return ()
-    commands = add_block(path, share.label, lines, refuse=refuse)
-    return (
-        Action(
-            where="guest",
-            kind="persist",
-            summary=f"{manager}: {path} gets these lines",
-            command=commands.command,
-            undo=commands.undo,
-            lines=tuple(lines),
-        ),
-    )
+    return (lines_action(f"{manager}: {path} gets these lines", path, share.label, lines, **more),) if lines else ()

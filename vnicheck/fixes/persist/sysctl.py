@@ -3,8 +3,8 @@
 import re
 
 from vnicheck.fixes.effects import SetRpFilter
-from vnicheck.fixes.persist.share import UNFIT_NAME, NotKept
-from vnicheck.fixes.persist.shell import write_file
+from vnicheck.fixes.persist.share import UNFIT_NAME, NotKept, file_label
+from vnicheck.fixes.persist.shell import file_action
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.lines import is_plain_interface
 from vnicheck.model.plan import Action, File
@@ -19,18 +19,10 @@ def action(guest: Guest, effect: SetRpFilter) -> Action:
     """
     if not is_plain_interface(effect.interface):
         raise NotKept(UNFIT_NAME)
-    label = re.sub(r"[^A-Za-z0-9_-]", "_", effect.interface)
-    path = f"{_FOLDER}/{_last_name(guest.boot, effect.path, label)}"
+    path = f"{_FOLDER}/{_last_name(guest.boot, effect.path, file_label(effect.interface))}"
     text = f"# Written by vnicheck.\n{effect.path} = {effect.new}\n"
-    commands = write_file(path, text)
-    return Action(
-        where="guest",
-        kind="persist",
-        summary=f"sysctl.d: {path} keeps rp_filter of {effect.interface} at {effect.new}",
-        command=commands.command,
-        undo=commands.undo,
-        file=File(path=path, text=text),
-    )
+    summary = f"sysctl.d: {path} keeps rp_filter of {effect.interface} at {effect.new}"
+    return file_action(summary, File(path=path, text=text))
 
 
 def doubt(guest: Guest, key: str) -> str | None:

@@ -6,7 +6,7 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.config import Hop
 from vnicheck.guest.ssh.errors import session_error
 from vnicheck.guest.ssh.keys import AgentKeys, Candidate, KeyRing, open_agent
-from vnicheck.model.words import one_line
+from vnicheck.model.words import counted, one_line
 
 if TYPE_CHECKING:
     from vnicheck.guest.ssh.client import Client, Login
@@ -164,7 +164,7 @@ class _Attempt:
         return self._failed("ssh_auth", f"it ended the connection{said}{self._unused()}; check --ssh-user and -i")
 
     def _failed(self, code: str, why: str) -> CollectionError:
-        offered = f"{len(self.tried)} key{'' if len(self.tried) == 1 else 's'} offered"
+        offered = f"{counted(len(self.tried), 'key')} offered"
         return CollectionError(
             code, f"{self.hop.label}: login as {one_line(self.hop.user, 40)} failed, {offered}, {why}"
         )

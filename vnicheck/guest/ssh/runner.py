@@ -283,9 +283,3 @@ def _no_collection(label: str, output: Output) -> CollectionError:
         f"{label}: it did not run the collect script ({heard or 'no output'}); is a command forced for this key, or is "
         "it no Linux server? Use another key, or 'vnicheck collect-script' with --guest",
     )
-
-
-def collect(target: SshTarget, options: SshOptions, ask_passphrase: AskPassphrase | None = None) -> bytes:
-    """The collect script's output from one target. Raises CollectionError."""
-    with SshRunner(options, ask_passphrase) as runner:
-        return runner.collect(target)

@@ -8,20 +8,11 @@ from typing import Any
 
 import yaml
 
-from vnicheck.fixes.steps import (
-    Step,
-    VniChange,
-    addresses,
-    immediate,
-    is_plain_path,
-    persistent,
-    said,
-    vni_changes,
-)
-from vnicheck.fixes.vni_commands import FEATURE, arguments
-from vnicheck.model.plan import InstancePlan
+from vnicheck.fixes.vni_changes import FEATURE, VniChange, vni_changes
+from vnicheck.model.plan import Action, InstancePlan, Step
 from vnicheck.report.plans.handles import hosts
 from vnicheck.report.plans.header import comment
+from vnicheck.report.plans.plain import addresses, is_plain_path, said
 
 _USAGE = (
     "ansible-playbook -i INVENTORY playbook.yml              apply, and write what the next boot keeps",
@@ -85,17 +76,22 @@ def render_ansible(plans: Sequence[InstancePlan]) -> str:
 
 def _plays(instance: InstancePlan, host: str) -> list[dict[str, Any]]:
     plan = instance.plan
-    steps, kept, changes = immediate(plan), persistent(plan), vni_changes(plan)
+    steps = [(said(action.summary), step) for action in plan.immediate for step in action.steps]
+    kept, changes = plan.persistent, vni_changes(plan.actions)
     right = _right_host(instance) if steps or kept else []
     tasks = [*right]
     if steps:
         tasks.append(_block(steps))
-    tasks += [_keep(step) for step in kept]
+    tasks += [task for action in kept for task in _keep(action)]
     tasks += [task for change in changes for task in _vni_tasks(change, change.patch, _differs(change.patch))]
     back = [*right]
     back += [task for change in changes[::-1] for task in _vni_tasks(change, change.undo, _stands(change.patch))]
-    back += [_shell(f"undo: {step.summary}", _noticed(step, step.undo)) for step in kept[::-1]]
-    back += [_take_back(step) for step in steps[::-1]]
+    back += [
+        _shell(f"undo: {said(action.summary)}", _noticed(action, step.undo))
+        for action in kept[::-1]
+        for step in action.steps[::-1]
+    ]
+    back += [_take_back(what, step) for what, step in steps[::-1]]
     common = {"hosts": host, "gather_facts": False, "become": True}
     return [
         {"name": _text(f"fix {said(instance.name)}: {said(plan.strategy)}"), **common, "tasks": tasks},
@@ -123,12 +119,12 @@ def _right_host(instance: InstancePlan) -> list[Task]:
     return [task, _refuse("refuse another host", why) | {"when": "'yes' not in vnicheck_host.stdout"}]
 
 
-def _block(steps: Sequence[Step]) -> Task:
+def _block(steps: Sequence[tuple[str, Step]]) -> Task:
     """The steps on the running server; if one fails, those that this run did are undone."""
-    does = [_shell(step.summary, _unless_so(step), f"vnicheck_{number}") for number, step in enumerate(steps, 1)]
+    does = [_shell(what, _unless_so(step), f"vnicheck_{number}") for number, (what, step) in enumerate(steps, 1)]
     undoes = [
-        _take_back(step) | {"when": [f"vnicheck_{number} is defined", f"vnicheck_{number} is changed"]}
-        for number, step in reversed(list(enumerate(steps, 1)))
+        _take_back(what, step) | {"when": [f"vnicheck_{number} is defined", f"vnicheck_{number} is changed"]}
+        for number, (what, step) in reversed(list(enumerate(steps, 1)))
     ]
     failed = {
         "name": "say that it failed",
@@ -137,15 +133,15 @@ def _block(steps: Sequence[Step]) -> Task:
     return {"name": "change the running server", "block": does, "rescue": [*undoes, failed]}
 
 
-def _keep(step: Step) -> Task:
+def _keep(action: Action) -> list[Task]:
     """A configuration file as it is to stand, or the command that changes one. netplan's file is written by its
     command: that has netplan read it first.
     """
-    file = step.file
+    file, what = action.file, said(action.summary)
     if file is None or file.path.startswith("/etc/netplan/"):
-        return _shell(step.summary, _noticed(step, step.command))
+        return [_shell(what, _noticed(action, step.command)) for step in action.steps]
     if not is_plain_path(file.path):
-        return _refuse(step.summary, f"'{said(file.path)}' is no plain path below /etc")
+        return [_refuse(what, f"'{said(file.path)}' is no plain path below /etc")]
     folder = {"path": _text(file.path.rpartition("/")[0]), "state": "directory"}
     copy = {
         "dest": _text(file.path),
@@ -154,13 +150,8 @@ def _keep(step: Step) -> Task:
         "group": "root",
         "mode": f"{file.mode:04o}",
     }
-    return {
-        "name": _text(step.summary),
-        "block": [
-            {"name": "its folder", "ansible.builtin.file": folder},
-            {"name": "the file", "ansible.builtin.copy": copy},
-        ],
-    }
+    tasks = [{"name": "its folder", "ansible.builtin.file": folder}, {"name": "the file", "ansible.builtin.copy": copy}]
+    return [{"name": _text(what), "block": tasks}]
 
 
 def _differs(patch: dict[str, Any]) -> str:
@@ -194,7 +185,7 @@ def _vni_tasks(change: VniChange, patch: dict[str, Any], condition: str) -> list
         },
         {
             "name": _text(f"{change.summary}: {', '.join(f'{field} = {value}' for field, value in patch.items())}"),
-            "ansible.builtin.command": {"argv": [_text(word) for word in arguments(change, patch)]},
+            "ansible.builtin.command": {"argv": [_text(word) for word in change.arguments(patch)]},
             **here,
             "when": condition,
         },
@@ -214,8 +205,8 @@ def _shell(summary: str, command: str, result: str = "vnicheck_done") -> Task:
     }
 
 
-def _take_back(step: Step) -> Task:
-    return _shell(f"undo: {step.summary}", _only_if_so(step))
+def _take_back(what: str, step: Step) -> Task:
+    return _shell(f"undo: {what}", _only_if_so(step))
 
 
 def _unless_so(step: Step) -> str:
@@ -228,8 +219,8 @@ def _only_if_so(step: Step) -> str:
     return f"{so}{step.undo} &&\necho '{_CHANGED}'"
 
 
-def _noticed(step: Step, command: str) -> str:
-    """A command of the step that says whether it changed the configuration: that is compared with what it was."""
-    own = f" {step.file.path}" if step.file is not None and is_plain_path(step.file.path) else ""
+def _noticed(action: Action, command: str) -> str:
+    """A command of the action that says whether it changed the configuration: that is compared with what it was."""
+    own = f" {action.file.path}" if action.file is not None and is_plain_path(action.file.path) else ""
     seen = f"find {_CONFIGURATION}{own} -type f -exec cksum {{}} + 2>/dev/null | sort -u"
     return f'before=$({seen})\n{command}\nstatus=$?\n[ "$before" = "$({seen})" ] || echo \'{_CHANGED}\'\nexit $status'

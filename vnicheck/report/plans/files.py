@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 
-from vnicheck.fixes.steps import is_plain_path, vni_changes
-from vnicheck.model.plan import PLAN_SCHEMA, InstancePlan, PlanDocument, encode_plans
+from vnicheck.fixes.vni_changes import vni_changes
+from vnicheck.model.plan import InstancePlan
+from vnicheck.model.plan_document import encode_plans
 from vnicheck.report.plans.ansible import render_ansible
-from vnicheck.report.plans.header import files
 from vnicheck.report.plans.ibmcloud import render_ibmcloud
+from vnicheck.report.plans.plain import is_plain_path
 from vnicheck.report.plans.sh import render_sh
 from vnicheck.report.plans.terraform import render_terraform
 
@@ -15,9 +16,9 @@ _LONGEST = 60
 PLAN = "plan.json"
 
 
-def files_of(plans: Sequence[InstancePlan]) -> dict[str, bytes]:
-    """Paths below the folder, with `/` between their parts, and what stands there."""
-    found = {PLAN: encode_plans(PlanDocument(schema=PLAN_SCHEMA, instances=tuple(plans)))}
+def files_of(plans: Sequence[InstancePlan], *, flows: bool = False) -> dict[str, bytes]:
+    """Paths below the folder, with `/` between their parts, and what stands there. `flows`: also in the JSON."""
+    found = {PLAN: encode_plans(plans, flows=flows)}
     taken = {PLAN}
     for instance in plans:
         if not instance.plan.actions:
@@ -30,10 +31,10 @@ def files_of(plans: Sequence[InstancePlan]) -> dict[str, bytes]:
 
 def _server(instance: InstancePlan) -> dict[str, bytes]:
     forms = {"apply.sh": render_sh, "playbook.yml": render_ansible}
-    if vni_changes(instance.plan):
+    if vni_changes(instance.plan.actions):
         forms |= {"vni.tf": render_terraform, "ibmcloud.sh": render_ibmcloud}
     found = {name: render([instance]).encode() for name, render in forms.items()}
-    for file in files(instance.plan):
+    for file in instance.plan.files:
         if is_plain_path(file.path):  # the header of the others says which are not
             found[f"files{file.path}"] = file.text.encode()
     return found

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from vnicheck.fixes.steps import said
 from vnicheck.model.plan import InstancePlan
+from vnicheck.report.plans.plain import said
 
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 _RESERVED = {"all", "ungrouped", "localhost", "127.0.0.1"}

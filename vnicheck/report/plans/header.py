@@ -4,11 +4,12 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from vnicheck import __version__
-from vnicheck.findings.phrases import STAGES
-from vnicheck.fixes.steps import is_plain_path, said, vni_changes
+from vnicheck.findings.terms import DROPS
+from vnicheck.fixes.vni_changes import vni_changes
 from vnicheck.model.flow import Direction, Drop
-from vnicheck.model.plan import NO_STRATEGY, File, InstancePlan, Plan
+from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
 from vnicheck.model.words import listed
+from vnicheck.report.plans.plain import is_plain_path, said, title
 
 _WIDTH = 98
 
@@ -28,11 +29,6 @@ def as_comment(lines: Iterable[str]) -> str:
     return "".join(f"# {one}\n" if (one := _tidy(line)) else "#\n" for line in lines)
 
 
-def title(instance: InstancePlan) -> str:
-    """The server, by name and id."""
-    return said(instance.name) if instance.name == instance.id else f"{said(instance.name)} ({said(instance.id)})"
-
-
 def _headline(instance: InstancePlan) -> str:
     plan = instance.plan
     by = f"by vnicheck {__version__}"
@@ -47,30 +43,25 @@ def _headline(instance: InstancePlan) -> str:
 
 def _parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
     plan = instance.plan
-    changes = vni_changes(plan)
+    changes = vni_changes(plan.actions)
     parts = {
         "Does": [said(action.summary) for action in plan.actions],
-        "Mends": list(_mended(plan)),
+        "Mends": list(_fixed(plan)),
         "Costs": [said(effect) for effect in plan.side_effects],
         "Needs the IAM actions": [said(action) for action in plan.iam_actions],
         "After the next boot": [said(word) for word in plan.next_boot],
-        "Stays broken": [said(word) for word in instance.unmended],
+        "Stays broken": [said(word) for word in instance.unfixed],
         "REFUSED, for its name could mean something else than itself": [
             *(change.refused for change in changes if change.refused is not None),
-            *(said(file.path) for file in files(plan) if not is_plain_path(file.path)),
+            *(said(file.path) for file in plan.files if not is_plain_path(file.path)),
         ],
     }
     return ((label, items) for label, items in parts.items() if items)
 
 
-def files(plan: Plan) -> list[File]:
-    """The configuration files that the plan writes whole."""
-    return [action.file for action in plan.actions if action.file is not None]
-
-
-def _mended(plan: Plan) -> Iterator[str]:
+def _fixed(plan: Plan) -> Iterator[str]:
     groups: dict[tuple[Direction, str, Drop], dict[str, None]] = {}
-    for index in plan.mended:
+    for index in plan.fixed_flows:
         flow = plan.before[index]
         groups.setdefault((flow.direction, flow.local, flow.drops[0]), {})[flow.protocol.value] = None
     for (direction, local, drop), protocols in groups.items():
@@ -78,7 +69,7 @@ def _mended(plan: Plan) -> Iterator[str]:
             direction
         ]
         yield (
-            f"{listed(list(protocols))} {way} {said(local)}, dropped by {STAGES[drop.by.value]} at {said(drop.at)} "
+            f"{listed(list(protocols))} {way} {said(local)}, dropped by {DROPS[drop.by].agent} at {said(drop.at)} "
             "until now"
         )
 

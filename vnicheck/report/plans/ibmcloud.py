@@ -3,10 +3,10 @@
 import shlex
 from collections.abc import Sequence
 
-from vnicheck.fixes.steps import VniChange, said, vni_changes
-from vnicheck.fixes.vni_commands import FEATURE, arguments
-from vnicheck.model.plan import InstancePlan
+from vnicheck.fixes.vni_changes import FEATURE, VniChange, vni_changes
+from vnicheck.model.plan import InstancePlan, Step
 from vnicheck.report.plans.header import comment
+from vnicheck.report.plans.plain import said
 from vnicheck.report.plans.runner import RUNNER, SPLITS, Part, functions, keys, refusal
 
 _USAGE = (
@@ -33,9 +33,9 @@ esac
 
 def render_ibmcloud(plans: Sequence[InstancePlan]) -> str:
     """A script that changes the VNIs of all the servers, and sets them back with `undo`."""
-    changes = [(instance, change) for instance in plans for change in vni_changes(instance.plan)]
+    changes = [(instance, change) for instance in plans for change in vni_changes(instance.plan.actions)]
     parts = [vni_part(f"v{number}", instance, change) for number, (instance, change) in enumerate(changes, 1)]
-    concerned = [instance for instance in plans if vni_changes(instance.plan)]
+    concerned = [instance for instance in plans if vni_changes(instance.plan.actions)]
     if not concerned:
         return "#!/bin/sh\n# Nothing to change in the VPC.\n"
     head = "#\n".join(comment(instance, usage=_USAGE if instance is concerned[-1] else ()) for instance in concerned)
@@ -57,10 +57,7 @@ def vni_part(key: str, instance: InstancePlan, change: VniChange) -> Part:
     """One VNI's change as a step of a script."""
     what = f"{said(instance.name)}: {change.summary}"
     if change.refused is not None:
-        return Part(key=key, title=what, command=refusal(change.refused), undo=refusal(change.refused))
-    return Part(
-        key=key,
-        title=what,
-        command=shlex.join(arguments(change, change.patch)),
-        undo=shlex.join(arguments(change, change.undo)),
-    )
+        refused = refusal(change.refused)
+        return Part(key, what, Step(refused, refused))
+    command, undo = (shlex.join(change.arguments(patch)) for patch in (change.patch, change.undo))
+    return Part(key, what, Step(command, undo))

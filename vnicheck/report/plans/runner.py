@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from vnicheck.model.plan import Step
+
 SPLITS = "# shellcheck disable=SC2086 # lists of words are there to be split\n"
 RUNNER = r"""
 say() { printf '%s\n' "$*"; }
@@ -69,24 +71,22 @@ take_back() {
 """
 
 
-class Part(Struct, frozen=True, kw_only=True):
+class Part(Struct, frozen=True):
     """A step as the runner knows it."""
 
     key: str
     title: str
-    command: str
-    undo: str
-    check: str | None = None
+    step: Step
 
 
 def functions(part: Part) -> str:
     """The functions of a step; its commands run in a subshell, so that their variables and `exit` are their own."""
-    check = "return 2" if part.check is None else part.check
+    check = "return 2" if part.step.check is None else part.step.check
     return (
         f"title_{part.key}() {{ say {shlex.quote(part.title)}; }}\n"
         f"is_{part.key}() {{ {check}; }}\n"
-        f"do_{part.key}() (\n{part.command}\n)\n"
-        f"undo_{part.key}() (\n{part.undo}\n)\n"
+        f"do_{part.key}() (\n{part.step.command}\n)\n"
+        f"undo_{part.key}() (\n{part.step.undo}\n)\n"
     )
 
 

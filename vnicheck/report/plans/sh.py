@@ -4,15 +4,15 @@ The script of one server is for that server alone. That of several takes the ser
 it does not guess from the host's name. Either one refuses where the host has none of the server's addresses.
 """
 
-import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from vnicheck.fixes.steps import Step, addresses, immediate, persistent, vni_changes
-from vnicheck.model.plan import InstancePlan
+from vnicheck.fixes.vni_changes import vni_changes
+from vnicheck.model.plan import Action, InstancePlan
 from vnicheck.report.plans.handles import handles
-from vnicheck.report.plans.header import comment, title
+from vnicheck.report.plans.header import comment
 from vnicheck.report.plans.ibmcloud import export, vni_keys, vni_part
+from vnicheck.report.plans.plain import addresses, said, title
 from vnicheck.report.plans.runner import RUNNER, SPLITS, Part, functions, keys
 
 _APPLY = "sh {} apply     change the running server, now; the next boot forgets it (the default)"
@@ -89,10 +89,10 @@ def render_sh(plans: Sequence[InstancePlan]) -> str:
 def _usage(name: str, plans: Sequence[InstancePlan]) -> list[str]:
     """How the script is called, for what the plans have."""
     ways = {
-        _APPLY: any(immediate(each.plan) for each in plans),
-        _PERSIST: any(persistent(each.plan) for each in plans),
-        _UNDO: any(immediate(each.plan) or persistent(each.plan) for each in plans),
-        _VPC: any(vni_changes(each.plan) for each in plans),
+        _APPLY: any(each.plan.immediate for each in plans),
+        _PERSIST: any(each.plan.persistent for each in plans),
+        _UNDO: any(each.plan.immediate or each.plan.persistent for each in plans),
+        _VPC: any(vni_changes(each.plan.actions) for each in plans),
     }
     lines = [line.format(name) for line, there in ways.items() if there]
     return [*lines, *_RULES] if lines else []
@@ -106,30 +106,28 @@ def _joint_header(plans: Sequence[InstancePlan]) -> str:
 
 def _body(instance: InstancePlan) -> str:
     """The functions of a server's steps, and the variables that name them."""
-    now = _parts("now", immediate(instance.plan))
-    keep = _parts("keep", persistent(instance.plan))
-    vnis = [vni_part(f"vni{number}", instance, change) for number, change in enumerate(vni_changes(instance.plan), 1)]
+    plan = instance.plan
+    now, keep = _parts("now", plan.immediate), _parts("keep", plan.persistent)
+    changes = vni_changes(plan.actions)
+    vnis = [vni_part(f"vni{number}", instance, change) for number, change in enumerate(changes, 1)]
     return (
         "\n".join(functions(part) for part in (*now, *keep, *vnis))
         + f"\nSERVER={shlex.quote(title(instance))}\n"
-        + f"ADDRESSES={shlex.quote(' '.join(addresses(instance.plan)))}\n"
-        + f"PROGRAMS={shlex.quote(' '.join(_programs(now)))}\n"
+        + f"ADDRESSES={shlex.quote(' '.join(addresses(plan)))}\n"
+        + f"PROGRAMS={shlex.quote(' '.join(_programs(plan.immediate)))}\n"
         + f"STEPS={keys(now)}\nKEEP={keys(keep)}\nUNDO={keys((*keep[::-1], *now[::-1]))}\n"
         + vni_keys(vnis)
     )
 
 
-def _parts(prefix: str, steps: Iterable[Step]) -> list[Part]:
-    return [
-        Part(key=f"{prefix}{number}", title=step.summary, command=step.command, undo=step.undo, check=step.check)
-        for number, step in enumerate(steps, 1)
-    ]
+def _parts(prefix: str, actions: Iterable[Action]) -> list[Part]:
+    steps = [(said(action.summary), step) for action in actions for step in action.steps]
+    return [Part(f"{prefix}{number}", what, step) for number, (what, step) in enumerate(steps, 1)]
 
 
-def _programs(parts: Iterable[Part]) -> list[str]:
+def _programs(actions: Iterable[Action]) -> list[str]:
     """What the steps on the running server cannot do without."""
-    words = [part.command.split(" ", 1)[0] for part in parts]
-    return list(dict.fromkeys(["ip", *(word for word in words if re.fullmatch(r"[a-z]+", word))]))
+    return ["ip", "sysctl"] if any(action.kind == "sysctl" for action in actions) else ["ip"]
 
 
 def _choice(plans: Sequence[InstancePlan]) -> str:

@@ -9,9 +9,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from vnicheck.fixes.steps import VniChange, immediate, persistent, vni_changes
+from vnicheck.fixes.vni_changes import VniChange, vni_changes
 from vnicheck.model.plan import InstancePlan
 from vnicheck.report.plans.header import as_comment, comment
+from vnicheck.report.plans.plain import said
 
 _TYPE = "ibm_is_virtual_network_interface"
 _HOW = (
@@ -30,17 +31,18 @@ def render_terraform(plans: Sequence[InstancePlan]) -> str:
 
 
 def _server(instance: InstancePlan, labels: set[str]) -> str:
-    changes = vni_changes(instance.plan)
+    plan = instance.plan
+    changes = vni_changes(plan.actions)
     blocks = [comment(instance, usage=_HOW if changes else ("The plan changes nothing in the VPC.",))]
-    commands = [step.command for step in immediate(instance.plan)]
-    if commands or persistent(instance.plan):
-        lines = (line for command in commands for line in command.splitlines())
+    if plan.immediate or plan.persistent:
+        steps = (step for action in plan.immediate for step in action.steps)
+        lines = (line for step in steps for line in step.command.splitlines())
         blocks.append(
             as_comment(
                 [
                     "Terraform does not change the server itself; the forms sh and ansible do that part:",
                     *(f"  {line}" for line in lines),
-                    *(f"  {step.summary}" for step in persistent(instance.plan)),
+                    *(f"  {said(action.summary)}" for action in plan.persistent),
                 ]
             )
         )

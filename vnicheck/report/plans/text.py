@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from vnicheck.findings.phrases import STAGES
+from vnicheck.findings.terms import DROPS
 from vnicheck.model.flow import Direction, Drop, Flow
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
-from vnicheck.model.words import listed
-from vnicheck.report.phrases import protocols, remotes
+from vnicheck.model.words import counted, listed
+from vnicheck.report.reach import protocols, remotes
 from vnicheck.report.text import Page
 
 _SECURITY = "SECURITY: "
@@ -26,7 +26,7 @@ def write_plans(plans: Sequence[InstancePlan], console: Console, *, servers: int
         page.prose("nothing is broken that is meant to work: there is nothing to fix")
     elif healthy > 0:
         page.line()
-        page.prose(f"nothing to fix on {healthy} other server{'s' if healthy > 1 else ''}")
+        page.prose(f"nothing to fix on {counted(healthy, 'other server')}")
 
 
 def write_plan(page: Page, instance: InstancePlan) -> None:
@@ -45,7 +45,7 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
         _listed(page, "Costs", plan.side_effects)
         _needs(page, plan.iam_actions)
         _listed(page, "After the next boot", plan.next_boot)
-    _listed(page, "Stays broken", instance.unmended)
+    _listed(page, "Stays broken", instance.unfixed)
     _alternatives(page, instance.alternatives)
 
 
@@ -69,19 +69,19 @@ def _action(page: Page, number: int, action: Action) -> None:
     elif action.lines:
         for line in action.lines:
             page.line((f"| {line}", "dim"), indent=6)
-    elif action.command is not None:
-        for line in action.command.split(" && "):
-            for part in line.splitlines():
-                page.line((part, "bold"), indent=6)
+    elif action.patch is None:
+        for step in action.steps:
+            for line in step.command.splitlines():
+                page.line((line, "bold"), indent=6)
     else:
-        body = ", ".join(f"{field} = {_json(value)}" for field, value in (action.patch or {}).items())
+        body = ", ".join(f"{field} = {_json(value)}" for field, value in action.patch.items())
         page.line((f"PATCH virtual_network_interfaces/{action.vni}: {body}", "bold"), indent=6)
 
 
 def _mends(page: Page, plan: Plan) -> None:
-    """The mended flows, those that meet the same drop in one sentence."""
+    """The fixed flows, those that meet the same drop in one sentence."""
     groups: dict[tuple[Direction, str, Drop], list[Flow]] = {}
-    for index in plan.mended:
+    for index in plan.fixed_flows:
         flow = plan.before[index]
         groups.setdefault((flow.direction, flow.local, flow.drops[0]), []).append(flow)
     page.line(("Mends", "bold"))
@@ -92,7 +92,7 @@ def _mends(page: Page, plan: Plan) -> None:
             Direction.TRANSIT: f"through the server to {local}, from",
         }[direction]
         sentence = (
-            f"{listed(protocols(flows))} {way} {remotes(flows, plan.before)}: dropped by {STAGES[drop.by.value]} at "
+            f"{listed(protocols(flows))} {way} {remotes(flows, plan.before)}: dropped by {DROPS[drop.by].agent} at "
             f"{drop.at} until now"
         )
         page.prose(sentence, indent=2, lead=(f"{page.glyphs.tick} ", "green"))

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vnicheck.guest.parsers.boot.files import MAX_BOOT_LINES, BootFiles, Line
-from vnicheck.guest.parsers.boot.words import NotUnderstood, commands_of, prefix_of, route_of, rule_of, table_of
+from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, commands_of, prefix_of, route_of, rule_of, table_of
 from vnicheck.guest.parsers.names import Names, parse_number
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.guest import MAIN_TABLE, BootRoute, BootRule

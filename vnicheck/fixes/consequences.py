@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from vnicheck.engine.partition import Range
-from vnicheck.findings.phrases import STAGES
 from vnicheck.findings.reboot import said_of
+from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.effects import AddRule, Effect
 from vnicheck.fixes.trial import Trial
-from vnicheck.model.address import prefix_range
-from vnicheck.model.flow import Flow, Outcome, Verdict
+from vnicheck.model.address import Range, prefix_range
+from vnicheck.model.flow import DropCode, Flow, Outcome, Verdict
 from vnicheck.model.guest import MAIN_TABLE, RouteType
 from vnicheck.model.words import listed
 
@@ -20,27 +19,27 @@ def what_drops(trial: Trial, effects: Sequence[Effect]) -> str:
     outcome = trial.outcome(effects)
     flows = trial.facts_after(effects).flows
     left = [flows[piece.after] for piece in outcome.pieces if piece.before in outcome.remaining]
-    by_place: dict[tuple[str, str], dict[str, None]] = {}
+    by_place: dict[tuple[DropCode, str], dict[str, None]] = {}
     unsure = ""
     for flow in left:
         if flow.drops:
             first = flow.drops[0]
-            by_place.setdefault((first.by.value, first.at), {})[flow.protocol.value] = None
+            by_place.setdefault((first.by, first.at), {})[flow.protocol.value] = None
         elif flow.verdict is Verdict.UNKNOWN:
             unsure = next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
-    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    alike: dict[tuple[DropCode, tuple[str, ...]], list[str]] = {}
     for (code, at), protocols in by_place.items():
         alike.setdefault((code, tuple(protocols)), []).append(at)
     said = [
-        f"{listed(protocols)} {'is' if len(protocols) == 1 else 'are'} dropped by {STAGES[code]} at {listed(places)}"
-        for (code, protocols), places in list(alike.items())[:_SHOWN]
+        f"{listed(names)} {'is' if len(names) == 1 else 'are'} dropped by {DROPS[code].agent} at {listed(places)}"
+        for (code, names), places in list(alike.items())[:_SHOWN]
     ]
     if unsure:
         said.append(f"some flows would be unknown ({unsure})")
     return "; ".join(said) or "no flow is left"
 
 
-def unmended(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+def unfixed(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
     """What stays broken: whose flows, and what drops them."""
     outcome = trial.outcome(effects)
     if outcome.remaining:

@@ -1,56 +1,13 @@
-"""Words for what the report's codes mean, shared by the formats that people read."""
+"""Which protocols and remotes flows reach, in words: shared by the formats that people read."""
 
 from collections.abc import Iterable, Sequence
 
 from msgspec import UnsetType
 
+from vnicheck.findings.terms import SCOPES
 from vnicheck.model.address import format_prefix, mask, prefix_range
 from vnicheck.model.flow import Flow, Protocol, Scope
 from vnicheck.model.words import listed
-
-DROPS = {
-    "network_acl": "network ACL",
-    "security_group": "security groups",
-    "no_floating_ip": "no floating IP or public gateway",
-    "rp_filter": "rp_filter",
-    "martian_source": "source check of the guest",
-    "not_local": "address not in the guest",
-    "interface_down": "interface down",
-    "no_route": "no route",
-    "blackhole": "blackhole",
-    "unreachable": "unreachable",
-    "prohibit": "prohibit",
-    "ip_spoofing_check": "spoofing check",
-    "protocol_state_filtering": "state filter",
-    "floating_ip": "floating IP elsewhere",
-    "vpc_route": "VPC route",
-}
-
-STAGES = {
-    "network_acl": "network ACL",
-    "security_group": "security groups",
-    "protocol_state_filtering": "state filter",
-    "ip_spoofing_check": "IP spoofing check",
-    "floating_ip": "floating IP",
-    "vpc_route": "VPC routes",
-    "guest_interface": "interface in the guest",
-    "interface_state": "interface",
-    "source_validation": "source validation",
-    "local_delivery": "local delivery",
-    "reply_route": "reply's route",
-    "request_route": "request's route",
-    "echo_reply": "echo reply",
-}
-
-SCOPES = {
-    Scope.SUBNET: "its subnet",
-    Scope.VPC: "the VPC",
-    Scope.PRIVATE: "private networks beyond",
-    Scope.SERVICE: "IBM services",
-    Scope.INTERNET: "the internet",
-}
-
-RP_FILTER = {0: "off", 1: "strict", 2: "loose"}
 
 
 def protocols(flows: Iterable[Flow]) -> list[str]:

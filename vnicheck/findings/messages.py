@@ -1,30 +1,12 @@
-"""Phrases that findings share."""
+"""What the messages of several rules say alike."""
 
 from vnicheck.findings.broken_paths import BrokenPath
-from vnicheck.findings.rule import Facts
+from vnicheck.findings.facts import Facts
+from vnicheck.findings.terms import DROPS
 from vnicheck.model.flow import DropCode, Flow, Scope
 from vnicheck.model.words import listed
 
-STAGES = {
-    "network_acl": "the network ACL",
-    "security_group": "the security groups",
-    "no_floating_ip": "the missing floating IP",
-    "rp_filter": "rp_filter",
-    "martian_source": "the guest's source check",
-    "not_local": "the guest, which lacks the address",
-    "interface_down": "the interface, which is down",
-    "no_route": "the missing route",
-    "blackhole": "a blackhole route",
-    "unreachable": "an unreachable route",
-    "prohibit": "a prohibit route",
-    "ip_spoofing_check": "the IP spoofing check",
-    "protocol_state_filtering": "the state filter",
-    "floating_ip": "the floating IP, which is on another VNI",
-    "vpc_route": "a VPC route",
-}
-
-
-_MENDED_ONCE = {DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN}
+_MET_TWICE = {DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN}
 
 
 def who(facts: Facts, path: BrokenPath) -> str:
@@ -46,16 +28,16 @@ def protocols(flows: tuple[Flow, ...]) -> str:
 def next_drops(facts: Facts, path: BrokenPath) -> str:
     """What drops the path's other flows, and what would drop each once its first drop is mended, as sentences."""
     caused = {id(flow) for flow in path.caused}
-    beside: dict[tuple[str, str], list[Flow]] = {}
-    by_next: dict[tuple[str, str], list[Flow]] = {}
+    beside: dict[tuple[DropCode, str], list[Flow]] = {}
+    by_next: dict[tuple[DropCode, str], list[Flow]] = {}
     for _, flow in path.flows:
         first, *later = flow.drops
         if id(flow) not in caused:
-            beside.setdefault((first.by.value, first.at), []).append(flow)
+            beside.setdefault((first.by, first.at), []).append(flow)
         for drop in later:
-            if path.code in _MENDED_ONCE and drop.by is path.code:
+            if path.code in _MET_TWICE and drop.by is path.code:
                 continue  # the same thing, met again by the reply
-            by_next.setdefault((drop.by.value, drop.at), []).append(flow)
+            by_next.setdefault((drop.by, drop.at), []).append(flow)
     sentences = ""
     if beside:
         sentences += f" {_each(facts, path, beside, 'dropped')}."
@@ -64,7 +46,7 @@ def next_drops(facts: Facts, path: BrokenPath) -> str:
     return sentences
 
 
-def _each(facts: Facts, path: BrokenPath, drops: dict[tuple[str, str], list[Flow]], verb: str) -> str:
+def _each(facts: Facts, path: BrokenPath, drops: dict[tuple[DropCode, str], list[Flow]], verb: str) -> str:
     all_internet = all(flow.remote_scope is Scope.INTERNET for _, flow in path.flows)
     said = []
     for (code, at), flows in drops.items():
@@ -73,7 +55,7 @@ def _each(facts: Facts, path: BrokenPath, drops: dict[tuple[str, str], list[Flow
         whose = " of the internet" if whole and not all_internet else ""
         plural = "are" if " and " in names else "is"
         done = verb if verb.startswith("would") else f"{plural} {verb}"
-        said.append(f"{names}{whose} {done} by {STAGES[code]} at {_at(facts, at)}")
+        said.append(f"{names}{whose} {done} by {DROPS[code].agent} at {_at(facts, at)}")
     return "; then ".join(said) if verb.startswith("would") else "; ".join(said)
 
 

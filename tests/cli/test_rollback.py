@@ -1,0 +1,68 @@
+"""`rollback` and `ledger` before anything is connected to: what they refuse is one line, and nothing is changed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fixes.plans import planned
+from vnicheck.apply.ledger import Entry, Ledger
+from vnicheck.model.cloud import Ref
+from vnicheck.model.plan_document import as_documents
+
+CHANGE = "20261124-083000-abcdef"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A user's state folder with one change of a server's routing."""
+    proof = planned("strict")
+    Ledger(tmp_path / "vnicheck" / "ledger").write(
+        Entry(
+            id=CHANGE,
+            begun_at="2026-11-24T08:30:00Z",
+            server=Ref(id="server-id", name="web-1"),
+            address="127.0.0.1",
+            strategy="policy-routing",
+            effects=proof.effects,
+            actions=as_documents(proof.document.plan.actions),
+            status="begun",
+        )
+    )
+    return tmp_path
+
+
+def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vnicheck", *arguments],
+        env={**os.environ, "XDG_STATE_HOME": str(state)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_change_is_shown_with_what_undoes_it(state: Path) -> None:
+    done = run(state, "ledger", CHANGE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "     undo: ip rule del from 10.0.0.12 table 1003 priority 1003\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--yes", "--ssh-config", "/nonexistent"], "cannot read /nonexistent: No such file or directory"),
+        ([], "nobody can be asked here: add --yes to apply"),
+    ],
+)
+def test_what_cannot_be_begun_is_told_in_a_line(state: Path, arguments: list[str], said: str) -> None:
+    before = (state / "vnicheck" / "ledger" / f"{CHANGE}.json").read_bytes()
+    done = run(state, "rollback", CHANGE, *arguments)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"vnicheck: {said}")
+    assert "internal error" not in done.stderr
+    assert (state / "vnicheck" / "ledger" / f"{CHANGE}.json").read_bytes() == before

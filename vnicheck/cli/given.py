@@ -1,0 +1,201 @@
+"""What each command is given: its options, declared without loading what does its work."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vnicheck.cli import options
+from vnicheck.cli.bundles import Display, Fleet, Options, Selection, Ssh
+
+LEAST_SECONDS = 5
+"""Of the timer that undoes a fix."""
+
+
+class AnalyzeOptions(Options):
+    """Read the VPC, collect the guest over SSH, predict every flow, and report what is broken and why."""
+
+    instances: Annotated[
+        list[str] | None, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")
+    ] = None
+    selection: Selection
+    ssh: Ssh
+    display: Display
+    local: options.Local = False
+    snapshot: options.SnapshotFile = None
+    config_file: options.ConfigFile = None
+    max_age: options.MaxAge = None
+    explain: options.Explain = False
+
+
+class TraceOptions(Options):
+    """Follow one flow hop by hop, request and reply."""
+
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")]
+    selection: Selection
+    ssh: Ssh
+    display: Display
+    start: Annotated[str, typer.Option("--from", metavar="ADDR", help="Who opens the flow: an address or a server.")]
+    end: Annotated[str, typer.Option("--to", metavar="ADDR", help="Who answers: an address or a server.")]
+    protocol: Annotated[str, typer.Option("--protocol", metavar="tcp|udp|icmp", help="The protocol.")] = "tcp"
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The destination port.")] = 443
+    snapshot: options.SnapshotFile = None
+    config_file: options.ConfigFile = None
+
+
+class FixOptions(Options):
+    """Plan a fix that is proved to mend and to break nothing; without --dry-run, apply it with automatic rollback."""
+
+    selection: Selection
+    ssh: Ssh
+    instances: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INSTANCE...]", help="Name, id, CRN or address; all affected servers without one."),
+    ] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False
+    strategy: Annotated[
+        str,
+        typer.Option("--strategy", metavar="auto|policy-routing|rp-filter|state-filtering", help="How to mend."),
+    ] = "auto"
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Apply without asking.")] = False
+    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False
+    rollback_after: Annotated[
+        int,
+        typer.Option(
+            "--rollback-after", min=LEAST_SECONDS, help="Seconds after which the server undoes what is not verified."
+        ),
+    ] = 120
+    snapshot: options.SnapshotFile = None
+    config_file: options.ConfigFile = None
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", "-f", metavar="FORMAT[=FILE]", help="text, json, jsonl, sh, ansible, terraform or ibmcloud."
+        ),
+    ] = None
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file for the one format; a folder for all forms.")
+    ] = None
+    flows: options.Flows = False
+    workers: options.Workers = None
+    dask: options.Dask = None
+    no_color: options.NoColor = False
+    allow_incomplete: options.AllowIncomplete = False
+
+
+class RollbackOptions(Options):
+    """Undo a change that 'vnicheck fix' applied."""
+
+    change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")]
+    ssh: Ssh
+    region: options.OneRegion = None
+    auth: options.Auth = None
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False
+    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False
+
+
+class LedgerOptions(Options):
+    """List what was applied where, or show one change."""
+
+    change: Annotated[str | None, typer.Argument(metavar="[ID]", help="One change, with its commands.")] = None
+
+
+class LintOptions(Options):
+    """Check every server in scope that has several interfaces, for CI; fails on errors."""
+
+    selection: Selection
+    fleet: Fleet
+    ssh: Ssh
+    display: Display
+    snapshot: options.SnapshotFile = None
+    config_file: options.ConfigFile = None
+    baseline: options.BaselineFile = None
+    write_baseline: options.WriteBaseline = None
+    min_coverage: options.MinCoverage = None
+    max_age: options.MaxAge = None
+    terraform: options.Terraform = None
+    explain: options.Explain = False
+    flows: options.Flows = False
+    workers: options.Workers = None
+    dask: options.Dask = None
+
+
+class SnapshotOptions(Options):
+    """Collect servers into a file or folder that feeds every other command through --snapshot, offline."""
+
+    selection: Selection
+    ssh: Ssh
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="The file to write; a folder where PATH is one, ends in /, or several regions are read.",
+        ),
+    ]
+    instances: Annotated[
+        list[str] | None, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")
+    ] = None
+    every: Annotated[bool, typer.Option("--all", help="Every server in scope.")] = False
+    local: options.Local = False
+    snapshot: options.SnapshotFile = None
+    refresh: Annotated[bool, typer.Option("--refresh", help="Collect also the guests that the folder has already.")] = (
+        False
+    )
+    redact: Annotated[
+        bool,
+        typer.Option("--redact", help="Write pseudonyms for names, addresses and ids; the findings stay the same."),
+    ] = False
+    no_color: options.NoColor = False
+    allow_incomplete: options.AllowIncomplete = False
+
+
+class DiffOptions(Options):
+    """Compare two snapshots: findings that are new or gone, and flows that fare differently."""
+
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The earlier snapshot: a file, or a folder.")]
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The later one.")]
+    config_file: options.ConfigFile = None
+    formats: options.Formats = None
+    output: options.Output = None
+    no_color: options.NoColor = False
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", metavar="error|warning|note", help="Exit 1 if a finding this bad or worse is new."),
+    ] = None
+    allow_incomplete: options.AllowIncomplete = False
+
+
+class DemoOptions(Options):
+    """Replay the recorded case: observed beside predicted."""
+
+    display: Display
+    explain: options.Explain = False
+
+
+class CollectScriptOptions(Options):
+    """Print the POSIX sh script that collects a guest; feed its saved output back with --guest INSTANCE=FILE."""
+
+
+class RulesOptions(Options):
+    """List the rules, with their severity where it does not depend on what is found."""
+
+
+class ExplainOptions(Options):
+    """Show one rule's page."""
+
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Its id or name, as 'vnicheck rules' lists them.")]
+
+
+class AssumptionsOptions(Options):
+    """List what is assumed of the VPC, on what evidence, and how to override it."""
+
+    config_file: options.ConfigFile = None
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
+
+
+class SchemaOptions(Options):
+    """Print a document's JSON Schema (draft 2020-12)."""
+
+    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline")]

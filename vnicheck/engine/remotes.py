@@ -1,0 +1,232 @@
+"""Sets of remotes that fare alike: the stretches of the zip of all stages, gathered by equal fate.
+
+Each stage tells of every remote two things: its fate, which is what the stage comes to for it, and a value, which is
+what decides that (a route, the rules that it meets). The fabric's stages are zipped once for all servers that they are
+the same for; for each local address the kernel's maps are zipped with that.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from vnicheck.engine.partition import never_remote, to_prefixes
+from vnicheck.engine.server_view import LocalAddress, ServerView
+from vnicheck.fabric import network_acl, security_group, vpc_route
+from vnicheck.fabric.ingress_route import has_zone_table, zone_of
+from vnicheck.fabric.memory import remembered
+from vnicheck.kernel.kernel import ByPort, Outcome
+from vnicheck.kernel.receive import Received
+from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.model.address import LAST, Range, parse_address
+from vnicheck.model.address_map import AddressMap, constant, zipped
+from vnicheck.model.cloud import Vni
+from vnicheck.model.flow import Protocol, Scope
+
+Stage = AddressMap[tuple[Hashable, Hashable]]
+"""Of each address its fate and the value that decides it."""
+
+
+class Place(NamedTuple):
+    """Where remotes are: their scope, and their network's name if the configuration gives it one."""
+
+    scope: Scope
+    network: str | None
+
+
+class Area(Struct, frozen=True, eq=False):
+    """Addresses that the fabric's stages treat alike, by the same rules and routes. `fate`: a number that it shares
+    with areas that fare alike by others. `sample`: one of the addresses.
+    """
+
+    fate: int
+    sample: int
+
+
+class Remotes(Struct, frozen=True, eq=False):
+    """Remotes that fare alike, whatever the ports. `samples`: one for each way in which the fabric decides about them.
+    `received`, `sent`: what the guest's kernel does with packets from and to them, in as many ways; none where that is
+    not known.
+    """
+
+    number: int
+    rules: int
+    """A number that it shares with those of the same samples."""
+    ranges: tuple[Range, ...]
+    samples: tuple[int, ...]
+    received: tuple[ByPort, ...]
+    sent: tuple[ByPort, ...]
+
+    @property
+    def first(self) -> int:
+        """One of them."""
+        return self.samples[0]
+
+
+class RemoteSets:
+    """The sets of remotes of a server, by local address, and by protocol and ports where a policy rule reads them."""
+
+    def __init__(self, view: ServerView, only: int | None = None) -> None:
+        """`only`: the one remote that is asked about; all that are possible by default."""
+        self._view = view
+        self.asked_for_one = only is not None
+        self._excluded = never_remote(view.own_addresses()) if only is None else [(0, only - 1), (only + 1, LAST)]
+        self._fates: dict[Hashable, int] = {}
+        self._received: dict[int, tuple[ByPort, Hashable]] = {}
+        self._known: dict[Hashable, tuple[Remotes, ...]] = {}
+        self._prefixes: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self._rules: dict[tuple[int, ...], int] = {}
+        self._count = 0
+
+    def of(
+        self, local: LocalAddress, protocol: Protocol, remote_ports: Range, local_ports: Range, *, inbound: bool
+    ) -> tuple[Remotes, ...]:
+        """Those for flows of a protocol between the local address and remotes with these ports; by their first."""
+        view = self._view
+        kernel, interface = view.kernel, view.interface_of.get(local.vni.id)
+        reads = kernel is not None and kernel.reads_transport
+        key: Hashable = (local.key, protocol, inbound) if reads else local.key
+        known = self._known.get(key)
+        if known is None:
+            received: AddressMap[ByPort | None] = constant(None)
+            sent: AddressMap[ByPort | None] = constant(None)
+            proto, own = protocol.number, local.number
+            if kernel is not None:
+                sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
+                if interface is not None:
+                    received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
+            areas = _areas(view, (local.vni, *_leaving(view, sent)))
+            known = self._known[key] = tuple(self._gathered(areas, received, sent))
+        return known
+
+    def prefixes_of(self, sets: tuple[Remotes, ...]) -> tuple[str, ...]:
+        """The fewest prefixes that cover these sets."""
+        key = tuple([each.number for each in sets])
+        known = self._prefixes.get(key)
+        if known is None:
+            known = self._prefixes[key] = to_prefixes([remotes for each in sets for remotes in each.ranges])
+        return known
+
+    def _gathered(
+        self, areas: AddressMap[Area], received: AddressMap[ByPort | None], sent: AddressMap[ByPort | None]
+    ) -> Iterator[Remotes]:
+        gathered: dict[Hashable, _Gathering] = {}
+        stretches = zipped([areas, received, sent])
+        excluded = iter([*self._excluded, (LAST + 1, LAST + 1)])
+        first_out, last_out = next(excluded)
+        ends = [*stretches.starts[1:], LAST + 1]
+        for start, after, (area, receives, sends) in zip(stretches.starts, ends, stretches.values, strict=True):
+            at = start
+            while at < after:
+                if last_out < at:
+                    first_out, last_out = next(excluded)
+                elif first_out <= at:
+                    at = last_out + 1
+                else:
+                    end = min(after, first_out)
+                    key = (area.fate, self._fate_of(receives), self._fate_of(sends))
+                    gathering = gathered.get(key)
+                    if gathering is None:
+                        gathering = gathered[key] = _Gathering()
+                    gathering.add((at, end - 1), area, receives, sends)
+                    at = end
+        for gathering in gathered.values():
+            self._count += 1
+            samples = tuple([area.sample for area in gathering.areas])
+            yield gathering.made(self._count, self._rules.setdefault(samples, len(self._rules)), samples)
+
+    def _fate_of(self, ports: ByPort | None) -> Hashable:
+        """What the kernel's answers come to, port by port, whichever lines decide; one made once is known by its id."""
+        if ports is None:
+            return None
+        known = self._received.get(id(ports))
+        if known is None:
+            fate = tuple(zip(ports.starts, map(fate_of_outcome, ports.values), strict=True))
+            known = self._received[id(ports)] = (ports, self._fates.setdefault(fate, len(self._fates)))
+        return known[1]
+
+
+class _Gathering:
+    """Remotes in the making."""
+
+    def __init__(self) -> None:
+        self._ranges: list[Range] = []
+        self.areas: dict[Area, None] = {}
+        self._received: dict[ByPort, None] = {}
+        self._sent: dict[ByPort, None] = {}
+
+    def add(self, remotes: Range, area: Area, received: ByPort | None, sent: ByPort | None) -> None:
+        if self._ranges and self._ranges[-1][1] + 1 == remotes[0]:
+            self._ranges[-1] = (self._ranges[-1][0], remotes[1])
+        else:
+            self._ranges.append(remotes)
+        self.areas[area] = None
+        if received is not None:
+            self._received[received] = None
+        if sent is not None:
+            self._sent[sent] = None
+
+    def made(self, number: int, rules: int, samples: tuple[int, ...]) -> Remotes:
+        return Remotes(number, rules, tuple(self._ranges), samples, tuple(self._received), tuple(self._sent))
+
+
+def fate_of_outcome(outcome: Outcome) -> Hashable:
+    """What a kernel's answer comes to, whichever line decides it."""
+    if isinstance(outcome, Sent):
+        return outcome.interface, outcome.gateway
+    if isinstance(outcome, Received):
+        return outcome.reception, outcome.reason
+    if isinstance(outcome, NotSent):
+        return outcome.failure, outcome.reason
+    return outcome
+
+
+def _leaving(view: ServerView, sent: AddressMap[ByPort | None]) -> Iterator[Vni]:
+    """The VNIs by which packets may leave."""
+    ways = (way for each in set(sent.values) if each is not None for way in each.values)
+    interfaces = {way.interface for way in ways if isinstance(way, Sent)}
+    return (vni for vni in view.server.vnis if view.interface_of.get(vni.id) in interfaces)
+
+
+def _areas(view: ServerView, vnis: Iterable[Vni]) -> AddressMap[Area]:
+    """What the fabric keeps apart of packets that cross these VNIs; the same for all servers for which it is made of
+    the same maps.
+    """
+    stages = dict(_stages(view, vnis))
+    key = ("areas", *[(name, id(stage)) for name, stage in stages.items()])
+    kept = remembered(view.fabric, key, lambda: (tuple(stages.values()), _zipped_areas(stages.values())))
+    return kept[1]
+
+
+def _zipped_areas(stages: Iterable[Stage]) -> AddressMap[Area]:
+    numbers: dict[Hashable, int] = {}
+    made: dict[Hashable, Area] = {}
+    found = zipped(list(stages))
+    areas = []
+    for start, said in zip(found.starts, found.values, strict=True):
+        area = made.get(said)
+        if area is None:
+            fates = tuple([fate for fate, _ in said])
+            area = made[said] = Area(numbers.setdefault(fates, len(numbers)), start)
+        areas.append(area)
+    return AddressMap(found.starts, areas)
+
+
+def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, Stage]]:
+    """What each stage keeps apart that such a packet may meet; what several VNIs share has one key."""
+    fabric = view.fabric
+    locals_ = frozenset(map(parse_address, view.reserved))
+    yield "networks", view.networks.alike
+    for vni in vnis:
+        subnet = view.subnet(vni)
+        yield ("scopes", subnet.id), view.scopes(vni).alike
+        if has_zone_table(fabric, subnet.vpc):
+            yield ("zones", subnet.vpc), zone_of(fabric, subnet.vpc).mapped(lambda zone: (zone, None))
+        yield ("routes", subnet.id), vpc_route.alike(fabric, subnet, view.assume)
+        admitted = security_group.alike(fabric, vni, locals_)
+        if admitted is not None:
+            yield ("groups", vni.security_groups), admitted
+        passed = network_acl.alike(fabric, subnet, locals_)
+        if passed is not None:
+            yield ("acl", subnet.network_acl, "inbound"), passed[0]
+            yield ("acl", subnet.network_acl, "outbound"), passed[1]

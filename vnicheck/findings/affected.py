@@ -1,0 +1,63 @@
+"""What a finding affects, by itself: its flows as few products of protocols, ports and remotes, exactly."""
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from vnicheck.model.address import merge_ranges, prefix_range, range_prefixes
+from vnicheck.model.flow import Affected, Flow, Protocol
+
+_Ports = tuple[str, ...] | UnsetType
+
+
+def affected_by(flows: Iterable[Flow]) -> tuple[Affected, ...]:
+    """The flows, those of one way together, in the order in which they come; every flow is in one entry."""
+    ways: dict[Affected, dict[tuple[Protocol, _Ports], list[str]]] = {}
+    for flow in flows:
+        ways.setdefault(_way(flow), {}).setdefault((flow.protocol, flow.ports), []).extend(flow.remote)
+    return tuple(each for way, remotes in ways.items() for each in _products(way, remotes))
+
+
+def _way(flow: Flow) -> Affected:
+    """What flows have in common, without the rest."""
+    return Affected(
+        direction=flow.direction,
+        local=flow.local,
+        local_prefixes=flow.local_prefixes,
+        ingress=flow.ingress,
+        egress=flow.egress,
+        protocols=(),
+        remotes=(),
+        scope=flow.remote_scope,
+    )
+
+
+def _products(way: Affected, remotes_of: dict[tuple[Protocol, _Ports], list[str]]) -> Iterable[Affected]:
+    """With the same protocol and ports the remotes together, then with the same remotes the ports, then protocols."""
+    ports_of: dict[tuple[Protocol, tuple[str, ...]], list[_Ports]] = {}
+    for (protocol, ports), remotes in remotes_of.items():
+        ports_of.setdefault((protocol, _joined_remotes(remotes)), []).append(ports)
+    protocols_of: dict[tuple[_Ports, tuple[str, ...]], list[Protocol]] = {}
+    for (protocol, joined), listed in ports_of.items():
+        protocols_of.setdefault((_joined_ports(listed), joined), []).append(protocol)
+    for (joined_ports, joined), protocols in protocols_of.items():
+        yield msgspec.structs.replace(way, protocols=tuple(protocols), ports=joined_ports, remotes=joined)
+
+
+def _joined_remotes(prefixes: Iterable[str]) -> tuple[str, ...]:
+    merged = merge_ranges(map(prefix_range, prefixes))
+    return tuple(prefix for first, last in merged for prefix in range_prefixes(first, last))
+
+
+def _joined_ports(listed: Iterable[_Ports]) -> _Ports:
+    texts = [text for ports in listed if not isinstance(ports, UnsetType) for text in ports]
+    if not texts:
+        return UNSET
+    merged = merge_ranges(_port_range(text) for text in texts)
+    return tuple(str(first) if first == last else f"{first}-{last}" for first, last in merged)
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    return int(first), int(last or first)

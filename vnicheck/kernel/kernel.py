@@ -1,0 +1,265 @@
+"""A guest's kernel over all that is not known of it: hidden state, packet marks, TOS, users, the ports of clients.
+
+What becomes of a packet is said only where it is the same in every possible world, whichever way it comes to be.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
+
+from vnicheck.kernel.hooks import Hooks
+from vnicheck.kernel.host import Host, hidden_states
+from vnicheck.kernel.lookup import TableMaps
+from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
+from vnicheck.kernel.packet import ICMP, Packet
+from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
+from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
+from vnicheck.kernel.undetermined import Undetermined, Unknown, known
+from vnicheck.model.address import LAST, Range, parse_address, prefix_range
+from vnicheck.model.address_map import AddressMap, constant, joined, zipped
+from vnicheck.model.guest import Guest
+
+NO_PORTS: Range = (0, 0)
+Outcome = Received | Sent | NotSent | Unknown
+ByPort = AddressMap[Outcome]
+"""By the port that the flow is about, its destination port; that of one which has none is 0."""
+World = tuple[Box, Outcome]
+"""Packets, and what becomes of them."""
+
+_HIDDEN = Unknown("it depends on whether rules or local routes were ever changed on the guest, which no dump shows")
+_OPEN = ("a port", "a port", "the packet's mark", "the packet's TOS", "the user of the program")
+"""What tells packets apart, field by field, from their source port on."""
+_IN_WORDS = (_OPEN[2], _OPEN[3], _OPEN[4], _OPEN[0])
+
+
+class Kernel:
+    """The questions that the engine asks of a guest. What is not known is Unknown in a map, and raised as Undetermined
+    where one packet is asked about.
+    """
+
+    def __init__(self, guest: Guest, like: "Kernel | None" = None) -> None:
+        """`like`: the kernel of a guest of which this is a changed copy; what did not change is taken from there."""
+        self._guest = guest
+        self._fields = OpenFields(guest)
+        self._tables: TableMaps = like._tables if like is not None else TableMaps()
+        effort = Effort()
+        self._hosts = tuple(
+            Host(guest, state, fields=self._fields, tables=self._tables, effort=effort)
+            for state in hidden_states(guest)
+        )
+        self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"))
+        self._effort = effort
+        self.reads_transport = self._fields.read_transport
+        self._arrivals: dict[tuple[str, int], tuple[Arrivals, ...]] = {}
+        self._departures: dict[int, tuple[Departures, ...]] = {}
+        self._maps: dict[Hashable, AddressMap[ByPort]] = {}
+        self._agreed: dict[Hashable, ByPort] = {}
+        self._by_port: dict[tuple[tuple[int, ...], tuple[Outcome, ...]], ByPort] = {}
+
+    def interface_state(self, interface: str) -> Received | None:
+        """The drop of every packet that comes in by an interface that is down; None where it is up."""
+        return arrives(self._hosts[0], interface)
+
+    def ignores_echo(self) -> bool:
+        """Whether the guest is set to answer no echo requests (net.ipv4.icmp_echo_ignore_all)."""
+        return self._guest.sysctls.get("net/ipv4/icmp_echo_ignore_all", 0) != 0
+
+    def received(
+        self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool
+    ) -> AddressMap[ByPort]:
+        """What becomes of packets to a local address with ports in these ranges (0, 0 for ICMP), by their source.
+        `of_source`: the flow is about their source ports. A packet that the guest would forward, or take as a
+        broadcast, is not modelled.
+        """
+        box, field = self._box(proto, sports, dports, of_source=of_source, sending=False)
+        key = ("received", interface, local, box, field)
+        if key not in self._maps:
+            arrivals = self._arriving(interface, local)
+            by_source = zipped([self._hooks.ipsec(local), *[each.situations for each in arrivals]])
+            self._maps[key] = by_source.mapped(
+                lambda found: self._agree(key, found, lambda: self._reception(interface, local, found, box), field, box)
+            )
+        return self._maps[key]
+
+    def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
+        """Where packets from a local address leave the guest, by their destination, whatever their mark, their TOS and
+        the user of the program that sends them. From 0: a program that leaves its address to the kernel.
+        """
+        box, field = self._box(proto, sports, dports, of_source=of_source, sending=True)
+        key = ("sent", local, box, field)
+        if key not in self._maps:
+            departures = self._departing(local)
+            by_destination = zipped([self._hooks.ipsec(local), *[each.found for each in departures]])
+            self._maps[key] = by_destination.mapped(
+                lambda found: self._agree(key, found, lambda: self._departure(local, found, box), field, box)
+            )
+        return self._maps[key]
+
+    def receive(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
+        """What becomes of a packet, whatever its ports within the ranges, its mark and its TOS. Raises Undetermined."""
+        return _modelled(self.take_in(interface, packet, sports, dports))
+
+    def take_in(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
+        """What becomes of a packet to any address: as `receive`, but one that the guest forwards is an answer too."""
+        local = packet.destination
+        box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=False)
+        arrivals = self._arriving(interface, local)
+        found = (self._hooks.ipsec(local).at(packet.source), *[each.situations.at(packet.source) for each in arrivals])
+        taken = known(self._judged(_common(self._reception(interface, local, found, box)), forwarding=True))
+        assert isinstance(taken, Received)  # noqa: S101 - the outcomes of arrivals are
+        return taken
+
+    def send(self, packet: Packet, sports: Range, dports: Range) -> Sent | NotSent:
+        """Where a packet from a local address leaves the guest: as `sent`. Raises Undetermined."""
+        box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=True)
+        departures = self._departing(packet.source)
+        remote = packet.destination
+        found = (self._hooks.ipsec(packet.source).at(remote), *[each.found.at(remote) for each in departures])
+        sent = known(_common(self._departure(packet.source, found, box)))
+        assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
+        return sent
+
+    def address_cuts(self) -> set[int]:
+        """The addresses at which some answer may change: the first of every prefix and the first after it."""
+        prefixes = {route.prefix for route in self._guest.routes} | self._hooks.prefixes()
+        prefixes.update(prefix for rule in self._guest.rules for prefix in (rule.src, rule.dst) if prefix is not None)
+        ranges = [prefix_range(prefix) for prefix in prefixes]
+        for interface in self._guest.interfaces:
+            ranges += [(own, own) for own in (parse_address(address.address) for address in interface.addresses)]
+        return {cut for first, last in ranges for cut in (first, last + 1) if cut <= LAST}
+
+    def port_cuts(self) -> set[int]:
+        """The ports at which some answer may change."""
+        return set(self._fields.port_cuts)
+
+    def _arriving(self, interface: str, local: int) -> tuple[Arrivals, ...]:
+        made = self._arrivals.get((interface, local))
+        if made is None:
+            made = tuple([Arrivals(host, interface, local) for host in self._hosts])
+            self._arrivals[interface, local] = made
+        return made
+
+    def _departing(self, local: int) -> tuple[Departures, ...]:
+        made = self._departures.get(local)
+        if made is None:
+            made = self._departures[local] = tuple([Departures(host, local) for host in self._hosts])
+        return made
+
+    def _box(
+        self, proto: int, sports: Range, dports: Range, *, of_source: bool, sending: bool
+    ) -> tuple[Box, int | None]:
+        """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
+        What no policy rule reads is left out, so that all protocols share one answer.
+        """
+        if not self.reads_transport:
+            return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending), None
+        box = self._fields.box(proto, sports, dports, sending=sending)
+        return box, None if proto == ICMP else SPORT if of_source else DPORT
+
+    def _reception(self, interface: str, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
+        """What becomes of packets to a local address in each hidden state, by what is found for their source."""
+        hook = self._hooks.program(interface) or found[0]
+        if hook is not None:
+            return [[(box, hook)]]
+        arrivals = self._arriving(interface, local)
+        return [list(each.outcomes(at, box)) for each, at in zip(arrivals, found[1:], strict=True)]
+
+    def _judged(self, outcome: Outcome, *, forwarding: bool = False) -> Outcome:
+        """An outcome but for what is not modelled of it."""
+        if not isinstance(outcome, Received):
+            return outcome
+        if outcome.reception is Reception.BROADCAST:
+            return Unknown("the destination is a broadcast address to the guest")
+        if outcome.reception in {Reception.DELIVERED, Reception.FORWARDED} and self._hooks.source_match is not None:
+            return self._hooks.source_match
+        if outcome.reception is Reception.FORWARDED and not forwarding:
+            return Unknown(f"{outcome.reason}, which is not modelled")
+        return outcome
+
+    def _departure(self, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
+        """Where packets from a local address leave in each hidden state, by what is found for their destination."""
+        if found[0] is not None:
+            return [[(box, found[0])]]
+        return [
+            [(part, the_way(ways)) for part, ways in each.ways(tree, box)]
+            for each, tree in zip(self._departing(local), found[1:], strict=True)
+        ]
+
+    def _agree(
+        self, key: Hashable, found: Hashable, worlds: Callable[[], list[list[World]]], field: int | None, box: Box
+    ) -> ByPort:
+        """What all worlds come to, by the port that the flow is about."""
+        agreed = self._agreed.get((key, found))
+        if agreed is None:
+            try:
+                parts = joined(self._ports_apart(worlds(), field, box)).mapped(self._judged)
+            except Undetermined as reason:
+                parts = constant(Unknown(str(reason)))
+            same = (tuple(parts.starts), tuple(parts.values))
+            agreed = self._agreed[key, found] = self._by_port.setdefault(same, parts)
+        return agreed
+
+    def _ports_apart(self, worlds: list[list[World]], field: int | None, box: Box) -> Iterable[tuple[int, Outcome]]:
+        """The first port of each stretch that fares alike, with what all worlds come to there."""
+        if field is None or all(part[field] == box[field] for each in worlds for part, _ in each):
+            return [(0, _common(worlds))]
+        readers: dict[int, list[tuple[int, int]]] = {}
+        for host, each in enumerate(worlds):
+            for number, (part, _) in enumerate(each):
+                ports = part[field]
+                self._effort.spend(ports.bit_count())
+                while ports:
+                    low = ports & -ports
+                    readers.setdefault(low.bit_length() - 1, []).append((host, number))
+                    ports ^= low
+        known: dict[tuple[tuple[int, int], ...], Outcome] = {}
+        found = []
+        starts = self._fields.port_starts()
+        for place in sorted(readers):
+            which = tuple(readers[place])
+            if which not in known:
+                here: list[list[World]] = [[] for _ in worlds]
+                for host, number in which:
+                    part, outcome = worlds[host][number]
+                    here[host].append((part if len(which) == 1 else part.narrowed(field, 1 << place), outcome))
+                known[which] = _common(here)
+            found.append((starts[place], known[which]))
+        return [(0, found[0][1]), *found[1:]]
+
+
+def _modelled(received: Received) -> Received:
+    if received.reception is Reception.FORWARDED:
+        raise Undetermined(f"{received.reason}, which is not modelled")
+    return received
+
+
+def _common(worlds: list[list[World]]) -> Outcome:
+    """What becomes of the packets whatever the hidden state and whatever is open of them: the first packet's outcome,
+    where all come to the same.
+    """
+    if len(worlds) == len(worlds[0]) == 1:
+        return worlds[0][0][1]
+    first_of: dict[Hashable, tuple[tuple[int, ...], Outcome]] = {}
+    for each in worlds:
+        for part, outcome in each:
+            essence: Hashable = outcome.reason if isinstance(outcome, Unknown) else outcome.essence
+            if essence not in first_of or part.least < first_of[essence][0]:
+                first_of[essence] = (part.least, outcome)
+    firsts = sorted(first_of.values(), key=lambda entry: entry[0])
+    doubt = next((outcome for _, outcome in firsts if isinstance(outcome, Unknown)), None)
+    if doubt is not None or len(firsts) == 1:
+        return doubt if doubt is not None else firsts[0][1]
+    if any(_contradict(one, other) for rest in worlds[1:] for one in worlds[0] for other in rest):
+        return _HIDDEN
+    differing = {
+        _OPEN[place] for point, _ in firsts[1:] for place in range(len(_OPEN)) if point[place] != firsts[0][0][place]
+    }
+    names = " and ".join(name for name in _IN_WORDS if name in differing)
+    return Unknown(f"it depends on {names}, which the flow leaves open")
+
+
+def _contradict(one: World, other: World) -> bool:
+    """Whether some packet is in both parts, and fares differently in them."""
+    (part, outcome), (same, different) = one, other
+    if isinstance(outcome, Unknown) or isinstance(different, Unknown) or outcome.essence == different.essence:
+        return False
+    return all(values & others for values, others in zip(part, same, strict=True))

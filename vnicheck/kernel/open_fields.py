@@ -1,0 +1,231 @@
+"""What a flow leaves open of its packets (mark, TOS, user, ports within ranges), as a tree of decisions.
+
+Of each field there are as many values as policy rules and routes tell apart. A set of them is a number with a bit for
+each, a box is such a set for every field, and a decision sends the part of a box that it holds one way, the rest the
+other. So a field is split only where something that can still match reads it, and only within the splits made before.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+from vnicheck.kernel.packet import ICMP, Packet
+from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.model.address import Range
+from vnicheck.model.guest import Guest, PolicyRule
+
+PORTS = 65536
+MOST_MARKS = 256
+"""More marks than this are not told apart."""
+MOST_WORK = 4_000_000
+"""Decisions taken and stretches made for one guest, before the rest is left unknown: seconds."""
+TOS_MASK = 0x1C
+"""IPTOS_RT_MASK: the bits of TOS that select routes and rules."""
+ECHO_REQUEST_AS_PORT = 8 << 8
+"""A lookup keeps type and code of an ICMP message where it keeps the destination port (struct flowi4, union uli)."""
+PROTO, SPORT, DPORT, MARK, TOS, UID = range(6)
+ZERO = 1
+"""The set of the value 0 alone, or of those that nothing tells from it, whatever the field."""
+EVERY_TOS = (1 << 256) - 1
+
+
+class Box(NamedTuple):
+    """Packets: a set of values for each field."""
+
+    proto: int
+    sport: int
+    dport: int
+    mark: int
+    tos: int
+    uid: int
+
+    @property
+    def least(self) -> tuple[int, ...]:
+        """The least of its packets, by the values' places among those of their field."""
+        return tuple((values & -values).bit_length() for values in self[SPORT:])
+
+    def narrowed(self, field: int, values: int) -> "Box":
+        """The same with another set for one field."""
+        fields = list(self)
+        fields[field] = values
+        return Box._make(fields)
+
+
+class Decision:
+    """What becomes of packets by one of their fields: `yes` for those whose value is in the set, else `no`.
+
+    Both are decisions, or what comes of the packet.
+    """
+
+    __slots__ = ("field", "no", "values", "yes")
+
+    def __init__(self, field: int, values: int, yes: Any, no: Any) -> None:
+        self.field = field
+        self.values = values
+        self.yes = yes
+        self.no = no
+
+
+Tree = Any
+"""A Decision, or what comes of every packet."""
+
+
+class Effort:
+    """The work that may still be done for one guest, counted, so that it is the same on every machine."""
+
+    def __init__(self, left: int = MOST_WORK) -> None:
+        self.left = left
+
+    def spend(self, amount: int) -> None:
+        """Raises Undetermined where there is none left."""
+        self.left -= amount
+        if self.left < 0:
+            raise Undetermined("the policy rules and routes tell too many packets apart")
+
+
+class Trees:
+    """Makes decisions, the same one for the same parts."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, int, int, int], Decision] = {}
+
+    def decide(self, field: int, values: int, yes: Tree, no: Tree) -> Tree:
+        """The tree in which packets with one of the values take `yes`."""
+        if yes is no or values == 0:
+            return no
+        key = (field, values, id(yes), id(no))
+        known = self._made.get(key)
+        if known is None:
+            known = self._made[key] = Decision(field, values, yes, no)  # keeps both alive, and so their ids
+        return known
+
+
+def leaves(tree: Tree, box: Box, effort: Effort) -> Iterator[tuple[Box, Any]]:
+    """What comes of the packets of a box, part by part."""
+    waiting: list[tuple[Tree, Box]] = [(tree, box)]
+    while waiting:
+        at, part = waiting.pop()
+        while isinstance(at, Decision):
+            effort.spend(1)
+            values = part[at.field]
+            inside = values & at.values
+            if not inside:
+                at = at.no
+            elif inside == values:
+                at = at.yes
+            else:
+                waiting.append((at.no, part.narrowed(at.field, values & ~at.values)))
+                at, part = at.yes, part.narrowed(at.field, inside)
+        yield part, at
+
+
+class OpenFields:
+    """The values of each field that the rules of a guest tell apart."""
+
+    def __init__(self, guest: Guest) -> None:
+        rules = guest.rules
+        self.port_cuts = _cuts([ports for rule in rules for ports in (rule.sport, rule.dport) if ports], PORTS)
+        self._ports = (0, *self.port_cuts)
+        self._users = (0, *_cuts([rule.uid_range for rule in rules if rule.uid_range is not None], 0xFFFFFFFF))
+        self._marks = marks(rules)
+        self._selectors = {(rule.fwmark, rule.fwmask) for rule in rules if rule.fwmark is not None}
+        self.read_transport = bool(self.port_cuts) or any(rule.ipproto is not None for rule in rules)
+
+    def box(self, proto: int, sports: Range, dports: Range, *, sending: bool) -> Box:
+        """All packets of a flow; those that the guest sends may be any user's."""
+        theirs = self.ports(*dports)
+        if proto == ICMP and sending:
+            theirs |= self.ports(ECHO_REQUEST_AS_PORT, ECHO_REQUEST_AS_PORT)
+        every_mark = (1 << len(self._marks or (0,))) - 1
+        every_user = (1 << len(self._users)) - 1 if sending else ZERO
+        return Box(1 << proto, self.ports(*sports), theirs, every_mark, EVERY_TOS, every_user)
+
+    def box_of(self, packet: Packet) -> Box:
+        """One packet."""
+        mark = 0
+        if self._marks is not None:
+            mark = next(number for number, known in enumerate(self._marks) if self._alike(known, packet.mark))
+        return Box(
+            1 << packet.proto,
+            self.ports(packet.sport, packet.sport),
+            self.ports(packet.dport, packet.dport),
+            1 << mark,
+            1 << packet.tos,
+            1 << bisect_right(self._users, packet.uid) - 1,
+        )
+
+    def ports(self, first: int, last: int) -> int:
+        """The set of ports that meets a range."""
+        if first > last:
+            return 0
+        low, high = bisect_right(self._ports, first) - 1, bisect_right(self._ports, last)
+        return (1 << high) - (1 << low)
+
+    def port_starts(self) -> Sequence[int]:
+        """The first port of each stretch that the rules tell apart."""
+        return self._ports
+
+    def users(self, first: int, last: int) -> int:
+        """The set of users of a selector."""
+        if first > last:
+            return 0
+        return (1 << bisect_right(self._users, last)) - (1 << bisect_right(self._users, first) - 1)
+
+    def marks(self, value: int, mask: int) -> int | None:
+        """The set of marks of a selector; None where too many marks are told apart."""
+        if self._marks is None:
+            return None
+        return sum(1 << number for number, mark in enumerate(self._marks) if (mark ^ value) & mask == 0)
+
+    def _alike(self, one: int, other: int) -> bool:
+        return all(((one ^ value) & mask == 0) is ((other ^ value) & mask == 0) for value, mask in self._selectors)
+
+
+def tos_class(tos: int) -> int:
+    """The set of TOS bytes that select a route or rule with this TOS."""
+    return sum(1 << byte for byte in range(256) if byte & TOS_MASK == tos)
+
+
+def dscp_class(dscp: int) -> int:
+    """The set of TOS bytes with a DSCP."""
+    return 0b1111 << (dscp << 2)
+
+
+def _cuts(ranges: Iterable[Range], end: int) -> tuple[int, ...]:
+    return tuple(sorted({edge for first, last in ranges for edge in (first, last + 1) if 0 < edge < end}))
+
+
+def marks(rules: Iterable[PolicyRule]) -> tuple[int, ...] | None:
+    """Marks, 0 first, of which one agrees with any possible mark in every `fwmark` selector. None: too many.
+
+    Bits that the same selectors read form a group; in each group a mark equals one of the selectors' values there, or
+    none of them.
+    """
+    selectors = list(dict.fromkeys((rule.fwmark, rule.fwmask) for rule in rules if rule.fwmark is not None))
+    groups: dict[tuple[bool, ...], int] = {}
+    for bit in (1 << position for position in range(32)):
+        readers = tuple(bool(mask & bit) for _, mask in selectors)
+        if any(readers):
+            groups[readers] = groups.get(readers, 0) | bit
+    choices = []
+    for readers, bits in groups.items():
+        values = {0} | {value & bits for (value, _), reads in zip(selectors, readers, strict=True) if reads}
+        other = next((value for value in _values_of(bits) if value not in values), None)
+        choices.append(sorted(values if other is None else values | {other}))
+    count = 1
+    for values_of_group in choices:
+        count *= len(values_of_group)
+    if count > MOST_MARKS:
+        return None
+    return tuple(sorted(sum(parts) for parts in product(*choices)))
+
+
+def _values_of(bits: int) -> Iterator[int]:
+    """The values that only these bits make, from 0 up."""
+    value = 0
+    while True:
+        yield value
+        value = (value - bits) & bits
+        if value == 0:
+            return
