@@ -6,7 +6,7 @@ RUNS_READY := $(VENV)/.run
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo test test-all quick lint pins differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,18 @@ PURE := analysis engine fabric kernel model redaction rules
 quick: $(READY)  ## lint, and the tests of the pure folders: under a minute
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
+
+LOWEST := .venv-lowest
+lowest: $(READY)  ## the tests of the pure folders with the oldest releases that pyproject.toml allows
+	@$(BIN)/python -m tests.lowest >$(VENV)/lowest.txt
+	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install -q --disable-pip-version-check -r $(VENV)/lowest.txt hypothesis pytest pytest-timeout pytest-xdist
+	@$(LOWEST)/bin/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
+
+SBOM := .venv-sbom
+sbom:  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
+	@test -x $(SBOM)/bin/cyclonedx-py || { $(PYTHON) -m venv $(SBOM) && $(SBOM)/bin/python -m pip install -q --disable-pip-version-check 'cyclonedx-bom>=7,<8'; }
+	@$(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o vnicheck.cdx.json requirements/run.txt
 
 lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
@@ -83,4 +95,4 @@ pins: $(READY)  ## choose releases anew and write requirements/*.txt
 	@$(COMPILE) -c requirements/run.txt --extra dev -o requirements/dev.txt pyproject.toml
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(LOWEST) $(SBOM) vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -3,9 +3,12 @@
 The scripts run as the systems run them, in an environment that holds nothing else, with inputs that mean harm.
 """
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +89,9 @@ def github(workspace: Workspace, arguments: str, **inputs: str) -> subprocess.Co
         key: re.sub(r"\$\{\{ inputs\.([a-z-]+) \}\}", lambda match: given[match[1]], text)
         for key, text in step["env"].items()
     }
+    installed = workspace.runner / "vnicheck" / "bin"
+    installed.mkdir(parents=True, exist_ok=True)
+    shutil.copy(workspace.path.partition(":")[0] + "/vnicheck", installed)
     script = workspace.runner / "step.sh"
     script.write_text(step["run"])
     output, summary = workspace.runner / "output", workspace.runner / "summary"
@@ -189,7 +195,8 @@ def test_names_with_any_characters_reach_lint_whole(workspace: Workspace) -> Non
 
 def gitlab(workspace: Workspace, arguments: str) -> subprocess.CompletedProcess[str]:
     (script,) = loaded(GITLAB)[".vnicheck-lint"]["script"]
-    return workspace.run(["sh", "-ec", script], VNICHECK_ARGUMENTS=arguments)
+    program = workspace.path.partition(":")[0] + "/vnicheck"
+    return workspace.run(["sh", "-ec", script], VNICHECK=program, VNICHECK_ARGUMENTS=arguments)
 
 
 def test_the_gitlab_template_is_one() -> None:
@@ -204,7 +211,49 @@ def test_the_gitlab_job_ends_as_lint_does_and_leaves_what_it_promises(workspace:
     for file in (*job["artifacts"]["paths"], job["artifacts"]["reports"]["junit"]):
         assert (workspace.checkout / file).stat().st_size > 0
     incomplete = gitlab(workspace, workspace.snapshot(member("unreached", problems=(TIMEOUT,))))
-    assert [incomplete.returncode] == job["allow_failure"]["exit_codes"]
+    assert incomplete.returncode == 3
+    assert "allow_failure" not in job
+
+
+def test_nothing_is_installed_by_a_name_that_anybody_could_register() -> None:
+    """What pip is given: our own folder, or files whose hashes the repository holds."""
+    steps = loaded(ACTION)["runs"]["steps"]
+    action, template = steps[0]["run"], "\n".join(loaded(GITLAB)[".vnicheck-lint"]["before_script"])
+    for script in (action, template):
+        installs = [line for line in script.splitlines() if "-m pip" in line or "pip[@]" in line]
+        assert installs
+        assert "--require-hashes -r" in script
+        assert "--no-deps" in script
+        assert not re.search(r"(?<![/\w-])vnicheck(\[|\s|$)(?!lint)", "\n".join(installs))
+    assert "GITHUB_PATH" not in ACTION.read_text()
+    assert "GITHUB_ENV" not in ACTION.read_text()
+    source = loaded(GITLAB)[".vnicheck-lint"]["variables"]["VNICHECK_SOURCE"]
+    assert re.fullmatch(r"https://\S+/refs/tags/v[0-9.]+\.tar\.gz", source)
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "vnicheck").rglob("*.py")]
+    for page in pages:
+        assert not re.search(r"pip install '?vnicheck", page.read_text()), page
+    assert re.search(r"uses: \S+/vnicheck@v[0-9.]+ ", (REPOSITORY / "README.md").read_text())
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_gitlab_template_installs_a_release_as_it_says(workspace: Workspace, tmp_path: Path) -> None:
+    archive = tmp_path / "v0.tar.gz"
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.split()
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in names:
+            tar.add(REPOSITORY / name, f"vnicheck-0/{name}")
+    job = loaded(GITLAB)[".vnicheck-lint"]
+    script = "\n".join([*job["before_script"], '"$VNICHECK" --version'])
+    done = subprocess.run(
+        ["sh", "-ec", script],
+        env={**os.environ, "VNICHECK_SOURCE": archive.as_uri()},
+        cwd=workspace.checkout, capture_output=True, text=True, timeout=550, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("vnicheck ")
 
 
 def test_arguments_of_the_gitlab_job_are_never_commands(workspace: Workspace) -> None:

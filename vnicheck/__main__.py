@@ -4,6 +4,7 @@ import gc
 import io
 import os
 import sys
+from typing import Any
 
 from vnicheck import __version__
 from vnicheck.cli.failure import Exit, UserError
@@ -14,24 +15,41 @@ _YOUNG_OBJECTS = 100_000
 
 def main() -> None:
     """Runs the command line and exits. Characters that stdout's encoding lacks are written as `?`."""
-    if sys.stdout is None:  # the shell closed it
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it lives as long as the program
-    elif isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    sys.stdout = _patient(sys.stdout, errors="replace")
+    sys.stderr = _patient(sys.stderr, errors="backslashreplace")
     try:
         status = _run(sys.argv[1:])
         sys.stdout.flush()  # or a full disk would be noticed only after the exit code is settled
     except KeyboardInterrupt:
         status = _say("interrupted", Exit.INTERRUPTED)
-    except BrokenPipeError:
-        status = _closed_pipe()
     except OSError as error:
-        _discard_stdout()
+        _discard(1)
         status = _say(f"cannot write the result: {error.strerror}", Exit.USAGE)
     if status == Exit.INTERRUPTED:
         sys.stderr.flush()
         os._exit(status)  # Python would first wait for threads, and those wait for the network
     sys.exit(status)
+
+
+class _PatientFile(io.FileIO):
+    """Once nobody reads any more, what is written goes nowhere: the exit code is still to come, and somebody waits for
+    it (`vnicheck lint | head`).
+    """
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data) or 0
+        except BrokenPipeError:
+            _discard(self.fileno())
+            return len(data)
+
+
+def _patient(stream: Any, errors: str) -> io.TextIOWrapper:
+    """stdout or stderr, also where the shell closed it."""
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")
+    file = io.BufferedWriter(_PatientFile(stream.fileno(), "wb", closefd=False))
+    return io.TextIOWrapper(file, stream.encoding, errors, line_buffering=stream.line_buffering)
 
 
 def _run(arguments: list[str]) -> int:
@@ -45,9 +63,6 @@ def _run(arguments: list[str]) -> int:
         status = app(args=arguments or ["--help"], prog_name="vnicheck", standalone_mode=False)
     except UserError as error:
         return _say(error, error.status)
-    except (BrokenPipeError, SystemExit):
-        # rich and typer answer a closed pipe with SystemExit(1), which would say that something was found
-        return _closed_pipe()
     except Exception as error:  # noqa: BLE001 - the last funnel: no traceback for users
         return _unexpected(error)
     if status == Exit.INTERRUPTED:
@@ -70,7 +85,7 @@ def _unexpected(error: Exception) -> int:
     if os.environ.get("VNICHECK_DEBUG"):
         raise error
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EIO, errno.EDQUOT}:
-        _discard_stdout()
+        _discard(1)
         return _say(f"cannot write the result: {error.strerror}", Exit.USAGE)
     return _say(
         f"internal error ({type(error).__name__}: {error}); run again with VNICHECK_DEBUG=1 and report what it prints",
@@ -78,15 +93,9 @@ def _unexpected(error: Exception) -> int:
     )
 
 
-def _closed_pipe() -> int:
-    """Who read our output has seen enough."""
-    _discard_stdout()
-    return Exit.OK
-
-
-def _discard_stdout() -> None:
+def _discard(descriptor: int) -> None:
     """What is still buffered goes nowhere: Python would fail once more when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def _say(message: object, status: Exit) -> int:

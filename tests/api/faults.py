@@ -11,8 +11,9 @@ class Fault:
 
     In this order: wait `delay` seconds; `reset` the connection; answer `status` with `headers` and `body` (None: the
     API's error shape); or answer normally, but with `repeat_page` link each page but the first to itself, with
-    `same_page` give the first page under ever new links, and with `drip` wait so many seconds before each byte. A fault
-    of a delay alone only slows the answer.
+    `same_page` give the first page under ever new links, with `drip` wait so many seconds before each byte, and with
+    `cut` end the list after its first page. `gzip`: a `body` is sent compressed. A fault of a delay alone only slows
+    the answer.
     """
 
     path: str
@@ -26,6 +27,8 @@ class Fault:
     repeat_page: bool = False
     same_page: bool = False
     drip: float = 0.0
+    cut: bool = False
+    gzip: bool = False
 
     def takes(self, method: str, path: str) -> bool:
         """Whether the call is one of them; counts it."""

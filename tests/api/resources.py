@@ -110,6 +110,7 @@ def page(
     *,
     repeat: bool = False,
     same: bool = False,
+    cut: bool = False,
 ) -> Json:
     """One page in the API's shape, with `first`, `next`, `limit` and `total_count`. Two ways never to end: `repeat`
     links each page but the first to itself, `same` gives the first page's items for ever under new links.
@@ -132,7 +133,7 @@ def page(
         "total_count": len(items),
     }
     following = start if repeat and start else f"tok{offset + size}" if same or offset + size < len(items) else None
-    if following is not None:
+    if following is not None and not cut:
         answer["next"] = {"href": f"{url}?limit={limit}&start={following}"}
     return answer
 

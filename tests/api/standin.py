@@ -1,5 +1,6 @@
 """The stand-in's HTTP server."""
 
+import gzip
 import json
 import socket
 import ssl
@@ -204,7 +205,9 @@ class Answering(BaseHTTPRequestHandler, ABC):
         if fault.body is None:
             self.refuse(fault.status, "injected", "injected by the test", dict(fault.headers))
         else:
-            self.send(fault.status, fault.body.encode(), dict(fault.headers))
+            packed = {"Content-Encoding": "gzip"} if fault.gzip else {}
+            body = fault.body.encode()
+            self.send(fault.status, gzip.compress(body) if fault.gzip else body, {**fault.headers, **packed})
         return True
 
     def refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
@@ -281,7 +284,7 @@ class _Handler(Answering):
             check_query(call.query, frozenset())
             return found, {"ETag": etag(found)}
         check_query(call.query, (PAGED if found.paged else frozenset()) | found.filters)
-        endless = {} if fault is None else {"repeat": fault.repeat_page, "same": fault.same_page}
+        endless = {} if fault is None else {"repeat": fault.repeat_page, "same": fault.same_page, "cut": fault.cut}
         return page(found, call.query, api.url + call.path, api.page_size, **endless), {}
 
     def _token(self, method: str, path: str, body: bytes) -> None:

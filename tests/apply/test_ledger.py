@@ -1,5 +1,6 @@
 """What was applied is written down before it is done, for the user alone, and can be read back."""
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,13 @@ def test_a_write_that_fails_leaves_the_old_entry(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     first = entry()
     ledger.write(first)
-    (tmp_path / f"{first.id}.partial").mkdir()
-    with pytest.raises(LedgerError):
-        ledger.write(msgspec.structs.replace(first, status="applied"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # as a full disk
+    try:
+        with pytest.raises(LedgerError):
+            ledger.write(msgspec.structs.replace(first, status="applied"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert ledger.read(first.id) == first
 
 

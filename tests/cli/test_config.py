@@ -1,8 +1,10 @@
 """`vnicheck.toml` as the program finds it, and what it changes of reports and traces; `assumptions` and `trace`."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -38,10 +40,11 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def inside(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The program, started in a folder."""
+def inside(folder: Path, *arguments: str, memory: int | None = None) -> subprocess.CompletedProcess[str]:
+    """The program, started in a folder, with so many bytes of memory."""
+    limit = () if memory is None else ("prlimit", f"--as={memory}")
     return subprocess.run(
-        [sys.executable, "-m", "vnicheck", *arguments],
+        [*limit, sys.executable, "-m", "vnicheck", *arguments],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100"},
         stdin=subprocess.DEVNULL,
@@ -98,7 +101,18 @@ MISTAKES = {
     "too deep": ("a = " + "[" * 5000, "is not valid TOML"),
     "a number without end": ("a = " + "1" * 5000, "is not valid TOML"),
     "no text": ("\udcff", "is not valid TOML"),
-    "too much of it": ("#" * (1 << 20) + "\n", "larger than 1048576 bytes"),
+    "a key of 200,000 parts": ("a." * 200_000 + "a = 1", "a key of more than 8 parts"),
+    "such a table": (f"[{'a.' * 200_000}a]", "a key of more than 8 parts"),
+    "such a key in a table": (f"a = {{ {'a . ' * 100_000}a = 1 }}", "a key of more than 8 parts"),
+    "such a quoted key": ("'a.b'.\"c\"." * 80_000 + "a = 1", "a key of more than 8 parts"),
+    "tables without end": ("a = " + "{a=" * 200_000, "is not valid TOML"),
+    "strings without end": ('a = """' + '"' * 500_000, "is not valid TOML"),
+    "quotes without end": (('"' * 3 + "'" * 3) * 100_000 + "\\", "is not valid TOML"),
+    "20,000 networks": (
+        "[networks]\n" + "".join(f"n{n} = ['10.{n >> 8}.{n & 255}.0/24']\n" for n in range(20_000)),
+        "20000 networks; there is room for 1000",
+    ),
+    "too much of it": ("#" * (1 << 20) + "\n", "is larger than 1 MiB"),
 }
 
 
@@ -106,10 +120,66 @@ MISTAKES = {
 def test_a_mistake_in_the_file_is_one_line(name: str, tmp_path: Path) -> None:
     text, words = MISTAKES[name]
     (tmp_path / "vnicheck.toml").write_text(text, errors="surrogateescape")
-    done = inside(tmp_path, "assumptions")
+    done = inside(tmp_path, "assumptions", memory=500 << 20)
     assert words in one_line(done)
     assert "vnicheck.toml" in done.stderr
     assert done.returncode == 2
+
+
+def test_many_prefixes_of_a_network_and_dots_in_its_words_are_no_depth(tmp_path: Path) -> None:
+    prefixes = ", ".join(f"'10.{n >> 7}.{n % 128 * 2}.0/24'" for n in range(20_000))
+    (tmp_path / "vnicheck.toml").write_text(f"[networks] # a.b.c.d.e.f.g.h.i.j\n'a.b.c.d.e.f.g.h.i.j' = [{prefixes}]\n")
+    assert inside(tmp_path, "assumptions").returncode == 0
+
+
+# --- whose it is ------------------------------------------------------------------------------------------------------
+
+
+def found_by(folder: Path, *before: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*before, sys.executable, "-m", "vnicheck", "assumptions"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "HOME": "/nonexistent"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_file_that_everybody_may_write_is_not_taken_up_unasked(tmp_path: Path) -> None:
+    (tmp_path / "vnicheck.toml").write_text("[assumptions]\nsg-stateless = false\n")
+    (tmp_path / "vnicheck.toml").chmod(0o666)
+    (tmp_path / "below").mkdir()
+    for folder in (tmp_path, tmp_path / "below"):
+        done = inside(folder, "assumptions")
+        assert done.returncode == 2
+        assert "was found, and everybody may write it: chmod o-w, or" in one_line(done)
+    assert inside(tmp_path, "assumptions", "--config", "vnicheck.toml").returncode == 0
+    (tmp_path / "vnicheck.toml").chmod(0o664)
+    assert inside(tmp_path, "assumptions").returncode == 0
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("owner", "status"), [(0, 0), (65534, 0), (12345, 2)])
+def test_a_file_of_somebody_else_is_not_taken_up_unasked(owner: int, status: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "vnicheck.toml").write_text("")
+        os.chown(folder / "vnicheck.toml", owner, owner)
+        done = found_by(folder, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        assert done.returncode == status
+        if status:
+            assert "was found, and is user 12345's, not yours; if it is yours to rely on, name it" in one_line(done)
+
+
+@pytest.mark.root
+def test_as_root_in_a_container_any_owner_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "vnicheck.toml").write_text("")
+    os.chown(tmp_path / "vnicheck.toml", 12345, 12345)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert found_by(tmp_path).returncode == 0
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

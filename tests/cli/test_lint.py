@@ -209,7 +209,7 @@ def test_that_a_server_is_gone_is_said_where_all_were_read(repository: Path) -> 
 def test_a_baseline_that_is_none(repository: Path) -> None:
     (repository / "known.json").write_text('{"schema": "vnicheck.report/1"}')
     done = lint(saved(repository, member("web", BROKEN)), "--baseline", "known.json")
-    assert "its schema is 'vnicheck.report/1', and this version reads 'vnicheck.baseline/1'" in one_line(done)
+    assert "its schema is 'vnicheck.report/1', and this version reads 'vnicheck.baseline/2'" in one_line(done)
     assert done.returncode == 2
 
 

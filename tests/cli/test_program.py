@@ -22,11 +22,15 @@ COMMANDS = ("analyze", "snapshot", "demo", "collect-script", "rules", "explain",
 
 
 def run(
-    *arguments: str, env: dict[str, str] | None = None, program: tuple[str, ...] = ("-m", "vnicheck")
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    program: tuple[str, ...] = ("-m", "vnicheck"),
+    folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *program, *arguments],
-        env={**_bare_environment(), **(env or {})},
+        env={**_bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2]), **(env or {})},
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -287,6 +291,57 @@ def test_a_closed_pipe_is_no_failure(arguments: list[str]) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html", "sarif", "junit", "github"])
+def test_a_finding_fails_the_gate_though_nobody_reads_it(files: Path, form: str) -> None:
+    """`vnicheck lint | head -1`, under `pipefail` or with `PIPESTATUS`."""
+    gate = ["lint", "--snapshot", str(files / "broken.json"), "-f", form]
+    assert piped_to_nobody(*gate) == (1, "")
+    assert piped_to_nobody(*gate, errors_too=True) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("lint", "--snapshot", "incomplete.json", "--include-single-homed"), 3),
+        (("analyze", "server", "--snapshot", "broken.json", "--fail-on=error"), 1),
+        (("analyze", "server", "--snapshot", "incomplete.json"), 3),
+        (("analyze", "server", "--snapshot", "other.json"), 2),
+        (("diff", "well.json", "broken.json", "--fail-on=error"), 1),
+        (("fix", "server", "--snapshot", "unreached.json", "--dry-run"), 3),
+        ((), 2),
+    ],
+)
+def test_no_exit_code_depends_on_a_reader(files: Path, arguments: tuple[str, ...], status: int) -> None:
+    assert run(*arguments, folder=files).returncode == status
+    assert piped_to_nobody(*arguments, errors_too=True, folder=files) == (status, "")
+
+
+def piped_to_nobody(*arguments: str, errors_too: bool = False, folder: Path | None = None) -> tuple[int, str]:
+    """The exit code and stderr where the reader of stdout has gone before the first byte."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "vnicheck", *arguments],
+        env={**_bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=writing if errors_too else subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    return done.returncode, done.stderr or ""
+
+
+def test_streams_that_the_shell_closed(files: Path) -> None:
+    gate = f"{sys.executable} -m vnicheck lint --snapshot {files / 'broken.json'}"
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        done = subprocess.run(["sh", "-c", f"{gate} {closed}"], capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
 
 
 @pytest.mark.parametrize("arguments", [["demo"], ["demo", "-f", "json"], ["rules"]])

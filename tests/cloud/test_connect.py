@@ -167,7 +167,9 @@ def test_the_process_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPat
 
 def test_requests_are_bounded() -> None:
     client = open_client({"VPC_AUTH_TYPE": "noauth", "VPC_ENABLE_RETRIES": "true", "VPC_MAX_RETRIES": "99"})
-    assert client.service.http_config == {"timeout": (2.0, 5.0), "allow_redirects": False}
+    config = client.service.http_config
+    assert (config["timeout"], config["allow_redirects"]) == ((2.0, 5.0), False)
+    assert config["hooks"]["response"] is not None
     for scheme in ("http://", "https://"):
         retries = client.service.http_client.get_adapter(scheme).max_retries
         assert retries.total == FAST.retries

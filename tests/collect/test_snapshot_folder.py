@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import msgspec
@@ -75,17 +76,16 @@ def test_a_second_write_replaces_the_first_whole(tmp_path: Path) -> None:
     assert [name for name in os.listdir(tmp_path / "us-south/guests") if "partial" in name] == []
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     folder = filled(tmp_path)
 
-    def full(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[:10])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(SnapshotError, match=r"0717_b\.json: No space left on device"):
-        folder.write_guest("us-south", "0717_b", guest())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(SnapshotError, match=r"0717_b\.json: File too large"):
+            folder.write_guest("us-south", "0717_b", guest())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert folder.guest("us-south", "0717_b") == REFUSED
     assert sorted(os.listdir(tmp_path / "us-south/guests")) == ["0717_a.json", "0717_b.json"]
 

@@ -27,7 +27,7 @@ def dask_cluster(address: str) -> Iterator[Spread]:
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise ClusterError("--dask needs Dask: pip install 'vnicheck[dask]'") from error
+        raise ClusterError("--dask needs Dask: pip install '.[dask]' in a checkout of vnicheck") from error
     if address == LOCAL:
         with (
             LocalCluster(  # type: ignore[no-untyped-call]

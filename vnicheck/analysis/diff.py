@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from vnicheck import __version__
+from vnicheck.analysis.extent import Extent
 from vnicheck.engine.partition import to_ports, to_prefixes
-from vnicheck.engine.refinement import difference, intersection, pieces, port_ranges, remote_ranges
+from vnicheck.engine.refinement import pieces, port_ranges, remote_ranges
 from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.diff import (
     DIFF_SCHEMA,
@@ -139,31 +140,8 @@ def _finding_change(
     )
 
 
-class _Extent(Struct, frozen=True):
-    """Flows of one direction, protocol and local address: all remotes with all local ends with all ports."""
-
-    remotes: Sequence[Range]
-    locals: Sequence[Range]
-    ports: Sequence[Range]
-
-    @property
-    def size(self) -> int:
-        return _size(self.remotes) * _size(self.locals) * _size(self.ports)
-
-    def without(self, other: "_Extent") -> "list[_Extent]":
-        """What is left, in up to three parts."""
-        remotes = intersection(self.remotes, other.remotes)
-        locals_ = intersection(self.locals, other.locals)
-        parts = (
-            _Extent(difference(self.remotes, other.remotes), self.locals, self.ports),
-            _Extent(remotes, difference(self.locals, other.locals), self.ports),
-            _Extent(remotes, locals_, difference(self.ports, other.ports)),
-        )
-        return [part for part in parts if part.size]
-
-
 _Key = tuple[Direction, Protocol, str]
-_Cell = tuple[_Extent, Scope, Answer | None, Answer | None]
+_Cell = tuple[Extent, Scope, Answer | None, Answer | None]
 
 
 def _flows(old: Sequence[Flow], new: Sequence[Flow]) -> tuple[FlowChange, ...]:
@@ -181,11 +159,11 @@ def _order(key: _Key) -> tuple[object, ...]:
 
 def _cells(old: Sequence[Flow], new: Sequence[Flow]) -> Iterator[tuple[Flow, _Cell]]:
     """The common refinement of two partitions, where the answers differ, and what only one of them covers."""
-    in_old: dict[int, list[_Extent]] = {}
-    in_new: dict[int, list[_Extent]] = {}
+    in_old: dict[int, list[Extent]] = {}
+    in_new: dict[int, list[Extent]] = {}
     for piece in pieces(old, new):
         was, now = old[piece.before], new[piece.after]
-        shared = _Extent(piece.remotes, piece.local or _NOWHERE, piece.ports)
+        shared = Extent(piece.remotes, piece.local or _NOWHERE, piece.ports)
         in_old.setdefault(piece.before, []).append(shared)
         in_new.setdefault(piece.after, []).append(shared)
         if _answer(was) != _answer(now):
@@ -198,17 +176,14 @@ def _cells(old: Sequence[Flow], new: Sequence[Flow]) -> Iterator[tuple[Flow, _Ce
             yield now, (part, now.remote_scope, None, _answer(now))
 
 
-def _uncovered(flow: Flow, shared: Sequence[_Extent]) -> list[_Extent]:
+def _uncovered(flow: Flow, shared: Sequence[Extent]) -> list[Extent]:
     """What of a class none of its pieces, which are disjoint, covers."""
     ends = flow.local_prefixes
     locals_ = _NOWHERE if isinstance(ends, UnsetType) else merge_ranges(prefix_range(end) for end in ends)
-    whole = _Extent(remote_ranges(flow), locals_, port_ranges(flow))
+    whole = Extent(remote_ranges(flow), locals_, port_ranges(flow))
     if sum(piece.size for piece in shared) == whole.size:
         return []
-    left = [whole]
-    for piece in shared:
-        left = [part for each in left for part in each.without(piece)]
-    return left
+    return whole.beyond(shared)
 
 
 def _joined(key: _Key, cells: Iterable[_Cell]) -> list[FlowChange]:
@@ -255,7 +230,3 @@ def _position(change: FlowChange) -> tuple[object, ...]:
 
 def _answer(flow: Flow) -> Answer:
     return Answer(verdict=flow.verdict, dropped_by=flow.dropped_by, egress=flow.egress)
-
-
-def _size(ranges: Iterable[Range]) -> int:
-    return sum(last - first + 1 for first, last in ranges)

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck import __version__
+from vnicheck.analysis.extent import is_within, known_flows
 from vnicheck.analysis.many import Shared, analyze_many
 from vnicheck.analysis.processes import Spread, in_process
-from vnicheck.model.baseline import Baseline, Earlier, baseline_of
+from vnicheck.model.baseline import Baseline, Earlier, Known, baseline_of
 from vnicheck.model.config import Config
+from vnicheck.model.flow import Finding, is_at_least
 from vnicheck.model.region import Job, RegionInScope, job_of
 from vnicheck.model.report import (
     REPORT_SCHEMA,
@@ -59,10 +61,10 @@ def lint(
 
     `earlier`: the baseline, whose findings do not count. `whole`: the regions' servers are all that there are but for
     those with one interface, so that a server of the baseline that is not among them is no longer there. `spread`:
-    where servers are analyzed. `flows`: whether some writer reads flows.
+    where servers are analyzed. `flows`: whether some writer reads flows, or a baseline is read or written.
     """
     tally = Tally()
-    ledger = _Ledger(earlier)
+    ledger = _Ledger(earlier, with_flows=flows)
     seen: list[InstanceReport] = []
     counts: list[RegionReport] = []
     for region in regions:
@@ -123,9 +125,10 @@ def _coverage(tally: Tally, regions: Sequence[RegionReport]) -> Coverage:
 class _Ledger:
     """What was found earlier against what is found now."""
 
-    def __init__(self, earlier: Baseline | None) -> None:
+    def __init__(self, earlier: Baseline | None, *, with_flows: bool) -> None:
+        self._with_flows = with_flows
         self._has_baseline = earlier is not None
-        self._known = {each.fingerprint for each in earlier.findings} if earlier is not None else set[str]()
+        self._known = {each.fingerprint: each for each in earlier.findings} if earlier is not None else {}
         self._of: dict[str, list[Earlier]] = {}
         for each in earlier.findings if earlier is not None else ():
             self._of.setdefault(each.id, []).append(each)
@@ -137,6 +140,7 @@ class _Ledger:
     def mark(self, instance: InstanceReport) -> InstanceReport:
         """The instance with each finding known or new, where there is a baseline."""
         now = {finding.fingerprint for finding in instance.findings}
+        about = {finding.fingerprint: self._about(instance, finding) for finding in instance.findings}
         for each in self._of.pop(instance.id, ()):
             if each.fingerprint not in now:
                 (self._gone if instance.status == "analyzed" else self._carried).append(each)
@@ -150,16 +154,31 @@ class _Ledger:
                 id=instance.id,
                 name=instance.name,
                 crn=instance.crn,
+                flows=about[finding.fingerprint],
             )
             for finding in instance.findings
             if not finding.is_muted
         ]
         if not self._has_baseline or not instance.findings:
             return instance
-        marked = tuple(
-            msgspec.structs.replace(finding, known=finding.fingerprint in self._known) for finding in instance.findings
-        )
+        marked = tuple(self._marked(finding, about[finding.fingerprint]) for finding in instance.findings)
         return msgspec.structs.replace(instance, findings=marked)
+
+    def _about(self, instance: InstanceReport, finding: Finding) -> tuple[Known, ...]:
+        return known_flows(instance.flows[index] for index in finding.flows) if self._with_flows else ()
+
+    def _marked(self, finding: Finding, about: tuple[Known, ...]) -> Finding:
+        """The finding, known where the baseline has it as bad as this and about all of these flows."""
+        known = self._known.get(finding.fingerprint)
+        if known is None:
+            return msgspec.structs.replace(finding, known=False)
+        if not is_at_least(known.severity, finding.severity):
+            grown = f"The baseline has it as {known.severity}."
+        elif not isinstance(known.flows, UnsetType) and not is_within(about, known.flows):
+            grown = "The baseline has it for fewer flows."
+        else:
+            return msgspec.structs.replace(finding, known=True)
+        return msgspec.structs.replace(finding, known=False, message=f"{finding.message} {grown}")
 
     def close(self, *, unread: set[str], read: set[str], whole: bool) -> BaselineReport:
         """What became of the rest: of servers that were not seen at all."""

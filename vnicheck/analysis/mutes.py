@@ -20,9 +20,23 @@ def apply_mutes(instance: InstanceReport, mutes: Sequence[Mute], today: Day) -> 
     return msgspec.structs.replace(instance, findings=findings) if findings != instance.findings else instance
 
 
-def notes(config: Config, instances: Sequence[InstanceReport], *, today: Day, soon: Day, whole: bool) -> list[str]:
+def unnamed(config: Config, instances: Sequence[InstanceReport]) -> bool:
+    """Whether some expectation is about none of the servers."""
+    return any(not any(names_server(each.server, instance) for instance in instances) for each in config.expect)
+
+
+def notes(
+    config: Config,
+    instances: Sequence[InstanceReport],
+    *,
+    today: Day,
+    soon: Day,
+    whole: bool,
+    expectations_too: bool = False,
+) -> list[str]:
     """One line for each mute that mutes nothing any more or expires by `soon`, and for each expectation or mute that
-    means no server, where `instances` are the `whole` of what the configuration is for. So is said, too, which servers
+    means no server, where `instances` are the `whole` of what the configuration is for; `expectations_too`: they are at
+    least all that expectations may be about. So is said, too, which servers
     with expectations have no flows to hold against them.
 
     A mute is not called unused because of servers that could not be fully checked.
@@ -30,7 +44,7 @@ def notes(config: Config, instances: Sequence[InstanceReport], *, today: Day, so
     lines = []
     for number, expectation in enumerate(config.expect, start=1):
         meant = [instance for instance in instances if names_server(expectation.server, instance)]
-        if whole and not meant:
+        if not meant and (whole or expectations_too):
             lines.append(f"[[expect]] {number}: no server is named {one_line(expectation.server, 80)!r}")
         lines += [
             f"[[expect]] {number}: {one_line(instance.name, 80)} was not checked: {_why(instance)}"

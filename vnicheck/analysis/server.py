@@ -1,6 +1,7 @@
 """A snapshot in, a report out: the engine's flows, then the rules' findings. Pure: the time is passed in."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 
 from vnicheck import __version__
 from vnicheck.analysis.interfaces import interface_summaries
@@ -8,10 +9,11 @@ from vnicheck.analysis.mutes import apply_mutes
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.server_view import ServerView
+from vnicheck.findings.broken_paths import to_no_host
 from vnicheck.findings.facts import Facts
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding, Flow
+from vnicheck.model.flow import DropCode, Finding, Flow, Verdict
 from vnicheck.model.guest import NO_PROC, Guest
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
@@ -26,8 +28,10 @@ from vnicheck.model.report import (
     Tool,
 )
 from vnicheck.model.snapshot import Problem, Server, Snapshot
+from vnicheck.model.words import one_line
 from vnicheck.rules.registry import find_all
 
+_CLOSED_BY_VPC = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP, DropCode.NO_FLOATING_IP, DropCode.VPC_ROUTE}
 NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", NOT_RUNNING}
 """Problem codes of servers that are passed over, not failed at."""
 
@@ -69,7 +73,7 @@ def analyze_server(
     """All that is said of one server: a pure function of its snapshot. `read_at`: when the VPC's side was read (UTC,
     ISO 8601). `predict` chooses the flows, all by default.
     """
-    problems = _problems(server, fabric)
+    problems = (*_problems(server, fabric), *_too_old(server, read_at, config.max_age))
     status: Status = "analyzed"
     if problems:
         status = "skipped" if any(problem.code in NOT_APPLICABLE for problem in problems) else "incomplete"
@@ -80,8 +84,18 @@ def analyze_server(
         view = ServerView(server, fabric, config)
         interfaces = interface_summaries(view)
         if status != "skipped":
-            flows, findings = find_all(Facts(view, predict(view), read_at, every_flow=predict is predict_flows))
+            facts = Facts(view, predict(view), read_at, every_flow=predict is predict_flows)
+            flows, findings = find_all(facts)
+            if status == "analyzed" and facts.every_flow and not _is_known(facts):
+                status = "incomplete"
+                problems = (Problem(code="nothing_known", message="of no flow of it is it known what becomes of it"),)
     return instance_report(server, status, problems, interfaces, flows, findings)
+
+
+def _is_known(facts: Facts) -> bool:
+    """Whether of some flow that the VPC leaves open it is known what becomes of it, or the VPC closes all."""
+    open_ones = [flow for flow in facts.flows if flow.dropped_by not in _CLOSED_BY_VPC and not to_no_host(facts, flow)]
+    return any(flow.verdict is not Verdict.UNKNOWN for flow in open_ones) or (bool(facts.flows) and not open_ones)
 
 
 def instance_report(
@@ -109,16 +123,39 @@ def instance_report(
     )
 
 
+def _too_old(server: Server, read_at: str, days: int) -> Iterator[Problem]:
+    """A guest and a VPC's side that are not of one time: what they say together may never have been true."""
+    if server.guest is None or not read_at:
+        return
+    try:
+        apart = datetime.fromisoformat(read_at) - datetime.fromisoformat(server.guest.collected_at)
+    except (ValueError, TypeError):
+        when = one_line(server.guest.collected_at, 40)
+        yield Problem(code="guest_old", message=f"when the guest was collected is not known ({when!r})")
+        return
+    if abs(apart) > timedelta(days=days):
+        count = f"{abs(apart).days} day{'' if abs(apart).days == 1 else 's'}"
+        side = "before" if apart > timedelta(0) else "after"
+        yield Problem(
+            code="guest_old",
+            message=f"the guest was collected at {server.guest.collected_at}, {count} {side} the VPC's side was read; "
+            f"collect it anew, or allow more with --max-age (now {days})",
+        )
+
+
 def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
     """Why something of the server could not be checked: what collecting told, and what the facts lack."""
     problems = list(server.problems)
     guest = server.guest
-    if guest is None and server.status != "running":
+    if guest is None and not server.may_run:
         problems.append(
             Problem(code=NOT_RUNNING, message=f"the server is {server.status}; only the VPC's side is known")
         )
     elif guest is None and not problems:
         problems.append(Problem(code="guest_not_collected", message="the guest was not collected"))
+    if server.status != "running" and server.may_run:
+        said = f"its status is {one_line(server.status, 40)!r}" if server.status else "the API tells no status of it"
+        problems.append(Problem(code="status_unknown", message=f"{said}: whether it runs is not known"))
     if guest is not None:
         problems.extend(
             Problem(code="guest_no_proc" if reason == NO_PROC else "guest_incomplete", message=f"{fact}: {reason}")

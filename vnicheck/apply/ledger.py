@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +18,7 @@ from vnicheck.fixes.effects import Effect
 from vnicheck.model.cloud import Ref
 from vnicheck.model.plan_document import Action
 from vnicheck.system.clock import now
+from vnicheck.system.files import PRIVATE, make_private_folder, replace_file
 
 Status = Literal["begun", "applied", "rolled_back", "unconfirmed"]
 """`begun`: not known to have come to an end; `unconfirmed`: whether it is undone could not be told."""
@@ -74,18 +74,11 @@ class Ledger:
     def write(self, entry: Entry) -> None:
         """Records the entry as it is now, on disk before this returns. Raises LedgerError."""
         place = self._place(entry.id)
-        partial = place.with_suffix(".partial")
         data = msgspec.json.format(msgspec.json.encode(entry, order="deterministic"), indent=1) + b"\n"
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(partial, "wb", opener=_private) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(place)
+            make_private_folder(self.folder)
+            replace_file(place, data, mode=PRIVATE, durable=True)
         except OSError as error:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise LedgerError(
                 f"cannot write the ledger {place}: {error.strerror}; nothing is done unrecorded"
             ) from error
@@ -127,7 +120,3 @@ class Ledger:
 
     def _place(self, change: str) -> Path:
         return self.folder / f"{change}.json"
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

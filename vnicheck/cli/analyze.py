@@ -1,7 +1,7 @@
 """`vnicheck analyze`: from a server's name to a verdict."""
 
 from vnicheck.analysis.server import report_on
-from vnicheck.cli.config import load_config
+from vnicheck.cli.config import load_config, with_max_age
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import gather_regions
 from vnicheck.cli.given import AnalyzeOptions
@@ -13,7 +13,7 @@ def analyze(given: AnalyzeOptions) -> int:
     """The work of `AnalyzeOptions`: the exit code."""
     destination = Destination(given.display.formats, given.display.output)
     fail_on = check_fail_on(given.display.fail_on)
-    config = load_config(given.config_file)
+    config = with_max_age(load_config(given.config_file), given.max_age)
     if bool(given.instances) is given.local:
         raise UserError("name the servers, or give --local on the instance itself")
     observed = gather_regions(

@@ -1,7 +1,9 @@
 """Finding and reading `vnicheck.toml`: upward from the current folder, or as `--config` says."""
 
 import difflib
+import os
 import re
+import stat
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -13,9 +15,12 @@ from vnicheck.cli.failure import UserError
 from vnicheck.model.config import Config
 from vnicheck.model.naming import Day
 from vnicheck.rules.registry import RULES
+from vnicheck.system.files import UnreadableError, read_named
 
 NAME = "vnicheck.toml"
 MAX_BYTES = 1 << 20
+MAX_DEPTH = 8
+"""Parts of a dotted key; the deepest setting has three."""
 EXAMPLES = {
     "psf-auto": 'psf-auto = "disabled" or psf-auto = { web-1 = "disabled" }',
     "psf-opening": "psf-opening = false",
@@ -31,6 +36,9 @@ EXAMPLES = {
 }
 """A right line for each setting."""
 
+_STRINGS = re.compile(r"""\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*""", re.DOTALL)
+_BETWEEN_KEYS = re.compile(r"[\n=,\[\]{}]")
+_CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 _SETTING = re.compile(r"`\$\.assumptions\.([a-z-]+)")
 _PLACE = re.compile(r" - at `\$\.(expect|mute)\[(\d+)\](?:\.(\w+))?`")
 _CHOICES = {"direction": "inbound or outbound", "protocol": "tcp, udp or icmp", "verdict": "delivered or dropped"}
@@ -50,19 +58,23 @@ def load_config(given: Path | None) -> "Config":
     if path is None:
         return Config()
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES} bytes")
+        if given is None:
+            _refuse_foreign(path)
+        data = read_named(path, MAX_BYTES)
         document = _parsed(path, data)
         _refuse_unknown(path, document, Config)
         config = msgspec.convert(document, Config, dec_hook=_day)
         _refuse_unknown_rules(path, config)
         return config
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except UnreadableError as error:
+        raise UserError(str(error)) from error
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {_placed(str(error))}") from error
+
+
+def with_max_age(config: Config, days: int | None) -> Config:
+    """The configuration, where an option says how old guests may be."""
+    return config if days is None else msgspec.structs.replace(config, max_age=days)
 
 
 def _nearest(folder: Path) -> Path | None:
@@ -72,9 +84,42 @@ def _nearest(folder: Path) -> Path | None:
     return None
 
 
+def _refuse_foreign(path: Path) -> None:
+    """Refuses a file that was found, not named, where others than the user may have written it: it can mute findings
+    and override assumptions. Raises UserError.
+    """
+    try:
+        told = path.stat()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    named = f"if it is yours to rely on, name it: --config {path}"
+    if told.st_mode & stat.S_IWOTH:
+        raise UserError(f"{path} was found, and everybody may write it: chmod o-w, or {named}")
+    us = os.geteuid()
+    if told.st_uid not in (0, us) and not (us == 0 and _in_container()):
+        raise UserError(f"{path} was found, and is user {told.st_uid}'s, not yours; {named}")
+
+
+def _in_container() -> bool:
+    """Where a checkout that is mounted has whatever owner it has outside."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ or any(Path(mark).exists() for mark in _CONTAINER_MARKS)
+
+
+def _refuse_deep(path: Path, text: str) -> None:
+    """Refuses a dotted key of more parts than any table is deep: the parser's memory grows with their square.
+
+    Raises UserError.
+    """
+    for key in _BETWEEN_KEYS.split(_STRINGS.sub("", text)):
+        if key.count(".") >= MAX_DEPTH:
+            raise UserError(f"{path}: a key of more than {MAX_DEPTH} parts is no setting")
+
+
 def _parsed(path: Path, data: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(data.decode())
+        text = data.decode()
+        _refuse_deep(path, text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep arrays, too
         raise UserError(f"{path} is not valid TOML: {error}") from error
 
@@ -118,7 +163,7 @@ def _example(message: str) -> str:
         return EXAMPLES[found[1]]
     if "`$.assumptions`" in message:  # refused by the struct as a whole, which looks at two settings
         return EXAMPLES["client-ports" if "client-ports" in message else "remote-reachable"]
-    return EXAMPLES["networks"]
+    return "max-age = 30" if "max-age" in message else EXAMPLES["networks"]
 
 
 def _placed(message: str) -> str:

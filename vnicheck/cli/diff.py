@@ -41,4 +41,5 @@ def diff(given: DiffOptions) -> int:
     worse = [each for server in compared.servers for each in server.findings if is_worse(each)]
     if severity is not None and any(is_at_least(each.severity, severity) for each in worse):
         return Exit.FINDINGS
-    return Exit.OK
+    unread = any("new" in server.reasons for server in compared.servers)
+    return Exit.INCOMPLETE if unread and not given.allow_incomplete else Exit.OK

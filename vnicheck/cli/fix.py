@@ -143,12 +143,12 @@ def _tell_unchecked(observed: Snapshot) -> None:
         for problem in server.problems:
             tell(f"{server.name}: {problem.message}")
         if server.guest is None and not server.problems:
-            why = "its guest was not collected" if server.status == "running" else f"it is {server.status}"
+            why = "its guest was not collected" if server.may_run else f"it is {server.status}"
             tell(f"{server.name}: no plan, for {why}")
 
 
 def _is_complete(observed: Snapshot) -> bool:
-    return not any(server.guest is None and server.status == "running" for server in observed.servers)
+    return not any(server.guest is None and server.may_run for server in observed.servers)
 
 
 def _status(plans: Sequence[InstancePlan], *, complete: bool) -> Exit:

@@ -24,6 +24,7 @@ class AnalyzeOptions(Options):
     local: options.Local = False
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    max_age: options.MaxAge = None
     explain: options.Explain = False
 
 
@@ -111,6 +112,7 @@ class LintOptions(Options):
     baseline: options.BaselineFile = None
     write_baseline: options.WriteBaseline = None
     min_coverage: options.MinCoverage = None
+    max_age: options.MaxAge = None
     terraform: options.Terraform = None
     explain: options.Explain = False
     flows: options.Flows = False
@@ -162,6 +164,7 @@ class DiffOptions(Options):
         str | None,
         typer.Option("--fail-on", metavar="error|warning|note", help="Exit 1 if a finding this bad or worse is new."),
     ] = None
+    allow_incomplete: options.AllowIncomplete = False
 
 
 class DemoOptions(Options):

@@ -6,10 +6,11 @@ from pathlib import Path
 from vnicheck.analysis.dask_cluster import ClusterError
 from vnicheck.analysis.lint import Outcome, Taker
 from vnicheck.analysis.lint import lint as lint_regions
+from vnicheck.analysis.mutes import unnamed
 from vnicheck.analysis.processes import WorkersLostError
 from vnicheck.analysis.spread import spread_over
 from vnicheck.cli.bundles import Fleet
-from vnicheck.cli.config import find_config, load_config
+from vnicheck.cli.config import find_config, load_config, with_max_age
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import requested
 from vnicheck.cli.given import LintOptions
@@ -55,7 +56,7 @@ def lint(given: LintOptions) -> int:
     if given.terraform is not None and not given.terraform.is_dir():
         raise UserError(f"--terraform {given.terraform}: there is no such folder")
     path = find_config(given.config_file)
-    config = load_config(path)
+    config = with_max_age(load_config(given.config_file), given.max_age)
     known = _read_baseline(given.baseline)
     scope = Scope(
         vpc=given.selection.vpc,
@@ -97,16 +98,22 @@ def lint(given: LintOptions) -> int:
             whole=scope.is_whole and given.snapshot is None,  # a snapshot may hold a few servers that somebody named
             on_done=lambda instance: progress.done(instance.id, ok=instance.status == "analyzed"),
             spread=spread,
-            flows=any(name in READ_FLOWS or (given.flows and name in JSON) for name, _ in destination.wanted),
+            flows=known is not None
+            or given.write_baseline is not None
+            or any(name in READ_FLOWS or (given.flows and name in JSON) for name, _ in destination.wanted),
         )
     outputs.write(outcome.report)
     if given.write_baseline is not None:
         _write_baseline(outcome, given.write_baseline, known)
     for note in anchors.notes:
         terminal.note(note)
+    # servers that an expectation names are in scope whatever they have
     whole = scope.is_whole and not any(region.single_homed or region.problems for region in regions)
-    tell_notes(config, outcome.report, outcome.seen, whole=whole)
-    return _exit_status(outcome.report, fail_on, given.display.allow_incomplete, given.min_coverage)
+    tell_notes(config, outcome.report, outcome.seen, whole=whole, expectations_too=scope.is_whole)
+    status = _exit_status(outcome.report, fail_on, given.display.allow_incomplete, given.min_coverage)
+    if status == Exit.OK and scope.is_whole and not given.display.allow_incomplete and unnamed(config, outcome.seen):
+        return Exit.INCOMPLETE  # told above: an expectation holds of no server
+    return status
 
 
 class _Outputs:

@@ -123,6 +123,16 @@ FailOn = Annotated[
     str | None,
     typer.Option("--fail-on", metavar="error|warning|note", help="Exit 1 if there is a finding this bad or worse."),
 ]
+MaxAge = Annotated[
+    int | None,
+    typer.Option(
+        "--max-age",
+        metavar="DAYS",
+        min=0,
+        max=36_500,
+        help="A guest that is older than the VPC's side by more is not checked; default 365.",
+    ),
+]
 AllowIncomplete = Annotated[
     bool, typer.Option("--allow-incomplete", help="Exit 0 although something could not be checked.")
 ]

@@ -20,7 +20,7 @@ from vnicheck.report.lines import Emit, JsonLinesWriter
 from vnicheck.report.text import write_text
 from vnicheck.report.writer import Settings, Writer
 from vnicheck.system.clock import days_after
-from vnicheck.system.files import replace_file
+from vnicheck.system.files import PRIVATE, PUBLIC, open_file, replace_file
 
 FORMATS = ("text", "json", "jsonl", "markdown", "html", "sarif", "junit", "github")
 _WRITERS = {
@@ -87,13 +87,15 @@ def finish(writer: Writer | JsonLinesWriter, report: Report, place: Path | None)
         write_chunks(writer.finish(report), place)
 
 
-def emit_to(place: Path | None) -> Emit:
-    """What writes lines to stdout or a file as they come, for whoever follows it. Raises UserError."""
+def emit_to(place: Path | None, *, private: bool = False) -> Emit:
+    """What writes lines to stdout or a file as they come, for whoever follows it; `private` as in `write_bytes`. Raises
+    UserError.
+    """
     if place is None:
         file: IO[bytes] = sys.stdout.buffer
     else:
         try:
-            file = place.open("wb")
+            file = open_file(place, mode=PRIVATE if private else PUBLIC)
         except OSError as error:
             raise UserError(f"cannot write {place}: {error.strerror}") from error
 
@@ -104,12 +106,14 @@ def emit_to(place: Path | None) -> Emit:
     return emit
 
 
-def write_bytes(data: bytes, place: Path | None) -> None:
-    """Writes to stdout, or to a file that appears whole or not at all."""
-    write_chunks([data], place)
+def write_bytes(data: bytes, place: Path | None, *, private: bool = False) -> None:
+    """Writes to stdout, or to a file that appears whole or not at all; `private`: for this user alone to read. Without,
+    the umask decides, for steps of a pipeline that run as other users read reports.
+    """
+    write_chunks([data], place, private=private)
 
 
-def write_chunks(chunks: Iterable[bytes], place: Path | None) -> None:
+def write_chunks(chunks: Iterable[bytes], place: Path | None, *, private: bool = False) -> None:
     """Writes what comes, one after the other, as `write_bytes` does."""
     if place is None:
         sys.stdout.flush()
@@ -122,7 +126,7 @@ def write_chunks(chunks: Iterable[bytes], place: Path | None) -> None:
             with place.open("wb") as file:  # a pipe or a device: nothing to replace
                 file.writelines(chunks)
         else:
-            replace_file(place, chunks)
+            replace_file(place, chunks, mode=PRIVATE if private else PUBLIC)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
 
@@ -137,7 +141,12 @@ def exit_status(report: Report, fail_on: Severity | None, *, allow_incomplete: b
 
 
 def tell_notes(
-    config: Config, report: Report, instances: Sequence[InstanceReport] | None = None, *, whole: bool
+    config: Config,
+    report: Report,
+    instances: Sequence[InstanceReport] | None = None,
+    *,
+    whole: bool,
+    expectations_too: bool = False,
 ) -> None:
     """One line on stderr for each expectation or mute that does nothing, and each mute that expires soon. `instances`:
     the servers, where the report holds none. `whole`: they are all that the configuration is for, so that a table that
@@ -146,7 +155,12 @@ def tell_notes(
     today = Day(report.generated_at[:10])
     soon = Day(days_after(today, SOON))
     for note in notes(
-        config, report.instances if instances is None else instances, today=today, soon=soon, whole=whole
+        config,
+        report.instances if instances is None else instances,
+        today=today,
+        soon=soon,
+        whole=whole,
+        expectations_too=expectations_too,
     ):
         tell(f"note: {note}")
 

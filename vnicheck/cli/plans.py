@@ -10,6 +10,7 @@ from vnicheck.cli.failure import UserError
 from vnicheck.cli.output import emit_to, write_bytes
 from vnicheck.cli.terminal import console
 from vnicheck.model.words import one_line
+from vnicheck.system.files import make_private_folder
 
 if TYPE_CHECKING:
     from vnicheck.model.plan import InstancePlan
@@ -55,7 +56,7 @@ class PlanOutputs:
         self._no_color = no_color
         self.plans: list[InstancePlan] = []
         self._lines = [
-            PlanLinesWriter(emit_to(place), generated_at, flows=flows)
+            PlanLinesWriter(emit_to(place, private=True), generated_at, flows=flows)
             for name, place in destination.wanted
             if name == "jsonl"
         ]
@@ -74,7 +75,7 @@ class PlanOutputs:
             if name == "text":
                 write_text(self.plans, place, servers=servers, no_color=self._no_color)
             elif name != "jsonl":
-                write_bytes(self._rendered(name), place)
+                write_bytes(self._rendered(name), place, private=True)
         if self._destination.folder is not None:
             self._write_folder(self._destination.folder)
 
@@ -103,10 +104,10 @@ class PlanOutputs:
         for path, data in files.items():
             place = folder / path
             try:
-                place.parent.mkdir(parents=True, exist_ok=True)
+                make_private_folder(place.parent)
             except OSError as error:
                 raise UserError(f"cannot make {place.parent}: {error.strerror}") from error
-            write_bytes(data, place)
+            write_bytes(data, place, private=True)
         count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
         print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
 
@@ -124,4 +125,4 @@ def write_text(
 
     page = io.StringIO()
     write(plans, Console(file=page, width=100, color_system=None, highlight=False, markup=False), servers=servers)
-    write_bytes(page.getvalue().encode(), place)
+    write_bytes(page.getvalue().encode(), place, private=True)

@@ -70,7 +70,7 @@ class _Place:
             if self.folder:
                 SnapshotFolder(self.path).write(regions)
             else:
-                write_bytes(encode_snapshot(only(regions)), self.path)
+                write_bytes(encode_snapshot(only(regions)), self.path, private=True)
 
 
 def _redacted(regions: Mapping[str, Snapshot]) -> dict[str, Snapshot]:

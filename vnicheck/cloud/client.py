@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from vnicheck.cloud.answers import well_formed
 from vnicheck.cloud.errors import READER, CloudError, funnel, malformed, redact
 from vnicheck.model.words import one_line
 from vnicheck.system.workers import bounded
@@ -68,7 +69,7 @@ class VpcClient:
         result = self._in_time(name, self.endpoint, work)
         if not isinstance(result, dict):
             raise malformed(name, self.endpoint, "the answer is not a JSON object")
-        return result
+        return cast(dict[str, Any], well_formed(result))
 
     def _in_time(self, call: str, where: str, work: Callable[[], T]) -> T:
         left = self.http.total if self.deadline is None else self.deadline - time.monotonic()

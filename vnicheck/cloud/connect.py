@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from vnicheck.cloud.answers import bounded_answer
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.sdk_environment import SECRETS, external_settings, names_credentials, sdk_environment
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 API_VERSION = "2026-10-06"
 """The API's behaviour is that of this date, whatever the SDK's own default (ibm-vpc 0.36 documents this one)."""
 
+_SHORT = 1 << 16
+"""Bytes of a refusal that are read, so that its connection can be used again."""
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
 _ENDPOINT = re.compile(r"([a-z0-9-]+)(?:\.private)?\.iaas\.cloud\.ibm\.com")
 
@@ -163,7 +166,13 @@ def _described(url: str) -> tuple[str, str | None]:
 
 def _bound(service: Any, limits: HttpSettings) -> None:
     """Timeouts for every request, and no redirects; retries for GETs, within `limits` whatever the server asks."""
-    service.set_http_config({"timeout": (limits.connect_timeout, limits.read_timeout), "allow_redirects": False})
+    service.set_http_config(
+        {
+            "timeout": (limits.connect_timeout, limits.read_timeout),
+            "allow_redirects": False,
+            "hooks": {"response": bounded_answer},
+        }
+    )
     service.enable_retries(max_retries=limits.retries, retry_interval=limits.retry_wait)
     service.http_adapter.max_retries = _retry(limits)
 
@@ -185,6 +194,8 @@ def _retry(limits: HttpSettings) -> "Retry":
 
         def increment(self, *args: Any, **kwargs: Any) -> "BoundedRetry":
             response = kwargs.get("response")
+            if response is not None and not _is_short(response.headers.get("Content-Length")):
+                response.close()  # urllib3 would read to its end whatever it is not going to use
             if response is not None and (self.get_retry_after(response) or 0) > limits.retry_wait:
                 raise MaxRetryError(kwargs["_pool"], args[1], ResponseError("asked to wait too long"))
             return super().increment(*args, **kwargs)
@@ -200,6 +211,10 @@ def _retry(limits: HttpSettings) -> "Retry":
         allowed_methods=["GET"],
         raise_on_status=False,
     )
+
+
+def _is_short(length: str | None) -> bool:
+    return length is not None and length.isdecimal() and int(length) <= _SHORT
 
 
 def _quieten() -> None:

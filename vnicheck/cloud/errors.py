@@ -4,12 +4,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from vnicheck.cloud.answers import MAX_BYTES, EndlessAnswerError
 from vnicheck.cloud.proxies import proxy_for
 from vnicheck.model.words import one_line
 
 LINE = 300
 """The longest message, and the longest excerpt of the API's own words is a third of it."""
 
+_TOKENS = re.compile(
+    r"\b(?:bearer|basic)[\s:=\"']+[\w.~+/-]{16,}=*|\beyJ[\w-]{8,}(?:\.[\w-]*){1,4}", re.ASCII | re.IGNORECASE
+)
+"""Credentials in the form that HTTP carries them in, and JSON Web Tokens, which IAM's are."""
 READER = "the platform role Viewer on VPC Infrastructure Services"
 """What reading needs."""
 
@@ -19,16 +24,15 @@ class CloudError(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
-        self.message = one_line(message, LINE * 4)
+        self.message = one_line(_TOKENS.sub("[hidden]", message), LINE * 4)
         super().__init__(self.message)
 
 
 def redact(text: str, secrets: tuple[str, ...]) -> str:
-    """`text` without any of `secrets`."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[hidden]")
-    return text
+    """`text` without any of `secrets`, and without anything that looks like a token."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # a short one may be part of a long one
+        text = text.replace(secret, "[hidden]")
+    return _TOKENS.sub("[hidden]", text)
 
 
 @contextmanager
@@ -57,6 +61,8 @@ def funnel(
         raise _from_status(error, call, endpoint, credential, secrets, role, refusals) from None
     except (requests.exceptions.RequestException, HTTPError) as error:
         raise _from_transport(error, call, endpoint) from None
+    except EndlessAnswerError:
+        raise malformed(call, endpoint, f"an answer of more than {MAX_BYTES >> 20} MiB") from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         # the SDK's own reading of an answer: not JSON, numbers without end, a list where an object belongs
         raise malformed(call, endpoint, "the answer is not the JSON that the VPC API documents") from None
@@ -80,7 +86,8 @@ def _from_status(
     refusals: frozenset[int],
 ) -> CloudError:
     status = getattr(error, "status_code", None)
-    said = one_line(redact(str(getattr(error, "message", "") or "")[: LINE * 4], secrets), LINE // 3)
+    # before it is cut: half a token is one, too
+    said = one_line(redact(str(getattr(error, "message", "") or ""), (*secrets, *_sent(error))), LINE // 3)
     where = f"{call} at {endpoint}: {status}"
     quoted = f' ("{said}")' if said else ""
     if not isinstance(status, int):
@@ -100,6 +107,13 @@ def _from_status(
     if status >= 500:
         return CloudError("api_server_error", f"{where}{quoted}; run again later, or look at the cloud's status page")
     return CloudError("api_refused", f"{where}{quoted}; the API refused the request")
+
+
+def _sent(error: Exception) -> tuple[str, ...]:
+    """What the request's Authorization header held, which the API may say back."""
+    request = getattr(getattr(error, "http_response", None), "request", None)
+    header = request.headers.get("Authorization") if request is not None else None
+    return tuple(str(header).split()[1:]) if header else ()
 
 
 def _from_transport(error: Exception, call: str, endpoint: str) -> CloudError:

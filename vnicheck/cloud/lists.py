@@ -18,14 +18,24 @@ PAGES = 1000
 THREADS = 8
 
 
+class ShortListError(CloudError):
+    """A list that ended before all that it counts was told. `items`: what was."""
+
+    def __init__(self, error: CloudError, items: Items) -> None:
+        super().__init__(error.code, error.message)
+        self.items = items
+
+
 def read_list(client: VpcClient, method: str, key: str, *args: str) -> Items:
     """All items under `key` of the SDK's list method `method`, in the API's order. Raises CloudError.
 
+    The fewest that any page counts must be there: what comes or goes while we read is no loss; else ShortListError.
     Only the `start` parameter of `next.href` is used, so the answer cannot send the key to another host.
     """
     items: dict[object, dict[str, Any]] = {}
     seen: set[str] = set()
     start: str | None = None
+    counted: list[int] = []
     for _ in range(PAGES):
         page = client.call(method, *args, limit=PAGE, **({} if start is None else {"start": start}))
         listed = page_items(client, method, key, page)
@@ -33,9 +43,15 @@ def read_list(client: VpcClient, method: str, key: str, *args: str) -> Items:
         for item in listed:
             # one that moves to a later page while we read is there twice: the later words hold
             items[item["id"] if isinstance(item.get("id"), str) else id(item)] = item
+        if isinstance(page.get("total_count"), int):
+            counted.append(page["total_count"])
         start = _next_start(client, method, page)
         if start is None:
-            return list(items.values())
+            found = list(items.values())
+            if counted and min(counted) > len(found):
+                what = f"the list ends after {len(found)} of {min(counted)}"
+                raise ShortListError(malformed(method, client.endpoint, what), found)
+            return found
         if listed and len(items) == known:
             raise malformed(method, client.endpoint, "a page repeats what was listed before")
         if start in seen:

@@ -7,12 +7,13 @@ spell out is read as the VPC API's own field of that name, and is unknown where 
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
-from vnicheck.cloud.errors import CloudError
+from vnicheck.cloud.answers import well_formed
+from vnicheck.cloud.errors import CloudError, redact
 from vnicheck.cloud.urls import is_http, shown_url
 from vnicheck.model.words import one_line
 from vnicheck.system.workers import bounded
@@ -183,7 +184,7 @@ class _Service:
             answer = None
         if not isinstance(answer, dict):
             raise CloudError("metadata_malformed", f"what {self._shown} answers is not JSON; {_OTHER}")
-        return answer
+        return cast(Item, well_formed(answer))
 
     def _refused(self, status: int, body: bytes) -> CloudError:
         where = f"the metadata service at {self._shown}"
@@ -217,4 +218,4 @@ def _said(body: bytes) -> str:
         message = json.loads(body)["errors"][0]["message"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-    return f', "{one_line(message, 120)}"' if isinstance(message, str) else ""
+    return f', "{one_line(redact(message, ()), 120)}"' if isinstance(message, str) else ""

@@ -8,9 +8,10 @@ import msgspec
 
 from vnicheck.cloud import wire
 from vnicheck.cloud.client import VpcClient
+from vnicheck.cloud.cross_check import bound_vnis, interfaces_unread
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.groups import group_addresses, interface_addresses
-from vnicheck.cloud.lists import Items, in_parallel, read_list
+from vnicheck.cloud.lists import Items, ShortListError, in_parallel, read_list
 from vnicheck.cloud.load_balancers import balancer_addresses, parse_load_balancer
 from vnicheck.cloud.parse_fabric import (
     parse_network_acl,
@@ -23,7 +24,7 @@ from vnicheck.cloud.parse_server import parse_floating_ip, parse_server, parse_v
 from vnicheck.cloud.region import Region
 from vnicheck.cloud.scope import find_vpc, in_resource_group
 from vnicheck.model.cloud import Fabric, FloatingIp, PublicAddressRange, SecurityGroup, ServerKind, Vpc
-from vnicheck.model.snapshot import Problem, Server
+from vnicheck.model.snapshot import Problem, Server, with_guest
 from vnicheck.model.words import one_line
 
 T = TypeVar("T")
@@ -52,16 +53,20 @@ def read_region(client: VpcClient, *, vpc: str | None = None, resource_group: st
     client = client.bounded()
     client.authenticate()
     raw = in_parallel({name: partial(read_list, client, f"list_{name}", name) for name in LISTS})
-    instances = raw["instances"]
-    if isinstance(instances, CloudError):
-        raise instances
     missing: dict[str, str] = {}
     problems: list[Problem] = []
+    instances = _as_far_as_told(raw["instances"], "instances", problems)
+    if isinstance(instances, CloudError):
+        raise instances
     vnis = _vnis(raw["virtual_network_interfaces"], missing)
     floating_ips = _floating_ips(raw["floating_ips"], missing)
-    parse = partial(_parse_servers, vnis=vnis, floating_ips=floating_ips, region=client.region, problems=problems)
+    listed = raw["virtual_network_interfaces"]
+    bound = {} if isinstance(listed, CloudError) else bound_vnis(listed)
+    parse = partial(
+        _parse_servers, vnis=vnis, bound=bound, floating_ips=floating_ips, region=client.region, problems=problems
+    )
     everything = parse(instances, "instance")
-    metal = raw["bare_metal_servers"]
+    metal = _as_far_as_told(raw["bare_metal_servers"], "bare metal servers", problems)
     if isinstance(metal, CloudError):
         problems.append(Problem(code=metal.code, message=f"bare metal servers were not read: {metal.message}"))
     else:
@@ -97,11 +102,20 @@ def read_region(client: VpcClient, *, vpc: str | None = None, resource_group: st
     )
 
 
+def _as_far_as_told(raw: Items | CloudError, what: str, problems: list[Problem]) -> Items | CloudError:
+    """Of a list that ended early what it held, with a problem: better than none of the region's servers."""
+    if not isinstance(raw, ShortListError):
+        return raw
+    problems.append(Problem(code=raw.code, message=f"not all {what} were read: {raw.message}"))
+    return raw.items
+
+
 def _parse_servers(
     items: Items,
     kind: ServerKind,
     *,
     vnis: Mapping[str, wire.VirtualNetworkInterface] | None,
+    bound: Mapping[str, set[str]],
     floating_ips: Mapping[str, tuple[FloatingIp, ...]],
     region: str,
     problems: list[Problem],
@@ -109,7 +123,9 @@ def _parse_servers(
     servers: list[tuple[Mapping[str, Any], Server]] = []
     for item in items:
         try:
-            servers.append((item, parse_server(item, kind, vnis=vnis, floating_ips=floating_ips, region=region)))
+            server = parse_server(item, kind, vnis=vnis, floating_ips=floating_ips, region=region)
+            unread = interfaces_unread(item, server, bound)
+            servers.append((item, server if unread is None else with_guest(server, unread)))
         except CloudError as error:
             problems.append(Problem(code=error.code, message=error.message))
     return servers

@@ -25,7 +25,7 @@ def collect_guests(
     results: dict[str, Result] = dict(given)
     targets = []
     for server in servers:
-        if server.id in results or server.status != "running":
+        if server.id in results or not server.may_run:
             continue
         target = ssh_target(server, request.address)
         if target is None:

@@ -23,6 +23,7 @@ class SavedGuests:
 
     def __init__(self, request: Request, asker: Asker) -> None:
         self._files = request.guests
+        self._seconds = request.ssh.timeout  # `<(ssh HOST ...)` is a pipe, and a server that is collected
         self._folder = request.guest_folder
         self._in_folder = [] if self._folder is None else _listed(self._folder)
         self._asker = asker
@@ -37,7 +38,7 @@ class SavedGuests:
         results = self._from_folder(self._folder, servers, whole=whole) if self._folder is not None else {}
         for name, path in self._files.items():
             server = select_servers(servers, [name], scope=f"the servers named, {scope}")[0]
-            results[server.id] = _parsed(read_named(path, MAX_BYTES))
+            results[server.id] = _parsed(read_named(path, MAX_BYTES, seconds=self._seconds))
         return results
 
     def _from_folder(self, folder: Path, servers: Sequence[Server], *, whole: bool) -> dict[str, Result]:
@@ -57,7 +58,7 @@ class SavedGuests:
         if stray and whole:
             self._asker.note(_stray(folder, stray))
         for server in servers:
-            if server.status == "running" and server.id not in results:
+            if server.may_run and server.id not in results:
                 message = f"no file for it in {folder}: neither {server.name}{SUFFIX} nor {server.id}{SUFFIX}"
                 results[server.id] = Problem(code="guest_no_file", message=message)
         return results

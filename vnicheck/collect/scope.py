@@ -22,7 +22,7 @@ from vnicheck.model.expectation import Expectation
 from vnicheck.model.naming import names_server
 from vnicheck.model.ordering import ordered_fabric, ordered_server
 from vnicheck.model.region import RegionInScope
-from vnicheck.model.snapshot import Problem, Server, Snapshot, with_guest
+from vnicheck.model.snapshot import INTERFACES_UNREAD, Problem, Server, Snapshot, with_guest
 from vnicheck.system.clock import now
 
 _SERVERS = "servers"
@@ -58,6 +58,7 @@ class Scope(Struct, frozen=True, kw_only=True):
         return (
             not self.multi_homed_only
             or len(server.vnis) > 1
+            or any(problem.code == INTERFACES_UNREAD for problem in server.problems)
             or server.id in self.earlier
             or any(names_server(expectation.server, server) for expectation in self.expect)
         )

@@ -1,7 +1,7 @@
 """A snapshot as a folder: `REGION/cloud.json`, and `REGION/guests/SERVER-ID.json` for each guest that was tried.
 
 A fleet is read one server at a time, and an interrupted collection goes on where it stopped. Every file appears whole
-or not at all.
+or not at all, and is this user's alone to read.
 """
 
 import re
@@ -23,7 +23,7 @@ from vnicheck.model.snapshot import (
     encode_snapshot,
     with_guest,
 )
-from vnicheck.system.files import FileTooLargeError, read_file, replace_file
+from vnicheck.system.files import PRIVATE, UnreadableError, make_private_folder, read_file, replace_file
 
 UNNAMED = "region"
 """The folder of a region that has no known name."""
@@ -31,6 +31,7 @@ MAX_CLOUD = 1 << 30
 MAX_GUEST = 64 << 20
 
 _SAFE = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CLOUD, _GUESTS, _SUFFIX = "cloud.json", "guests", ".json"
 
 
@@ -61,7 +62,11 @@ class SnapshotFolder:
             for each in found:
                 if not (each / _CLOUD).is_file():
                     raise SnapshotError(f"{each.name} has guests, but no {_CLOUD}; collect it again")
-            return sorted(_name(each.name) for each in found)
+            names = sorted(_name(each.name) for each in found)
+            strange = next((name for name in names if not name.isascii() and _SURROGATE.search(name)), None)
+            if strange is not None:
+                raise SnapshotError(f"{strange[:40]!r} is no region's name")
+            return names
 
     def holds(self, region: str) -> bool:
         """Whether a region's servers are in it."""
@@ -112,8 +117,8 @@ class SnapshotFolder:
 
     def _write(self, path: Path, data: bytes) -> None:
         with _told(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, data)
+            make_private_folder(path.parent)
+            replace_file(path, data, mode=PRIVATE)
 
     def _region(self, region: str) -> Path:
         return self.path / _file_name(region or UNNAMED)
@@ -127,7 +132,7 @@ def _told(path: Path) -> Iterator[None]:
     """Whatever goes wrong with `path` leaves as a SnapshotError that names it."""
     try:
         yield
-    except FileTooLargeError as error:
+    except UnreadableError as error:
         raise SnapshotError(str(error)) from error
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""A baseline, `vnicheck.baseline/1`: the findings that are known, so that `lint` fails on new ones only.
+"""A baseline, `vnicheck.baseline/2` (`/1` is still read): what is known, so that `lint` fails on what is new.
 
 It holds fingerprints, and what is needed to tell of a finding whose server can no longer be checked. It holds no time:
 the same findings give the same bytes.
@@ -8,17 +8,30 @@ from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from vnicheck.model.flow import Severity
+from vnicheck.model.flow import Direction, Protocol, Severity
 from vnicheck.model.snapshot import explain
 from vnicheck.model.words import shown_json
 
-BASELINE_SCHEMA: Literal["vnicheck.baseline/1"] = "vnicheck.baseline/1"
+BASELINE_SCHEMA: Literal["vnicheck.baseline/2"] = "vnicheck.baseline/2"
+
+_FIRST = "vnicheck.baseline/1"
 
 
 class BaselineError(ValueError):
     """A file that is not a baseline which this version reads. The message is one line for the user."""
+
+
+class Known(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Flows that a finding was about: all `remotes` (prefixes) with all `ports` (`"1-65535"`; none for icmp)."""
+
+    direction: Direction
+    protocol: Protocol
+    local: str
+    local_prefixes: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    remotes: tuple[str, ...]
 
 
 class Earlier(Struct, frozen=True, kw_only=True):
@@ -32,12 +45,14 @@ class Earlier(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     crn: str
+    flows: tuple[Known, ...] | UnsetType = UNSET
+    """What it was about. Absent in `/1`: then whatever it is about now is known."""
 
 
 class Baseline(Struct, frozen=True, kw_only=True):
     """The file. `findings` are in the order of region, server and fingerprint."""
 
-    schema: Literal["vnicheck.baseline/1"]
+    schema: Literal["vnicheck.baseline/1", "vnicheck.baseline/2"]
     findings: tuple[Earlier, ...]
 
 
@@ -60,5 +75,6 @@ def decode_baseline(data: bytes) -> Baseline:
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        told = explain(data, error, schema=BASELINE_SCHEMA, document="baseline", made_with="--write-baseline")
+        schema = _FIRST if _FIRST.encode() in data[:200] else BASELINE_SCHEMA
+        told = explain(data, error, schema=schema, document="baseline", made_with="--write-baseline")
         raise BaselineError(told) from error

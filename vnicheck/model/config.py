@@ -34,6 +34,8 @@ Filtering = Literal["enabled", "disabled"]
 Passage = Literal["passed", "dropped"]
 T = TypeVar("T")
 NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", re.ASCII)
+MAX_NETWORKS = 1000
+"""Each is a class of its own in every partition of flows, for each address; their prefixes cost next to nothing."""
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 
 
@@ -91,9 +93,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     assumptions: Assumptions = Assumptions()
     expect: tuple[Expectation, ...] = ()
     mute: tuple[Mute, ...] = ()
+    max_age: int = field(default=365, name="max-age")
+    """Days that a guest may be older, or younger, than the VPC's side that it is held beside."""
 
     def __post_init__(self) -> None:
         ranges: list[tuple[int, int]] = []
+        if self.max_age < 0:
+            raise ValueError(f"max-age {self.max_age} is no number of days")
+        if len(self.networks) > MAX_NETWORKS:
+            raise ValueError(f"{len(self.networks)} networks; there is room for {MAX_NETWORKS}: join those alike")
         for name, prefixes in self.networks.items():
             if not NETWORK_NAME.fullmatch(name):
                 raise ValueError(f"network name {name[:40]!r}: use letters, digits, spaces and . _ -")

@@ -15,6 +15,14 @@ class SnapshotError(ValueError):
     """A file that is not a snapshot which this version reads. The message is one line for the user."""
 
 
+INTERFACES_UNREAD = "interfaces_unread"
+"""The problem of a server that may have more interfaces than are known."""
+NOT_RUNNING = frozenset(
+    {"deleting", "failed", "maintenance", "pending", "reinitializing", "restarting", "starting", "stopped", "stopping"}
+)
+"""The API's words for servers that do not run (vpc_v1.py, Instance.StatusEnum and BareMetalServer.StatusEnum)."""
+
+
 class Problem(Struct, frozen=True, kw_only=True):
     """Why something of a server could not be read: a stable `code` (`ssh_timeout`) and a line for people."""
 
@@ -39,6 +47,11 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
     vnis: tuple[Vni, ...]
     guest: Guest | None = None
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def may_run(self) -> bool:
+        """Whether it is not known to stand still: a word of tomorrow, or none, may mean that it runs."""
+        return self.status not in NOT_RUNNING
 
     def __post_init__(self) -> None:
         if sum(vni.primary for vni in self.vnis) > 1:

@@ -21,7 +21,7 @@ from vnicheck.model.naming import names_server
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import one_line
 from vnicheck.report.writer import Place
-from vnicheck.system.files import FileTooLargeError, read_file
+from vnicheck.system.files import UnreadableError, read_file
 
 CONFIG = "vnicheck.toml"
 MAX_FILE = 1 << 20
@@ -89,7 +89,7 @@ class Anchors:
                 text = read_file(path, MAX_FILE).decode()
                 if "ibm_is_" in text:
                     yield from blocks(text, _relative(path, self._root))
-            except (OSError, UnicodeDecodeError, FileTooLargeError) as error:
+            except (OSError, UnicodeDecodeError, UnreadableError) as error:
                 self.notes.append(f"{path} is passed over: {one_line(error, 120)}")
             except TerraformError as error:
                 self.notes.append(f"{path} is passed over: it is no valid Terraform: {error}")
@@ -166,8 +166,8 @@ def _only_vni(server: InstanceReport | Earlier, finding: Finding | Earlier) -> s
 def _expect_lines(config: Config, path: Path) -> list[tuple[str, int]]:
     """The server that each expectation names, with the line on which its table begins."""
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_file(path, MAX_FILE).decode()
+    except (OSError, UnicodeDecodeError, UnreadableError):  # a pipe is read only once
         return []
     lines = [number for number, line in enumerate(text.splitlines(), start=1) if _EXPECT.match(line)]
     return [(each.server, line) for each, line in zip(config.expect, lines, strict=False)]

@@ -34,7 +34,7 @@ from vnicheck.model.words import one_line
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for the server."""
     server = facts.view.server
-    if server.guest is not None or server.status != "running":
+    if server.guest is not None or not server.may_run:
         return
     reasons = [one_line(problem.message) for problem in server.problems] or ["no guest facts were given"]
     yield observation(

@@ -39,7 +39,7 @@ from vnicheck.model.flow import Finding, Outcome, Protocol, Scope
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each interface beside the primary one."""
     server = facts.view.server
-    if server.guest is not None or server.problems or server.status != "running":
+    if server.guest is not None or server.problems or not server.may_run:
         return
     primary = next((vni for vni in server.vnis if vni.primary), None)
     if primary is None:

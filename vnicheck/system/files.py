@@ -1,9 +1,24 @@
 """Reading files of bounded size, and writing them whole or not at all."""
 
 import os
-from collections.abc import Iterable
+import secrets
+import selectors
+import stat
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
+
+PRIVATE = 0o600
+"""The mode of what describes a network or its changes: snapshots, guests, plans, ledgers."""
+PUBLIC = 0o666
+"""The mode of reports: what the umask leaves."""
+PRIVATE_FOLDER = 0o700
+PIPE_SECONDS = 120.0
+"""What a pipe may take until its other end closes it: `<(ssh HOST sh -s ...)` is one."""
+_CHUNK = 1 << 20
 
 
 class UnreadableError(Exception):
@@ -14,35 +29,99 @@ class FileTooLargeError(UnreadableError):
     """A file larger than what it may hold."""
 
 
-def read_file(path: Path, limit: int) -> bytes:
-    """All of a file of at most `limit` bytes. Raises OSError, or FileTooLargeError."""
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise FileTooLargeError(f"{path} is larger than {limit >> 20} MiB")
-    return data
+def read_file(path: Path, limit: int, *, seconds: float = 0.0) -> bytes:
+    """All of a file of at most `limit` bytes, or of a pipe that ends within `seconds` (0: a pipe is not read).
+
+    Raises OSError, FileTooLargeError, or UnreadableError for a device, a socket, and a pipe that does not end.
+    """
+    # O_NONBLOCK: opening a named pipe that nobody writes to would wait for ever
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISFIFO(mode) and seconds:
+            parts = _pipe_parts(file.fileno(), path, seconds)
+        elif stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # of a folder, reading says that it is one
+            parts = iter(partial(file.read, _CHUNK), b"")
+        elif os.path.samestat(os.fstat(file.fileno()), os.stat(os.devnull)):
+            parts = iter(())
+        else:
+            raise UnreadableError(f"{path} is no file, but a {_kind(mode)}")
+        data = bytearray()
+        for part in parts:
+            data += part
+            if len(data) > limit:
+                raise FileTooLargeError(f"{path} is larger than {_size(limit)}")
+    return bytes(data)
 
 
-def read_named(path: Path, limit: int) -> bytes:
-    """`read_file` of a file that the user named. Raises UnreadableError."""
+def read_named(path: Path, limit: int, *, seconds: float = PIPE_SECONDS) -> bytes:
+    """`read_file` of a file, or a pipe, that the user named. Raises UnreadableError."""
     try:
-        return read_file(path, limit)
+        return read_file(path, limit, seconds=seconds)
     except OSError as error:
         raise UnreadableError(f"cannot read {path}: {error.strerror}") from error
 
 
-def replace_file(place: Path, data: bytes | Iterable[bytes]) -> None:
-    """Writes a file, from `data` or from parts of it as they come, that appears whole or not at all; one that is there
-    is replaced. Raises OSError.
+def make_private_folder(path: Path) -> None:
+    """Makes a folder, and those above it that are not there, for this user alone; one that is there stays as it is.
+
+    Raises OSError.
     """
-    partial = place.with_name(f".{place.name[:200]}.{os.getpid()}.partial")
+    for folder in reversed((path, *path.parents)):
+        with suppress(FileExistsError):
+            folder.mkdir(mode=PRIVATE_FOLDER)
+    if not path.is_dir():
+        raise NotADirectoryError(20, os.strerror(20), str(path))
+
+
+def replace_file(place: Path, data: bytes | Iterable[bytes], *, mode: int = PUBLIC, durable: bool = False) -> None:
+    """Writes a file, from `data` or from parts of it as they come, that appears whole or not at all; one that is there
+    is replaced. `mode`: its permissions, less what the umask takes. `durable`: on disk before this returns. Raises
+    OSError.
+    """
+    # a name that nobody knows before, and that is no link to elsewhere
+    unfinished = place.with_name(f".{place.name[:200]}.{secrets.token_hex(8)}.partial")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    number = os.open(unfinished, flags, mode)
     try:
-        if isinstance(data, bytes):
-            partial.write_bytes(data)
-        else:
-            with partial.open("wb") as file:
-                file.writelines(data)
-        partial.replace(place)
+        with open(number, "wb") as file:
+            file.writelines([data] if isinstance(data, bytes) else data)
+            if durable:
+                file.flush()
+                os.fsync(number)
+        unfinished.replace(place)
     finally:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
+
+
+def open_file(place: Path, *, mode: int = PUBLIC) -> BinaryIO:
+    """Opens a file to be written as its parts come, in place of a file or a link that is there; a pipe or a device is
+    written to. `mode`: its permissions, less what the umask takes. Raises OSError.
+    """
+    if place.is_relative_to("/dev") or place.is_relative_to("/proc") or (place.exists() and not place.is_file()):
+        return place.open("wb")
+    place.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return open(os.open(place, flags, mode), "wb")
+
+
+def _pipe_parts(number: int, path: Path, seconds: float) -> Iterator[bytes]:
+    """What a pipe's writers write until the last one closes it. Raises UnreadableError where they take too long."""
+    until = time.monotonic() + seconds
+    with selectors.DefaultSelector() as selector:
+        selector.register(number, selectors.EVENT_READ)
+        # Linux calls a pipe whose first writer is still to come not readable
+        while selector.select(max(until - time.monotonic(), 0.0)):
+            part = os.read(number, _CHUNK)
+            if not part:
+                return
+            yield part
+    raise UnreadableError(f"{path} is a pipe that did not end in {seconds:g} seconds")
+
+
+def _kind(mode: int) -> str:
+    return "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+
+
+def _size(limit: int) -> str:
+    return f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
