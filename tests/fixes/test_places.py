@@ -4,7 +4,7 @@ import pytest
 
 from tests.fixes.plans import rules_of
 from tests.servers import TWO_DEFAULTS, fabric, guest, link, server
-from vnicheck.fixes.effects import AddRule
+from vnicheck.fixes.effects import AddRule, PatchVni
 from vnicheck.fixes.planner import Proof, plan_server
 from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
@@ -22,6 +22,12 @@ def planned(collected: Guest) -> Proof:
 
 def rules(proof: Proof) -> list[AddRule]:
     return [effect for effect in proof.effects if isinstance(effect, AddRule)]
+
+
+def told(proof: Proof) -> str:
+    """Why policy routing was not chosen, or nothing was."""
+    plans = (proof.document.plan, *proof.document.alternatives)
+    return " ".join(plan.why_not or "" for plan in plans if plan.strategy in ("none", "policy-routing"))
 
 
 @pytest.mark.parametrize(
@@ -44,8 +50,16 @@ def test_no_rule_goes_ahead_of_marked_ones_that_lead_to_a_tunnel() -> None:
     routes = TWO_DEFAULTS + "100.71.166.52 dev tun7 table 52 scope link\n"
     foreign = ("5210: from all fwmark 0x80000/0xff0000 lookup main", "5270: from all lookup 52")
     proof = planned(guest(*LINKS, TUNNEL, routes=routes, rules=rules_of(*foreign), rp_filter=STRICT))
-    assert proof.promised
+    assert not any(isinstance(effect, PatchVni) for effect in proof.effects)
+    assert "ahead of them" in told(proof)
     assert all(effect.rule.priority > 5270 for effect in rules(proof))
+
+
+def test_auto_loosens_nothing_where_policy_routing_would_take_too_many_rules() -> None:
+    kept = "".join(f"10.8.{2 * n}.0/24 dev tun7 scope link\n" for n in range(80))
+    proof = planned(guest(*LINKS, TUNNEL, routes=TWO_DEFAULTS + kept, rp_filter=STRICT))
+    assert not any(isinstance(effect, PatchVni) for effect in proof.effects)
+    assert "81 rules, and we make 64 at most" in told(proof)
 
 
 @pytest.mark.parametrize(

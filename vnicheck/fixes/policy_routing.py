@@ -78,6 +78,20 @@ def propose(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tup
     return tuple(effects)
 
 
+def held_back(facts: Facts, locals_: Iterable[str]) -> str | None:
+    """What keeps policy routing from all that it could do for these addresses; None where nothing does."""
+    guest = facts.guest_with("interfaces", "routes", "rules")
+    if guest is None:
+        return None
+    kept = _kept_prefixes(facts, guest)
+    count = sum(len(way.addresses) for way in _ways(facts, guest, set(locals_))) * (len(kept) + 1)
+    if count > MOST_RULES:
+        return f"policy routing would take {count} rules, and we make {MOST_RULES} at most"
+    if _leads_inside_elsewhere(facts, guest):
+        return "rules of others lead into the server's own networks, and rules of ours do not go ahead of them"
+    return None
+
+
 def _ways(facts: Facts, guest: Guest, wanted: set[str]) -> Iterator[_Way]:
     links = {link.name: link for link in guest.interfaces}
     own = _own_among(guest, {address for vni in facts.view.server.vnis for address in vni.addresses})
