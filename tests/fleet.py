@@ -49,7 +49,7 @@ def snapshot(*servers: Server, around: Fabric | None = None) -> Snapshot:
     )
 
 
-def mended(broken: Server) -> Server:
+def fixed(broken: Server) -> Server:
     """The server with policy routing."""
     return msgspec.structs.replace(broken, guest=WELL)
 

@@ -44,6 +44,16 @@ def require_root() -> None:
         pytest.skip("root is needed")
 
 
+_held: list[socket.socket] = []
+
+
+def refusing_port(host: str = "127.0.0.1") -> int:
+    """A port that refuses connections, and that nobody else gets while the tests run: bound, and not listened on."""
+    _held.append(socket.socket())
+    _held[-1].bind((host, 0))
+    return int(_held[-1].getsockname()[1])
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """A TCP port that nothing listens on."""
     with socket.socket() as probe:

@@ -150,9 +150,9 @@ def rules(change: ServerChange, kind: str) -> list[tuple[str, bool]]:
 
 def test_findings_are_new_or_gone_by_their_fingerprints() -> None:
     strict, routed = report(server(guest=guest(**STRICT))), report(server(guest=ROUTED))
-    mended = compare(strict, routed)
-    assert ("VNC101", True) in rules(mended, "gone")
-    assert not [each for each in mended.findings if is_worse(each) and each.severity == "error"]
+    fixed = compare(strict, routed)
+    assert ("VNC101", True) in rules(fixed, "gone")
+    assert not [each for each in fixed.findings if is_worse(each) and each.severity == "error"]
     broken = compare(routed, strict)
     assert ("VNC101", True) in rules(broken, "new")
     assert [each.rule for each in broken.findings if is_worse(each)] == [rule for rule, _ in rules(broken, "new")]

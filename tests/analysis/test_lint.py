@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, mended, regions, unread
+from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fixed, fleet, member, regions, unread
 from tests.servers import fabric, vni
 from vnicheck.analysis import lint as linting
 from vnicheck.analysis import many
@@ -159,7 +159,7 @@ def test_only_what_is_new_counts() -> None:
 def test_what_is_gone_is_told_and_leaves_the_next_baseline() -> None:
     broken = member("web-2", BROKEN)
     first, _ = run(broken)
-    second, _ = run(mended(broken), known=first.baseline)
+    second, _ = run(fixed(broken), known=first.baseline)
     assert second.report.baseline is not msgspec.UNSET
     assert second.report.baseline.gone == first.baseline.findings
     assert second.report.baseline.carried == ()
@@ -174,7 +174,7 @@ def test_what_could_not_be_looked_at_is_not_gone(more: dict[str, Any]) -> None:
     assert second.report.baseline is not msgspec.UNSET
     assert second.report.baseline.gone == ()
     assert set(second.report.baseline.carried) == set(first.baseline.findings)
-    assert set(first.baseline.findings) <= set(second.baseline.findings), "an outage mends nothing"
+    assert set(first.baseline.findings) <= set(second.baseline.findings), "an outage fixes nothing"
 
 
 def test_a_server_that_is_no_longer_there() -> None:

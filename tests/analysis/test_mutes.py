@@ -137,8 +137,8 @@ def test_of_several_the_one_that_holds_longest_counts() -> None:
     ("expires", "line"),
     [
         ("2026-12-08", None),
-        ("2026-12-07", "it expires on 2026-12-07; mend what it mutes, or renew it"),
-        ("2026-11-23", "it expires on 2026-11-23; mend what it mutes, or renew it"),
+        ("2026-12-07", "it expires on 2026-12-07; fix what it mutes, or renew it"),
+        ("2026-11-23", "it expires on 2026-11-23; fix what it mutes, or renew it"),
         ("2026-11-22", None),
     ],
 )

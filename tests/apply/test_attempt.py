@@ -264,7 +264,7 @@ def test_a_plan_that_does_not_hold_what_it_promised_is_undone(lab: Lab) -> None:
     outcome = attempt(wire, proof)
     lab.target.ip("rule del from all blackhole priority 900")
     assert outcome.status == "rolled_back"
-    assert "not mended" in outcome.said or "worse off" in outcome.said
+    assert "not fixed" in outcome.said or "worse off" in outcome.said
     assert state(lab.target) == before
 
 

@@ -102,7 +102,7 @@ def test_useless_and_expiring_mutes_are_a_line_each_on_stderr(tmp_path: Path, sn
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
         "vnicheck: note: [[mute]] 1 (VNC105 on server): it mutes nothing; remove it",
-        f"vnicheck: note: [[mute]] 2 (VNC101 on server): it expires on {soon}; mend what it mutes, or renew it",
+        f"vnicheck: note: [[mute]] 2 (VNC101 on server): it expires on {soon}; fix what it mutes, or renew it",
     ]
 
 

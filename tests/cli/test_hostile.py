@@ -32,7 +32,7 @@ def api() -> Iterator[StandIn]:
 @pytest.fixture
 def guest(tmp_path: Path) -> str:
     text = COLLECTED.read_text().replace("eth1", NAME)
-    text = re.sub(r"\|.*from 10\.0\.0\.12.*\n", "", text)  # no policy routing: there is something to find and to mend
+    text = re.sub(r"\|.*from 10\.0\.0\.12.*\n", "", text)  # no policy routing: there is something to find and to fix
     text = text.replace('PRETTY_NAME="', 'PRETTY_NAME="\x1b]0;owned\x07[red]').replace("+ rules ", "+ rules \x1b[31m")
     path = tmp_path / "guest.txt"
     path.write_text(text)

@@ -144,11 +144,11 @@ FLOATING = (vni(0, "10.0.0.11", allow_ip_spoofing=True), vni(1, "10.0.0.12", flo
 def test_a_floating_ip_wants_its_own_vni_for_the_reply() -> None:
     flow = one(server(*FLOATING, guest=guest()), "inbound icmp 198.51.100.1 -> 10.0.0.12")
     assert drops(flow) == ["ip_spoofing_check reply eth0", "floating_ip reply eth0"]
-    mended = server(*FLOATING, guest=guest(routes=POLICY_ROUTING, rules=POLICY_RULES))
-    assert one(mended, "inbound tcp/443 198.51.100.1 -> 10.0.0.12").verdict is Verdict.DELIVERED
-    assert drops(one(mended, "inbound tcp/443 198.51.100.1 -> 10.0.0.11")) == ["no_floating_ip request eth0"]
-    assert one(mended, "outbound tcp/443 10.0.0.12 -> 198.51.100.1").verdict is Verdict.DELIVERED
-    assert drops(one(mended, "outbound tcp/443 10.0.0.11 -> 198.51.100.1")) == ["no_floating_ip request eth0"]
+    fixed = server(*FLOATING, guest=guest(routes=POLICY_ROUTING, rules=POLICY_RULES))
+    assert one(fixed, "inbound tcp/443 198.51.100.1 -> 10.0.0.12").verdict is Verdict.DELIVERED
+    assert drops(one(fixed, "inbound tcp/443 198.51.100.1 -> 10.0.0.11")) == ["no_floating_ip request eth0"]
+    assert one(fixed, "outbound tcp/443 10.0.0.12 -> 198.51.100.1").verdict is Verdict.DELIVERED
+    assert drops(one(fixed, "outbound tcp/443 10.0.0.11 -> 198.51.100.1")) == ["no_floating_ip request eth0"]
 
 
 def test_a_public_gateway_leads_out_only() -> None:

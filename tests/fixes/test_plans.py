@@ -1,4 +1,4 @@
-"""Plans mend what they say, break nothing, hold nothing that is not needed, and touch nothing of others."""
+"""Plans fix what they say, break nothing, hold nothing that is not needed, and touch nothing of others."""
 
 import msgspec
 import pytest
@@ -137,8 +137,8 @@ def test_spoofing_is_named_as_the_security_cost_that_it_is() -> None:
 
 
 def test_auto_allows_spoofing_only_to_mend_everything() -> None:
-    """Policy routing is refused for 10.0.1.12, whose subnet's ACL lets nothing out, so spoofing would mend more. With
-    10.0.1.22, which the guest lacks, nothing mends everything.
+    """Policy routing is refused for 10.0.1.12, whose subnet's ACL lets nothing out, so spoofing would fix more. With
+    10.0.1.22, which the guest lacks, nothing fixes everything.
     """
     closed = NetworkAcl(id="closed", name="closed", rules=(acl_rule("allow", "inbound"),))
     around = fabric(subnets=[subnet("b", "10.0.1.0/24", network_acl="closed")], acls=[closed])

@@ -17,7 +17,7 @@ import pytest
 from msgspec import Struct
 
 from tests.guest.ssh_standin import SshStandIn, cuts_off, floods, hangs, prints
-from tests.sshd import Sshd, free_port, generate_key, require, require_root
+from tests.sshd import Sshd, generate_key, refusing_port, require, require_root
 from vnicheck.guest.errors import CODES
 from vnicheck.guest.fleet import Result, collect_many
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
@@ -226,12 +226,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def _tcp_faults(stage: Stage, stack: ExitStack) -> None:
-    stage.add("refused", "ssh_refused", "port", f"Port {free_port()}")
+    stage.add("refused", "ssh_refused", "port", f"Port {refusing_port()}")
     stage.add("no-answer", "ssh_no_answer", "--jump", f"Port {blackhole(stack)}")
     stage.add("no-name", "ssh_dns", "resolves", "HostName no-such-host.invalid")
     stage.add("unreachable", "ssh_unreachable", "--jump", "", address="224.0.0.1")
     stage.add("odd-address", "ssh_config", "address", "", address="$(touch /tmp/owned)")
-    stage.add("jump-down", "ssh_refused", "jump host", f"ProxyJump 127.0.0.1:{free_port()}")
+    stage.add("jump-down", "ssh_refused", "jump host", f"ProxyJump 127.0.0.1:{refusing_port()}")
     answers: dict[str, tuple[Callable[[socket.socket], None], str, str]] = {
         "silent": (lambda connection: time.sleep(30), "ssh_banner", "--ssh-port"),
         "endless": (endless, "ssh_banner_endless", "please wait"),

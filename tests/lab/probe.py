@@ -33,6 +33,12 @@ class Probe(Struct, frozen=True, kw_only=True):
     delivered: bool
 
 
+def probe_predicted(lab: Lab) -> list[Probe]:
+    """`probe` all flows that are predicted: services answer, they open none."""
+    services = lab.scenario.clients.service
+    return [flow for flow in probe(lab) if flow.direction == "outbound" or flow.remote not in services]
+
+
 def probe(
     lab: Lab,
     *,

@@ -144,12 +144,11 @@ def _acl_match(rule: AclRule, protocol: Protocol) -> str:
 
 
 def _vpc_routes(scenario: Scenario, vni: Vni, index: int) -> list[str]:
-    """The routing table of the VNI's subnet, for what leaves the subnet: the longest prefix wins, a route before the
-    VPC's own prefix of the same length.
+    """The routing table of the VNI's subnet, for what leaves the subnet: the longest prefix wins, also over the VPC's
+    own prefixes (IBM Cloud Docs, VPC: cr-intro).
     """
     subnet = scenario.subnet_of(vni)
     ways = [(route.destination, route.action == "drop") for route in subnet.routes]
-    ways += [(prefix, False) for prefix in scenario.vpc_prefixes]
     ways.sort(key=lambda way: -int(way[0].partition("/")[2]))
     return [
         f"ip daddr {subnet.cidr} return",

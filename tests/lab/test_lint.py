@@ -135,7 +135,7 @@ def test_without_ssh_what_can_be_said_is_said(job: Job) -> None:
 
 
 def test_a_baseline_from_the_first_day_to_the_mended_server(job: Job) -> None:
-    """Last, for it mends the broken server."""
+    """Last, for it fixes the broken server."""
     first = job.lint("--write-baseline", "known.json")
     assert first.returncode == 1
     assert "what could not be checked is not in it" in first.stderr
@@ -151,9 +151,9 @@ def test_a_baseline_from_the_first_day_to_the_mended_server(job: Job) -> None:
     assert states == {"unchanged"}
 
     job.fleet.broken.target.run(["sh", "-eu"], input=MEND)
-    mended = job.lint("--baseline", "known.json", "--allow-incomplete", "-f", "json", "-f", "sarif=mended.sarif")
-    assert mended.returncode == 0, mended.stdout
-    gone = {(each["rule"], each["name"]) for each in json.loads(mended.stdout)["baseline"]["gone"]}
+    fixed = job.lint("--baseline", "known.json", "--allow-incomplete", "-f", "json", "-f", "sarif=fixed.sarif")
+    assert fixed.returncode == 0, fixed.stdout
+    gone = {(each["rule"], each["name"]) for each in json.loads(fixed.stdout)["baseline"]["gone"]}
     assert ("VNC101", BROKEN) in gone
-    document = checked((job.folder / "mended.sarif").read_bytes())
+    document = checked((job.folder / "fixed.sarif").read_bytes())
     assert "VNC101" not in {each["ruleId"] for each in document["runs"][0]["results"]}

@@ -160,7 +160,7 @@ class Lab:
         """Tell the server its gateways' MAC addresses, which it forgets where an interface goes down."""
         # -force: the scenario may have taken an interface down.
         lines = [
-            f"neighbour replace {subnet.gateway} lladdr {_FABRIC_SIDE.format(index=index)} dev {name} nud permanent"
+            f"neighbour replace {subnet.gateway} lladdr {_FABRIC_SIDE.format(index=index)} dev {name} nud noarp"
             for index, (name, subnet) in enumerate(self._gateways())
         ]
         self.target.run(["ip", "-force", "-batch", "-"], input="\n".join(lines) + "\n", check=False)

@@ -165,8 +165,8 @@ def test_results_of_a_server_that_is_out_of_reach_are_carried_forward() -> None:
         assert now[key]["properties"]["carriedForward"] is True
         assert now[key]["baselineState"] == "unchanged"
         assert "Not checked in this run; found earlier." in now[key]["message"]["text"]
-    mended = linted(member("web-1", WELL), earlier=outcome.baseline)
-    assert results(mended) == []
+    fixed = linted(member("web-1", WELL), earlier=outcome.baseline)
+    assert results(fixed) == []
 
 
 def test_known_and_new_results_are_told_apart() -> None:

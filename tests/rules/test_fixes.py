@@ -67,7 +67,7 @@ def test_the_proposed_policy_routing_delivers(name: str) -> None:
     assert proposing
     for finding in proposing:
         after = report(msgspec.structs.replace(of, guest=applied(of.guest, commands(finding))))
-        mended = {
+        fixed = {
             (flow.direction, flow.protocol, flow.local, prefix)
             for flow in after.flows
             if flow.verdict == "delivered" and flow.symmetric
@@ -76,7 +76,7 @@ def test_the_proposed_policy_routing_delivers(name: str) -> None:
         for index in finding.flows:
             flow = before.flows[index]
             for prefix in _covered(flow.remote):
-                assert (flow.direction, flow.protocol, flow.local, prefix) in mended, (finding.message, prefix)
+                assert (flow.direction, flow.protocol, flow.local, prefix) in fixed, (finding.message, prefix)
 
 
 def test_no_gateway_is_made_up_where_the_subnet_is_not_known() -> None:

@@ -161,7 +161,7 @@ def test_check_1_is_one_error_and_one_warning() -> None:
     error, warning = on_check(1)
     assert (error.rule, error.severity, warning.rule, warning.severity) == ("VNC101", "error", "VNC102", "warning")
     assert "rp_filter is strict on eth1" in error.message
-    assert "With that mended, tcp would be dropped by the state filter at eth0 (vni-1)." in error.message
+    assert "With that fixed, tcp would be dropped by the state filter at eth0 (vni-1)." in error.message
     assert "udp and icmp are dropped by rp_filter at eth1 (vni-2)." in warning.message
 
 

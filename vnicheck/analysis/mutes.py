@@ -55,7 +55,7 @@ def _note(mute: Mute, instances: Sequence[InstanceReport], *, today: Day, soon: 
             return f"it mutes nothing{f' and expired on {mute.expires}' if expired else ''}; remove it"
         return None
     if not expired and mute.expires <= soon:
-        return f"it expires on {mute.expires}; mend what it mutes, or renew it"
+        return f"it expires on {mute.expires}; fix what it mutes, or renew it"
     return None
 
 

@@ -2,7 +2,7 @@
 
 In this order: the change is in the ledger (the caller's part); the guest's own rollback timer starts; the VPC is
 changed, then the guest; a new SSH session collects the guest, and the engine says whether the promised flows are
-mended; then the timer is stopped, and the configuration files are written. Whatever fails on the way undoes everything
+fixed; then the timer is stopped, and the configuration files are written. Whatever fails on the way undoes everything
 that was begun. Where we cannot reach the guest any more, its timer does; where that cannot be confirmed, the outcome
 says so.
 """
@@ -107,8 +107,8 @@ class Attempt:
             return self._undoing.run("interrupted")
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing stays half applied
             return self._undoing.run(f"internal error ({type(error).__name__}: {one_line(error, 200)})")
-        mended = self._proof.document.plan.fixed
-        said = f"applied and verified: {counted(mended, 'class', 'classes')} of flows mended"
+        fixed = self._proof.document.plan.fixed
+        said = f"applied and verified: {counted(fixed, 'class', 'classes')} of flows fixed"
         return Applied(status="applied", said=said, change=self._change)
 
     def _arm(self) -> None:
@@ -171,7 +171,7 @@ class Attempt:
         outcome = compare(trial.before, flows, trial.targets, trial.facts.is_inside)
         lacking = self._proof.promised - outcome.fixed
         if lacking or outcome.worse:
-            what = "promised flows are not mended" if lacking else "flows that worked are worse off"
+            what = "promised flows are not fixed" if lacking else "flows that worked are worse off"
             raise _Stop(f"collected again, {len(lacking or outcome.worse)} classes of {what}")
 
     def _keep(self) -> None:

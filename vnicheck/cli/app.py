@@ -19,7 +19,7 @@ COMMANDS = {
     "trace": ("trace", "Follow one flow hop by hop, request and reply."),
     "fix": (
         "fix",
-        "Plan a fix that is proved to mend and to break nothing; without --dry-run, apply it with automatic rollback.",
+        "Plan a fix that is proved to work and to break nothing; without --dry-run, apply it with automatic rollback.",
     ),
     "rollback": ("rollback", "Undo a change that 'vnicheck fix' applied."),
     "ledger": ("rollback", "List what was applied where, or show one change."),

@@ -43,7 +43,7 @@ class TraceOptions(Options):
 
 
 class FixOptions(Options):
-    """Plan a fix that is proved to mend and to break nothing; without --dry-run, apply it with automatic rollback."""
+    """Plan a fix that is proved to work and to break nothing; without --dry-run, apply it with automatic rollback."""
 
     selection: Selection
     ssh: Ssh
@@ -54,7 +54,7 @@ class FixOptions(Options):
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False
     strategy: Annotated[
         str,
-        typer.Option("--strategy", metavar="auto|policy-routing|rp-filter|state-filtering", help="How to mend."),
+        typer.Option("--strategy", metavar="auto|policy-routing|rp-filter|state-filtering", help="How to fix it."),
     ] = "auto"
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Apply without asking.")] = False
     sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False

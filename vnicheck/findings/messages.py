@@ -26,7 +26,7 @@ def protocols(flows: tuple[Flow, ...]) -> str:
 
 
 def next_drops(facts: Facts, path: BrokenPath) -> str:
-    """What drops the path's other flows, and what would drop each once its first drop is mended, as sentences."""
+    """What drops the path's other flows, and what would drop each once its first drop is fixed, as sentences."""
     caused = {id(flow) for flow in path.caused}
     beside: dict[tuple[DropCode, str], list[Flow]] = {}
     by_next: dict[tuple[DropCode, str], list[Flow]] = {}
@@ -42,7 +42,7 @@ def next_drops(facts: Facts, path: BrokenPath) -> str:
     if beside:
         sentences += f" {_each(facts, path, beside, 'dropped')}."
     if by_next:
-        sentences += f" With that mended, {_each(facts, path, by_next, 'would be dropped')}."
+        sentences += f" With that fixed, {_each(facts, path, by_next, 'would be dropped')}."
     return sentences
 
 

@@ -71,7 +71,7 @@ def breaking(now: Facts, then: Facts) -> list[Change]:
     return _changes(now.flows, Verdict.DELIVERED, _broken(then))
 
 
-def mending(now: Facts, then: Facts) -> list[Change]:
+def fixing(now: Facts, then: Facts) -> list[Change]:
     """Flows that are dropped now, against what is meant, and would be delivered then."""
     delivered = [flow for flow in then.flows if flow.verdict is Verdict.DELIVERED]
     broken = set(_broken(now))

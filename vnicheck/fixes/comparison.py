@@ -1,4 +1,4 @@
-"""What a change does to a server's flows: which broken ones it mends, and which others fare worse. Exact."""
+"""What a change does to a server's flows: which broken ones it fixes, and which others fare worse. Exact."""
 
 from collections.abc import Callable, Sequence
 
@@ -27,7 +27,7 @@ class Comparison(Struct, frozen=True):
 def compare(
     before: Sequence[Flow], after: Sequence[Flow], targets: frozenset[int], is_inside: Callable[[str | None], bool]
 ) -> Comparison:
-    """`targets`: the classes that are to be mended. `is_inside`: whether an interface leads to no VNI."""
+    """`targets`: the classes that are to be fixed. `is_inside`: whether an interface leads to no VNI."""
     shared = tuple(pieces(before, after))
     undelivered = {piece.before for piece in shared if after[piece.after].verdict is not Verdict.DELIVERED}
     worse = {piece.before for piece in shared if is_worse(before[piece.before], after[piece.after], is_inside)}

@@ -1,4 +1,4 @@
-"""From a server to its plan: the preferred strategy that mends most and hurts nothing, and why not the others."""
+"""From a server to its plan: the preferred strategy that fixes most and hurts nothing, and why not the others."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -34,7 +34,7 @@ class Proof:
 
     @property
     def promised(self) -> frozenset[int]:
-        """The broken classes (indexes of `trial.before`) that the plan mends."""
+        """The broken classes (indexes of `trial.before`) that the plan fixes."""
         return self.trial.outcome(self.effects).fixed
 
 
@@ -73,7 +73,7 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
 
 
 def _tried(trial: Trial) -> dict[Combination, tuple[Effect, ...]]:
-    """The effects of every strategy, and of the combinations no part of which mends everything alone."""
+    """The effects of every strategy, and of the combinations no part of which fixes everything alone."""
     tried = {names: effects_of(trial, names) for names in SINGLE}
     whole = {names for names, effects in tried.items() if trial.outcome(effects).fixed == trial.targets}
     return tried | {
@@ -82,9 +82,9 @@ def _tried(trial: Trial) -> dict[Combination, tuple[Effect, ...]]:
 
 
 def _preferred(trial: Trial, offered: Mapping[Combination, tuple[Effect, ...]]) -> Combination:
-    """The first, in the order of preference, that mends everything; where none does, of those that mend most.
+    """The first, in the order of preference, that fixes everything; where none does, of those that fix most.
 
-    IP spoofing is allowed only to mend everything, or where nothing else mends anything. Where policy routing is held
+    IP spoofing is allowed only to fix everything, or where nothing else fixes anything. Where policy routing is held
     back, nothing of the VPC is loosened instead.
     """
     if _held_back(trial) is not None:
@@ -110,7 +110,7 @@ def _changes_vni(effects: Iterable[Effect]) -> bool:
 
 
 def _is_news(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]], names: Combination) -> bool:
-    """Whether a combination mends more than each of its parts alone."""
+    """Whether a combination fixes more than each of its parts alone."""
     fixed = trial.outcome(tried[names]).fixed
     return all(fixed > trial.outcome(tried[part,]).fixed for part in names)
 
@@ -140,7 +140,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
 
 
 def _nothing(trial: Trial, strategy: Strategy) -> Plan:
-    why = "no strategy mends any of it" if strategy == "auto" else f"{strategy} alone mends none of it"
+    why = "no strategy fixes any of it" if strategy == "auto" else f"{strategy} alone fixes none of it"
     held_back = _held_back(trial)
     if held_back is not None and strategy in ("auto", "policy-routing"):
         why = held_back
@@ -165,14 +165,14 @@ def _why_not(trial: Trial, names: Combination, effects: tuple[Effect, ...], chos
         and names == ("policy-routing",)
         and (held_back := _held_back(trial)) is not None
     ):
-        return f"mends {len(fixed)} of {len(trial.targets)} classes of flows: {held_back}"
+        return f"fixes {len(fixed)} of {len(trial.targets)} classes of flows: {held_back}"
     if not fixed:
-        return f"mends nothing: {what_drops(trial, effects)}"
+        return f"fixes nothing: {what_drops(trial, effects)}"
     if len(fixed) < len(best):
-        return f"mends {len(fixed)} of {len(trial.targets)} classes of flows: {what_drops(trial, effects)}"
-    mends = "mends the same" if len(fixed) == len(best) else "mends more"
+        return f"fixes {len(fixed)} of {len(trial.targets)} classes of flows: {what_drops(trial, effects)}"
+    fixes = "fixes the same" if len(fixed) == len(best) else "fixes more"
     asymmetric = "" if "policy-routing" in used_by(effects) else ", and leaves the path asymmetric"
-    return f"{mends}, but {listed(list(dict.fromkeys(map(_cost, effects))))}{asymmetric}"
+    return f"{fixes}, but {listed(list(dict.fromkeys(map(_cost, effects))))}{asymmetric}"
 
 
 def _cost(effect: Effect) -> str:

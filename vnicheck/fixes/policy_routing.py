@@ -2,7 +2,7 @@
 
 For each VNI a table (a fitting one of the guest's own, or a new one) and for each address a rule that leads there. What
 the main table leads into the guest's own networks (containers, tunnels), or refuses, stays with it: rules ahead of the
-address's own see to that. Nothing of others is touched; ours come behind their rules (`behind`), or, where that mends
+address's own see to that. Nothing of others is touched; ours come behind their rules (`behind`), or, where that fixes
 nothing because one of theirs takes the packets first, ahead of them.
 """
 

@@ -25,7 +25,7 @@ loosens a check of the guest, then what loosens the VPC's.
 
 
 def effects_of(trial: Trial, strategies: Combination) -> tuple[Effect, ...]:
-    """The fewest effects of these strategies that mend what they can together and hurt nothing: each one is proposed
+    """The fewest effects of these strategies that fix what they can together and hurt nothing: each one is proposed
     for the server as the ones before it leave it.
     """
     effects: tuple[Effect, ...] = ()
@@ -57,8 +57,8 @@ def _proposed(trial: Trial, effects: tuple[Effect, ...], strategy: Single) -> tu
         return state_filtering.propose(facts, flows)
     locals_ = [flow.local for flow in flows]
     behind = policy_routing.propose(facts, locals_)
-    mended = trial.outcome(trial.harmless((*effects, *behind))).fixed
-    if mended:
+    fixed = trial.outcome(trial.harmless((*effects, *behind))).fixed
+    if fixed:
         return behind
     ahead = policy_routing.propose(facts, locals_, behind=False)
     return ahead if trial.outcome(trial.harmless((*effects, *ahead))).fixed else behind

@@ -17,7 +17,7 @@ from vnicheck.model.snapshot import Server
 class Trial:
     """A server as it is, and as it would be with some effects; each prediction is made once.
 
-    `targets`: the indexes of its broken flows, which a plan is to mend.
+    `targets`: the indexes of its broken flows, which a plan is to fix.
     """
 
     def __init__(self, server: Server, fabric: Fabric, config: Config) -> None:
@@ -38,7 +38,7 @@ class Trial:
         return self._try(tuple(effects))[0]
 
     def outcome(self, effects: Sequence[Effect]) -> Comparison:
-        """What the effects mend, and what fares worse."""
+        """What the effects fix, and what fares worse."""
         return self._try(tuple(effects))[1]
 
     def harmless(self, effects: Sequence[Effect]) -> tuple[Effect, ...]:
@@ -53,7 +53,7 @@ class Trial:
         return kept
 
     def minimal(self, effects: Sequence[Effect]) -> tuple[Effect, ...]:
-        """The effects without those that are not needed to mend what they mend together. The last ones go first."""
+        """The effects without those that are not needed to fix what they fix together. The last ones go first."""
         kept = tuple(effects)
         wanted = self.outcome(kept).fixed
         position = len(kept) - 1

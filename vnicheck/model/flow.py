@@ -149,7 +149,7 @@ class Hop(Struct, frozen=True, kw_only=True, dict=True):
 
 
 class Drop(Struct, frozen=True, kw_only=True):
-    """A stage that would drop the flow, were those before it mended."""
+    """A stage that would drop the flow, were those before it fixed."""
 
     by: DropCode
     leg: Leg

@@ -12,7 +12,7 @@ from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verd
 ActionKind = Literal["policy_rule", "route", "sysctl", "vni_patch", "persist"]
 Place = Literal["guest", "vpc"]
 NO_STRATEGY = "none"
-"""The strategy of a plan without actions: nothing is broken, or nothing that we know of mends it (`why_not`)."""
+"""The strategy of a plan without actions: nothing is broken, or nothing that we know of fixes it (`why_not`)."""
 
 
 class File(Struct, frozen=True, kw_only=True):

@@ -31,7 +31,6 @@ VNIS = frozenset({"ibm_is_virtual_network_interface"})
 
 _LITERAL = 3
 """A name that Terraform completes must have so many characters of its own to be told from others."""
-_VNI = re.compile(r"GET /virtual_network_interfaces/([^/\s]+)")
 _EXPECT = re.compile(r"\s*\[\[\s*expect\s*\]\]")
 
 
@@ -158,9 +157,10 @@ def _only_vni(server: InstanceReport | Earlier, finding: Finding | Earlier) -> s
     """The name of the VNI that a finding is about: one that rests on a VNI's settings, and on no flow."""
     if isinstance(server, Earlier) or isinstance(finding, Earlier) or finding.flows:
         return None
-    ids = {match[1] for fact in finding.evidence if (match := _VNI.match(fact.source))}
-    names = [each.vni.name for each in server.interfaces if each.vni is not None and each.vni.id in ids]
-    return names[0] if len(ids) == 1 and len(names) == 1 else None
+    sources = {fact.source for fact in finding.evidence}
+    vnis = [each.vni for each in server.interfaces if each.vni is not None]
+    names = [vni.name for vni in vnis if f"GET /virtual_network_interfaces/{vni.id}" in sources]
+    return names[0] if len(names) == 1 else None
 
 
 def _expect_lines(config: Config, path: Path) -> list[tuple[str, int]]:

@@ -14,7 +14,7 @@ that stage. Flows that are expected to be dropped are no finding of any other ru
 
 ## How to fix
 
-Mend what the other findings on the same flows name; where the flows are as they should be, correct the expectation.
+Fix what the other findings on the same flows name; where the flows are as they should be, correct the expectation.
 
 ## How sure we are
 
@@ -42,7 +42,7 @@ _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _LISTED = 3
 _CORRECT = "correct the expectation in vnicheck.toml"
 _FIXES = {
-    Verdict.DROPPED: f"mend what drops the flows, or {_CORRECT}",
+    Verdict.DROPPED: f"fix what drops the flows, or {_CORRECT}",
     Verdict.DELIVERED: f"close it with a security group or a network ACL, or {_CORRECT}",
     Verdict.UNKNOWN: f"let vnicheck read what it lacks, or {_CORRECT}",
 }

@@ -45,7 +45,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         severity="note",
         confidence="observed",
         evidence=[Evidence(source="collection", text=reason, collected_at=facts.read_at) for reason in reasons],
-        fixes=("mend SSH, or give the output of 'vnicheck collect-script' with --guest INSTANCE=FILE",),
+        fixes=("fix SSH, or give the output of 'vnicheck collect-script' with --guest INSTANCE=FILE",),
     )
 
 

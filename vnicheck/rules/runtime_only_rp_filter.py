@@ -36,7 +36,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.reboot import (
     Change,
     breaking,
-    mending,
+    fixing,
     rp_filter_at_boot,
     said_of,
     with_boot_rp_filter,
@@ -61,7 +61,7 @@ class _Shift(Struct, frozen=True):
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
-    """At most one finding for what breaks, one for what mends, and one for interfaces on which nothing hangs."""
+    """At most one finding for what breaks, one for what fixes, and one for interfaces on which nothing hangs."""
     guest = facts.guest_with("sysctls", "interfaces")
     if guest is None or guest.boot is None or "sysctls" in guest.boot.unknown:
         return
@@ -69,16 +69,16 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     if not shifts:
         return
     then = with_guest(facts, with_boot_rp_filter(guest))
-    broken, mended = breaking(facts, then), mending(facts, then)
+    broken, fixed = breaking(facts, then), fixing(facts, then)
     breaks = [shift for shift in shifts if any(_filtered_at(other, shift) for other in broken)]
-    mends = [shift for shift in shifts if shift not in breaks and any(_dropped_at(facts, m, shift) for m in mended)]
-    rest = [shift for shift in shifts if shift not in breaks and shift not in mends]
+    fixes = [shift for shift in shifts if shift not in breaks and any(_dropped_at(facts, m, shift) for m in fixed)]
+    rest = [shift for shift in shifts if shift not in breaks and shift not in fixes]
     if breaks:
         said = f"{said_of(facts, broken)}, delivered now, would be dropped then."
         yield _finding(rule, facts, guest.boot, breaks, said, broken)
-    if mends:
-        said = f"{said_of(facts, mended)}, dropped now, would be delivered then."
-        yield _finding(rule, facts, guest.boot, mends, said, mended, mends=True)
+    if fixes:
+        said = f"{said_of(facts, fixed)}, dropped now, would be delivered then."
+        yield _finding(rule, facts, guest.boot, fixes, said, fixed, fixes=True)
     if rest:
         unknown = any(flow.verdict is Verdict.UNKNOWN for flow in (*facts.flows, *then.flows))
         said = "Whether a flow hangs on it is not known." if unknown else "No flow that is delivered now hangs on it."
@@ -120,7 +120,7 @@ def _finding(
     said: str,
     changes: Sequence[Change],
     *,
-    mends: bool = False,
+    fixes: bool = False,
 ) -> Finding:
     keys = tuple(dict.fromkeys(key for shift in shifts for key in shift.keys))
     turns = listed(
@@ -131,13 +131,13 @@ def _finding(
     return observation(
         rule,
         facts,
-        subject=("mends" if mends else "breaks" if changes else "rest", *sorted(vnis)),
+        subject=("mends" if fixes else "breaks" if changes else "rest", *sorted(vnis)),
         message=f"rp_filter is {turns} ({'; '.join(_source(boot, key) for key in keys)}). {said}",
-        severity="warning" if changes and not mends else "note",
+        severity="warning" if changes and not fixes else "note",
         confidence=confidence,
         flows=sorted({index for index, _ in changes}),
         evidence=[*evidence.sysctls(facts, *keys), *_of_files(facts, boot, keys)],
-        fixes=_fixes(facts, keys) if changes and not mends else (),
+        fixes=_fixes(facts, keys) if changes and not fixes else (),
     )
 
 

@@ -15,7 +15,7 @@ drops it. The verdict `delivered` of a UDP flow speaks of a program that answers
 ## How to fix
 
 Bind the service to each address. Many services do that by themselves, or name the address of each answer (IP_PKTINFO):
-then there is nothing to mend, and the finding can be muted.
+then there is nothing to fix, and the finding can be muted.
 
 ## How sure we are
 

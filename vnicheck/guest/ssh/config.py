@@ -186,7 +186,7 @@ class SshConfig:
             return dict(SSHConfig.from_text("\n".join(reader.lines)).lookup(host))
         except (SSHException, ValueError, KeyError, OSError) as error:
             raise CollectionError(
-                "ssh_config", f"the SSH configuration cannot be read: {one_line(str(error))}; mend it or use -F none"
+                "ssh_config", f"the SSH configuration cannot be read: {one_line(str(error))}; fix it or use -F none"
             ) from error
         except Exception as error:
             if type(error).__module__.startswith(("paramiko", "invoke")):
@@ -218,5 +218,5 @@ def _with_command(hop: Hop, command: str, name: str) -> Hop:
 def _port(values: dict[str, Any]) -> int:
     text = str(values.get("port", "22"))
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise CollectionError("ssh_config", f"{one_line(text, 20)!r} is no port; mend the SSH configuration")
+        raise CollectionError("ssh_config", f"{one_line(text, 20)!r} is no port; fix the SSH configuration")
     return int(text)

@@ -101,7 +101,7 @@ class ConfigReader:
         """Whether a Match line applies. Raises CollectionError `ssh_config` where it makes no sense."""
         rest = words(text)
         if not rest:
-            raise CollectionError("ssh_config", f"{path}: Match without a criterion; mend it or use -F none")
+            raise CollectionError("ssh_config", f"{path}: Match without a criterion; fix it or use -F none")
         applies = True
         while rest:
             word = rest.pop(0)
@@ -119,7 +119,7 @@ class ConfigReader:
                 hit = self._meets(criterion, value)
             else:
                 raise CollectionError(
-                    "ssh_config", f"{path}: Match {one_line(word, 40)!r} is not understood; mend it or use -F none"
+                    "ssh_config", f"{path}: Match {one_line(word, 40)!r} is not understood; fix it or use -F none"
                 )
             applies = applies and hit is not negated
         return applies

@@ -1,4 +1,4 @@
-"""What a plan does, what it was proved to mend and what it costs, as comment lines at the top of every form."""
+"""What a plan does, what it was proved to fix and what it costs, as comment lines at the top of every form."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ def _headline(instance: InstancePlan) -> str:
         return f"No fix for {title(instance)}, {by}: {said(plan.why_not or '')}"
     broken = plan.fixed + plan.remaining
     return (
-        f"Fix for {title(instance)}, {by}: {said(plan.strategy)}. Proved on a model of the server: it mends "
+        f"Fix for {title(instance)}, {by}: {said(plan.strategy)}. Proved on a model of the server: it fixes "
         f"{plan.fixed} of {broken} broken classes of flows and breaks {plan.broken or 'none'}."
     )
 
@@ -46,7 +46,7 @@ def _parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
     changes = vni_changes(plan.actions)
     parts = {
         "Does": [said(action.summary) for action in plan.actions],
-        "Mends": list(_fixed(plan)),
+        "Fixes": list(_fixed(plan)),
         "Costs": [said(effect) for effect in plan.side_effects],
         "Needs the IAM actions": [said(action) for action in plan.iam_actions],
         "After the next boot": [said(word) for word in plan.next_boot],

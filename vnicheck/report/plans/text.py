@@ -1,4 +1,4 @@
-"""Plans for people, in a terminal or a pipe: what is done, what that mends, what it costs, and what was not chosen."""
+"""Plans for people, in a terminal or a pipe: what is done, what that fixes, what it costs, and what was not chosen."""
 
 from collections.abc import Sequence
 
@@ -55,9 +55,9 @@ def _headline(plan: Plan) -> tuple[str, str]:
     if plan.strategy == NO_STRATEGY:
         return f"no fix for {broken} {classes}", "bold yellow"
     if plan.remaining:
-        return f"{plan.strategy} mends {plan.fixed} of {broken} {classes}", "bold yellow"
+        return f"{plan.strategy} fixes {plan.fixed} of {broken} {classes}", "bold yellow"
     whole = "all " if broken > 1 else ""
-    return f"{plan.strategy} mends {whole}{broken} {classes}, and breaks none", "bold green"
+    return f"{plan.strategy} fixes {whole}{broken} {classes}, and breaks none", "bold green"
 
 
 def _action(page: Page, number: int, action: Action) -> None:
@@ -84,7 +84,7 @@ def _mends(page: Page, plan: Plan) -> None:
     for index in plan.fixed_flows:
         flow = plan.before[index]
         groups.setdefault((flow.direction, flow.local, flow.drops[0]), []).append(flow)
-    page.line(("Mends", "bold"))
+    page.line(("Fixes", "bold"))
     for (direction, local, drop), flows in groups.items():
         way = {
             Direction.INBOUND: f"to {local}, from",
