@@ -18,16 +18,21 @@ def free_table(guest: Guest, wanted: int, taken: Iterable[int] = ()) -> int:
     return next(number for number in range(wanted, _LAST_TABLE) if number not in used)
 
 
-def priorities_before_main(guest: Guest, wanted: int, count: int) -> list[int] | None:
+def priorities_before_main(guest: Guest, wanted: int, count: int, *, ordered: bool) -> list[int] | None:
     """`count` priorities behind every rule of others that comes before the main table's, so that none of them is
     overruled; None where there is no room.
+
+    Right before the main table's, all may share one priority with rules of others: the kernel puts a rule behind its
+    equals (net/core/fib_rules.c). Not where their order matters (`ordered`), which the next boot may turn around.
     """
     main = _main_priority(guest.rules)
     others = [rule.priority for rule in guest.rules if rule.priority < main]
     if guest.boot is not None:
         others += [rule.priority for rule in guest.boot.rules if rule.priority is not None and rule.priority < main]
     first = max([wanted if wanted + count <= main else FIRST, *(priority + 1 for priority in others)])
-    return list(range(first, first + count)) if first + count <= main else None
+    if first + count <= main:
+        return list(range(first, first + count))
+    return None if ordered or main - 1 not in others else [main - 1] * count
 
 
 def priorities_before_others(guest: Guest, count: int) -> list[int] | None:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from vnicheck.fixes import policy_routing
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
 from vnicheck.fixes.consequences import changed_ways, overridden_routes, unfixed, what_drops
@@ -57,7 +58,7 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         effects = ()
         plan = _nothing(trial, strategy)
     others = [
-        msgspec.structs.replace(_plan(trial, names, other), why_not=_why_not(trial, other, effects))
+        msgspec.structs.replace(_plan(trial, names, other), why_not=_why_not(trial, names, other, effects))
         for names, other in tried.items()
         if names != chosen and (len(names) == 1 or _is_news(trial, tried, names))
     ]
@@ -83,8 +84,11 @@ def _tried(trial: Trial) -> dict[Combination, tuple[Effect, ...]]:
 def _preferred(trial: Trial, offered: Mapping[Combination, tuple[Effect, ...]]) -> Combination:
     """The first, in the order of preference, that fixes everything; where none does, of those that fix most.
 
-    IP spoofing is allowed only to fix everything, or where nothing else fixes anything.
+    IP spoofing is allowed only to fix everything, or where nothing else fixes anything. Where policy routing is held
+    back, nothing of the VPC is loosened instead.
     """
+    if _held_back(trial) is not None:
+        offered = {names: effects for names, effects in offered.items() if not _changes_vni(effects)}
     fixed = {names: len(trial.outcome(effects).fixed) for names, effects in offered.items()}
     whole = [names for names in offered if fixed[names] == len(trial.targets)]
     if whole:
@@ -95,6 +99,14 @@ def _preferred(trial: Trial, offered: Mapping[Combination, tuple[Effect, ...]]) 
 
 def _allows_spoofing(effects: Iterable[Effect]) -> bool:
     return any(isinstance(each, PatchVni) and each.field == SPOOFING for each in effects)
+
+
+def _held_back(trial: Trial) -> str | None:
+    return policy_routing.held_back(trial.facts, {trial.before[index].local for index in trial.targets})
+
+
+def _changes_vni(effects: Iterable[Effect]) -> bool:
+    return any(isinstance(each, PatchVni) for each in effects)
 
 
 def _is_news(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]], names: Combination) -> bool:
@@ -129,6 +141,9 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
 
 def _nothing(trial: Trial, strategy: Strategy) -> Plan:
     why = "no strategy fixes any of it" if strategy == "auto" else f"{strategy} alone fixes none of it"
+    held_back = _held_back(trial)
+    if held_back is not None and strategy in ("auto", "policy-routing"):
+        why = held_back
     return Plan(
         strategy=NO_STRATEGY,
         actions=(),
@@ -142,9 +157,15 @@ def _nothing(trial: Trial, strategy: Strategy) -> Plan:
     )
 
 
-def _why_not(trial: Trial, effects: tuple[Effect, ...], chosen: tuple[Effect, ...]) -> str:
+def _why_not(trial: Trial, names: Combination, effects: tuple[Effect, ...], chosen: tuple[Effect, ...]) -> str:
     """Why a strategy was not chosen."""
     fixed, best = trial.outcome(effects).fixed, trial.outcome(chosen).fixed
+    if (
+        len(fixed) < len(trial.targets)
+        and names == ("policy-routing",)
+        and (held_back := _held_back(trial)) is not None
+    ):
+        return f"fixes {len(fixed)} of {len(trial.targets)} classes of flows: {held_back}"
     if not fixed:
         return f"fixes nothing: {what_drops(trial, effects)}"
     if len(fixed) < len(best):

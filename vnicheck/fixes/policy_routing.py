@@ -14,8 +14,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.fixes.actions import steps_of
 from vnicheck.fixes.effects import AddRoutes, AddRule
 from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_before_main, priorities_before_others
-from vnicheck.model.address import format_address, prefix_range
-from vnicheck.model.guest import MAIN_TABLE, Guest, NextHop, PolicyRule, Route, RouteType
+from vnicheck.model.address import format_address, merge_ranges, parse_address, prefix_range, range_prefixes
+from vnicheck.model.guest import LOCAL_TABLE, MAIN_TABLE, Guest, NextHop, PolicyRule, Route, RouteType
 from vnicheck.model.lines import format_route, format_rule, is_plain_interface
 
 MOST_RULES = 64
@@ -52,7 +52,13 @@ def propose(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tup
     if not 0 < count <= MOST_RULES:
         return ()
     wanted = FIRST + min(way.index for way in ways)
-    priorities = priorities_before_main(guest, wanted, count) if behind else priorities_before_others(guest, count)
+    priorities = (
+        priorities_before_main(guest, wanted, count, ordered=bool(kept))
+        if behind
+        else None
+        if _leads_inside_elsewhere(facts, guest)
+        else priorities_before_others(guest, count)
+    )
     if priorities is None:
         return ()
     free = iter(priorities)
@@ -72,19 +78,43 @@ def propose(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tup
     return tuple(effects)
 
 
+def held_back(facts: Facts, locals_: Iterable[str]) -> str | None:
+    """What keeps policy routing from all that it could do for these addresses; None where nothing does."""
+    guest = facts.guest_with("interfaces", "routes", "rules")
+    if guest is None:
+        return None
+    kept = _kept_prefixes(facts, guest)
+    count = sum(len(way.addresses) for way in _ways(facts, guest, set(locals_))) * (len(kept) + 1)
+    if count > MOST_RULES:
+        return f"policy routing would take {count} rules, and we make {MOST_RULES} at most"
+    if _leads_inside_elsewhere(facts, guest):
+        return "rules of others lead into the server's own networks, and rules of ours do not go ahead of them"
+    return None
+
+
 def _ways(facts: Facts, guest: Guest, wanted: set[str]) -> Iterator[_Way]:
     links = {link.name: link for link in guest.interfaces}
+    own = _own_among(guest, {address for vni in facts.view.server.vnis for address in vni.addresses})
     for vni in facts.view.server.vnis:
         interface = facts.view.interface_of.get(vni.id)
         if interface is None or not is_plain_interface(interface):
             continue
-        configured = {address.address for link in guest.interfaces for address in link.addresses}
-        addresses = tuple(address for address in vni.addresses if address in wanted & configured)
+        addresses = tuple(address for address in vni.addresses if address in wanted & own)
         subnet = facts.view.subnet(vni).cidr
         first, last = prefix_range(subnet)
         # the metadata service may tell of the address alone, and no gateway is known then
         if addresses and first + 1 < last:
             yield _Way(interface, links[interface].index, subnet, format_address(first + 1), addresses)
+
+
+def _own_among(guest: Guest, addresses: set[str]) -> set[str]:
+    """Those that the guest holds on an interface, or makes its own by table `local` alone (agents, keepalived)."""
+    own = {address.address for link in guest.interfaces for address in link.addresses}
+    for route in guest.routes:
+        if route.table == LOCAL_TABLE and route.type is RouteType.LOCAL:
+            first, last = prefix_range(route.prefix)
+            own |= {address for address in addresses if first <= parse_address(address) <= last}
+    return own
 
 
 def _routes(way: _Way, table: int) -> Iterator[Route]:
@@ -123,7 +153,7 @@ def _stays(route: Route, interface: str) -> bool:
 
 
 def _kept_prefixes(facts: Facts, guest: Guest) -> list[str]:
-    """What the main table leads into the guest's own networks, or refuses."""
+    """What the main table leads into the guest's own networks, or refuses, in the fewest prefixes."""
     kept = []
     for route in guest.routes:
         if route.table != MAIN_TABLE or route.prefix == "0.0.0.0/0":
@@ -132,8 +162,19 @@ def _kept_prefixes(facts: Facts, guest: Guest) -> list[str]:
             facts.is_inside(hop.interface) and hop.interface != "lo" for hop in route.nexthops
         )
         if inside or route.type in _REFUSING:
-            kept.append(route.prefix)
-    return list(dict.fromkeys(kept))
+            kept.append(prefix_range(route.prefix))
+    return [prefix for first, last in merge_ranges(kept) for prefix in range_prefixes(first, last)]
+
+
+def _leads_inside_elsewhere(facts: Facts, guest: Guest) -> bool:
+    """Whether another table than main leads into the guest's own networks (Tailscale's 52, a CNI's): rules ahead of
+    the one that leads there would take its packets.
+    """
+    return any(
+        route.table not in (LOCAL_TABLE, MAIN_TABLE)
+        and any(facts.is_inside(hop.interface) and hop.interface != "lo" for hop in route.nexthops)
+        for route in guest.routes
+    )
 
 
 def _rule(priority: int, address: str, table: int, prefix: str | None) -> PolicyRule:

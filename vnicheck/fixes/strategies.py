@@ -58,10 +58,10 @@ def _proposed(trial: Trial, effects: tuple[Effect, ...], strategy: Single) -> tu
     locals_ = [flow.local for flow in flows]
     behind = policy_routing.propose(facts, locals_)
     fixed = trial.outcome(trial.harmless((*effects, *behind))).fixed
-    if fixed == trial.targets:
+    if fixed:
         return behind
     ahead = policy_routing.propose(facts, locals_, behind=False)
-    return ahead if trial.outcome(trial.harmless((*effects, *ahead))).fixed > fixed else behind
+    return ahead if trial.outcome(trial.harmless((*effects, *ahead))).fixed else behind
 
 
 def _still_broken(facts: Facts) -> list[Flow]:
