@@ -66,7 +66,7 @@ def test_no_effect_can_be_left_out(name: str, names: Combination) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in BROKEN if name != "in transit"])
-def test_auto_mends_all_by_policy_routing(name: str) -> None:
+def test_auto_fixes_all_by_policy_routing(name: str) -> None:
     document = planned(name).document.plan
     assert (document.strategy, document.remaining, document.broken) == ("policy-routing", 0, 0)
     assert document.iam_actions == ()

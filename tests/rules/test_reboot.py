@@ -63,7 +63,7 @@ def test_the_flows_that_hang_on_it() -> None:
     assert {flow.verdict for flow in flows} == {"delivered"}
 
 
-def test_a_boot_that_mends() -> None:
+def test_a_boot_that_fixes() -> None:
     (found,) = findings("VNC251", guest(rp_filter={"eth1": 1}, boot=sets({"eth1": 2, "all": 0})))
     assert found.severity == "note"
     assert found.flows

@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -153,3 +154,16 @@ def test_private_folders_all_the_way_down(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="Not a directory"):
         make_private_folder(tmp_path / "file" / "inner")
+
+
+def test_a_stream_that_goes_to_a_file_is_written_to_and_its_name_stays(tmp_path: Path) -> None:
+    # asked of the check itself: where it is wrong, writing would replace the machine's own /dev/stdout
+    ask = (
+        "import sys; from pathlib import Path; from vnicheck.system.files import may_replace\n"
+        "print([may_replace(Path(name)) for name in sys.argv[1:]])"
+    )
+    names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", str(tmp_path / "report"), "/dev/shm/report"]
+    with (tmp_path / "out").open("w+") as out:
+        subprocess.run([sys.executable, "-c", ask, *names], stdout=out, check=True)
+        out.seek(0)
+        assert out.read() == "[False, False, False, True, True]\n"

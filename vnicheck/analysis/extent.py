@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.engine.partition import Range, to_ports, to_prefixes
+from vnicheck.engine.partition import to_ports, to_prefixes
 from vnicheck.engine.refinement import difference, intersection, port_ranges, remote_ranges
-from vnicheck.model.address import merge_ranges, prefix_range
+from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.baseline import Known
 from vnicheck.model.flow import Flow
 

@@ -20,7 +20,7 @@ from vnicheck.report.lines import Emit, JsonLinesWriter
 from vnicheck.report.text import write_text
 from vnicheck.report.writer import Settings, Writer
 from vnicheck.system.clock import days_after
-from vnicheck.system.files import PRIVATE, PUBLIC, open_file, replace_file
+from vnicheck.system.files import PRIVATE, PUBLIC, may_replace, open_file, replace_file
 
 FORMATS = ("text", "json", "jsonl", "markdown", "html", "sarif", "junit", "github")
 _WRITERS = {
@@ -122,11 +122,11 @@ def write_chunks(chunks: Iterable[bytes], place: Path | None, *, private: bool =
         sys.stdout.buffer.flush()
         return
     try:
-        if place.exists() and not place.is_file():
-            with place.open("wb") as file:  # a pipe or a device: nothing to replace
-                file.writelines(chunks)
-        else:
+        if may_replace(place):
             replace_file(place, chunks, mode=PRIVATE if private else PUBLIC)
+        else:
+            with place.open("wb") as file:
+                file.writelines(chunks)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
 

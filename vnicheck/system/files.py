@@ -19,6 +19,8 @@ PRIVATE_FOLDER = 0o700
 PIPE_SECONDS = 120.0
 """What a pipe may take until its other end closes it: `<(ssh HOST sh -s ...)` is one."""
 _CHUNK = 1 << 20
+_STREAMS = (Path("/dev/stdin"), Path("/dev/stdout"), Path("/dev/stderr"))
+"""Links to what a process has open: to a regular file where its output goes to one."""
 
 
 class UnreadableError(Exception):
@@ -94,11 +96,21 @@ def replace_file(place: Path, data: bytes | Iterable[bytes], *, mode: int = PUBL
             unfinished.unlink(missing_ok=True)
 
 
+def may_replace(place: Path) -> bool:
+    """Whether a place is a file's, to be replaced by another; /dev/stdout, devices and pipes are written to."""
+    return not (
+        place.is_relative_to("/dev/fd")
+        or place.is_relative_to("/proc")
+        or place in _STREAMS
+        or (place.exists() and not place.is_file())
+    )
+
+
 def open_file(place: Path, *, mode: int = PUBLIC) -> BinaryIO:
     """Opens a file to be written as its parts come, in place of a file or a link that is there; a pipe or a device is
     written to. `mode`: its permissions, less what the umask takes. Raises OSError.
     """
-    if place.is_relative_to("/dev") or place.is_relative_to("/proc") or (place.exists() and not place.is_file()):
+    if not may_replace(place):
         return place.open("wb")
     place.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -41,7 +41,7 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
         _action(page, number, action)
     if plan.actions:
         page.line()
-        _mends(page, plan)
+        _fixed(page, plan)
         _listed(page, "Costs", plan.side_effects)
         _needs(page, plan.iam_actions)
         _listed(page, "After the next boot", plan.next_boot)
@@ -78,7 +78,7 @@ def _action(page: Page, number: int, action: Action) -> None:
         page.line((f"PATCH virtual_network_interfaces/{action.vni}: {body}", "bold"), indent=6)
 
 
-def _mends(page: Page, plan: Plan) -> None:
+def _fixed(page: Page, plan: Plan) -> None:
     """The fixed flows, those that meet the same drop in one sentence."""
     groups: dict[tuple[Direction, str, Drop], list[Flow]] = {}
     for index in plan.fixed_flows:
