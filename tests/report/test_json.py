@@ -61,6 +61,17 @@ def test_a_report_fits_its_schema_and_the_contract(name: str, schema: dict[str, 
             assert set(FINDING.split()) == set(finding)
             assert finding["confidence"] in {"observed", "computed", "assumed"}
             assert max(finding["flows"], default=-1) < len(instance["flows"])
+            assert all(set(fix) == {"title", "commands"} for fix in finding["fixes"])
+
+
+def test_commands_stand_apart_from_their_title() -> None:
+    instance = json.loads(encode_report(reports.ALL["check-1"]()))["instances"][0]
+    fixes = {fix["title"]: fix["commands"] for finding in instance["findings"] for fix in finding["fixes"]}
+    assert [command.split()[:3] for command in fixes["policy routing"]] == [
+        *[["ip", "route", "add"]] * 2,
+        ["ip", "rule", "add"],
+    ]
+    assert not any(" && " in command for commands in fixes.values() for command in commands)
 
 
 def _check_flow(flow: dict[str, Any], instance: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from vnicheck.model.flow import (
     DropCode,
     Evidence,
     Finding,
+    Fix,
     Flow,
     Hop,
     Leg,
@@ -133,7 +134,7 @@ def path_finding(
     path: BrokenPath,
     *,
     message: str,
-    fixes: tuple[str, ...],
+    fixes: tuple[Fix, ...],
     severity: Severity | None = None,
 ) -> Finding:
     """The finding for a broken path: a warning outbound, an error otherwise, never an error on an assumption alone.

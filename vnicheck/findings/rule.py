@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from vnicheck.findings.facts import Facts
-from vnicheck.model.flow import Confidence, Evidence, Finding, Severity
+from vnicheck.model.flow import Confidence, Evidence, Finding, Fix, Severity
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ def observation(
     confidence: Confidence = "computed",
     flows: Sequence[int] = (),
     evidence: Sequence[Evidence] = (),
-    fixes: Sequence[str] = (),
+    fixes: Sequence[Fix] = (),
 ) -> Finding:
     """A finding on something other than a broken path. `subject` tells it from the rule's others on the server: ids,
     and no addresses, times or positions, which may change while the problem stays.

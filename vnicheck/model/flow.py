@@ -241,6 +241,15 @@ class Muted(Struct, frozen=True, kw_only=True):
     expires: str
 
 
+class Fix(Struct, frozen=True):
+    """What would help: `title` says it; `commands` for a root shell of the guest do it, one after the other, where they
+    are known.
+    """
+
+    title: str
+    commands: tuple[str, ...] = ()
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """Advice: one per broken path. `affected` says which flows it is about; none where it is about the server.
 
@@ -256,7 +265,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     affected: tuple[Affected, ...] = ()
     flows: tuple[int, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    fixes: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
     muted: Muted | UnsetType = UNSET
     """Set by a mute of the configuration: the finding counts nowhere, but is told."""
     known: bool | UnsetType = UNSET

@@ -14,6 +14,7 @@ from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines, some
 from vnicheck.report.text import SEVERITY_STYLES, Page
+from vnicheck.report.writer import fix_line
 
 BRIEF = 160
 """Characters of a finding's message where not all is asked for."""
@@ -80,7 +81,7 @@ class LintText:
             times = f" ({len(findings)} paths)" if len(findings) > 1 else ""
             page.prose(message + times, indent=2, lead=(lead, SEVERITY_STYLES[severity]))
             for fix in findings[0].fixes[:1] if self._explain else ():
-                page.prose(fix, indent=2 + len(lead), lead=("fix: ", "dim"))
+                page.prose(fix_line(fix), indent=2 + len(lead), lead=("fix: ", "dim"))
 
     def _closing(self, page: Page, report: Report) -> None:
         rows = [

@@ -18,7 +18,7 @@ from vnicheck.model.flow import SEVERITIES, Finding, Flow, Outcome, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line, shown_json
 from vnicheck.report.coverage import Unchecked, coverage_line
-from vnicheck.report.writer import Place, Settings, around
+from vnicheck.report.writer import Place, Settings, around, fix_line
 from vnicheck.rules.registry import RULES
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -93,7 +93,7 @@ class SarifWriter:
         place = self._settings.place(instance, finding)
         text = f"{one_line(instance.name, 80)}: {one_line(finding.message, MESSAGE)}"
         if finding.fixes:
-            text += f"\nFix: {one_line(finding.fixes[0], MESSAGE)}"
+            text += f"\nFix: {one_line(fix_line(finding.fixes[0]), MESSAGE)}"
         result = _common(finding, place, instance.name, instance.crn, text)
         result["properties"] = {
             "confidence": finding.confidence,

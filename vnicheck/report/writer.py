@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.model.baseline import Earlier
-from vnicheck.model.flow import Finding, Severity, is_at_least
+from vnicheck.model.flow import Finding, Fix, Severity, is_at_least
 from vnicheck.model.report import InstanceReport, Report, encode_instance, encode_report
 
 IN_MEMORY = 32 << 20
@@ -52,6 +52,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def fails(self, finding: Finding) -> bool:
         """Whether a finding makes the run fail."""
         return finding.counts and is_at_least(finding.severity, self.fail_on)
+
+
+def fix_line(fix: Fix) -> str:
+    """`title: command && command`: all of a fix on one line, fit to be pasted."""
+    return f"{fix.title}: {' && '.join(fix.commands)}" if fix.commands else fix.title
 
 
 def run_name(regions: Sequence[str], vpc: str | None, resource_group: str | None, names: Sequence[str]) -> str:

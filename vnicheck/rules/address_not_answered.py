@@ -30,7 +30,7 @@ from vnicheck.findings.broken_paths import broken_paths, path_finding
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, who
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import Direction, DropCode, Finding, Leg
+from vnicheck.model.flow import Direction, DropCode, Finding, Fix, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         down = path.code is DropCode.INTERFACE_DOWN
         if path.direction is Direction.OUTBOUND and not (down and path.hop.leg is Leg.REQUEST):
             continue  # the guest opens nothing from an address that it lacks, or that no reply reaches
-        fix = "bring the interface up" if down else "configure the address in the guest, or release it"
+        fix = Fix("bring the interface up" if down else "configure the address in the guest, or release it")
         if path.direction is Direction.OUTBOUND or path.hop.leg is Leg.REPLY:
             message = f"packets that the guest sends from {who(facts, path)} are lost: {path.hop.reason}.{rest}"
         else:

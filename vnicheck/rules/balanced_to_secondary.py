@@ -33,7 +33,7 @@ from vnicheck.findings.evidence import pool_member, primary_interface
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cloud import LoadBalancerMember, Vni
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -64,8 +64,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             severity="warning",
             evidence=[*(pool_member(facts, member) for member in members), primary_interface(facts, primary)],
             fixes=(
-                f"make the server itself, or {primary.primary_address} of {primary.name}, the member of the pool",
-                f"or use an application load balancer, which can send to {vni.name}",
+                Fix(f"make the server itself, or {primary.primary_address} of {primary.name}, the member of the pool"),
+                Fix(f"or use an application load balancer, which can send to {vni.name}"),
             ),
         )
 

@@ -32,7 +32,7 @@ from vnicheck.findings.broken_paths import TRANSIT_CODES, BrokenPath, broken_pat
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import DropCode, Finding, Leg
+from vnicheck.model.flow import DropCode, Finding, Fix, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -46,20 +46,20 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         yield path_finding(rule, facts, path, message=message, fixes=_fixes(facts, path))
 
 
-def _fixes(facts: Facts, path: BrokenPath) -> tuple[str, ...]:
+def _fixes(facts: Facts, path: BrokenPath) -> tuple[Fix, ...]:
     vni = facts.vni_named(path.at)
     name = f"{vni.name} ({vni.id})" if vni is not None else path.at
     match path.code:
         case DropCode.PROTOCOL_STATE_FILTERING if vni is not None and not vni.legacy:
-            return ("lead both directions by the same VNIs", f"or disable protocol state filtering on {name}")
+            return (Fix("lead both directions by the same VNIs"), Fix(f"or disable protocol state filtering on {name}"))
         case DropCode.IP_SPOOFING_CHECK:
-            return (f"allow IP spoofing on {name}",)
+            return (Fix(f"allow IP spoofing on {name}"),)
         case DropCode.NOT_LOCAL:
-            return (f"let the guest forward what enters by {path.at} (net.ipv4.ip_forward)",)
+            return (Fix(f"let the guest forward what enters by {path.at} (net.ipv4.ip_forward)"),)
         case DropCode.VPC_ROUTE:
-            return ("give the subnet by which the server sends another VPC routing table",)
+            return (Fix("give the subnet by which the server sends another VPC routing table"),)
         case _:
-            return ("lead both directions by the same VNIs",)
+            return (Fix("lead both directions by the same VNIs"),)
 
 
 RULE = Rule(id="VNC108", name="broken-transit", page=__doc__, find=find)

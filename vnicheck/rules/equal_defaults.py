@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import Route, RouteType
 from vnicheck.model.words import listed
 
@@ -58,7 +58,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             ),
             severity="warning",
             evidence=[guest_line(facts, "ip route", route.text) for route in routes],
-            fixes=("give the default routes different metrics, or tables of their own with policy rules",),
+            fixes=(Fix("give the default routes different metrics, or tables of their own with policy rules"),),
         )
 
 

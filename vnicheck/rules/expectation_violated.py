@@ -35,7 +35,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.findings.terms import DROPS
 from vnicheck.model.address import merge_ranges
-from vnicheck.model.flow import Confidence, Direction, Finding, Flow, Hop, Outcome, Protocol, Verdict
+from vnicheck.model.flow import Confidence, Direction, Finding, Fix, Flow, Hop, Outcome, Protocol, Verdict
 from vnicheck.model.words import listed
 
 _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
@@ -73,7 +73,7 @@ def _about_nothing(rule: Rule, facts: Facts, expected: Expected) -> Finding:
         subject=identity(expected.source),
         message=f"{_wish(facts, expected)}, but that is about nothing: {why}.",
         severity="error",
-        fixes=(_CORRECT,),
+        fixes=(Fix(_CORRECT),),
     )
 
 
@@ -89,7 +89,7 @@ def _violated(rule: Rule, facts: Facts, expected: Expected, wrong: list[tuple[in
         confidence=_confidence(flows),
         flows=[index for index, _ in wrong],
         evidence=of_hops(facts, first, _deciding(first)),
-        fixes=tuple(fix for verdict, fix in _FIXES.items() if any(flow.verdict is verdict for flow in flows)),
+        fixes=tuple(Fix(fix) for verdict, fix in _FIXES.items() if any(flow.verdict is verdict for flow in flows)),
     )
 
 

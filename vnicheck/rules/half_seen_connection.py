@@ -30,8 +30,8 @@ from vnicheck.findings.broken_paths import broken_paths, path_finding
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols, who
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import commands_for
-from vnicheck.model.flow import DropCode, Finding
+from vnicheck.fixes.policy_routing import policy_routing_for
+from vnicheck.model.flow import DropCode, Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -42,10 +42,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         subject = f"{protocols(path.caused)} replies {way} {who(facts, path)}"
         message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
         vni = facts.vni_named(path.at)
-        fixes = commands_for(facts, path.locals)
+        fixes = policy_routing_for(facts, path.locals)
         alone = all({drop.by for drop in flow.drops} == {path.code} for _, flow in path.flows)
         if vni is not None and not vni.legacy and alone:
-            fixes = (*fixes, f"or disable protocol state filtering on {vni.name} ({vni.id})")
+            fixes = (*fixes, Fix(f"or disable protocol state filtering on {vni.name} ({vni.id})"))
         yield path_finding(rule, facts, path, message=message, fixes=fixes)
 
 

@@ -31,7 +31,7 @@ from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols, who
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import DropCode, Finding, Hop, Leg
+from vnicheck.model.flow import DropCode, Finding, Fix, Hop, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         message = (
             f"the guest sends no {protocols(path.caused)} {what} from {who(facts, path)}: {path.hop.reason}.{rest}"
         )
-        yield path_finding(rule, facts, path, message=message, fixes=("add the route",))
+        yield path_finding(rule, facts, path, message=message, fixes=(Fix("add the route"),))
     yield from _refusals(rule, facts)
 
 

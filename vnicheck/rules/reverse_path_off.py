@@ -30,7 +30,7 @@ from vnicheck.findings.broken_paths import asymmetric_ingresses
 from vnicheck.findings.evidence import rp_filter
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.words import listed
 
 
@@ -58,7 +58,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             severity="note",
             evidence=list(dict.fromkeys(fact for name in off for fact in rp_filter(facts, name))),
             fixes=(
-                "set rp_filter of these interfaces to 1 in a file of /etc/sysctl.d, or to 2 where paths are asymmetric",
+                Fix(
+                    "set rp_filter of these interfaces to 1 in a file of /etc/sysctl.d, or to 2 where paths are "
+                    "asymmetric"
+                ),
             ),
         )
 

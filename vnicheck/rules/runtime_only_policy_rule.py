@@ -45,7 +45,7 @@ from vnicheck.findings.reboot import (
     with_guest,
 )
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Evidence, Finding
+from vnicheck.model.flow import Evidence, Finding, Fix
 from vnicheck.model.guest import (
     DEFAULT_TABLE,
     LOCAL_TABLE,
@@ -91,7 +91,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             confidence="assumed",
             flows=flows,
             evidence=list(_evidence(facts, rules, routes)),
-            fixes=(f"write {_lost(rules, routes)} to the configuration of {_manager(guest)}",),
+            fixes=(Fix(f"write {_lost(rules, routes)} to the configuration of {_manager(guest)}"),),
         )
 
 

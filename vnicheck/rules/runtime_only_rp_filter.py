@@ -43,7 +43,7 @@ from vnicheck.findings.reboot import (
     with_guest,
 )
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Confidence, DropCode, Evidence, Finding, Verdict
+from vnicheck.model.flow import Confidence, DropCode, Evidence, Finding, Fix, Verdict
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.words import listed
 
@@ -157,11 +157,11 @@ def _of_files(facts: Facts, boot: BootConfig, keys: Sequence[str]) -> list[Evide
     ]
 
 
-def _fixes(facts: Facts, keys: Sequence[str]) -> tuple[str, ...]:
+def _fixes(facts: Facts, keys: Sequence[str]) -> tuple[Fix, ...]:
     guest = facts.view.server.guest
     values = guest.sysctls if guest is not None else {}
     lines = ", ".join(f"{_dotted(key)} = {values[key]}" for key in keys)
-    return (f"to keep what runs now, set {lines} in a file of /etc/sysctl.d whose name sorts last",)
+    return (Fix(f"to keep what runs now, set {lines} in a file of /etc/sysctl.d whose name sorts last"),)
 
 
 def _dotted(key: str) -> str:

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import back_lines, subnet_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Direction, Finding, Flow, Scope
+from vnicheck.model.flow import Direction, Finding, Fix, Flow, Scope
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
                 subnet_field(facts, arriving),
                 *back_lines(facts, indexed[0][1]),
             ],
-            fixes=("let the policy rules cover the subnet itself too",),
+            fixes=(Fix("let the policy rules cover the subnet itself too"),),
         )
 
 

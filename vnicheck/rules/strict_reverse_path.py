@@ -32,7 +32,7 @@ from vnicheck.findings.broken_paths import broken_paths, path_finding
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols, who
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import commands_for
+from vnicheck.fixes.policy_routing import policy_routing_for
 from vnicheck.model.flow import DropCode, Finding, Leg
 
 
@@ -43,7 +43,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         what = "requests to" if path.hop.leg is Leg.REQUEST else "replies to flows that the server opens from"
         subject = f"{protocols(path.caused)} {what} {who(facts, path)}"
         message = f"{subject} are dropped as they come in: {path.hop.reason}.{rest}"
-        yield path_finding(rule, facts, path, message=message, fixes=commands_for(facts, path.locals))
+        yield path_finding(rule, facts, path, message=message, fixes=policy_routing_for(facts, path.locals))
 
 
 RULE = Rule(id="VNC101", name="strict-reverse-path", page=__doc__, find=find)

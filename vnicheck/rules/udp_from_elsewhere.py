@@ -36,7 +36,7 @@ from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_prefix
-from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Protocol, Verdict
+from vnicheck.model.flow import Direction, Evidence, Finding, Fix, Flow, Protocol, Verdict
 from vnicheck.model.words import listed
 
 DHCP_CLIENT = 68
@@ -76,7 +76,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
                 Evidence(source="/proc/net/udp", text=f"0.0.0.0:{port}", collected_at=guest.collected_at)
                 for port in ports[:8]
             ],
-            fixes=("bind the service to each address, or see that it answers from the one that it was asked at",),
+            fixes=(Fix("bind the service to each address, or see that it answers from the one that it was asked at"),),
         )
 
 

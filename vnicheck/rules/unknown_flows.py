@@ -28,7 +28,7 @@ from collections.abc import Iterator
 
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Evidence, Finding, Flow, Outcome, Verdict
+from vnicheck.model.flow import Evidence, Finding, Fix, Flow, Outcome, Verdict
 
 _NAMED = 3
 
@@ -57,7 +57,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         confidence="observed",
         flows=indexes,
         evidence=[Evidence(source="hop", text=cause, collected_at=guest.collected_at) for cause in causes],
-        fixes=("collect what is missing, or try these flows",),
+        fixes=(Fix("collect what is missing, or try these flows"),),
     )
 
 
