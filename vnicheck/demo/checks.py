@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.analysis.server import report_on
+from vnicheck.engine.refinement import port_ranges
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Protocol
@@ -93,11 +94,6 @@ def predicted(instance: InstanceReport, observation: Observation) -> Flow:
         for flow in instance.flows
         if (flow.direction, flow.protocol, flow.local) == (Direction.INBOUND, observation.protocol, SERVICE)
         and any(first <= client <= last for first, last in map(prefix_range, flow.remote))
-        and (observation.port is None or any(_holds(ports, observation.port) for ports in flow.ports or ()))
+        and (observation.port is None or any(first <= observation.port <= last for first, last in port_ranges(flow)))
     ]
     return flow
-
-
-def _holds(ports: str, port: int) -> bool:
-    first, _, last = ports.partition("-")
-    return int(first) <= port <= int(last or first)

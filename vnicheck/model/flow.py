@@ -179,6 +179,8 @@ class Flow(Struct, frozen=True, kw_only=True):
     drops: tuple[Drop, ...]
     hops: tuple[Hop, ...]
     findings: tuple[str, ...] = ()
+    to_no_host: Literal[True] | UnsetType = UNSET
+    """Set where the remotes are broadcast addresses of the guest's own networks: nobody is there to miss anything."""
 
     def __post_init__(self) -> None:
         if (self.verdict is Verdict.DROPPED) is not bool(self.drops):
@@ -253,6 +255,8 @@ class Fix(Struct, frozen=True):
 class Finding(Struct, frozen=True, kw_only=True):
     """Advice: one per broken path. `affected` says which flows it is about; none where it is about the server.
 
+    `message` begins with `headline`, the clause that says what happens to which flows, and goes on with why.
+
     `flows` are their indexes among the server's flows; a document without flows has neither.
     """
 
@@ -260,6 +264,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     name: str
     severity: Severity
     confidence: Confidence
+    headline: str
     message: str
     fingerprint: str
     affected: tuple[Affected, ...] = ()

@@ -310,7 +310,7 @@ def _cause(flow: Flow) -> str | None:
     """Why a flow without a finding does not work; None where nobody can be at its remote."""
     if flow.verdict is Verdict.UNKNOWN:
         return next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
-    if flow.dropped_by is None or any("broadcast address" in hop.reason for hop in flow.hops):
+    if flow.dropped_by is None or not isinstance(flow.to_no_host, UnsetType):
         return None
     return DROPS[flow.dropped_by].label
 

@@ -60,15 +60,16 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         hangs, evidence = _hangs_on(facts, ingress, egress, flows)
         locals_ = tuple(dict.fromkeys(flow.local for flow in flows))
         ways = listed(list(dict.fromkeys(flow.direction.value for flow in flows)))
-        message = (
+        said = (
             f"{ways} {protocols(flows)} flows of {places(facts, locals_)} work although packets enter by {ingress} and "
-            f"leave by {egress}{f'; that hangs on {listed(hangs)}' if hangs else ''}."
+            f"leave by {egress}"
         )
         yield observation(
             rule,
             facts,
             subject=(ends[0].id, ends[1].id),
-            message=message,
+            what=said,
+            why=f"; that hangs on {listed(hangs)}." if hangs else ".",
             severity="warning",
             flows=[index for index, _ in indexed],
             evidence=[*evidence, *back_lines(facts, flows[0])],

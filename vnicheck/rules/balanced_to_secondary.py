@@ -52,15 +52,15 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             found.setdefault(key, (vni, []))[1].append(member)
     for subject, (vni, members) in found.items():
         addresses = ", ".join(dict.fromkeys(str(member.address) for member in members))
-        message = (
+        said = (
             f"network load balancer {members[0].load_balancer.name} has {addresses} in pool {members[0].pool.name}, of "
-            f"{vni.name}, and sends to the server's primary interface ({primary.name}) only."
+            f"{vni.name}, and sends to the server's primary interface ({primary.name}) only"
         )
         yield observation(
             rule,
             facts,
             subject=subject,
-            message=message,
+            what=said,
             severity="warning",
             evidence=[*(pool_member(facts, member) for member in members), primary_interface(facts, primary)],
             fixes=(

@@ -28,9 +28,10 @@ IBM Cloud Docs, VPC: vni-about, ip-spoofing-about, about-custom-routes. Linux: n
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import TRANSIT_CODES, BrokenPath, broken_paths, path_finding
+from vnicheck.findings.broken_paths import TRANSIT_CODES, BrokenPath, broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import next_drops, protocols
+from vnicheck.findings.messages import protocols
+from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
 from vnicheck.model.flow import DropCode, Finding, Fix, Leg
 
@@ -38,12 +39,11 @@ from vnicheck.model.flow import DropCode, Finding, Fix, Leg
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each way through the server and cause."""
     for path in broken_paths(facts, *TRANSIT_CODES, transit=True):
-        rest = next_drops(facts, path)
         what = "packets" if path.hop.leg is Leg.REQUEST else "answers from"
         ends = f"{'to ' if path.hop.leg == 'request' else ''}{', '.join(path.locals)}"
         subject = f"{protocols(path.caused)} {what} {ends} through the server"
-        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
-        yield path_finding(rule, facts, path, message=message, fixes=_fixes(facts, path))
+        said = f"{subject} are dropped at {path.at}"
+        yield path_finding(rule, facts, path, what=said, fixes=_fixes(facts, path))
 
 
 def _fixes(facts: Facts, path: BrokenPath) -> tuple[Fix, ...]:

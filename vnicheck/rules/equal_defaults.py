@@ -52,10 +52,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(str(table), str(metric), str(tos)),
-            message=(
-                f"table {table} has default routes by {listed(ours)} of the same metric ({metric}); the first one "
-                f"counts, which depends on the order in which they were made."
-            ),
+            what=(f"table {table} has default routes by {listed(ours)} of the same metric ({metric})"),
+            why="; the first one counts, which depends on the order in which they were made.",
             severity="warning",
             evidence=[guest_line(facts, "ip route", route.text) for route in routes],
             fixes=(Fix("give the default routes different metrics, or tables of their own with policy rules"),),

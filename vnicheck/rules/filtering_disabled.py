@@ -46,7 +46,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(vni.id,),
-            message=f"protocol state filtering is disabled on {vni.name}, and every path of the server is symmetric.",
+            what=f"protocol state filtering is disabled on {vni.name}, and every path of the server is symmetric",
             severity="note",
             evidence=vni_field(facts, vni, "protocol_state_filtering_mode"),
             fixes=(Fix(f"set protocol_state_filtering_mode of {vni.name} ({vni.id}) to auto"),),

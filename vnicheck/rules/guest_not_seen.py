@@ -41,7 +41,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         rule,
         facts,
         subject=(),
-        message="the guest was not collected, so that every flow through it is unknown.",
+        what="the guest was not collected, so that every flow through it is unknown",
         severity="note",
         confidence="observed",
         evidence=[Evidence(source="collection", text=reason, collected_at=facts.read_at) for reason in reasons],

@@ -54,7 +54,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(),
-            message=f"rp_filter is off on {listed(off)}: packets are taken from any source address.",
+            what=f"rp_filter is off on {listed(off)}",
+            why=": packets are taken from any source address.",
             severity="note",
             evidence=list(dict.fromkeys(fact for name in off for fact in rp_filter(facts, name))),
             fixes=(

@@ -56,10 +56,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(str(table),),
-            message=(
+            what=(
                 f"{counted(len(lines), 'policy rule leads', 'policy rules lead')} to routing table "
-                f"{table}, which holds no route; the packets go on to the next rule."
+                f"{table}, which holds no route"
             ),
+            why="; the packets go on to the next rule.",
             severity="warning",
             evidence=[guest_line(facts, "ip rule", line) for line in lines],
             fixes=(Fix(f"add the routes of table {table}, or delete the rule"),),

@@ -85,8 +85,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=sorted({vni.id for index in flows if (vni := facts.owner(facts.flows[index].local)) is not None}),
-            message=f"no configuration sets {_lost(rules, routes)}, so a boot loses what runs now. "
-            f"{said_of(facts, broken)}, delivered now, would be dropped then.",
+            what=f"no configuration sets {_lost(rules, routes)}, so a boot loses what runs now",
+            why=f". {said_of(facts, broken)}, delivered now, would be dropped then.",
             severity="warning",
             confidence="assumed",
             flows=flows,

@@ -52,7 +52,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(vni.id,),
-            message=f"the guest was not looked at: unless it routes by source address, what it answers from "
+            what="the guest was not looked at",
+            why=f": unless it routes by source address, what it answers from "
             f"{vni.primary_address} ({vni.name}) leaves by {primary.name}, where {' and '.join(drops)}.",
             severity="warning",
             confidence="assumed",

@@ -48,15 +48,15 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         if arriving is None or leaving is None or arriving.subnet != leaving.subnet:
             continue
         subnet = facts.view.subnet(arriving)
-        message = (
+        said = (
             f"{arriving.name} ({ingress}) and {leaving.name} ({egress}) are both in subnet {subnet.name} "
-            f"({subnet.cidr}), whose hosts reach the server by {ingress} and are answered by {egress}."
+            f"({subnet.cidr}), whose hosts reach the server by {ingress} and are answered by {egress}"
         )
         yield observation(
             rule,
             facts,
             subject=(arriving.id, leaving.id),
-            message=message,
+            what=said,
             severity="note",
             flows=[index for index, _ in indexed],
             evidence=[

@@ -54,7 +54,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(vni.id,),
-            message=f"{vni.name} ({interface}) allows IP spoofing, and sends from its own addresses alone.",
+            what=f"{vni.name} ({interface}) allows IP spoofing, and sends from its own addresses alone",
             severity="note",
             evidence=[*vni_field(facts, vni, "allow_ip_spoofing"), *sysctls(facts, forwarding)],
             fixes=(Fix(f"set allow_ip_spoofing of {vni.name} ({vni.id}) to false"),),

@@ -57,7 +57,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(str(table),),
-            message=f"no policy rule leads to routing table {table}, whose routes leave by {', '.join(ours)}.",
+            what=f"no policy rule leads to routing table {table}, whose routes leave by {', '.join(ours)}",
             severity="warning",
             evidence=[guest_line(facts, f"ip route show table {table}", route.text) for route in routes],
             fixes=(Fix("policy rule", (f"ip rule add from {source} table {table}",)),),
