@@ -143,14 +143,13 @@ class AgentKeys:
     """A connection to an agent, and what it holds: keys by their public part, and certificates beside theirs."""
 
     def __init__(self, path: str) -> None:
-        from paramiko.agent import AgentSSH
+        from vnicheck.guest.ssh.paramiko_internals import agent_at
 
         self._stream = socket.socket(socket.AF_UNIX)
         try:
             self._stream.settimeout(AGENT_SECONDS)
             self._stream.connect(path)
-            agent = AgentSSH()
-            agent._connect(self._stream)  # type: ignore[attr-defined]
+            agent = agent_at(self._stream)
             self._stream.settimeout(SIGNING_SECONDS)
         except BaseException:
             self._stream.close()
