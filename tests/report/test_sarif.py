@@ -10,7 +10,7 @@ import pytest
 
 from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
 from tests.report import reports
-from vnicheck.analysis.lint import Outcome, lint
+from vnicheck.analysis.lint import LintResult, lint
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding
@@ -20,7 +20,7 @@ from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.snapshot import Server
 from vnicheck.report import sarif
 from vnicheck.report.sarif import SarifWriter
-from vnicheck.report.writer import Place, Settings
+from vnicheck.report.writer import Location, Settings
 from vnicheck.rules.registry import RULES
 
 SCHEMA = json.loads((Path(__file__).parent / "sarif" / "sarif-schema-2.1.0.json").read_text())
@@ -41,7 +41,7 @@ def linted(*servers: Server, earlier: Baseline | None = None, config: Config | N
 
 def _linted(
     *servers: Server, earlier: Baseline | None = None, config: Config | None = None, **settings: Any
-) -> tuple[Any, Outcome]:
+) -> tuple[Any, LintResult]:
     writer = SarifWriter(Settings(**settings))
     outcome = lint(
         regions(*servers, config=config),
@@ -132,8 +132,8 @@ def test_a_result_leads_hop_by_hop_to_the_drop() -> None:
 
 
 def test_the_place_is_the_one_that_is_given() -> None:
-    def place(server: Any, finding: Any) -> Place:
-        return Place(uri=f"env/{server.name} ü.tf", line=7, end_line=9)
+    def place(server: Any, finding: Any) -> Location:
+        return Location(uri=f"env/{server.name} ü.tf", line=7, end_line=9)
 
     (first, *_) = results(linted(member("web-1", BROKEN), place=place, scope="vnicheck/eu-de/prod/"))
     assert first["locations"][0]["physicalLocation"] == {

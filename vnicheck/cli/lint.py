@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from vnicheck.analysis.dask_cluster import ClusterError
-from vnicheck.analysis.lint import Outcome, Taker
+from vnicheck.analysis.lint import LintResult, Taker
 from vnicheck.analysis.lint import lint as lint_regions
 from vnicheck.analysis.mutes import unnamed
 from vnicheck.analysis.processes import WorkersLostError
@@ -26,9 +26,9 @@ from vnicheck.cli.output import (
 )
 from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
-from vnicheck.collect.scope import Scope, regions_in_scope
+from vnicheck.collect.scope import Selection, regions_in_scope
 from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
-from vnicheck.model.flow import Severity, is_at_least
+from vnicheck.model.flow import Severity, is_as_severe
 from vnicheck.model.report import Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.lines import JsonLinesWriter
@@ -58,7 +58,7 @@ def lint(given: LintOptions) -> int:
     path = find_config(given.config_file)
     config = with_max_age(load_config(given.config_file), given.max_age)
     known = _read_baseline(given.baseline)
-    scope = Scope(
+    scope = Selection(
         vpc=given.selection.vpc,
         resource_group=given.selection.resource_group,
         names=tuple(given.fleet.name or ()),
@@ -176,7 +176,7 @@ def _read_baseline(place: Path | None) -> Baseline | None:
         raise UserError(f"{place}: {error}") from error
 
 
-def _write_baseline(outcome: Outcome, place: Path, known: Baseline | None) -> None:
+def _write_baseline(outcome: LintResult, place: Path, known: Baseline | None) -> None:
     write_bytes(encode_baseline(outcome.baseline), place)
     tell(f"note: {one_line(place, 300)} now holds {counted(len(outcome.baseline.findings), 'finding')}")
     if known is None and not outcome.report.complete:
@@ -193,7 +193,7 @@ def _default_regions(fleet: Fleet, snapshot: Path | None) -> tuple[str, ...]:
 def _exit_status(report: Report, fail_on: Severity, allow_incomplete: bool, min_coverage: float | None) -> Exit:
     """The contract's exit code."""
     found = [severity for severity, number in report.summary.findings.items() if number]
-    if any(is_at_least(severity, fail_on) for severity in found):
+    if any(is_as_severe(severity, fail_on) for severity in found):
         return Exit.FINDINGS
     if report.complete:
         return Exit.OK

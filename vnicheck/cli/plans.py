@@ -73,7 +73,7 @@ class PlanOutputs:
             lines.close(self.plans, servers=servers, complete=complete)
         for name, place in self._destination.wanted:
             if name == "text":
-                write_text(self.plans, place, servers=servers, no_color=self._no_color)
+                write_plan_text(self.plans, place, servers=servers, no_color=self._no_color)
             elif name != "jsonl":
                 write_bytes(self._rendered(name), place, private=True)
         if self._destination.folder is not None:
@@ -112,7 +112,7 @@ class PlanOutputs:
         print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
 
 
-def write_text(
+def write_plan_text(
     plans: "Sequence[InstancePlan]", place: Path | None, *, servers: int, no_color: bool, stderr: bool = False
 ) -> None:
     """The plans for people. `stderr`: where text is shown that is to be decided on, and stdout is for results."""

@@ -27,7 +27,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     seen: str
 
 
-class Check(Struct, frozen=True, kw_only=True):
+class ArticleCheck(Struct, frozen=True, kw_only=True):
     """One of the article's checks."""
 
     number: int
@@ -44,7 +44,7 @@ def _curl(answered: bool, seen: str) -> Observation:
 
 
 CHECKS = (
-    Check(
+    ArticleCheck(
         number=1,
         setup="rp_filter strict on eth1, state filtering auto on both VNIs",
         observations=(
@@ -52,7 +52,7 @@ CHECKS = (
             _curl(False, "SYNs enter eth1, nothing leaves"),
         ),
     ),
-    Check(
+    ArticleCheck(
         number=2,
         setup="rp_filter loose (all=2), state filtering auto on both VNIs",
         observations=(
@@ -60,7 +60,7 @@ CHECKS = (
             _curl(False, "SYN enters eth1, SYN-ACKs leave eth0 and never arrive"),
         ),
     ),
-    Check(
+    ArticleCheck(
         number=3,
         setup="rp_filter loose (all=2), state filtering disabled on VNI 1 (eth0)",
         observations=(
@@ -71,7 +71,7 @@ CHECKS = (
 )
 
 
-def load_check(check: Check) -> Snapshot:
+def load_check(check: ArticleCheck) -> Snapshot:
     """The packaged snapshot of a check, built from fixtures/cases/article-check-N."""
     return decode_snapshot(files("vnicheck.demo").joinpath(f"check-{check.number}.json").read_bytes())
 

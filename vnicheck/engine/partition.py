@@ -62,7 +62,7 @@ def to_ports(ranges: Iterable[Range]) -> tuple[str, ...]:
     return _to_ports(tuple(ranges))
 
 
-def port_range(text: str) -> Range:
+def parse_ports(text: str) -> Range:
     """The first and the last port of `22` or `1-65535`."""
     first, _, last = text.partition("-")
     return int(first), int(last or first)

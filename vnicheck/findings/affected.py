@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from vnicheck.engine.partition import port_range, to_ports, to_prefixes
+from vnicheck.engine.partition import parse_ports, to_ports, to_prefixes
 from vnicheck.model.address import prefix_range
 from vnicheck.model.flow import Affected, Flow, Protocol
 
@@ -48,4 +48,4 @@ def _products(way: Affected, remotes_of: dict[tuple[Protocol, _Ports], list[str]
 
 def _joined_ports(listed: Iterable[_Ports]) -> _Ports:
     texts = [text for ports in listed if not isinstance(ports, UnsetType) for text in ports]
-    return to_ports(map(port_range, texts)) if texts else UNSET
+    return to_ports(map(parse_ports, texts)) if texts else UNSET

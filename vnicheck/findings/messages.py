@@ -17,6 +17,6 @@ def places(facts: Facts, addresses: tuple[str, ...]) -> str:
     return f"{listed(addresses)} ({', '.join(dict.fromkeys(facts.view.at(vni) for vni in owners))})"
 
 
-def protocols(flows: tuple[Flow, ...]) -> str:
+def protocol_words(flows: tuple[Flow, ...]) -> str:
     """`tcp, udp and icmp`, of the flows, in that order."""
     return listed(list(dict.fromkeys(flow.protocol.value for flow in flows)))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from vnicheck.findings.broken_paths import BrokenPath, confidence_of, place_of
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import protocols
+from vnicheck.findings.messages import protocol_words
 from vnicheck.findings.rule import Rule, fingerprint
 from vnicheck.findings.terms import DROPS
 from vnicheck.model.flow import Direction, DropCode, Evidence, Finding, Fix, Flow, Outcome, Scope, Severity
@@ -72,7 +72,7 @@ def _each(
     """`tcp and udp are dropped by rp_filter at eth0 (vni-1)`, of each drop; with another `verb`, if it is given."""
     all_internet = all(flow.remote_scope is Scope.INTERNET for _, flow in path.flows)
     for (code, at), flows in drops.items():
-        names = protocols(tuple(flows))
+        names = protocol_words(tuple(flows))
         whole = all(flow.remote_scope is Scope.INTERNET for flow in flows)
         whose = " of the internet" if whole and not all_internet else ""
         are = verb or ("are" if len({flow.protocol for flow in flows}) > 1 else "is")

@@ -203,7 +203,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 Confidence = Literal["observed", "computed", "assumed"]
 
 
-def is_at_least(severity: Severity, other: Severity) -> bool:
+def is_as_severe(severity: Severity, other: Severity) -> bool:
     """Whether a severity is as bad as another, or worse."""
     return SEVERITIES.index(severity) <= SEVERITIES.index(other)
 

@@ -141,6 +141,6 @@ def rule_words(rule: PolicyRule) -> str:
     return f"{source}{to} table {table_name(MAIN_TABLE if rule.table is None else rule.table)} priority {rule.priority}"
 
 
-def format_address(address: InterfaceAddress, interface: str) -> str:
+def format_interface_address(address: InterfaceAddress, interface: str) -> str:
     """`inet 10.0.0.12/24 scope global eth1`: the line of `ip addr`, for evidence."""
     return f"inet {address.prefix} scope {address.scope} {interface}"

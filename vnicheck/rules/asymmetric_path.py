@@ -33,7 +33,7 @@ from vnicheck.fabric.state_filter import effective_filtering
 from vnicheck.findings.broken_paths import all_broken_paths
 from vnicheck.findings.evidence import back_lines, rp_filter, vni_field
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import places, protocols
+from vnicheck.findings.messages import places, protocol_words
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.fixes.policy_routing import policy_routing_for
 from vnicheck.model.cloud import Vni
@@ -61,8 +61,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         locals_ = tuple(dict.fromkeys(flow.local for flow in flows))
         ways = listed(list(dict.fromkeys(flow.direction.value for flow in flows)))
         said = (
-            f"{ways} {protocols(flows)} flows of {places(facts, locals_)} work although packets enter by {ingress} and "
-            f"leave by {egress}"
+            f"{ways} {protocol_words(flows)} flows of {places(facts, locals_)} work although packets enter by "
+            f"{ingress} and leave by {egress}"
         )
         yield observation(
             rule,

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import TRANSIT_CODES, BrokenPath, broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import protocols
+from vnicheck.findings.messages import protocol_words
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
 from vnicheck.model.flow import DropCode, Finding, Fix, Leg
@@ -41,7 +41,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     for path in broken_paths(facts, *TRANSIT_CODES, transit=True):
         what = "packets" if path.hop.leg is Leg.REQUEST else "answers from"
         ends = f"{'to ' if path.hop.leg == 'request' else ''}{', '.join(path.locals)}"
-        subject = f"{protocols(path.caused)} {what} {ends} through the server"
+        subject = f"{protocol_words(path.caused)} {what} {ends} through the server"
         said = f"{subject} are dropped at {path.at}"
         yield path_finding(rule, facts, path, what=said, fixes=_fixes(facts, path))
 

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import protocols, who
+from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
 from vnicheck.fixes.policy_routing import policy_routing_for
@@ -39,7 +39,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.PROTOCOL_STATE_FILTERING):
         way = "from" if path.direction == "inbound" else "to connections that the server opens from"
-        subject = f"{protocols(path.caused)} replies {way} {who(facts, path)}"
+        subject = f"{protocol_words(path.caused)} replies {way} {who(facts, path)}"
         said = f"{subject} are dropped at {path.at}"
         vni = facts.vni_named(path.at)
         fixes = policy_routing_for(facts, path.locals)

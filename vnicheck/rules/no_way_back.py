@@ -29,7 +29,7 @@ from vnicheck.findings.broken_paths import REFUSALS, broken_paths, to_no_host
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import protocols, who
+from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import DropCode, Finding, Fix, Hop, Leg
@@ -39,7 +39,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each address and way in, then one for each kind of refusal."""
     for path in broken_paths(facts, DropCode.NO_ROUTE):
         what = "replies" if path.hop.leg is Leg.REPLY else "packets"
-        said = f"the guest sends no {protocols(path.caused)} {what} from {who(facts, path)}"
+        said = f"the guest sends no {protocol_words(path.caused)} {what} from {who(facts, path)}"
         yield path_finding(rule, facts, path, what=said, fixes=(Fix("add the route"),))
     yield from _refusals(rule, facts)
 

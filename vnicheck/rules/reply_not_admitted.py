@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import protocols, who
+from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
 from vnicheck.fixes.policy_routing import policy_routing_for
@@ -37,7 +37,7 @@ from vnicheck.model.flow import DropCode, Finding, Fix, Leg
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.SECURITY_GROUP, DropCode.NETWORK_ACL, leg=Leg.REPLY):
-        subject = f"{protocols(path.caused)} replies for {who(facts, path)}"
+        subject = f"{protocol_words(path.caused)} replies for {who(facts, path)}"
         said = f"{subject} are refused"
         fixes = (
             policy_routing_for(facts, path.locals)

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import protocols, who
+from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
 from vnicheck.fixes.policy_routing import policy_routing_for
@@ -41,7 +41,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.RP_FILTER):
         what = "requests to" if path.hop.leg is Leg.REQUEST else "replies to flows that the server opens from"
-        subject = f"{protocols(path.caused)} {what} {who(facts, path)}"
+        subject = f"{protocol_words(path.caused)} {what} {who(facts, path)}"
         said = f"{subject} are dropped as they come in"
         yield path_finding(rule, facts, path, what=said, fixes=policy_routing_for(facts, path.locals))
 

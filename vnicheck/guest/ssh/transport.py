@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.config import Hop
+from vnicheck.guest.ssh.config import SshHop
 from vnicheck.guest.ssh.deadline import Deadline
 from vnicheck.guest.ssh.errors import THROTTLED, connect_error, negotiation_error, timed_out
 from vnicheck.guest.ssh.host_key import check_host_key, prefer_known_kinds
@@ -35,7 +35,7 @@ def quiet_paramiko() -> None:
 
 
 def connect(
-    hop: Hop,
+    hop: SshHop,
     *,
     through: "Transport | None",
     keys: KeyRing,
@@ -63,7 +63,7 @@ def connect(
 
 
 def _reach(
-    hop: Hop,
+    hop: SshHop,
     through: "Transport | None",
     known_hosts: KnownHosts,
     connect_timeout: float,
@@ -83,7 +83,9 @@ def _reach(
     raise AssertionError  # the last attempt returned or raised
 
 
-def open_stream(hop: Hop, through: "Transport | None", seconds: float, deadline: Deadline) -> "socket.socket | Channel":
+def open_stream(
+    hop: SshHop, through: "Transport | None", seconds: float, deadline: Deadline
+) -> "socket.socket | Channel":
     """The bytes' way to a hop: a TCP connection, a jump host's channel, or a ProxyCommand's standard streams."""
     if through is not None:
         stream = _open_channel(hop, through, seconds)
@@ -112,7 +114,7 @@ def open_stream(hop: Hop, through: "Transport | None", seconds: float, deadline:
     raise CollectionError("ssh_dns", f"{hop.label}: {hop.host} has no address")
 
 
-def _addresses(hop: Hop, seconds: float) -> list[tuple[Any, ...]]:
+def _addresses(hop: SshHop, seconds: float) -> list[tuple[Any, ...]]:
     """What the host resolves to, within `seconds`: getaddrinfo knows no limit of its own."""
     host = hop.host.encode()  # as bytes, or Python would look for internationalized names in it
     try:
@@ -121,7 +123,7 @@ def _addresses(hop: Hop, seconds: float) -> list[tuple[Any, ...]]:
         return bounded(lambda: socket.getaddrinfo(host, hop.port, type=socket.SOCK_STREAM), seconds)
 
 
-def _open_channel(hop: Hop, through: "Transport", seconds: float) -> "Channel":
+def _open_channel(hop: SshHop, through: "Transport", seconds: float) -> "Channel":
     from paramiko.ssh_exception import ChannelException, SSHException
 
     try:
@@ -163,7 +165,7 @@ def _run_proxy(command: str, deadline: Deadline) -> socket.socket:
 
 
 def _negotiate(
-    hop: Hop, stream: "socket.socket | Channel", known_hosts: KnownHosts, connect_timeout: float, deadline: Deadline
+    hop: SshHop, stream: "socket.socket | Channel", known_hosts: KnownHosts, connect_timeout: float, deadline: Deadline
 ) -> "Client":
     from paramiko import SSHException
 
