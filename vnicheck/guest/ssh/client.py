@@ -23,7 +23,7 @@ from vnicheck.guest.ssh.paramiko_internals import HookedAuthHandler, HookedTrans
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
-    Stream = socket.socket | Channel
+    from vnicheck.guest.ssh.paramiko_internals import Stream
 
 MAX_BANNER_LINES = 100
 MAX_BANNER_BYTES = 64 << 10

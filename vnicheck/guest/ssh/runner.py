@@ -1,8 +1,7 @@
 """Run one script on a server over SSH: one connection (jump hosts are shared by all servers of a run) and one exec."""
 
-import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
@@ -67,13 +66,11 @@ class SshRunner:
         options: SshOptions,
         ask_passphrase: AskPassphrase | None = None,
         ask_password: AskPassword | None = None,
-        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.options = options
         self._config = SshConfig(options)
         self._known_hosts = KnownHosts()
         self._keys = KeyRing(ask_passphrase, ask_password)
-        self._jitter = jitter
         self._jumps: dict[tuple[SshHop, ...], _Jump] = {}
         self._lock = threading.Lock()
         self._active: set[Deadline] = set()
@@ -155,7 +152,6 @@ class SshRunner:
             connect_timeout=self.options.connect_timeout,
             total=seconds,
             deadline=deadline,
-            jitter=self._jitter,
         )
 
     @contextmanager
