@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from tests.servers import COLLECTED, POLICY_ROUTING, POLICY_RULES, fabric, guest, server, two_vnis, vni
-from vnicheck.collect.scope import Selection, snapshot_region
+from vnicheck.collect.scope import ServerFilter, snapshot_region
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
@@ -58,7 +58,7 @@ def regions(
     *servers: Server, config: Config | None = None, around: Fabric | None = None, **scope: Any
 ) -> list[RegionInScope]:
     """The regions of a snapshot of these servers, to be linted."""
-    filters = Selection(expect=(config or Config()).expect, **scope)
+    filters = ServerFilter(expect=(config or Config()).expect, **scope)
     return list(snapshot_region(snapshot(*servers, around=around), filters))
 
 

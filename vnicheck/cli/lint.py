@@ -26,7 +26,7 @@ from vnicheck.cli.output import (
 )
 from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
-from vnicheck.collect.scope import Selection, regions_in_scope
+from vnicheck.collect.scope import ServerFilter, regions_in_scope
 from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
 from vnicheck.model.report import Report
 from vnicheck.model.words import counted, one_line
@@ -58,7 +58,7 @@ def lint(given: LintOptions) -> int:
     path = find_config(given.config_file)
     config = with_max_age(load_config(given.config_file), given.max_age)
     known = _read_baseline(given.baseline)
-    scope = Selection(
+    scope = ServerFilter(
         vpc=given.selection.vpc,
         resource_group=given.selection.resource_group,
         names=tuple(given.fleet.name or ()),

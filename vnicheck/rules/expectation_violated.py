@@ -27,6 +27,7 @@ As sure as of the stages that decide. The severity is `error` however sure that 
 
 from collections.abc import Iterable, Iterator
 
+from vnicheck.engine.partition import to_ports
 from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.broken_paths import to_no_host
 from vnicheck.findings.evidence import of_hops
@@ -148,7 +149,7 @@ def _ports(expected: Expected, flows: Iterable[Flow]) -> str:
     shared = merge_ranges(each for flow in flows for each in expected.shared_ports(flow))
     if shared == [expected.source.ports]:
         return ""
-    said = [f"{first}" if first == last else f"{first}-{last}" for first, last in shared]
+    said = to_ports(shared)
     return f" port {listed(said)}" if len(said) <= _LISTED else f" port {', '.join(said[:_LISTED])}, ..."
 
 
