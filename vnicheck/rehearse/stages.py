@@ -1,11 +1,11 @@
 """The stages that the fabric puts the packets of one VNI through, as chains of nftables rules.
 
 Connections are kept in sets, not in conntrack: a stage notes those that it has let through, in both orientations, and
-so knows an answer only where the same VNI has seen the question. Every drop is counted by stage and VNI. The names of
-chains, sets and counters end in the VNI's number in the scenario.
+so knows an answer only where the same VNI has seen the question. Every drop is counted by stage and VNI, and the
+packet's ends are noted. The names of chains, sets and counters end in the VNI's number.
 """
 
-from tests.lab.scenario import AclRule, Direction, Protocol, RuleProtocol, Scenario, SecurityGroupRule, Vni
+from vnicheck.rehearse.network import AclRule, Direction, Network, Protocol, RuleProtocol, SecurityGroupRule, Vni
 
 CHAINS = (
     "leaving",
@@ -28,18 +28,29 @@ CODES = (
     "no_floating_ip",
 )
 SETS = {
-    "opened": "type ipv4_addr . inet_service . ipv4_addr . inet_service",
+    "opened": "type ipv4_addr . inet_service . ipv4_addr . inet_service . inet_proto",
+    "asked_echo": "typeof ip saddr . ip daddr . icmp id",
     "admitted": "type ipv4_addr . inet_service . ipv4_addr . inet_service . inet_proto",
     "admitted_echo": "typeof ip saddr . ip daddr . icmp id",
 }
+ENDS = "type ipv4_addr . inet_service . ipv4_addr . inet_service . inet_proto"
+"""Of a packet: source, its port, destination, its port, protocol. What stands for ports in ICMP means nothing."""
+SHARED_SETS = {
+    "arrived": ENDS,
+    "left": ENDS,
+    "asked": ENDS,
+    # where one VNI's groups know what another's have admitted (without assumption sg-stateless)
+    "admitted_any": SETS["admitted"],
+    "admitted_echo_any": SETS["admitted_echo"],
+}
+"""`arrived`: packets that came through to the guest; `left`: those that it sent; `asked`: those that open a flow."""
 MAPS = {
     # Of public gateways: (remote, its port, the guest's port, protocol) or (remote, echo id) -> the address behind.
     "gateway": "type ipv4_addr . inet_service . inet_service . inet_proto : ipv4_addr",
     "gateway_echo": "typeof ip daddr . icmp id : ip saddr",
 }
 
-_OPENED = ("ip saddr . tcp sport . ip daddr . tcp dport", "ip daddr . tcp dport . ip saddr . tcp sport")
-_ADMITTED = (
+_ENDS = (
     "ip saddr . th sport . ip daddr . th dport . meta l4proto",
     "ip daddr . th dport . ip saddr . th sport . meta l4proto",
 )
@@ -52,11 +63,11 @@ _PROTOCOLS: dict[RuleProtocol, tuple[Protocol, ...]] = {
 }
 
 
-def chains(scenario: Scenario, vni: Vni, index: int, clients: str) -> dict[str, list[str]]:
+def chains(network: Network, vni: Vni, index: int, clients: str) -> dict[str, list[str]]:
     """The rules of each of a VNI's CHAINS. `clients` is the interface towards the clients."""
     return {
         "leaving": [
-            *_spoofing(vni, index),
+            *_spoofing(network, vni, index),
             f"jump state_{index}",
             f"jump outbound_groups_{index}",
             f"jump outbound_acl_{index}",
@@ -64,69 +75,83 @@ def chains(scenario: Scenario, vni: Vni, index: int, clients: str) -> dict[str, 
             f'oifname "{clients}" ip daddr @internet goto internet_{index}',
         ],
         "entering": [f"jump inbound_acl_{index}", f"jump inbound_groups_{index}", f"jump state_{index}"],
-        "state": _state(scenario, vni, index),
-        "outbound_groups": _groups(scenario, vni, index, "outbound"),
-        "inbound_groups": _groups(scenario, vni, index, "inbound"),
-        "outbound_acl": _acl(scenario, vni, index, "outbound"),
-        "inbound_acl": _acl(scenario, vni, index, "inbound"),
-        "vpc_routes": _vpc_routes(scenario, vni, index),
-        "internet": _internet(scenario, vni, index),
+        "state": _state(network, vni, index),
+        "outbound_groups": _groups(network, vni, index, "outbound"),
+        "inbound_groups": _groups(network, vni, index, "inbound"),
+        "outbound_acl": _acl(network, vni, index, "outbound"),
+        "inbound_acl": _acl(network, vni, index, "inbound"),
+        "vpc_routes": _vpc_routes(network, vni, index),
+        "internet": _internet(network, vni, index),
     }
 
 
-def _spoofing(vni: Vni, index: int) -> list[str]:
-    if vni.allow_ip_spoofing:
+def _spoofing(network: Network, vni: Vni, index: int) -> list[str]:
+    if vni.allow_ip_spoofing or not network.obeys.spoofing_check:
         return []
-    return [f"ip saddr != {_any_of(vni.addresses)} {_drop('ip_spoofing_check', index)}"]
+    passing = network.locals if network.obeys.spoofing_sibling == "passed" else vni.addresses
+    return [f"ip saddr != {_any_of(passing)} {_drop('ip_spoofing_check', index)}"]
 
 
-def _state(scenario: Scenario, vni: Vni, index: int) -> list[str]:
-    """TCP passes if it opens a connection, or if this VNI has seen the opening SYN of its connection, either way.
+def _state(network: Network, vni: Vni, index: int) -> list[str]:
+    """A packet passes if it opens a connection, or if this VNI has seen its connection opened, either way.
 
     Connections are noted while the filter is off as well, so that switching it on cuts none.
     """
-    mode = vni.protocol_state_filtering_mode
-    rules = [f"tcp flags & (syn | ack) == syn {_note('opened', index, _OPENED)} return"]
-    if mode == "enabled" or (mode == "auto" and scenario.kind == "instance"):
-        rules.append(f"{_OPENED[0]} != @opened_{index} {_drop('protocol_state_filtering', index)}")
-    return rules
+    note = _note("opened", index, _ENDS)
+    filtered = network.obeys.psf_protocols if network.filters(vni) and network.obeys.psf_opening else ()
+    drop = _drop("protocol_state_filtering", index)
+    rules = [f"tcp flags & (syn | ack) == syn {note} return"]
+    if "tcp" in filtered:
+        rules.append(f"meta l4proto tcp {_ENDS[0]} != @opened_{index} {drop}")
+    if "udp" in filtered:
+        rules.append(f"meta l4proto udp {_ENDS[1]} @asked {_ENDS[0]} != @opened_{index} {drop}")
+    if "icmp" in filtered:
+        rules.append(f"icmp type echo-reply ip daddr . ip saddr . icmp id != @asked_echo_{index} {drop}")
+    return [
+        *rules,
+        f"meta l4proto udp add @asked {{ {_ENDS[0]} }} {note} return",
+        f"icmp type echo-request add @asked_echo_{index} {{ ip saddr . ip daddr . icmp id }}",
+    ]
 
 
-def _groups(scenario: Scenario, vni: Vni, index: int, direction: Direction) -> list[str]:
-    groups = scenario.security_groups_of(vni)
+def _groups(network: Network, vni: Vni, index: int, direction: Direction) -> list[str]:
+    groups = network.security_groups_of(vni)
     if groups is None:
         return []
+    known = str(index) if network.obeys.sg_stateless else "any"
     rules = [
-        f"{_TRANSPORT} {_ADMITTED[0]} @admitted_{index} return",
-        f"icmp type echo-reply ip daddr . ip saddr . icmp id @admitted_echo_{index} return",
+        f"{_TRANSPORT} {_ENDS[0]} @admitted_{known} return",
+        f"icmp type echo-reply ip daddr . ip saddr . icmp id @admitted_echo_{known} return",
     ]
     for group in groups:
         for rule in group.rules:
             if rule.direction == direction:
                 remote = rule.remote
                 if not remote[:1].isdigit():
-                    remote = _any_of(scenario.addresses_of(remote))
+                    remote = _any_of(network.addresses_of(remote))
                 rules += [
-                    line for protocol in _PROTOCOLS[rule.protocol] for line in _allow(rule, remote, protocol, index)
+                    line for protocol in _PROTOCOLS[rule.protocol] for line in _allow(rule, remote, protocol, known)
                 ]
     return [*rules, _drop("security_group", index)]
 
 
-def _allow(rule: SecurityGroupRule, remotes: str, protocol: Protocol, index: int) -> list[str]:
-    remote = f"ip {'saddr' if rule.direction == 'inbound' else 'daddr'} {remotes}"
+def _allow(rule: SecurityGroupRule, remotes: str, protocol: Protocol, known: str) -> list[str]:
+    far, near = ("saddr", "daddr") if rule.direction == "inbound" else ("daddr", "saddr")
+    ends = f"ip {far} {remotes} ip {near} {rule.local}"
     if protocol == "icmp":
         # Only a reply can be an answer: the two ends may number their own requests alike.
-        note = f"add @admitted_echo_{index} {{ ip saddr . ip daddr . icmp id }}"
-        return [f"{remote} icmp type echo-request {note} return", f"{remote} icmp type echo-reply return"]
+        note = f"add @admitted_echo_{known} {{ ip saddr . ip daddr . icmp id }}"
+        kinds = {8: f"echo-request {note}", 0: "echo-reply"}  # linux/icmp.h
+        return [f"{ends} icmp type {kind} return" for number, kind in kinds.items() if rule.icmp_type in {None, number}]
     ports = _ports("dport", rule.port_min, rule.port_max)
-    return [f"{remote} meta l4proto {protocol} {ports} {_note('admitted', index, _ADMITTED)} return"]
+    return [f"{ends} meta l4proto {protocol} {ports} {_note('admitted', known, _ENDS)} return"]
 
 
-def _acl(scenario: Scenario, vni: Vni, index: int, direction: Direction) -> list[str]:
-    acl = scenario.network_acl_of(vni)
+def _acl(network: Network, vni: Vni, index: int, direction: Direction) -> list[str]:
+    acl = network.network_acl_of(vni)
     if acl is None:
         return []
-    rules = [f"ip {'saddr' if direction == 'inbound' else 'daddr'} {scenario.subnet_of(vni).cidr} return"]
+    rules = [f"ip {'saddr' if direction == 'inbound' else 'daddr'} {network.subnet_of(vni).cidr} return"]
     for rule in acl.rules:
         if rule.direction == direction:
             verdict = "return" if rule.action == "allow" else _drop("network_acl", index)
@@ -137,17 +162,17 @@ def _acl(scenario: Scenario, vni: Vni, index: int, direction: Direction) -> list
 def _acl_match(rule: AclRule, protocol: Protocol) -> str:
     match = f"ip saddr {rule.source} ip daddr {rule.destination} meta l4proto {protocol}"
     if protocol == "icmp":
-        return match
+        return match if rule.icmp_type is None else f"{match} icmp type {rule.icmp_type}"
     source = _ports("sport", rule.source_port_min, rule.source_port_max)
     destination = _ports("dport", rule.destination_port_min, rule.destination_port_max)
     return f"{match} {source} {destination}"
 
 
-def _vpc_routes(scenario: Scenario, vni: Vni, index: int) -> list[str]:
+def _vpc_routes(network: Network, vni: Vni, index: int) -> list[str]:
     """The routing table of the VNI's subnet, for what leaves the subnet: the longest prefix wins, also over the VPC's
     own prefixes (IBM Cloud Docs, VPC: cr-intro).
     """
-    subnet = scenario.subnet_of(vni)
+    subnet = network.subnet_of(vni)
     ways = [(route.destination, route.action == "drop") for route in subnet.routes]
     ways.sort(key=lambda way: -int(way[0].partition("/")[2]))
     return [
@@ -156,7 +181,7 @@ def _vpc_routes(scenario: Scenario, vni: Vni, index: int) -> list[str]:
     ]
 
 
-def _internet(scenario: Scenario, vni: Vni, index: int) -> list[str]:
+def _internet(network: Network, vni: Vni, index: int) -> list[str]:
     """Source translation. A floating IP serves its VNI's primary address, a public gateway the VNI's other addresses.
 
     Anything else than the VNI's own addresses finds no way, whether spoofing is allowed or not.
@@ -165,7 +190,7 @@ def _internet(scenario: Scenario, vni: Vni, index: int) -> list[str]:
     owned = f"ip saddr {_any_of(vni.addresses)}"
     if vni.floating_ip is not None:
         rules.append(f"ip saddr {vni.addresses[0]} ip saddr set {vni.floating_ip} accept")
-    gateway = scenario.subnet_of(vni).public_gateway
+    gateway = network.subnet_of(vni).public_gateway
     if gateway is not None:
         flow = "ip daddr . th dport . th sport . meta l4proto : ip saddr"
         echo = "ip daddr . icmp id : ip saddr"
@@ -174,6 +199,13 @@ def _internet(scenario: Scenario, vni: Vni, index: int) -> list[str]:
             f"{owned} icmp type echo-request update @gateway_echo {{ {echo} }} ip saddr set {gateway} accept",
         ]
     return [*rules, f"{owned} {_drop('no_floating_ip', index)}", _drop("floating_ip", index)]
+
+
+def crossings(clients: str) -> tuple[list[str], list[str]]:
+    """The rules that note what has left the guest before its VNI's stages, and what comes to it after them."""
+    return [f'iifname != "{clients}" add @left {{ {_ENDS[0]} }}'], [
+        f'oifname != "{clients}" add @arrived {{ {_ENDS[0]} }}'
+    ]
 
 
 def arrival(clients: str) -> list[str]:
@@ -189,10 +221,10 @@ def arrival(clients: str) -> list[str]:
 
 
 def _drop(code: str, index: int) -> str:
-    return f"counter name {code}_{index} drop"
+    return f"add @dead_{code}_{index} {{ {_ENDS[0]} }} counter name {code}_{index} drop"
 
 
-def _note(name: str, index: int, orientations: tuple[str, str]) -> str:
+def _note(name: str, index: int | str, orientations: tuple[str, str]) -> str:
     return " ".join(f"add @{name}_{index} {{ {orientation} }}" for orientation in orientations)
 
 
