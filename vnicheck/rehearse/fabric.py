@@ -84,6 +84,11 @@ class Filter:
                     dead.setdefault(ends, (code, vni.name))
         return Seen(arrived=sets["arrived"], left=sets["left"], dead=dead)
 
+    def forget(self) -> None:
+        """Empties what `seen` reads."""
+        dead = [f"dead_{code}_{index}" for index in range(len(self._vnis)) for code in stages.CODES]
+        self._load(f"flush set {_TABLE} {name}" for name in ("arrived", "left", *dead))
+
     def _load(self, lines: Iterable[str]) -> None:
         self._namespace.run(["nft", "-f", "-"], input="\n".join(lines) + "\n")
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 Protocol = Literal["icmp", "tcp", "udp"]
 Direction = Literal["inbound", "outbound"]
 Mode = Literal["auto", "enabled", "disabled"]
+RouteAction = Literal["drop", "delegate", "delegate_vpc", "deliver"]
 RuleProtocol = Literal["any", "icmp", "tcp", "udp"]
 PROTOCOLS: tuple[Protocol, ...] = ("icmp", "tcp", "udp")
 DIRECTIONS: tuple[Direction, ...] = ("inbound", "outbound")
@@ -67,13 +68,15 @@ class NetworkAcl(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class VpcRoute(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A route of a subnet's VPC routing table: `drop`, `delegate` to the VPC's own routes, or `deliver` to a next hop,
-    which passes the packet on.
+    """A route of a subnet's VPC routing table: `drop`, `delegate` to the VPC's own routes (`delegate_vpc`: but not to
+    the internet), or `deliver` to a next hop, which passes the packet on; the server itself as next hop drops it.
+    `sources`: those from which packets may go this way; None: all.
     """
 
     destination: str
-    action: Literal["drop", "delegate", "deliver"]
+    action: RouteAction
     next_hop: str | None = None
+    sources: tuple[str, ...] | None = None
 
 
 class Subnet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,9 +143,7 @@ class Obeys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Network(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A server in its VPC. `ports`: where both sides answer. `client_ports`: the range from which they open; without
-    it, what the kernel gives.
-    """
+    """A server in its VPC. `client_ports`: the range from which both sides open; without it, what the kernel gives."""
 
     name: str = ""
     kind: Literal["instance", "bare_metal_server"] = "instance"

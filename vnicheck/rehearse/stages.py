@@ -5,7 +5,16 @@ so knows an answer only where the same VNI has seen the question. Every drop is 
 packet's ends are noted. The names of chains, sets and counters end in the VNI's number.
 """
 
-from vnicheck.rehearse.network import AclRule, Direction, Network, Protocol, RuleProtocol, SecurityGroupRule, Vni
+from vnicheck.rehearse.network import (
+    AclRule,
+    Direction,
+    Network,
+    Protocol,
+    RuleProtocol,
+    SecurityGroupRule,
+    Vni,
+    VpcRoute,
+)
 
 CHAINS = (
     "leaving",
@@ -128,7 +137,10 @@ def _groups(network: Network, vni: Vni, index: int, direction: Direction) -> lis
             if rule.direction == direction:
                 remote = rule.remote
                 if not remote[:1].isdigit():
-                    remote = _any_of(network.addresses_of(remote))
+                    named = network.addresses_of(remote)
+                    if not named:
+                        continue
+                    remote = _any_of(named)
                 rules += [
                     line for protocol in _PROTOCOLS[rule.protocol] for line in _allow(rule, remote, protocol, known)
                 ]
@@ -173,12 +185,22 @@ def _vpc_routes(network: Network, vni: Vni, index: int) -> list[str]:
     own prefixes (IBM Cloud Docs, VPC: cr-intro).
     """
     subnet = network.subnet_of(vni)
-    ways = [(route.destination, route.action == "drop") for route in subnet.routes]
-    ways.sort(key=lambda way: -int(way[0].partition("/")[2]))
-    return [
-        f"ip daddr {subnet.cidr} return",
-        *(f"ip daddr {prefix} {_drop('vpc_route', index) if drops else 'return'}" for prefix, drops in ways),
-    ]
+    routes = sorted(subnet.routes, key=lambda route: -int(route.destination.partition("/")[2]))
+    ways = [line for route in routes for line in _vpc_route(network, route, _drop("vpc_route", index))]
+    return [f"ip daddr {subnet.cidr} return", *ways]
+
+
+def _vpc_route(network: Network, route: VpcRoute, drop: str) -> list[str]:
+    """The last line ends what the route matches."""
+    to = f"ip daddr {route.destination}"
+    if route.action == "drop" or (route.action == "deliver" and route.next_hop in network.locals):
+        return [f"{to} {drop}"]
+    refused = []
+    if route.action == "delegate_vpc":
+        refused.append(f"{to} ip daddr @internet {drop}")
+    if route.sources is not None:
+        refused.append(f"{to} ip saddr != {_any_of(route.sources)} {drop}" if route.sources else f"{to} {drop}")
+    return [*refused, f"{to} return"]
 
 
 def _internet(network: Network, vni: Vni, index: int) -> list[str]:

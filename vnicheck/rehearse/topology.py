@@ -60,10 +60,11 @@ class Rebuilt:
     def __init__(self, network: Network, *, own_files: bool = False) -> None:
         self.network = network
         self._folders: dict[str, list[str]] = {"copied": ["/etc"], "empty": ["/run"]} if own_files else {}
-        self._stack = ExitStack()
+        self._stack = self._making = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            self._making = stack
             self.fabric = stack.enter_context(Namespace.create("fabric"))
             self.client = stack.enter_context(Namespace.create("client"))
             self.target = stack.enter_context(Namespace.create("target", **self._folders))
@@ -85,6 +86,10 @@ class Rebuilt:
 
     def configure_guest(self) -> None:
         """For those that know what the server looks like inside: its interfaces are up, and its gateways unknown."""
+
+    def keep(self, namespace: Namespace) -> Namespace:
+        """One more namespace, which ends with the others."""
+        return self._making.enter_context(namespace)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -109,6 +114,10 @@ class Rebuilt:
     def seen(self) -> Seen:
         """What the fabric has seen of packets so far."""
         return self._filter.seen()
+
+    def forget_packets(self) -> None:
+        """What was seen of packets so far counts no more; connections that stages know stay known."""
+        self._filter.forget()
 
     def reverse_path_drops(self) -> int:
         """TcpExtIPReversePathFilter of the server."""
