@@ -1,7 +1,7 @@
 """The program inside the sandbox: process 1 of namespaces of its own, which end with it.
 
-It sees the machine's files read-only, and what may be written (/etc, /run, /tmp, ...) as copies in memory; no socket, no
-process and no network of the machine.
+It sees the machine's files read-only, and what may be written (/etc, /run, /tmp, ...) as copies in memory; no socket,
+no process and no network of the machine.
 """
 
 import os
@@ -12,9 +12,9 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from io import BufferedRWPair
 from pathlib import Path
 from socket import socket
-from typing import IO
 
 import msgspec
 
@@ -63,13 +63,14 @@ def _end_in_time() -> None:
     os._exit(1)
 
 
-def _serve(lines: IO[bytes]) -> None:
+def _serve(lines: BufferedRWPair) -> None:
     with ExitStack() as stack:
         server: RebuiltServer | None = None
         for line in lines:
             try:
                 request = requests.decode(line)
                 if isinstance(request, Build):
+                    stack.close()  # one server at a time
                     server = stack.enter_context(RebuiltServer(request.network, request.guest))
                     _answer(lines, Built(told=tuple(server.told), kernel=platform.release()))
                 elif server is None:
@@ -114,7 +115,7 @@ def _send(server: RebuiltServer, flows: Sequence[Tried]) -> Sent:
     return Sent(fates=tuple(fates), rp_filter_drops=server.reverse_path_drops() - before)
 
 
-def _answer(lines: IO[bytes], reply: Reply) -> None:
+def _answer(lines: BufferedRWPair, reply: Reply) -> None:
     lines.write(msgspec.json.encode(reply) + b"\n")
     lines.flush()
 

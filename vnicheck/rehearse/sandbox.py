@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from types import TracebackType
-from typing import IO, Self, TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -37,7 +37,7 @@ class Sandbox:
             raise RehearsalError(f"{', '.join(missing)}: not found; install {', '.join(packages)} (Debian's names)")
         ours, theirs = socket.socketpair()
         self._ours = ours
-        self._lines: IO[bytes] = ours.makefile("rwb")
+        self._lines = ours.makefile("rwb")
         start = f"import sys; sys.path[:] = {sys.path!r}; from vnicheck.rehearse.inside import main; main({{number}})"
         with theirs:
             number = theirs.fileno()
@@ -54,8 +54,8 @@ class Sandbox:
             raise
         return self
 
-    def ask(self, request: Request, kind: type[T], *, seconds: float = _SECONDS) -> T:
-        """What is answered. Raises RehearsalError."""
+    def ask(self, request: Request, kind: type[T], *, seconds: float | None = _SECONDS) -> T:
+        """What is answered within so many seconds (None: whenever it is). Raises RehearsalError."""
         self._ours.settimeout(seconds)
         try:
             self._lines.write(msgspec.json.encode(request) + b"\n")
@@ -114,8 +114,8 @@ def _path() -> str:
 def _why_not(said: str) -> str:
     if "unshare" in said or "Operation not permitted" in said:
         return (
-            f"no namespaces of our own on this machine ({said}): user namespaces are off (sysctl user.max_user_namespaces, "
-            "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), or this is a container "
-            "without them"
+            f"this machine gives us no namespaces of our own ({said}): user namespaces are off (sysctl "
+            "user.max_user_namespaces, kernel.unprivileged_userns_clone or "
+            "kernel.apparmor_restrict_unprivileged_userns), or this is a container without them"
         )
     return f"the sandbox has ended: {said or 'it said nothing'}"
