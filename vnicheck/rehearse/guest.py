@@ -14,7 +14,7 @@ from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.model.guest import Guest, PolicyRule, Route
 from vnicheck.model.interface import Interface
 from vnicheck.model.lines import format_route, format_rule, is_plain_interface
-from vnicheck.model.words import one_line
+from vnicheck.model.words import listed, one_line
 from vnicheck.rehearse.fabric import device
 from vnicheck.rehearse.namespaces import Namespace
 from vnicheck.rehearse.network import Network
@@ -25,6 +25,8 @@ _FAILED = re.compile(r"Command failed -:([0-9]+)")
 _SYSCTL = re.compile(r"net/ipv4/([A-Za-z0-9_-]+|conf/[A-Za-z0-9_.@-]{1,15}/[a-z_]+)", re.ASCII)
 _SET_FLAGS = {"onlink", "pervasive"}
 """Of a next hop: those that are set with the route; others tell of the state of its device."""
+_NAMED = 6
+"""How many devices with a stand-in are named."""
 _PASSES = 5
 """How often lines that fail are tried again: a route may need another one first."""
 
@@ -57,9 +59,12 @@ class RebuiltServer(Rebuilt):
 
     def _make_devices(self, links: Sequence[Interface]) -> None:
         carrying = {vni.interface for vni in self.network.vnis}
-        for link in links:
-            if link.name != "lo" and link.name not in carrying:
-                self._make_device(link)
+        others = [link for link in links if link.name != "lo" and link.name not in carrying]
+        played = [link.name for link in others if self._make_device(link)]
+        if played:
+            more = [f"{len(played) - _NAMED} more"] if len(played) > _NAMED else []
+            said = "is" if len(played) == 1 else "are each"
+            self.told.append(f"{listed([*played[:_NAMED], *more])} {said} played by one end of a veth pair")
         bridges = {link.name for link in links if link.kind == "bridge"}
         for link in links:
             if link.master in bridges:
@@ -69,18 +74,18 @@ class RebuiltServer(Rebuilt):
             if not link.asks_neighbours and link.name != "lo":
                 self._try([f"link set {link.name} arp off"])
 
-    def _make_device(self, link: Interface) -> None:
-        """As what it is, or as one end of a veth pair whose other end is beyond the server."""
+    def _make_device(self, link: Interface) -> bool:
+        """As what it is, or as one end of a veth pair whose other end is beyond the server. Whether that is a
+        stand-in.
+        """
         mac = f" address {link.mac}" if link.mac is not None and link.link_type in {None, "ether"} else ""
         if link.kind in _REAL_KINDS and not self._run([f"link add {link.name}{mac} type {link.kind}"]):
-            return
+            return False
         far = f"b{link.index}"
         self._try([f"link add {link.name}{mac} type veth peer name {far} netns {self.beyond.pid}"])
         if link.carrier:
             self.beyond.run(["ip", "link", "set", far, "up"], check=False)
-        if link.kind != "veth":
-            kind = one_line(link.kind or link.link_type or "plain", 20)
-            self.told.append(f"{link.name} ({kind}) is played by one end of a veth pair")
+        return link.kind != "veth"
 
     def _set_states(self, links: Sequence[Interface]) -> None:
         numbers = {vni.interface: index for index, vni in enumerate(self.network.vnis)}

@@ -22,7 +22,7 @@ PROGRAMS = ("ip", "nft", "unshare", "nsenter", "sysctl", "mount")
 """What the machine has to have: of iproute2, nftables, util-linux and procps."""
 
 _HOLD = """
-mount -t sysfs sysfs /sys
+mount -t sysfs -o ro sysfs /sys
 ip link set lo up
 while [ "$1" != -- ]; do
   mount -t tmpfs -o mode=755 tmpfs /mnt

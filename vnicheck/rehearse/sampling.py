@@ -45,7 +45,7 @@ class Sample:
     def _choose(self, place: int, flow: Flow) -> None:
         remote = self._remote(flow)
         if remote is None:
-            self.left_out[place] = "no address of its remotes can be given to a machine of its own"
+            self.left_out[place] = "its remotes are addresses that no machine there has (networks, broadcast, gateways)"
             return
         self._scope.setdefault(remote, flow.remote_scope)
         self.flows[place] = Tried(

@@ -112,7 +112,7 @@ def _path() -> str:
 
 
 def _why_not(said: str) -> str:
-    if "unshare" in said or "Operation not permitted" in said:
+    if said.startswith("unshare: ") and "failed to execute" not in said:
         return (
             f"this machine gives us no namespaces of our own ({said}): user namespaces are off (sysctl "
             "user.max_user_namespaces, kernel.unprivileged_userns_clone or "

@@ -31,12 +31,17 @@ def write_rehearsal(document: RehearsalDocument, console: Console) -> None:
         f"  rebuilt here on Linux {rehearsal.kernel}, as it was on {document.collected_at.replace('T', ' ')}",
     )
     page.line((page.glyphs.rule * page.width, "dim"))
+    first = rehearsal.phases[0]
     for phase in rehearsal.phases:
-        _phase(page, phase, strategy=rehearsal.strategy)
+        _phase(page, phase, None if phase is first else first, strategy=rehearsal.strategy)
         page.line()
+    _untried(page, first)
     if not isinstance(rehearsal.difference, UnsetType):
+        difference = rehearsal.difference
         page.line(("What the change changes", "bold"))
-        write_server_change(page, rehearsal.difference)
+        write_server_change(page, difference)
+        if not (difference.findings or difference.flows):
+            page.prose("no finding and no prediction", indent=2)
         page.line()
     if rehearsal.told:
         page.line(("Not as it was", "bold"))
@@ -46,13 +51,15 @@ def write_rehearsal(document: RehearsalDocument, console: Console) -> None:
     page.prose(_closing(rehearsal.phases))
 
 
-def _phase(page: Page, phase: Phase, *, strategy: str | UnsetType) -> None:
+def _phase(page: Page, phase: Phase, first: Phase | None, *, strategy: str | UnsetType) -> None:
+    """Of later times only what is not as in the first one, and what differs from the prediction."""
     title = _TITLES[phase.kind]
     if phase.kind == "fixed" and not isinstance(strategy, UnsetType):
         title = f"{title} ({strategy})"
     page.prose((title, "bold"), f": {_judged(phase)}")
-    for command in phase.commands:
-        page.line((command, "dim"), indent=4)
+    if phase.kind == "fixed":
+        for command in phase.commands:
+            page.line((command, "dim"), indent=4)
     if not isinstance(phase.status, UnsetType) and phase.status != 0:
         page.prose(f"the script ended with status {phase.status}", indent=2, lead=("! ", "bold yellow"))
     if not isinstance(phase.printed, UnsetType):
@@ -61,14 +68,32 @@ def _phase(page: Page, phase: Phase, *, strategy: str | UnsetType) -> None:
             page.line(("| ", "dim"), line, indent=2)
         if len(lines) > _PRINTED:
             page.line(("| ", "dim"), f"... and {len(lines) - _PRINTED} more lines; -f json has all", indent=2)
-    for group in _grouped(phase.flows):
+    told = list(phase.flows)
+    if first is not None:
+        earlier = {_key(flow): _fate(flow) for flow in first.flows}
+        told = [flow for flow in told if earlier.get(_key(flow)) != _fate(flow) or flow.judgement == "differs"]
+        if not told:
+            page.prose("every flow fares as it did at first", indent=2, lead=(f"{page.glyphs.tick} ", "green"))
+    for group in _grouped(told):
         _line(page, group)
+
+
+def _untried(page: Page, phase: Phase) -> None:
     for untried in phase.untried:
         page.prose(
             f"{counted(untried.count, 'class', 'classes')} of flows not tried: {untried.why}",
-            indent=2,
             lead=(f"{page.glyphs.question} ", "bold yellow"),
         )
+    if phase.untried:
+        page.line()
+
+
+def _key(flow: RehearsedFlow) -> tuple[object, ...]:
+    return flow.direction, flow.protocol, flow.port, flow.remote, flow.local
+
+
+def _fate(flow: RehearsedFlow) -> tuple[object, ...]:
+    return flow.delivered, flow.died
 
 
 def _grouped(flows: Iterable[RehearsedFlow]) -> list[list[RehearsedFlow]]:
@@ -103,10 +128,10 @@ def _line(page: Page, group: Sequence[RehearsedFlow]) -> None:
     ends = f"to {flow.local} from {scopes}" if flow.direction is Direction.INBOUND else f"from {flow.local} to {scopes}"
     said = _seen(flow)
     if flow.judgement != "agrees":
-        why = "" if isinstance(flow.why, UnsetType) else f" ({flow.why})"
-        said = f"predicted {_predicted(flow)}; packets: {said}{why}"
-    elif not flow.delivered:
-        said = f"{_predicted(flow)}; packets: {said}"
+        why = "" if isinstance(flow.why, UnsetType) else f": {flow.why}"
+        said = f"{said}; predicted: {_predicted(flow)}{why}"
+    elif flow.predicted is Verdict.DROPPED:
+        said = f"{_predicted(flow)}: {said}"
     page.prose((f"{protocols} ", "bold"), f"{ends}: {said}", indent=2, lead=(f"{mark} ", style))
 
 
@@ -117,13 +142,16 @@ def _predicted(flow: RehearsedFlow) -> str:
 
 
 def _seen(flow: RehearsedFlow) -> str:
+    """What packets did."""
     if flow.delivered:
         return "delivered"
     if flow.died is None:
         return "not delivered"
-    by = "in the guest" if flow.died.by is None else f"by {DROPS[flow.died.by].label}"
+    if flow.died.by is None:
+        return f"the guest took the {flow.died.leg} and sent nothing"
+    by = "" if flow.died.by is flow.dropped_by else f" by {DROPS[flow.died.by].label}"
     at = "" if flow.died.at is None else f" at {flow.died.at}"
-    return f"the {flow.died.leg} is dropped {by}{at}"
+    return f"the {flow.died.leg} was dropped{by or ' there'}{at}"
 
 
 def _judged(phase: Phase) -> str:
