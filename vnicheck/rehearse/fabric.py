@@ -15,6 +15,8 @@ CLIENTS = "clients"
 """The fabric's interface towards the clients."""
 
 _TABLE = "ip vpc"
+_TRANSACTION = 16_000
+"""Characters of nftables in one transaction; in netlink they are several times as much."""
 
 
 def device(index: int) -> str:
@@ -56,7 +58,7 @@ class Filter:
         except msgspec.ValidationError as error:
             raise NetworkError(f"{name}: {error}") from error
         flushed = [f"flush chain {_TABLE} {chain}_{index}" for chain in stages.CHAINS]
-        self._load([*flushed, *self._rules(index)])
+        self._transact([*flushed, *self._rules(index)])
 
     def drops(self) -> dict[str, int]:
         """Packets dropped so far: `{"protocol_state_filtering vni-1": 3}`. Stages that dropped none are absent.
@@ -90,6 +92,16 @@ class Filter:
         self._load(f"flush set {_TABLE} {name}" for name in ("arrived", "left", *dead))
 
     def _load(self, lines: Iterable[str]) -> None:
+        """In transactions that fit into what a socket without privileges of the machine may send at once."""
+        batch: list[str] = []
+        for line in lines:
+            if batch and sum(map(len, batch)) + len(line) > _TRANSACTION:
+                self._transact(batch)
+                batch = []
+            batch.append(line)
+        self._transact(batch)
+
+    def _transact(self, lines: Iterable[str]) -> None:
         self._namespace.run(["nft", "-f", "-"], input="\n".join(lines) + "\n")
 
     def _declarations(self) -> list[str]:

@@ -30,7 +30,7 @@ def network_of(view: ServerView, remotes: Remotes) -> Network:
     of it, but for those of VNIs and their interfaces.
     """
     vnis = rebuilt_vnis(view)
-    groups = _groups(view, vnis)
+    groups = _groups(view, vnis, remotes)
     subnets = {vni.subnet: view.subnet(vni) for vni in vnis}
     assume = view.assume
     return Network(
@@ -112,9 +112,10 @@ def _routes(fabric: cloud.Fabric, subnet: cloud.Subnet) -> Iterator[VpcRoute]:
             )
 
 
-def _groups(view: ServerView, vnis: Iterable[cloud.Vni]) -> tuple[SecurityGroup, ...]:
-    """The groups of the VNIs, and those that their rules name."""
+def _groups(view: ServerView, vnis: Iterable[cloud.Vni], remotes: Remotes) -> tuple[SecurityGroup, ...]:
+    """The groups of the VNIs, and those that their rules name. Of members only those count that packets go to."""
     known = view.fabric.security_groups
+    present = set(remotes.addresses)
     own = {vni.id: vni for vni in vnis}
     attached = {group for vni in own.values() for group in vni.security_groups or ()}
     named = {rule.remote_group for group in attached if group in known for rule in known[group].rules}
@@ -122,14 +123,14 @@ def _groups(view: ServerView, vnis: Iterable[cloud.Vni]) -> tuple[SecurityGroup,
         SecurityGroup(
             name=_group_name(group),
             rules=tuple(_group_rules(known[group], known)) if group in attached and group in known else (),
-            members=_members(known.get(group), view.reserved),
+            members=_members(known.get(group), present),
         )
         for group in sorted(attached | {group for group in named if group is not None})
     )
 
 
-def _members(group: cloud.SecurityGroup | None, own: frozenset[str]) -> tuple[str, ...]:
-    return tuple(address for address in (group.addresses or () if group is not None else ()) if address not in own)
+def _members(group: cloud.SecurityGroup | None, present: set[str]) -> tuple[str, ...]:
+    return tuple(address for address in (group.addresses or () if group is not None else ()) if address in present)
 
 
 def _group_rules(group: cloud.SecurityGroup, known: dict[str, cloud.SecurityGroup]) -> Iterator[SecurityGroupRule]:
