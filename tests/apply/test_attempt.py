@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
 from tests.servers import fabric, server, vni
 from tests.sshd import require
@@ -30,6 +30,7 @@ from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
 from vnicheck.model.plan import Action, Applied, InstancePlan, Step
+from vnicheck.rehearse.namespaces import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 

@@ -18,12 +18,13 @@ from msgspec import Struct
 
 from tests.api import StandIn
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import require_lab
-from tests.lab.probe import Probe, probe_predicted
+from tests.lab.probe import probe_predicted
+from tests.lab.require import require_lab
 from tests.lab.scenario import Scenario
 from tests.lab.topology import Lab
 from tests.lab.world import world_of
 from tests.sshd import Sshd, require
+from vnicheck.rehearse.packets import Tried
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
@@ -39,7 +40,7 @@ class Run(Struct, frozen=True):
     status: int
     report: dict[str, Any]
     stderr: str
-    probes: list[Probe]
+    probes: list[Tried]
     calls: list[str]
     unexpected: list[str]
     sessions: int
@@ -49,13 +50,13 @@ class Run(Struct, frozen=True):
         (instance,) = self.report["instances"]
         return dict(instance)
 
-    def flow(self, wanted: Probe) -> dict[str, Any]:
+    def flow(self, wanted: Tried) -> dict[str, Any]:
         """The one class that a probe belongs to."""
         (flow,) = [flow for flow in self.instance["flows"] if holds(flow, wanted)]
         return dict(flow)
 
 
-def holds(flow: dict[str, Any], probe: Probe) -> bool:
+def holds(flow: dict[str, Any], probe: Tried) -> bool:
     if (flow["direction"], flow["protocol"], flow["local"]) != (probe.direction, probe.protocol, probe.local):
         return False
     if not any(ipaddress.ip_address(probe.remote) in ipaddress.ip_network(prefix) for prefix in flow["remote"]):

@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from tests.api import StandIn
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import require_lab
-from tests.lab.probe import Probe, probe_predicted
+from tests.lab.probe import probe_predicted
+from tests.lab.require import require_lab
 from tests.lab.test_analyze import (
     DECIDED_BY_CLIENT_PORT,
     PROGRAM,
@@ -31,6 +31,7 @@ from tests.lab.test_analyze import (
 from tests.lab.topology import Lab
 from tests.lab.world import follow, world_of
 from tests.sshd import Sshd, require
+from vnicheck.rehearse.packets import Tried
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
@@ -127,7 +128,7 @@ class Fixed(Struct, frozen=True):
     status: int
     stdout: str
     stderr: str
-    probes: list[Probe]
+    probes: list[Tried]
     unexpected: list[str]
 
     @property

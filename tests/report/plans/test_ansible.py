@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from tests.ansible import ansible_playbook, assert_ansible_reads
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.report.plans.plans import document, patches, persist, with_actions
 from vnicheck.model.plan import InstancePlan
+from vnicheck.rehearse.namespaces import Namespace
 from vnicheck.report.plans.ansible import render_ansible
 
 LINKS = (
