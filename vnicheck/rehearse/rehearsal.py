@@ -20,7 +20,7 @@ from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.diff import ServerChange
-from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Protocol, Scope, Verdict
+from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Outcome, Protocol, Scope, Verdict
 from vnicheck.model.guest import Guest
 from vnicheck.model.rehearsal import Judgement, Phase, PhaseKind, Place, RehearsedFlow, Untried
 from vnicheck.model.snapshot import Problem, Server
@@ -240,7 +240,7 @@ class Rehearsing:
         if flow is None:
             return "not_judged", "nothing is predicted of it"
         if flow.verdict is Verdict.UNKNOWN:
-            return "not_judged", next((hop.reason for hop in flow.hops if hop.outcome == "unknown"), "unknown")
+            return "not_judged", next((hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN), "unknown")
         if rebuilt is not None:
             here = class_of(rebuilt, tried)
             if here is None or _answer(here) != _answer(flow):
@@ -248,8 +248,8 @@ class Rehearsing:
         if (flow.verdict is Verdict.DELIVERED) is not fate.delivered:
             return "differs", "packets do not what was predicted"
         died = self._place(fate)
-        if died is None or not flow.drops:
-            return "agrees", None
+        if died is None or not flow.drops or any(hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
+            return "agrees", None  # where it dies is not known, or not predicted: something unknown may come first
         first = flow.drops[0]
         if died.leg is not first.leg:
             return "differs", f"predicted was a drop of the {first.leg}"
