@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.ssh_clients import PORT
-from tests.sshd import Sshd, generate_key
+from tests.support.sshd import Sshd, generate_key
 from vnicheck.guest.ssh.runner import collect_script
 
 KNOWN = 1000

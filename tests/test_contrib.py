@@ -17,9 +17,9 @@ import pytest
 import yaml
 from junitparser import JUnitXml
 
-from tests.fleet import BROKEN, TIMEOUT, WELL, member, snapshot
 from tests.report.test_sarif import checked
-from tests.sshd import require
+from tests.support.fleet import BROKEN, TIMEOUT, WELL, member, snapshot
+from tests.support.sshd import require
 from vnicheck.model.snapshot import Server, encode_snapshot
 
 REPOSITORY = Path(__file__).parents[1]

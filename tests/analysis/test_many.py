@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import COLLECTED, fabric, guest, link, server, two_vnis
+from tests.support.servers import COLLECTED, fabric, guest, link, server, two_vnis
 from vnicheck.analysis import many
 from vnicheck.analysis.many import CHUNK, Shared, analyze_chunk, analyze_many
 from vnicheck.analysis.processes import Spread, WorkersLostError, in_order, in_process, processes

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from tests.cli.test_program import one_line, run
-from tests.fleet import BROKEN, WELL, fleet, member, snapshot
+from tests.support.fleet import BROKEN, WELL, fleet, member, snapshot
 from vnicheck.model.snapshot import encode_snapshot
 
 OLD = Path(__file__).parents[2] / "fixtures" / "documents-1"

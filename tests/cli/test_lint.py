@@ -12,9 +12,9 @@ from junitparser import JUnitXml
 
 from tests.api import StandIn, World
 from tests.cli.test_program import one_line, run
-from tests.fleet import BROKEN, TIMEOUT, WELL, fleet, member, snapshot
 from tests.report.test_sarif import checked
-from tests.servers import fabric
+from tests.support.fleet import BROKEN, TIMEOUT, WELL, fleet, member, snapshot
+from tests.support.servers import fabric
 from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.snapshot import Server, encode_snapshot
 from vnicheck.rules.registry import RULES

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from benchmarks.region import networks
 from benchmarks.region_files import snapshot
 from benchmarks.region_guests import guest_of
-from tests import servers
 from tests.engine.test_partition import guests
+from tests.support import servers
 from vnicheck.engine.classify import local_addresses, predict_flow, predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import parse_address, prefix_range

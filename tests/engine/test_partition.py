@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from tests import servers
+from tests.support import servers
 from vnicheck.engine.partition import NEVER_REMOTE, address_atoms, port_atoms, to_ports, to_prefixes
 from vnicheck.fabric.scope import SERVICE_PREFIXES
 from vnicheck.model.address import LAST, format_address, merge_ranges, parse_address, parse_prefix, prefix_range

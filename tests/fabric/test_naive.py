@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.servers import acl_rule, fabric, group_rule, subnet, vni
+from tests.support.servers import acl_rule, fabric, group_rule, subnet, vni
 from vnicheck.fabric import network_acl as acls
 from vnicheck.fabric import security_group as groups
 from vnicheck.model.address import parse_address

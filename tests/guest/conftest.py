@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sshd import Sshd, generate_key
+from tests.support.sshd import Sshd, generate_key
 from vnicheck.guest.ssh.keys import AskPassphrase
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
 from vnicheck.guest.ssh.runner import SshRunner

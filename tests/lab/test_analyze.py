@@ -23,7 +23,7 @@ from tests.lab.probe import Probe, probe_predicted
 from tests.lab.scenario import Scenario
 from tests.lab.topology import Lab
 from tests.lab.world import world_of
-from tests.sshd import Sshd, require
+from tests.support.sshd import Sshd, require
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 

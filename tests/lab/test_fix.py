@@ -30,7 +30,7 @@ from tests.lab.test_analyze import (
 )
 from tests.lab.topology import Lab
 from tests.lab.world import follow, world_of
-from tests.sshd import Sshd, require
+from tests.support.sshd import Sshd, require
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 

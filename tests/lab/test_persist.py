@@ -18,7 +18,7 @@ from tests.lab.scenario import Scenario, Vni
 from tests.lab.test_analyze import holds
 from tests.lab.test_fix import bench
 from tests.lab.topology import Lab
-from tests.sshd import require
+from tests.support.sshd import require
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 

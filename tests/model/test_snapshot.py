@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.servers import COLLECTED, OPEN_GROUP, fabric, guest, server, two_vnis
+from tests.support.servers import COLLECTED, OPEN_GROUP, fabric, guest, server, two_vnis
 from vnicheck.model.address import format_address
 from vnicheck.model.cloud import (
     Fabric,

@@ -8,8 +8,8 @@ import jsonschema
 import msgspec
 import pytest
 
-from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
-from tests.report import reports
+from tests.support import reports
+from tests.support.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
 from vnicheck.analysis.lint import Outcome, lint
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.config import Config

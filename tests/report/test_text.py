@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.report import reports
+from tests.support import reports
 from vnicheck.model.report import Report
 from vnicheck.report.drawing import ASCII, UNICODE
 from vnicheck.report.text import write_text

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.rules import test_latent, test_rules
-from tests.servers import COLLECTED, fabric, report
+from tests.support.servers import COLLECTED, fabric, report
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.snapshot import Server

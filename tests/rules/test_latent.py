@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import (
+from tests.support.servers import (
     POLICY_ROUTING,
     POLICY_RULES,
     TWO_DEFAULTS,
@@ -193,7 +193,7 @@ def test_disabling_the_state_filter_is_proposed_only_where_it_is_enough() -> Non
 
 def test_a_sure_cause_is_not_hidden_behind_an_assumed_one() -> None:
     """Groups of the other VNI (assumed) come before the ACL (documented), and let some ports through."""
-    from tests.servers import acl_rule, group_rule
+    from tests.support.servers import acl_rule, group_rule
     from vnicheck.model.cloud import NetworkAcl, SecurityGroup
 
     inbound_acl = NetworkAcl(id="acl", name="acl", rules=(acl_rule("allow", "inbound"),))
@@ -351,7 +351,7 @@ def test_default_routes_of_different_metrics_are_in_order() -> None:
 
 
 def test_a_trace_claims_nothing_about_the_server() -> None:
-    from tests.cases import report_of
+    from tests.support.cases import report_of
     from vnicheck.analysis.trace import trace
     from vnicheck.model.flow import Protocol
 

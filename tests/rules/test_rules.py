@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import (
+from tests.support.servers import (
     BOTH_WAYS,
     ONE_ARM,
     POLICY_ROUTING,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.ansible import ansible_playbook, assert_ansible_reads
 from tests.lab.namespaces import Namespace, require_lab
-from tests.report.plans.plans import document, patches, persist, with_actions
+from tests.support.ansible import ansible_playbook, assert_ansible_reads
+from tests.support.plan_documents import document, patches, persist, with_actions
 from vnicheck.model.plan import InstancePlan
 from vnicheck.report.plans.ansible import render_ansible
 

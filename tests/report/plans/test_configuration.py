@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.fixes.persist.sandbox import BASES, SECONDARY, Machine, kept, machine, needed, owned
-from tests.fixes.plans import plan
-from tests.report.plans.shells import SHELLS
 from tests.report.plans.test_ansible import LINKS, play
-from tests.sshd import require
+from tests.support.boot_sandbox import BASES, SECONDARY, Machine, kept, machine, needed, owned
+from tests.support.plans import plan
+from tests.support.shells import SHELLS
+from tests.support.sshd import require
 from vnicheck.model.guest import Manager
 from vnicheck.model.plan import InstancePlan
 from vnicheck.report.plans.ansible import render_ansible

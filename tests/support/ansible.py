@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.sshd import require
+from tests.support.sshd import require
 
 
 def ansible_playbook() -> str:

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.sshd import require
+from tests.support.sshd import require
 from vnicheck.guest.ssh.runner import collect_script
 
 CONFIGURATION = r"""

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tests.servers import (
+from tests.support.servers import (
     COLLECTED,
     POLICY_ROUTING,
     POLICY_RULES,

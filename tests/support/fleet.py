@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tests.servers import COLLECTED, POLICY_ROUTING, POLICY_RULES, fabric, guest, server, two_vnis, vni
+from tests.support.servers import COLLECTED, POLICY_ROUTING, POLICY_RULES, fabric, guest, server, two_vnis, vni
 from vnicheck.collect.scope import Scope, snapshot_region
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
