@@ -5,6 +5,8 @@ import zlib
 
 import pytest
 
+pytest.register_assert_rewrite("tests.support", "tests.lab")
+
 # Of a test that is marked `long`, about one set of parameters in this many runs without --long.
 SAMPLE = 4
 

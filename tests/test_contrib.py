@@ -17,8 +17,8 @@ import pytest
 import yaml
 from junitparser import JUnitXml
 
-from tests.report.test_sarif import checked
 from tests.support.fleet import BROKEN, TIMEOUT, WELL, member, snapshot
+from tests.support.sarif import checked
 from tests.support.sshd import require
 from vnicheck.model.snapshot import Server, encode_snapshot
 

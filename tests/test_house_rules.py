@@ -53,3 +53,10 @@ def test_an_import_of_a_test_file_is_told(tmp_path: Path, line: str) -> None:
 
 def test_an_import_of_what_is_shared_is_none(tmp_path: Path) -> None:
     assert breaches(repository(tmp_path, {"tests/test_c.py": "from tests.support.ssh import key\n"})) == []
+
+
+def test_an_import_of_a_benchmark_is_told_in_a_test_and_not_in_the_benchmarks_own(tmp_path: Path) -> None:
+    line = "from benchmarks.region import networks"
+    folder = repository(tmp_path, {"tests/a/test_c.py": line, "benchmarks/test_d.py": line, "tests/lab/e.py": line})
+    told = {Path(one.partition(":")[0]).name for one in breaches(folder)}
+    assert told == {"test_c.py", "e.py"}

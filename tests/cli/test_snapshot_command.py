@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.api import StandIn, World
-from tests.cli.test_program import one_line, run
+from tests.support.program import one_line, run
 from tests.support.sshd import Sshd, free_port, generate_key, require
 
 COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"

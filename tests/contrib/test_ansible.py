@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.api import StandIn, World
-from tests.cli.test_program import run
 from tests.support.ansible import ansible_playbook
+from tests.support.program import run
 from tests.support.sshd import Sshd, free_port, generate_key, require
 
 ROOT = Path(__file__).parents[2]

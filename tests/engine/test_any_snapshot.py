@@ -3,8 +3,8 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.model.test_snapshot import guests, servers, texts, tuples
-from tests.report.test_text import render
+from tests.support.any_snapshot import guests, servers, texts, tuples
+from tests.support.reports import render
 from tests.support.servers import COLLECTED, fabric, server, two_vnis, vni
 from vnicheck.analysis.server import report_on
 from vnicheck.model.address import parse_address, prefix_range

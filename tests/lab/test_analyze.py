@@ -4,10 +4,8 @@ The program runs in the client's network namespace, as a user's would: it reads 
 target over SSH, and predicts. Then every kind of packet is sent both ways, and every verdict must be what packets did.
 """
 
-import ipaddress
 import json
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,17 +18,12 @@ from tests.api import StandIn
 from tests.lab import scenario as scenarios
 from tests.lab.namespaces import require_lab
 from tests.lab.probe import Probe, probe_predicted
-from tests.lab.scenario import Scenario
+from tests.lab.program import DECIDED_BY_CLIENT_PORT, PROGRAM, REPOSITORY, configuration, holds, ssh_arguments
 from tests.lab.topology import Lab
 from tests.lab.world import world_of
 from tests.support.sshd import Sshd, require
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
-
-PROGRAM = [sys.executable, "-m", "vnicheck"]
-DECIDED_BY_CLIENT_PORT = {"security-groups", "network-acl"}
-"""Scenarios whose rules admit an answer only to some ports: vnicheck cannot know which port the opening side takes."""
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Run(Struct, frozen=True):
@@ -53,42 +46,6 @@ class Run(Struct, frozen=True):
         """The one class that a probe belongs to."""
         (flow,) = [flow for flow in self.instance["flows"] if holds(flow, wanted)]
         return dict(flow)
-
-
-def holds(flow: dict[str, Any], probe: Probe) -> bool:
-    if (flow["direction"], flow["protocol"], flow["local"]) != (probe.direction, probe.protocol, probe.local):
-        return False
-    if not any(ipaddress.ip_address(probe.remote) in ipaddress.ip_network(prefix) for prefix in flow["remote"]):
-        return False
-    ranges = [ports.split("-") for ports in flow.get("ports") or []]
-    return probe.port is None or any(int(ends[0]) <= probe.port <= int(ends[-1]) for ends in ranges)
-
-
-def ssh_arguments(lab: Lab, sshd: Sshd, folder: Path) -> list[str]:
-    """Options with which the program reaches the target: bound, like its user's, to the management address."""
-    known_hosts = folder / "known_hosts"
-    known_hosts.write_text(sshd.known_hosts_line(lab.scenario.locals[0]) + "\n")
-    return [
-        "--ssh-address",
-        "private",
-        "--known-hosts",
-        str(known_hosts),
-        "-i",
-        str(sshd.client_key),
-        "-F",
-        "none",
-        "--ssh-user",
-        "root",
-    ]
-
-
-def configuration(scenario: Scenario, folder: Path) -> list[str]:
-    """What a user would tell of the clients' ports, where the scenario knows them."""
-    if scenario.client_ports is None:
-        return []
-    first, last = scenario.client_ports
-    (folder / "vnicheck.toml").write_text(f'[assumptions]\nclient-ports = "{first}-{last}"\n')
-    return ["--config", str(folder / "vnicheck.toml")]
 
 
 def analyze(name: str, folder: Path) -> Run:

@@ -12,11 +12,11 @@ import pytest
 from msgspec import Struct
 
 from tests.lab import managers
+from tests.lab.bench import bench
 from tests.lab.namespaces import require_lab
 from tests.lab.probe import Probe, probe_predicted
+from tests.lab.program import holds
 from tests.lab.scenario import Scenario, Vni
-from tests.lab.test_analyze import holds
-from tests.lab.test_fix import bench
 from tests.lab.topology import Lab
 from tests.support.sshd import require
 

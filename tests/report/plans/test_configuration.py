@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.report.plans.test_ansible import LINKS, play
+from tests.support.ansible import LINKS, play
 from tests.support.boot_sandbox import BASES, SECONDARY, Machine, kept, machine, needed, owned
 from tests.support.plans import plan
 from tests.support.shells import SHELLS

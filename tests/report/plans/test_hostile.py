@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from tests.lab.namespaces import Namespace, require_lab
-from tests.report.plans.test_ansible import CLI, LINKS, play
-from tests.support.ansible import assert_ansible_reads
+from tests.support.ansible import CLI, LINKS, assert_ansible_reads, play
 from tests.support.plan_documents import HARM, document, hostile, patches, persist, with_actions
 from tests.support.shells import SHELLS, Sandbox, parses
 from tests.support.sshd import require
