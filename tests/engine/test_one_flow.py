@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import servers
+from tests.support.amounts import drawn
 from tests.support.drawn_guests import guests
 from tests.support.one_flow import PORTS, SERVICE, check
 from vnicheck.engine.classify import local_addresses, predict_flow, predict_flows
@@ -22,7 +23,7 @@ from vnicheck.model.flow import Direction, Flow, Protocol
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=drawn(60), deadline=None, suppress_health_check=list(HealthCheck))
 REMOTES = [
     "10.0.0.7", "10.0.0.13", "10.0.0.255", "10.0.1.9", "10.0.9.9", "10.8.0.4", "10.8.1.7", "10.8.200.1", "10.9.0.1",
     SERVICE, "192.168.1.1", "203.0.113.9", "203.0.113.10", "8.8.8.8", "1.0.0.1", "223.255.255.255",

@@ -59,6 +59,7 @@ def play(namespace: Namespace, folder: Path, *arguments: str) -> tuple[int, str]
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
         "ANSIBLE_BECOME": "false",
+        "ANSIBLE_PIPELINING": "true",
     }
     done = namespace.run(command, cwd=folder, env=environ, timeout=110, check=False)
     recap = re.search(r"server +: ok=\d+ +changed=(\d+) .*failed=0", done.stdout)

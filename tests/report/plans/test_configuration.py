@@ -64,7 +64,7 @@ def test_the_script_writes_what_the_plan_says_and_takes_it_back(manager: Manager
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("manager", [Manager.IFUPDOWN, Manager.NETPLAN])
+@pytest.mark.parametrize("manager", [Manager.IFUPDOWN, pytest.param(Manager.NETPLAN, marks=pytest.mark.long)])
 def test_the_playbook_writes_what_the_plan_says_and_takes_it_back(manager: Manager, tmp_path: Path) -> None:
     """One of files by `copy` and lines of others' by a command, one of files by a command that checks them."""
     document = planned(manager)
