@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
 
-from tests import cases
-from tests.servers import (
+from tests.support import cases
+from tests.support.servers import (
     POLICY_ROUTING,
     POLICY_RULES,
     acl_rule,

@@ -5,7 +5,7 @@ from itertools import product
 import msgspec
 import pytest
 
-from tests.fleet import BROKEN, member, snapshot
+from tests.support.fleet import BROKEN, member, snapshot
 from vnicheck.analysis.extent import is_within, known_flows
 from vnicheck.analysis.lint import lint
 from vnicheck.analysis.server import report_on

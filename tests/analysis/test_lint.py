@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fixed, fleet, member, regions, unread
-from tests.servers import fabric, vni
+from tests.support.fleet import BROKEN, NOW, TIMEOUT, WELL, fixed, fleet, member, regions, unread
+from tests.support.servers import fabric, vni
 from vnicheck.analysis import lint as linting
 from vnicheck.analysis import many
 from vnicheck.analysis.lint import LintResult, lint

@@ -15,8 +15,8 @@ import pytest
 from tests.lab import scenario as scenarios
 from tests.lab.require import require_lab
 from tests.lab.topology import Lab
-from tests.servers import fabric, server, vni
-from tests.sshd import require
+from tests.support.servers import fabric, server, vni
+from tests.support.sshd import require
 from vnicheck.apply.attempt import Attempt
 from vnicheck.cloud.errors import CloudError
 from vnicheck.fixes.actions import action_of

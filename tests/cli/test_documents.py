@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.cli.test_program import one_line, run
-from tests.fleet import BROKEN, WELL, fleet, member, snapshot
+from tests.support.fleet import BROKEN, WELL, fleet, member, snapshot
+from tests.support.program import one_line, run
 from vnicheck.model.snapshot import encode_snapshot
 
 OLD = Path(__file__).parents[2] / "fixtures" / "documents-1"

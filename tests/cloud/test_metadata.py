@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests import cases
 from tests.api import World
 from tests.api.metadata import MetadataStandIn
 from tests.api.tls import self_signed
-from tests.servers import guest, link
-from tests.sshd import free_port
-from vnicheck.analysis.diff import compare_reports
+from tests.support import cases
+from tests.support.servers import guest, link
+from tests.support.sshd import free_port
+from vnicheck.analysis.diff import compare
 from vnicheck.analysis.server import report_on
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.local import local_region

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api import StandIn, World
-from tests.cloud.conftest import FAST
+from tests.support.vpc_client import FAST
 from vnicheck.cloud import patch
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.connect import connect

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET, Struct
 
-from tests.servers import acl_rule, fabric, flows, group_rule, guest, link, server, subnet, vni
+from tests.support.servers import acl_rule, fabric, flows, group_rule, guest, link, server, subnet, vni
 from vnicheck.fabric.scope import SERVICE_PREFIXES
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.cloud import AclRule, NetworkAcl, SecurityGroup, SecurityGroupRule

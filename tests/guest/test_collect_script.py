@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.guest.namespace import collect_in_namespace, run_in_namespace
-from tests.sshd import require, require_root
+from tests.support.guest_namespace import collect_in_namespace, run_in_namespace
 from tests.support.guest_parts import with_default_tables
+from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.frames import read_frames
 from vnicheck.guest.ssh.runner import collect_script_text

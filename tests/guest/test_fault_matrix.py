@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from tests.guest.ssh_standin import SshStandIn, cuts_off, floods, hangs, prints
-from tests.sshd import Sshd, generate_key, refusing_port, require, require_root
+from tests.support.ssh_standin import SshStandIn, cuts_off, floods, hangs, prints
+from tests.support.sshd import Sshd, generate_key, refusing_port, require, require_root
 from vnicheck.guest.errors import CODES
 from vnicheck.guest.fleet import Calls, Result, collect_many
 from vnicheck.guest.ssh.options import SshOptions, SshTarget

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.guest.conftest import options_for
-from tests.sshd import Sshd, free_port
-from vnicheck.guest.fleet import Calls, Result, collect_many
+from tests.support.ssh_client import options_for
+from tests.support.sshd import Sshd, free_port
+from vnicheck.guest.fleet import Result, collect_many
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem

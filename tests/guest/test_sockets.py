@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.namespace import run_in_namespace
-from tests.sshd import require, require_root
+from tests.support.guest_namespace import run_in_namespace
+from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parsers.sockets import parse_sockets
 from vnicheck.guest.ssh.runner import collect_script_text

@@ -9,7 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from tests.report import reports
+from tests.support import reports
 from vnicheck.model.flow import DropCode
 from vnicheck.model.report import Report, encode_instance, encode_report
 

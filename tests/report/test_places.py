@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet import BROKEN, member
-from tests.servers import fabric, two_vnis
+from tests.support.fleet import BROKEN, member
+from tests.support.servers import fabric, two_vnis
 from vnicheck.analysis.server import analyze_server
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.config import Config

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import fabric, guest, report, server, two_vnis
+from tests.support.servers import fabric, guest, report, server, two_vnis
 from vnicheck.model.cloud import LoadBalancerMember, Ref
 from vnicheck.model.flow import Finding
 from vnicheck.model.snapshot import SCHEMA, Server, Snapshot, decode_snapshot, encode_snapshot

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import (
+from tests.support.servers import (
     POLICY_ROUTING,
     POLICY_RULES,
     acl_rule,

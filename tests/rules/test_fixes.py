@@ -5,8 +5,8 @@ import ipaddress
 import msgspec
 import pytest
 
-from tests.fixes.plans import THREE
-from tests.servers import TWO_DEFAULTS, fabric, guest, link, report, server, subnet, two_vnis, vni
+from tests.support.plans import THREE
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, report, server, subnet, two_vnis, vni
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.model.flow import Finding

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import POLICY_ROUTING, POLICY_RULES, guest, report, server, two_vnis
-from vnicheck.model.flow import Finding, Fix
+from tests.support.servers import POLICY_ROUTING, POLICY_RULES, guest, report, server, two_vnis
+from vnicheck.model.flow import Finding
 from vnicheck.model.guest import BootConfig, BootRoute, BootRule, BootValue, Guest
 from vnicheck.model.snapshot import Server
 

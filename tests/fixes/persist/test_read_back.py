@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from tests.fixes.persist.sandbox import BASES, SECONDARY, Machine, effects_for, kept, machine, needed, owned
-from tests.servers import MACS, report
+from tests.support.boot_sandbox import BASES, SECONDARY, Machine, effects_for, kept, machine, needed, owned
+from tests.support.servers import MACS, report
 from vnicheck.fixes.actions import action_of
 from vnicheck.fixes.persist.network_manager import keyfile_lines
 from vnicheck.fixes.persist.share import Share, shares

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sshd import generate_key, require
+from tests.support.sshd import generate_key, require
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.known_hosts import KnownHosts, Trust, host_name, key_fingerprint
 

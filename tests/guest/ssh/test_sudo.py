@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.require import require_lab
-from tests.sshd import Sshd, require
+from tests.lab.namespaces import Namespace, require_lab
+from tests.support.sshd import Sshd, require
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
 from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.guest.ssh.sudo import AskSudoPassword, Root, RootError, become_root, look

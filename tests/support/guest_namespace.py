@@ -4,8 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.sshd import require
-from vnicheck.guest.ssh.runner import collect_script_text
+from tests.support.sshd import require
+from vnicheck.guest.ssh.runner import collect_script
 
 CONFIGURATION = r"""
 set -e

@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.guest.namespace import run_in_namespace
-from tests.sshd import require, require_root
+from tests.support.guest_namespace import run_in_namespace
+from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.guest import Guest

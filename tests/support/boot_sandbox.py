@@ -7,11 +7,11 @@ from functools import cache
 
 import msgspec
 
-from tests.fixes.plans import STRICT, plan
 from tests.lab.managers import GENERATE, require_manager
-from tests.lab.require import require_lab
-from tests.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis, vni
-from tests.sshd import require
+from tests.lab.namespaces import Namespace, require_lab
+from tests.support.plans import STRICT, plan
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis, vni
+from tests.support.sshd import require
 from vnicheck.fixes.effects import Effect
 from vnicheck.fixes.persist.keep import Kept, persist
 from vnicheck.fixes.planner import Strategy
