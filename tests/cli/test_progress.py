@@ -14,7 +14,6 @@ import pytest
 from tests.api import StandIn, World
 from tests.support.ssh_standin import SshStandIn, prints
 from tests.support.sshd import Sshd, generate_key
-from vnicheck.cli.progress import Tally
 
 COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
 

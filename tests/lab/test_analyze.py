@@ -15,12 +15,13 @@ from msgspec import Struct
 
 from tests.api import StandIn
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import require_lab
-from tests.lab.probe import Probe, probe_predicted
+from tests.lab.probe import probe_predicted
 from tests.lab.program import DECIDED_BY_CLIENT_PORT, PROGRAM, REPOSITORY, configuration, holds, ssh_arguments
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
 from tests.lab.world import world_of
 from tests.support.sshd import Sshd, require
+from vnicheck.rehearse.packets import Tried
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 

@@ -8,7 +8,7 @@ from functools import cache
 import msgspec
 
 from tests.lab.managers import GENERATE, require_manager
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.support.plans import STRICT, plan
 from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis, vni
 from tests.support.sshd import require

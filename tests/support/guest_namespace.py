@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 from tests.support.sshd import require
-from vnicheck.guest.ssh.runner import collect_script
 
 CONFIGURATION = r"""
 set -e

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.support.sshd import Sshd, require
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
 from vnicheck.guest.ssh.runner import SshRunner

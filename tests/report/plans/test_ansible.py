@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.support.ansible import CLI, LINKS, assert_ansible_reads, play
 from tests.support.plan_documents import document, patches, persist, with_actions
 from vnicheck.model.plan import InstancePlan

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import yaml
 
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.support.ansible import CLI, LINKS, assert_ansible_reads, play
 from tests.support.plan_documents import HARM, document, hostile, patches, persist, with_actions
 from tests.support.shells import SHELLS, Sandbox, parses
