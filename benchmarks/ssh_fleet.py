@@ -7,6 +7,7 @@ from typing import Self
 
 from benchmarks.ssh_clients import PORT
 from tests.support.sshd import Sshd, generate_key
+from vnicheck.guest.ssh.runner import collect_script_text
 
 KNOWN = 1000
 """Lines that known_hosts has at least: a client that reads it for every host pays for that."""

@@ -14,6 +14,7 @@ import pytest
 from tests.api import StandIn, World
 from tests.support.ssh_standin import SshStandIn, prints
 from tests.support.sshd import Sshd, generate_key
+from vnicheck.cli.progress import ProgressTally
 
 COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
 

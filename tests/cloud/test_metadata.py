@@ -16,6 +16,7 @@ from tests.api.tls import self_signed
 from tests.support import cases
 from tests.support.servers import guest, link
 from tests.support.sshd import free_port
+from vnicheck.analysis.diff import compare_reports
 from vnicheck.analysis.server import report_on
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.local import local_region

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.ssh_client import options_for
 from tests.support.sshd import Sshd, free_port
-from vnicheck.guest.fleet import Result, collect_many
+from vnicheck.guest.fleet import Calls, Result, collect_many
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from tests import cases
 from tests.lab.require import require_lab
+from tests.support import cases
 from vnicheck.engine.server_view import ServerView
 from vnicheck.fixes.planner import plan_server
 from vnicheck.model.diff import ServerChange

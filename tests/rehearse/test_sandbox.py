@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import cases
 from tests.lab.require import require_lab
+from tests.support import cases
 from tests.support.unprivileged import NOBODY
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView

@@ -9,7 +9,7 @@ import pytest
 from tests.support import reports
 from tests.support.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
 from tests.support.sarif import VALIDATOR, checked
-from vnicheck.analysis.lint import lint
+from vnicheck.analysis.lint import LintResult, lint
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding

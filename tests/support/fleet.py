@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tests.support.servers import COLLECTED, POLICY_ROUTING, POLICY_RULES, fabric, guest, server, two_vnis, vni
-from vnicheck.collect.scope import snapshot_region
+from vnicheck.collect.scope import ServerFilter, snapshot_region
 from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tests.support.sshd import require
+from vnicheck.guest.ssh.runner import collect_script_text
 
 CONFIGURATION = r"""
 set -e
