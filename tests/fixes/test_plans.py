@@ -23,7 +23,7 @@ from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.fixes.effects import AddRoutes, AddRule, PatchVni, SetRpFilter, carry_out
-from vnicheck.fixes.planner import STRATEGIES, Strategy, plan_server
+from vnicheck.fixes.planner import STRATEGIES, NothingKnownError, Strategy, plan_server
 from vnicheck.fixes.strategies import SINGLE, Combination, effects_of
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import NetworkAcl
@@ -337,11 +337,12 @@ def test_an_interface_that_a_shell_would_read_is_in_no_plan(name: str) -> None:
         assert not [action for action in proof.document.plan.actions if name in f"{action.command}{action.undo}"]
 
 
-def test_what_is_not_known_is_not_mended() -> None:
-    """A guest whose rules were not read: no plan promises anything."""
+def test_what_is_not_known_is_not_fixed() -> None:
+    """A guest whose rules were not read: no plan promises anything, and it is not said to be well either."""
     inside = guest(rp_filter=STRICT)
     unread = msgspec.structs.replace(inside, missing={"rules": "ip: not found"}, rules=())
-    assert plan_server(server(guest=unread), fabric(), Config()) is None
+    with pytest.raises(NothingKnownError):
+        plan_server(server(guest=unread), fabric(), Config())
     doubtful = msgspec.structs.replace(THREE, missing={"sysctls": "not collected"}, sysctls={})
     proof = plan_server(server(guest=doubtful), fabric(), Config())
     assert proof is None or proof.document.plan.fixed == 0

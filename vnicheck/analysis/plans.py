@@ -7,13 +7,13 @@ from msgspec import Struct
 
 from vnicheck.analysis.many import internal_error
 from vnicheck.analysis.processes import Spread, chunks_of
-from vnicheck.fixes.planner import Proof, Strategy, plan_server
+from vnicheck.fixes.planner import NothingKnownError, Proof, Strategy, plan_server
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow
 from vnicheck.model.plan import InstancePlan, without_flows
 from vnicheck.model.region import Job, job_of
-from vnicheck.model.snapshot import Problem, Server
+from vnicheck.model.snapshot import NOTHING_KNOWN, Problem, Server
 
 CHUNK = 4
 """Servers that go to a worker at once: a plan takes tens of times as long as a report."""
@@ -59,7 +59,7 @@ def plan_chunk(planning: Planning, chunk: bytes) -> bytes:
 
 
 def prove(server: Server, planning: Planning) -> Proof | None:
-    """The proved plan for a server; None where nothing is broken, or not enough is known."""
+    """The proved plan for a server; None where nothing is broken, or it was not read. Raises NothingKnownError."""
     fabric = planning.fabric
     if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
         return None
@@ -69,6 +69,8 @@ def prove(server: Server, planning: Planning) -> Proof | None:
 def _one(server: Server, planning: Planning) -> Planned:
     try:
         proof = prove(server, planning)
+    except NothingKnownError:
+        return Planned(problem=NOTHING_KNOWN)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not take the other servers' plans away
         return Planned(problem=internal_error(error))
     if proof is None:

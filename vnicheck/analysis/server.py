@@ -9,11 +9,11 @@ from vnicheck.analysis.mutes import apply_mutes
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.server_view import ServerView
-from vnicheck.findings.broken_paths import to_no_host
+from vnicheck.findings.broken_paths import is_known
 from vnicheck.findings.facts import Facts
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
-from vnicheck.model.flow import DropCode, Finding, Flow, Verdict
+from vnicheck.model.flow import Finding, Flow
 from vnicheck.model.guest import NO_PROC, Guest
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
@@ -27,11 +27,10 @@ from vnicheck.model.report import (
     Tally,
     Tool,
 )
-from vnicheck.model.snapshot import Problem, Server, Snapshot
+from vnicheck.model.snapshot import NOTHING_KNOWN, Problem, Server, Snapshot
 from vnicheck.model.words import one_line
 from vnicheck.rules.registry import find_all
 
-_CLOSED_BY_VPC = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP, DropCode.NO_FLOATING_IP, DropCode.VPC_ROUTE}
 NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", NOT_RUNNING}
 """Problem codes of servers that are passed over, not failed at."""
 
@@ -86,16 +85,10 @@ def analyze_server(
         if status != "skipped":
             facts = Facts(view, predict(view), read_at, every_flow=predict is predict_flows)
             flows, findings = find_all(facts)
-            if status == "analyzed" and facts.every_flow and not _is_known(facts):
+            if status == "analyzed" and facts.every_flow and not is_known(facts):
                 status = "incomplete"
-                problems = (Problem(code="nothing_known", message="of no flow of it is it known what becomes of it"),)
+                problems = (NOTHING_KNOWN,)
     return instance_report(server, status, problems, interfaces, flows, findings)
-
-
-def _is_known(facts: Facts) -> bool:
-    """Whether of some flow that the VPC leaves open it is known what becomes of it, or the VPC closes all."""
-    open_ones = [flow for flow in facts.flows if flow.dropped_by not in _CLOSED_BY_VPC and not to_no_host(facts, flow)]
-    return any(flow.verdict is not Verdict.UNKNOWN for flow in open_ones) or (bool(facts.flows) and not open_ones)
 
 
 def instance_report(

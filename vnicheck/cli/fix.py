@@ -1,6 +1,6 @@
 """`vnicheck fix`: plans that are proved on the model, shown, and applied under a timer that undoes them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from vnicheck.analysis.dask_cluster import ClusterError
 from vnicheck.analysis.plans import CHUNK, WORTH_PROCESSES, Planning, plan_many, prove
@@ -24,12 +24,12 @@ from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import address_choice, gather
 from vnicheck.cli.given import FixOptions
-from vnicheck.cli.plans import PlanDestination, PlanOutputs, write_plan_text
+from vnicheck.cli.plans import PlanDestination, PlanOutputs, show_plan
 from vnicheck.cli.terminal import Terminal
 from vnicheck.collect.guests import ssh_target
-from vnicheck.fixes.planner import STRATEGIES, Proof, Strategy
+from vnicheck.fixes.planner import STRATEGIES, NothingKnownError, Proof, Strategy
 from vnicheck.model.plan import InstancePlan
-from vnicheck.model.snapshot import Snapshot
+from vnicheck.model.snapshot import Server, Snapshot
 from vnicheck.system.clock import now
 
 
@@ -47,14 +47,14 @@ def fix(given: FixOptions) -> int:
     )
     planning = Planning(fabric=observed.fabric, config=config, strategy=strategy, flows=given.flows)
     outputs = PlanOutputs(destination, flows=given.flows, no_color=given.no_color, generated_at=now())
-    _tell_unchecked(observed)
+    _tell_unchecked(observed, outputs)
     if given.dry_run:
         complete = _only_show(observed, planning, outputs, given)
     else:
-        proofs = [proof for server in observed.servers if (proof := prove(server, planning)) is not None]
+        proofs = list(_proofs(observed.servers, planning, outputs))
         if proofs:
             return _apply(observed, proofs, outputs, destination, given)
-        complete = _is_complete(observed)
+        complete = not outputs.unchecked
     outputs.finish(servers=len(observed.servers), complete=complete)
     return _status(outputs.plans, complete=complete or given.allow_incomplete)
 
@@ -62,7 +62,6 @@ def fix(given: FixOptions) -> int:
 def _only_show(observed: Snapshot, planning: Planning, outputs: PlanOutputs, given: FixOptions) -> bool:
     """Plans for all servers, on all cores, or over a Dask cluster. Whether every server that runs has been planned."""
     servers = observed.servers
-    complete = _is_complete(observed)
     with (
         ended_by(ClusterError, WorkersLostError),
         spread_over(len(servers), given.workers, given.dask, chunk=CHUNK, worth_processes=WORTH_PROCESSES) as spread,
@@ -72,11 +71,28 @@ def _only_show(observed: Snapshot, planning: Planning, outputs: PlanOutputs, giv
         for server, planned in zip(servers, plan_many(servers, planning, spread), strict=True):
             progress.done(server.id, ok=planned.problem is None)
             if planned.problem is not None:
-                complete = False
-                tell(f"{server.name}: no plan: {planned.problem.message}")
+                _could_not(server, planned.problem.message, outputs)
             if planned.plan is not None:
                 outputs.add(planned.plan)
-    return complete
+    return not outputs.unchecked
+
+
+def _proofs(servers: Sequence[Server], planning: Planning, outputs: PlanOutputs) -> Iterator[Proof]:
+    """The plans to apply, one server after the other."""
+    for server in servers:
+        try:
+            proof = prove(server, planning)
+        except NothingKnownError as error:
+            _could_not(server, str(error), outputs)
+            continue
+        if proof is not None:
+            yield proof
+
+
+def _could_not(server: Server, why: str, outputs: PlanOutputs) -> None:
+    """Says that a server's guest was read, and that no plan could be made all the same."""
+    tell(f"{server.name}: no plan: {why}")
+    outputs.unchecked.append(server.name)
 
 
 def _apply(
@@ -104,7 +120,7 @@ def _apply(
         seconds=given.rollback_after,
         target=lambda server: ssh_target(server, address_choice(given.ssh)),
         collect=lambda server: gather([server], given.selection, given.ssh, no_color=given.no_color),
-        show=lambda plan: write_plan_text([plan], None, servers=1, no_color=given.no_color, stderr=True),
+        show=lambda plan: show_plan(plan, no_color=given.no_color),
     )
     tell_unfinished(means.ledger)
     failure: UserError | None = None
@@ -118,7 +134,7 @@ def _apply(
         failure = UserError(str(error), Exit.ROLLED_BACK if error.by_server else Exit.USAGE)
     except UserError as error:
         failure = error
-    complete = _is_complete(observed)
+    complete = not outputs.unchecked
     if destination.wants_documents and (outputs.plans or failure is None):
         outputs.finish(servers=len(observed.servers), complete=complete)
     if failure is not None:
@@ -137,18 +153,17 @@ def _strategy(name: str) -> Strategy:
     return chosen
 
 
-def _tell_unchecked(observed: Snapshot) -> None:
+def _tell_unchecked(observed: Snapshot, outputs: PlanOutputs) -> None:
     """A line for each server that could not be planned for."""
     for server in observed.servers:
         for problem in server.problems:
             tell(f"{server.name}: {problem.message}")
-        if server.guest is None and not server.problems:
+        if server.guest is not None:
+            continue
+        (outputs.unchecked if server.may_run else outputs.stopped).append(server.name)
+        if not server.problems:
             why = "its guest was not collected" if server.may_run else f"it is {server.status}"
             tell(f"{server.name}: no plan, for {why}")
-
-
-def _is_complete(observed: Snapshot) -> bool:
-    return not any(server.guest is None and server.may_run for server in observed.servers)
 
 
 def _status(plans: Sequence[InstancePlan], *, complete: bool) -> Exit:

@@ -18,8 +18,10 @@ from vnicheck.report.plans.ansible import render_ansible
 from vnicheck.report.plans.files import files_of
 from vnicheck.report.plans.ibmcloud import render_ibmcloud
 from vnicheck.report.plans.sh import render_sh
+from vnicheck.report.plans.summary import Scope
 from vnicheck.report.plans.terraform import render_terraform
-from vnicheck.report.plans.text import write_plans
+from vnicheck.report.plans.text import write_plan, write_plans
+from vnicheck.report.text import Page
 from vnicheck.system.files import make_private_folder
 
 FORMATS = ("text", "json", "jsonl", "sh", "ansible", "terraform", "ibmcloud")
@@ -61,6 +63,9 @@ class PlanOutputs:
         self._flows = flows
         self._no_color = no_color
         self.plans: list[InstancePlan] = []
+        self.unchecked: list[str] = []
+        """Names of servers that run and could not be looked at."""
+        self.stopped: list[str] = []
         self._lines = [
             PlanLinesWriter(emit_to(place, private=True), generated_at, flows=flows)
             for name, place in destination.wanted
@@ -79,11 +84,23 @@ class PlanOutputs:
             lines.close(self.plans, servers=servers, complete=complete)
         for name, place in self._destination.wanted:
             if name == "text":
-                write_plan_text(self.plans, place, servers=servers, no_color=self._no_color)
+                self._write_text(place, self.scope(servers))
             elif name != "jsonl":
                 write_bytes(self._rendered(name), place, private=True)
         if self._destination.folder is not None:
             self._write_folder(self._destination.folder)
+
+    def scope(self, servers: int) -> Scope:
+        """Of so many servers, what could not be looked at."""
+        return Scope(servers=servers, unchecked=tuple(self.unchecked), stopped=tuple(self.stopped))
+
+    def _write_text(self, place: Path | None, scope: Scope) -> None:
+        if place is None:
+            write_plans(self.plans, console(no_color=self._no_color), scope)
+            return
+        page = io.StringIO()
+        write_plans(self.plans, Console(file=page, width=100, color_system=None, highlight=False, markup=False), scope)
+        write_bytes(page.getvalue().encode(), place, private=True)
 
     def _rendered(self, name: str) -> bytes:
         if name == "json":
@@ -111,15 +128,6 @@ class PlanOutputs:
         print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
 
 
-def write_plan_text(
-    plans: Sequence[InstancePlan], place: Path | None, *, servers: int, no_color: bool, stderr: bool = False
-) -> None:
-    """The plans for people. `stderr`: where text is shown that is to be decided on, and stdout is for results."""
-
-    if place is None:
-        write_plans(plans, console(stderr=stderr, no_color=no_color), servers=servers)
-        return
-
-    page = io.StringIO()
-    write_plans(plans, Console(file=page, width=100, color_system=None, highlight=False, markup=False), servers=servers)
-    write_bytes(page.getvalue().encode(), place, private=True)
+def show_plan(plan: InstancePlan, *, no_color: bool) -> None:
+    """A plan that is to be decided on, on stderr: stdout is for results."""
+    write_plan(Page(console(stderr=True, no_color=no_color)), plan)

@@ -15,6 +15,7 @@ from vnicheck.cli.gather import gather
 from vnicheck.cli.given import RehearseOptions
 from vnicheck.cli.output import Destination, write_bytes, write_page
 from vnicheck.cli.terminal import tell
+from vnicheck.fixes.planner import NothingKnownError
 from vnicheck.model.address import parse_address
 from vnicheck.model.config import Config
 from vnicheck.model.diff import ServerChange
@@ -80,7 +81,8 @@ def _rehearsed(
         rehearsing = Rehearsing(box, server, server.guest, observed.fabric, config, one=one, tell=_progress(server))
         phases.append(rehearsing.as_is())
         if given.fix:
-            proof = prove(server, Planning(fabric=observed.fabric, config=config))
+            with ended_by(NothingKnownError):
+                proof = prove(server, Planning(fabric=observed.fabric, config=config))
             if proof is None or not proof.effects:
                 tell(
                     f"{server.name}: there is no plan to rehearse: nothing is broken, or nothing that we know fixes it"

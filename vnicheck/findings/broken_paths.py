@@ -16,11 +16,13 @@ from vnicheck.model.flow import (
     Leg,
     Outcome,
     Stage,
+    Verdict,
 )
 from vnicheck.model.guest import RouteType
 
 _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _POLICY = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP}
+_CLOSED_BY_VPC = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP, DropCode.NO_FLOATING_IP, DropCode.VPC_ROUTE}
 REFUSALS = {DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBIT}
 """The drops by a route or rule that refuses: somebody put it there, so that it is meant."""
 _NEVER = {DropCode.MARTIAN_SOURCE, DropCode.VPC_ROUTE}
@@ -150,6 +152,12 @@ def to_no_host(facts: Facts, flow: Flow) -> bool:
     """Whether the remotes are broadcast addresses of the guest's own networks: nobody is there to miss anything."""
     broadcast = _broadcast(facts)
     return all(prefix in broadcast for prefix in flow.remote)
+
+
+def is_known(facts: Facts) -> bool:
+    """Whether of some flow that the VPC leaves open it is known what becomes of it, or the VPC closes all."""
+    open_ones = [flow for flow in facts.flows if flow.dropped_by not in _CLOSED_BY_VPC and not to_no_host(facts, flow)]
+    return any(flow.verdict is not Verdict.UNKNOWN for flow in open_ones) or (bool(facts.flows) and not open_ones)
 
 
 def _broadcast(facts: Facts) -> set[str]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from vnicheck.findings.broken_paths import is_known
 from vnicheck.fixes import policy_routing
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
@@ -17,11 +18,18 @@ from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
-from vnicheck.model.snapshot import Server
+from vnicheck.model.snapshot import NOTHING_KNOWN, Server
 from vnicheck.model.words import listed
 
 Strategy = Literal["auto", "policy-routing", "rp-filter", "state-filtering"]
 STRATEGIES: tuple[Strategy, ...] = ("auto", "policy-routing", "rp-filter", "state-filtering")
+
+
+class NothingKnownError(Exception):
+    """Of no flow of the server is it known what becomes of it: whether anything is broken cannot be said."""
+
+    def __init__(self) -> None:
+        super().__init__(NOTHING_KNOWN.message)
 
 
 class Proof:
@@ -39,7 +47,8 @@ class Proof:
 
 
 def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strategy = "auto") -> Proof | None:
-    """The plan for one server, proved; None where nothing is broken, or not enough is known of it.
+    """The plan for one server, proved; None where nothing is broken, or its guest or a subnet was not read.
+    Raises NothingKnownError.
 
     A plan that is not offered has the strategy `none`, no actions, and says why.
     """
@@ -47,6 +56,8 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         return None
     trial = Trial(server, fabric, config)
     if not trial.targets:
+        if not is_known(trial.facts):
+            raise NothingKnownError
         return None
     tried = _tried(trial)
     offered = {names: effects for names, effects in tried.items() if names == used_by(effects)}
@@ -136,6 +147,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
         changes=changes(trial.before, after, outcome),
         iam_actions=iam_actions(effects),
         next_boot=kept.next_boot,
+        at_boot=kept.at_boot,
     )
 
 

@@ -11,6 +11,7 @@ from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verd
 
 ActionKind = Literal["policy_rule", "route", "sysctl", "vni_patch", "persist"]
 PlanTarget = Literal["guest", "vpc"]
+AtBoot = Literal["kept", "partly", "lost"]
 NO_STRATEGY = "none"
 """The strategy of a plan without actions: nothing is broken, or nothing that we know of fixes it (`why_not`)."""
 
@@ -103,7 +104,7 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `fixed`, `broken` and `remaining` count classes of `before`: broken ones that are delivered afterwards, ones that
     fare worse (none, or the plan is not offered), and broken ones that stay so. `iam_actions` are needed to apply it;
-    `next_boot` says in words what a reboot keeps.
+    `at_boot` is what the next boot leaves of it, and `next_boot` says so in words.
     """
 
     strategy: str
@@ -121,6 +122,7 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     changes: tuple[Change, ...] = ()
     iam_actions: tuple[str, ...] = ()
     next_boot: tuple[str, ...] = ()
+    at_boot: AtBoot = "kept"
     why_not: str | None = None
 
     @property

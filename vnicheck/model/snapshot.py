@@ -30,6 +30,10 @@ class Problem(Struct, frozen=True, kw_only=True):
     message: str
 
 
+NOTHING_KNOWN = Problem(code="nothing_known", message="of no flow of it is it known what becomes of it")
+"""What keeps a server from being checked of which all facts were read."""
+
+
 class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One server: its cloud facts, and its guest where it was collected; `problems` say why where it was not."""
 

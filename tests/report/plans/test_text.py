@@ -8,12 +8,14 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from tests.support.plan_documents import HARM, document, hostile, patches, persist, with_actions
 from tests.support.plans import planned
-from vnicheck.model.plan import InstancePlan
+from vnicheck.model.plan import AtBoot, InstancePlan
+from vnicheck.report.plans.summary import Scope, result_of
 from vnicheck.report.plans.text import write_plans
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,12 +31,13 @@ PLANS: dict[str, Callable[[], Sequence[InstancePlan]]] = {
 }
 
 
-def render(plans: Sequence[InstancePlan], width: int = 100, *, encoding: str = "utf-8", servers: int = 3) -> str:
+def render(
+    plans: Sequence[InstancePlan], width: int = 100, *, encoding: str = "utf-8", scope: Scope | None = None
+) -> str:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="")
-    write_plans(
-        plans, Console(file=file, width=width, color_system=None, highlight=False, markup=False), servers=servers
-    )
+    screen = Console(file=file, width=width, color_system=None, highlight=False, markup=False)
+    write_plans(plans, screen, scope or Scope(servers=3))
     file.flush()
     return raw.getvalue().decode(encoding)
 
@@ -73,6 +76,57 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
 
 
 def test_what_needs_nothing_is_said() -> None:
-    assert render([], servers=2) == "nothing is broken that is meant to work: there is nothing to fix\n"
-    assert "nothing to fix on 2 other servers" in render([document()], servers=3)
-    assert "nothing to fix" not in render([document()], servers=1)
+    assert render([], scope=Scope(servers=2)) == "nothing is broken that is meant to work: there is nothing to fix\n"
+    assert "nothing to fix on 2 other servers" in render([document()], scope=Scope(servers=3))
+    assert "nothing to fix" not in render([document()], scope=Scope(servers=1))
+
+
+@pytest.mark.parametrize("well", [0, 2])
+def test_what_could_not_be_looked_at_is_never_said_to_be_well(well: int) -> None:
+    text = render([], scope=Scope(servers=2 + well, unchecked=("web-1",), stopped=("web-2",)))
+    assert "nothing is broken" not in text
+    assert "could not look at web-1: whether anything is broken there is not known" in text
+    assert "web-2 does not run: not looked at" in text
+    assert ("nothing to fix on 2 servers" in text) is (well == 2)
+
+
+def test_the_last_line_counts_what_becomes_of_the_servers() -> None:
+    plans = [document(), document("loose", "rp-filter", name="other"), document("containers", name="third")]
+    results = [result_of(each.plan) for each in plans]
+    said = ", ".join(f"{results.count(each)} {each}" for each in ("fixed", "in part", "by hand"))
+    assert {"fixed", "by hand"} <= set(results)
+    assert f"Plan: 3 servers: {said}\n" in render(plans, scope=Scope(servers=3))
+
+
+@pytest.mark.parametrize("at_boot", ["kept", "partly", "lost"])
+def test_the_headline_says_what_a_boot_leaves(at_boot: AtBoot) -> None:
+    head = render([with_actions(document(), at_boot=at_boot)]).splitlines()[0]
+    assert ("LOST at the next boot" in head, "a boot loses part" in head) == (at_boot == "lost", at_boot == "partly")
+
+
+def moved(base: InstancePlan, old: str, new: str) -> InstancePlan:
+    """The plan of a server with another address."""
+    text = msgspec.json.encode(base).decode().replace(old, new)
+    return msgspec.json.decode(text, type=InstancePlan)
+
+
+def test_plans_of_one_shape_are_said_once() -> None:
+    first = document()
+    text = render([first, *(moved(document(name=f"web-{i}"), "10.0.0.12", f"10.0.0.1{i}") for i in (3, 4))])
+    assert text.count("ip rule add") == 1
+    assert "The same, with their own addresses: web-3 (10.0.0.13) and web-4 (10.0.0.14)" in text
+    assert "Plan: 3 servers: 3 fixed" in text
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        moved(document(name="other"), "1003", "1004"),
+        with_actions(document(name="other"), *patches()),
+        with_actions(document(name="other"), at_boot="partly"),
+        document(name="other", unfixed=("something else",)),
+        moved(document(name="other"), "10.0.0.0/24", "10.0.0.12/24"),  # two addresses that are one there
+    ],
+)
+def test_plans_that_differ_in_more_than_addresses_are_told_apart(other: InstancePlan) -> None:
+    assert "The same" not in render([document(), other])

@@ -8,7 +8,7 @@ from vnicheck.fixes.effects import Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist import ifupdown, netplan, network_manager, networkd, sysconfig, sysctl
 from vnicheck.fixes.persist.share import NotKept, Share, Unkept, rules_said, shares
 from vnicheck.model.guest import Guest, Manager
-from vnicheck.model.plan import Action
+from vnicheck.model.plan import Action, AtBoot
 from vnicheck.model.words import one_line
 
 _WRITERS: dict[Manager, Callable[[Share], tuple[Action, ...]]] = {
@@ -21,6 +21,7 @@ _WRITERS: dict[Manager, Callable[[Share], tuple[Action, ...]]] = {
 }
 _OWN_FILES = {Manager.NETPLAN, Manager.NETWORKD, Manager.IFUPDOWN}
 """Ours are apart from those that cloud-init may have written."""
+_KEPT: AtBoot = "kept"
 _CLOUD_INIT = (
     "cloud-init wrote this configuration: where it takes the server for a new one (a copy made from its image), it "
     "writes it anew without the fix"
@@ -28,10 +29,11 @@ _CLOUD_INIT = (
 
 
 class Kept(Struct, frozen=True):
-    """`next_boot` says in words what a boot keeps and what it loses."""
+    """`next_boot` says in words what a boot keeps and what it loses, which comes to `at_boot`."""
 
     actions: tuple[Action, ...]
     next_boot: tuple[str, ...]
+    at_boot: AtBoot = "kept"
 
 
 def persist(guest: Guest | None, effects: Iterable[Effect]) -> Kept:
@@ -45,7 +47,15 @@ def persist(guest: Guest | None, effects: Iterable[Effect]) -> Kept:
             *(word for part in parts for word in part.next_boot),
             *(f"what is changed of {name} stays: the VPC keeps it" for name in patched),
         ),
+        at_boot=_together([part.at_boot for part in parts], kept=bool(patched)),
     )
+
+
+def _together(parts: Iterable[AtBoot], *, kept: bool) -> AtBoot:
+    fates = {*parts, *([_KEPT] if kept else [])}
+    if len(fates) > 1:
+        return "partly"
+    return fates.pop() if fates else _KEPT
 
 
 def _of_routing(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
@@ -62,7 +72,7 @@ def _of_routing(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
         words = [f"a boot sets {what} again: {share.owner.manager.value} configures {share.name}", *share.lost]
         if "cloud-init" in guest.network_managers and share.owner.manager not in _OWN_FILES:
             words.append(_CLOUD_INIT)
-        yield Kept(actions, tuple(words))
+        yield Kept(actions, tuple(words), "partly" if share.lost else "kept")
 
 
 def _of_rp_filter(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
@@ -81,4 +91,4 @@ def _of_rp_filter(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
 
 
 def _lost(what: str, why: str) -> Kept:
-    return Kept((), (f"a boot LOSES {what}: {why}",))
+    return Kept((), (f"a boot LOSES {what}: {why}",), "lost")

@@ -1,33 +1,45 @@
 """Plans for people, in a terminal or a pipe: what is done, what that fixes, what it costs, and what was not chosen."""
 
+import io
 from collections.abc import Sequence
 
+import msgspec
 from rich.console import Console
 
 from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.vni_changes import value_word
 from vnicheck.model.flow import Direction, Drop, Flow
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
-from vnicheck.model.words import counted, listed
+from vnicheck.model.words import listed
+from vnicheck.report.plans.summary import Scope, alike_line, headline, result_of, shape, summary_lines
 from vnicheck.report.reach import protocols, remotes
-from vnicheck.report.text import Page
+from vnicheck.report.text import WIDEST, Page
 
 _SECURITY = "SECURITY: "
 
 
-def write_plans(plans: Sequence[InstancePlan], console: Console, *, servers: int) -> None:
-    """Writes the plans. `servers`: how many were looked at; those without a plan have nothing broken."""
+def write_plans(plans: Sequence[InstancePlan], console: Console, scope: Scope) -> None:
+    """Writes the plans, those of one shape once, and what they come to."""
     page = Page(console)
-    for position, each in enumerate(plans):
-        if position:
+    alike: dict[str, list[InstancePlan]] = {}
+    for each in plans:
+        alike.setdefault(shape(_plain(each), each), []).append(each)
+    for first, *others in alike.values():
+        write_plan(page, first)
+        if others:
             page.line()
-        write_plan(page, each)
-    healthy = servers - len(plans)
-    if healthy and not plans:
-        page.prose("nothing is broken that is meant to work: there is nothing to fix")
-    elif healthy > 0:
+            page.prose(alike_line(others), indent=2)
         page.line()
-        page.prose(f"nothing to fix on {counted(healthy, 'other server')}")
+    for line in summary_lines(plans, scope):
+        page.prose(line)
+
+
+def _plain(instance: InstancePlan) -> str:
+    """All that is said of a server but its name."""
+    text = io.StringIO()
+    page = Page(Console(file=text, width=WIDEST, color_system=None, highlight=False, markup=False))
+    write_plan(page, msgspec.structs.replace(instance, name=""))
+    return text.getvalue()
 
 
 def write_plan(page: Page, instance: InstancePlan) -> None:
@@ -51,14 +63,8 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
 
 
 def _headline(plan: Plan) -> tuple[str, str]:
-    broken = plan.fixed + plan.remaining
-    classes = f"class{'es' if broken != 1 else ''} of broken flows"
-    if plan.strategy == NO_STRATEGY:
-        return f"no fix for {broken} {classes}", "bold yellow"
-    if plan.remaining:
-        return f"{plan.strategy} fixes {plan.fixed} of {broken} {classes}", "bold yellow"
-    whole = "all " if broken > 1 else ""
-    return f"{plan.strategy} fixes {whole}{broken} {classes}, and breaks none", "bold green"
+    well = result_of(plan) == "fixed" and plan.at_boot == "kept"
+    return headline(plan), "bold green" if well else "bold yellow"
 
 
 def _action(page: Page, number: int, action: Action) -> None:
