@@ -81,7 +81,10 @@ def _unexpected(error: Exception) -> int:
     if usage is not None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "vnicheck"
-        return _say(f"{str(usage()).rstrip('.?')}; '{command} --help' shows how it is used", Exit.USAGE)
+        said, hint = str(usage()).rstrip(".?"), f"'{command} --help' shows how it is used"
+        if command == "vnicheck lint" and said.startswith("Got unexpected extra argument"):
+            hint = "lint takes all servers in scope: choose with --name, or look at one with 'vnicheck analyze'"
+        return _say(f"{said}; {hint}", Exit.USAGE)
     if os.environ.get("VNICHECK_DEBUG"):
         raise error
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EIO, errno.EDQUOT}:

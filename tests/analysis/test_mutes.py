@@ -139,12 +139,16 @@ def test_of_several_the_one_that_holds_longest_counts() -> None:
         ("2026-12-08", None),
         ("2026-12-07", "it expires on 2026-12-07; fix what it mutes, or renew it"),
         ("2026-11-23", "it expires on 2026-11-23; fix what it mutes, or renew it"),
-        ("2026-11-22", None),
+        ("2026-11-22", "it expired on 2026-11-22: what it muted counts again; fix that, or renew the mute"),
     ],
 )
 def test_one_that_expires_soon_is_told(expires: str, line: str | None) -> None:
     expected = [] if line is None else [f"[[mute]] 1 (VNC101 on server): {line}"]
     assert noted(mute(expires=expires)) == expected
+
+
+def test_an_expired_one_beside_one_that_holds_is_not_told() -> None:
+    assert noted(mute(expires="2026-01-01"), mute(expires="2027-12-24")) == []
 
 
 def test_one_that_mutes_nothing_is_told() -> None:

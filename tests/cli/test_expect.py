@@ -92,7 +92,10 @@ def test_expired_mutes_do_not_hold(tmp_path: Path, snapshot: Path) -> None:
     done = run(tmp_path, snapshot, mutes("VNC101", expires="2020-01-01"), "--fail-on", "error")
     assert done.returncode == 1
     assert "It was muted until 2020-01-01: known." in " ".join(done.stdout.split())
-    assert done.stderr == ""
+    assert done.stderr == (
+        "vnicheck: note: [[mute]] 1 (VNC101 on server): it expired on 2020-01-01: what it muted counts again; fix "
+        "that, or renew the mute\n"
+    )
 
 
 def test_useless_and_expiring_mutes_are_a_line_each_on_stderr(tmp_path: Path, snapshot: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_fix_is_shown_once_and_each_command_on_a_line_of_its_own() -> None:
         "ip route add default via 10.0.0.1 dev eth1 table 1003",
         "ip rule add from 10.0.0.12 table 1003 priority 1003",
     ]
-    assert sum("policy routing, as for VNC101 above" in line for line in lines) == 1
+    assert sum("policy routing, as for VNC101 of 10.0.0.12 above" in line for line in lines) == 1
 
 
 def test_what_could_not_be_checked_is_said() -> None:
@@ -104,7 +104,7 @@ def test_a_few_facts_stand_under_a_finding_and_all_with_explain() -> None:
     brief = render(reports.demo(1), 80)
     assert "  facts   sysctl: net/ipv4/conf/all/rp_filter = 0\n" in brief
     assert "and 2 more with --explain" in brief
-    assert "protocol_state_filtering_mode = auto (GET /virtual_network_interfaces" in brief
+    assert "vni-2: protocol_state_filtering_mode = auto (GET /virtual_network_int" in brief
     whole = " ".join(render(reports.demo(1), 80, explain=True).split())
     assert "--explain" not in whole
     assert "10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.11 metric 100 (collected 20" in whole

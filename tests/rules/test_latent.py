@@ -164,7 +164,7 @@ def test_a_strict_filter_rests_on_sysctls_lines_and_the_counter() -> None:
             "/proc/net/netstat",
             "TcpExtIPReversePathFilter = 12 (all interfaces of the network namespace, since it was made)",
         ),
-        ("GET /virtual_network_interfaces/vni-id-1", "protocol_state_filtering_mode = auto"),
+        ("GET /virtual_network_interfaces/vni-id-1", "vni-1: protocol_state_filtering_mode = auto"),
     ]
     assert {fact.collected_at for fact in error.evidence if fact.source[:3] != "GET"} == {inside.collected_at}
 

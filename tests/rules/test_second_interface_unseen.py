@@ -23,8 +23,8 @@ def test_both_checks_of_the_primary_vni_are_named() -> None:
         "leaves by vni-1, where the IP spoofing check drops it and the state filter drops tcp."
     )
     assert [fact.text for fact in finding.evidence] == [
-        "allow_ip_spoofing = false",
-        "protocol_state_filtering_mode = auto",
+        "vni-1: allow_ip_spoofing = false",
+        "vni-1: protocol_state_filtering_mode = auto",
     ]
 
 

@@ -34,10 +34,10 @@ def notes(
     whole: bool,
     expectations_too: bool = False,
 ) -> list[str]:
-    """One line for each mute that mutes nothing any more or expires by `soon`, and for each expectation or mute that
-    means no server, where `instances` are the `whole` of what the configuration is for; `expectations_too`: they are at
-    least all that expectations may be about. So is said, too, which servers
-    with expectations have no flows to hold against them.
+    """One line for each mute that mutes nothing any more, has expired or does by `soon`, and for each expectation or
+    mute that means no server, where `instances` are the `whole` of what the configuration is for; `expectations_too`:
+    they are at least all that expectations may be about. So is said, too, which servers with expectations have no flows
+    to hold against them.
 
     A mute is not called unused because of servers that could not be fully checked.
     """
@@ -68,7 +68,12 @@ def _note(mute: Mute, instances: Sequence[InstanceReport], *, today: Day, soon: 
         if all(instance.status == "analyzed" for instance in meant):
             return f"it mutes nothing{f' and expired on {mute.expires}' if expired else ''}; remove it"
         return None
-    if not expired and mute.expires <= soon:
+    if expired:
+        again = any(_matches(mute, each) and not each.is_muted for one in meant for each in one.findings)
+        return (
+            f"it expired on {mute.expires}: what it muted counts again; fix that, or renew the mute" if again else None
+        )
+    if mute.expires <= soon:
         return f"it expires on {mute.expires}; fix what it mutes, or renew it"
     return None
 

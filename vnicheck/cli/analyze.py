@@ -14,8 +14,12 @@ def analyze(given: AnalyzeOptions) -> int:
     destination = Destination(given.display.formats, given.display.output)
     fail_on = check_fail_on(given.display.fail_on)
     config = with_max_age(load_config(given.config_file), given.max_age)
-    if bool(given.instances) is given.local:
-        raise UserError("name the servers, or give --local on the instance itself")
+    if given.local and given.instances:
+        raise UserError("--local looks at the instance that this runs on: name no server beside it")
+    if not (given.local or given.instances or given.snapshot):
+        raise UserError(
+            "name the servers, or give --local on the instance itself, or --snapshot PATH for all of its servers"
+        )
     observed = gather_regions(
         given.instances or [],
         given.selection,

@@ -1,5 +1,7 @@
 """From options to a request, and from that to what was collected."""
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,7 +123,9 @@ def address_choice(ssh: Ssh) -> AddressChoice:
 
 
 def ssh_options(ssh: Ssh) -> SshOptions:
-    """How to connect."""
+    """How to connect. Refuses a key file that cannot be opened: every server would say so."""
+    for path in ssh.identity or ():
+        _require_readable(path.expanduser())
     return SshOptions(
         user=ssh.ssh_user,
         port=ssh.ssh_port,
@@ -133,6 +137,16 @@ def ssh_options(ssh: Ssh) -> SshOptions:
         connect_timeout=ssh.connect_timeout,
         timeout=ssh.timeout,
     )
+
+
+def _require_readable(path: Path) -> None:
+    """Raises UserError."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise UserError(f"cannot read the key {path}: {error.strerror}; name another with -i") from error
 
 
 def prompts(ssh: Ssh) -> "tuple[AskPassphrase | None, AskPassword | None]":

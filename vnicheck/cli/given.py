@@ -16,7 +16,10 @@ class AnalyzeOptions(Options):
     """Read the VPC, collect the guest over SSH, predict every flow, and report what is broken and why."""
 
     instances: Annotated[
-        list[str] | None, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")
+        list[str] | None,
+        typer.Argument(
+            metavar="INSTANCE", help="Name, id, CRN, or one of its addresses; all of a --snapshot without one."
+        ),
     ] = None
     selection: Selection
     ssh: Ssh

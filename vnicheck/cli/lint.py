@@ -178,7 +178,7 @@ def _read_baseline(place: Path | None) -> Baseline | None:
 
 
 def _write_baseline(outcome: LintResult, place: Path, known: Baseline | None) -> None:
-    write_bytes(encode_baseline(outcome.baseline), place)
+    write_bytes(encode_baseline(outcome.baseline), place, told=False)
     tell(f"note: {one_line(place, 300)} now holds {counted(len(outcome.baseline.findings), 'finding')}")
     if known is None and not outcome.report.complete:
         tell("note: what could not be checked is not in it, and will be new once it can be")

@@ -16,6 +16,7 @@ from vnicheck.model.config import Config
 from vnicheck.model.flow import SEVERITIES, Severity, is_as_severe
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report
+from vnicheck.model.words import one_line
 from vnicheck.report.lines import Emit, JsonLinesWriter
 from vnicheck.report.text import write_text
 from vnicheck.report.writer import Settings, Writer
@@ -83,6 +84,7 @@ def finish(writer: Writer | JsonLinesWriter, report: Report, place: Path | None)
     """Writes what a writer made of the servers that it was given; `report` is the document around them."""
     if isinstance(writer, JsonLinesWriter):
         writer.close(report)
+        tell_written(place)
     else:
         write_chunks(writer.finish(report), place)
 
@@ -106,15 +108,15 @@ def emit_to(place: Path | None, *, private: bool = False) -> Emit:
     return emit
 
 
-def write_bytes(data: bytes, place: Path | None, *, private: bool = False) -> None:
+def write_bytes(data: bytes, place: Path | None, *, private: bool = False, told: bool = True) -> None:
     """Writes to stdout, or to a file that appears whole or not at all; `private`: for this user alone to read. Without,
     the umask decides, for steps of a pipeline that run as other users read reports.
     """
-    write_chunks([data], place, private=private)
+    write_chunks([data], place, private=private, told=told)
 
 
-def write_chunks(chunks: Iterable[bytes], place: Path | None, *, private: bool = False) -> None:
-    """Writes what comes, one after the other, as `write_bytes` does."""
+def write_chunks(chunks: Iterable[bytes], place: Path | None, *, private: bool = False, told: bool = True) -> None:
+    """Writes what comes, one after the other, as `write_bytes` does. `told`: says so on a terminal."""
     if place is None:
         sys.stdout.flush()
         for chunk in chunks:
@@ -129,6 +131,14 @@ def write_chunks(chunks: Iterable[bytes], place: Path | None, *, private: bool =
                 file.writelines(chunks)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
+    if told:
+        tell_written(place)
+
+
+def tell_written(place: Path | None) -> None:
+    """A line on stderr where somebody watches it: nothing else would say that all went well."""
+    if place is not None and sys.stderr.isatty():
+        tell(f"note: wrote {one_line(place, 300)}")
 
 
 def exit_status(report: Report, fail_on: Severity | None, *, allow_incomplete: bool) -> Exit:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import emit_to, write_bytes
+from vnicheck.cli.output import emit_to, tell_written, write_bytes
 from vnicheck.cli.terminal import console
 from vnicheck.model.plan import InstancePlan
 from vnicheck.model.plan_document import encode_plans
@@ -83,9 +83,11 @@ class PlanOutputs:
         for lines in self._lines:
             lines.close(self.plans, servers=servers, complete=complete)
         for name, place in self._destination.wanted:
-            if name == "text":
+            if name == "jsonl":
+                tell_written(place)
+            elif name == "text":
                 self._write_text(place, self.scope(servers))
-            elif name != "jsonl":
+            else:
                 write_bytes(self._rendered(name), place, private=True)
         if self._destination.folder is not None:
             self._write_folder(self._destination.folder)
@@ -123,7 +125,7 @@ class PlanOutputs:
                 make_private_folder(place.parent)
             except OSError as error:
                 raise UserError(f"cannot make {place.parent}: {error.strerror}") from error
-            write_bytes(data, place, private=True)
+            write_bytes(data, place, private=True, told=False)
         count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
         print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
 

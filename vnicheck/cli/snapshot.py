@@ -8,7 +8,7 @@ from vnicheck.cli.bundles import Selection
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import gather_regions, requested
 from vnicheck.cli.given import SnapshotOptions
-from vnicheck.cli.output import write_bytes
+from vnicheck.cli.output import tell_written, write_bytes
 from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.into_folder import collect_into
@@ -32,6 +32,7 @@ def snapshot(given: SnapshotOptions) -> int:
         with ended_by(CollectError):
             terminal = Terminal(ask_pass=given.ssh.ask_pass, no_color=given.no_color)
             observed = collect_into(place.path, request, terminal, refresh=given.refresh)
+        tell_written(place.path)
         return _tell_problems(observed, allow_incomplete=given.allow_incomplete)
     place.require_empty()
     observed = gather_regions(
@@ -69,6 +70,7 @@ class _Place:
         with ended_by(CollectError, SnapshotError):
             if self.folder:
                 SnapshotFolder(self.path).write(regions)
+                tell_written(self.path)
             else:
                 write_bytes(encode_snapshot(only(regions)), self.path, private=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from vnicheck.cloud.errors import CloudError
 from vnicheck.model.cloud import Vpc
-from vnicheck.model.words import one_line
+from vnicheck.model.words import counted, one_line
 
 NO_SUCH_VPC = "no_such_vpc"
 """The code of the error that a region without the wanted VPC is."""
@@ -23,7 +23,9 @@ def find_vpc(vpcs: Iterable[Vpc], wanted: str, endpoint: str) -> Vpc:
         ids = ", ".join(vpc.id for vpc in found[:5])
         raise CloudError("ambiguous_vpc", f"{len(found)} VPCs are named {one_line(wanted, 60)!r}: give an id ({ids})")
     hint = did_you_mean(wanted, [vpc.name for vpc in known])
-    raise CloudError(NO_SUCH_VPC, f"none of the {len(known)} VPCs at {endpoint} is {one_line(wanted, 60)!r}{hint}")
+    raise CloudError(
+        NO_SUCH_VPC, f"no VPC at {endpoint} is {one_line(wanted, 60)!r} (of {counted(len(known), 'VPC')}){hint}"
+    )
 
 
 def in_resource_group(item: Mapping[str, Any], wanted: str | None) -> bool:

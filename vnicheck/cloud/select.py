@@ -1,5 +1,6 @@
 """Which servers a command line names: by id, CRN, name, or one of their addresses. Pure."""
 
+import fnmatch
 from collections.abc import Iterable, Sequence
 
 from vnicheck.cloud.errors import CloudError
@@ -7,7 +8,7 @@ from vnicheck.cloud.parse_server import UNSET_ADDRESS
 from vnicheck.cloud.region import Region
 from vnicheck.cloud.scope import did_you_mean
 from vnicheck.model.snapshot import Problem, Server
-from vnicheck.model.words import counted, one_line
+from vnicheck.model.words import counted, listed, one_line
 
 _LISTED = 8
 
@@ -63,8 +64,18 @@ def _nothing(servers: Sequence[Server], selector: str, scope: str, problems: Seq
     return CloudError(
         "no_such_instance",
         f"no server has the name, id, CRN or address {one_line(selector, 100)!r} "
-        f"(searched {count} at {scope}){did_you_mean(selector, known)}{unread}",
+        f"(searched {count} at {scope}){_of_pattern(servers, selector) or did_you_mean(selector, known)}{unread}",
     )
+
+
+def _of_pattern(servers: Sequence[Server], selector: str) -> str:
+    """What to do with a pattern, which names nothing here."""
+    if not any(mark in selector for mark in "*?["):
+        return ""
+    matched = [one_line(server.name, 60) for server in servers if fnmatch.fnmatchcase(server.name, selector)]
+    means = f"; names are exact, and this pattern means {listed(matched[:3])}" if matched else "; names are exact"
+    more = f" and {len(matched) - 3} more" if len(matched) > 3 else ""
+    return f"{means}{more}: 'vnicheck lint --name' takes patterns"
 
 
 def _several(found: Sequence[Server], selector: str) -> CloudError:

@@ -70,6 +70,8 @@ def stored_snapshots(request: Request, path: Path) -> dict[str, Snapshot]:
         for name, snapshot in stored.regions.items()
     }
     everything = [server for servers in known.values() for server in servers]
+    if not everything and request.vpc is not None:
+        raise CollectError(f"{path} holds no server of a VPC {request.vpc!r}")
     try:
         chosen = select_servers(everything, request.servers, scope=str(path))
     except CloudError as error:

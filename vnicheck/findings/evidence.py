@@ -67,7 +67,7 @@ def vni_field(facts: Facts, vni: Vni, *fields: str) -> list[Evidence]:
     path = (
         f"instances/{server.id}/network_interfaces/{vni.id}" if vni.legacy else f"virtual_network_interfaces/{vni.id}"
     )
-    return [_api(facts, path, f"{field} = {_json(getattr(vni, field))}") for field in fields]
+    return [_api(facts, path, f"{vni.name}: {field} = {_json(getattr(vni, field))}") for field in fields]
 
 
 def guest_line(facts: Facts, command: str, text: str) -> Evidence:
@@ -112,7 +112,7 @@ def _of_hop(facts: Facts, flow: Flow, hop: Hop) -> Iterable[Evidence]:
                 _api(
                     facts,
                     f"instances/{facts.view.server.id}/network_interfaces/{vni.id}",
-                    "a legacy interface, which filters as in mode auto",
+                    f"{vni.name}: a legacy interface, which filters as in mode auto",
                 )
                 if vni.legacy
                 else vni_field(facts, vni, "protocol_state_filtering_mode")[0]

@@ -33,9 +33,16 @@ def findings_line(report: Report) -> str:
     """How much was found, in one line."""
     summary = report.summary
     counts = [counted(number, severity) for severity, number in summary.findings.items() if number]
-    parts = [listed(counts) if counts else "nothing found"]
+    if not counts and not summary.analyzed:
+        parts = ["nothing was checked"]
+    elif not counts and not report.complete:
+        parts = ["nothing found in what could be checked"]
+    else:
+        parts = [listed(counts) if counts else "nothing found"]
     if not isinstance(report.baseline, UnsetType):
-        parts = [f"{parts[0]} that the baseline has not" if counts else "nothing new"]
+        parts = [
+            f"{parts[0]} that the baseline has not" if counts else parts[0].replace("nothing found", "nothing new")
+        ]
         if summary.known:
             parts.append(f"{summary.known} known from the baseline")
         if report.baseline.gone:

@@ -96,7 +96,7 @@ class LintText:
             self._earlier(page, "gone", report.baseline.gone)
             self._earlier(page, "kept", report.baseline.carried)
         page.line()
-        clean = not any(report.summary.findings.values()) and report.complete
+        clean = not any(report.summary.findings.values()) and report.complete and report.summary.analyzed > 0
         page.prose((findings_line(report), "bold green" if clean else "bold"))
         if self._blocks and not self._explain:
             page.prose("'vnicheck analyze SERVER' shows one in full.")

@@ -154,7 +154,8 @@ def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict
         for command in fix.commands:  # on lines of their own, to be copied
             page.line((command, "bold"), indent=2 + _LABEL)
         if fix.commands:
-            shown[fix] = finding.rule
+            own = list(dict.fromkeys(each.local for each in finding.affected))
+            shown[fix] = f"{finding.rule} of {listed(own)}" if own else finding.rule
     page.line()
 
 

@@ -154,6 +154,49 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert "@revoked" in note
 
 
+def noted(tmp_path: Path, text: str) -> tuple[str, ...]:
+    path = tmp_path / "config"
+    path.write_text(text)
+    config = SshConfig(SshOptions(config_file=path))
+    (hop,) = config.hops(WEB)
+    assert hop.port == 2222  # what is right around it is read all the same
+    return config.notes()
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("Hostnme web.example", "HostName"),
+        ("Usr joe", "User"),
+        ("identityfiles ~/x", "IdentityFile"),
+        ("Proxy-Jump bastion", "ProxyJump"),
+        ("StrictHostkeyCheck=no", "StrictHostKeyChecking"),
+    ],
+)
+def test_a_misspelt_keyword_is_told_with_what_was_meant(tmp_path: Path, line: str, meant: str) -> None:
+    (note,) = noted(tmp_path, f"Host web-*\n  {line}\n  Port 2222\n")
+    assert note.endswith(f"is no keyword of ssh_config; did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UseKeychain yes\nProtocol 2\nPubkeyAcceptedKeyTypes +ssh-rsa\nTAG x\nhOsTnAmE web\n",
+        "IgnoreUnknown Hostn*,X*\nHostnme web.example\n",
+        "IgnoreUnknown hostnme\nHOSTNME web.example\n",
+        "Frobnicate yes\n",  # nothing is near
+        "Host db-*\n  Hostnme web.example\nHost *\n",  # of another host
+    ],
+)
+def test_other_keywords_are_nobodys_concern(tmp_path: Path, text: str) -> None:
+    assert noted(tmp_path, f"{text}Port 2222\n") == ()
+
+
+@pytest.mark.parametrize("first", ["Hostnme web.example\nIgnoreUnknown Hostn*\n", "IgnoreUnknown X*\nHostnme web\n"])
+def test_ignore_unknown_is_for_what_follows_and_matches(tmp_path: Path, first: str) -> None:
+    assert len(noted(tmp_path, f"{first}Port 2222\n")) == 1
+
+
 def test_agents_and_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "IdentityAgent ~/agent\nCertificateFile ~/a.pub\nHost web-*\n CertificateFile /b.pub\n"
     text += "Host x\n IdentityAgent y\n"

@@ -5,6 +5,7 @@ name, cannot tell. So each Host or Match line becomes `Host *` or one that match
 command (`exec`) never applies: a pattern in a configuration file is no reason to run programs.
 """
 
+import difflib
 import fnmatch
 import getpass
 import glob
@@ -14,13 +15,14 @@ import shlex
 from pathlib import Path
 
 from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.ssh.keywords import KNOWN
 from vnicheck.model.words import one_line
 
 MAX_INCLUDES = 16
 MAX_FILE_BYTES = 4 << 20
 APPLIES, NEVER = "Host *", "Host !*"
 
-_LINE = re.compile(r"(\w+)(?:\s*=\s*|\s+)(.+)")
+_LINE = re.compile(r"([\w-]+)(?:\s*=\s*|\s+)(.+)")
 _ALONE = {"all", "canonical", "final"}
 _WITH_VALUE = {"host", "originalhost", "user", "localuser", "exec", "address", "localaddress", "localnetwork", "tagged"}
 _WITH_VALUE |= {"version", "sessiontype", "command", "rdomain"}
@@ -48,6 +50,8 @@ class ConfigReader:
         self._user = user
         self._final = False
         self._certificates: list[str] = []
+        self._ignored: list[str] | None = None
+        """Patterns of the first IgnoreUnknown."""
 
     def start_final(self) -> None:
         """From now on a second reading, in which `Match final` applies; values of the first one stand."""
@@ -82,7 +86,14 @@ class ConfigReader:
         """A line with a value; those that later Match lines ask for are remembered."""
         if keyword in _LEFT_OUT and applies:
             self.notes.append(f"{path}: {keyword} is not read; {_LEFT_OUT[keyword]}")
-        if keyword in _DROPPED:
+        if keyword == "ignoreunknown" and applies and self._ignored is None:
+            self._ignored = _first(value).split(",")
+        if keyword not in KNOWN and applies and not _any_matches(self._ignored or [], (keyword,)):
+            near = difflib.get_close_matches(keyword, KNOWN, n=1, cutoff=0.75)
+            if near:
+                shown = one_line(keyword, 40)
+                self.notes.append(f"{path}: {shown!r} is no keyword of ssh_config; did you mean {KNOWN[near[0]]}?")
+        if keyword in _DROPPED or "-" in keyword:
             return
         if applies and keyword == "hostname" and self._host_name is None:
             self._host_name = _first(value).replace("%h", self._host)

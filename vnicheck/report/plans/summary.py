@@ -51,7 +51,7 @@ def summary_lines(plans: Sequence[InstancePlan], scope: Scope) -> list[str]:
         lines.append(f"could not look at {some(scope.unchecked)}: whether anything is broken there is not known")
     if scope.stopped:
         lines.append(f"{some(scope.stopped)} {'does' if len(scope.stopped) == 1 else 'do'} not run: not looked at")
-    return lines
+    return lines or ["there is no server to look at"]
 
 
 def headline(plan: Plan) -> str:

@@ -1,0 +1,112 @@
+"""What people try and is not so: one line says what to write instead; and what went well says so where they watch."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleet import TIMEOUT, WELL, member, snapshot
+from tests.support.program import bare_environment, one_line, run
+from vnicheck.model.snapshot import encode_snapshot
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("hints") / "snapshot.json"
+    path.write_bytes(encode_snapshot(snapshot()))
+    return f"--snapshot={path}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("analyze", "web-*"), "this pattern means web-2 and web-1: 'vnicheck lint --name' takes patterns"),
+        (("analyze", "w*"), "means web-2, web-1 and well:"),
+        (("snapshot", "x?", "-o", "x.json"), "names are exact: 'vnicheck lint --name' takes patterns"),
+        (("analyze", "web-3"), "did you mean"),
+        (("lint", "web-1"), "choose with --name, or look at one with 'vnicheck analyze'"),
+        (("analyze", "--vpc", "prood"), "holds no server of a VPC 'prood'"),
+        (("fix", "--dry-run", "--vpc", "prood"), "holds no server of a VPC 'prood'"),
+        (("analyze", "-i", "/nonexistent/key"), "cannot read the key /nonexistent/key: No such file or directory"),
+        (("analyze", "-i", "/"), "cannot read the key /: Is a directory"),
+    ],
+)
+def test_a_line_says_what_to_write(saved: str, arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    done = run(*arguments, saved, folder=tmp_path)
+    assert done.returncode == 2
+    assert said in one_line(done)
+
+
+def test_without_a_name_analyze_takes_the_whole_snapshot(saved: str) -> None:
+    done = run("analyze", saved)
+    assert done.returncode == 3
+    for name in ("web-1", "web-2", "well", "unreached", "asleep", "single"):
+        assert f"{name}  " in done.stdout
+    assert "--snapshot PATH for all of its servers" in one_line(run("analyze"))
+
+
+def test_where_nothing_was_checked_nothing_found_is_not_said(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.json"
+    path.write_bytes(encode_snapshot(snapshot(member("web-1", status="stopped"))))
+    for kind in ("text", "markdown", "github", "html", "junit"):
+        said = run("lint", f"--snapshot={path}", "-f", kind).stdout
+        assert "othing found" not in said
+        assert "othing was checked" in said
+    path.write_bytes(encode_snapshot(snapshot(member("web-1", WELL), member("web-2", problems=(TIMEOUT,)))))
+    done = run("lint", f"--snapshot={path}", "--baseline", str(empty_baseline(tmp_path)), "--fail-on", "error")
+    assert "othing found." not in done.stdout
+    assert done.returncode == 3
+
+
+def empty_baseline(folder: Path) -> Path:
+    source, place = folder / "well.json", folder / "baseline.json"
+    source.write_bytes(encode_snapshot(snapshot(member("web-1", WELL))))
+    run("lint", f"--snapshot={source}", "--write-baseline", str(place))
+    return place
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What the program says on stderr where that is a terminal."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        subprocess.run(
+            [sys.executable, "-m", "vnicheck", *arguments],
+            env={**bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "dumb"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            timeout=60,
+            check=False,
+        )
+        os.close(theirs)
+        said = b""
+        try:
+            while part := screen.read(4096):
+                said += part
+        except OSError:  # EIO: nobody has the other end any more
+            pass
+    return said.decode()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("lint", "-f", "json"),
+        ("lint", "-f", "jsonl"),
+        ("analyze", "well", "-f", "html"),
+        ("analyze", "well"),
+        ("fix", "well", "--dry-run", "-f", "json"),
+        ("fix", "well", "--dry-run", "-f", "text"),
+        ("snapshot", "well"),
+    ],
+)
+def test_a_written_file_is_told_on_a_terminal_alone(saved: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    place = tmp_path / "result"
+    quiet = run(*arguments, saved, "-o", str(place))
+    assert place.exists()
+    assert "wrote" not in quiet.stderr
+    assert on_a_terminal(*arguments, saved, "-o", str(place)).count(f"note: wrote {place}") == 1
+    assert "wrote" not in on_a_terminal(*arguments, saved, "-o", "/nonexistent/result")
