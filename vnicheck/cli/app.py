@@ -39,7 +39,7 @@ COMMANDS = {
         "Print the POSIX sh script that collects a guest; feed its saved output back with --guest INSTANCE=FILE.",
     ),
     "rules": ("rules", "List the rules, with their severity where it does not depend on what is found."),
-    "explain": ("rules", "Show one rule's page."),
+    "explain": ("rules", "Show the page of one rule, or of one assumption."),
     "assumptions": ("assumptions", "List what is assumed of the VPC, on what evidence, and how to override it."),
     "schema": ("schema", "Print a document's JSON Schema (draft 2020-12)."),
 }

@@ -40,8 +40,16 @@ class TraceOptions(Options):
     display: Display
     start: Annotated[str, typer.Option("--from", metavar="ADDR", help="Who opens the flow: an address or a server.")]
     end: Annotated[str, typer.Option("--to", metavar="ADDR", help="Who answers: an address or a server.")]
-    protocol: Annotated[str, typer.Option("--protocol", metavar="tcp|udp|icmp", help="The protocol.")] = "tcp"
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The destination port.")] = 443
+    protocol: Annotated[
+        str, typer.Option("--protocol", metavar="tcp|udp|icmp", help="The protocol, by name or number.")
+    ] = "tcp"
+    port: Annotated[
+        str, typer.Option("--port", metavar="PORT", help="The destination port: a number, or a name of /etc/services.")
+    ] = "443"
+    expect: Annotated[
+        str | None,
+        typer.Option("--expect", metavar="delivered|dropped", help="Exit 1 where it is not so, 3 where it is unknown."),
+    ] = None
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
 
@@ -226,9 +234,14 @@ class RulesOptions(Options):
 
 
 class ExplainOptions(Options):
-    """Show one rule's page."""
+    """Show the page of one rule, or of one assumption."""
 
-    rule: Annotated[str, typer.Argument(metavar="RULE", help="Its id or name, as 'vnicheck rules' lists them.")]
+    rule: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="A rule's id or name ('vnicheck rules'), or an assumption's id ('vnicheck assumptions')."
+        ),
+    ]
 
 
 class AssumptionsOptions(Options):

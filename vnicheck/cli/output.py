@@ -59,11 +59,15 @@ def write_report(
     no_color: bool,
     explain: bool = False,
     settings: Settings | None = None,
+    text: Callable[[Console], None] | None = None,
 ) -> None:
-    """Writes the report in every format that was asked for. `explain`: the text with all evidence."""
+    """Writes the report in every format that was asked for. `explain`: the text with all evidence. `text`: what writes
+    another text than the report's.
+    """
+    write = text or (lambda screen: write_text(report, screen, explain=explain))
     for name, place in destination.wanted:
         if name == "text":
-            write_page(lambda screen: write_text(report, screen, explain=explain), place, no_color=no_color)
+            write_page(write, place, no_color=no_color)
             continue
         given = settings or Settings(generated_at=report.generated_at)
         writer = JsonLinesWriter(emit_to(place), given) if name == "jsonl" else writer_of(name, given)

@@ -1,13 +1,15 @@
-"""`vnicheck rules` and `vnicheck explain`: the catalogue and its pages."""
+"""`vnicheck rules` and `vnicheck explain`: the catalogue, its pages, and those of assumptions."""
 
 import difflib
 
 from rich.markdown import Markdown
 from rich.table import Table
 
+from vnicheck.cli.config import EXAMPLES
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.given import ExplainOptions, RulesOptions
 from vnicheck.cli.terminal import console
+from vnicheck.fabric.assumptions import ASSUMPTIONS, Assumption
 from vnicheck.rules.registry import RULES
 
 
@@ -28,15 +30,37 @@ def rules(_: RulesOptions) -> None:
 
 def explain(given: ExplainOptions) -> None:
     """The work of `ExplainOptions`."""
-    chosen = next((known for known in RULES if given.rule.lower() in (known.id.lower(), known.name)), None)
-    if chosen is None:
-        names = [name for known in RULES for name in (known.id, known.name)]
+    page = _page(given.rule.lower())
+    if page is None:
+        names = [name for known in RULES for name in (known.id, known.name)] + [known.id for known in ASSUMPTIONS]
         close = difflib.get_close_matches(given.rule, names, n=1)
-        hint = f"; did you mean {close[0]}?" if close else "; 'vnicheck rules' lists them"
-        raise UserError(f"no rule {given.rule!r}{hint}")
+        hint = f"; did you mean {close[0]}?" if close else "; 'vnicheck rules' and 'vnicheck assumptions' list them"
+        raise UserError(f"no rule or assumption {given.rule!r}{hint}")
     screen = console()
-    page = f"# {chosen.id} {chosen.name}\n\n{chosen.page.strip()}\n"
     if screen.is_terminal:
         screen.print(Markdown(page), width=min(screen.width, 100))
     else:
         print(page, end="")
+
+
+def _page(wanted: str) -> str | None:
+    for rule in RULES:
+        if wanted in (rule.id.lower(), rule.name):
+            return f"# {rule.id} {rule.name}\n\n{rule.page.strip()}\n"
+    for assumption in ASSUMPTIONS:
+        if wanted == assumption.id:
+            return _of_assumption(assumption)
+    return None
+
+
+def _of_assumption(assumption: Assumption) -> str:
+    example = EXAMPLES.get(assumption.id)
+    parts = {
+        "What is assumed": assumption.statement,
+        "How sure we are": f"{assumption.basis.capitalize()}.",
+        "Sources": f"{assumption.source}.",
+        "How to override": f"In vnicheck.toml, below [assumptions]: {example}"
+        if example
+        else "It cannot be overridden.",
+    }
+    return f"# {assumption.id}\n\n" + "\n".join(f"## {title}\n\n{text}\n" for title, text in parts.items())

@@ -1,16 +1,18 @@
 """One flow as a numbered list of hops: request, then reply."""
 
+from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.terms import DROPS, STAGES
-from vnicheck.model.flow import Direction, Flow, Leg, Outcome, Verdict
+from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Verdict
 from vnicheck.model.report import InstanceReport
 from vnicheck.report.text import Page
 
+HYPOTHETICAL = "as if the packet had not been dropped:"
 _STYLES = {Outcome.PASS: "green", Outcome.DROP: "red", Outcome.UNKNOWN: "yellow"}
 _VERDICTS = {Verdict.DELIVERED: "bold green", Verdict.DROPPED: "bold red", Verdict.UNKNOWN: "bold yellow"}
 
 
 def write_trace(page: Page, side: InstanceReport) -> None:
-    """A report of one flow: its verdict, then every stage that its packets meet, as if those before had passed."""
+    """A report of one flow: its verdict, then every stage that its packets meet, those after the first drop marked."""
     for problem in side.problems:
         page.prose(f"{problem.code}: {problem.message}", lead=(f"{page.glyphs.question} ", "bold yellow"))
     for flow in side.flows:
@@ -23,29 +25,52 @@ def _flow(page: Page, server: str, flow: Flow) -> None:
     start, end = ends if flow.direction is Direction.INBOUND else ends[::-1]
     port = f" port {flow.ports[0]}" if flow.ports else ""
     page.prose((f"{flow.protocol}{port} ", "bold"), f"from {start} to {end}: ", _verdict(flow))
-    number = 0
+    number, dropped = 0, False
     for leg in Leg:
         hops = [hop for hop in flow.hops if hop.leg is leg]
         if not hops:
             continue
         page.line()
-        page.line((leg.value, "bold"))
+        page.line((leg.value, "bold"), (f", {HYPOTHETICAL}" if dropped else "", "dim"))
         for hop in hops:
             number += 1
-            mark = {
-                Outcome.PASS: page.glyphs.tick,
-                Outcome.DROP: page.glyphs.cross,
-                Outcome.UNKNOWN: page.glyphs.question,
-            }[hop.outcome]
-            assumption = f" [{hop.assumption}]" if hop.assumption is not None else ""
-            page.prose(
-                (f"{mark} ", _STYLES[hop.outcome]),
-                (f"{STAGES[hop.stage]}: ", "bold"),
-                hop.reason,
-                (assumption, "dim"),
-                indent=1,
-                lead=f"{number:>2} {hop.at:<8} ",
-            )
+            _hop(page, number, hop, after_drop=dropped)
+            if hop.outcome is Outcome.DROP and not dropped:
+                dropped = True
+                if hop is not hops[-1]:
+                    page.line((HYPOTHETICAL, "dim"), indent=4)
+    _assumptions(page, flow)
+
+
+def _hop(page: Page, number: int, hop: Hop, *, after_drop: bool) -> None:
+    """A stage; one after the first drop is in brackets, for no packet comes there."""
+    glyphs = {
+        Outcome.PASS: page.glyphs.tick,
+        Outcome.DROP: page.glyphs.cross,
+        Outcome.UNKNOWN: page.glyphs.question,
+    }
+    glyph = glyphs[hop.outcome]
+    style = "dim" if after_drop else ""
+    page.prose(
+        (f"({glyph}) " if after_drop else f"{glyph} ", style or _STYLES[hop.outcome]),
+        (f"{STAGES[hop.stage]}: ", style or "bold"),
+        (hop.reason, style),
+        (f" [{hop.assumption}]" if hop.assumption is not None else "", "dim"),
+        indent=1,
+        lead=f"{number:>2} {hop.at:<8} ",
+    )
+
+
+def _assumptions(page: Page, flow: Flow) -> None:
+    """What the tags in brackets stand for."""
+    cited = {hop.assumption for hop in flow.hops}
+    told = [assumption for assumption in ASSUMPTIONS if assumption.id in cited]
+    if told:
+        page.line()
+        page.line(("assumed", "bold"), " ('vnicheck explain ID' shows one in full)")
+    for assumption in told:
+        first = assumption.statement.partition(". ")[0].rstrip(".")
+        page.prose(f"{first} ({assumption.basis})", indent=1, lead=(f"[{assumption.id}] ", "dim"))
 
 
 def _verdict(flow: Flow) -> tuple[str, str]:
