@@ -149,7 +149,7 @@ class Rehearsing:
         return msgspec.structs.replace(phase, printed=printed, status=status), difference
 
     def _build(self, view: ServerView, guest: Guest) -> None:
-        network = network_of(view, self._sample.remotes)
+        network = network_of(view, self._sample.remotes, self._sample.transits)
         built = self._box.ask(Build(network=network, guest=guest), Built)
         self.told = list(built.told)
         self.kernel = built.kernel
@@ -293,13 +293,21 @@ def class_of(flows: Iterable[Flow], tried: Tried) -> Flow | None:
     """The class that a flow is in, if it is in one."""
     remote = parse_address(tried.remote)
     for flow in flows:
-        if (flow.direction, flow.protocol, flow.local) != (tried.direction, tried.protocol, tried.local):
+        if (flow.direction, flow.protocol) != (tried.direction, tried.protocol):
             continue
-        if tried.port is not None and not any(_holds(text, tried.port) for text in flow.ports or ()):
+        if isinstance(flow.local_prefixes, UnsetType):
+            is_end = flow.local == tried.local
+        else:
+            is_end = _is_within(parse_address(tried.local), flow.local_prefixes)
+        if not is_end or not _is_within(remote, flow.remote):
             continue
-        if any(first <= remote <= last for first, last in map(prefix_range, flow.remote)):
+        if tried.port is None or any(_holds(text, tried.port) for text in flow.ports or ()):
             return flow
     return None
+
+
+def _is_within(address: int, prefixes: Iterable[str]) -> bool:
+    return any(first <= address <= last for first, last in map(prefix_range, prefixes))
 
 
 def _holds(ports: str, port: int) -> bool:
