@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.lab.probe import Probe
 from tests.lab.scenario import Scenario
 from tests.lab.topology import Lab
 from tests.support.sshd import Sshd
+from vnicheck.rehearse.packets import Tried
 
 PROGRAM = [sys.executable, "-m", "vnicheck"]
 DECIDED_BY_CLIENT_PORT = {"security-groups", "network-acl"}
@@ -16,7 +16,7 @@ DECIDED_BY_CLIENT_PORT = {"security-groups", "network-acl"}
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def holds(flow: dict[str, Any], probe: Probe) -> bool:
+def holds(flow: dict[str, Any], probe: Tried) -> bool:
     if (flow["direction"], flow["protocol"], flow["local"]) != (probe.direction, probe.protocol, probe.local):
         return False
     if not any(ipaddress.ip_address(probe.remote) in ipaddress.ip_network(prefix) for prefix in flow["remote"]):

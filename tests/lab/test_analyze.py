@@ -15,12 +15,13 @@ from msgspec import Struct
 
 from tests.api import StandIn
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import require_lab
-from tests.lab.probe import Probe, probe_predicted
+from tests.lab.probe import probe_predicted
 from tests.lab.program import DECIDED_BY_CLIENT_PORT, PROGRAM, REPOSITORY, configuration, holds, ssh_arguments
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
 from tests.lab.world import world_of
 from tests.support.sshd import Sshd, require
+from vnicheck.rehearse.packets import Tried
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
@@ -46,7 +47,7 @@ class Run(Struct, frozen=True):
     status: int
     report: dict[str, Any]
     stderr: str
-    probes: list[Probe]
+    probes: list[Tried]
     calls: list[str]
     unexpected: list[str]
     sessions: int
@@ -56,7 +57,7 @@ class Run(Struct, frozen=True):
         (instance,) = self.report["instances"]
         return dict(instance)
 
-    def flow(self, wanted: Probe) -> dict[str, Any]:
+    def flow(self, wanted: Tried) -> dict[str, Any]:
         """The one class that a probe belongs to."""
         (flow,) = [flow for flow in self.instance["flows"] if holds(flow, wanted)]
         return dict(flow)

@@ -15,11 +15,12 @@ from msgspec import Struct
 
 from tests.lab import scenario as scenarios
 from tests.lab.bench import Bench, bench
-from tests.lab.namespaces import require_lab
-from tests.lab.probe import Probe, probe_predicted
+from tests.lab.probe import probe_predicted
 from tests.lab.program import DECIDED_BY_CLIENT_PORT, PROGRAM, REPOSITORY, holds
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
 from tests.support.sshd import Sshd, require
+from vnicheck.rehearse.packets import Tried
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
@@ -60,7 +61,7 @@ class Fixed(Struct, frozen=True):
     status: int
     stdout: str
     stderr: str
-    probes: list[Probe]
+    probes: list[Tried]
     unexpected: list[str]
 
     @property

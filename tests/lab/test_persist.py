@@ -13,12 +13,14 @@ from msgspec import Struct
 
 from tests.lab import managers
 from tests.lab.bench import bench
-from tests.lab.namespaces import require_lab
-from tests.lab.probe import Probe, probe_predicted
+from tests.lab.probe import probe_predicted
 from tests.lab.program import holds
-from tests.lab.scenario import Scenario, Vni
+from tests.lab.require import require_lab
+from tests.lab.scenario import Scenario
 from tests.lab.topology import Lab
 from tests.support.sshd import require
+from vnicheck.rehearse.network import Vni
+from vnicheck.rehearse.packets import Tried
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
@@ -41,8 +43,8 @@ class Reborn(Struct, frozen=True):
     """The plan, and what packets did after boots without our files and with them."""
 
     plan: dict[str, Any]
-    without: list[Probe]
-    after: list[Probe]
+    without: list[Tried]
+    after: list[Tried]
     outcome: str
     findings: list[str]
     """Rules that find more than a note: NetworkManager loosens rp_filter by itself where its default route is."""

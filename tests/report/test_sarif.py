@@ -9,7 +9,7 @@ import pytest
 from tests.support import reports
 from tests.support.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
 from tests.support.sarif import VALIDATOR, checked
-from vnicheck.analysis.lint import Outcome, lint
+from vnicheck.analysis.lint import LintResult, lint
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding
@@ -19,7 +19,7 @@ from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.snapshot import Server
 from vnicheck.report import sarif
 from vnicheck.report.sarif import SarifWriter
-from vnicheck.report.writer import Place, Settings
+from vnicheck.report.writer import Location, Settings
 from vnicheck.rules.registry import RULES
 
 
@@ -37,7 +37,7 @@ def linted(*servers: Server, earlier: Baseline | None = None, config: Config | N
 
 def _linted(
     *servers: Server, earlier: Baseline | None = None, config: Config | None = None, **settings: Any
-) -> tuple[Any, Outcome]:
+) -> tuple[Any, LintResult]:
     writer = SarifWriter(Settings(**settings))
     outcome = lint(
         regions(*servers, config=config),
@@ -96,8 +96,8 @@ def test_a_result_leads_hop_by_hop_to_the_drop() -> None:
 
 
 def test_the_place_is_the_one_that_is_given() -> None:
-    def place(server: Any, finding: Any) -> Place:
-        return Place(uri=f"env/{server.name} ü.tf", line=7, end_line=9)
+    def place(server: Any, finding: Any) -> Location:
+        return Location(uri=f"env/{server.name} ü.tf", line=7, end_line=9)
 
     (first, *_) = results(linted(member("web-1", BROKEN), place=place, scope="vnicheck/eu-de/prod/"))
     assert first["locations"][0]["physicalLocation"] == {

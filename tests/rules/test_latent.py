@@ -126,8 +126,8 @@ def test_a_path_covers_all_its_broken_flows() -> None:
 
 
 def test_disabling_the_state_filter_is_proposed_only_where_it_is_enough() -> None:
-    assert not any("disable protocol state filtering" in fix for fix in on_check(1)[1].fixes)
-    assert any("disable protocol state filtering" in fix for fix in on_check(2)[0].fixes)
+    assert not any("disable protocol state filtering" in fix.title for fix in on_check(1)[1].fixes)
+    assert any("disable protocol state filtering" in fix.title for fix in on_check(2)[0].fixes)
 
 
 def test_a_sure_cause_is_not_hidden_behind_an_assumed_one() -> None:

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lab.namespaces import Namespace
 from tests.support.sshd import require
+from vnicheck.rehearse.namespaces import Namespace
 
 
 def ansible_playbook() -> str:

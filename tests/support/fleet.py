@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tests.support.servers import COLLECTED, POLICY_ROUTING, POLICY_RULES, fabric, guest, server, two_vnis, vni
-from vnicheck.collect.scope import Scope, snapshot_region
+from vnicheck.collect.scope import ServerFilter, snapshot_region
 from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -78,7 +78,7 @@ def regions(
     *servers: Server, config: Config | None = None, around: Fabric | None = None, **scope: Any
 ) -> list[RegionInScope]:
     """The regions of a snapshot of these servers, to be linted."""
-    filters = Scope(expect=(config or Config()).expect, **scope)
+    filters = ServerFilter(expect=(config or Config()).expect, **scope)
     return list(snapshot_region(snapshot(*servers, around=around), filters))
 
 

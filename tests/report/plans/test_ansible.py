@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.support.ansible import CLI, LINKS, assert_ansible_reads, play
 from tests.support.plan_documents import document, patches, persist, with_actions
 from vnicheck.model.plan import InstancePlan
+from vnicheck.rehearse.namespaces import Namespace
 from vnicheck.report.plans.ansible import render_ansible
 
 
