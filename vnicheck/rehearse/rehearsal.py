@@ -78,6 +78,7 @@ class Rehearsing:
         config: Config,
         *,
         one: One | None = None,
+        prefer: Sequence[str] = (),
         tell: Callable[[str], None],
     ) -> None:
         self._box = box
@@ -92,7 +93,7 @@ class Rehearsing:
         self._view = ServerView(server, fabric, config)
         self._predicted = self._predict(self._view)
         held = [address for vni in rebuilt_vnis(self._view) for address in vni.addresses]
-        self._sample = Sample(self._view, self._predicted, held)
+        self._sample = Sample(self._view, self._predicted, held, prefer=prefer)
         self._before: dict[int, Fate] = {}
 
     def as_is(self) -> Phase:
