@@ -167,7 +167,7 @@ class Attempt:
         patches = [effect for effect in self._proof.effects if isinstance(effect, PatchVni)]
         server = msgspec.structs.replace(carry_out(trial.server, patches), guest=guest)
         view = trial.facts.view
-        flows = predict_flows(ServerView(server, view.fabric, view.config))
+        flows = predict_flows(ServerView(server, view.fabric, view.config, like=view))
         outcome = compare(trial.before, flows, trial.targets, trial.facts.is_inside)
         lacking = self._proof.promised - outcome.fixed
         if lacking or outcome.worse:

@@ -1,6 +1,6 @@
 """The VPC's checks of a flow's packets, as they leave or arrive by a VNI."""
 
-from vnicheck.engine.walk import Opening, Ranges, Step, Walk, client_ports
+from vnicheck.engine.walk import Opening, Ranges, Step, Walk
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.network_acl import CrossingPacket, local_sets, network_acl
@@ -76,7 +76,7 @@ def _cross_vni(
     """In the order in which a packet meets them."""
     view, answer = walk.view, leg is Leg.REPLY
     direction = "inbound" if arriving else "outbound"
-    opener, answerer = (client_ports(view, opening.protocol),), opening.ports
+    opener, answerer = (view.client_ports(opening.protocol),), opening.ports
     sports, dports = (answerer, opener) if answer else (opener, answerer)
     acl, admitted = walk.for_all(
         ("crossing", read, opening.protocol, arriving, answer, sports, dports),

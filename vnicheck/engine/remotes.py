@@ -63,6 +63,25 @@ class Remotes(Struct, frozen=True, eq=False):
         return self.samples[0]
 
 
+class Way(Struct, frozen=True, eq=False):
+    """What the guest's kernel does with packets from and to each remote (None: not known), and the VNIs that packets
+    between remotes and the local address may cross.
+    """
+
+    local: LocalAddress
+    received: AddressMap[ByPort | None]
+    sent: AddressMap[ByPort | None]
+    vnis: tuple[Vni, ...]
+
+    @property
+    def origin(self) -> Hashable:
+        """What classes of flows come from, beside what a server on trial has in common with the one that it is like."""
+        return self.local.key, id(self.received), id(self.sent), self.vnis
+
+
+_NOT_KNOWN: AddressMap[None] = constant(None)
+
+
 class RemoteSets:
     """The sets of remotes of a server, by local address, and by protocol and ports where a policy rule reads them."""
 
@@ -75,31 +94,40 @@ class RemoteSets:
         self._excluded_inbound = merge_ranges([*self._excluded, *behind]) if behind else self._excluded
         self._fates: dict[Hashable, int] = {}
         self._received: dict[int, tuple[ByPort, Hashable]] = {}
+        self._ways: dict[Hashable, Way] = {}
         self._known: dict[Hashable, tuple[Remotes, ...]] = {}
         self._prefixes: dict[tuple[int, ...], tuple[str, ...]] = {}
         self._rules: dict[tuple[int, ...], int] = {}
         self._count = 0
 
-    def of(
-        self, local: LocalAddress, protocol: Protocol, remote_ports: Range, local_ports: Range, *, inbound: bool
-    ) -> tuple[Remotes, ...]:
-        """Those for flows of a protocol between the local address and remotes with these ports; by their first."""
-        view = self._view
-        kernel, interface = view.kernel, view.interface_of.get(local.vni.id)
+    def way(self, local: LocalAddress, protocol: Protocol, ports: Range, *, inbound: bool) -> Way:
+        """What the guest's kernel does with the packets of such flows; the same for all that no policy rule tells
+        apart.
+        """
+        kernel, interface = self._view.kernel, self._view.interface_of.get(local.vni.id)
         reads = kernel is not None and kernel.reads_transport
-        excluded = self._excluded_inbound if inbound else self._excluded
-        key: Hashable = (local.key, protocol, inbound) if reads else (local.key, excluded is self._excluded)
-        known = self._known.get(key)
+        key = (local.key, protocol, ports, inbound) if reads else local.key
+        known = self._ways.get(key)
         if known is None:
-            received: AddressMap[ByPort | None] = constant(None)
-            sent: AddressMap[ByPort | None] = constant(None)
-            proto, own = protocol.number, local.number
+            client, proto, own = self._view.client_ports(protocol), protocol.number, local.number
+            remote_ports, local_ports = (client, ports) if inbound else (ports, client)
+            received = sent = _NOT_KNOWN
             if kernel is not None:
                 sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
                 if interface is not None:
                     received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
-            areas = _areas(view, (local.vni, *_leaving(view, sent)))
-            known = self._known[key] = tuple(self._gathered(areas, received, sent, excluded))
+            vnis = dict.fromkeys((local.vni, *_leaving(self._view, sent)))
+            known = self._ways[key] = Way(local, received, sent, tuple(vnis))
+        return known
+
+    def of(self, way: Way, *, inbound: bool) -> tuple[Remotes, ...]:
+        """The sets for flows of one way; by their first remote."""
+        excluded = self._excluded_inbound if inbound else self._excluded
+        key = (way, excluded is self._excluded)
+        known = self._known.get(key)
+        if known is None:
+            areas = _areas(self._view, way.vnis)
+            known = self._known[key] = tuple(self._gathered(areas, way.received, way.sent, excluded))
         return known
 
     def prefixes_of(self, sets: tuple[Remotes, ...]) -> tuple[str, ...]:

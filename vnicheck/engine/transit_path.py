@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from vnicheck.engine.border import if_down
 from vnicheck.engine.server_view import ServerView
-from vnicheck.engine.walk import Path, Steps, Walk, client_ports
+from vnicheck.engine.walk import Path, Steps, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
@@ -58,7 +58,7 @@ def transit_path(
 ) -> Path:
     """Every check of both directions, each evaluated as if those before it had passed."""
     view = walk.view
-    client = client_ports(view, protocol)
+    client = view.client_ports(protocol)
     vpc = view.server.vpc.id
     request = Crossing(protocol=protocol, source=opener, destination=answerer, sports=client, dports=ports)
     steps = Steps(walk, Leg.REQUEST)

@@ -140,8 +140,3 @@ class Steps:
         """The next checks that the packet meets."""
         step = self.walk.step
         self.taken += [step(self.leg, at, check) for check in checks]
-
-
-def client_ports(view: ServerView, protocol: Protocol) -> Range:
-    """The ports that an opening side may use."""
-    return NO_PORTS if protocol is Protocol.ICMP else view.client_ports

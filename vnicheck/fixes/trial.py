@@ -25,7 +25,7 @@ class Trial:
         self._config = config
         self._known: dict[tuple[Effect, ...], tuple[Facts, Comparison]] = {}
         self.server = server
-        self.facts = self._predict(server)
+        self.facts = _predicted(ServerView(server, fabric, config))
         self.targets = frozenset(broken_flows(self.facts))
 
     @property
@@ -69,11 +69,12 @@ class Trial:
     def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
         known = self._known.get(effects)
         if known is None:
-            facts = self._predict(carry_out(self.server, effects))
+            view = ServerView(carry_out(self.server, effects), self._fabric, self._config, like=self.facts.view)
+            facts = _predicted(view)
             comparison = compare(self.before, facts.flows, self.targets, self.facts.is_inside)
             known = self._known[effects] = (facts, comparison)
         return known
 
-    def _predict(self, server: Server) -> Facts:
-        view = ServerView(server, self._fabric, self._config)
-        return Facts(view, predict_flows(view))
+
+def _predicted(view: ServerView) -> Facts:
+    return Facts(view, predict_flows(view))
