@@ -7,7 +7,7 @@ from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
 from vnicheck.engine.partition import ALL_PORTS, NO_PORTS, to_ports
 from vnicheck.engine.ports import port_classes
-from vnicheck.engine.remotes import Place, Remotes, RemoteSets, Way
+from vnicheck.engine.remotes import Remotes, RemoteSets, Way
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit import transit_flows
 from vnicheck.engine.walk import Opening, Path, Walk
@@ -70,14 +70,14 @@ def _classes(
     walk: Walk, sets: RemoteSets, way: Way, direction: Direction, protocol: Protocol, ports: Range
 ) -> Iterator[Flow]:
     """The classes of some destination ports."""
-    view, path_of, local, inbound = walk.view, PATHS[direction], way.local, direction is Direction.INBOUND
+    path_of, inbound = PATHS[direction], direction is Direction.INBOUND
     paths: dict[Fate, list[tuple[int, int, Path]]] = {}
     ports_of: dict[Fate, dict[Remotes, list[Range]]] = {}
     for remotes in sets.of(way, inbound=inbound):
-        place = Place(view.scopes(local.vni).of(remotes.first), view.networks.of(remotes.first))
+        place = remotes.place
         if inbound and place.scope is Scope.SERVICE and not sets.asked_for_one:
             continue  # services answer, they open nothing (IBM Cloud Docs, VPC: vpc-networking-concepts)
-        whole = Opening(local, protocol, (ports,), place, remotes)
+        whole = Opening(way.local, protocol, (ports,), remotes)
         for alike in port_classes(walk, direction, whole):
             path = path_of(walk, whole if alike == whole.ports else whole.at(alike))
             fate = fate_of(path, place)
@@ -87,7 +87,7 @@ def _classes(
         flow_of(
             direction,
             protocol,
-            local=local.address,
+            local=way.local.address,
             place=fate.place,
             paths=_in_order(paths[fate]),
             ports=ports_of_class,

@@ -25,7 +25,8 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> Iterator
     if opening.protocol is Protocol.ICMP:
         yield opening.ports
         return
-    for ports in _gathered(opening.ports, list(_in_guest(opening))):
+    apart = _gathered(opening.ports, list(_in_guest(opening))) if opening.remotes.by_port else (opening.ports,)
+    for ports in apart:
         yield from _in_fabric(walk, direction, opening if ports == opening.ports else opening.at(ports))
 
 

@@ -46,16 +46,18 @@ class Area(Struct, frozen=True, eq=False):
 class Remotes(Struct, frozen=True, eq=False):
     """Remotes that fare alike, whatever the ports. `samples`: one for each way in which the fabric decides about them.
     `received`, `sent`: what the guest's kernel does with packets from and to them, in as many ways; none where that is
-    not known.
+    not known. `by_port`: whether that differs with the port.
     """
 
     number: int
     rules: int
     """A number that it shares with those of the same samples."""
+    place: Place
     ranges: tuple[Range, ...]
     samples: tuple[int, ...]
     received: tuple[ByPort, ...]
     sent: tuple[ByPort, ...]
+    by_port: bool
 
     @property
     def first(self) -> int:
@@ -111,7 +113,8 @@ class RemoteSets:
         if known is None:
             client, proto, own = self._view.client_ports(protocol), protocol.number, local.number
             remote_ports, local_ports = (client, ports) if inbound else (ports, client)
-            received = sent = _NOT_KNOWN
+            received: AddressMap[ByPort | None] = _NOT_KNOWN
+            sent: AddressMap[ByPort | None] = _NOT_KNOWN
             if kernel is not None:
                 sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
                 if interface is not None:
@@ -126,8 +129,7 @@ class RemoteSets:
         key = (way, excluded is self._excluded)
         known = self._known.get(key)
         if known is None:
-            areas = _areas(self._view, way.vnis)
-            known = self._known[key] = tuple(self._gathered(areas, way.received, way.sent, excluded))
+            known = self._known[key] = tuple(self._gathered(way, excluded))
         return known
 
     def prefixes_of(self, sets: tuple[Remotes, ...]) -> tuple[str, ...]:
@@ -138,15 +140,9 @@ class RemoteSets:
             known = self._prefixes[key] = to_prefixes([remotes for each in sets for remotes in each.ranges])
         return known
 
-    def _gathered(
-        self,
-        areas: AddressMap[Area],
-        received: AddressMap[ByPort | None],
-        sent: AddressMap[ByPort | None],
-        without: list[Range],
-    ) -> Iterator[Remotes]:
+    def _gathered(self, way: Way, without: list[Range]) -> Iterator[Remotes]:
         gathered: dict[Hashable, _Gathering] = {}
-        stretches = zipped([areas, received, sent])
+        stretches = zipped([_areas(self._view, way.vnis), way.received, way.sent])
         excluded = iter([*without, (LAST + 1, LAST + 1)])
         first_out, last_out = next(excluded)
         ends = [*stretches.starts[1:], LAST + 1]
@@ -165,10 +161,20 @@ class RemoteSets:
                         gathering = gathered[key] = _Gathering()
                     gathering.add((at, end - 1), area, receives, sends)
                     at = end
-        for gathering in gathered.values():
+        scopes, networks = self._view.scopes(way.local.vni), self._view.networks
+        for each in gathered.values():
             self._count += 1
-            samples = tuple([area.sample for area in gathering.areas])
-            yield gathering.made(self._count, self._rules.setdefault(samples, len(self._rules)), samples)
+            samples = tuple([area.sample for area in each.areas])
+            yield Remotes(
+                number=self._count,
+                rules=self._rules.setdefault(samples, len(self._rules)),
+                place=Place(scopes.of(samples[0]), networks.of(samples[0])),
+                ranges=tuple(each.ranges),
+                samples=samples,
+                received=tuple(each.received),
+                sent=tuple(each.sent),
+                by_port=any(len(ways.starts) > 1 for ways in (*each.received, *each.sent)),
+            )
 
     def _fate_of(self, ports: ByPort | None) -> Hashable:
         """What the kernel's answers come to, port by port, whichever lines decide; one made once is known by its id."""
@@ -185,24 +191,21 @@ class _Gathering:
     """Remotes in the making."""
 
     def __init__(self) -> None:
-        self._ranges: list[Range] = []
+        self.ranges: list[Range] = []
         self.areas: dict[Area, None] = {}
-        self._received: dict[ByPort, None] = {}
-        self._sent: dict[ByPort, None] = {}
+        self.received: dict[ByPort, None] = {}
+        self.sent: dict[ByPort, None] = {}
 
     def add(self, remotes: Range, area: Area, received: ByPort | None, sent: ByPort | None) -> None:
-        if self._ranges and self._ranges[-1][1] + 1 == remotes[0]:
-            self._ranges[-1] = (self._ranges[-1][0], remotes[1])
+        if self.ranges and self.ranges[-1][1] + 1 == remotes[0]:
+            self.ranges[-1] = (self.ranges[-1][0], remotes[1])
         else:
-            self._ranges.append(remotes)
+            self.ranges.append(remotes)
         self.areas[area] = None
         if received is not None:
-            self._received[received] = None
+            self.received[received] = None
         if sent is not None:
-            self._sent[sent] = None
-
-    def made(self, number: int, rules: int, samples: tuple[int, ...]) -> Remotes:
-        return Remotes(number, rules, tuple(self._ranges), samples, tuple(self._received), tuple(self._sent))
+            self.sent[sent] = None
 
 
 def fate_of_outcome(outcome: Outcome) -> Hashable:

@@ -26,13 +26,16 @@ class ServerView:
         self.config = config
         self.fabric = fabric
         self.assume = config.assumptions
+        self._client_ports = config.assumptions.client_port_range
         names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
         self.sibling: Passage = said_of(self.assume.spoofing_sibling, names) or "dropped"
         self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
-        self.kernel = Kernel(server.guest, None if like is None else like.kernel) if server.guest is not None else None
+        self.kernel: Kernel | None = None
+        if server.guest is not None:
+            self.kernel = Kernel(server.guest, None if like is None else like.kernel)
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())
         self.own_networks = self._own_networks()
@@ -75,7 +78,7 @@ class ServerView:
 
     def client_ports(self, protocol: Protocol) -> Range:
         """The ports that an opening side may use."""
-        return NO_PORTS if protocol is Protocol.ICMP else self.assume.client_port_range
+        return NO_PORTS if protocol is Protocol.ICMP else self._client_ports
 
     def at(self, vni: Vni) -> str:
         """Where a hop on the VNI's side is: its guest interface, or its own name where the guest has none."""
