@@ -60,7 +60,7 @@ def _known_classes(
     """The classes of all ports, made once for a server and its changed copies for which they come out the same."""
     ports = NO_PORTS if protocol is Protocol.ICMP else ALL_PORTS
     way = sets.way(local, protocol, ports, inbound=direction is Direction.INBOUND)
-    known, key = walk.view.classes, (direction, protocol, way.origin)
+    known, key = walk.view.classes, (direction, protocol, sets.origin(way, protocol))
     if key not in known:
         known[key] = tuple(_classes(walk, sets, way, direction, protocol, ports))
     return known[key]

@@ -15,6 +15,7 @@ from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric import network_acl, security_group, vpc_route
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
+from vnicheck.fabric.state_filter import state_filter
 from vnicheck.kernel.kernel import ByPort, Outcome
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
@@ -75,11 +76,6 @@ class Way(Struct, frozen=True, eq=False):
     sent: AddressMap[ByPort | None]
     vnis: tuple[Vni, ...]
 
-    @property
-    def origin(self) -> Hashable:
-        """What classes of flows come from, beside what a server on trial has in common with the one that it is like."""
-        return self.local.key, id(self.received), id(self.sent), self.vnis
-
 
 _NOT_KNOWN: AddressMap[None] = constant(None)
 
@@ -131,6 +127,21 @@ class RemoteSets:
         if known is None:
             known = self._known[key] = tuple(self._gathered(way, excluded))
         return known
+
+    def origin(self, way: Way, protocol: Protocol) -> Hashable:
+        """What the classes of one way come from, beside what a server has in common with its changed copies: of a VNI
+        only what may be patched.
+        """
+        view, address = self._view, way.local.address
+        patched = [
+            (
+                vni.id,
+                state_filter(vni, view.assume, protocol, auto_filters=view.auto_filters, saw_opening=False),
+                address in vni.addresses or vni.allow_ip_spoofing,
+            )
+            for vni in way.vnis
+        ]
+        return way.local.key, id(way.received), id(way.sent), *patched
 
     def prefixes_of(self, sets: tuple[Remotes, ...]) -> tuple[str, ...]:
         """The fewest prefixes that cover these sets."""

@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.own_devices import own_devices, own_networks
@@ -34,7 +35,9 @@ class ServerView:
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         self.kernel: Kernel | None = None
-        if server.guest is not None:
+        if like is not None and server.guest is like.server.guest:
+            self.kernel = like.kernel
+        elif server.guest is not None:
             self.kernel = Kernel(server.guest, None if like is None else like.kernel)
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())
@@ -52,7 +55,7 @@ class ServerView:
         guest = self.server.guest
         facts = None if guest is None else (guest.interfaces, guest.missing)
         ignoring = self.kernel is not None and self.kernel.ignores_echo()
-        vnis = [(vni.name, vni.mac, vni.addresses) for vni in self.server.vnis]
+        vnis = [replace(vni, protocol_state_filtering_mode=None, allow_ip_spoofing=None) for vni in self.server.vnis]
         return id(self.fabric), id(self.config), facts, ignoring, vnis, self.interface_of, self.own_networks
 
     def _own_networks(self) -> tuple[tuple[int, int], ...]:
