@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec import Struct, UnsetType
 
@@ -24,61 +25,64 @@ class Piece(Struct, frozen=True):
     local: tuple[Range, ...] = ()
 
 
-class _Area(Struct, frozen=True):
-    """A class as ranges."""
+class _Area(NamedTuple):
+    """Flows as ranges of remotes, ports and local addresses."""
 
-    index: int
     remotes: tuple[Range, ...]
     ports: tuple[Range, ...]
     local: tuple[Range, ...]
 
 
-def pieces(before: Sequence[Flow], after: Sequence[Flow]) -> Iterator[Piece]:
+Overlaps = list[tuple[int, int, _Area]]
+"""What classes of two lists share, by their places there."""
+
+
+def pieces(
+    before: Sequence[Flow], after: Sequence[Flow], known: dict[tuple[tuple[int, ...], ...], Overlaps] | None = None
+) -> list[Piece]:
     """What the classes of `before` and of `after` share, in the order of both. A class that is in both, the same one,
-    shares nothing with any other: what it holds did not change.
+    shares nothing with any other: what it holds did not change. `known`: what was found of lists of the same flows,
+    which must live as long as it does.
     """
-    kept = {id(flow) for flow in before}
-    same: dict[int, int] = {}
-    changed: dict[tuple[str, ...], list[_Area]] = {}
-    for index, flow in enumerate(after):
-        if id(flow) in kept:
-            same[id(flow)] = index
-        else:
-            changed.setdefault(_kind(flow), []).append(_area(index, flow))
-    others = {kind: _Others(areas) for kind, areas in changed.items()}
-    for index, flow in enumerate(before):
-        here = _area(index, flow)
-        if id(flow) in same:
-            yield Piece(index, same[id(flow)], here.remotes, here.ports, here.local)
-        elif (of_kind := others.get(_kind(flow))) is not None:
-            yield from of_kind.meet(here)
+    known = {} if known is None else known
+    place_of = {id(flow): index for index, flow in enumerate(after)}
+    kept = place_of.keys() & {id(flow) for flow in before}
+    found = [Piece(n, place_of[id(flow)], *_area(flow)) for n, flow in enumerate(before) if id(flow) in kept]
+    changed: dict[tuple[str, ...], tuple[list[int], list[int]]] = {}
+    for side, flows in enumerate((before, after)):
+        for index, flow in enumerate(flows):
+            if id(flow) not in kept:
+                changed.setdefault(_kind(flow), ([], []))[side].append(index)
+    for old, new in changed.values():
+        key = tuple([id(before[n]) for n in old]), tuple([id(after[n]) for n in new])
+        if key not in known:
+            known[key] = list(_overlaps([_area(before[n]) for n in old], [_area(after[n]) for n in new]))
+        found += [Piece(old[one], new[other], *area) for one, other, area in known[key]]
+    return sorted(found, key=lambda piece: (piece.before, piece.after))
 
 
-class _Others:
-    """Classes by the stretches of remotes that they have a part in, as a number with a bit for each stretch."""
-
-    def __init__(self, areas: Sequence[_Area]) -> None:
-        self._starts = sorted({edge for area in areas for first, last in area.remotes for edge in (first, last + 1)})
-        self._areas = [(self._stretches(area.remotes), area) for area in areas]
-
-    def meet(self, here: _Area) -> Iterator[Piece]:
-        """What a class shares with them."""
-        stretches = self._stretches(here.remotes)
-        for held, there in self._areas:
-            if not stretches & held:
+def _overlaps(some: Sequence[_Area], others: Sequence[_Area]) -> Iterator[tuple[int, int, _Area]]:
+    """Areas are told apart by the stretches of remotes that they have a part in: a number with a bit for each."""
+    starts = sorted({edge for area in others for first, last in area.remotes for edge in (first, last + 1)})
+    held = [_stretches(starts, there.remotes) for there in others]
+    for one, here in enumerate(some):
+        stretches = _stretches(starts, here.remotes)
+        for other, there in enumerate(others):
+            if not stretches & held[other]:
                 continue
             ports = here.ports if here.ports == there.ports else tuple(intersection(here.ports, there.ports))
             remotes = here.remotes if here.remotes == there.remotes else intersection(here.remotes, there.remotes)
             local = tuple(intersection(here.local, there.local))
             if ports and remotes and (local or not here.local):
-                yield Piece(here.index, there.index, tuple(remotes), ports, local)
+                yield one, other, _Area(tuple(remotes), ports, local)
 
-    def _stretches(self, remotes: Sequence[Range]) -> int:
-        found = 0
-        for first, last in remotes:
-            low, high = bisect_right(self._starts, first), bisect_right(self._starts, last)
-            found |= (1 << high + 1) - (1 << low)
-        return found
+
+def _stretches(starts: Sequence[int], remotes: Sequence[Range]) -> int:
+    found = 0
+    for first, last in remotes:
+        low, high = bisect_right(starts, first), bisect_right(starts, last)
+        found |= (1 << high + 1) - (1 << low)
+    return found
 
 
 def intersection(some: Sequence[Range], others: Sequence[Range]) -> list[Range]:
@@ -137,9 +141,8 @@ def _kind(flow: Flow) -> tuple[str, ...]:
     return flow.direction, flow.protocol, flow.local
 
 
-def _area(index: int, flow: Flow) -> _Area:
+def _area(flow: Flow) -> _Area:
     return _Area(
-        index,
         _ranges(flow.remote),
         (NO_PORTS,) if isinstance(flow.ports, UnsetType) else _port_ranges(flow.ports),
         () if isinstance(flow.local_prefixes, UnsetType) else _ranges(flow.local_prefixes),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.refinement import Overlaps
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.findings.facts import Facts
@@ -24,6 +25,7 @@ class Trial:
         self._fabric = fabric
         self._config = config
         self._known: dict[tuple[Effect, ...], tuple[Facts, Comparison]] = {}
+        self._overlaps: dict[tuple[tuple[int, ...], ...], Overlaps] = {}
         self.server = server
         self.facts = _predicted(ServerView(server, fabric, config))
         self.targets = frozenset(broken_flows(self.facts))
@@ -71,7 +73,7 @@ class Trial:
         if known is None:
             view = ServerView(carry_out(self.server, effects), self._fabric, self._config, like=self.facts.view)
             facts = _predicted(view)
-            comparison = compare(self.before, facts.flows, self.targets, self.facts.is_inside)
+            comparison = compare(self.before, facts.flows, self.targets, self.facts.is_inside, self._overlaps)
             known = self._known[effects] = (facts, comparison)
         return known
 
