@@ -1,0 +1,82 @@
+"""Flows of a changed copy of a server, which takes over what did not change, are those of the same server by itself."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cases import config_of, names, snapshot_of
+from tests.engine.test_one_flow import REGION, region_server
+from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.refinement import pieces
+from vnicheck.engine.server_view import ServerView
+from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter, carry_out
+from vnicheck.model.cloud import Fabric
+from vnicheck.model.config import Config
+from vnicheck.model.flow import Direction, Protocol
+from vnicheck.model.guest import NextHop, PolicyRule, Route
+from vnicheck.model.snapshot import Server
+
+SEVERAL = [n for n, server in enumerate(REGION.servers) if len(server.vnis) > 1]
+
+
+def effects_on(server: Server, draw: random.Random) -> Iterator[Effect]:
+    """A few changes, each of any kind that a plan may make."""
+    guest = server.guest
+    names = [link.name for link in guest.interfaces] if guest is not None else []
+    for number in range(draw.randint(1, 3)):
+        vni = draw.choice(server.vnis)
+        kind = draw.choice(["mode", "spoofing", "rp_filter", "rule", "routes"] if names else ["mode", "spoofing"])
+        if kind == "mode":
+            new = draw.choice(["auto", "enabled", "disabled"])
+            yield PatchVni(vni=vni.id, name=vni.name, field="protocol_state_filtering_mode", old="auto", new=new)
+        elif kind == "spoofing":
+            yield PatchVni(vni=vni.id, name=vni.name, field="allow_ip_spoofing", old=False, new=draw.random() < 0.5)
+        elif kind == "rp_filter":
+            yield SetRpFilter(interface=draw.choice(names), old=0, new=draw.randint(0, 2))
+        elif kind == "rule":
+            source, table = f"{draw.choice(vni.addresses)}/32", draw.choice([254, 1000, 1001])
+            priority = draw.choice([5, 900, 32765])
+            yield AddRule(rule=PolicyRule(priority=priority, src=source, table=table, text=f"rule {number}"))
+        else:
+            hop = NextHop(interface=draw.choice(names), gateway=draw.choice(["10.0.0.1", None]))
+            prefix = draw.choice(["0.0.0.0/0", "10.8.0.0/16"])
+            yield AddRoutes(table=1000, routes=(Route(prefix=prefix, table=1000, nexthops=(hop,), text="r"),))
+
+
+def check(server: Server, fabric: Fabric, config: Config, draw: random.Random) -> None:
+    view = ServerView(server, fabric, config)
+    before = predict_flows(view)
+    for _ in range(3):
+        changed = carry_out(server, effects_on(server, draw))
+        after = predict_flows(ServerView(changed, fabric, config, like=view))
+        anew = predict_flows(ServerView(changed, fabric, config))
+        assert after == anew
+        shared = {id(flow) for flow in before} & {id(flow) for flow in after}
+        assert [piece for piece in pieces(before, after) if id(before[piece.before]) not in shared] == [
+            piece for piece in pieces(before, anew) if id(before[piece.before]) not in shared
+        ]
+
+
+@pytest.mark.parametrize("name", names())
+def test_of_a_case(name: str) -> None:
+    for server in snapshot_of(name).servers:
+        check(server, snapshot_of(name).fabric, config_of(name), random.Random(name))
+
+
+@pytest.mark.parametrize("number", SEVERAL[:: max(1, len(SEVERAL) // 12)])
+def test_of_a_made_server(number: int) -> None:
+    check(*region_server(number), Config(), random.Random(number))
+
+
+def test_what_did_not_change_is_the_same_flow() -> None:
+    """A patch of how a VNI filters TCP leaves the classes of other protocols as they are."""
+    server, fabric = region_server(SEVERAL[0])
+    view = ServerView(server, fabric, Config())
+    before = {id(flow) for flow in predict_flows(view)}
+    mode = "protocol_state_filtering_mode"
+    patch = [PatchVni(vni=vni.id, name=vni.name, field=mode, old="auto", new="disabled") for vni in server.vnis]
+    after = predict_flows(ServerView(carry_out(server, patch), fabric, Config(), like=view))
+    made = [flow for flow in after if id(flow) not in before and flow.direction is not Direction.TRANSIT]
+    assert made
+    assert {flow.protocol for flow in made} == {Protocol.TCP}
