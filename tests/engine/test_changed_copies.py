@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import servers
 from tests.cases import config_of, names, snapshot_of
 from tests.engine.test_one_flow import REGION, region_server
 from vnicheck.engine.classify import predict_flows
@@ -71,7 +72,7 @@ def test_of_a_made_server(number: int) -> None:
 
 def test_what_did_not_change_is_the_same_flow() -> None:
     """A patch of how a VNI filters TCP leaves the classes of other protocols as they are."""
-    server, fabric = region_server(SEVERAL[0])
+    server, fabric = servers.server(guest=servers.guest()), servers.fabric()
     view = ServerView(server, fabric, Config())
     before = {id(flow) for flow in predict_flows(view)}
     mode = "protocol_state_filtering_mode"
