@@ -4,10 +4,13 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests import servers
-from tests.cases import config_of, names, snapshot_of
-from tests.engine.test_one_flow import REGION, region_server
+from tests.engine.test_one_flow import RELAXED, configs, fabrics, server_of
+from tests.support import servers
+from tests.support.cases import config_of, names, snapshot_of
+from tests.support.drawn_guests import guests
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.refinement import pieces
 from vnicheck.engine.server_view import ServerView
@@ -15,10 +18,8 @@ from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFi
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Protocol
-from vnicheck.model.guest import NextHop, PolicyRule, Route
+from vnicheck.model.guest import Guest, NextHop, PolicyRule, Route
 from vnicheck.model.snapshot import Server
-
-SEVERAL = [n for n, server in enumerate(REGION.servers) if len(server.vnis) > 1]
 
 
 def effects_on(server: Server, draw: random.Random) -> Iterator[Effect]:
@@ -65,19 +66,22 @@ def test_of_a_case(name: str) -> None:
         check(server, snapshot_of(name).fabric, config_of(name), random.Random(name))
 
 
-@pytest.mark.parametrize("number", SEVERAL[:: max(1, len(SEVERAL) // 12)])
-def test_of_a_made_server(number: int) -> None:
-    check(*region_server(number), Config(), random.Random(number))
+@RELAXED
+@given(fabrics(), guests(), configs, st.randoms(use_true_random=False))
+def test_of_any_server(around: Fabric, inside: Guest, config: Config, draw: random.Random) -> None:
+    check(server_of(inside, ("10.0.0.11", "10.0.0.12", "10.0.0.14")), around, config, draw)
 
 
 def test_what_did_not_change_is_the_same_flow() -> None:
     """A patch of how a VNI filters TCP leaves the classes of other protocols as they are."""
-    server, fabric = servers.server(guest=servers.guest()), servers.fabric()
-    view = ServerView(server, fabric, Config())
+    server, fabric, config = servers.server(guest=servers.guest()), servers.fabric(), Config()
+    view = ServerView(server, fabric, config)
     before = {id(flow) for flow in predict_flows(view)}
-    mode = "protocol_state_filtering_mode"
-    patch = [PatchVni(vni=vni.id, name=vni.name, field=mode, old="auto", new="disabled") for vni in server.vnis]
-    after = predict_flows(ServerView(carry_out(server, patch), fabric, Config(), like=view))
+    patch = [
+        PatchVni(vni=vni.id, name=vni.name, field="protocol_state_filtering_mode", old="auto", new="disabled")
+        for vni in server.vnis
+    ]
+    after = predict_flows(ServerView(carry_out(server, patch), fabric, config, like=view))
     made = [flow for flow in after if id(flow) not in before and flow.direction is not Direction.TRANSIT]
     assert made
     assert {flow.protocol for flow in made} == {Protocol.TCP}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.guests import TOUCHED, UDP, UNTOUCHED, host, make_guest, packet, replaced
+from tests.support.kernel_guests import TOUCHED, UDP, UNTOUCHED, host, make_guest, packet, replaced
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.kernel.host import HiddenState
@@ -104,7 +104,7 @@ def test_forwarding_asks_as_the_interface_of_egress() -> None:
 
 def several_ways_on(*, dead: str = "", **arguments: Any) -> Received:
     """What becomes of a packet that eth1 may forward by eth0 and eth2."""
-    addresses = {"eth0": ("10.0.0.11/24",), "eth1": ("10.0.0.12/24",), "eth2": ("10.0.2.1/24",)}
+    addresses: dict[str, tuple[str, ...]] = {f"eth{n}": (f"10.0.{n}.11/24",) for n in range(3)}
     sysctls = {"eth1.forwarding": 1, "eth1.rp_filter": 1}
     own = make_guest(addresses, "default via 10.0.0.1 dev eth1", sysctls=sysctls, **arguments)
     hops = (

@@ -16,7 +16,7 @@ from tests.lab import scenario as scenarios
 from tests.lab.scenario import Clients, Scenario
 from tests.lab.topology import Lab
 from tests.lab.world import add_server, world_of
-from tests.sshd import Sshd
+from tests.support.sshd import Sshd
 
 BROKEN, HEALTHY, GONE = "broken", "healthy", "gone"
 MEND = """
@@ -38,7 +38,8 @@ _ELSEWHERE = Clients(
 def moved(scenario: Scenario) -> Scenario:
     """The scenario in 10.0.9.0/24 instead of 10.0.0.0/24, with clients of its own."""
     text = msgspec.json.encode(scenario).decode()
-    away = msgspec.json.decode(text.replace("10.0.0.", "10.0.9.").replace("subnet-a", "subnet-b"), type=Scenario)
+    renamed = text.replace("10.0.0.", "10.0.9.").replace("subnet-a", "subnet-b").replace("vni-", "vni-b")
+    away = msgspec.json.decode(renamed, type=Scenario)
     return msgspec.structs.replace(away, clients=_ELSEWHERE, expect={})
 
 

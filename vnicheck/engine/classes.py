@@ -55,6 +55,7 @@ def flow_of(
         dropped_by=drops[0].by if drops else None,
         drops=drops,
         hops=LazyHops(lambda: tuple(_hops(paths))),
+        to_no_host=True if any(section.to_no_host for section in path.sections) else UNSET,
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.engine.partition import NO_PORTS
+from vnicheck.engine.partition import NO_PORTS, parse_ports
 from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.flow import Flow
 
@@ -133,8 +133,7 @@ def _ranges(prefixes: tuple[str, ...]) -> tuple[Range, ...]:
 
 @lru_cache(maxsize=1 << 10)
 def _port_ranges(ports: tuple[str, ...]) -> tuple[Range, ...]:
-    ends = (text.partition("-") for text in ports)
-    return tuple(merge_ranges((int(first), int(last or first)) for first, _, last in ends))
+    return tuple(merge_ranges(map(parse_ports, ports)))
 
 
 def _kind(flow: Flow) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
-from vnicheck.model.config import Config, Passage, said_of
+from vnicheck.model.config import Config, Passage, setting_for
 from vnicheck.model.flow import Flow, Protocol
 from vnicheck.model.snapshot import Server
 
@@ -30,8 +30,8 @@ class ServerView:
         self._client_ports = config.assumptions.client_port_range
         names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
-        self.sibling: Passage = said_of(self.assume.spoofing_sibling, names) or "dropped"
-        self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)
+        self.sibling: Passage = setting_for(self.assume.spoofing_sibling, names) or "dropped"
+        self.arrival: Passage | None = setting_for(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         self.kernel: Kernel | None = None

@@ -62,17 +62,18 @@ class Step:
 
 
 class Section:
-    """Steps at one place, one after the other, and what they come to: `fates` are theirs, `unknown` says that one of
-    them is.
+    """Steps at one place, one after the other, and what they come to: `fates` are theirs; `unknown` and `to_no_host`
+    say that one of them is.
     """
 
-    __slots__ = ("drops", "fates", "steps", "unknown")
+    __slots__ = ("drops", "fates", "steps", "to_no_host", "unknown")
 
     def __init__(self, steps: tuple[Step, ...]) -> None:
         self.steps = steps
         self.fates = tuple([step.fate for step in steps])
         self.drops = tuple([Drop(by=drop, leg=at.leg, at=at.at) for at in steps if (drop := at.check.drop) is not None])
         self.unknown = any(step.check.outcome is Outcome.UNKNOWN for step in steps)
+        self.to_no_host = any(step.check.to_no_host for step in steps)
 
 
 class Path(Struct, frozen=True):

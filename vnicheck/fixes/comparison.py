@@ -24,7 +24,7 @@ class Comparison(Struct, frozen=True):
     pieces: tuple[Piece, ...]
 
 
-def compare(
+def compare_flows(
     before: Sequence[Flow],
     after: Sequence[Flow],
     targets: frozenset[int],

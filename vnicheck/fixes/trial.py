@@ -7,7 +7,7 @@ from vnicheck.engine.refinement import Overlaps
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.findings.facts import Facts
-from vnicheck.fixes.comparison import Comparison, compare
+from vnicheck.fixes.comparison import Comparison, compare_flows
 from vnicheck.fixes.effects import AddRule, Effect, carry_out
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -73,7 +73,7 @@ class Trial:
         if known is None:
             view = ServerView(carry_out(self.server, effects), self._fabric, self._config, like=self.facts.view)
             facts = _predicted(view)
-            comparison = compare(self.before, facts.flows, self.targets, self.facts.is_inside, self._overlaps)
+            comparison = compare_flows(self.before, facts.flows, self.targets, self.facts.is_inside, self._overlaps)
             known = self._known[effects] = (facts, comparison)
         return known
 

@@ -48,7 +48,7 @@ class Box(NamedTuple):
 
     def narrowed(self, field: int, values: int) -> "Box":
         """The same with another set for one field."""
-        return Box(*self[:field], values, *self[field + 1 :])
+        return Box._make((*self[:field], values, *self[field + 1 :]))
 
 
 class Decision:
