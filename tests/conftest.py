@@ -5,9 +5,9 @@ import zlib
 
 import pytest
 
-from tests.support import amounts
-
 pytest.register_assert_rewrite("tests.support", "tests.lab")
+
+from tests.support import amounts  # noqa: E402 (what it imports is rewritten, too)
 
 # Of a test that is marked `long`, about one set of parameters in this many runs without --long.
 SAMPLE = 4

@@ -75,12 +75,12 @@ class Scenario(Network, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The client address that SSH comes from; its flows to the first address are symmetric in every scenario."""
         return self.clients.private[0]
 
-    def expected(self) -> dict[tuple[Direction, str, str, str], bool]:
+    def expected(self) -> dict[tuple[str, str, str, str], bool]:
         """Whether each (direction, kind, remote, local) gets through.
 
         Raises NetworkError unless every one is stated exactly once.
         """
-        stated: dict[tuple[Direction, str, str, str], bool] = {}
+        stated: dict[tuple[str, str, str, str], bool] = {}
         for line, words in self.expect.items():
             opener, arrow, answerer = line.partition(" -> ")
             delivered = words.split()

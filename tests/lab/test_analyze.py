@@ -102,11 +102,8 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     require("sshd", "ssh-keygen")
     folder = tmp_path_factory.mktemp("analyze")
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    wanted = {
-        item.callspec.params["name"]
-        for item in items
-        if item.module is request.module and hasattr(item, "callspec") and "runs" in item.fixturenames
-    }
+    mine = [item for item in items if item.module is request.module and "runs" in item.fixturenames]
+    wanted = {item.callspec.params["name"] for item in mine}
     asked = [name for name in scenarios.names() if name in wanted]
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(asked, pool.map(lambda name: analyze(name, folder / name), asked), strict=True))

@@ -13,6 +13,8 @@ from vnicheck.rehearse.network import Network, NetworkError, Vni
 
 CLIENTS = "clients"
 """The fabric's interface towards the clients."""
+ANSWERERS = "answerers"
+"""The one towards those that answer flows in transit."""
 
 _TABLE = "ip vpc"
 _TRANSACTION = 16_000
@@ -133,7 +135,7 @@ class Filter:
         indexes = range(len(self._vnis))
         leaving = ", ".join(f"{device(index)} : jump leaving_{index}" for index in indexes)
         entering = ", ".join(f"{device(index)} : jump entering_{index}" for index in indexes)
-        left, arrived = stages.crossings(CLIENTS)
+        left, arrived = stages.crossings()
         return [
             f"add chain {_TABLE} arrival {{ type filter hook prerouting priority raw; }}",
             *(f"add rule {_TABLE} arrival {rule}" for rule in stages.arrival(CLIENTS)),

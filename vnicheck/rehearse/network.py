@@ -129,6 +129,17 @@ class Remotes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return (*self.subnet, *self.vpc, *self.private, *self.service, *self.internet)
 
 
+class Transit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From `opener` to `answerer`, both beyond the server: the VNIs (by name) to which the VPC leads the opening packet
+    and its answer; None: not through the server.
+    """
+
+    opener: str
+    answerer: str
+    request_by: str | None
+    reply_by: str | None
+
+
 class Obeys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which assumptions the VPC obeys, by their ids: what `vnicheck.toml` may override."""
 
@@ -152,6 +163,7 @@ class Network(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     security_groups: tuple[SecurityGroup, ...] = ()
     network_acls: tuple[NetworkAcl, ...] = ()
     clients: Remotes = Remotes()
+    transits: tuple[Transit, ...] = ()
     client_ports: tuple[int, int] | None = None
     obeys: Obeys = Obeys()
 
@@ -159,6 +171,11 @@ class Network(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The addresses of a security group's targets. Raises NetworkError."""
         named = [address for vni in self.vnis if group in (vni.security_groups or ()) for address in vni.addresses]
         return (*named, *_by_name(self.security_groups, group).members)
+
+    @property
+    def answerers(self) -> tuple[str, ...]:
+        """The ends of flows in transit that answer: machines of their own, apart from the other remotes."""
+        return tuple(dict.fromkeys(transit.answerer for transit in self.transits))
 
     @property
     def locals(self) -> tuple[str, ...]:

@@ -3,16 +3,16 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from vnicheck.rehearse.fabric import Ends, Seen
 from vnicheck.rehearse.namespaces import Namespace, RehearsalError
-from vnicheck.rehearse.network import DIRECTIONS, Direction, Network, Protocol
+from vnicheck.rehearse.network import Network, Protocol
 from vnicheck.rehearse.topology import Rebuilt
 
 AGENT = Path(__file__).with_name("packets_agent.py")
@@ -20,14 +20,18 @@ TIMEOUTS = (0.6, 1.0)
 """Seconds of the first try and of the second: a busy machine must not look like a drop."""
 
 
+Way = Literal["inbound", "outbound", "transit"]
+
+
 class Tried(Struct, frozen=True, kw_only=True):
     """One flow that was tried, or is to be. `delivered`: the echo came back to its opener. `port`: the answerer's, None
     for icmp.
 
-    `remote` is the remote's address, `local` the server's own, also where the remote dials its floating IP.
+    `remote` is the remote's address, `local` the server's own, also where the remote dials its floating IP; of a flow
+    in transit the remote opens and `local` answers.
     """
 
-    direction: Direction
+    direction: Way
     protocol: Protocol
     remote: str
     local: str
@@ -42,24 +46,27 @@ def send(built: Rebuilt, flows: Sequence[Tried], *, timeouts: Sequence[float] = 
     is not configured in the server cannot be bound, so nothing from or to it is delivered. Raises RehearsalError where
     the packets themselves could not be sent.
     """
-    opened = {direction: [flow for flow in flows if flow.direction == direction] for direction in DIRECTIONS}
-    agents: dict[Direction, _Agent] = {}
+    ends = {"remotes": built.client, "server": built.target, "answerers": built.answerer}
+    opens = {"inbound": "remotes", "outbound": "server", "transit": "remotes"}
+    answers = {"inbound": "server", "outbound": "remotes", "transit": "answerers"}
+    opened = {end: [flow for flow in flows if opens[flow.direction] == end] for end in ends}
+    agents: dict[str, _Agent] = {}
     try:
-        for direction in DIRECTIONS:
-            namespace = built.client if direction == "inbound" else built.target
-            job = {
-                "serve": _served(opened["outbound" if direction == "inbound" else "inbound"]),
-                "open": [_dial(built.network, flow) for flow in opened[direction]],
-                "timeouts": timeouts,
-            }
-            agents[direction] = _Agent(namespace, job)
+        for end, namespace in ends.items():
+            if namespace is not None:
+                job = {
+                    "serve": _served(flow for flow in flows if answers[flow.direction] == end),
+                    "open": [_dial(built.network, flow) for flow in opened[end]],
+                    "timeouts": timeouts,
+                }
+                agents[end] = _Agent(namespace, job)
         for agent in agents.values():
             agent.expect_ready()
         for agent in agents.values():
             agent.go()
         outcome: dict[int, Tried] = {}
-        for direction, agent in agents.items():
-            for flow, delivered in zip(opened[direction], agent.outcomes(), strict=True):
+        for end, agent in agents.items():
+            for flow, delivered in zip(opened[end], agent.outcomes(), strict=True):
                 outcome[id(flow)] = msgspec.structs.replace(flow, delivered=delivered)
         return [outcome[id(flow)] for flow in flows]
     finally:
@@ -78,18 +85,23 @@ def died_at(seen: Seen, flow: Tried) -> tuple[str, str] | None:
     reply = [ends for ends in seen.dead if _is_of(ends, flow, reply=True)]
     if reply:
         return "reply", " ".join(seen.dead[reply[0]])
+    arrived, left = (
+        {reply: any(_is_of(ends, flow, reply=reply) for ends in crossed) for reply in (False, True)}
+        for crossed in (seen.arrived, seen.left)
+    )
     if flow.direction == "inbound":
-        if not any(_is_of(ends, flow, reply=False) for ends in seen.arrived):
-            return None
-        return None if any(_is_of(ends, flow, reply=True) for ends in seen.left) else ("request", "guest")
-    if not any(_is_of(ends, flow, reply=False) for ends in seen.left):
+        return ("request", "guest") if arrived[False] and not left[True] else None
+    if flow.direction == "transit":
+        lost = [leg for leg, reply in (("request", False), ("reply", True)) if arrived[reply] and not left[reply]]
+        return (lost[0], "guest") if lost else None
+    if not left[False]:
         return "request", "guest"
-    return ("reply", "guest") if any(_is_of(ends, flow, reply=True) for ends in seen.arrived) else None
+    return ("reply", "guest") if arrived[True] else None
 
 
 def _is_of(ends: Ends, flow: Tried, *, reply: bool) -> bool:
     source, source_port, destination, destination_port, protocol = ends
-    near, far = (flow.remote, flow.local) if flow.direction == "inbound" else (flow.local, flow.remote)
+    near, far = (flow.local, flow.remote) if flow.direction == "outbound" else (flow.remote, flow.local)
     if reply:
         near, far, destination_port = far, near, source_port
     if (source, destination, protocol) != (near, far, flow.protocol):
@@ -98,10 +110,10 @@ def _is_of(ends: Ends, flow: Tried, *, reply: bool) -> bool:
     return destination_port == flow.port if flow.port is not None else (source_port >> 8 == 0) is reply
 
 
-def _served(flows: Sequence[Tried]) -> list[tuple[str, int]]:
+def _served(flows: Iterable[Tried]) -> list[tuple[str, int]]:
     """Where the answering side of the flows listens."""
     return sorted(
-        {(flow.local if flow.direction == "inbound" else flow.remote, flow.port) for flow in flows if flow.port}
+        {(flow.remote if flow.direction == "outbound" else flow.local, flow.port) for flow in flows if flow.port}
     )
 
 
@@ -110,6 +122,8 @@ def _dial(network: Network, flow: Tried) -> dict[str, Any]:
     ends = (flow.local, flow.remote)
     if flow.direction == "inbound":
         ends = (flow.remote, network.dialled(flow.remote, flow.local))
+    elif flow.direction == "transit":
+        ends = (flow.remote, flow.local)
     return {"protocol": flow.protocol, "local": ends[0], "remote": ends[1], "port": flow.port}
 
 

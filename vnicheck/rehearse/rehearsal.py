@@ -78,6 +78,7 @@ class Rehearsing:
         config: Config,
         *,
         one: One | None = None,
+        prefer: Sequence[str] = (),
         tell: Callable[[str], None],
     ) -> None:
         self._box = box
@@ -92,7 +93,7 @@ class Rehearsing:
         self._view = ServerView(server, fabric, config)
         self._predicted = self._predict(self._view)
         held = [address for vni in rebuilt_vnis(self._view) for address in vni.addresses]
-        self._sample = Sample(self._view, self._predicted, held)
+        self._sample = Sample(self._view, self._predicted, held, prefer=prefer)
         self._before: dict[int, Fate] = {}
 
     def as_is(self) -> Phase:
@@ -149,7 +150,7 @@ class Rehearsing:
         return msgspec.structs.replace(phase, printed=printed, status=status), difference
 
     def _build(self, view: ServerView, guest: Guest) -> None:
-        network = network_of(view, self._sample.remotes)
+        network = network_of(view, self._sample.remotes, self._sample.transits)
         built = self._box.ask(Build(network=network, guest=guest), Built)
         self.told = list(built.told)
         self.kernel = built.kernel
@@ -251,15 +252,14 @@ class Rehearsing:
         if died is None or not flow.drops or any(hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
             return "agrees", None  # where it dies is not known, or not predicted: something unknown may come first
         first = flow.drops[0]
-        if died.leg is not first.leg:
+        if died.by is None:  # where in the guest, packets do not tell: it takes a request, and sends no reply
+            agrees = first.by in _BY_GUEST
+        elif died.leg is not first.leg:
             return "differs", f"predicted was a drop of the {first.leg}"
-        # the order of one VNI's stages is not documented: any that is said to drop this packet may be the first
-        predicted = {drop.by for drop in flow.drops if drop.leg is first.leg}
-        if died.by is None:
-            agrees = bool(predicted & _BY_GUEST)
         else:
+            # the order of one VNI's stages is not documented: any that is said to drop this packet may be the first
             no_way_out = scope is Scope.INTERNET and {first.by, died.by} <= _NO_WAY_OUT
-            agrees = no_way_out or died.by in predicted
+            agrees = no_way_out or died.by in {drop.by for drop in flow.drops if drop.leg is first.leg}
         return ("agrees", None) if agrees else ("differs", f"predicted was a drop by {first.by}")
 
     def _place(self, fate: Fate) -> Place | None:
@@ -293,13 +293,21 @@ def class_of(flows: Iterable[Flow], tried: Tried) -> Flow | None:
     """The class that a flow is in, if it is in one."""
     remote = parse_address(tried.remote)
     for flow in flows:
-        if (flow.direction, flow.protocol, flow.local) != (tried.direction, tried.protocol, tried.local):
+        if (flow.direction, flow.protocol) != (tried.direction, tried.protocol):
             continue
-        if tried.port is not None and not any(_holds(text, tried.port) for text in flow.ports or ()):
+        if isinstance(flow.local_prefixes, UnsetType):
+            is_end = flow.local == tried.local
+        else:
+            is_end = _is_within(parse_address(tried.local), flow.local_prefixes)
+        if not is_end or not _is_within(remote, flow.remote):
             continue
-        if any(first <= remote <= last for first, last in map(prefix_range, flow.remote)):
+        if tried.port is None or any(_holds(text, tried.port) for text in flow.ports or ()):
             return flow
     return None
+
+
+def _is_within(address: int, prefixes: Iterable[str]) -> bool:
+    return any(first <= address <= last for first, last in map(prefix_range, prefixes))
 
 
 def _holds(ports: str, port: int) -> bool:

@@ -223,11 +223,9 @@ def _internet(network: Network, vni: Vni, index: int) -> list[str]:
     return [*rules, f"{owned} {_drop('no_floating_ip', index)}", _drop("floating_ip", index)]
 
 
-def crossings(clients: str) -> tuple[list[str], list[str]]:
+def crossings() -> tuple[list[str], list[str]]:
     """The rules that note what has left the guest before its VNI's stages, and what comes to it after them."""
-    return [f'iifname != "{clients}" add @left {{ {_ENDS[0]} }}'], [
-        f'oifname != "{clients}" add @arrived {{ {_ENDS[0]} }}'
-    ]
+    return [f'iifname "vni*" add @left {{ {_ENDS[0]} }}'], [f'oifname "vni*" add @arrived {{ {_ENDS[0]} }}']
 
 
 def arrival(clients: str) -> list[str]:

@@ -4,13 +4,17 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from vnicheck.rehearse.fabric import CLIENTS, Filter, Seen, device
+from vnicheck.rehearse.fabric import ANSWERERS, CLIENTS, Filter, Seen, device
 from vnicheck.rehearse.namespaces import Namespace
 from vnicheck.rehearse.network import Network, Subnet
 
 _FABRIC_SIDE = "02:fa:b0:00:00:{index:02x}"
 _CLIENT_MAC = "02:c1:00:00:00:01"
 _CLIENT_SIDE = "02:fa:b0:00:00:ff"
+_ANSWERER_MAC = "02:c1:00:00:00:02"
+_ANSWERER_SIDE = "02:fa:b0:00:00:fe"
+_FIRST_TABLE = 1000
+"""Of the fabric's tables that lead to one VNI each."""
 _CLIENT_GATEWAY = "169.254.77.1"
 
 _QUIET_GUEST = {
@@ -49,12 +53,14 @@ class Rebuilt:
     """A network built of real interfaces, for the length of a `with` block.
 
     `target` is the server, whose interfaces have no addresses yet; `client` owns all addresses of remotes, `fabric` is
-    the VPC between them. With `own_files` the server has a copy of this machine's /etc and an empty /run, to be written
-    to. Raises RehearsalError where the machine cannot build it.
+    the VPC between them; `answerer` owns those that answer flows in transit, where there are any. With `own_files` the
+    server has a copy of this machine's /etc and an empty /run, to be written to. Raises RehearsalError where the
+    machine cannot build it.
     """
 
     target: Namespace
     client: Namespace
+    answerer: Namespace | None = None
     fabric: Namespace
 
     def __init__(self, network: Network, *, own_files: bool = False) -> None:
@@ -78,6 +84,10 @@ class Rebuilt:
             self._filter = Filter(self.network, self.fabric)
             self._wire()
             self._configure_client()
+            if self.network.transits:
+                self.answerer = stack.enter_context(Namespace.create("answerer"))
+                self.answerer.sysctl(**_QUIET_GUEST)
+                self._wire_transit(self.answerer)
             self.target.ip(*(f"link set {vni.interface} up" for vni in self.network.vnis))
             self.configure_guest()
             self.introduce_gateways()
@@ -158,6 +168,38 @@ class Rebuilt:
         self.fabric.ip(*lines)
         # An answer to ARP on behalf of a same-subnet peer is otherwise delayed by up to 0.8 s.
         self.fabric.sysctl(**{f"neigh__{device(index)}__proxy_delay": 0 for index in range(len(network.vnis))})
+
+    def _wire_transit(self, answerer: Namespace) -> None:
+        """Those that answer, and the ways to them and back by the server where the VPC leads there."""
+        network = self.network
+        addresses = network.answerers
+        ways = [f"route add {address}/32 dev {ANSWERERS}" for address in addresses]
+        met = [f"neighbour replace {a} lladdr {_ANSWERER_MAC} dev {ANSWERERS} nud permanent" for a in addresses]
+        led = [(CLIENTS, transit.opener, transit.answerer, transit.request_by) for transit in network.transits] + [
+            (ANSWERERS, transit.answerer, transit.opener, transit.reply_by) for transit in network.transits
+        ]
+        indexes = {vni.name: index for index, vni in enumerate(network.vnis)}
+        for by, index in indexes.items():
+            gateway = network.vni(by).addresses[0]
+            ways.append(f"route add default via {gateway} dev {device(index)} onlink table {_FIRST_TABLE + index}")
+        rules = [
+            f"rule add from {source} to {target} iif {near} lookup {_FIRST_TABLE + indexes[by]}"
+            for near, source, target, by in dict.fromkeys(led)
+            if by is not None
+        ]
+        self.fabric.ip(
+            _veth(ANSWERERS, _ANSWERER_SIDE, "eth0", _ANSWERER_MAC, answerer),
+            f"link set {ANSWERERS} up",
+            *ways,
+            *met,
+            *rules,
+        )
+        answerer.ip(
+            "link set eth0 up",
+            *(f"address add {address}/32 dev eth0" for address in addresses),
+            f"neighbour replace {_CLIENT_GATEWAY} lladdr {_ANSWERER_SIDE} dev eth0 nud permanent",
+            f"route add default via {_CLIENT_GATEWAY} dev eth0 onlink src {addresses[0]}",
+        )
 
     def _configure_client(self) -> None:
         remotes = self.network.clients

@@ -17,6 +17,7 @@ from vnicheck.rehearse.network import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    Transit,
     Vni,
     VpcRoute,
 )
@@ -25,7 +26,7 @@ _GATEWAYS = "198.18.255.{number}"
 """Public gateways: of the addresses for benchmarks (RFC 2544), where no remote is."""
 
 
-def network_of(view: ServerView, remotes: Remotes) -> Network:
+def network_of(view: ServerView, remotes: Remotes, transits: Iterable[Transit] = ()) -> Network:
     """The network around the server's VNIs that have an interface in the guest. Names that the snapshot chose stay out
     of it, but for those of VNIs and their interfaces.
     """
@@ -41,7 +42,8 @@ def network_of(view: ServerView, remotes: Remotes) -> Network:
         security_groups=groups,
         network_acls=tuple(_acl(acl) for acl in _acls(view, subnets.values())),
         clients=remotes,
-        client_ports=_ephemeral(view.client_ports),
+        transits=tuple(dict.fromkeys(transits)),
+        client_ports=_ephemeral(assume.client_port_range),
         obeys=Obeys(
             psf_auto=view.auto_filters,
             psf_opening=assume.psf_opening,
