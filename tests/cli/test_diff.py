@@ -162,3 +162,26 @@ def test_slips_are_one_line(places: dict[str, Path], arguments: list[str], words
     done = run(*(places[each[1:-1]].as_posix() if each.startswith("{") else each for each in arguments))
     assert done.returncode == 2
     assert words in one_line(done)
+
+
+def test_markdown_says_what_the_text_says(places: dict[str, Path], tmp_path: Path) -> None:
+    place = tmp_path / "diff.md"
+    done = diff(places, "old", "new", "-f", f"markdown={place}")
+    assert done.returncode == 3
+    text = place.read_text()
+    closing = diff(places, "old", "new").stdout.strip().split("\n")[-1]
+    assert text.startswith("## vnicheck diff\n")
+    assert closing.split("; ")[-1] in text
+    assert "### `a`\n" in text
+    assert "| gone | 🔴 error | VNC101 " in text
+    assert "### `c`, only in OLD\n" in text
+    assert "### `d`, only in NEW\n" in text
+    assert "- ? NEW: ssh\\_refused: connection" in text
+    assert "\x1b" not in text
+    assert "`same`" not in text
+
+
+def test_help_offers_what_is_taken(places: dict[str, Path]) -> None:
+    offered = "text, json or markdown"
+    assert offered in " ".join(run("diff", "--help", env={"COLUMNS": "200"}).stdout.split())
+    assert offered in one_line(diff(places, "old", "new", "-f", "html"))

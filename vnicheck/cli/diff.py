@@ -15,9 +15,10 @@ from vnicheck.model.diff import encode_diff
 from vnicheck.model.flow import is_as_severe
 from vnicheck.model.naming import Day
 from vnicheck.report.diff import write_diff
+from vnicheck.report.diff_markdown import diff_markdown
 from vnicheck.system.clock import now
 
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "markdown")
 
 
 def diff(given: DiffOptions) -> int:
@@ -25,7 +26,7 @@ def diff(given: DiffOptions) -> int:
     destination = Destination(given.formats, given.output)
     for name, _ in destination.wanted:
         if name not in FORMATS:
-            raise UserError(f"--format {name!r}: a comparison is written as {' or '.join(FORMATS)}")
+            raise UserError(f"--format {name!r}: a comparison is written as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     severity = check_fail_on(given.fail_on)
     config = load_config(given.config_file)
     with ended_by(CollectError):
@@ -36,6 +37,8 @@ def diff(given: DiffOptions) -> int:
     for name, place in destination.wanted:
         if name == "json":
             write_bytes(encode_diff(compared), place)
+        elif name == "markdown":
+            write_bytes(diff_markdown(compared), place)
         else:
             write_page(partial(write_diff, compared), place, no_color=given.no_color)
     worse = [each for server in compared.servers for each in server.findings if is_regression(each)]

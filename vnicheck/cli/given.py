@@ -81,7 +81,10 @@ class FixOptions(Options):
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", "-f", metavar="FORMAT[=FILE]", help="text, json, jsonl, sh, ansible, terraform or ibmcloud."
+            "--format",
+            "-f",
+            metavar="FORMAT[=FILE]",
+            help="text, json, jsonl, markdown, sh, ansible, terraform or ibmcloud.",
         ),
     ] = None
     output: Annotated[
@@ -168,7 +171,15 @@ class DiffOptions(Options):
     old: Annotated[Path, typer.Argument(metavar="OLD", help="The earlier snapshot: a file, or a folder.")]
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The later one.")]
     config_file: options.ConfigFile = None
-    formats: options.Formats = None
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT[=FILE]",
+            help="text, json or markdown. Repeatable, all but one with =FILE; default text.",
+        ),
+    ] = None
     output: options.Output = None
     no_color: options.NoColor = False
     fail_on: Annotated[

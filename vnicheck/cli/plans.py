@@ -17,6 +17,7 @@ from vnicheck.report.lines import PlanLinesWriter
 from vnicheck.report.plans.ansible import render_ansible
 from vnicheck.report.plans.files import files_of
 from vnicheck.report.plans.ibmcloud import render_ibmcloud
+from vnicheck.report.plans.markdown import render_markdown
 from vnicheck.report.plans.sh import render_sh
 from vnicheck.report.plans.summary import Scope
 from vnicheck.report.plans.terraform import render_terraform
@@ -24,7 +25,7 @@ from vnicheck.report.plans.text import write_plan, write_plans
 from vnicheck.report.text import Page
 from vnicheck.system.files import make_private_folder
 
-FORMATS = ("text", "json", "jsonl", "sh", "ansible", "terraform", "ibmcloud")
+FORMATS = ("text", "json", "jsonl", "markdown", "sh", "ansible", "terraform", "ibmcloud")
 
 
 class PlanDestination:
@@ -87,6 +88,8 @@ class PlanOutputs:
                 tell_written(place)
             elif name == "text":
                 self._write_text(place, self.scope(servers))
+            elif name == "markdown":
+                write_bytes(render_markdown(self.plans, self.scope(servers)), place, private=True)
             else:
                 write_bytes(self._rendered(name), place, private=True)
         if self._destination.folder is not None:

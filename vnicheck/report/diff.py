@@ -15,8 +15,9 @@ FLOWS = 12
 """How many changes of flows are shown for a server."""
 FEW = 3
 """How many prefixes are written out."""
-_PRESENCE = {"only_old": "only in OLD", "only_new": "only in NEW"}
-_SIDES = {"old": "OLD", "new": "NEW"}
+WORDS = {"new": "new", "gone": "gone", "severity": "changed"}
+PRESENCE = {"only_old": "only in OLD", "only_new": "only in NEW"}
+SIDES = {"old": "OLD", "new": "NEW"}
 _WHOLE = ("1-65535",)
 
 
@@ -26,18 +27,18 @@ def write_diff(diff: Diff, console: Console) -> None:
     for server in diff.servers:
         _server(page, server)
         page.line()
-    page.prose(_closing(diff))
+    page.prose(closing_line(diff))
 
 
 def _server(page: Page, server: ServerChange) -> None:
-    where = f"  {_PRESENCE[server.presence]}" if server.presence in _PRESENCE else ""
+    where = f"  {PRESENCE[server.presence]}" if server.presence in PRESENCE else ""
     page.prose((server.name, "bold"), (where, "bold yellow"))
     for side, problems in server.reasons.items():
         for problem in problems:
             page.prose(
                 f"{problem.code}: {problem.message}",
                 indent=2,
-                lead=(f"{page.glyphs.question} {_SIDES[side]} ", "bold yellow"),
+                lead=(f"{page.glyphs.question} {SIDES[side]} ", "bold yellow"),
             )
     write_server_change(page, server)
 
@@ -50,7 +51,6 @@ def write_server_change(page: Page, server: ServerChange) -> None:
 
 
 def _finding(page: Page, finding: FindingChange) -> None:
-    word = {"new": "new", "gone": "gone", "severity": "changed"}[finding.change]
     was = "" if isinstance(finding.was, UnsetType) else f" (was {finding.was})"
     doubt = "" if finding.certain else " perhaps: that server could not be wholly checked in the other snapshot;"
     muted = " muted;" if finding.muted else ""
@@ -59,20 +59,22 @@ def _finding(page: Page, finding: FindingChange) -> None:
         (f" {finding.rule} {finding.name}", "bold"),
         f"{was}{muted}{doubt}",
         indent=2,
-        lead=(f"{word:<8}", "bold"),
+        lead=(f"{WORDS[finding.change]:<8}", "bold"),
     )
     page.prose(finding.message, indent=10)
 
 
 def _flows(page: Page, flows: Sequence[FlowChange]) -> None:
-    groups = _grouped(flows)
+    groups = grouped_flows(flows)
     for position, group in enumerate(groups[:FLOWS]):
-        page.prose(*_change(group, page.glyphs.arrow), indent=2, lead=("flows   " if position == 0 else " " * 8, "dim"))
+        page.prose(
+            *flow_change(group, page.glyphs.arrow), indent=2, lead=("flows   " if position == 0 else " " * 8, "dim")
+        )
     if len(groups) > FLOWS:
         page.prose(f"and {len(groups) - FLOWS} more; -f json has all", indent=10)
 
 
-def _grouped(flows: Iterable[FlowChange]) -> list[list[FlowChange]]:
+def grouped_flows(flows: Iterable[FlowChange]) -> list[list[FlowChange]]:
     """Changes from one answer to another that are told in one line: of all places of remotes, and of protocols that
     change alike at the same ports (ICMP at all of them).
     """
@@ -87,7 +89,8 @@ def _grouped(flows: Iterable[FlowChange]) -> list[list[FlowChange]]:
     return list(groups.values())
 
 
-def _change(group: Sequence[FlowChange], arrow: str) -> Iterable[tuple[str, str] | str]:
+def flow_change(group: Sequence[FlowChange], arrow: str) -> Iterable[tuple[str, str] | str]:
+    """The sentence on flows that change alike, in parts, some with their style."""
     flow = group[0]
     present = {each.protocol for each in group}
     port = next((each.ports for each in group if not isinstance(each.ports, UnsetType) and each.ports != _WHOLE), ())
@@ -124,7 +127,8 @@ def _answer(answer: Answer | None) -> tuple[str, str]:
     return f"{answer.verdict}{by}", style[answer.verdict]
 
 
-def _closing(diff: Diff) -> str:
+def closing_line(diff: Diff) -> str:
+    """The counts."""
     summary = diff.summary
     counts = {"changed": summary.changed, "only in OLD": summary.only_old, "only in NEW": summary.only_new}
     said = [

@@ -14,7 +14,7 @@ from vnicheck.model.words import one_line
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
 from vnicheck.report.writer import fix_line
 
-_MARKS = {"error": "🔴 error", "warning": "🟡 warning", "note": "🔵 note"}
+MARKS = {"error": "🔴 error", "warning": "🟡 warning", "note": "🔵 note"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 _MESSAGE = 500
 
@@ -85,7 +85,7 @@ def _row(instance: InstanceReport, finding: Finding) -> str:
         fix = f"<br>fix: {escaped(one_line(fix_line(finding.fixes[0]), _MESSAGE))}" if finding.fixes else ""
     else:
         fix = f"<br>until {finding.muted.expires}: {escaped(one_line(finding.muted.reason, _MESSAGE))}"
-    return f"| {_MARKS[finding.severity]}{known} | {finding.rule} {escaped(finding.name)} | {where} | {what}{fix} |\n"
+    return f"| {MARKS[finding.severity]}{known} | {finding.rule} {escaped(finding.name)} | {where} | {what}{fix} |\n"
 
 
 def escaped(text: str) -> str:

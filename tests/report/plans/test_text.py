@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tests.support.plan_documents import HARM, document, hostile, patches, persist, with_actions
 from tests.support.plans import planned
-from vnicheck.model.plan import AtBoot, InstancePlan
+from vnicheck.model.plan import AtBoot, InstancePlan, without_flows
 from vnicheck.report.plans.summary import Scope, result_of
 from vnicheck.report.plans.text import write_plans
 
@@ -106,6 +106,12 @@ def test_the_headline_says_what_a_boot_leaves(at_boot: AtBoot) -> None:
 
 def moved(base: InstancePlan, old: str, new: str) -> InstancePlan:
     """The plan of a server with another address."""
+    plan = base.plan
+    told = tuple(msgspec.structs.replace(flow, hops=()) for flow in plan.before)
+    alternatives = tuple(map(without_flows, base.alternatives))
+    base = msgspec.structs.replace(
+        base, plan=msgspec.structs.replace(plan, before=told, after=()), alternatives=alternatives
+    )
     text = msgspec.json.encode(base).decode().replace(old, new)
     return msgspec.json.decode(text, type=InstancePlan)
 

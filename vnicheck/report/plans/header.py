@@ -12,12 +12,13 @@ from vnicheck.model.words import listed
 from vnicheck.report.plans.plain import is_plain_path, said, title
 
 _WIDTH = 98
+DOES = "Does"
 
 
 def comment(instance: InstancePlan, *, usage: Sequence[str] = ()) -> str:
     """Lines that begin with `#`: the plan, then `usage` as it is."""
     lines = [*_wrapped(_headline(instance)), ""]
-    for label, items in _parts(instance):
+    for label, items in parts(instance):
         lines += [f"{label}:", *(line for item in items for line in _wrapped(item, "- "))]
     if usage:
         lines += ["", *usage]
@@ -41,11 +42,12 @@ def _headline(instance: InstancePlan) -> str:
     )
 
 
-def _parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
+def parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
+    """What there is to say of a plan, under labels; what it does comes first."""
     plan = instance.plan
     changes = vni_changes(plan.actions)
-    parts = {
-        "Does": [said(action.summary) for action in plan.actions],
+    said_of = {
+        DOES: [said(action.summary) for action in plan.actions],
         "Fixes": list(_fixed(plan)),
         "Costs": [said(effect) for effect in plan.side_effects],
         "Needs the IAM actions": [said(action) for action in plan.iam_actions],
@@ -56,7 +58,7 @@ def _parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
             *(said(file.path) for file in plan.files if not is_plain_path(file.path)),
         ],
     }
-    return ((label, items) for label, items in parts.items() if items)
+    return ((label, items) for label, items in said_of.items() if items)
 
 
 def _fixed(plan: Plan) -> Iterator[str]:

@@ -21,10 +21,7 @@ _SECURITY = "SECURITY: "
 def write_plans(plans: Sequence[InstancePlan], console: Console, scope: Scope) -> None:
     """Writes the plans, those of one shape once, and what they come to."""
     page = Page(console)
-    alike: dict[str, list[InstancePlan]] = {}
-    for each in plans:
-        alike.setdefault(shape(_plain(each), each), []).append(each)
-    for first, *others in alike.values():
+    for first, *others in by_shape(plans):
         write_plan(page, first)
         if others:
             page.line()
@@ -32,6 +29,14 @@ def write_plans(plans: Sequence[InstancePlan], console: Console, scope: Scope) -
         page.line()
     for line in summary_lines(plans, scope):
         page.prose(line)
+
+
+def by_shape(plans: Sequence[InstancePlan]) -> list[list[InstancePlan]]:
+    """Plans that differ in nothing but the servers' own addresses and VNIs, together."""
+    alike: dict[str, list[InstancePlan]] = {}
+    for each in plans:
+        alike.setdefault(shape(_plain(each), each), []).append(each)
+    return list(alike.values())
 
 
 def _plain(instance: InstancePlan) -> str:

@@ -1,0 +1,58 @@
+"""Plans as Markdown, for a pull request: what they come to, then each with its commands."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from vnicheck.fixes.vni_changes import value_word
+from vnicheck.model.plan import Action, InstancePlan
+from vnicheck.report.markdown import code, escaped
+from vnicheck.report.plans.header import DOES, parts
+from vnicheck.report.plans.summary import Scope, alike_line, headline, summary_lines
+from vnicheck.report.plans.text import by_shape
+
+
+def render_markdown(plans: Sequence[InstancePlan], scope: Scope) -> bytes:
+    """The document. Names and commands are remote text: they cannot leave their place, or mention anybody."""
+    lines = ["## vnicheck fix", "", *(f"- {escaped(line)}" for line in summary_lines(plans, scope)), ""]
+    for first, *others in by_shape(plans):
+        lines += _plan(first, others)
+    return "\n".join(lines).rstrip("\n").encode() + b"\n"
+
+
+def _plan(instance: InstancePlan, others: Sequence[InstancePlan]) -> Iterator[str]:
+    plan = instance.plan
+    yield from (f"### {code(instance.name)}: {escaped(headline(plan))}", "")
+    if others:
+        yield from (escaped(alike_line(others)), "")
+    if plan.why_not is not None:
+        yield from (escaped(plan.why_not), "")
+    for number, action in enumerate(plan.actions, 1):
+        yield f"{number}. {escaped(action.summary)}"
+        yield from _fenced(_lines(action))
+        yield ""
+    for label, items in parts(instance):
+        if label != DOES:
+            yield from (f"**{escaped(label)}**", "", *(f"- {escaped(item)}" for item in items), "")
+    if instance.alternatives:
+        yield from ("**Instead**", "")
+        for other in instance.alternatives:
+            yield f"- {escaped(other.strategy)}: {escaped(other.why_not or '')}"
+        yield ""
+
+
+def _lines(action: Action) -> list[str]:
+    """What is to be copied."""
+    if action.patch is not None:
+        body = ", ".join(f"{field} = {value_word(value)}" for field, value in action.patch.items())
+        return [f"PATCH virtual_network_interfaces/{action.vni}: {body}"]
+    if action.file is not None:
+        return [f"# {action.file.path}", *action.file.text.splitlines()]
+    return list(action.lines) or [line for step in action.steps for line in step.command.splitlines()]
+
+
+def _fenced(lines: Sequence[str]) -> Iterator[str]:
+    """A block of code in a list's item, which nothing in it can end."""
+    plain = ["".join(char if char.isprintable() else " " for char in line) for line in lines]
+    longest = max((len(run) for line in plain for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(longest + 1, 3)
+    yield from (f"   {fence}", *(f"   {line}" for line in plain), f"   {fence}")
