@@ -3,6 +3,7 @@
 The scripts run as the systems run them, in an environment that holds nothing else, with inputs that mean harm.
 """
 
+import json
 import os
 import re
 import shutil
@@ -85,8 +86,9 @@ def github(workspace: Workspace, arguments: str, **inputs: str) -> subprocess.Co
     step = action["runs"]["steps"][-1]
     given = {name: text["default"] for name, text in action["inputs"].items()} | {"arguments": arguments}
     given |= {name.replace("_", "-"): value for name, value in inputs.items()}
+    given |= {"server_url": "https://github.example", "action_repository": "o/vnicheck", "action_ref": "v1"}
     environ = {
-        key: re.sub(r"\$\{\{ inputs\.([a-z-]+) \}\}", lambda match: given[match[1]], text)
+        key: re.sub(r"\$\{\{ (?:inputs|github)\.([a-z_-]+) \}\}", lambda match: given[match[1]], text)
         for key, text in step["env"].items()
     }
     installed = workspace.runner / "vnicheck" / "bin"
@@ -182,6 +184,13 @@ def test_inputs_of_the_action_are_never_commands(workspace: Workspace, nasty: st
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("vnicheck: ")
     assert workspace.is_untouched
+
+
+def test_rules_link_to_the_pages_of_the_action(workspace: Workspace) -> None:
+    github(workspace, workspace.snapshot(member("web-1", BROKEN)), sarif="found.sarif")
+    (run,) = json.loads((workspace.checkout / "found.sarif").read_text())["runs"]
+    first = run["tool"]["driver"]["rules"][0]
+    assert first["helpUri"] == f"https://github.example/o/vnicheck/blob/v1/docs/rules/{first['id']}-{first['name']}.md"
 
 
 def test_names_with_any_characters_reach_lint_whole(workspace: Workspace) -> None:

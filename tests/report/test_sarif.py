@@ -1,6 +1,7 @@
 """`--format sarif`: the official schema, and what GitHub code scanning demands beyond it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from tests.support.sarif import VALIDATOR, checked
 from vnicheck.analysis.lint import LintResult, lint
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import SEVERITIES, Finding
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report
@@ -58,6 +59,7 @@ def test_every_report_fits_the_schema_and_loses_no_finding(name: str) -> None:
     report = reports.ALL[name]()
     document = written(report)
     findings = [finding for instance in report.instances for finding in instance.findings]
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # the worst first
     assert [result["ruleId"] for result in results(document)] == [finding.rule for finding in findings]
     hashes = [result["partialFingerprints"]["vnicheck/v1"] for result in results(document)]
     assert hashes == [finding.fingerprint for finding in findings]
@@ -155,6 +157,30 @@ def test_no_more_results_than_github_takes_the_worst_of_them(monkeypatch: pytest
     assert [each["level"] for each in results(document)] == ["error", "error", "warning"]
     (told,) = document["runs"][0]["invocations"][0]["toolExecutionNotifications"]
     assert "results are left out, the least severe ones" in told["message"]["text"]
+
+
+def test_more_than_github_shows_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sarif, "SHOWN", 5)
+    document = linted(member("web-1", BROKEN), member("web-2", BROKEN))
+    assert [each["level"] for each in results(document)] == ["error"] * 2 + ["warning"] * 2 + ["note"] * 2
+    (told,) = document["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    assert told["message"]["text"] == "GitHub shows the first 5 of 6 results, the most severe ones"
+
+
+def test_a_rule_links_to_its_page_where_that_is_to_be_had() -> None:
+    report = reports.demo(1)
+
+    def uris(pages: str | None) -> list[str | None]:
+        writer = SarifWriter(Settings(rule_pages=pages))
+        document = checked(b"".join(writer.finish(report)))
+        return [rule.get("helpUri") for rule in document["runs"][0]["tool"]["driver"]["rules"]]
+
+    folder = Path(__file__).parents[2] / "docs" / "rules"
+    found = uris("https://example.com/docs/rules/")
+    assert all(
+        uri is not None and (folder / uri.removeprefix("https://example.com/docs/rules/")).is_file() for uri in found
+    )
+    assert set(uris(None)) == {None}
 
 
 def test_hostile_names_steer_no_terminal() -> None:

@@ -25,6 +25,7 @@ from vnicheck.cli.output import (
     writer_of,
 )
 from vnicheck.cli.terminal import Terminal, tell
+from vnicheck.cloud.urls import is_http, shown_url
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.scope import ServerFilter, regions_in_scope
 from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
@@ -45,6 +46,7 @@ READ_FLOWS = {"html", "sarif"}
 JSON = {"json", "jsonl"}
 _STATUS = {"clean": Exit.OK, "findings": Exit.FINDINGS, "incomplete": Exit.INCOMPLETE}
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+RULE_PAGES = "VNICHECK_RULE_PAGES"
 SUMMARY_LIMIT = 900_000
 """Bytes of the table in a job's summary; GitHub takes a MiB of a step."""
 
@@ -78,7 +80,15 @@ def lint(given: LintOptions) -> int:
         scope.names,
     )
     generated_at = now()
-    settings = Settings(fail_on=fail_on, place=anchors.place, scope=name, flows=given.flows, generated_at=generated_at)
+    settings = Settings(
+        fail_on=fail_on,
+        place=anchors.place,
+        scope=name,
+        flows=given.flows,
+        generated_at=generated_at,
+        rule_pages=_rule_pages(),
+        job_summary=bool(os.environ.get(STEP_SUMMARY)),
+    )
     outputs = _Outputs(destination, settings, explain=given.explain, no_color=given.display.no_color)
     total = sum(len(region.servers) for region in regions)
     if given.dask is not None and given.workers is not None:
@@ -182,6 +192,14 @@ def _write_baseline(outcome: LintResult, place: Path, known: Baseline | None) ->
     tell(f"note: {one_line(place, 300)} now holds {counted(len(outcome.baseline.findings), 'finding')}")
     if known is None and not outcome.report.complete:
         tell("note: what could not be checked is not in it, and will be new once it can be")
+
+
+def _rule_pages() -> str | None:
+    """Where the rules' pages are to be had; the action says so of its own repository."""
+    pages = os.environ.get(RULE_PAGES) or None
+    if pages is not None and not (is_http(shown_url(pages)) and pages.isprintable() and pages.isascii()):
+        raise UserError(f"{RULE_PAGES} is no URL like https://HOST/docs/rules")
+    return pages
 
 
 def _default_regions(fleet: Fleet, snapshot: Path | None) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
-"""GitHub workflow commands: an annotation for each finding, as far as GitHub shows them, the summary before all others.
+"""GitHub workflow commands: an annotation for each finding, as far as GitHub shows them, the summary first.
 
-GitHub keeps ten annotations of a level and step; the table of all findings goes to the job's summary.
+GitHub keeps ten annotations of a level and step; the table of all findings goes to the job's summary. Where there is
+none, what is not shown follows as a group of plain lines.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ class GithubWriter:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._kept: dict[str, list[str]] = {level: [] for level in _LEVELS.values()}
-        self._count = dict.fromkeys(_LEVELS.values(), 0)
+        self._plain: dict[str, list[str]] = {level: [] for level in _LEVELS.values()}
         self._unchecked = Unchecked()
         self._fails = False
 
@@ -35,37 +36,48 @@ class GithubWriter:
                 continue
             self._fails |= self._settings.fails(finding)
             level = _LEVELS[finding.severity]
-            self._count[level] += 1
+            title = f"{finding.rule} {finding.name} on {one_line(instance.name, 80)}"
+            self._plain[level].append(_plain(f"{finding.severity}: {title}: {finding.message}"))
             if len(self._kept[level]) < SHOWN:
                 place = self._settings.place(instance, finding)
-                title = f"{finding.rule} {finding.name} on {one_line(instance.name, 80)}"
                 self._kept[level].append(
                     command(level, finding.message, title=title, file=place.uri, line=str(place.line))
                 )
 
     def finish(self, report: Report) -> Iterator[bytes]:
-        """The lines: the summary, what could not be checked, then the findings, the worst first."""
+        """The lines: the summary, then what could not be checked and the findings, the worst first. What annotations
+        have no room for is in the job's summary; where there is none, in a group of plain lines.
+        """
         level = "error" if self._fails else "notice" if report.complete else "warning"
-        said = f"{coverage_line(report)} {findings_line(report)}"
+        summary = command(level, f"{coverage_line(report)} {findings_line(report)}", title="vnicheck")
         lines = {name: list[str]() for name in _LEVELS.values()}
-        lines[level].append(command(level, said, title="vnicheck"))
-        unchecked = self._unchecked.lines(report)
-        lines["warning"] += [command("warning", line, title="vnicheck: not checked") for line in unchecked]
+        lines["warning"] += [
+            command("warning", each, title="vnicheck: not checked") for each in self._unchecked.lines(report)
+        ]
         lines["notice"] += [command("notice", line, title="vnicheck") for line in note_lines(report)]
-        left_out = 0
-        for name, kept in self._kept.items():
-            left_out += max(len(lines[name]) + self._count[name] - SHOWN, 0)
-            lines[name] = [*lines[name], *kept][:SHOWN]
-        order = [level, *(name for name in lines if name != level)]
-        yield "".join(f"{line}\n" for name in order for line in lines[name]).encode()
-        if left_out:
-            yield f"{left_out} more are in the job's summary\n".encode()
+        left_out: list[str] = []
+        yield f"{summary}\n".encode()
+        for name, told in lines.items():
+            room = max(SHOWN - (name == level) - len(told), 0)
+            yield "".join(f"{line}\n" for line in (*told, *self._kept[name][:room])).encode()
+            left_out += self._plain[name][room:]
+        if left_out and self._settings.job_summary:
+            yield f"{len(left_out)} more are in the job's summary\n".encode()
+        elif left_out:
+            yield "".join(
+                f"{line}\n" for line in (f"::group::{len(left_out)} more", *left_out, "::endgroup::")
+            ).encode()
 
 
 def command(level: str, message: str, **properties: str) -> str:
     """A workflow command, such as `::error file=main.tf,line=3::message`."""
     named = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     return f"::{level} {named}::{_data(one_line(message, _MESSAGE))}"
+
+
+def _plain(text: str) -> str:
+    """A line of the log. The runner takes `##[` for a command wherever it stands."""
+    return one_line(text, _MESSAGE).replace("##[", "## [")
 
 
 def _data(text: str) -> str:

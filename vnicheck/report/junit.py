@@ -1,8 +1,9 @@
 """JUnit XML: a suite for each server, in it a test case for each rule; and a suite for what was read of each region.
 
-A case fails where the rule found something at or above `--fail-on`; it is in error where the server was not fully
-checked, so that the rule cannot be said to hold; it is skipped where what was found is muted or known from the
-baseline, and where the server does not run. So the document is green if and only if the exit code is.
+A case fails where the rule found something at or above `--fail-on`, and is skipped where what was found is muted or
+known from the baseline. Of a server that was not fully checked there are the rules that found something, and one case
+for all others, for they cannot be said to hold: in error, or skipped where the server does not run. So the document is
+green if and only if the exit code is.
 """
 
 from collections.abc import Iterator
@@ -37,8 +38,12 @@ class JunitWriter:
         found: dict[str, list[Finding]] = {}
         for finding in instance.findings:
             found.setdefault(finding.rule, []).append(finding)
+        whole = instance.status == "analyzed"
         for rule in RULES:
-            suite.add_testcase(self._case(instance, rule, found.get(rule.id, []), suite.name))
+            if whole or rule.id in found:
+                suite.add_testcase(self._case(rule, found.get(rule.id, []), suite.name))
+        if not whole:
+            suite.add_testcase(_case("fully checked", suite.name, _unchecked(instance)))
         self._keep(suite)
 
     def finish(self, report: Report) -> Iterator[bytes]:
@@ -66,16 +71,11 @@ class JunitWriter:
             self._totals[name] += getattr(suite, name)
         self._spool.write(_text(suite).encode() + b"\n")
 
-    def _case(self, instance: InstanceReport, rule: Rule, findings: list[Finding], server: str) -> Any:
+    def _case(self, rule: Rule, findings: list[Finding], server: str) -> Any:
         name = f"{rule.id} {rule.name}"
         failing = [finding for finding in findings if self._settings.fails(finding)]
         if failing:
             return _case(name, server, _failure(failing), quiet=findings, shown=failing)
-        if instance.stopped:
-            return _case(name, server, Skipped("the server does not run"))
-        if instance.status != "analyzed":
-            why = "; ".join(one_line(f"{each.code}: {each.message}", 300) for each in instance.problems[:3])
-            return _case(name, server, Error(one_line(f"not fully checked: {why}", TEXT)), quiet=findings)
         excused = [finding for finding in findings if not finding.counts]
         if excused:
             return _case(name, server, Skipped(_excuse(excused[0])), quiet=findings)
@@ -107,6 +107,13 @@ def _failure(findings: list[Finding]) -> Any:
         lines += [one_line(f"fix: {fix_line(fix)}", TEXT) for fix in finding.fixes]
     failure.text = "\n".join(lines)
     return failure
+
+
+def _unchecked(instance: InstanceReport) -> Any:
+    if instance.stopped:
+        return Skipped("the server does not run")
+    why = "; ".join(one_line(f"{each.code}: {each.message}", 300) for each in instance.problems[:3])
+    return Error(one_line(f"not fully checked: {why}", TEXT))
 
 
 def _excuse(finding: Finding) -> str:

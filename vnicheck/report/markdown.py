@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from msgspec import UnsetType
 
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import SEVERITIES, Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
-from vnicheck.model.words import one_line
+from vnicheck.model.words import counted, one_line
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
 from vnicheck.report.writer import fix_line
 
@@ -24,9 +24,7 @@ class MarkdownWriter:
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self._size = 0
-        self._left_out = 0
-        self._rows: list[str] = []
+        self._rows: dict[Severity, list[str]] = {severity: [] for severity in SEVERITIES}
         self._muted: list[str] = []
         self._unchecked = Unchecked()
 
@@ -34,15 +32,8 @@ class MarkdownWriter:
         """Takes one server's findings."""
         self._unchecked.add(instance)
         for finding in instance.findings:
-            self._keep(self._muted if finding.is_muted else self._rows, _row(instance, finding))
-
-    def _keep(self, rows: list[str], row: str) -> None:
-        size = len(row.encode())
-        if self._limit is not None and self._size + size > self._limit:
-            self._left_out += 1
-            return
-        self._size += size
-        rows.append(row)
+            rows = self._muted if finding.is_muted else self._rows[finding.severity]
+            rows.append(_row(instance, finding))
 
     def finish(self, report: Report) -> Iterator[bytes]:
         """The document."""
@@ -51,11 +42,17 @@ class MarkdownWriter:
         if problems:
             lines += ["**Not everything could be checked**", "", *(f"- {escaped(line)}" for line in problems), ""]
         yield "\n".join(lines).encode()
-        yield from _table("", self._rows)
-        yield from _table("**Muted**\n\n", self._muted)
+        rows = [row for severity in SEVERITIES for row in self._rows[severity]]
+        shown = self._within_limit([*rows, *self._muted])
+        yield from _table("", rows[:shown])
+        yield from _table("**Muted**\n\n", self._muted[: max(shown - len(rows), 0)])
         tail: list[str] = []
-        if self._left_out:
-            tail += [f"{self._left_out} more findings are left out here.", ""]
+        left_out = len(rows) + len(self._muted) - shown
+        if left_out:
+            tail += [
+                f"{counted(left_out, 'more finding')}, the least severe, {'is' if left_out == 1 else 'are'} left out.",
+                "",
+            ]
         if not isinstance(report.baseline, UnsetType):
             tail += [
                 f"- gone: {escaped(each.rule)} on {code(each.name)}: {escaped(one_line(each.message, _MESSAGE))}"
@@ -69,6 +66,15 @@ class MarkdownWriter:
         tail += [f"- note: {escaped(line)}" for line in note_lines(report)]
         tail.append(f"<sub>vnicheck {report.tool.version}, {report.generated_at}</sub>")
         yield ("\n" + "\n".join(tail) + "\n").encode()
+
+    def _within_limit(self, rows: list[str]) -> int:
+        """How many of the rows, which are the worst first, there is room for."""
+        size = 0
+        for number, row in enumerate(rows):
+            size += len(row.encode())
+            if self._limit is not None and size > self._limit:
+                return number
+        return len(rows)
 
 
 def _table(title: str, rows: list[str]) -> Iterator[bytes]:

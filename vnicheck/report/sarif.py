@@ -24,6 +24,8 @@ from vnicheck.rules.registry import RULES
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MOST = 25_000
 """Results that GitHub takes in a run; it rejects a file with more."""
+SHOWN = 5_000
+"""Results that GitHub shows of a run: the most severe ones."""
 FLOWS = 3
 """Code flows of a result: one for each way in which its flows are dropped."""
 MESSAGE = 1000
@@ -59,17 +61,16 @@ class SarifWriter:
             for each in report.baseline.carried:
                 self._keep(each.severity, self._carried(each))
         left_out = len(self._results) - MOST
-        if left_out > 0:
-            self._results = sorted(self._results, key=lambda result: result[0])[:MOST]  # stable
+        self._results = sorted(self._results, key=lambda result: result[0])[:MOST]  # stable
         document = {
             "$schema": SCHEMA_URI,
             "version": "2.1.0",
             "runs": [
                 {
-                    "tool": {"driver": _driver(report)},
+                    "tool": {"driver": _driver(report, self._settings.rule_pages)},
                     "automationDetails": {"id": self._settings.scope},
                     "columnKind": "unicodeCodePoints",
-                    "invocations": [_invocation(self._unchecked.lines(report), left_out)],
+                    "invocations": [_invocation(self._unchecked.lines(report), len(self._results), left_out)],
                     "properties": {
                         "complete": report.complete,
                         "generatedAt": report.generated_at,
@@ -182,16 +183,16 @@ def _literal(text: str) -> str:
     return text.replace("](", "] (")
 
 
-def _driver(report: Report) -> Json:
+def _driver(report: Report, pages: str | None) -> Json:
     return {
         "name": report.tool.name,
         "version": report.tool.version,
         "semanticVersion": report.tool.version,
-        "rules": [_rule(rule) for rule in RULES],
+        "rules": [_rule(rule, pages) for rule in RULES],
     }
 
 
-def _rule(rule: Rule) -> Json:
+def _rule(rule: Rule, pages: str | None) -> Json:
     level = rule.severity or "error"
     security = _SECURITY.get(rule.name)
     properties: Json = {
@@ -202,9 +203,11 @@ def _rule(rule: Rule) -> Json:
     if security is not None:
         properties["security-severity"] = security
     page = rule.page.strip()
+    uri = {} if pages is None else {"helpUri": f"{pages.rstrip('/')}/{rule.id}-{rule.name}.md"}
     return {
         "id": rule.id,
         "name": rule.name,
+        **uri,
         "shortDescription": {"text": rule.summary},
         "fullDescription": {"text": _finds(page) or rule.summary},
         "help": {"text": page, "markdown": f"# {rule.id} {rule.name}\n\n{page}\n"},
@@ -219,8 +222,12 @@ def _finds(page: str) -> str:
     return one_line(rest.partition("\n## ")[0], MESSAGE)
 
 
-def _invocation(problems: list[str], left_out: int) -> Json:
+def _invocation(problems: list[str], results: int, left_out: int) -> Json:
     told = [_notification(line, "warning") for line in problems]
+    if results > SHOWN:
+        told.append(
+            _notification(f"GitHub shows the first {SHOWN} of {results} results, the most severe ones", "warning")
+        )
     if left_out > 0:
         text = f"{left_out} results are left out, the least severe ones: no more than {MOST} are taken"
         told.append(_notification(text, "warning"))

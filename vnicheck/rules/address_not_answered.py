@@ -11,6 +11,9 @@ DHCP gives an interface its primary address only: secondary reserved addresses m
 to an address that the guest lacks is not for it, and dropped; `IpInAddrErrors` counts it. An interface that is down
 receives nothing; one without carrier keeps its routes, and what the guest sends by it is lost.
 
+It is an error for a VNI's primary address and for a dead interface, and a warning for secondary addresses alone, which
+may be reserved for later.
+
 ## How to fix
 
 Configure the address in the guest or release it; bring the interface up.
@@ -26,12 +29,12 @@ IBM Cloud Docs, VPC: managing-ip-addresses. Linux: net/ipv4/route.c (ip_route_in
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import broken_paths
+from vnicheck.findings.broken_paths import BrokenPath, broken_paths
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import Direction, DropCode, Finding, Fix, Leg
+from vnicheck.model.flow import Direction, DropCode, Finding, Fix, Leg, Severity
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -45,7 +48,14 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             said = f"packets that the guest sends from {who(facts, path)} are lost"
         else:
             said = f"nothing answers for {who(facts, path)}"
-        yield path_finding(rule, facts, path, what=said, fixes=(fix,), severity="warning")
+        severity: Severity = "error" if down or _is_primary(facts, path) else "warning"
+        yield path_finding(rule, facts, path, what=said, fixes=(fix,), severity=severity)
+
+
+def _is_primary(facts: Facts, path: BrokenPath) -> bool:
+    """Whether the path is of a VNI's primary address, too: DHCP would have set that."""
+    primary = {vni.primary_address for vni in facts.view.server.vnis}
+    return any(flow.local in primary for flow in path.caused)
 
 
 RULE = Rule(id="VNC107", name="address-not-answered", page=__doc__, find=find)
