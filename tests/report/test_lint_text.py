@@ -46,7 +46,7 @@ def test_coverage_comes_first_then_what_was_not_checked_then_servers_with_findin
     lines = shown(*fleet()).splitlines()
     assert lines[0].startswith("Checked 3 of 4 multi-homed servers in eu-de and us-south; 1 not running; 1 with one")
     assert lines[3:5] == [
-        "Not checked; what is there is not known to work",
+        "Not checked; their state is unknown",
         "  ? unreached: ssh_timeout: 10.0.0.11 did not answer within 10 seconds",
     ]
     blocks = [line for line in lines if re.match(r"(web|well|unreached|asleep|single)", line)]

@@ -96,7 +96,7 @@ def test_a_fix_is_shown_once_and_each_command_on_a_line_of_its_own() -> None:
 def test_what_could_not_be_checked_is_said() -> None:
     shown = render(reports.several(), 100)
     assert "ssh_timeout: 10.0.0.11 did not answer within 10 seconds" in shown
-    assert "4 servers: 2 analyzed, 1 incomplete, 1 skipped; what could not be checked is not known to work" in shown
+    assert "4 servers: 2 analyzed, 1 incomplete, 1 skipped; the state of what could not be checked is unknown" in shown
     assert "no broken path" in shown
 
 

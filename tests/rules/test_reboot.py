@@ -119,11 +119,11 @@ def test_where_facts_are_missing_nothing_is_said_of_rp_filter(inside: Guest | No
 
 
 def test_routes_that_are_missing_leave_a_note() -> None:
-    """The values differ all the same; whether a flow hangs on them is not known."""
+    """The values differ all the same; whether a flow depends on them is not known."""
     inside = msgspec.structs.replace(guest(boot=STRICT), routes=(), missing={"routes": "timed out"})
     (found,) = findings("VNC251", inside)
     assert found.severity == "note"
-    assert found.message.endswith("Whether a flow hangs on it is not known.")
+    assert found.message.endswith("Whether a flow depends on it is not known.")
 
 
 # --- VNC252 -----------------------------------------------------------------------------------------------------------

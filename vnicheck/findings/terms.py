@@ -51,7 +51,7 @@ STAGES = {
 SCOPES = {
     Scope.SUBNET: "its subnet",
     Scope.VPC: "the VPC",
-    Scope.PRIVATE: "private networks beyond",
+    Scope.PRIVATE: "other private networks",
     Scope.SERVICE: "IBM services",
     Scope.INTERNET: "the internet",
 }

@@ -90,7 +90,7 @@ def _said_of_rule(rule: PolicyRule) -> str:
     source = short_prefix(rule.src or "")
     if rule.dst is not None:
         return f"what is sent from {source} to {rule.dst} goes on asking the main table"
-    return f"what is sent from {source} asks table {rule.table}"
+    return f"traffic from {source} uses table {rule.table}"
 
 
 def _patch(effect: PatchVni) -> Action:

@@ -148,7 +148,7 @@ vnicheck_devices() {
   cd / && [ -d /sys/class/net ]
 }
 
-# tc's programs on the way in and out: the disciplines, then the filters that hang on them, after `@DEVICE DIRECTION`.
+# tc's programs on the way in and out: the disciplines, then the filters that belong to them, after `@DEVICE DIRECTION`.
 # Beyond 16 devices a filter is taken for granted wherever there is a place for one.
 vnicheck_traffic() {
   vnicheck_disciplines=$(tc qdisc show) || return

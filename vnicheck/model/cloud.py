@@ -298,7 +298,7 @@ class LoadBalancerMember(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 ADVISORY = frozenset({"load_balancers", "public_address_ranges"})
-"""Keys of `Fabric.missing` without which a server is complete: what hangs on them is for each flow to say."""
+"""Keys of `Fabric.missing` without which a server is complete: what depends on them is for each flow to say."""
 
 
 class Fabric(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,7 +13,7 @@ spoofing-arrival = "passed"                # or "dropped"; likewise; without it:
 fip-return = true
 sg-stateless = true
 client-ports = "1024-65535"
-remote-reachable = ["10.8.0.0/16"]         # private networks beyond the VPC; others are then unknown
+remote-reachable = ["10.8.0.0/16"]         # private networks that are reached; others are then unknown
 
 [[expect]] and [[mute]]: see vnicheck.model.expectation and vnicheck.model.mute.
 """

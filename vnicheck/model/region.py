@@ -33,7 +33,7 @@ class RegionInScope(Struct, frozen=True, kw_only=True):
     """A region's servers to check, in the order in which they are told, and what they share.
 
     Beside them are `single_homed` ones, which were not chosen for having one interface. `problems` tell of servers that
-    may be in scope and could not be read, `notes` of what no verdict hangs on. `read_at`: UTC, ISO 8601.
+    may be in scope and could not be read, `notes` that no verdict depends on. `read_at`: UTC, ISO 8601.
     """
 
     name: str

@@ -111,7 +111,7 @@ def flow_change(group: Sequence[FlowChange], arrow: str) -> Iterable[tuple[str, 
 
 
 def _remote(group: Sequence[FlowChange]) -> str:
-    """`10.8.0.0/16 (private networks beyond)`; of several places or many prefixes only where they are."""
+    """`10.8.0.0/16 (other private networks)`; of several places or many prefixes only where they are."""
     prefixes = list(dict.fromkeys(prefix for flow in group for prefix in flow.remote))
     scopes = [SCOPES[scope] for scope in Scope if scope in {flow.remote_scope for flow in group}]
     if len(prefixes) <= FEW:

@@ -54,7 +54,7 @@ class LintText:
         problems = self._unchecked.lines(report)
         if problems:
             page.line()
-            page.line(("Not checked", "bold yellow"), "; what is there is not known to work")
+            page.line(("Not checked", "bold yellow"), "; their state is unknown")
             for line in problems:
                 page.prose(line, indent=2, lead=(f"{page.glyphs.question} ", "bold yellow"))
         for note in note_lines(report):

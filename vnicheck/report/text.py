@@ -323,4 +323,4 @@ def _closing(page: Page, report: Report) -> None:
     page.line()
     servers = counted(summary.instances, "server")
     counts = f"{servers}: {summary.analyzed} analyzed, {summary.incomplete} incomplete, {summary.skipped} skipped"
-    page.prose((counts, "bold"), "" if report.complete else "; what could not be checked is not known to work")
+    page.prose((counts, "bold"), "" if report.complete else "; the state of what could not be checked is unknown")

@@ -3,7 +3,7 @@
 ## What it finds
 
 Flows that are delivered although their packets enter the guest by one interface and leave by another, and what that
-hangs on: rp_filter loose or off where packets enter, protocol state filtering disabled on the VNI that sees half of a
+depends on: rp_filter loose or off where packets enter, protocol state filtering disabled on the VNI that sees half of a
 connection, IP spoofing allowed on the VNI that does not own the source address.
 
 ## Why packets drop
@@ -69,7 +69,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             facts,
             subject=(ends[0].id, ends[1].id),
             what=said,
-            why=f"; that hangs on {listed(hangs)}." if hangs else ".",
+            why=f"; that depends on {listed(hangs)}." if hangs else ".",
             severity="warning",
             flows=[index for index, _ in indexed],
             evidence=[*evidence, *back_lines(facts, flows[0])],

@@ -20,7 +20,7 @@ another interface, use an application load balancer.
 ## How sure we are
 
 Computed from the API's fields and what is documented; traffic was not observed. Where the load balancers could not be
-read, nothing is said: no verdict hangs on them.
+read, nothing is said: no verdict depends on them.
 
 ## Sources
 

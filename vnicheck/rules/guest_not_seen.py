@@ -7,7 +7,7 @@ Running servers without guest facts: SSH did not work, or nobody gave the collec
 ## Why it matters
 
 What becomes of a packet between two VNIs of one server is decided in the guest: by its routes, policy rules and
-rp_filter. Without them every such flow is unknown, and a server that is not reported as broken is not known to work.
+rp_filter. Without them every such flow is unknown, and the state of a server that is not reported as broken is unknown.
 
 ## How to fix
 

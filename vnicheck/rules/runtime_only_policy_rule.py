@@ -1,4 +1,4 @@
-"""Policy rules or routes that no configuration sets: flows hang on them, and the next boot loses them.
+"""Policy rules or routes that no configuration sets: flows depend on them, and the next boot loses them.
 
 ## What it finds
 

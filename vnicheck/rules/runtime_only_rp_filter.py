@@ -4,7 +4,7 @@
 
 Interfaces of VNIs whose effective rp_filter (the larger of `all` and the interface's own) differs from the one that the
 server's files give at the next boot. A warning where flows that are delivered now would be dropped then; a note where
-flows that are dropped now would get through, or where nothing hangs on it.
+flows that are dropped now would get through, or where nothing depends on it.
 
 ## Why packets drop
 
@@ -14,7 +14,7 @@ sysctl.d, where distributions often ask for strict or loose filtering; what was 
 ## How to fix
 
 Write the values that run now to a file of /etc/sysctl.d whose name sorts last, or, better, cure the asymmetric path, so
-that nothing hangs on rp_filter.
+that nothing depends on rp_filter.
 
 ## How sure we are
 
@@ -81,7 +81,9 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         yield _finding(rule, facts, guest.boot, fixes, said, fixed, fixes=True)
     if rest:
         unknown = any(flow.verdict is Verdict.UNKNOWN for flow in (*facts.flows, *then.flows))
-        said = "Whether a flow hangs on it is not known." if unknown else "No flow that is delivered now hangs on it."
+        said = (
+            "Whether a flow depends on it is not known." if unknown else "No flow that is delivered now depends on it."
+        )
         yield _finding(rule, facts, guest.boot, rest, said, [])
 
 

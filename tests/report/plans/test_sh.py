@@ -40,7 +40,7 @@ def test_apply_calls_what_the_plan_says_word_by_word(shell: str, sandbox: Sandbo
     assert [call.replace("><", " ").replace("<", " ").rstrip(">") for call in (TABLE, DEFAULT, RULE)] == commands(
         planned("strict")
     )
-    assert "what is sent from 10.0.0.12 asks table 1003\n" in done.stdout
+    assert "traffic from 10.0.0.12 uses table 1003\n" in done.stdout
 
 
 def test_a_step_that_fails_ends_it_and_what_was_done_is_undone_in_reverse(shell: str, sandbox: Sandbox) -> None:
@@ -62,7 +62,7 @@ esac""",
     assert sandbox.calls() == [TABLE, DEFAULT, RULE, *deleted(TABLE, DEFAULT)]
     assert done.stderr.splitlines() == [
         "RTNETLINK answers: Operation not permitted",
-        "did not come about: what is sent from 10.0.0.12 asks table 1003",
+        "did not come about: traffic from 10.0.0.12 uses table 1003",
         "nothing is left of what was done before that",
     ]
 
