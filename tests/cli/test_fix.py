@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.support.fleet import BROKEN, WELL, member, snapshot
 from tests.support.program import run
+from tests.support.servers import fabric
 from vnicheck.model.snapshot import Problem, Server, encode_snapshot
 
 TIMEOUT = Problem(code="ssh_timeout", message="10.0.0.11 did not answer within 10 seconds")
@@ -34,7 +36,35 @@ def test_nor_is_one_of_which_nothing_is_known(tmp_path: Path) -> None:
     assert done.returncode == 3, done.stderr
     assert "nothing is broken" not in done.stdout
     assert "could not look at web-1" in done.stdout
-    assert "web-1: no plan: of no flow of it is it known what becomes of it" in done.stderr
+    assert "web-1: no plan: routes: not collected" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("sysctls", "sysctls: not collected"),
+        ("routes", "routes: not collected"),
+        ("interfaces", "interfaces: not collected"),
+    ],
+)
+def test_nor_is_one_of_which_not_everything_is_known(tmp_path: Path, missing: str, said: str) -> None:
+    half = msgspec.structs.replace(WELL, missing={missing: "not collected"})
+    done = run("fix", "--dry-run", saved(tmp_path, member("web-1", half)))
+    assert done.returncode == 3
+    assert "nothing is broken" not in done.stdout
+    assert "could not look at web-1" in done.stdout
+    assert done.stderr.count("web-1: no plan: ") == 1
+    assert said in done.stderr
+
+
+def test_nor_is_one_whose_subnet_was_not_read(tmp_path: Path) -> None:
+    around = msgspec.structs.replace(fabric(), subnets={})
+    path = tmp_path / "snapshot.json"
+    path.write_bytes(encode_snapshot(snapshot(member("web-1", BROKEN), around=around)))
+    done = run("fix", "--dry-run", f"--snapshot={path}")
+    assert done.returncode == 3
+    assert "could not look at web-1" in done.stdout
+    assert "the subnet of vni-1 was not readable" in done.stderr
 
 
 def test_nor_is_one_that_does_not_run(tmp_path: Path) -> None:

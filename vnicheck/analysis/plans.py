@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from vnicheck.analysis.many import internal_error
 from vnicheck.analysis.processes import Spread, chunks_of
+from vnicheck.analysis.server import problems_of
 from vnicheck.fixes.planner import NothingKnownError, Proof, Strategy, plan_server
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -33,8 +34,8 @@ class Planning(Struct, frozen=True, kw_only=True):
 
 
 class Planned(Struct, frozen=True, kw_only=True):
-    """What planning for a server gave: a plan, a problem that kept it from being made, or neither: nothing is broken,
-    or not enough is known.
+    """What planning for a server gave: a plan, a problem that kept the server from being checked, or neither: nothing
+    is broken.
     """
 
     plan: InstancePlan | None = None
@@ -58,19 +59,35 @@ def plan_chunk(planning: Planning, chunk: bytes) -> bytes:
     return _pack.encode([_one(_server.decode(job.server), planning) for job in _jobs.decode(chunk)])
 
 
+class NotCheckedError(Exception):
+    """What keeps a server whose guest was read from being planned for, or from being called well."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
 def prove(server: Server, planning: Planning) -> Proof | None:
-    """The proved plan for a server; None where nothing is broken, or it was not read. Raises NothingKnownError."""
-    fabric = planning.fabric
-    if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
+    """The proved plan for a server; None where nothing is broken, or its guest was not read. Raises NotCheckedError
+    where nothing is known to be broken, but not everything is known.
+    """
+    if server.guest is None:
         return None
-    return plan_server(server, fabric, planning.config, planning.strategy)
+    problems = problems_of(server, planning.fabric)
+    try:
+        proof = plan_server(server, planning.fabric, planning.config, planning.strategy)
+    except NothingKnownError as error:
+        raise NotCheckedError(next(iter(problems), NOTHING_KNOWN)) from error
+    if proof is None and problems:
+        raise NotCheckedError(problems[0])
+    return proof
 
 
 def _one(server: Server, planning: Planning) -> Planned:
     try:
         proof = prove(server, planning)
-    except NothingKnownError:
-        return Planned(problem=NOTHING_KNOWN)
+    except NotCheckedError as error:
+        return Planned(problem=error.problem)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not take the other servers' plans away
         return Planned(problem=internal_error(error))
     if proof is None:

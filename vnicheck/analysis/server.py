@@ -72,7 +72,7 @@ def analyze_server(
     """All that is said of one server: a pure function of its snapshot. `read_at`: when the VPC's side was read (UTC,
     ISO 8601). `predict` chooses the flows, all by default.
     """
-    problems = (*_problems(server, fabric), *_too_old(server, read_at, config.max_age))
+    problems = (*problems_of(server, fabric), *_too_old(server, read_at, config.max_age))
     status: Status = "analyzed"
     if problems:
         status = "skipped" if any(problem.code in NOT_APPLICABLE for problem in problems) else "incomplete"
@@ -136,7 +136,7 @@ def _too_old(server: Server, read_at: str, days: int) -> Iterator[Problem]:
         )
 
 
-def _problems(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
+def problems_of(server: Server, fabric: Fabric) -> tuple[Problem, ...]:
     """Why something of the server could not be checked: what collecting told, and what the facts lack."""
     problems = list(server.problems)
     guest = server.guest

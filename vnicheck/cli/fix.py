@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from vnicheck.analysis.dask_cluster import ClusterError
-from vnicheck.analysis.plans import CHUNK, WORTH_PROCESSES, Planning, plan_many, prove
+from vnicheck.analysis.plans import CHUNK, WORTH_PROCESSES, NotCheckedError, Planning, plan_many, prove
 from vnicheck.analysis.processes import WorkersLostError
 from vnicheck.analysis.spread import spread_over
 from vnicheck.apply.errors import ApplyError
@@ -27,7 +27,7 @@ from vnicheck.cli.given import FixOptions
 from vnicheck.cli.plans import PlanDestination, PlanOutputs, show_plan
 from vnicheck.cli.terminal import Terminal
 from vnicheck.collect.guests import ssh_target
-from vnicheck.fixes.planner import STRATEGIES, NothingKnownError, Proof, Strategy
+from vnicheck.fixes.planner import STRATEGIES, Proof, Strategy
 from vnicheck.model.plan import InstancePlan
 from vnicheck.model.snapshot import Server, Snapshot
 from vnicheck.system.clock import now
@@ -82,7 +82,7 @@ def _proofs(servers: Sequence[Server], planning: Planning, outputs: PlanOutputs)
     for server in servers:
         try:
             proof = prove(server, planning)
-        except NothingKnownError as error:
+        except NotCheckedError as error:
             _could_not(server, str(error), outputs)
             continue
         if proof is not None:
@@ -90,8 +90,9 @@ def _proofs(servers: Sequence[Server], planning: Planning, outputs: PlanOutputs)
 
 
 def _could_not(server: Server, why: str, outputs: PlanOutputs) -> None:
-    """Says that a server's guest was read, and that no plan could be made all the same."""
-    tell(f"{server.name}: no plan: {why}")
+    """Says why a server whose guest was read has no plan, and is not said to be well either."""
+    if why not in {problem.message for problem in server.problems}:  # told already
+        tell(f"{server.name}: no plan: {why}")
     outputs.unchecked.append(server.name)
 
 

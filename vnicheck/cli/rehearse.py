@@ -8,14 +8,13 @@ from pathlib import Path
 from msgspec import UNSET, UnsetType
 
 from vnicheck import __version__
-from vnicheck.analysis.plans import Planning, prove
+from vnicheck.analysis.plans import NotCheckedError, Planning, prove
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import gather
 from vnicheck.cli.given import RehearseOptions
 from vnicheck.cli.output import Destination, write_bytes, write_page
 from vnicheck.cli.terminal import tell
-from vnicheck.fixes.planner import NothingKnownError
 from vnicheck.model.address import parse_address
 from vnicheck.model.config import Config
 from vnicheck.model.diff import ServerChange
@@ -81,12 +80,13 @@ def _rehearsed(
         rehearsing = Rehearsing(box, server, server.guest, observed.fabric, config, one=one, tell=_progress(server))
         phases.append(rehearsing.as_is())
         if given.fix:
-            with ended_by(NothingKnownError):
+            why, proof = "nothing is broken, or nothing that we know fixes it", None
+            try:
                 proof = prove(server, Planning(fabric=observed.fabric, config=config))
+            except NotCheckedError as error:
+                why = str(error)
             if proof is None or not proof.effects:
-                tell(
-                    f"{server.name}: there is no plan to rehearse: nothing is broken, or nothing that we know fixes it"
-                )
+                tell(f"{server.name}: there is no plan to rehearse: {why}")
             else:
                 phases += rehearsing.with_fix(proof)
                 strategy = proof.document.plan.strategy
