@@ -321,7 +321,7 @@ def test_a_floating_ip_is_dialled_by_way_of_the_internet(snapshot: Path, tmp_pat
         (("--from", "10.0.0.11", "--to", "10.0.0.12"), "one server"),
         (("--from", "nobody", "--to", "10.0.0.12"), "'nobody'"),
         (("--from", "10.8.0.4", "--to", "10.0.0.12", "--protocol", "sctp"), "--protocol 'sctp': write tcp, udp, icmp"),
-        (("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "0"), "'--port'"),
+        (("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "0"), "--port 0: write a port"),
         (("--from", "10.8.0.4"), "'--to'"),
     ],
 )
