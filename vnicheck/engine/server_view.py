@@ -27,7 +27,8 @@ class ServerView:
         self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
-        self.kernel = Kernel(server.guest) if server.guest is not None else None
+        unmarked = said_of(self.assume.packets_unmarked, names) is not False
+        self.kernel = Kernel(server.guest, unmarked=unmarked) if server.guest is not None else None
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())
         self.own_networks = self._own_networks()

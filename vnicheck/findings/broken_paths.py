@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.fabric.assumptions import ASSUMPTIONS
+from vnicheck.findings.confidence import confidence_of
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
@@ -24,7 +24,6 @@ from vnicheck.model.flow import (
 )
 from vnicheck.model.guest import RouteType
 
-_BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _POLICY = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP}
 REFUSALS = {DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBIT}
 """The drops by a route or rule that refuses: somebody put it there, so that it is meant."""
@@ -240,8 +239,7 @@ def _packet_order(flows: list[Flow]) -> list[_Place]:
 
 def _confidence(flows: Iterable[Flow]) -> Confidence:
     """The lowest of what the first drops of the flows rest on."""
-    bases = {_BASIS[hop.assumption] for hop in map(first_drop, flows) if hop.assumption is not None}
-    return "computed" if bases <= {"documented", "recorded"} else "assumed"
+    return confidence_of(map(first_drop, flows))
 
 
 def _fingerprint(rule: Rule, facts: Facts, path: BrokenPath) -> str:

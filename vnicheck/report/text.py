@@ -11,6 +11,7 @@ from vnicheck.findings.terms import DROPS, RP_FILTER
 from vnicheck.model.flow import SEVERITIES, Direction, Evidence, Finding, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, Report, VniSummary
 from vnicheck.model.words import counted, listed, one_line
+from vnicheck.report.assumed import Assumed
 from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, drawn_together
 from vnicheck.report.reach import protocols, reached, remotes
 
@@ -26,10 +27,14 @@ _LONGEST = 2000
 def write_text(report: Report, console: Console, *, explain: bool = False) -> None:
     """Writes the report to a console, no wider than it (and no wider than people read). `explain`: all evidence."""
     page = Page(console, explain=explain)
+    assumed = Assumed()
     for position, instance in enumerate(report.instances):
         if position:
             page.line()
         write_instance(page, instance)
+        assumed.add(instance)
+    for line in assumed.lines():
+        page.prose(line, lead=("assumed: ", "dim"))
     _closing(page, report)
 
 
