@@ -144,7 +144,7 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
 
 
 def _may_be_taken(became: Became) -> bool:
-    """Whether somebody may get a packet to an address that is none of the guest's, and answer it from there (TPROXY)."""
+    """Whether somebody may get a packet to an address that is none of the guest's, and answer from there (TPROXY)."""
     return isinstance(became, Unknown) or (isinstance(became, Received) and became.reception is Reception.DELIVERED)
 
 

@@ -5,14 +5,13 @@ from typing import Literal
 
 import msgspec
 
-from vnicheck.fixes import policy_routing
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
 from vnicheck.fixes.consequences import changed_ways, overridden_routes, unfixed, what_drops
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
-from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
+from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, routed, used_by
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -102,7 +101,7 @@ def _allows_spoofing(effects: Iterable[Effect]) -> bool:
 
 
 def _held_back(trial: Trial) -> str | None:
-    return policy_routing.held_back(trial.facts, {trial.before[index].local for index in trial.targets})
+    return routed(trial).held_back
 
 
 def _changes_vni(effects: Iterable[Effect]) -> bool:

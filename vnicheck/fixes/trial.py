@@ -20,13 +20,20 @@ class Trial:
     `targets`: the indexes of its broken flows, which a plan is to fix.
     """
 
-    def __init__(self, server: Server, fabric: Fabric, config: Config) -> None:
+    def __init__(self, server: Server, fabric: Fabric, config: Config, facts: Facts | None = None) -> None:
+        """`facts`: those of the server, where they are known already."""
         self._fabric = fabric
         self._config = config
         self._known: dict[tuple[Effect, ...], tuple[Facts, Comparison]] = {}
         self.server = server
-        self.facts = self._predict(server)
+        self.facts = facts if facts is not None else self._predict(server)
         self.targets = frozenset(broken_flows(self.facts))
+
+    @staticmethod
+    def of(facts: Facts) -> "Trial":
+        """The trial of a server that is predicted already; one for all who ask."""
+        view = facts.view
+        return facts.once("trial", lambda: Trial(view.server, view.fabric, view.config, facts))
 
     @property
     def before(self) -> tuple[Flow, ...]:

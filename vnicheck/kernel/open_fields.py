@@ -27,7 +27,7 @@ ECHO_REQUEST_AS_PORT = 8 << 8
 PROTO, SPORT, DPORT, MARK, TOS, UID = range(6)
 ZERO = 1
 """The set of the value 0 alone, or of those that nothing tells from it, whatever the field."""
-EVERY_TOS = (1 << 256) - 1
+EVERY_TOS = EVERY_PROTO = (1 << 256) - 1
 
 
 class Box(NamedTuple):
@@ -141,6 +141,12 @@ class OpenFields:
         every_user = (1 << len(self._users)) - 1 if sending else ZERO
         unmarked = Box(1 << proto, self.ports(*sports), theirs, ZERO, EVERY_TOS, every_user)
         return self.of_any_mark(unmarked) if marked else unmarked
+
+    def everything(self) -> Box:
+        """All packets that the guest may send."""
+        ports = (1 << len(self._ports)) - 1
+        users = (1 << len(self._users)) - 1
+        return self.of_any_mark(Box(EVERY_PROTO, ports, ports, ZERO, EVERY_TOS, users))
 
     @property
     def too_many_marks(self) -> bool:

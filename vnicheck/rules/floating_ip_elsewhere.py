@@ -29,7 +29,7 @@ from vnicheck.findings.broken_paths import broken_paths, path_finding
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols, who
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import commands_for
+from vnicheck.fixes.advice import commands_for
 from vnicheck.model.flow import DropCode, Finding
 
 
@@ -39,7 +39,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         rest = next_drops(facts, path)
         subject = f"{protocols(path.caused)} replies to the internet from {who(facts, path)}"
         message = f"{subject} are lost: {path.hop.reason}.{rest}"
-        yield path_finding(rule, facts, path, message=message, fixes=commands_for(facts, path.locals))
+        fixes = commands_for(facts, path.locals) or ("let replies leave by the VNI that holds the floating IP",)
+        yield path_finding(rule, facts, path, message=message, fixes=fixes)
 
 
 RULE = Rule(id="VNC105", name="floating-ip-elsewhere", page=__doc__, find=find)

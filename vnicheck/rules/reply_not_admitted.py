@@ -29,7 +29,7 @@ from vnicheck.findings.broken_paths import broken_paths, path_finding
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols, who
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import commands_for
+from vnicheck.fixes.advice import commands_for
 from vnicheck.model.flow import DropCode, Finding, Leg
 
 
@@ -39,8 +39,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         rest = next_drops(facts, path)
         subject = f"{protocols(path.caused)} replies for {who(facts, path)}"
         message = f"{subject} are refused: {path.hop.reason}.{rest}"
-        fixes = commands_for(facts, path.locals) if path.ingress != path.egress else ("admit the reply in the ACL",)
-        yield path_finding(rule, facts, path, message=message, fixes=fixes)
+        routed = commands_for(facts, path.locals) if path.ingress != path.egress else ()
+        yield path_finding(rule, facts, path, message=message, fixes=routed or ("admit the reply in the ACL",))
 
 
 RULE = Rule(id="VNC106", name="reply-not-admitted", page=__doc__, find=find)

@@ -32,7 +32,7 @@ from vnicheck.findings.broken_paths import broken_paths, path_finding
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import next_drops, protocols, who
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import commands_for
+from vnicheck.fixes.advice import commands_for
 from vnicheck.model.flow import DropCode, Finding, Leg
 
 
