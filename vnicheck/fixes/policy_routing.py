@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
+from vnicheck.engine.refinement import difference
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes.effects import AddRoutes, AddRule, with_effects
 from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_behind
@@ -143,8 +144,9 @@ def _to_throw(facts: Facts, found: Iterable[Detour]) -> list[str]:
         if not detour.singled_out:
             (staying if _must_stay(facts, detour) else changing).append(detour.destinations)
     joined: list[Range] = []
-    meant = merge_ranges(changing)
-    for first, last in merge_ranges(staying):
+    kept = merge_ranges(staying)
+    meant = difference(merge_ranges(changing), kept)
+    for first, last in kept:
         place = bisect_left(meant, (first, first))
         if joined and (place == 0 or meant[place - 1][0] <= joined[-1][1]):
             joined[-1] = (joined[-1][0], last)  # between the two nothing changes

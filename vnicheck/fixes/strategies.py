@@ -92,7 +92,7 @@ def _fixed(trial: Trial, effects: tuple[Effect, ...], made: tuple[Made, ...]) ->
 def _taken_first(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> list[str]:
     """The addresses with broken flows left that do not leave by the address's own interface."""
     after = trial.facts_after(trial.harmless(effects))
-    found = {}
+    found: dict[str, None] = {}
     for flow in _still_broken(after):
         owner = facts.owner(flow.local)
         if owner is not None and flow.egress not in (None, facts.view.interface_of.get(owner.id)):
@@ -105,7 +105,7 @@ def _proposed(trial: Trial, effects: tuple[Effect, ...], strategy: Single) -> tu
         return routed(trial, effects).effects
     facts = trial.facts_after(effects)
     flows = _still_broken(facts)
-    return (rp_filter if strategy == "rp-filter" else state_filtering).propose(facts, flows)
+    return rp_filter.propose(facts, flows) if strategy == "rp-filter" else state_filtering.propose(facts, flows)
 
 
 def _still_broken(facts: Facts) -> list[Flow]:

@@ -174,7 +174,7 @@ class Kernel:
         if hook is not None:
             return [[(box, hook)]]
         arrivals = list(zip(self._arriving(interface, local), found[1:], strict=True))
-        worlds = [list(each.outcomes(at, box)) for each, at in arrivals]
+        worlds: list[list[World]] = [list(each.outcomes(at, box)) for each, at in arrivals]
         if any(
             isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL for each in worlds for _, fate in each
         ):

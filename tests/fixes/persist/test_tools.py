@@ -73,9 +73,9 @@ def test_netplan_generates_it(name: str) -> None:
             ]
             expected = {line for line in lines if line != "To=None"} | {"[RoutingPolicyRule]"}
             assert any(set(section.split()) == expected for section in sections)
-        for prefix, table, interface, gateway in wanted_routes(of):
+        for prefix, table, way, gateway in wanted_routes(of):
             expected = {"[Route]", f"Destination={prefix}", f"Table={table}"}
-            on_link = "Type=throw" if interface == "throw" else "Scope=link"
+            on_link = "Type=throw" if way == "throw" else "Scope=link"
             expected |= {on_link} if gateway is None else {f"Gateway={gateway}"}
             assert any(set(section.split()) == expected for section in sections)
 
