@@ -34,6 +34,7 @@ from vnicheck.model.lines import format_route, format_rule, is_plain_interface
 
 MOST_ROUTES = 128
 """A table with more routes that throw packets back is no fix that anybody would keep up."""
+_TAKEN = "a rule of ours would take packets that a rule of others singles out, or leads into its own networks"
 Made = AddRoutes | AddRule
 _REFUSING = {RouteType.BLACKHOLE, RouteType.UNREACHABLE, RouteType.PROHIBIT, RouteType.THROW}
 
@@ -95,7 +96,10 @@ def _made(facts: Facts, guest: Guest, way: _Way, new: int) -> Proposal:
     if len(prefixes) > MOST_ROUTES:
         counted = f"{len(prefixes)} routes that leave packets of {way.interface} to the rules of others"
         return Proposal(held_back=f"policy routing would take {counted}, and we make {MOST_ROUTES} at most")
-    routes = (*_routes(way, new), *(_throw(prefix, new) for prefix in prefixes))
+    leading = [route for route in _routes(way, new) if route.prefix not in prefixes]
+    if not leading:
+        return Proposal(held_back=_TAKEN)
+    routes = (*leading, *(_throw(prefix, new) for prefix in prefixes))
     kept = tuple(
         address
         for address in way.addresses
@@ -103,9 +107,7 @@ def _made(facts: Facts, guest: Guest, way: _Way, new: int) -> Proposal:
             facts, guest, only := structs.replace(way, addresses=(address,)), _effects(only, new, routes)
         )
     )
-    why = None
-    if len(kept) < len(way.addresses):
-        why = "a rule of ours would take packets that a rule of others singles out, or leads into its own networks"
+    why = _TAKEN if len(kept) < len(way.addresses) else None
     return Proposal(_effects(structs.replace(way, addresses=kept), new, routes) if kept else (), why)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from vnicheck.findings.terms import DROPS
-from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Verdict
+from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Outcome, Stage, Verdict
 from vnicheck.report.reach import protocols
 
 
@@ -62,6 +62,8 @@ def _ends(flow: Flow, arrow: str) -> tuple[str, str]:
     at = flow.hops[0].at
     if flow.direction is Direction.INBOUND:
         back = f"leave {flow.egress}" if flow.egress is not None else "not leave"
+        if flow.egress is None and _is_unknown(flow):
+            back = "leave by an unknown way"
         return f"remote {arrow} {flow.ingress or at}", back
     if flow.direction is Direction.OUTBOUND:
         back = f"reach {flow.ingress}" if flow.ingress is not None else "not come"
@@ -70,6 +72,11 @@ def _ends(flow: Flow, arrow: str) -> tuple[str, str]:
     back_by = next((hop.at for hop in flow.hops if hop.leg is Leg.REPLY), None)
     back = f"reach {back_by}" if back_by is not None else "not come"
     return f"remote {arrow} {flow.ingress or at}{out}", back
+
+
+def _is_unknown(flow: Flow) -> bool:
+    """Whether it is not known by which way the reply leaves."""
+    return any(hop.stage is Stage.REPLY_ROUTE and hop.outcome is Outcome.UNKNOWN for hop in flow.hops)
 
 
 def _drops(flows: Sequence[Flow], leg: Leg, glyphs: Glyphs) -> str:

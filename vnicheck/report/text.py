@@ -7,6 +7,7 @@ from msgspec import UnsetType
 from rich.console import Console
 from rich.text import Text
 
+from vnicheck.findings.messages import by_remotes
 from vnicheck.findings.terms import DROPS, RP_FILTER
 from vnicheck.model.flow import SEVERITIES, Direction, Evidence, Finding, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, Report, VniSummary
@@ -176,7 +177,10 @@ def _path(page: Page, instance: InstanceReport, flows: list[Flow]) -> None:
         page.line((reply, style), indent=6)
     page.line()
     label = "to" if first.direction is Direction.OUTBOUND else "from"
-    page.labelled(label, remotes(drawn.flows, instance.flows))
+    groups = by_remotes(drawn.flows)
+    for locals_ in groups.values():
+        whose = [flow for flow in drawn.flows if flow.local in locals_]
+        page.labelled(label, remotes(whose, instance.flows) + (f" ({listed(locals_)})" if len(groups) > 1 else ""))
 
 
 def _evidence(page: Page, evidence: Sequence[Evidence]) -> None:
