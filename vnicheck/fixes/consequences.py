@@ -10,6 +10,7 @@ from vnicheck.fixes.trial import Trial
 from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.flow import DropCode, Flow, Outcome, Verdict
 from vnicheck.model.guest import MAIN_TABLE, RouteType
+from vnicheck.model.lines import short_prefix
 from vnicheck.model.words import listed
 
 _SHOWN = 4
@@ -81,6 +82,28 @@ def overridden_routes(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
         more = f" and {len(routes) - _SHOWN} more" if len(routes) > _SHOWN else ""
         shown = ", ".join(f"'{text}'" for text in routes[:_SHOWN])
         yield f"what the addresses with a rule send no longer follows these routes of the main table: {shown}{more}"
+
+
+def order_at_boot(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+    """Rules of others that share a priority with ours: which comes first is a matter of who is first to set them."""
+    guest = trial.facts.view.server.guest
+    for effect in effects:
+        if guest is None or not isinstance(effect, AddRule):
+            continue
+        others = [
+            rule.text
+            for rule in guest.rules
+            if rule.priority == effect.rule.priority and (rule.src is None or _overlap(rule.src, effect.rule.src))
+        ]
+        if others:
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            source = short_prefix(effect.rule.src or "all")
+            yield f"a boot may put the rule of {source} ahead of '{others[0]}'{more}, of the same priority"
+
+
+def _overlap(one: str, other: str | None) -> bool:
+    first, last = prefix_range(one)
+    return other is None or (prefix_range(other)[0] <= last and first <= prefix_range(other)[1])
 
 
 def _covered(wanted: Range, ranges: list[Range]) -> bool:

@@ -6,8 +6,9 @@ from typing import Literal
 import msgspec
 
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
+from vnicheck.fixes.agents import agents
 from vnicheck.fixes.comparison import changes
-from vnicheck.fixes.consequences import changed_ways, overridden_routes, unfixed, what_drops
+from vnicheck.fixes.consequences import changed_ways, order_at_boot, overridden_routes, unfixed, what_drops
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
@@ -67,6 +68,7 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         plan=plan,
         alternatives=tuple(others),
         unfixed=tuple(unfixed(trial, effects)),
+        agents=agents(server.guest, effects),
     )
     return Proof(trial, document, effects)
 
@@ -130,6 +132,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *side_effects(effects),
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
+            *order_at_boot(trial, effects),
         ),
         fixed_flows=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),

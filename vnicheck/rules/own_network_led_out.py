@@ -97,7 +97,7 @@ def _behind(facts: Facts, guest: Guest, networks: list[str]) -> str:
             first <= prefix_range(route.prefix)[1] and prefix_range(route.prefix)[0] <= last for first, last in wanted
         )
     }
-    return _some([name for name in devices if name is not None]) or "its devices"
+    return _some([name for name in devices if name is not None] or ["its devices"])
 
 
 def _some(names: list[str]) -> str:
