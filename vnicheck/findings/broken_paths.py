@@ -8,6 +8,7 @@ from vnicheck.findings.confidence import confidence_of
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, fingerprint
 from vnicheck.model.flow import (
     Confidence,
@@ -97,7 +98,7 @@ def _all_broken_paths(facts: Facts, *, transit: bool) -> Iterator[BrokenPath]:
     for index, flow in enumerate(facts.flows):
         if index in meant or (flow.direction is Direction.TRANSIT) is not transit or not _is_broken(flow, broadcast):
             continue
-        if _behind_containers(facts, flow):
+        if _behind_containers(facts, flow) or led_out(facts, flow) is not None:
             continue
         owner = facts.owner(flow.local)
         lacking = flow.dropped_by is DropCode.NOT_LOCAL  # a matter of this address, not of the path

@@ -6,7 +6,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.fixes.actions import steps_of
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
 from vnicheck.fixes.policy_routing import propose
-from vnicheck.fixes.strategies import effects_of
+from vnicheck.fixes.strategies import effects_of, routed
 from vnicheck.fixes.trial import Trial
 
 
@@ -22,7 +22,10 @@ def commands_for(facts: Facts, locals_: Iterable[str]) -> tuple[str, ...]:
     if others:
         effects += _part(propose(facts, [address.removesuffix("/32") for address in sorted(others)]).effects, others)
     commands = dict.fromkeys(step.command for effect in effects for step in steps_of(effect))
-    return ("policy routing: " + " && ".join(commands),) if commands else ()
+    if commands:
+        return ("policy routing: " + " && ".join(commands),)
+    held_back = routed(Trial.of(facts)).held_back
+    return () if held_back is None else (f"no policy routing here, for {held_back}",)
 
 
 def _planned(facts: Facts) -> tuple[Effect, ...]:

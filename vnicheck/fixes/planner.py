@@ -67,7 +67,7 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         name=server.name,
         plan=plan,
         alternatives=tuple(others),
-        unfixed=tuple(unfixed(trial, effects)),
+        unfixed=(*unfixed(trial, effects), *_held_back_words(trial, effects)),
         agents=agents(server.guest, effects),
     )
     return Proof(trial, document, effects)
@@ -104,6 +104,12 @@ def _allows_spoofing(effects: Iterable[Effect]) -> bool:
 
 def _held_back(trial: Trial) -> str | None:
     return routed(trial).held_back
+
+
+def _held_back_words(trial: Trial, effects: tuple[Effect, ...]) -> tuple[str, ...]:
+    """Why policy routing does not do the rest, where something stays broken."""
+    why = _held_back(trial) if trial.outcome(effects).remaining and effects else None
+    return () if why is None else (why,)
 
 
 def _changes_vni(effects: Iterable[Effect]) -> bool:
