@@ -52,11 +52,11 @@ def test_delivered_in_every_world_is_delivered() -> None:
 
 def test_next_hops_of_equal_cost_that_fare_alike_are_known() -> None:
     """Whichever the kernel chooses, the spoofing check of eth0's VNI drops it; or eth1's lets it out."""
-    hops = "nexthop via 10.0.0.1 dev {0} weight 1 nexthop via 10.0.0.9 dev {1} weight 1"
+    hops = "\n\tnexthop via 10.0.0.1 dev {0} weight 1\n\tnexthop via 10.0.0.9 dev {1} weight 1"
     subnets = "10.0.0.0/24 dev eth0 scope link\n10.0.0.0/24 dev eth1 scope link metric 5\n"
-    dropped = flow_of("", f"default {hops.format('eth0', 'eth0')}\n{subnets}")
+    dropped = flow_of("", f"default proto static{hops.format('eth0', 'eth0')}\n{subnets}")
     assert (dropped.verdict, {drop.at for drop in dropped.drops}) == (Verdict.DROPPED, {"eth0"})
-    unknown = flow_of("", f"default {hops.format('eth0', 'eth1')}\n{subnets}")
+    unknown = flow_of("", f"default proto static{hops.format('eth0', 'eth1')}\n{subnets}")
     assert unknown.verdict is Verdict.UNKNOWN
     assert any("several next hops of equal cost" in hop.reason for hop in unknown.hops)
 

@@ -76,7 +76,7 @@ class Trial:
     def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
         known = self._known.get(effects)
         if known is None:
-            facts = self._predict(carry_out(self.server, effects))
+            facts = self._predict(carry_out(self.server, effects)) if effects else self.facts
             comparison = compare(self.before, facts.flows, self.targets, self.facts.is_inside)
             known = self._known[effects] = (facts, comparison)
         return known
