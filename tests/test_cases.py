@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests import cases
-from tests.report.test_text import render
+from tests.support import cases
+from tests.support.reports import render
 from vnicheck.analysis.server import assemble_report
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.fixes.planner import plan_server
 from vnicheck.model.config import Config
+from vnicheck.model.flow import Fix
 from vnicheck.model.snapshot import Snapshot, decode_snapshot, encode_snapshot
 
 
@@ -41,10 +42,10 @@ def test_case(name: str) -> None:
         if expected.way is not None:
             assert f"{flow.ingress} -> {flow.egress}" == expected.way
     if case.plan is not None:
-        check_plan(snapshot, case.plan, config, told={fix for finding in instance.findings for fix in finding.fixes})
+        check_plan(snapshot, case.plan, config, [fix for finding in instance.findings for fix in finding.fixes])
 
 
-def check_plan(snapshot: Snapshot, wanted: cases.PlanExpectation, config: Config, told: set[str]) -> None:
+def check_plan(snapshot: Snapshot, wanted: cases.PlanExpectation, config: Config, told: list[Fix]) -> None:
     """The plan is as the case says, and nothing but that stays broken; findings tell its commands and no others."""
     (server,) = snapshot.servers
     proof = plan_server(server, snapshot.fabric, config)
@@ -57,7 +58,7 @@ def check_plan(snapshot: Snapshot, wanted: cases.PlanExpectation, config: Config
         assert any(words in said for said in proof.document.unfixed), proof.document.unfixed
     for words in wanted.agents:
         assert any(words in said for said in proof.document.agents), proof.document.agents
-    routed = {line for fix in told if fix.startswith("policy routing: ") for line in fix[16:].split(" && ")}
+    routed = {command for fix in told if fix.title == "policy routing" for command in fix.commands}
     assert routed == (set(commands) if plan.strategy == "policy-routing" else set())
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.cases import find
-from tests.report.test_text import render
-from tests.servers import TWO_DEFAULTS, guest, link, report, server
+from tests.support.cases import find
+from tests.support.reports import render
+from tests.support.servers import TWO_DEFAULTS, guest, link, report, server
 from vnicheck.analysis.server import assemble_report
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow, Verdict
