@@ -22,6 +22,7 @@ from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
+from vnicheck.fixes.actions import thrown
 from vnicheck.fixes.effects import AddRoutes, AddRule, PatchVni, SetRpFilter, carry_out
 from vnicheck.fixes.planner import STRATEGIES, Strategy, plan_server
 from vnicheck.fixes.strategies import SINGLE, Combination, effects_of
@@ -29,7 +30,7 @@ from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import NetworkAcl
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Verdict
-from vnicheck.model.guest import MAIN_TABLE
+from vnicheck.model.guest import MAIN_TABLE, RouteType
 from vnicheck.model.plan import NO_STRATEGY
 
 
@@ -253,7 +254,7 @@ def test_numbers_in_use_are_not_taken() -> None:
         rules=rules_of("1003: from 10.0.0.99 lookup 1003", "2000: from 10.0.0.98 lookup 1004"),
         rp_filter=STRICT,
     )
-    assert commands(plan(server(guest=inside)))[-1] == "ip rule add from 10.0.0.12 table 1005 priority 2001"
+    assert commands(plan(server(guest=inside)))[-1] == "ip rule add from 10.0.0.12 table 1005 priority 2002"
 
 
 def test_rules_of_others_come_first() -> None:
@@ -268,7 +269,7 @@ def test_rules_of_others_come_first() -> None:
     )
     proof = plan(server(guest=inside))
     (rule,) = [effect.rule for effect in proof.effects if isinstance(effect, AddRule)]
-    assert rule.priority == 5271
+    assert rule.priority == 5272
     assert proof.document.plan.remaining == 0
 
 
@@ -291,22 +292,26 @@ def test_no_rule_comes_before_that_of_the_local_table() -> None:
     assert not [effect for effect in proof.effects if isinstance(effect, AddRule) and effect.rule.priority <= 100]
 
 
+def without_throws(effect: AddRoutes) -> AddRoutes:
+    routes = tuple(route for route in effect.routes if route.type is not RouteType.THROW)
+    return msgspec.structs.replace(effect, routes=routes)
+
+
 def test_the_guests_own_networks_are_still_reached() -> None:
-    """Without the rule for 172.17.0.0/16, answers from 10.0.0.12 to containers would leave by eth1."""
+    """Without the route that throws 172.17.0.0/16 back, answers from 10.0.0.12 to containers would leave by eth1."""
     proof = planned("containers")
     assert commands(proof)[-2:] == [
-        "ip rule add from 10.0.0.12 to 172.17.0.0/16 table main priority 1003",
-        "ip rule add from 10.0.0.12 table 1003 priority 1004",
+        "ip route add throw 172.17.0.0/16 table 1003",
+        "ip rule add from 10.0.0.12 table 1003 priority 1003",
     ]
-    ours = [effect for effect in proof.effects if not (isinstance(effect, AddRule) and effect.rule.dst is not None)]
+    ours = [without_throws(effect) if isinstance(effect, AddRoutes) else effect for effect in proof.effects]
     assert proof.trial.outcome(ours).worse
 
 
 def test_a_refusal_is_not_led_around() -> None:
     of = server(guest=guest(routes=TWO_DEFAULTS + "blackhole 10.9.0.0/16\n", rp_filter=STRICT))
     proof = plan(of)
-    (kept,) = [effect.rule for effect in proof.effects if isinstance(effect, AddRule) and effect.rule.dst is not None]
-    assert (kept.src, kept.dst, kept.table) == ("10.0.0.12/32", "10.9.0.0/16", MAIN_TABLE)
+    assert thrown(proof.effects) == ["10.9.0.0/16"]
     assert verdicts(proof.document.plan.after, "10.0.0.12", "10.9.0.1")["inbound", "tcp"] == "dropped"
     assert not proof.document.plan.remaining, "what refuses is meant, so that nothing of it stays broken"
     assert not proof.document.unfixed

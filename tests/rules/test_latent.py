@@ -208,7 +208,8 @@ def test_devices_of_container_software_are_recognised_and_never_flagged(name: st
         link(name, 3, "172.17.0.1/16", kind="bridge"),
     )
     routes = f"{POLICY_ROUTING}172.17.0.0/16 dev {name} scope link\ndefault dev {name} table 77\ndefault dev {name}\n"
-    rules = rules_of("1003: from 10.0.0.12 lookup 1003", f"1500: from all iif {name} lookup 78")
+    inward = "1002: from all to 172.17.0.0/16 lookup main"
+    rules = rules_of(inward, "1003: from 10.0.0.12 lookup 1003", f"1500: from all iif {name} lookup 78")
     inside = guest(*links, routes=routes, rules=rules, rp_filter=STRICT | {name: 0})
     assert not any(name in finding.message for finding in report(server(*CLOSED, guest=inside)).findings)
 

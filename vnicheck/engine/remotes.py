@@ -16,9 +16,10 @@ from vnicheck.fabric import network_acl, security_group, vpc_route
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.state_filter import state_filter
-from vnicheck.kernel.kernel import ByPort, Outcome
+from vnicheck.kernel.kernel import ByPort
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.kernel.worlds import Outcome, Several
 from vnicheck.model.address import LAST, Range, merge_ranges, parse_address
 from vnicheck.model.address_map import AddressMap, constant, zipped
 from vnicheck.model.cloud import Vni
@@ -50,7 +51,7 @@ class Remotes(Struct, frozen=True, eq=False):
     not known. `by_port`: whether that differs with the port.
     """
 
-    number: int
+    number: Hashable
     rules: int
     """A number that it shares with those of the same samples."""
     place: Place
@@ -94,7 +95,7 @@ class RemoteSets:
         self._received: dict[int, tuple[ByPort, Hashable]] = {}
         self._ways: dict[Hashable, Way] = {}
         self._known: dict[Hashable, tuple[Remotes, ...]] = {}
-        self._prefixes: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self._prefixes: dict[tuple[Hashable, ...], tuple[str, ...]] = {}
         self._rules: dict[tuple[int, ...], int] = {}
         self._count = 0
 
@@ -227,13 +228,16 @@ def fate_of_outcome(outcome: Outcome) -> Hashable:
         return outcome.reception, outcome.reason
     if isinstance(outcome, NotSent):
         return outcome.failure, outcome.reason
+    if isinstance(outcome, Several):
+        return outcome.reason, tuple(map(fate_of_outcome, outcome.worlds))
     return outcome
 
 
 def _leaving(view: ServerView, sent: AddressMap[ByPort | None]) -> Iterator[Vni]:
     """The VNIs by which packets may leave."""
     ways = (way for each in set(sent.values) if each is not None for way in each.values)
-    interfaces = {way.interface for way in ways if isinstance(way, Sent)}
+    possible = (world for way in ways for world in (way.worlds if isinstance(way, Several) else (way,)))
+    interfaces = {way.interface for way in possible if isinstance(way, Sent)}
     return (vni for vni in view.server.vnis if view.interface_of.get(vni.id) in interfaces)
 
 

@@ -34,11 +34,12 @@ class ServerView:
         self.arrival: Passage | None = setting_for(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
+        unmarked = setting_for(self.assume.packets_unmarked, names) is not False
         self.kernel: Kernel | None = None
         if like is not None and server.guest is like.server.guest:
             self.kernel = like.kernel
         elif server.guest is not None:
-            self.kernel = Kernel(server.guest, None if like is None else like.kernel)
+            self.kernel = Kernel(server.guest, None if like is None else like.kernel, unmarked=unmarked)
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())
         self.own_networks = self._own_networks()

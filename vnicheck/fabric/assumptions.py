@@ -12,6 +12,7 @@ class Assumption(Struct, frozen=True):
 
     `basis`: `documented` by IBM, `recorded` in packet captures, `inferred` from documentation, or `assumed` by us.
     `open`: two sources say otherwise of each other, so that either may be so: unknown, unless the configuration says.
+    `shared`: so many flows rest on it that reports tell it once, and it lowers no finding's confidence.
     """
 
     id: str
@@ -19,6 +20,7 @@ class Assumption(Struct, frozen=True):
     basis: Basis
     source: str
     open: bool = False
+    shared: bool = False
 
 
 ASSUMPTIONS = (
@@ -101,6 +103,16 @@ ASSUMPTIONS = (
         "IBM Cloud Docs, VPC: vpn-limitations, vpn-faqs",
     ),
     Assumption(
+        "packets-unmarked",
+        "Packets that come in, and packets that the server's own programs send, carry no mark (fwmark), so that policy "
+        "rules which select by a mark pass them by. Not where netfilter's rules, as far as they could be read, set one "
+        "that such a rule reads, nor where tcp_fwmark_accept or fwmark_reflect is on: then it is not known.",
+        "assumed",
+        "Linux: a packet starts with mark 0 (ip-sysctl.rst, socket(7) SO_MARK); programs that set one of their own are "
+        "not seen",
+        shared=True,
+    ),
+    Assumption(
         "guest-hooks",
         "What could not be looked at on a server (tc's filters, netfilter's rules, IPsec's policies, BPF programs) "
         "drops, changes or leads elsewhere no packet that the server itself takes or sends.",
@@ -116,3 +128,6 @@ ASSUMPTIONS = (
         "none: the networks beyond the VPC are not read",
     ),
 )
+
+SHARED = {assumption.id: assumption for assumption in ASSUMPTIONS if assumption.shared}
+"""Those that are told once for all flows."""

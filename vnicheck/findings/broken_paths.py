@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.fabric.assumptions import ASSUMPTIONS
+from vnicheck.findings.confidence import confidence_of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.led_out import led_out
 from vnicheck.model.flow import (
     Confidence,
     Direction,
@@ -19,7 +20,6 @@ from vnicheck.model.flow import (
 )
 from vnicheck.model.guest import RouteType
 
-_BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _POLICY = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP}
 REFUSALS = {DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBIT}
 """The drops by a route or rule that refuses: somebody put it there, so that it is meant."""
@@ -93,7 +93,7 @@ def _all_broken_paths(facts: Facts, *, transit: bool) -> Iterator[BrokenPath]:
     for index, flow in enumerate(facts.flows):
         if index in meant or (flow.direction is Direction.TRANSIT) is not transit or not _is_broken(flow, broadcast):
             continue
-        if _behind_containers(facts, flow):
+        if _behind_containers(facts, flow) or led_out(facts, flow) is not None:
             continue
         owner = facts.owner(flow.local)
         lacking = flow.dropped_by is DropCode.NOT_LOCAL  # a matter of this address, not of the path
@@ -193,5 +193,4 @@ def _packet_order(flows: list[Flow]) -> list[_Place]:
 
 def confidence_of(flows: Iterable[Flow]) -> Confidence:
     """The lowest of what the first drops of the flows rest on."""
-    bases = {_BASIS[hop.assumption] for hop in map(first_drop, flows) if hop.assumption is not None}
-    return "computed" if bases <= {"documented", "recorded"} else "assumed"
+    return confidence_of_hops(map(first_drop, flows))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.state_filtering import MODE
-from vnicheck.model.guest import MAIN_TABLE, PolicyRule, Route
+from vnicheck.model.guest import PolicyRule, Route, RouteType
 from vnicheck.model.lines import format_route, route_words, rule_words, short_prefix
 from vnicheck.model.plan import Action, Step
 
@@ -43,7 +43,7 @@ def steps_of(effect: AddRoutes | AddRule | SetRpFilter) -> tuple[Step, ...]:
 
 def _add_route(route: Route) -> Step:
     words = route_words(route)
-    shown = format_route(Route(prefix=route.prefix, nexthops=route.nexthops))
+    shown = format_route(Route(prefix=route.prefix, type=route.type, nexthops=route.nexthops))
     return Step(
         command=f"ip route add {words}",
         undo=f"ip route del {words}",
@@ -55,15 +55,12 @@ def _add_rule(rule: PolicyRule) -> Step:
     """`ip` shows tables by number where it knows -N, and else by name."""
     words = rule_words(rule)
     selector = f"from {short_prefix(rule.src or 'all')}"
-    if rule.dst is not None:
-        selector += f" to {short_prefix(rule.dst)}"
-    table = "(main|254)" if rule.table == MAIN_TABLE else str(rule.table)
     return Step(
         command=f"ip rule add {words}",
         undo=f"ip rule del {words}",
         check=(
             "{ ip -4 -N rule show 2>/dev/null || ip -4 rule show; } | "
-            f"grep -Eq '^{rule.priority}:[[:space:]]+{_literal(selector)} lookup {table} *$'"
+            f"grep -Eq '^{rule.priority}:[[:space:]]+{_literal(selector)} lookup {rule.table} *$'"
         ),
     )
 
@@ -83,14 +80,13 @@ def _literal(words: str) -> str:
 
 def _said_of_table(effect: AddRoutes) -> str:
     interfaces = ", ".join(dict.fromkeys(hop.interface or "" for route in effect.routes for hop in route.nexthops))
-    return f"table {effect.table}: the subnet of {interfaces} on-link, everything else by its gateway"
+    said = f"table {effect.table}: the subnet of {interfaces} on-link, everything else by its gateway"
+    kept = thrown((effect,))
+    return f"{said}; what is sent to {', '.join(kept)} asks the rules behind" if kept else said
 
 
 def _said_of_rule(rule: PolicyRule) -> str:
-    source = short_prefix(rule.src or "")
-    if rule.dst is not None:
-        return f"what is sent from {source} to {rule.dst} goes on asking the main table"
-    return f"what is sent from {source} asks table {rule.table}"
+    return f"what is sent from {short_prefix(rule.src or '')} asks table {rule.table}"
 
 
 def _patch(effect: PatchVni) -> Action:
@@ -111,23 +107,26 @@ def iam_actions(effects: Iterable[Effect]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needed))
 
 
+def thrown(effects: Iterable[Effect]) -> list[str]:
+    """The prefixes for which tables of the plan leave packets to the rules behind."""
+    routes = [route for each in effects if isinstance(each, AddRoutes) for route in each.routes]
+    return list(dict.fromkeys(route.prefix for route in routes if route.type is RouteType.THROW))
+
+
 def side_effects(effects: Iterable[Effect]) -> Iterator[str]:
     """What the effects do beside what they are for."""
     effects = list(effects)
     sources = [
-        short_prefix(each.rule.src)
-        for each in effects
-        if isinstance(each, AddRule) and each.rule.src is not None and each.rule.dst is None
+        short_prefix(each.rule.src) for each in effects if isinstance(each, AddRule) and each.rule.src is not None
     ]
     if sources:
         yield (
             f"all that the server sends from {', '.join(sources)} leaves by the interface of that address; routes that "
             "are added to the main table later do not count for it"
         )
-    kept = [each.rule.dst for each in effects if isinstance(each, AddRule) and each.rule.dst is not None]
+    kept = thrown(effects)
     if kept:
-        networks = ", ".join(dict.fromkeys(kept))
-        yield f"networks of the server's own that appear later beside {networks} need a rule like theirs"
+        yield f"networks of the server's own that appear later beside {', '.join(kept)} need a route like theirs"
     for each in effects:
         if isinstance(each, SetRpFilter):
             yield (

@@ -67,6 +67,15 @@ def carry_out(server: Server, effects: Iterable[Effect]) -> Server:
     return msgspec.structs.replace(server, guest=guest, vnis=vnis)
 
 
+def with_effects(
+    guest: Guest, effects: Iterable[AddRoutes | AddRule | SetRpFilter], *, ahead_of_equals: bool = False
+) -> Guest:
+    """The guest with the effects; `ahead_of_equals`: each rule ahead of those of its priority, as a boot may put it."""
+    for effect in effects:
+        guest = _changed(guest, effect, ahead_of_equals=ahead_of_equals)
+    return guest
+
+
 def standing(guest: Guest, effects: Iterable[Effect]) -> list[Effect]:
     """Those of the effects on the guest that it shows, in part at least."""
     return [effect for effect in effects if not isinstance(effect, PatchVni) and _stands(guest, effect)]
@@ -100,10 +109,11 @@ def _patched(vni: Vni, patch: PatchVni) -> Vni:
     return msgspec.structs.replace(vni, **{patch.field: patch.new}) if vni.id == patch.vni else vni
 
 
-def _changed(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> Guest:
+def _changed(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter, *, ahead_of_equals: bool = False) -> Guest:
     if isinstance(effect, AddRoutes):
         return msgspec.structs.replace(guest, routes=(*guest.routes, *effect.routes))
     if isinstance(effect, SetRpFilter):
         return msgspec.structs.replace(guest, sysctls=guest.sysctls | {effect.path: effect.new})
-    rules = sorted((*guest.rules, effect.rule), key=lambda rule: rule.priority)  # stable: behind its equals
-    return msgspec.structs.replace(guest, rules=tuple(rules))
+    rules = (effect.rule, *guest.rules) if ahead_of_equals else (*guest.rules, effect.rule)
+    rules = tuple(sorted(rules, key=lambda rule: rule.priority))  # stable: behind its equals, or ahead of them
+    return msgspec.structs.replace(guest, rules=rules)

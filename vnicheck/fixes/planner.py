@@ -5,14 +5,14 @@ from typing import Literal
 
 import msgspec
 
-from vnicheck.fixes import policy_routing
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
+from vnicheck.fixes.agents import agents
 from vnicheck.fixes.comparison import changes
-from vnicheck.fixes.consequences import changed_ways, overridden_routes, unfixed, what_drops
+from vnicheck.fixes.consequences import changed_ways, order_at_boot, overridden_routes, unfixed, what_drops
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
-from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
+from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, routed, used_by
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -67,7 +67,8 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         name=server.name,
         plan=plan,
         alternatives=tuple(others),
-        unfixed=tuple(unfixed(trial, effects)),
+        unfixed=(*unfixed(trial, effects), *_held_back_words(trial, effects)),
+        agents=agents(server.guest, effects),
     )
     return Proof(trial, document, effects)
 
@@ -102,7 +103,13 @@ def _allows_spoofing(effects: Iterable[Effect]) -> bool:
 
 
 def _held_back(trial: Trial) -> str | None:
-    return policy_routing.held_back(trial.facts, {trial.before[index].local for index in trial.targets})
+    return routed(trial).held_back
+
+
+def _held_back_words(trial: Trial, effects: tuple[Effect, ...]) -> tuple[str, ...]:
+    """Why policy routing does not do the rest, where something stays broken."""
+    why = _held_back(trial) if trial.outcome(effects).remaining and effects else None
+    return () if why is None else (why,)
 
 
 def _changes_vni(effects: Iterable[Effect]) -> bool:
@@ -131,6 +138,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *side_effects(effects),
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
+            *order_at_boot(trial, effects),
         ),
         fixed_flows=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),

@@ -21,14 +21,21 @@ class Trial:
     `targets`: the indexes of its broken flows, which a plan is to fix.
     """
 
-    def __init__(self, server: Server, fabric: Fabric, config: Config) -> None:
+    def __init__(self, server: Server, fabric: Fabric, config: Config, facts: Facts | None = None) -> None:
+        """`facts`: those of the server, where they are known already."""
         self._fabric = fabric
         self._config = config
         self._known: dict[tuple[Effect, ...], tuple[Facts, Comparison]] = {}
         self._overlaps: dict[tuple[tuple[int, ...], ...], Overlaps] = {}
         self.server = server
-        self.facts = _predicted(ServerView(server, fabric, config))
+        self.facts = facts if facts is not None else _predicted(ServerView(server, fabric, config))
         self.targets = frozenset(broken_flows(self.facts))
+
+    @staticmethod
+    def of(facts: Facts) -> "Trial":
+        """The trial of a server that is predicted already; one for all who ask."""
+        view = facts.view
+        return facts.once("trial", lambda: Trial(view.server, view.fabric, view.config, facts))
 
     @property
     def before(self) -> tuple[Flow, ...]:
@@ -71,8 +78,10 @@ class Trial:
     def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
         known = self._known.get(effects)
         if known is None:
-            view = ServerView(carry_out(self.server, effects), self._fabric, self._config, like=self.facts.view)
-            facts = _predicted(view)
+            facts = self.facts
+            if effects:
+                changed = carry_out(self.server, effects)
+                facts = _predicted(ServerView(changed, self._fabric, self._config, like=self.facts.view))
             comparison = compare_flows(self.before, facts.flows, self.targets, self.facts.is_inside, self._overlaps)
             known = self._known[effects] = (facts, comparison)
         return known

@@ -10,6 +10,7 @@ psf-protocols = ["tcp"]
 spoofing-check = true
 spoofing-sibling = "passed"                # or "dropped"; or { web-1 = "passed" }
 spoofing-arrival = "passed"                # or "dropped"; likewise; without it: not known
+packets-unmarked = true                    # or { web-1 = false }
 fip-return = true
 sg-stateless = true
 client-ports = "1024-65535"
@@ -53,6 +54,7 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
     spoofing_check: bool = True
     spoofing_sibling: Passage | dict[str, Passage] = "dropped"
     spoofing_arrival: Passage | dict[str, Passage] = field(default_factory=dict)
+    packets_unmarked: bool | dict[str, bool] = True
     fip_return: bool = True
     sg_stateless: bool = True
     client_ports: str = "1024-65535"

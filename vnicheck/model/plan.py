@@ -158,6 +158,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     plan: Plan
     alternatives: tuple[Plan, ...]
     unfixed: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    """Programs that own policy rules there, in words: which rules, what they read, where the plan's stand."""
     outcome: Applied | None = None
     """None where the plan was not applied."""
 

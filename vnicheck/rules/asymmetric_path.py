@@ -35,7 +35,7 @@ from vnicheck.findings.evidence import back_lines, rp_filter, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import places, protocol_words
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.fixes.policy_routing import policy_routing_for
+from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Verdict
 from vnicheck.model.words import listed

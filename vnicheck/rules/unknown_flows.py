@@ -27,6 +27,7 @@ The hops of the flows, in the JSON report or by `vnicheck trace`.
 from collections.abc import Iterator
 
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Evidence, Finding, Fix, Flow, Outcome, Verdict
 
@@ -43,6 +44,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         index
         for index, flow in enumerate(facts.flows)
         if flow.verdict is Verdict.UNKNOWN and not facts.is_inside(flow.egress) and _cause(flow) not in told
+        if led_out(facts, flow) is None
     ]
     causes = list(dict.fromkeys(_cause(facts.flows[index]) for index in indexes))
     if not causes:

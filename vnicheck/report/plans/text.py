@@ -47,6 +47,7 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
         _needs(page, plan.iam_actions)
         _listed(page, "After the next boot", plan.next_boot)
     _listed(page, "Stays broken", instance.unfixed)
+    _listed(page, "Rules of others", instance.agents)
     _alternatives(page, instance.alternatives)
 
 
