@@ -124,6 +124,8 @@ def leaves(tree: Tree, box: Box, effort: Effort) -> Iterator[tuple[Box, Any]]:
 def merged(parts: Iterable[tuple[Box, T]], sense: Callable[[T], Hashable]) -> list[tuple[Box, T]]:
     """The same packets in fewer boxes: those of one sense that differ in one field alone become one."""
     found = list(parts)
+    if len(found) == 1:
+        return found
     varying = [field for field, sets in enumerate(zip(*[box for box, _ in found], strict=True)) if len(set(sets)) > 1]
     for field in varying:
         kept: dict[Hashable, tuple[Box, T]] = {}
