@@ -417,6 +417,9 @@ def test_remotes_that_only_the_way_in_tells_apart_are_two_classes() -> None:
     links = link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.1.11/24")
     own = guest(*links, routes=BY_MARK, rules=rules, rp_filter={"eth0": 1})
     of = server(vni(0, "10.0.0.11"), vni(1, "10.0.1.11", subnet="b"), guest=own)
-    accepted, refused = (one(of, f"inbound tcp/443 {remote} -> 10.0.0.11") for remote in ("10.8.0.4", "10.9.0.4"))
+    marked = Config(assumptions=Assumptions(packets_unmarked=False))
+    accepted, refused = (
+        one(of, f"inbound tcp/443 {remote} -> 10.0.0.11", config=marked) for remote in ("10.8.0.4", "10.9.0.4")
+    )
     assert (accepted.verdict, drops(accepted)) == (Verdict.UNKNOWN, [])
     assert (refused.verdict, drops(refused)) == (Verdict.DROPPED, ["rp_filter request eth0"])
