@@ -2,12 +2,13 @@
 
 import sys
 
-from benchmarks import classify, collect, scale, start, thousand
+from benchmarks import classify, collect, plans, scale, start, thousand
 
 ALL = {
     "start": start.main,
     "classify": classify.main,
     "collect": collect.main,
+    "plans": plans.main,
     "thousand": thousand.main,
     "scale": scale.main,
 }
