@@ -23,7 +23,7 @@ class ServerView:
         self.client_ports = config.assumptions.client_port_range
         names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
-        self.sibling: Passage = said_of(self.assume.spoofing_sibling, names) or "dropped"
+        self.sibling: Passage | None = said_of(self.assume.spoofing_sibling, names)
         self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)

@@ -6,6 +6,10 @@ from vnicheck.model.config import Assumptions, Passage
 from vnicheck.model.flow import DropCode, Scope, Stage
 
 STAGE = Stage.IP_SPOOFING_CHECK
+_TWO_SOURCES = (
+    "the documentation (ip-spoofing-about) says that such packets are dropped, and the article's captures show them "
+    "arriving"
+)
 _TWO_SENTENCES = "the documentation says that outgoing packets are checked, and elsewhere that incoming ones are too"
 
 
@@ -16,13 +20,13 @@ def spoofing_check(
     destination: Scope,
     *,
     siblings: frozenset[str] = frozenset(),
-    sibling: Passage = "dropped",
+    sibling: Passage | None = None,
     translated_elsewhere: bool = False,
 ) -> Check:
     """Whether a packet with this source address may leave by the VNI.
 
     `siblings`: the reserved addresses of the server's VNIs; `sibling`: what becomes of a packet with one of another VNI
-    (assumption `spoofing-sibling`). `translated_elsewhere`: the packet answers a client of a floating IP,
+    (`spoofing-sibling`), None: an open question. `translated_elsewhere`: the packet answers a client of a floating IP,
     and such answers may leave by any VNI (as configured).
     """
     if source in vni.addresses:
@@ -32,8 +36,11 @@ def spoofing_check(
     if assume.spoofing_check and vni.allow_ip_spoofing is not True and source in siblings and not to_internet:
         if sibling == "passed":
             return passes(STAGE, f"{foreign}, but of another VNI of this server (as configured)", "spoofing-sibling")
+        if vni.allow_ip_spoofing is False and sibling == "dropped":
+            return _dropped(f"{foreign}, which allows no IP spoofing (as configured)", "spoofing-sibling")
         if vni.allow_ip_spoofing is False:
-            return _dropped(f"{foreign}, which allows no IP spoofing", "spoofing-sibling")
+            reason = f"{foreign}, which allows no IP spoofing, but of another VNI of this server: {_TWO_SOURCES}"
+            return unknown(STAGE, reason, "spoofing-sibling")
     if vni.allow_ip_spoofing is False and assume.spoofing_check:
         return _dropped(f"{foreign}, which allows no IP spoofing", "spoofing-check")
     if to_internet:

@@ -1,9 +1,10 @@
 """What the messages of several rules say alike."""
 
+from vnicheck.fabric.assumptions import OPEN
 from vnicheck.findings.broken_paths import BrokenPath
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.terms import DROPS
-from vnicheck.model.flow import DropCode, Flow, Scope
+from vnicheck.model.flow import DropCode, Flow, Outcome, Scope
 from vnicheck.model.words import listed
 
 _MET_TWICE = {DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN}
@@ -43,7 +44,22 @@ def next_drops(facts: Facts, path: BrokenPath) -> str:
         sentences += f" {_each(facts, path, beside, 'dropped')}."
     if by_next:
         sentences += f" With that fixed, {_each(facts, path, by_next, 'would be dropped')}."
-    return sentences
+    return sentences + _open_next(facts, path)
+
+
+def _open_next(facts: Facts, path: BrokenPath) -> str:
+    """Where open assumptions would decide once all drops are fixed, as a sentence."""
+    doubts = dict.fromkeys(
+        (hop.assumption, hop.at)
+        for _, flow in path.flows
+        for hop in flow.hops
+        if hop.outcome is Outcome.UNKNOWN and hop.assumption in OPEN
+    )
+    if not doubts:
+        return ""
+    ids = listed(list(dict.fromkeys(str(each) for each, _ in doubts)))
+    where = listed(list(dict.fromkeys(_at(facts, at) for _, at in doubts)))
+    return f" Whether they then pass the spoofing check at {where} is open ({ids})."
 
 
 def _each(facts: Facts, path: BrokenPath, drops: dict[tuple[DropCode, str], list[Flow]], verb: str) -> str:
