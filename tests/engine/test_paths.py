@@ -7,6 +7,7 @@ import pytest
 
 from tests.cases import find
 from tests.servers import (
+    DROPPED,
     POLICY_ROUTING,
     POLICY_RULES,
     TWO_DEFAULTS,
@@ -114,7 +115,8 @@ def test_each_check_of_the_other_vni_has_its_say() -> None:
     assert drops(one(of, PING, fabric(groups=shut))) == ["security_group reply eth0"]
     assert drops(one(of, PING, fabric(acls=deny))) == ["network_acl reply eth0"]
     assert drops(one(of, PING, fabric(tables=table))) == ["vpc_route reply eth0"]
-    assert drops(one(server(*two_vnis(spoofing=False), guest=guest()), PING)) == ["ip_spoofing_check reply eth0"]
+    of_sibling = one(server(*two_vnis(spoofing=False), guest=guest()), PING, config=DROPPED)
+    assert drops(of_sibling) == ["ip_spoofing_check reply eth0"]
     assert drops(one(server(*two_vnis(protocol_state_filtering_mode="disabled"), guest=guest()), TCP)) == []
 
 

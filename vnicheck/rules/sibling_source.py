@@ -1,4 +1,4 @@
-"""A path is asymmetric, and whether it works is not known: two sources say otherwise of the VPC's spoofing check.
+"""Asymmetric flows that are at risk: sources differ on what the VPC's spoofing check does with them.
 
 ## What it finds
 
@@ -6,7 +6,7 @@ Flows whose packets cross one VNI in one direction and another in the other, and
 open assumption: what the IP spoofing check does with an address of another VNI of the same server (`spoofing-sibling`),
 or with what is in transit and arrives (`spoofing-arrival`).
 
-## Why packets may drop
+## Why packets drop
 
 The documentation says that the source of what leaves a VNI must be an address of that network interface, unless IP
 spoofing is allowed. The article's captures show such replies arriving at the client, on a server with default settings.
