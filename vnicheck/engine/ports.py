@@ -7,10 +7,11 @@ from vnicheck.engine.crossing import acl_packet, group_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk, client_ports
 from vnicheck.fabric import network_acl, security_group
+from vnicheck.fabric.load_balancer import Balanced, public_ports
 from vnicheck.model.address import merge_ranges
-from vnicheck.model.address_map import AddressMap, zipped
+from vnicheck.model.address_map import AddressMap, choose, constant, zipped
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Direction, Protocol
+from vnicheck.model.flow import Direction, Protocol, Scope
 
 PortMap = AddressMap[Hashable]
 """Of each port what a stage comes to for it."""
@@ -25,7 +26,8 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> Iterator
     if opening.protocol is Protocol.ICMP:
         yield opening.ports
         return
-    for ports in _gathered(opening.ports, list(_in_guest(opening))):
+    read = [*_in_guest(opening), *(_balanced(walk, opening) if direction is Direction.INBOUND else ())]
+    for ports in _gathered(opening.ports, read):
         yield from _in_fabric(walk, direction, opening if ports == opening.ports else opening.at(ports))
 
 
@@ -45,6 +47,25 @@ def _in_guest(opening: Opening) -> Iterator[PortMap]:
     for ways in (opening.remotes.received, opening.remotes.sent):
         if ways and len(ways[0].starts) > 1:
             yield ways[0].mapped(fate_of_outcome)
+
+
+def balanced_by(walk: Walk, opening: Opening) -> Balanced | None:
+    """The public load balancer whose clients come in at the first of the opening's ports; of the internet alone."""
+    first = opening.ports[0][0]
+    return next((each for each in _of_internet(walk, opening) if each.first <= first <= each.last), None)
+
+
+def _of_internet(walk: Walk, opening: Opening) -> tuple[Balanced, ...]:
+    view, local = walk.view, opening.local
+    if opening.scope is not Scope.INTERNET or local.address != local.vni.primary_address:
+        return ()
+    every = walk.once(("balanced", local.vni.id), lambda: public_ports(view.fabric, view.server.id, local.vni))
+    return tuple(each for each in every if each.protocol == opening.protocol)
+
+
+def _balanced(walk: Walk, opening: Opening) -> Iterator[PortMap]:
+    for each in _of_internet(walk, opening):
+        yield choose([(each.first, each.last)], constant(True), constant(False))
 
 
 def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[Ranges]:

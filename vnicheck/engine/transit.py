@@ -24,7 +24,7 @@ Piece = tuple[Fate, Path, Range]
 def transit_flows(walk: Walk) -> Iterator[Flow]:
     """The classes of flows through the server, route by route."""
     view = walk.view
-    routes = transit_routes(view.fabric, view.server.vpc.id, view.server.vnis)
+    routes = transit_routes(view.fabric, view.server.vpc.id, view.server.id, view.server.vnis)
     if routes:
         yield from _Transit(walk, routes).flows()
 

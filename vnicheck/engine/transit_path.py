@@ -31,6 +31,9 @@ _TRANSLATES = (
 )
 
 
+_MEMBERS = "a network load balancer leads the answer to one of its members, which may be another server"
+
+
 class Crossing(Struct, frozen=True, kw_only=True):
     """One packet that the server forwards. `seen`: ids of the VNIs that have seen the flow's opening packet."""
 
@@ -76,7 +79,7 @@ def transit_path(
     if not isinstance(back, TransitRoute):
         reply.add(view.at(leaves), _elsewhere(back))
         return Path((*steps.taken, *reply.taken), ingress, egress)
-    reply.add(view.at(back.vni), _by(back))
+    reply.add(view.at(back.vni), _by(back) if back.alone else unknown(Stage.VPC_ROUTE, _MEMBERS, by=(back.name,)))
     answer = Crossing(
         protocol=protocol,
         source=answerer,
@@ -91,6 +94,9 @@ def transit_path(
 
 
 def _by(through: TransitRoute) -> Check:
+    if through.balancer is not None:
+        reason = f"a VPC route leads it by network load balancer {through.balancer} to {through.vni.name}"
+        return passes(Stage.VPC_ROUTE, reason, "nlb-direct", by=(through.name,))
     return passes(Stage.VPC_ROUTE, f"a VPC route leads it to {through.vni.name}", by=(through.name,))
 
 

@@ -83,6 +83,21 @@ ASSUMPTIONS = (
         "IBM Cloud Docs, VPC: fip-create; the article",
     ),
     Assumption(
+        "nlb-direct",
+        "A network load balancer hands its clients' packets, with the clients' own addresses, to the primary VNIs of "
+        "its members, and the answers must leave by the same VNI. A public one lets the internet in without a floating "
+        "IP, at the ports that its listeners send to; one in route mode forwards by its members.",
+        "documented",
+        "IBM Cloud Docs, VPC: nlb-about, load-balancers, vnf-about-ha",
+    ),
+    Assumption(
+        "public-ranges",
+        "Addresses of a public address range are reached by ingress routes for the internet; a packet from one of them "
+        "leaves to the internet as it is, by a VNI that allows IP spoofing, in the zone of the range.",
+        "documented",
+        "IBM Cloud Docs, VPC: par-about, ip-spoofing-about",
+    ),
+    Assumption(
         "sg-stateless",
         "On an asymmetric path the security groups of the other VNI have seen no connection: their rules must admit "
         "the packet by themselves.",

@@ -44,7 +44,18 @@ def next_drops(facts: Facts, path: BrokenPath) -> str:
         sentences += f" {_each(facts, path, beside, 'dropped')}."
     if by_next:
         sentences += f" With that fixed, {_each(facts, path, by_next, 'would be dropped')}."
-    return sentences + _open_next(facts, path)
+    return sentences + _open_next(facts, path) + _balanced(path)
+
+
+def _balanced(path: BrokenPath) -> str:
+    """The load balancers whose clients are lost, as sentences: none where that is the cause, which is told."""
+    reasons = dict.fromkeys(
+        hop.reason
+        for _, flow in path.flows
+        for hop in flow.hops
+        if hop.assumption == "nlb-direct" and hop.outcome is Outcome.DROP and hop.reason != path.hop.reason
+    )
+    return "".join(f" For clients of the internet {reason}." for reason in reasons)
 
 
 def _open_next(facts: Facts, path: BrokenPath) -> str:

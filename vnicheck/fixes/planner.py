@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from vnicheck.engine.worlds import World, open_hops
+from vnicheck.findings.managed import WHY, is_managed
 from vnicheck.fixes import policy_routing
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
@@ -55,6 +56,9 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
     trial = Trial(server, fabric, config)
     if not trial.targets:
         return None
+    if is_managed(server):
+        nothing = msgspec.structs.replace(_nothing(trial, strategy), why_not=WHY)
+        return Proof(trial, InstancePlan(id=server.id, name=server.name, plan=nothing, alternatives=()), ())
     tried = _tried(trial)
     sure = _surely(trial, tried) if strategy == "auto" else {}
     chosen: Combination = _preferred(trial, sure) if strategy == "auto" else (strategy,)
@@ -141,7 +145,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
         before=trial.before,
         after=after,
         side_effects=(
-            *side_effects(effects),
+            *side_effects(effects, trial.server.kind),
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
         ),

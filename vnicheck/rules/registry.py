@@ -5,6 +5,7 @@ import msgspec
 from vnicheck.findings.affected import affected_by
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.managed import WHY, is_managed
 from vnicheck.findings.rule import Rule
 from vnicheck.model.flow import SEVERITIES, Finding, Flow
 from vnicheck.rules import (
@@ -87,6 +88,11 @@ def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
         msgspec.structs.replace(flow, findings=tuple(rules_of.get(index, ()))) for index, flow in enumerate(facts.flows)
     )
     told = (
-        msgspec.structs.replace(each, affected=affected_by(flows[index] for index in each.flows)) for each in findings
+        msgspec.structs.replace(
+            each,
+            affected=affected_by(flows[index] for index in each.flows),
+            fixes=(WHY,) if each.fixes and is_managed(facts.view.server) else each.fixes,
+        )
+        for each in findings
     )
     return flows, tuple(told)
