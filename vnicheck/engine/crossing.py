@@ -4,6 +4,7 @@ from vnicheck.engine.walk import Opening, Ranges, Step, Walk, client_ports
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.network_acl import CrossingPacket, local_sets, network_acl
+from vnicheck.fabric.public_range import public_range, reaches_range
 from vnicheck.fabric.security_group import (
     GroupedPacket,
     answer_to_seen,
@@ -108,6 +109,7 @@ def _cross_vni(
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:
     """The IP spoofing check of the VNI by which a packet from the local address leaves."""
     view, local, scope = walk.view, opening.local.address, opening.scope
+    public = public_range(view.fabric, view.server.vpc.id, opening.local.number) if local in view.public else None
     return walk.once(
         ("spoofing", vni.id, local, scope, translated_elsewhere),
         lambda: spoofing_check(
@@ -118,6 +120,7 @@ def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_e
             siblings=view.reserved,
             sibling=view.sibling,
             translated_elsewhere=translated_elsewhere,
+            public=public,
         ),
     )
 
@@ -143,6 +146,8 @@ def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
     """The VPC routing tables that a packet to the local address meets where it comes in."""
     view, local, scope = walk.view, opening.local, opening.scope
     subnet = view.subnet(local.vni)
+    if local.address in view.public:
+        return walk.once(("public range", local.key, scope), lambda: reaches_range(local.address, scope))
     return walk.once(
         ("ingress_route", local.key, scope, opening.remote if scope is Scope.VPC else None),
         lambda: ingress_route(view.fabric, subnet, local.vni, local.number, scope, opening.remote),

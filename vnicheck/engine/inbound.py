@@ -14,6 +14,7 @@ from vnicheck.engine.walk import Opening, Path, Step, Walk
 from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
 from vnicheck.fabric.load_balancer import Balanced
+from vnicheck.fabric.public_range import from_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Protocol, Scope, Stage
 
@@ -53,20 +54,31 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
 
 
 def _from_internet(walk: Walk, opening: Opening, balanced: Balanced | None) -> tuple[Step, ...]:
-    if opening.scope is not Scope.INTERNET:
-        return ()
     view, local = walk.view, opening.local
+    if opening.scope is not Scope.INTERNET or local.address in view.public:
+        return ()
     key = ("from_internet", local.key, balanced)
     check = walk.once(key, lambda: from_internet(view.fabric, local.vni, local.address, balanced))
     return walk.steps(Leg.REQUEST, view.at(local.vni), check)
 
 
 def _to_internet(walk: Walk, leaves: Vni, opening: Opening, balanced: Balanced | None) -> tuple[Step, ...]:
-    if opening.scope is not Scope.INTERNET:
-        return ()
     view, arrived = walk.view, opening.local.vni
+    if opening.scope is not Scope.INTERNET or opening.local.address in view.public:
+        return _as_it_is(walk, leaves, opening)
     key = ("back_to_internet", arrived.id, leaves.id, balanced)
     check = walk.once(key, lambda: back_to_internet(arrived, leaves, view.assume, balanced))
+    return walk.steps(Leg.REPLY, view.at(leaves), check)
+
+
+def _as_it_is(walk: Walk, leaves: Vni, opening: Opening) -> tuple[Step, ...]:
+    """An answer from a public address range that leaves to the internet; nothing where it does not."""
+    view, local = walk.view, opening.local
+    if opening.scope is not Scope.INTERNET:
+        return ()
+    zone = view.subnet(leaves).zone
+    key = ("from_range", local.key, zone)
+    check = walk.once(key, lambda: from_range(view.fabric, view.server.vpc.id, local.number, zone))
     return walk.steps(Leg.REPLY, view.at(leaves), check)
 
 

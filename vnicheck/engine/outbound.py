@@ -13,6 +13,7 @@ from vnicheck.engine.crossing import (
 )
 from vnicheck.engine.walk import Opening, Path, Step, Walk
 from vnicheck.fabric.floating_ip import to_internet
+from vnicheck.fabric.public_range import from_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
 
@@ -53,7 +54,9 @@ def _frame(walk: Walk, opening: Opening) -> _Frame:
         return _Frame(leaving)
     at = view.at(leaves)
     onward = [cross_vpc_route(walk, leaves, opening)]
-    if opening.scope is Scope.INTERNET:
+    if opening.scope is Scope.INTERNET and local.address in view.public:
+        onward.append(from_range(view.fabric, view.server.vpc.id, local.number, view.subnet(leaves).zone))
+    elif opening.scope is Scope.INTERNET:
         onward.append(to_internet(view.fabric, leaves, view.subnet(leaves), local.address))
     return _Frame(
         exit=leaving,

@@ -222,7 +222,7 @@ def _zipped_areas(stages: Iterable[Stage]) -> AddressMap[Area]:
 def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, Stage]]:
     """What each stage keeps apart that such a packet may meet; what several VNIs share has one key."""
     fabric = view.fabric
-    locals_ = frozenset(map(parse_address, view.reserved))
+    locals_ = frozenset(map(parse_address, view.reserved.union(view.public)))
     yield "networks", view.networks.alike
     if view.own_networks:
         yield "own networks", view.own_network_map

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.own_devices import own_devices, own_networks
+from vnicheck.fabric.public_range import held_addresses
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.address_map import membership
@@ -27,6 +28,8 @@ class ServerView:
         self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
+        self.public = held_addresses(fabric, server.vpc.id, server.vnis, _held(server))
+        """Its addresses of public address ranges, each with the VNI that an ingress route leads it to."""
         self.kernel = Kernel(server.guest) if server.guest is not None else None
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())
@@ -72,6 +75,12 @@ class ServerView:
             for interface in self.server.guest.interfaces:
                 addresses.update(address.address for address in interface.addresses)
         return addresses
+
+
+def _held(server: Server) -> frozenset[str]:
+    """The addresses that the guest has on its interfaces."""
+    links = server.guest.interfaces if server.guest is not None else ()
+    return frozenset(address.address for link in links for address in link.addresses)
 
 
 class LocalAddress(Struct, frozen=True):

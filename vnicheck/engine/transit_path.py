@@ -11,6 +11,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Path, Steps, Walk, client_ports
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
+from vnicheck.fabric.public_range import public_range, why_doubtful
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
 from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
 from vnicheck.fabric.state_filter import state_filter
@@ -127,14 +128,23 @@ def _cross(view: ServerView, steps: Steps, vni: Vni, packet: Crossing) -> tuple[
         return interface, egress, None
     subnet = view.subnet(leaves)
     scope = view.scopes(leaves).of(packet.destination)
-    if scope is Scope.INTERNET and (leaves.floating_ips or subnet.public_gateway is not None):
-        steps.add(egress, unknown(FORWARDING, _TRANSLATES))
+    vpc = view.server.vpc.id
+    public = public_range(view.fabric, vpc, packet.source)
+    into = public_range(view.fabric, vpc, packet.destination)
+    if into is not None and scope is Scope.INTERNET:
+        reason = f"the destination is of public address range {into.name}: where the VPC leads it from inside"
+        steps.add(egress, unknown(Stage.VPC_ROUTE, f"{reason} is not known", "public-ranges"))
+        return interface, egress, None
+    doubt = why_doubtful(view.fabric, vpc, packet.source, subnet.zone) if scope is Scope.INTERNET else None
+    translating = leaves.floating_ips or subnet.public_gateway is not None
+    if scope is Scope.INTERNET and (doubt is not None or (translating and public is None)):
+        steps.add(egress, unknown(FORWARDING, doubt or _TRANSLATES))
         return interface, egress, None
     steps.add(
         egress,
         *_first_hop(view, leaves, egress, gateway, packet.destination),
         *(if_down(view.kernel, egress) if egress != interface else ()),
-        spoofing_check(leaves, view.assume, "the source", scope),
+        spoofing_check(leaves, view.assume, "the source", scope, public=public),
         *_checks(view, leaves, packet, arriving=False),
         vpc_route(view.fabric, subnet, view.assume, packet.destination, scope, source=packet.source, own=view.reserved),
     )

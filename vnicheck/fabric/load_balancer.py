@@ -71,7 +71,7 @@ def _is_of(member: LoadBalancerMember, balancer: LoadBalancer) -> bool:
 def _ports(balancer: LoadBalancer, member: LoadBalancerMember) -> Iterator[Balanced]:
     if not balancer.listeners:
         first, last = (0, 65535) if member.port is None or balancer.listeners is None else (member.port, member.port)
-        for protocol in (Protocol.TCP, Protocol.UDP):
+        for protocol in (Protocol.TCP, Protocol.UDP) if balancer.listeners is None else (Protocol.TCP,):
             yield Balanced(balancer.name, protocol, first, last, known=False)
         return
     for listener in balancer.listeners:
