@@ -5,6 +5,7 @@ from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.network_acl import CrossingPacket, local_sets, network_acl
 from vnicheck.fabric.public_range import public_range, reaches_range
+from vnicheck.fabric.remote_acl import Leaving, remote_acl
 from vnicheck.fabric.security_group import (
     GroupedPacket,
     answer_to_seen,
@@ -104,6 +105,27 @@ def _cross_vni(
     )
     on_arrival = (acl, state, groups) if answer else (acl, groups, state)
     return walk.steps(leg, view.at(vni), *(on_arrival if arriving else (state, groups, acl)))
+
+
+def home_packet(walk: Walk, opening: Opening, *, sends: bool, answer: bool) -> Leaving:
+    """A packet of the flow as the ACL of the remote's own subnet sees it. `sends`: the remote does."""
+    opener, answerer = (client_ports(walk.view, opening.protocol),), opening.ports
+    sports, dports = (answerer, opener) if answer else (opener, answerer)
+    direction = "outbound" if sends else "inbound"
+    icmp_type = ECHO_REPLY if answer else ECHO_REQUEST
+    return Leaving(direction, opening.protocol, opening.local.number, sports, dports, icmp_type)
+
+
+def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends: bool) -> tuple[Step, ...]:
+    """The ACL of the remote's own subnet, for a packet to (`sends`) or from the VNI; nothing where there is none."""
+    view = walk.view
+    if opening.scope is not Scope.VPC:
+        return ()
+    packet = home_packet(walk, opening, sends=sends, answer=leg is Leg.REPLY)
+    own, samples = view.subnet(vni), opening.remotes.samples
+    key = ("remote_acl", own.id, samples, packet)
+    (check,) = walk.for_all(key, lambda: (remote_acl(view.fabric, view.server.vpc.id, own, samples, packet),))
+    return () if check is None else walk.steps(leg, view.at(vni), check)
 
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:

@@ -5,6 +5,7 @@ from msgspec import Struct
 from vnicheck.engine.border import Passage, answered_elsewhere, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
     cross_ingress_route,
+    cross_remote_acl,
     cross_spoofing_check,
     cross_vni,
     cross_vpc_route,
@@ -44,12 +45,16 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
     request = cross_vni(walk, Leg.REQUEST, vni, opening, arriving=True)
     balanced = balanced_by(walk, opening)
     internet = _from_internet(walk, opening, balanced)
-    steps = (*internet, *frame.arrival, *request, *frame.entrance.steps, *_unanswered(walk, opening), *frame.exit.steps)
+    sent = cross_remote_acl(walk, Leg.REQUEST, vni, opening, sends=True)
+    arrived = (*sent, *internet, *frame.arrival, *request, *frame.entrance.steps)
+    steps = (*arrived, *_unanswered(walk, opening), *frame.exit.steps)
     leaves = frame.departure
     if leaves is not None:
         same = leaves.vni.id == vni.id
         reply = cross_vni(walk, Leg.REPLY, leaves.vni, opening, arriving=False, seen=same)
-        steps = (*steps, leaves.source, *reply, *leaves.onward, *_to_internet(walk, leaves.vni, opening, balanced))
+        out = _to_internet(walk, leaves.vni, opening, balanced)
+        received = cross_remote_acl(walk, Leg.REPLY, leaves.vni, opening, sends=False)
+        steps = (*steps, leaves.source, *reply, *leaves.onward, *out, *received)
     return Path(steps, frame.entrance.interface, frame.exit.interface)
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from vnicheck.engine.border import Passage, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
     cross_ingress_route,
+    cross_remote_acl,
     cross_spoofing_check,
     cross_vni,
     cross_vpc_route,
@@ -42,7 +43,9 @@ def outbound_path(walk: Walk, opening: Opening) -> Path:
         return Path(frame.exit.steps, None, frame.exit.interface)
     request = cross_vni(walk, Leg.REQUEST, leaves, opening, arriving=False)
     reply = cross_vni(walk, Leg.REPLY, owner, opening, arriving=True, seen=leaves.id == owner.id)
-    sent = (*frame.exit.steps, *frame.source, *request, *frame.onward)
+    received = cross_remote_acl(walk, Leg.REQUEST, leaves, opening, sends=False)
+    answered = cross_remote_acl(walk, Leg.REPLY, owner, opening, sends=True)
+    sent = (*frame.exit.steps, *frame.source, *request, *frame.onward, *received, *answered)
     return Path((*sent, *frame.arrival, *reply, *entrance.steps), entrance.interface, frame.exit.interface)
 
 

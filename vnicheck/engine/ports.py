@@ -3,10 +3,10 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from vnicheck.engine.border import leaving_vni
-from vnicheck.engine.crossing import acl_packet, group_packet, reading
+from vnicheck.engine.crossing import acl_packet, group_packet, home_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk, client_ports
-from vnicheck.fabric import network_acl, security_group
+from vnicheck.fabric import network_acl, remote_acl, security_group
 from vnicheck.fabric.load_balancer import Balanced, public_ports
 from vnicheck.model.address import merge_ranges
 from vnicheck.model.address_map import AddressMap, choose, constant, zipped
@@ -73,8 +73,9 @@ def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[R
     opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
     read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
     client = client_ports(walk.view, opening.protocol)
+    home = (opening.local.number, opening.remotes.samples) if opening.scope is Scope.VPC else None
     return walk.for_all(
-        ("ports", *read, direction, opening.protocol, opening.ports, client),
+        ("ports", *read, direction, opening.protocol, opening.ports, client, home),
         lambda: _gathered(opening.ports, list(_read(walk, opens, answers, direction, opening))),
     )
 
@@ -91,6 +92,17 @@ def _read(
         yield _acl(walk, opens, opening, arriving=arriving, answer=False)
     if answers is not None:
         yield _acl(walk, answers, opening, arriving=not arriving, answer=True)
+    for vni, answer in ((opens, False), (answers, True)):
+        if vni is not None and opening.scope is Scope.VPC:
+            yield from _at_home(walk, vni, opening, sends=arriving is not answer, answer=answer)
+
+
+def _at_home(walk: Walk, vni: Vni, opening: Opening, *, sends: bool, answer: bool) -> Iterator[PortMap]:
+    view = walk.view
+    packet, own = home_packet(walk, opening, sends=sends, answer=answer), view.subnet(vni)
+    apart = remote_acl.by_port(view.fabric, view.server.vpc.id, own, opening.remote, packet, of_source=answer)
+    if apart is not None:
+        yield apart
 
 
 def _acl(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bool) -> PortMap:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from vnicheck.engine.partition import never_remote, to_prefixes
 from vnicheck.engine.server_view import LocalAddress, ServerView
-from vnicheck.fabric import network_acl, security_group, vpc_route
+from vnicheck.fabric import network_acl, remote_acl, security_group, vpc_route
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.kernel.kernel import ByPort, Outcome
@@ -224,6 +224,8 @@ def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, S
     fabric = view.fabric
     locals_ = frozenset(map(parse_address, view.reserved.union(view.public)))
     yield "networks", view.networks.alike
+    for acl, apart in remote_acl.alike(fabric, view.server.vpc.id, locals_):
+        yield ("remote acl", acl), apart
     if view.own_networks:
         yield "own networks", view.own_network_map
     for vni in vnis:

@@ -64,6 +64,7 @@ class Stage(StrEnum):
     """What is asked of a packet: by the VPC on its way, by the guest, and at the border between them."""
 
     NETWORK_ACL = "network_acl"
+    REMOTE_ACL = "remote_acl"
     SECURITY_GROUP = "security_group"
     PROTOCOL_STATE_FILTERING = "protocol_state_filtering"
     IP_SPOOFING_CHECK = "ip_spoofing_check"
