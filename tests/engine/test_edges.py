@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests import cases
+from tests.support import cases
 from vnicheck.fixes.planner import plan_server
 from vnicheck.model.cloud import Fabric, LoadBalancerListener
 from vnicheck.model.config import Assumptions, Config
@@ -195,8 +195,8 @@ def test_workers_of_managed_clusters_get_no_proposals() -> None:
     loose: Any = {"psf_auto": "enabled"}
     config = Config(assumptions=Assumptions(**loose))
     own, managed = worker(), worker(name=name)
-    assert any("ip rule add" in fix for each in _findings(own, config) for fix in each.fixes)
-    assert not any("ip rule add" in fix for each in _findings(managed, config) for fix in each.fixes)
+    assert any("ip rule add" in str(fix) for each in _findings(own, config) for fix in each.fixes)
+    assert not any("ip rule add" in str(fix) for each in _findings(managed, config) for fix in each.fixes)
     proof = plan_server(managed.servers[0], managed.fabric, config)
     assert proof is not None
     assert (proof.document.plan.strategy, proof.effects, proof.document.alternatives) == ("none", (), ())
@@ -215,7 +215,7 @@ def _findings(snapshot: Snapshot, config: Config) -> Any:
     [(True, True, "unknown"), (False, True, "delivered"), (True, False, "dropped"), (False, False, "dropped")],
 )
 def test_how_a_secondary_address_gets_out(floating: bool, gateway: bool, expected: str) -> None:
-    from tests.servers import fabric, guest, link, report, server, subnet, vni
+    from tests.support.servers import fabric, guest, link, report, server, subnet, vni
 
     inside = guest(link("eth0", 0, "10.0.0.11/24", "10.0.0.13/24"), routes="default via 10.0.0.1 dev eth0")
     of = server(vni(0, "10.0.0.11", "10.0.0.13", floating_ip="203.0.113.7" if floating else None), guest=inside)
@@ -225,3 +225,38 @@ def test_how_a_secondary_address_gets_out(floating: bool, gateway: bool, expecte
     assert flow.verdict == expected
     if floating:
         assert cases.find(instance, "outbound tcp/443 10.0.0.11 -> 198.51.100.9").verdict == "delivered"
+
+
+# --- in transit: the ACL of the remotes' own subnets ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("direction", "source", "destination", "expected"),
+    [
+        ("outbound", "10.10.3.0/24", "0.0.0.0/0", ["network_acl at eth0"]),
+        ("inbound", "0.0.0.0/0", "10.10.3.0/24", ["network_acl at eth0"]),
+        ("outbound", "10.10.3.128/25", "0.0.0.0/0", []),
+        ("inbound", "10.9.0.0/16", "0.0.0.0/0", []),
+    ],
+)
+def test_in_transit_the_acl_of_the_openers_subnet_counts(
+    direction: str, source: str, destination: str, expected: list[str]
+) -> None:
+    from tests.support.servers import acl_rule
+    from vnicheck.model.cloud import NetworkAcl
+
+    lax = changed(cases.snapshot_of(ROUTED), allow_ip_spoofing=True, protocol_state_filtering_mode="disabled")
+    rules = (
+        acl_rule("deny", direction, source=source, destination=destination),
+        acl_rule("allow", "inbound"),
+        acl_rule("allow", "outbound"),
+    )
+    subnets = {
+        key: msgspec.structs.replace(subnet, network_acl="home") if subnet.cidr == "10.10.3.0/24" else subnet
+        for key, subnet in lax.fabric.subnets.items()
+    }
+    acls = {**lax.fabric.network_acls, "home": NetworkAcl(id="home", name="home", rules=rules)}
+    within = changed(lax, fabric={"subnets": subnets, "network_acls": acls})
+    verdict, drops = told(within, "transit tcp/443 10.10.3.5 -> 10.8.0.4")
+    assert [drop.partition(" ")[0] for drop in drops] == [drop.partition(" ")[0] for drop in expected]
+    assert verdict == ("dropped" if expected else "delivered")

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.cases import find
-from tests.servers import acl_rule, fabric, guest, link, report, server, subnet, vni
+from tests.support.cases import find
+from tests.support.servers import acl_rule, fabric, guest, link, report, server, subnet, vni
 from vnicheck.model.cloud import Fabric, NetworkAcl
 from vnicheck.model.flow import Flow
 from vnicheck.model.snapshot import Server
@@ -95,7 +95,7 @@ def test_an_answer_that_leaves_within_the_remotes_subnet_does_not_meet_it() -> N
         link("eth1", 1, "10.0.7.12/24"),
         routes="default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 scope link\n10.0.7.0/24 dev eth1 scope link",
     )
-    more = {"protocol_state_filtering_mode": "disabled", "allow_ip_spoofing": True}
+    more: dict[str, Any] = {"protocol_state_filtering_mode": "disabled", "allow_ip_spoofing": True}
     of = server(vni(0, "10.0.0.11", **more), vni(1, "10.0.7.12", subnet="home", **more), guest=inside)
     within = around(acl_rule("allow", "outbound"))
     assert drops(OF_REMOTE, within, of) == [], "the request leaves the subnet, the answer stays within it"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.fixes.plans import kinds, plan
-from tests.servers import DROPPED, guest, server, two_vnis, vni
+from tests.support.plans import kinds, plan
+from tests.support.servers import DROPPED, guest, server, two_vnis, vni
 from vnicheck.engine.worlds import hangs_on_open, verdict_in, worlds_of
 from vnicheck.fixes.comparison import is_worse
 from vnicheck.fixes.planner import STRATEGIES

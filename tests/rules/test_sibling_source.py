@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.servers import DROPPED, guest, link, report, server, two_vnis, vni
+from tests.support.servers import DROPPED, guest, link, report, server, two_vnis, vni
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Finding, Verdict
 from vnicheck.model.snapshot import Server
@@ -27,7 +27,7 @@ def test_flows_that_may_be_dropped_are_a_warning_that_names_both_sources() -> No
     for words in ("10.0.0.12 (eth1)", "enter by eth1 and leave by eth0", "ip-spoofing-about", "the article's captures"):
         assert words in finding.message
     assert {protocol for each in finding.affected for protocol in each.protocols} == {"tcp", "udp", "icmp"}
-    assert any("ip rule add from 10.0.0.12" in fix for fix in finding.fixes)
+    assert any("ip rule add from 10.0.0.12" in str(fix) for fix in finding.fixes)
     assert any("allow_ip_spoofing = false" in each.text for each in finding.evidence)
 
 
@@ -97,10 +97,3 @@ def test_towards_the_internet_it_is_no_question() -> None:
     )
     flows = [flow for flow in report(of).flows if flow.local == "10.0.0.12" and flow.remote_scope == "internet"]
     assert {flow.verdict for flow in flows} == {Verdict.DROPPED}
-
-
-def test_it_fails_a_job_that_fails_on_warnings() -> None:
-    from vnicheck.model.flow import is_at_least
-
-    (finding,) = at_risk(unfiltered())
-    assert is_at_least(finding.severity, "warning")

@@ -9,7 +9,7 @@ from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
-from vnicheck.model.config import Config, Passage, said_of
+from vnicheck.model.config import Config, Passage, setting_for
 from vnicheck.model.snapshot import Server
 
 
@@ -24,8 +24,8 @@ class ServerView:
         self.client_ports = config.assumptions.client_port_range
         names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
-        self.sibling: Passage | None = said_of(self.assume.spoofing_sibling, names)
-        self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)
+        self.sibling: Passage | None = setting_for(self.assume.spoofing_sibling, names)
+        self.arrival: Passage | None = setting_for(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         self.public = held_addresses(fabric, server.vpc.id, server.vnis, _held(server))

@@ -14,6 +14,7 @@ from vnicheck.engine.transit_path import transit_path
 from vnicheck.engine.walk import Path, Walk
 from vnicheck.fabric import network_acl, security_group, vpc_route
 from vnicheck.fabric.public_range import extents_of
+from vnicheck.fabric.remote_acl import home_of
 from vnicheck.fabric.transit_route import TransitRoute, extents, is_led, onward, transit_routes
 from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
@@ -134,6 +135,11 @@ class _Transit:
             for one, other in ((opener, answerer), (answerer, opener)):
                 cuts |= security_group.port_cuts_between(view.fabric, vni, protocol, one, other)
                 cuts |= network_acl.port_cuts_between(view.fabric, view.subnet(vni), protocol, one, other)
+        for one, other in ((opener, answerer), (answerer, opener)):
+            home = home_of(view.fabric, view.server.vpc.id, None, one)
+            if home is not None:
+                cuts |= network_acl.port_cuts_between(view.fabric, home, protocol, one, other)
+                cuts |= network_acl.port_cuts_between(view.fabric, home, protocol, other, one)
         return port_atoms(cuts)
 
 
@@ -145,6 +151,8 @@ def _maps(view: ServerView) -> Iterator[AddressMap[Hashable]]:
         yield view.scopes(vni).map
         yield vpc_route.alike(view.fabric, subnet, view.assume)
         yield from security_group.address_maps(view.fabric, vni)
+    acls = {subnet.network_acl: subnet for subnet in view.fabric.subnets.values()}
+    for subnet in acls.values():
         yield from network_acl.address_maps(view.fabric, subnet)
     yield membership([[extent] for extent in extents(view.fabric, view.server.vpc.id)])
     yield membership([[extent] for extent in extents_of(view.fabric, view.server.vpc.id)])

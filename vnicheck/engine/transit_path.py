@@ -12,6 +12,7 @@ from vnicheck.engine.walk import Path, Steps, Walk, client_ports
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.public_range import public_range, why_doubtful
+from vnicheck.fabric.remote_acl import Leaving, remote_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
 from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
 from vnicheck.fabric.state_filter import state_filter
@@ -67,20 +68,13 @@ def transit_path(
     request = Crossing(protocol=protocol, source=opener, destination=answerer, sports=client, dports=ports)
     steps = Steps(walk, Leg.REQUEST)
     led = onward(view.fabric, vpc, opener, view.scopes(through.vni).of(opener), answerer, routes)
+    steps.add(view.at(through.vni), *_at_home(view, through.vni, request, sends=True))
     steps.add(view.at(through.vni), unknown(Stage.VPC_ROUTE, led) if isinstance(led, str) else _by(through))
     ingress, egress, leaves = _cross(view, steps, through.vni, request)
     if leaves is None:
         return Path(tuple(steps.taken), ingress, egress)
+    steps.add(view.at(leaves), *_at_home(view, leaves, request, sends=False))
     reply = Steps(walk, Leg.REPLY)
-    scope = view.scopes(leaves).of(answerer)
-    back = onward(view.fabric, vpc, answerer, scope, opener, routes)
-    if back is None:
-        reply.add(view.at(leaves), passes(Stage.VPC_ROUTE, "the answer goes to the opener without this server"))
-        return Path((*steps.taken, *reply.taken), ingress, egress, straight=False)
-    if not isinstance(back, TransitRoute):
-        reply.add(view.at(leaves), _elsewhere(back))
-        return Path((*steps.taken, *reply.taken), ingress, egress)
-    reply.add(view.at(back.vni), _by(back) if back.alone else unknown(Stage.VPC_ROUTE, _MEMBERS, by=(back.name,)))
     answer = Crossing(
         protocol=protocol,
         source=answerer,
@@ -89,9 +83,39 @@ def transit_path(
         dports=client,
         seen=frozenset({through.vni.id, leaves.id}),
     )
-    entered, left, _ = _cross(view, reply, back.vni, answer)
+    scope = view.scopes(leaves).of(answerer)
+    back = onward(view.fabric, vpc, answerer, scope, opener, routes)
+    if back is None:
+        reply.add(view.at(leaves), *_at_home(view, None, answer, sends=True))
+        reply.add(view.at(leaves), passes(Stage.VPC_ROUTE, "the answer goes to the opener without this server"))
+        reply.add(view.at(leaves), *_at_home(view, None, answer, sends=False))
+        return Path((*steps.taken, *reply.taken), ingress, egress, straight=False)
+    if not isinstance(back, TransitRoute):
+        reply.add(view.at(leaves), _elsewhere(back))
+        return Path((*steps.taken, *reply.taken), ingress, egress)
+    reply.add(view.at(back.vni), *_at_home(view, back.vni, answer, sends=True))
+    reply.add(view.at(back.vni), _by(back) if back.alone else unknown(Stage.VPC_ROUTE, _MEMBERS, by=(back.name,)))
+    entered, left, gone = _cross(view, reply, back.vni, answer)
+    if gone is not None:
+        reply.add(view.at(gone), *_at_home(view, gone, answer, sends=False))
     straight = None if left is None else (entered, left) == (egress, ingress)
     return Path((*steps.taken, *reply.taken), ingress, egress, straight=straight)
+
+
+def _at_home(view: ServerView, vni: Vni | None, packet: Crossing, *, sends: bool) -> tuple[Check, ...]:
+    """The ACL of the sender's own subnet (`sends`) or of the receiver's; nothing where that is the VNI's, or none."""
+    remote, other = (packet.source, packet.destination) if sends else (packet.destination, packet.source)
+    leaving = Leaving(
+        "outbound" if sends else "inbound",
+        packet.protocol,
+        other,
+        (packet.sports,),
+        (packet.dports,),
+        packet.icmp_type,
+    )
+    own = None if vni is None else view.subnet(vni)
+    check = remote_acl(view.fabric, view.server.vpc.id, own, (remote,), leaving)
+    return () if check is None else (check,)
 
 
 def _by(through: TransitRoute) -> Check:

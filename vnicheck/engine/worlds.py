@@ -18,7 +18,8 @@ PASSAGES: tuple[Passage, ...] = get_args(Passage)
 
 def open_hops(flow: Flow) -> Iterator[str]:
     """The open assumptions that hops of the flow are unknown for."""
-    return (hop.assumption for hop in flow.hops if hop.outcome is Outcome.UNKNOWN and hop.assumption in OPEN)
+    doubts = (hop.assumption for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
+    return (each for each in doubts if each is not None and each in OPEN)
 
 
 def hangs_on_open(flow: Flow) -> bool:

@@ -33,12 +33,12 @@ class Leaving(NamedTuple):
     icmp_type: int
 
 
-def remote_acl(fabric: Fabric, vpc: str, own: Subnet, remotes: tuple[int, ...], packet: Leaving) -> Check | None:
+def remote_acl(fabric: Fabric, vpc: str, own: Subnet | None, remotes: tuple[int, ...], packet: Leaving) -> Check | None:
     """Whether the ACL passes packets of remotes that fare alike; None where they are in no other subnet of the VPC."""
     passed: set[bool | None] = set()
     lines: dict[str, None] = {}
     for remote in remotes:
-        home = _home(fabric, vpc, own, remote)
+        home = home_of(fabric, vpc, own, remote)
         if home is None:
             return None  # the others are in none either: they fare alike
         answers = _answers(fabric, home, remote, packet)
@@ -57,10 +57,10 @@ def remote_acl(fabric: Fabric, vpc: str, own: Subnet, remotes: tuple[int, ...], 
 
 
 def by_port(
-    fabric: Fabric, vpc: str, own: Subnet, remote: int, packet: Leaving, *, of_source: bool
+    fabric: Fabric, vpc: str, own: Subnet | None, remote: int, packet: Leaving, *, of_source: bool
 ) -> AddressMap[Hashable] | None:
     """What the ACL says by the port of the packet's source or destination; None where there is no such ACL."""
-    home = _home(fabric, vpc, own, remote)
+    home = home_of(fabric, vpc, own, remote)
     rules = None if home is None else acl_rules(fabric, home)
     if home is None or rules is None:
         return None
@@ -110,9 +110,10 @@ def _answers(fabric: Fabric, home: Subnet, remote: int, packet: Leaving) -> Answ
     return rules.answers(kind, (packet.local,), remote, packet.sports, packet.dports)
 
 
-def _home(fabric: Fabric, vpc: str, own: Subnet, remote: int) -> Subnet | None:
+def home_of(fabric: Fabric, vpc: str, own: Subnet | None, remote: int) -> Subnet | None:
+    """The subnet of the VPC that a remote is in, where it is another one than `own`."""
     found = _homes(fabric, vpc).at(remote)
-    return None if found is None or found.id == own.id else found
+    return None if found is None or (own is not None and found.id == own.id) else found
 
 
 def _homes(fabric: Fabric, vpc: str) -> AddressMap[Subnet | None]:

@@ -33,7 +33,7 @@ class Comparison(Struct, frozen=True):
         return not any(index == each and value in world for each, world in self.lost)
 
 
-def compare(
+def compare_flows(
     before: Sequence[Flow], after: Sequence[Flow], targets: frozenset[int], is_inside: Callable[[str | None], bool]
 ) -> Comparison:
     """`targets`: the classes that are to be fixed. `is_inside`: whether an interface leads to no VNI."""

@@ -7,7 +7,7 @@ from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.managed import WHY, is_managed
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import SEVERITIES, Finding, Flow
+from vnicheck.model.flow import SEVERITIES, Finding, Fix, Flow
 from vnicheck.rules import (
     address_not_answered,
     asymmetric_path,
@@ -91,7 +91,7 @@ def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
         msgspec.structs.replace(
             each,
             affected=affected_by(flows[index] for index in each.flows),
-            fixes=(WHY,) if each.fixes and is_managed(facts.view.server) else each.fixes,
+            fixes=(Fix(WHY),) if each.fixes and is_managed(facts.view.server) else each.fixes,
         )
         for each in findings
     )

@@ -32,10 +32,10 @@ from vnicheck.engine.worlds import open_hops
 from vnicheck.findings.at_risk import at_risk_flows
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import places, protocols
+from vnicheck.findings.messages import places, protocol_words
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.fixes.policy_routing import commands_for
-from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Hop, Outcome
+from vnicheck.fixes.policy_routing import policy_routing_for
+from vnicheck.model.flow import Direction, Evidence, Finding, Fix, Flow, Hop, Outcome
 from vnicheck.model.words import listed
 
 
@@ -57,14 +57,15 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(*(["transit"] if transit else []), *(_vni_id(facts, place) for place in (ingress, egress))),
-            message=f"{ways} {protocols(flows)} flows {whose}{said} are at risk: {reasons}.",
+            what=f"{ways} {protocol_words(flows)} flows {whose}{said} are at risk",
+            why=f": {reasons}.",
             severity="warning",
             confidence="assumed",
             flows=[index for index, _ in indexed],
             evidence=_evidence(facts, flows),
             fixes=(
-                *(() if transit else commands_for(facts, locals_)),
-                f"or set {listed(ids)} in vnicheck.toml, once you know what the VPC does",
+                *(() if transit else policy_routing_for(facts, locals_)),
+                Fix(f"or set {listed(ids)} in vnicheck.toml, once you know what the VPC does"),
             ),
         )
 

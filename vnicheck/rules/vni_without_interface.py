@@ -31,7 +31,7 @@ from vnicheck.engine.interfaces import of_virtual_machine
 from vnicheck.findings.evidence import guest_line, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Evidence, Finding
+from vnicheck.model.flow import Evidence, Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -52,10 +52,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(vni.id,),
-            message=f"{facts.view.why_unmatched(vni)}; the flows of {', '.join(vni.addresses)} are unknown.",
+            what=facts.view.why_unmatched(vni),
+            why=f"; the flows of {', '.join(vni.addresses)} are unknown.",
             severity="note",
             evidence=[*vni_field(facts, vni, "mac"), *shown],
-            fixes=() if others else ("compare 'ip link' in the guest with the MAC address of the VNI",),
+            fixes=() if others else (Fix("compare 'ip link' in the guest with the MAC address of the VNI"),),
         )
 
 

@@ -1,10 +1,12 @@
 """Reports to render, from the recorded case and from servers that are built here."""
 
+import io
 from typing import Any
 
 import msgspec
+from rich.console import Console
 
-from tests.servers import (
+from tests.support.servers import (
     COLLECTED,
     POLICY_ROUTING,
     POLICY_RULES,
@@ -23,6 +25,7 @@ from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.model.cloud import NetworkAcl, Ref
 from vnicheck.model.report import Report
 from vnicheck.model.snapshot import Problem, Server
+from vnicheck.report.text import write_text
 
 HOSTILE = (
     "né\x1b[31mred\x1b]0;title\x07\x1b[2J[bold red]m[/bold red]:boom:\r\nforged: no broken path\x85next\u2028line"
@@ -115,3 +118,21 @@ ALL = {
     "web-only": web_only,
     "hostile": hostile,
 }
+
+
+def render(
+    report: Report, width: int, *, encoding: str = "utf-8", terminal: bool = False, explain: bool = False
+) -> str:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="")
+    console = Console(
+        file=file,
+        width=width,
+        force_terminal=terminal,
+        color_system="truecolor" if terminal else None,
+        highlight=False,
+        markup=False,
+    )
+    write_text(report, console, explain=explain)
+    file.flush()
+    return raw.getvalue().decode(encoding)

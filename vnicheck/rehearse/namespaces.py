@@ -5,7 +5,6 @@ The machine's own namespace is refused: a `Namespace` cannot be made of it, so n
 
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -15,16 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TypeVar
 
-import pytest
-
 _T = TypeVar("_T")
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
 PROGRAMS = ("ip", "nft", "unshare", "nsenter", "sysctl", "mount")
+"""What the machine has to have: of iproute2, nftables, util-linux and procps."""
 
 _HOLD = """
-mount -t sysfs sysfs /sys
+mount -t sysfs -o ro sysfs /sys
 ip link set lo up
 while [ "$1" != -- ]; do
   mount -t tmpfs -o mode=755 tmpfs /mnt
@@ -40,26 +38,12 @@ exec cat >/dev/null
 """What the holder of a namespace runs; a copy is made aside, on a folder that every system has."""
 
 
-class LabError(RuntimeError):
-    """A command of the lab failed; the message holds the command and what it said."""
+class RehearsalError(RuntimeError):
+    """A command failed; the message holds the command and what it said."""
 
 
-class RootNamespaceError(LabError):
+class RootNamespaceError(RehearsalError):
     """Asked to work in the machine's own network namespace."""
-
-
-def require_lab() -> None:
-    """Skip the test where a lab cannot be built; with CI=true fail it instead."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    reason = ""
-    if os.geteuid() != 0:
-        reason = "the network lab needs root"
-    elif missing:
-        reason = f"the network lab needs {', '.join(missing)} on PATH"
-    if reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 def _network_of(pid: int) -> str:
@@ -107,7 +91,7 @@ class Namespace:
         )
         try:
             if _pipe(holder.stdout).readline() != "ready\n":
-                raise LabError(f"no namespace for {name}: {_pipe(holder.stderr).read().strip()}")
+                raise RehearsalError(f"no namespace for {name}: {_pipe(holder.stderr).read().strip()}")
             return cls(name, holder.pid, holder)
         except BaseException:
             _end(holder)
@@ -116,7 +100,7 @@ class Namespace:
     def prefix(self, cwd: str | os.PathLike[str] | None = None) -> list[str]:
         """The words to put before a command to run it here, in folder `cwd` (default: this process's)."""
         if _network_of(self.pid) != self._network:
-            raise LabError(f"{self.name}: process {self.pid} is no longer the one that held the namespace")
+            raise RehearsalError(f"{self.name}: process {self.pid} is no longer the one that held the namespace")
         return ["nsenter", "--target", str(self.pid), "--net", "--mount", f"--wd={Path(cwd or '.').resolve()}", "--"]
 
     def run(
@@ -129,7 +113,7 @@ class Namespace:
         timeout: float = 30,
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end. With `check`, raises LabError where it fails."""
+        """Run a command to its end. With `check`, raises RehearsalError where it fails."""
         stdin = subprocess.DEVNULL if input is None else None
         done = subprocess.run(
             [*self.prefix(cwd), *command],
@@ -143,7 +127,9 @@ class Namespace:
         )
         if check and done.returncode != 0:
             words = " ".join(str(word) for word in command)
-            raise LabError(f"{self.name}: {words}: status {done.returncode}: {(done.stderr or done.stdout).strip()}")
+            raise RehearsalError(
+                f"{self.name}: {words}: status {done.returncode}: {(done.stderr or done.stdout).strip()}"
+            )
         return done
 
     def popen(
@@ -167,7 +153,7 @@ class Namespace:
         def inside() -> _T:
             with open(f"/proc/{self.pid}/ns/net") as network:
                 if _libc.setns(network.fileno(), _CLONE_NEWNET) != 0:
-                    raise LabError(f"{self.name}: {os.strerror(ctypes.get_errno())}")
+                    raise RehearsalError(f"{self.name}: {os.strerror(ctypes.get_errno())}")
             return function()
 
         with ThreadPoolExecutor(1, thread_name_prefix=self.name) as pool:
@@ -221,7 +207,7 @@ class Namespace:
 
 def _pipe(stream: IO[str] | None) -> IO[str]:
     if stream is None:
-        raise LabError("a process was started without its pipe")
+        raise RehearsalError("a process was started without its pipe")
     return stream
 
 

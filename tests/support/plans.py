@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from tests.servers import TWO_DEFAULTS, fabric, guest, link, router, server, transit_fabric, two_vnis, vni
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, router, server, transit_fabric, two_vnis, vni
 from vnicheck.fixes.effects import Effect
 from vnicheck.fixes.planner import Proof, Strategy, plan_server
 from vnicheck.model.cloud import Fabric

@@ -7,17 +7,18 @@ from functools import cache
 
 import msgspec
 
-from tests.fixes.plans import STRICT, plan
 from tests.lab.managers import GENERATE, require_manager
-from tests.lab.namespaces import Namespace, require_lab
-from tests.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis, vni
-from tests.sshd import require
+from tests.lab.require import require_lab
+from tests.support.plans import STRICT, plan
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis, vni
+from tests.support.sshd import require
 from vnicheck.fixes.effects import Effect
 from vnicheck.fixes.persist.keep import Kept, persist
 from vnicheck.fixes.planner import Strategy
 from vnicheck.model.guest import BootConfig, Manager, Owner
 from vnicheck.model.plan import Action
 from vnicheck.model.snapshot import Server
+from vnicheck.rehearse.namespaces import Namespace
 
 UUID = "5fb06bd0-0bb0-7ffb-45f1-d6edd65f3e03"
 UUIDS = {

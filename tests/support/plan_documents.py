@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from tests.fixes.plans import planned
-from tests.report.reports import HOSTILE as CONTROLS
+from tests.support.plans import planned
+from tests.support.reports import HOSTILE as CONTROLS
 from vnicheck.fixes.actions import action_of
 from vnicheck.fixes.effects import PatchVni
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
@@ -36,7 +36,7 @@ HARM = (
 
 
 def document(case: str = "strict", strategy: Any = "auto", **more: Any) -> InstancePlan:
-    """The proved plan of one of tests.fixes.plans.BROKEN."""
+    """The proved plan of one of tests.support.plans.BROKEN."""
     return msgspec.structs.replace(planned(case, strategy).document, **more)
 
 

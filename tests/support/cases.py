@@ -27,7 +27,7 @@ from vnicheck.model.guest import Guest
 from vnicheck.model.report import InstanceReport, Status
 from vnicheck.model.snapshot import Snapshot
 
-CASES = Path(__file__).parents[1] / "fixtures" / "cases"
+CASES = Path(__file__).parents[2] / "fixtures" / "cases"
 
 
 class Expectation(Struct, frozen=True, forbid_unknown_fields=True):

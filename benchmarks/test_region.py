@@ -1,25 +1,28 @@
-"""A made region over HTTP: the same facts as its snapshot folder holds, in calls that are pages and not servers."""
+"""The made region: one region as a folder, over HTTP and in the model; what it promises; and its classes."""
 
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from benchmarks.region_files import snapshot, world, write_folder
 from tests.api import StandIn
+from tests.support.one_flow import PORTS, check
+from tests.support.vpc_client import FAST
 from vnicheck.analysis.server import analyze_server
-from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.complete import complete
-from vnicheck.cloud.read import LISTS, read_region
+from vnicheck.cloud.connect import connect
+from vnicheck.cloud.read import read_region
 from vnicheck.collect.live import make_snapshot
 from vnicheck.collect.snapshot_folder import SnapshotFolder
+from vnicheck.engine.server_view import ServerView
+from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
-from vnicheck.model.snapshot import Snapshot
+from vnicheck.model.snapshot import Server
 
-Opener = Callable[[StandIn], VpcClient]
 SERVERS = 120
-PAGE = 20
 
 
 @pytest.fixture(scope="module")
@@ -27,45 +30,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> SnapshotFolder:
     return write_folder(SERVERS, tmp_path_factory.mktemp("region"))
 
 
-def read(api: StandIn, to: Opener) -> Snapshot:
-    client = to(api)
-    region = read_region(client)
-    whole = complete(client, region, region.servers)
-    return make_snapshot(whole, whole.servers, created_at="2026-01-01T00:00:00Z", everything=True)
+@pytest.fixture(scope="module")
+def region(folder: SnapshotFolder) -> tuple[list[Server], Fabric]:
+    return list(folder.servers("us-south")), folder.cloud("us-south").fabric
 
 
-def test_the_api_and_the_folder_hold_one_region(to: Opener, folder: SnapshotFolder) -> None:
+def test_the_api_and_the_folder_hold_one_region(folder: SnapshotFolder) -> None:
     with StandIn(world(SERVERS)) as api:
-        found = read(api, to)
+        client = connect(region=None, environ=api.environ, auth=None, http=FAST)
+        region = read_region(client)
+        whole = complete(client, region, region.servers)
         assert api.unexpected == []
-    made = folder.cloud("us-south")
+    found = make_snapshot(whole, whole.servers, created_at="2026-01-01T00:00:00Z", everything=True)
     assert found == snapshot(SERVERS)
-    assert found == made
+    assert found == folder.cloud("us-south")
 
 
-def test_calls_are_pages_but_for_legacy_and_bare_metal_servers(to: Opener) -> None:
-    made = world(SERVERS)
-    with StandIn(made, page_size=PAGE) as api:
-        found = read(api, to)
-        calls = Counter(call.path for call in api.calls)
-    for name in LISTS:
-        assert calls.pop(f"/{name}") == max(1, -(-len(made.data[name]) // PAGE)), name
-    apart = {server.id for server in found.servers if server.kind != "instance" or any(v.legacy for v in server.vnis)}
-    of_servers = {
-        path: count for path, count in calls.items() if path.startswith(("/instances/", "/bare_metal_servers/"))
-    }
-    assert {path.split("/")[2] for path in of_servers} == apart
-    assert set(of_servers.values()) == {1}
-    assert 0 < len(apart) < SERVERS / 10
-    of_vpcs = {path: count for path, count in calls.items() if path.startswith("/vpcs/")}
-    assert len(of_vpcs) == 2 + len(found.fabric.routing_tables)
-    assert of_servers.keys() | of_vpcs.keys() == calls.keys()
-
-
-def test_the_region_has_what_it_promises(folder: SnapshotFolder) -> None:
+def test_the_region_has_what_it_promises(region: tuple[list[Server], Fabric]) -> None:
     """Every kind of server and every sort of trouble that its makers name."""
-    servers = list(folder.servers("us-south"))
-    fabric = folder.cloud("us-south").fabric
+    servers, fabric = region
     assert {len(server.vnis) for server in servers} >= {2, 3, 4, 15}
     assert {server.kind for server in servers} == {"instance", "bare_metal_server"}
     assert {server.status for server in servers} == {"running", "stopped"}
@@ -86,3 +69,18 @@ def test_the_same_number_gives_the_same_region(folder: SnapshotFolder, tmp_path:
     files = {path.relative_to(folder.path): path.read_bytes() for path in folder.path.rglob("*.json")}
     assert files == {path.relative_to(again.path): path.read_bytes() for path in again.path.rglob("*.json")}
     assert len(files) > SERVERS * 0.9
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, SERVERS - 1), st.randoms(use_true_random=False))
+def test_a_class_says_what_each_of_its_flows_meets(
+    region: tuple[list[Server], Fabric], number: int, random: Any
+) -> None:
+    """With rules by the hundred, and groups as large as a region's."""
+    servers, fabric = region
+    neighbours = [address for vni in servers[number - 1].vnis for address in vni.addresses]
+    partners = [rule.remote for group in fabric.security_groups.values() for rule in group.rules]
+    given_partners = [remote for remote in partners if remote not in {None, "0.0.0.0/0"}]
+    near = [prefix.partition("/")[0] for prefix in random.sample(given_partners, 4)]
+    view = ServerView(servers[number], fabric, Config())
+    check(view, [*neighbours[:2], *near, "8.8.8.8"], random.sample([*PORTS, 23, 445, 9100, 2100], 3))

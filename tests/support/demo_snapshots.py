@@ -1,12 +1,12 @@
-"""Writes the demo's packaged snapshots: `python -m tests.demo_snapshots`."""
+"""Writes the demo's packaged snapshots: `python -m tests.support.demo_snapshots`."""
 
 from pathlib import Path
 
-from tests import cases
+from tests.support import cases
 from vnicheck.demo.checks import CHECKS
 from vnicheck.model.snapshot import encode_snapshot
 
-DEMO = Path(__file__).parents[1] / "vnicheck" / "demo"
+DEMO = Path(__file__).parents[2] / "vnicheck" / "demo"
 
 
 def main() -> None:

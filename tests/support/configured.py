@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.guest.namespace import run_in_namespace
-from tests.sshd import require, require_root
+from tests.support.guest_namespace import run_in_namespace
+from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.guest import Guest
 
 FOLDERS = ("etc", "run", "usr/local/lib", "usr/lib/sysctl.d", "usr/lib/systemd/network")
@@ -44,7 +44,7 @@ def collect_configured(
     for path in unreadable:
         (root / path.lstrip("/")).chmod(0)
     script = folder / "collect.sh"
-    script.write_text(collect_script())
+    script.write_text(collect_script_text())
     for above in (folder, *folder.parents[:2]):
         if above.stat().st_uid == os.geteuid() and above != Path("/"):
             above.chmod(above.stat().st_mode | 0o755)

@@ -1,10 +1,10 @@
-"""Runs inside one namespace of the lab: answers probes, and opens those that it is given. Standard library only.
+"""Runs inside one namespace: answers flows, and opens those that it is given. Standard library only.
 
 Standard input: one line of JSON, then a line that says go, then its end.
 
-    {"serve": [addresses], "ports": [...], "open": [{"protocol", "local", "remote", "port"}], "timeouts": [seconds]}
+    {"serve": [[address, port]], "open": [{"protocol", "local", "remote", "port"}], "timeouts": [seconds]}
 
-Standard output: `ready`, then one line of JSON with a truth value for each opened probe.
+Standard output: `ready`, then one line of JSON with a truth value for each opened flow.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import sys
 from typing import Any
 
 ECHO_REQUEST, ECHO_REPLY = 8, 0  # linux/icmp.h
-# What the network says; any other error is a fault of the probe and ends it.
+# What the network says; any other error is a fault of ours and ends it.
 VERDICTS = {
     errno.EACCES,  # prohibit
     errno.EINVAL,  # blackhole
@@ -90,27 +90,27 @@ async def open_transport(loop: asyncio.AbstractEventLoop, sock: socket.socket) -
     return await loop.sock_recv(sock, 1) == b"?"
 
 
-async def attempt(probe: dict[str, Any]) -> bool:
+async def attempt(flow: dict[str, Any]) -> bool:
     loop = asyncio.get_running_loop()
     kinds = {
         "icmp": (socket.SOCK_RAW, socket.IPPROTO_ICMP),
         "tcp": (socket.SOCK_STREAM, 0),
         "udp": (socket.SOCK_DGRAM, 0),
     }
-    with socket.socket(socket.AF_INET, *kinds[probe["protocol"]]) as sock:
+    with socket.socket(socket.AF_INET, *kinds[flow["protocol"]]) as sock:
         sock.setblocking(False)
-        sock.bind((probe["local"], 0))
-        if probe["protocol"] == "icmp":
-            sock.connect((probe["remote"], 0))
+        sock.bind((flow["local"], 0))
+        if flow["protocol"] == "icmp":
+            sock.connect((flow["remote"], 0))
             return await open_icmp(loop, sock)
-        await loop.sock_connect(sock, (probe["remote"], probe["port"]))
+        await loop.sock_connect(sock, (flow["remote"], flow["port"]))
         return await open_transport(loop, sock)
 
 
-async def delivered(probe: dict[str, Any], timeouts: list[float]) -> bool:
+async def delivered(flow: dict[str, Any], timeouts: list[float]) -> bool:
     for timeout in timeouts:
         try:
-            if await asyncio.wait_for(attempt(probe), timeout):
+            if await asyncio.wait_for(attempt(flow), timeout):
                 return True
         except TimeoutError:
             continue
@@ -123,10 +123,10 @@ async def delivered(probe: dict[str, Any], timeouts: list[float]) -> bool:
 async def main() -> None:
     loop = asyncio.get_running_loop()
     job = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
-    servers = [server for address in job["serve"] for port in job["ports"] for server in await serve(address, port)]
+    servers = [server for address, port in job["serve"] for server in await serve(address, port)]
     print("ready", flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
-    print(json.dumps(await asyncio.gather(*(delivered(probe, job["timeouts"]) for probe in job["open"]))), flush=True)
+    print(json.dumps(await asyncio.gather(*(delivered(flow, job["timeouts"]) for flow in job["open"]))), flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     for server in servers:
         server.close()

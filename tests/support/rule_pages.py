@@ -1,18 +1,18 @@
-"""Writes docs/rules from the docstrings of the rules: `python -m tests.rule_pages`."""
+"""Writes docs/rules from the docstrings of the rules: `python -m tests.support.rule_pages`."""
 
 from pathlib import Path
 
 from vnicheck.findings.rule import Rule
 from vnicheck.rules.registry import RULES
 
-FOLDER = Path(__file__).parents[1] / "docs" / "rules"
+FOLDER = Path(__file__).parents[2] / "docs" / "rules"
 INDEX = "README.md"
 GROUPS = {"1": "Drops", "2": "Latent", "3": "Exposure", "4": "Coverage", "5": "Expectations"}
 """By the first digit of a rule's number."""
 
 _HEAD = """# Rules
 
-One page a rule, made from the rules' own docstrings by `python -m tests.rule_pages`; `vnicheck explain RULE` shows the
+One page a rule, from the rules' docstrings by `python -m tests.support.rule_pages`; `vnicheck explain RULE` shows the
 same. Where the severity varies, a finding is an error if it concerns flows that others open to the server, a warning if
 it concerns flows that the server opens or rests on an assumption alone; the page says what else counts.
 """

@@ -14,7 +14,7 @@ import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_PARTIALLY_SUCCESSFUL, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from paramiko.server import InteractiveQuery
 
-from tests.sshd import generate_key
+from tests.support.sshd import generate_key
 
 Behaviour = Callable[[paramiko.Channel], None]
 

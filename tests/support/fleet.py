@@ -1,11 +1,13 @@
 """A fleet to lint: servers that are broken, well, single-homed, stopped, or out of reach, in two regions."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tests.servers import COLLECTED, POLICY_ROUTING, POLICY_RULES, fabric, guest, server, two_vnis, vni
-from vnicheck.collect.scope import Scope, snapshot_region
+from tests.support.servers import COLLECTED, POLICY_ROUTING, POLICY_RULES, fabric, guest, server, two_vnis, vni
+from vnicheck.collect.scope import ServerFilter, snapshot_region
+from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
@@ -49,6 +51,24 @@ def snapshot(*servers: Server, around: Fabric | None = None) -> Snapshot:
     )
 
 
+def write_folder(path: Path, count: int) -> Path:
+    """A snapshot folder of one region of `count` servers of each kind in a fleet, with names of their own."""
+    kinds = [each for each in fleet() if each.region == "us-south"]
+    members = []
+    for number in range(count):
+        kind = kinds[number % len(kinds)]
+        name = f"{kind.name}-{number}"
+        members.append(msgspec.structs.replace(kind, name=name, id=f"id-{name}", crn=f"{CRN}id-{name}"))
+    folder = SnapshotFolder(path)
+    bare = [msgspec.structs.replace(each, guest=None, problems=()) for each in members]
+    folder.write_cloud("us-south", snapshot(*bare))
+    for each in members:
+        inside = each.guest or next(iter(each.problems), None)
+        if inside is not None:
+            folder.write_guest("us-south", each.id, inside)
+    return path
+
+
 def fixed(broken: Server) -> Server:
     """The server with policy routing."""
     return msgspec.structs.replace(broken, guest=WELL)
@@ -58,7 +78,7 @@ def regions(
     *servers: Server, config: Config | None = None, around: Fabric | None = None, **scope: Any
 ) -> list[RegionInScope]:
     """The regions of a snapshot of these servers, to be linted."""
-    filters = Scope(expect=(config or Config()).expect, **scope)
+    filters = ServerFilter(expect=(config or Config()).expect, **scope)
     return list(snapshot_region(snapshot(*servers, around=around), filters))
 
 

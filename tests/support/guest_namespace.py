@@ -4,8 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.sshd import require
-from vnicheck.guest.ssh.runner import collect_script
+from tests.support.sshd import require
+from vnicheck.guest.ssh.runner import collect_script_text
 
 CONFIGURATION = r"""
 set -e
@@ -81,7 +81,7 @@ def collect_in_namespace(
 ) -> dict[str, bytes]:
     """One namespace, configured once, and the collect script's output there by the command that runs each variant."""
     script = folder / "collect.sh"
-    script.write_text(collect_script())
+    script.write_text(collect_script_text())
     lines = [f"{command} < {script} > {folder / name}.out" for name, command in variants.items()]
     run_in_namespace("\n".join([configuration, *lines, after]))
     return {name: (folder / f"{name}.out").read_bytes() for name in variants}
