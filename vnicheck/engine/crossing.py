@@ -117,15 +117,15 @@ def home_packet(walk: Walk, opening: Opening, *, sends: bool, answer: bool) -> L
 
 
 def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends: bool) -> tuple[Step, ...]:
-    """The ACL of the remote's own subnet, for a packet to (`sends`) or from the VNI; nothing where there is none."""
+    """The ACL of the own subnet of remotes in the VPC, for a packet to the VNI (`sends`) or from it."""
     view = walk.view
     if opening.scope is not Scope.VPC:
         return ()
     packet = home_packet(walk, opening, sends=sends, answer=leg is Leg.REPLY)
     own, samples = view.subnet(vni), opening.remotes.samples
     key = ("remote_acl", own.id, samples, packet)
-    (check,) = walk.for_all(key, lambda: (remote_acl(view.fabric, view.server.vpc.id, own, samples, packet),))
-    return () if check is None else walk.steps(leg, view.at(vni), check)
+    check = walk.for_all(key, lambda: remote_acl(view.fabric, view.server.vpc.id, own, samples, packet))
+    return walk.steps(leg, view.at(vni), check)
 
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:

@@ -12,7 +12,7 @@ from vnicheck.engine.walk import Path, Steps, Walk, client_ports
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.public_range import public_range, why_doubtful
-from vnicheck.fabric.remote_acl import Leaving, remote_acl
+from vnicheck.fabric.remote_acl import Leaving, home_of, remote_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
 from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
 from vnicheck.fabric.state_filter import state_filter
@@ -68,8 +68,8 @@ def transit_path(
     request = Crossing(protocol=protocol, source=opener, destination=answerer, sports=client, dports=ports)
     steps = Steps(walk, Leg.REQUEST)
     led = onward(view.fabric, vpc, opener, view.scopes(through.vni).of(opener), answerer, routes)
-    steps.add(view.at(through.vni), *_at_home(view, through.vni, request, sends=True))
     steps.add(view.at(through.vni), unknown(Stage.VPC_ROUTE, led) if isinstance(led, str) else _by(through))
+    steps.add(view.at(through.vni), *_at_home(view, through.vni, request, sends=True))
     ingress, egress, leaves = _cross(view, steps, through.vni, request)
     if leaves is None:
         return Path(tuple(steps.taken), ingress, egress)
@@ -87,8 +87,8 @@ def transit_path(
     back = onward(view.fabric, vpc, answerer, scope, opener, routes)
     if back is None:
         reply.add(view.at(leaves), *_at_home(view, None, answer, sends=True))
-        reply.add(view.at(leaves), passes(Stage.VPC_ROUTE, "the answer goes to the opener without this server"))
         reply.add(view.at(leaves), *_at_home(view, None, answer, sends=False))
+        reply.add(view.at(leaves), passes(Stage.VPC_ROUTE, "the answer goes to the opener without this server"))
         return Path((*steps.taken, *reply.taken), ingress, egress, straight=False)
     if not isinstance(back, TransitRoute):
         reply.add(view.at(leaves), _elsewhere(back))
@@ -114,8 +114,9 @@ def _at_home(view: ServerView, vni: Vni | None, packet: Crossing, *, sends: bool
         packet.icmp_type,
     )
     own = None if vni is None else view.subnet(vni)
-    check = remote_acl(view.fabric, view.server.vpc.id, own, (remote,), leaving)
-    return () if check is None else (check,)
+    if home_of(view.fabric, view.server.vpc.id, own, remote) is None:
+        return ()
+    return (remote_acl(view.fabric, view.server.vpc.id, own, (remote,), leaving),)
 
 
 def _by(through: TransitRoute) -> Check:

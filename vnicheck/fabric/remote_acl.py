@@ -17,7 +17,8 @@ from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.flow import DropCode, Protocol, Stage
 
 STAGE = Stage.REMOTE_ACL
-_WHOSE = "the network ACL of the remote's own subnet"
+_RULES = "network ACL of the remote's own subnet"
+_WHOSE = f"the {_RULES}"
 
 
 class Leaving(NamedTuple):
@@ -33,14 +34,16 @@ class Leaving(NamedTuple):
     icmp_type: int
 
 
-def remote_acl(fabric: Fabric, vpc: str, own: Subnet | None, remotes: tuple[int, ...], packet: Leaving) -> Check | None:
-    """Whether the ACL passes packets of remotes that fare alike; None where they are in no other subnet of the VPC."""
+def remote_acl(fabric: Fabric, vpc: str, own: Subnet | None, remotes: tuple[int, ...], packet: Leaving) -> Check:
+    """Whether the ACL passes packets of remotes that fare alike. Where they are in no other subnet of the VPC there is
+    none, which is said as of one that passes them: such remotes are one class.
+    """
     passed: set[bool | None] = set()
     lines: dict[str, None] = {}
     for remote in remotes:
         home = home_of(fabric, vpc, own, remote)
         if home is None:
-            return None  # the others are in none either: they fare alike
+            return passes(STAGE, f"no {_RULES} denies it")  # the others are in none either: they fare alike
         answers = _answers(fabric, home, remote, packet)
         if answers is None:
             return unknown(STAGE, f"{_WHOSE}: {fabric.missing.get('network_acls', 'not readable')}")
@@ -48,7 +51,7 @@ def remote_acl(fabric: Fabric, vpc: str, own: Subnet | None, remotes: tuple[int,
         lines.update(dict.fromkeys(f"subnet {home.name}: {line}" for line in answers.lines))
     by = tuple(lines)
     if passed == {True}:
-        return passes(STAGE, f"{_WHOSE} allows it", by=by)
+        return passes(STAGE, f"no {_RULES} denies it", by=by)
     if passed == {False}:
         return drops(STAGE, DropCode.NETWORK_ACL, f"{_WHOSE} denies it {packet.direction}", by=by)
     if None in passed:
