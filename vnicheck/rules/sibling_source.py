@@ -28,14 +28,16 @@ IBM Cloud Docs, VPC: ip-spoofing-about. Against it, captures of the article (fix
 
 from collections.abc import Iterator
 
+import msgspec
+
 from vnicheck.engine.worlds import open_hops
 from vnicheck.findings.at_risk import at_risk_flows
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import places, protocol_words
-from vnicheck.findings.rule import Rule, observation
+from vnicheck.findings.rule import Rule, observation, path_fingerprint
 from vnicheck.fixes.policy_routing import policy_routing_for
-from vnicheck.model.flow import Direction, Evidence, Finding, Fix, Flow, Hop, Outcome
+from vnicheck.model.flow import Direction, DropCode, Evidence, Finding, Fix, Flow, Hop, Outcome
 from vnicheck.model.words import listed
 
 
@@ -53,7 +55,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         whose = f"through the server to {listed(locals_)}" if transit else f"of {places(facts, locals_)}"
         reasons = "; ".join(dict.fromkeys(f"at {hop.at}, {hop.reason}" for hop in doubts))
         said = "" if transit else f", whose packets enter by {ingress} and leave by {egress},"
-        yield observation(
+        found = observation(
             rule,
             facts,
             subject=(*(["transit"] if transit else []), *(_vni_id(facts, place) for place in (ingress, egress))),
@@ -68,6 +70,16 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
                 Fix(f"or set {listed(ids)} in vnicheck.toml, once you know what the VPC does"),
             ),
         )
+        yield found if transit else msgspec.structs.replace(found, aliases=_aliases(facts, ingress, egress))
+
+
+def _aliases(facts: Facts, ingress: str | None, egress: str | None) -> tuple[str, ...]:
+    """Those of `foreign-source-address`, which told of such flows before the question was open."""
+    places_ = (ingress, egress, egress)
+    directions = (Direction.INBOUND, Direction.OUTBOUND)
+    return tuple(
+        path_fingerprint("VNC103", facts, DropCode.IP_SPOOFING_CHECK, direction, places_) for direction in directions
+    )
 
 
 def _doubt(flow: Flow) -> Hop:
