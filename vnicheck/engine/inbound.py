@@ -11,7 +11,7 @@ from vnicheck.engine.crossing import (
     cross_vpc_route,
 )
 from vnicheck.engine.ports import balanced_by
-from vnicheck.engine.walk import Opening, Path, Step, Walk
+from vnicheck.engine.walk import Opening, Path, Section, Walk
 from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
 from vnicheck.fabric.load_balancer import Balanced
@@ -24,14 +24,14 @@ class _Departure(Struct, frozen=True):
     """The VNI by which replies leave, and what it checks of them whatever their protocol and ports."""
 
     vni: Vni
-    source: Step
-    onward: tuple[Step, ...]
+    source: Section
+    onward: Section
 
 
 class _Frame(Struct, frozen=True):
     """What flows between a remote and a local address meet whatever their protocol and ports."""
 
-    arrival: tuple[Step, ...]
+    arrival: Section
     entrance: Passage
     exit: Passage
     departure: _Departure | None
@@ -44,55 +44,48 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
     frame = walk.once(key, lambda: _frame(walk, opening))
     request = cross_vni(walk, Leg.REQUEST, vni, opening, arriving=True)
     balanced = balanced_by(walk, opening)
-    internet = _from_internet(walk, opening, balanced)
     sent = cross_remote_acl(walk, Leg.REQUEST, vni, opening, sends=True)
-    arrived = (*sent, *internet, *frame.arrival, *request, *frame.entrance.steps)
-    steps = (*arrived, *_unanswered(walk, opening), *frame.exit.steps)
+    arrived = (*sent, *_from_internet(walk, opening, balanced), frame.arrival, request, frame.entrance.steps)
+    steps = (*arrived, *_unanswered(walk, opening), frame.exit.steps)
     leaves = frame.departure
     if leaves is not None:
         same = leaves.vni.id == vni.id
         reply = cross_vni(walk, Leg.REPLY, leaves.vni, opening, arriving=False, seen=same)
         out = _to_internet(walk, leaves.vni, opening, balanced)
         received = cross_remote_acl(walk, Leg.REPLY, leaves.vni, opening, sends=False)
-        steps = (*steps, leaves.source, *reply, *leaves.onward, *out, *received)
+        steps = (*steps, leaves.source, reply, leaves.onward, *out, *received)
     return Path(steps, frame.entrance.interface, frame.exit.interface)
 
 
-def _from_internet(walk: Walk, opening: Opening, balanced: Balanced | None) -> tuple[Step, ...]:
+def _from_internet(walk: Walk, opening: Opening, balanced: Balanced | None) -> tuple[Section, ...]:
     view, local = walk.view, opening.local
     if opening.scope is not Scope.INTERNET or local.address in view.public:
         return ()
     key = ("from_internet", local.key, balanced)
     check = walk.once(key, lambda: from_internet(view.fabric, local.vni, local.address, balanced))
-    return walk.steps(Leg.REQUEST, view.at(local.vni), check)
+    return (walk.steps(Leg.REQUEST, view.at(local.vni), check),)
 
 
-def _to_internet(walk: Walk, leaves: Vni, opening: Opening, balanced: Balanced | None) -> tuple[Step, ...]:
-    view, arrived = walk.view, opening.local.vni
-    if opening.scope is not Scope.INTERNET or opening.local.address in view.public:
-        return _as_it_is(walk, leaves, opening)
-    key = ("back_to_internet", arrived.id, leaves.id, balanced)
-    check = walk.once(key, lambda: back_to_internet(arrived, leaves, view.assume, balanced))
-    return walk.steps(Leg.REPLY, view.at(leaves), check)
-
-
-def _as_it_is(walk: Walk, leaves: Vni, opening: Opening) -> tuple[Step, ...]:
-    """An answer from a public address range that leaves to the internet; nothing where it does not."""
+def _to_internet(walk: Walk, leaves: Vni, opening: Opening, balanced: Balanced | None) -> tuple[Section, ...]:
     view, local = walk.view, opening.local
     if opening.scope is not Scope.INTERNET:
         return ()
-    zone = view.subnet(leaves).zone
-    key = ("from_range", local.key, zone)
-    check = walk.once(key, lambda: from_range(view.fabric, view.server.vpc.id, local.number, zone))
-    return walk.steps(Leg.REPLY, view.at(leaves), check)
+    if local.address in view.public:
+        zone = view.subnet(leaves).zone
+        key: tuple[object, ...] = ("from_range", local.key, zone)
+        check = walk.once(key, lambda: from_range(view.fabric, view.server.vpc.id, local.number, zone))
+    else:
+        key = ("back_to_internet", local.vni.id, leaves.id, balanced)
+        check = walk.once(key, lambda: back_to_internet(local.vni, leaves, view.assume, balanced))
+    return (walk.steps(Leg.REPLY, view.at(leaves), check),)
 
 
-def _unanswered(walk: Walk, opening: Opening) -> tuple[Step, ...]:
+def _unanswered(walk: Walk, opening: Opening) -> tuple[Section, ...]:
     kernel = walk.view.kernel
     if opening.protocol is not Protocol.ICMP or kernel is None or not kernel.ignores_echo():
         return ()
     check = walk.once("echo_reply", lambda: unknown(Stage.ECHO_REPLY, "the guest is set to ignore echo requests"))
-    return walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check)
+    return (walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check),)
 
 
 def _frame(walk: Walk, opening: Opening) -> _Frame:
@@ -112,6 +105,6 @@ def _departure(walk: Walk, leaves: Vni, opening: Opening) -> _Departure:
     source = cross_spoofing_check(walk, leaves, opening, translated_elsewhere=not view.assume.fip_return)
     return _Departure(
         vni=leaves,
-        source=walk.step(Leg.REPLY, at, source),
+        source=walk.steps(Leg.REPLY, at, source),
         onward=walk.steps(Leg.REPLY, at, cross_vpc_route(walk, leaves, opening)),
     )

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from vnicheck.engine.border import leaving_vni
 from vnicheck.engine.crossing import acl_packet, group_packet, home_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
-from vnicheck.engine.walk import Opening, Ranges, Walk, client_ports
+from vnicheck.engine.walk import Opening, Ranges, Walk
 from vnicheck.fabric import network_acl, remote_acl, security_group
 from vnicheck.fabric.load_balancer import Balanced, public_ports
 from vnicheck.model.address import merge_ranges
@@ -26,7 +26,9 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> Iterator
     if opening.protocol is Protocol.ICMP:
         yield opening.ports
         return
-    read = [*_in_guest(opening), *(_balanced(walk, opening) if direction is Direction.INBOUND else ())]
+    read = list(_in_guest(opening)) if opening.remotes.by_port else []
+    if direction is Direction.INBOUND:
+        read += _balanced(walk, opening)
     for ports in _gathered(opening.ports, read):
         yield from _in_fabric(walk, direction, opening if ports == opening.ports else opening.at(ports))
 
@@ -72,7 +74,7 @@ def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[R
     leaves, local = leaving_vni(walk.view, opening), opening.local.vni
     opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
     read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
-    client = client_ports(walk.view, opening.protocol)
+    client = walk.view.client_ports(opening.protocol)
     home = (opening.local.number, opening.remotes.samples) if opening.scope is Scope.VPC else None
     return walk.for_all(
         ("ports", *read, direction, opening.protocol, opening.ports, client, home),
@@ -106,7 +108,7 @@ def _at_home(walk: Walk, vni: Vni, opening: Opening, *, sends: bool, answer: boo
 
 
 def _acl(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bool) -> PortMap:
-    client = (client_ports(walk.view, opening.protocol),)
+    client = (walk.view.client_ports(opening.protocol),)
     sports, dports = (opening.ports, client) if answer else (client, opening.ports)
     packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
     return network_acl.by_port(walk.view.fabric, walk.view.subnet(vni), packet, of_source=answer)

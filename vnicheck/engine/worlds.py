@@ -29,8 +29,8 @@ def hangs_on_open(flow: Flow) -> bool:
 
 
 def worlds_of(flows: Iterable[Flow]) -> tuple[World, ...]:
-    """Every combination of values of the open assumptions that the flows rest on; one empty world where none."""
-    ids = sorted({each for flow in flows if flow.verdict is not Verdict.DELIVERED for each in open_hops(flow)})
+    """Every combination of values of the open assumptions that unknown flows rest on; one empty world where none."""
+    ids = sorted({each for flow in flows if flow.verdict is Verdict.UNKNOWN for each in open_hops(flow)})
     return tuple(tuple(zip(ids, values, strict=True)) for values in product(PASSAGES, repeat=len(ids)))
 
 

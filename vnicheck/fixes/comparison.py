@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec import UNSET, Struct
 
 from vnicheck.engine.partition import NO_PORTS, to_ports, to_prefixes
-from vnicheck.engine.refinement import Piece, pieces
+from vnicheck.engine.refinement import Overlaps, Piece, pieces
 from vnicheck.engine.worlds import World, verdict_in, worlds_of
 from vnicheck.model.flow import DropCode, Flow, Verdict
 from vnicheck.model.plan import Change
@@ -34,10 +34,16 @@ class Comparison(Struct, frozen=True):
 
 
 def compare_flows(
-    before: Sequence[Flow], after: Sequence[Flow], targets: frozenset[int], is_inside: Callable[[str | None], bool]
+    before: Sequence[Flow],
+    after: Sequence[Flow],
+    targets: frozenset[int],
+    is_inside: Callable[[str | None], bool],
+    known: dict[tuple[tuple[int, ...], ...], Overlaps] | None = None,
 ) -> Comparison:
-    """`targets`: the classes that are to be fixed. `is_inside`: whether an interface leads to no VNI."""
-    shared = tuple(pieces(before, after))
+    """`targets`: the classes that are to be fixed. `is_inside`: whether an interface leads to no VNI. `known`: see
+    `pieces`.
+    """
+    shared = tuple(pieces(before, after, known))
     worlds = worlds_of([*before, *after])
     worse: set[int] = set()
     lost: dict[World, set[int]] = {}

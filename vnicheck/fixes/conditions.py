@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from vnicheck.engine.worlds import PASSAGES, open_hops
+from vnicheck.engine.worlds import PASSAGES
 from vnicheck.fixes.effects import Effect
 from vnicheck.fixes.state_filtering import may_spoof
 from vnicheck.fixes.trial import Trial
@@ -18,10 +18,7 @@ def fixed_if(trial: Trial, effects: Sequence[Effect]) -> Iterator[FixedIf]:
     """
     outcome = trial.outcome(effects)
     after = trial.facts_after(effects).flows
-    for assumption in sorted(
-        {each for index in trial.targets for each in open_hops(trial.before[index])}
-        | {each for flow in after for each in open_hops(flow)}
-    ):
+    for assumption in sorted({each for _, world in outcome.gained for each, _ in world}):
         for value in PASSAGES:
             gained = {index for index, world in outcome.gained if (assumption, value) in world}
             fixed = {index for index in gained - outcome.fixed if outcome.holds(index, (assumption, value))}
