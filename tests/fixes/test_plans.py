@@ -17,8 +17,8 @@ from tests.support.plans import (
     rules_of,
     without,
 )
-from tests.support.servers import TWO_DEFAULTS, acl_rule, fabric, guest, link, server, subnet, two_vnis, vni
-from vnicheck.demo.checks import CHECKS, load_check
+from tests.support.servers import DROPPED, TWO_DEFAULTS, acl_rule, fabric, guest, link, server, subnet, two_vnis, vni
+from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
@@ -56,7 +56,8 @@ def test_a_plan_is_what_the_engine_says_of_the_server_after_it(name: str, strate
     assert document.after == after
     assert document.broken == 0
     assert document.fixed + document.remaining == len(proof.trial.targets)
-    assert (document.strategy == NO_STRATEGY) is (document.fixed == 0) is (document.actions == ())
+    assert (document.strategy == NO_STRATEGY) is (document.fixed == 0 and not document.fixed_if)
+    assert (document.strategy == NO_STRATEGY) is (document.actions == ())
     assert (document.why_not is None) is bool(document.actions)
     assert all(alternative.why_not for alternative in proof.document.alternatives)
     fates = dict.fromkeys(Verdict, 0)
@@ -75,7 +76,7 @@ def test_no_effect_can_be_left_out(name: str, names: Combination) -> None:
     whole = trial.outcome(effects)
     for position in range(len(effects)):
         fewer = trial.outcome(without(effects, position))
-        assert whole.fixed - fewer.fixed or fewer.worse, effects[position]
+        assert whole.gained - fewer.gained or fewer.worse, effects[position]
 
 
 @pytest.mark.parametrize("name", [name for name in BROKEN if name != "in transit"])
@@ -116,7 +117,7 @@ def test_the_articles_plans() -> None:
         snapshot = load_check(check)
         (of,) = snapshot.servers
         found[check.number] = {
-            strategy: [*kinds(plan(of, snapshot.fabric, strategy).effects)] for strategy in STRATEGIES
+            strategy: [*kinds(plan(of, snapshot.fabric, strategy, AS_RECORDED).effects)] for strategy in STRATEGIES
         }
     routing = ["AddRoutes", "AddRule"]
     assert found[1] == {"auto": routing, "policy-routing": routing, "rp-filter": ["SetRpFilter"], "state-filtering": []}
@@ -142,7 +143,7 @@ def test_each_direction_has_its_own_vni() -> None:
 
 def test_spoofing_is_named_as_the_security_cost_that_it_is() -> None:
     of = server(*two_vnis(spoofing=False, protocol_state_filtering_mode="disabled"), guest=guest(rp_filter={"all": 2}))
-    document = plan(of, strategy="state-filtering").document.plan
+    document = plan(of, strategy="state-filtering", config=DROPPED).document.plan
     assert [action.patch for action in document.actions] == [{"allow_ip_spoofing": True}]
     assert [action.undo_patch for action in document.actions] == [{"allow_ip_spoofing": False}]
     assert [text for text in document.side_effects if text.startswith("SECURITY: ")]
@@ -164,7 +165,7 @@ def test_auto_allows_spoofing_only_to_mend_everything() -> None:
     chosen = {}
     for addresses in (("10.0.1.12",), ("10.0.1.12", "10.0.1.22")):
         vnis = (vni(0, "10.0.0.11"), vni(1, *addresses, subnet="b"))
-        proof = plan(server(*vnis, guest=inside, kind="bare_metal_server"), around)
+        proof = plan(server(*vnis, guest=inside, kind="bare_metal_server"), around, config=DROPPED)
         chosen[len(addresses)] = (proof.document.plan.strategy, proof.document.plan.remaining > 0)
     assert chosen == {1: ("state-filtering", False), 2: ("policy-routing", True)}
 

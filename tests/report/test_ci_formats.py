@@ -94,10 +94,10 @@ def test_what_was_not_checked_is_in_error_and_what_does_not_run_is_skipped() -> 
 
 
 def test_findings_below_the_threshold_are_output_of_a_case_that_passes() -> None:
-    below = junit(member("web-2", BROKEN))["us-south.web-2"]["VNC103"]
+    below = junit(member("web-2", BROKEN))["us-south.web-2"]["VNC102"]
     assert not below.result
     assert below.system_out.startswith("warning: ")
-    above = junit(member("web-2", BROKEN), fail_on="warning")["us-south.web-2"]["VNC103"]
+    above = junit(member("web-2", BROKEN), fail_on="warning")["us-south.web-2"]["VNC102"]
     assert type(result(above)).__name__ == "Failure"
 
 

@@ -169,7 +169,7 @@ class Attempt:
         view = trial.facts.view
         flows = predict_flows(ServerView(server, view.fabric, view.config))
         outcome = compare_flows(trial.before, flows, trial.targets, trial.facts.is_inside)
-        lacking = self._proof.promised - outcome.fixed
+        lacking = {index for index, _ in self._proof.gained - outcome.gained}
         if lacking or outcome.worse:
             what = "promised flows are not fixed" if lacking else "flows that worked are worse off"
             raise _Stop(f"collected again, {len(lacking or outcome.worse)} classes of {what}")

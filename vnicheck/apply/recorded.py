@@ -101,7 +101,7 @@ class Applying:
             )
             if warning is not None:
                 means.tell(f"{name}: {warning}; if no new session comes about, it is undone after {self._seconds} s")
-        if not means.agree(f"Apply this to {name}?"):
+        if not means.agree(f"Apply this to {name}{_although(document)}?"):
             means.tell(f"{name}: not applied")
             return document
         self._require_unchanged(proof)
@@ -172,6 +172,12 @@ def roll_back(entry: Entry, means: Means) -> Applied:
         kept=in_guest,
     )
     return _ended(means, entry, undoing.run("asked to roll back"))
+
+
+def _although(document: InstancePlan) -> str:
+    """What the user agrees to where a plan helps only if an open assumption falls so."""
+    conditions = [f"{each.assumption} is {each.value}" for each in document.plan.fixed_if]
+    return f", which fixes some flows only if {listed(conditions)}" if conditions else ""
 
 
 def _telling(means: Means, name: str) -> Callable[[str], None]:

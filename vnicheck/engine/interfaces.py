@@ -22,6 +22,16 @@ def match_interfaces(server: Server) -> dict[str, str]:
     return {claimants[0]: name for name, claimants in claims.items() if len(claimants) == 1}
 
 
+def of_virtual_machine(server: Server, vni: Vni) -> bool:
+    """Whether the VNI belongs to a virtual machine on the bare metal server (OpenShift, KVM): a VLAN interface that the
+    host itself has no link for (IBM Cloud Docs: openshift vpc-vni).
+    """
+    guest = server.guest
+    if server.kind != "bare_metal_server" or vni.interface_type != "vlan" or guest is None:
+        return False
+    return "interfaces" not in guest.missing and not _candidates(vni, server)
+
+
 def why_unmatched(server: Server, vni: Vni) -> str:
     """Why the VNI has no guest interface."""
     guest = server.guest
@@ -30,6 +40,8 @@ def why_unmatched(server: Server, vni: Vni) -> str:
     if "interfaces" in guest.missing:
         return f"the guest's interfaces: {guest.missing['interfaces']}"
     candidates = _candidates(vni, server)
+    if of_virtual_machine(server, vni):
+        return f"{vni.name} (VLAN {vni.vlan}) is of a virtual machine on the server: the host has no interface for it"
     if not candidates:
         key = vni.mac if vni.mac is not None else vni.primary_address
         return f"no interface of the guest belongs to {vni.name} ({key})"

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from vnicheck.engine.partition import never_remote, to_prefixes
 from vnicheck.engine.server_view import LocalAddress, ServerView
-from vnicheck.fabric import network_acl, security_group, vpc_route
+from vnicheck.fabric import network_acl, remote_acl, security_group, vpc_route
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.state_filter import state_filter
@@ -268,8 +268,10 @@ def _zipped_areas(stages: Iterable[Stage]) -> AddressMap[Area]:
 def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, Stage]]:
     """What each stage keeps apart that such a packet may meet; what several VNIs share has one key."""
     fabric = view.fabric
-    locals_ = frozenset(map(parse_address, view.reserved))
+    locals_ = frozenset(map(parse_address, view.reserved.union(view.public)))
     yield "networks", view.networks.alike
+    for acl, apart in remote_acl.alike(fabric, view.server.vpc.id, locals_):
+        yield ("remote acl", acl), apart
     if view.own_networks:
         yield "own networks", view.own_network_map
     for vni in vnis:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.own_devices import own_devices, own_networks
 from vnicheck.engine.partition import NO_PORTS
+from vnicheck.fabric.public_range import held_addresses
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.address import Range
@@ -30,11 +31,13 @@ class ServerView:
         self._client_ports = config.assumptions.client_port_range
         names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
-        self.sibling: Passage = setting_for(self.assume.spoofing_sibling, names) or "dropped"
+        self.sibling: Passage | None = setting_for(self.assume.spoofing_sibling, names)
         self.arrival: Passage | None = setting_for(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         unmarked = setting_for(self.assume.packets_unmarked, names) is not False
+        self.public = held_addresses(fabric, server.vpc.id, server.vnis, _held(server))
+        """Its addresses of public address ranges, each with the VNI that an ingress route leads it to."""
         self.kernel: Kernel | None = None
         if like is not None and server.guest is like.server.guest:
             self.kernel = like.kernel
@@ -99,6 +102,12 @@ class ServerView:
             for interface in self.server.guest.interfaces:
                 addresses.update(address.address for address in interface.addresses)
         return addresses
+
+
+def _held(server: Server) -> frozenset[str]:
+    """The addresses that the guest has on its interfaces."""
+    links = server.guest.interfaces if server.guest is not None else ()
+    return frozenset(address.address for link in links for address in link.addresses)
 
 
 class LocalAddress(Struct, frozen=True):

@@ -54,11 +54,13 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "spoofing-sibling",
-        "A packet that leaves a VNI with an address of another VNI of the same server is dropped too, where the VNI "
-        "allows no IP spoofing: the source must be of the specific network interface. Against it, such replies were "
-        "recorded arriving.",
+        "Whether the spoofing check also drops a packet that leaves a VNI with an address of another VNI of the same "
+        "server: the documentation says that the source must be of the specific network interface; against it, such "
+        "replies were recorded arriving. Where the VNI allows no IP spoofing, such a packet is not known to come "
+        "through, unless the configuration says dropped or passed.",
         "documented",
         "IBM Cloud Docs, VPC: ip-spoofing-about; against it, captures of the article (fixtures/article)",
+        open=True,
     ),
     Assumption(
         "spoofing-arrival",
@@ -81,6 +83,21 @@ ASSUMPTIONS = (
         "whatever the filtering mode.",
         "documented",
         "IBM Cloud Docs, VPC: fip-create; the article",
+    ),
+    Assumption(
+        "nlb-direct",
+        "A network load balancer hands its clients' packets, with the clients' own addresses, to the primary VNIs of "
+        "its members, and the answers must leave by the same VNI. A public one lets the internet in without a floating "
+        "IP, at the ports that its listeners send to; one in route mode forwards by its members.",
+        "documented",
+        "IBM Cloud Docs, VPC: nlb-about, load-balancers, vnf-about-ha",
+    ),
+    Assumption(
+        "public-ranges",
+        "Addresses of a public address range are reached by ingress routes for the internet; a packet from one of them "
+        "leaves to the internet as it is, by a VNI that allows IP spoofing, in the zone of the range.",
+        "documented",
+        "IBM Cloud Docs, VPC: par-about, ip-spoofing-about",
     ),
     Assumption(
         "sg-stateless",
@@ -131,3 +148,5 @@ ASSUMPTIONS = (
 
 SHARED = {assumption.id: assumption for assumption in ASSUMPTIONS if assumption.shared}
 """Those that are told once for all flows."""
+OPEN = frozenset(assumption.id for assumption in ASSUMPTIONS if assumption.open)
+"""Those of which either value may be so."""

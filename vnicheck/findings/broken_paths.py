@@ -126,6 +126,8 @@ def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
     """Whether a flow is dropped against what is meant: not by policy, nor where nobody is."""
     if not flow.drops or any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):
         return False  # the VPC is not meant to lead there
+    if any(hop.assumption == "public-ranges" and hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
+        return False  # nobody says that such remotes are meant to reach a public address range
     first = flow.drops[0]
     if any(drop.by in REFUSALS for drop in flow.drops):
         return False

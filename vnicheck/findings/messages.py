@@ -44,7 +44,8 @@ def _some(prefixes: Sequence[str]) -> str:
 
 def places(facts: Facts, addresses: tuple[str, ...]) -> str:
     """`10.0.0.12 (eth1)`: addresses of the server with where they belong."""
-    owners = [vni for vni in facts.view.server.vnis if not set(vni.addresses).isdisjoint(addresses)]
+    own = {owner.id for address in addresses if (owner := facts.owner(address)) is not None}
+    owners = [vni for vni in facts.view.server.vnis if vni.id in own]
     return f"{listed(addresses)} ({', '.join(dict.fromkeys(facts.view.at(vni) for vni in owners))})"
 
 

@@ -32,6 +32,7 @@ DROPS = {
 
 STAGES = {
     Stage.NETWORK_ACL: "network ACL",
+    Stage.REMOTE_ACL: "ACL of the remote's subnet",
     Stage.SECURITY_GROUP: "security groups",
     Stage.PROTOCOL_STATE_FILTERING: "state filter",
     Stage.IP_SPOOFING_CHECK: "IP spoofing check",

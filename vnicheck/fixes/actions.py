@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
-from vnicheck.fixes.state_filtering import MODE
+from vnicheck.fixes.state_filtering import MODE, SPOOFING
+from vnicheck.model.cloud import ServerKind
 from vnicheck.model.guest import PolicyRule, Route, RouteType
 from vnicheck.model.lines import format_route, route_words, rule_words, short_prefix
 from vnicheck.model.plan import Action, Step
@@ -101,6 +102,13 @@ def _patch(effect: PatchVni) -> Action:
     )
 
 
+SPOOFING_ROLES: dict[ServerKind, str] = {
+    "instance": "IP Spoofing Operator",
+    "bare_metal_server": "Bare Metal Advanced Network Operator",
+}
+"""Who may allow IP spoofing (IBM Cloud Docs, VPC: vsi-is-iam-access, bare_metal_server_manage_nic)."""
+
+
 def iam_actions(effects: Iterable[Effect]) -> tuple[str, ...]:
     """The IAM actions that applying the effects needs beside reading."""
     needed = [action for each in effects if isinstance(each, PatchVni) for action in IAM_ACTIONS[each.field]]
@@ -113,8 +121,8 @@ def thrown(effects: Iterable[Effect]) -> list[str]:
     return list(dict.fromkeys(route.prefix for route in routes if route.type is RouteType.THROW))
 
 
-def side_effects(effects: Iterable[Effect]) -> Iterator[str]:
-    """What the effects do beside what they are for."""
+def side_effects(effects: Iterable[Effect], kind: ServerKind) -> Iterator[str]:
+    """What the effects do beside what they are for, on a server of this kind, and whom they take."""
     effects = list(effects)
     sources = [
         short_prefix(each.rule.src) for each in effects if isinstance(each, AddRule) and each.rule.src is not None
@@ -143,3 +151,5 @@ def side_effects(effects: Iterable[Effect]) -> Iterator[str]:
                 f"SECURITY: whoever controls the server can send from any address by {each.name}, as any other host "
                 "of the VPC"
             )
+    if any(isinstance(each, PatchVni) and each.field == SPOOFING for each in effects):
+        yield f"allowing IP spoofing takes the IAM role {SPOOFING_ROLES[kind]}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Literal
 
-from vnicheck.findings.broken_paths import broken_flows
+from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes import policy_routing, rp_filter, state_filtering
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
@@ -119,4 +119,4 @@ def _proposed(trial: Trial, effects: tuple[Effect, ...], strategy: Single) -> tu
 
 
 def _still_broken(facts: Facts) -> list[Flow]:
-    return list(broken_flows(facts).values())
+    return list(flows_to_fix(facts).values())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.refinement import Overlaps
 from vnicheck.engine.server_view import ServerView
-from vnicheck.findings.broken_paths import broken_flows
+from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes.comparison import Comparison, compare_flows
 from vnicheck.fixes.effects import AddRule, Effect, carry_out
@@ -18,7 +18,7 @@ from vnicheck.model.snapshot import Server
 class Trial:
     """A server as it is, and as it would be with some effects; each prediction is made once.
 
-    `targets`: the indexes of its broken flows, which a plan is to fix.
+    `targets`: the indexes of its broken flows and of those at risk, which a plan is to fix.
     """
 
     def __init__(self, server: Server, fabric: Fabric, config: Config, facts: Facts | None = None) -> None:
@@ -29,7 +29,7 @@ class Trial:
         self._overlaps: dict[tuple[tuple[int, ...], ...], Overlaps] = {}
         self.server = server
         self.facts = facts if facts is not None else _predicted(ServerView(server, fabric, config))
-        self.targets = frozenset(broken_flows(self.facts))
+        self.targets = frozenset(flows_to_fix(self.facts))
 
     @staticmethod
     def of(facts: Facts) -> "Trial":
@@ -61,19 +61,25 @@ class Trial:
             kept = fewer
         return kept
 
-    def minimal(self, effects: Sequence[Effect]) -> tuple[Effect, ...]:
-        """The effects without those that are not needed to fix what they fix together. The last ones go first."""
+    def minimal(self, effects: Sequence[Effect], *, surely: bool = False) -> tuple[Effect, ...]:
+        """The effects without those that are not needed to fix what they fix together. The last ones go first.
+
+        `surely`: to fix it whatever open assumptions come to.
+        """
         kept = tuple(effects)
-        wanted = self.outcome(kept).fixed
+        wanted = self._fixed(kept, surely=surely)
         position = len(kept) - 1
         while position >= 0:
             fewer = kept[:position] + kept[position + 1 :]
-            outcome = self.outcome(fewer)
-            if outcome.fixed >= wanted and not outcome.worse:
+            if self._fixed(fewer, surely=surely) >= wanted and not self.outcome(fewer).worse:
                 kept = fewer
                 position = len(kept)  # one that was needed beside it may not be any more
             position -= 1
         return kept
+
+    def _fixed(self, effects: Sequence[Effect], *, surely: bool) -> frozenset[object]:
+        outcome = self.outcome(effects)
+        return outcome.fixed if surely else outcome.gained
 
     def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
         known = self._known.get(effects)

@@ -90,7 +90,9 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class FixedIf(Struct, frozen=True, kw_only=True):
-    """What is fixed only if an assumption falls so: with `value`, `count` classes of flows fare as `then` says."""
+    """What is fixed only if an open assumption has this value: `count` classes of flows. `then`: what to do if it has
+    the other one.
+    """
 
     assumption: str
     value: str

@@ -1,5 +1,7 @@
 """One flow as a numbered list of hops: request, then reply."""
 
+from msgspec import UnsetType
+
 from vnicheck.findings.terms import DROPS, STAGES
 from vnicheck.model.flow import Direction, Flow, Leg, Outcome, Verdict
 from vnicheck.model.report import InstanceReport
@@ -20,7 +22,9 @@ def write_trace(page: Page, side: InstanceReport) -> None:
 def _flow(page: Page, server: str, flow: Flow) -> None:
     (remote,) = (prefix.removesuffix("/32") for prefix in flow.remote)
     ends = (remote, f"{server} ({flow.local})")
-    start, end = ends if flow.direction is Direction.INBOUND else ends[::-1]
+    start, end = ends[::-1] if flow.direction is Direction.OUTBOUND else ends
+    if not isinstance(flow.local_prefixes, UnsetType):
+        end = f"{flow.local_prefixes[0].removesuffix('/32')} through {server}"
     port = f" port {flow.ports[0]}" if flow.ports else ""
     page.prose((f"{flow.protocol}{port} ", "bold"), f"from {start} to {end}: ", _verdict(flow))
     number = 0

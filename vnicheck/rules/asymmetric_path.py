@@ -100,6 +100,8 @@ def _hangs_on(facts: Facts, ingress: str, egress: str, flows: tuple[Flow, ...]) 
     if leaving is not None and leaving.allow_ip_spoofing and any(flow.local not in leaving.addresses for flow in flows):
         hangs.append(f"{leaving.name} allowing IP spoofing")
         evidence += vni_field(facts, leaving, "allow_ip_spoofing")
+    if leaving is not None and any(hop.assumption == "spoofing-sibling" for flow in flows for hop in flow.hops):
+        hangs.append(f"the spoofing check of {leaving.name} passing addresses of other VNIs, as configured")
     return hangs, evidence
 
 
