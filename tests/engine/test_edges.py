@@ -324,3 +324,57 @@ def test_a_firewall_that_has_no_way_to_the_internet_of_its_own_translates_nothin
     assert told(snapshot, "transit tcp/443 10.10.3.5 -> 198.51.100.9")[0] == expected
     errors = [each for each in cases.report_of(snapshot).findings if each.rule == "VNC108"]
     assert not floating or errors == []
+
+
+# --- public address ranges in transit ---------------------------------------------------------------------------------
+
+
+def behind_the_firewall(*, back: bool = True, **more: Any) -> Snapshot:
+    """The range's addresses are 10.10.3.7's: the guest sends them on by eth1, and VPC routes lead both ways."""
+    from vnicheck.model.cloud import RoutingTable, VpcRoute
+    from vnicheck.model.guest import NextHop, Route
+
+    snapshot = changed(cases.snapshot_of(RANGE), **({"protocol_state_filtering_mode": "disabled"} | more))
+    (server,) = snapshot.servers
+    assert server.guest is not None
+    route = Route(prefix="192.0.2.16/28", table=254, nexthops=(NextHop(interface="eth1", gateway="10.10.1.1"),))
+    inside = msgspec.structs.replace(
+        server.guest,
+        routes=(*(each for each in server.guest.routes if not each.prefix.startswith("192.0.2.")), route),
+        interfaces=tuple(
+            msgspec.structs.replace(
+                link, addresses=tuple(each for each in link.addresses if not each.address.startswith("192.0.2."))
+            )
+            for link in server.guest.interfaces
+        ),
+    )
+    onward = VpcRoute(
+        id="in", name="in", destination="192.0.2.16/28", action="deliver", next_hop="10.10.3.7", zone="us-south-1"
+    )
+    out = VpcRoute(
+        id="out", name="out", destination="0.0.0.0/0", action="deliver", next_hop="10.10.1.5", zone="us-south-1"
+    )
+    tables = {
+        "arm": RoutingTable(id="arm", name="arm", vpc=server.vpc.id, routes=(onward,)),
+        "host": RoutingTable(id="host", name="host", vpc=server.vpc.id, routes=(out,) if back else ()),
+    }
+    arms = {"10.10.1.0/24": "arm", "10.10.3.0/24": "host"}
+    subnets = {
+        key: msgspec.structs.replace(each, routing_table=arms.get(each.cidr, each.routing_table))
+        for key, each in snapshot.fabric.subnets.items()
+    }
+    around = {"subnets": subnets, "routing_tables": snapshot.fabric.routing_tables | tables}
+    made = changed(snapshot, fabric=around)
+    return msgspec.structs.replace(made, servers=(msgspec.structs.replace(made.servers[0], guest=inside),))
+
+
+TO_RANGE = "transit tcp/443 198.51.100.9 -> 192.0.2.20"
+
+
+def test_a_server_behind_the_firewall_is_reached_by_its_public_address() -> None:
+    assert told(behind_the_firewall(), TO_RANGE) == ("delivered", [])
+
+
+def test_the_firewall_must_allow_spoofing_for_it() -> None:
+    verdict, drops = told(behind_the_firewall(allow_ip_spoofing=False), TO_RANGE)
+    assert (verdict, drops) == ("dropped", ["ip_spoofing_check at eth1", "ip_spoofing_check at eth0"])

@@ -55,7 +55,10 @@ def _rehearsed() -> list[Phase | None]:
 
 def _show(check: ArticleCheck, instance: InstanceReport, phase: Phase | None, *, no_color: bool, explain: bool) -> None:
     page = Page(console(no_color=no_color), explain=explain)
-    page.prose(f"{check.setup}; client {CLIENT}; spoofing-sibling passed, as recorded", lead=(f"Check {check.number}  ", "bold"))
+    page.prose(
+        f"{check.setup}; client {CLIENT}; spoofing-sibling passed, as recorded",
+        lead=(f"Check {check.number}  ", "bold"),
+    )
     page.line()
     for observation in check.observations:
         flow = predicted(instance, observation)
