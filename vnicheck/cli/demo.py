@@ -5,8 +5,17 @@ from vnicheck.cli.failure import UserError, ended_by
 from vnicheck.cli.given import DemoOptions
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
 from vnicheck.cli.terminal import console
-from vnicheck.demo.checks import CHECKS, CLIENT, SERVICE, ArticleCheck, Observation, load_check, predicted, replayed
-from vnicheck.model.config import Config
+from vnicheck.demo.checks import (
+    AS_RECORDED,
+    CHECKS,
+    CLIENT,
+    SERVICE,
+    ArticleCheck,
+    Observation,
+    load_check,
+    predicted,
+    replayed,
+)
 from vnicheck.model.flow import Direction
 from vnicheck.model.rehearsal import Phase
 from vnicheck.model.report import InstanceReport
@@ -47,7 +56,7 @@ def _rehearsed() -> list[Phase | None]:
         if server.guest is not None:
             with ended_by(RehearsalError), Sandbox() as box:
                 rehearsing = Rehearsing(
-                    box, server, server.guest, observed.fabric, Config(), prefer=[CLIENT], tell=lambda _: None
+                    box, server, server.guest, observed.fabric, AS_RECORDED, prefer=[CLIENT], tell=lambda _: None
                 )
                 phases.append(rehearsing.as_is())
     return phases
