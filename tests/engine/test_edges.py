@@ -1,11 +1,13 @@
 """The servers at the VPC's edges (fixtures/cases), each with what differs from it changed."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.support import cases
+from vnicheck.cli.config import load_config
 from vnicheck.fixes.planner import plan_server
 from vnicheck.model.cloud import Fabric, LoadBalancerListener
 from vnicheck.model.config import Assumptions, Config
@@ -260,3 +262,119 @@ def test_in_transit_the_acl_of_the_openers_subnet_counts(
     verdict, drops = told(within, "transit tcp/443 10.10.3.5 -> 10.8.0.4")
     assert [drop.partition(" ")[0] for drop in drops] == [drop.partition(" ")[0] for drop in expected]
     assert verdict == ("dropped" if expected else "delivered")
+
+
+# --- what the configuration file answers ------------------------------------------------------------------------------
+
+ARRIVES = "transit-arrives-without-spoofing"
+THROUGH = "transit tcp/443 10.10.3.5 -> 10.8.0.4"
+
+
+def config_of(text: str, folder: Path) -> Config:
+    (folder / "vnicheck.toml").write_text(f"[assumptions]\n{text}\n")
+    return load_config(folder / "vnicheck.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('spoofing-arrival = "passed"', ("delivered", [])),
+        ('spoofing-arrival = "dropped"', ("dropped", ["ip_spoofing_check at eth1"])),
+        ('spoofing-arrival = { fw = "passed" }', ("delivered", [])),
+        ('spoofing-arrival = { "bx2-2x8" = "dropped" }', ("dropped", ["ip_spoofing_check at eth1"])),
+        ('spoofing-arrival = { another = "passed" }', ("unknown", [])),
+    ],
+)
+def test_whether_arriving_packets_are_checked_can_be_said(text: str, expected: Any, tmp_path: Path) -> None:
+    assert told(cases.snapshot_of(ARRIVES), THROUGH, config_of(text, tmp_path)) == expected
+
+
+def test_what_mode_auto_means_can_be_said_of_a_profile(tmp_path: Path) -> None:
+    asymmetric = "inbound tcp/443 10.8.0.4 -> 10.10.1.5"
+    snapshot = changed(cases.snapshot_of(ARRIVES), allow_ip_spoofing=True)
+    assert told(snapshot, asymmetric) == ("dropped", ["protocol_state_filtering at eth0"])
+    off = config_of('psf-auto = { "bx2-2x8" = "disabled" }', tmp_path)
+    assert told(snapshot, asymmetric, off) == ("delivered", [])
+    other = config_of('psf-auto = { "bx3d-8x40" = "disabled" }', tmp_path)
+    assert told(snapshot, asymmetric, other)[0] == "dropped"
+
+
+def test_networks_outside_the_private_address_space_can_be_reached(tmp_path: Path) -> None:
+    from tests.support.servers import fabric, guest, link, report, server, vni
+
+    inside = guest(link("eth0", 0, "10.0.0.11/24"), routes="default via 10.0.0.1 dev eth0")
+    of, spec = server(vni(0, "10.0.0.11"), guest=inside), "outbound tcp/443 10.0.0.11 -> 198.51.100.9"
+    assert cases.find(report(of, fabric()), spec).dropped_by == "no_floating_ip"
+    reachable = config_of('remote-reachable = ["198.51.100.0/24"]', tmp_path)
+    flow = cases.find(report(of, fabric(), reachable), spec)
+    assert (flow.verdict, flow.remote_scope) == ("delivered", "private")
+
+
+@pytest.mark.parametrize(
+    ("floating", "expected"), [(True, "unknown"), (False, "dropped")], ids=["may translate", "cannot"]
+)
+def test_a_firewall_that_has_no_way_to_the_internet_of_its_own_translates_nothing(
+    floating: bool, expected: str
+) -> None:
+    snapshot = cases.snapshot_of("edge-firewall-that-may-translate")
+    subnets = {
+        key: msgspec.structs.replace(subnet, public_gateway=None) for key, subnet in snapshot.fabric.subnets.items()
+    }
+    snapshot = changed(snapshot, fabric={"subnets": subnets}, **({} if floating else {"floating_ips": ()}))
+    assert told(snapshot, "transit tcp/443 10.10.3.5 -> 198.51.100.9")[0] == expected
+    errors = [each for each in cases.report_of(snapshot).findings if each.rule == "VNC108"]
+    assert not floating or errors == []
+
+
+# --- public address ranges in transit ---------------------------------------------------------------------------------
+
+
+def behind_the_firewall(*, back: bool = True, **more: Any) -> Snapshot:
+    """The range's addresses are 10.10.3.7's: the guest sends them on by eth1, and VPC routes lead both ways."""
+    from vnicheck.model.cloud import RoutingTable, VpcRoute
+    from vnicheck.model.guest import NextHop, Route
+
+    snapshot = changed(cases.snapshot_of(RANGE), **({"protocol_state_filtering_mode": "disabled"} | more))
+    (server,) = snapshot.servers
+    assert server.guest is not None
+    route = Route(prefix="192.0.2.16/28", table=254, nexthops=(NextHop(interface="eth1", gateway="10.10.1.1"),))
+    inside = msgspec.structs.replace(
+        server.guest,
+        routes=(*(each for each in server.guest.routes if not each.prefix.startswith("192.0.2.")), route),
+        interfaces=tuple(
+            msgspec.structs.replace(
+                link, addresses=tuple(each for each in link.addresses if not each.address.startswith("192.0.2."))
+            )
+            for link in server.guest.interfaces
+        ),
+    )
+    onward = VpcRoute(
+        id="in", name="in", destination="192.0.2.16/28", action="deliver", next_hop="10.10.3.7", zone="us-south-1"
+    )
+    out = VpcRoute(
+        id="out", name="out", destination="0.0.0.0/0", action="deliver", next_hop="10.10.1.5", zone="us-south-1"
+    )
+    tables = {
+        "arm": RoutingTable(id="arm", name="arm", vpc=server.vpc.id, routes=(onward,)),
+        "host": RoutingTable(id="host", name="host", vpc=server.vpc.id, routes=(out,) if back else ()),
+    }
+    arms = {"10.10.1.0/24": "arm", "10.10.3.0/24": "host"}
+    subnets = {
+        key: msgspec.structs.replace(each, routing_table=arms.get(each.cidr, each.routing_table))
+        for key, each in snapshot.fabric.subnets.items()
+    }
+    around = {"subnets": subnets, "routing_tables": snapshot.fabric.routing_tables | tables}
+    made = changed(snapshot, fabric=around)
+    return msgspec.structs.replace(made, servers=(msgspec.structs.replace(made.servers[0], guest=inside),))
+
+
+TO_RANGE = "transit tcp/443 198.51.100.9 -> 192.0.2.20"
+
+
+def test_a_server_behind_the_firewall_is_reached_by_its_public_address() -> None:
+    assert told(behind_the_firewall(), TO_RANGE) == ("delivered", [])
+
+
+def test_the_firewall_must_allow_spoofing_for_it() -> None:
+    verdict, drops = told(behind_the_firewall(allow_ip_spoofing=False), TO_RANGE)
+    assert (verdict, drops) == ("dropped", ["ip_spoofing_check at eth1", "ip_spoofing_check at eth0"])

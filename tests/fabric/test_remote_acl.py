@@ -98,3 +98,9 @@ def test_an_answer_that_leaves_within_the_remotes_subnet_does_not_meet_it() -> N
     of = server(vni(0, "10.0.0.11", **more), vni(1, "10.0.7.12", subnet="home", **more), guest=inside)
     within = around(acl_rule("allow", "outbound"))
     assert drops(OF_REMOTE, within, of) == [], "the request leaves the subnet, the answer stays within it"
+
+
+def test_what_the_remotes_subnet_refuses_is_policy_and_no_finding() -> None:
+    instance = report(SERVER, around(acl_rule("allow", "inbound")))
+    assert find(instance, TO_REMOTE).verdict == "dropped"
+    assert [each.rule for each in instance.findings if each.severity != "note"] == []

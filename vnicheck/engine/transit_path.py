@@ -11,7 +11,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Path, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
-from vnicheck.fabric.public_range import public_range, why_doubtful
+from vnicheck.fabric.public_range import handed_to, public_range, why_doubtful
 from vnicheck.fabric.remote_acl import Leaving, home_of, remote_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
 from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
@@ -23,7 +23,7 @@ from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import Range, parse_address, prefix_range
-from vnicheck.model.cloud import Vni, VpcRoute
+from vnicheck.model.cloud import Subnet, Vni, VpcRoute
 from vnicheck.model.flow import DropCode, Leg, Protocol, Scope, Stage
 
 FORWARDING = Stage.FORWARDING
@@ -96,8 +96,12 @@ def transit_path(
         dports=client,
         seen=frozenset({through.vni.id, leaves.id}),
     )
-    scope = view.scopes(leaves).of(answerer)
-    back = onward(view.fabric, vpc, answerer, scope, opener, routes)
+    whence = answerer
+    if public_range(view.fabric, vpc, answerer) is not None:
+        hop = handed_to(view.fabric, view.subnet(leaves), view.reserved, answerer)
+        whence = answerer if hop is None else parse_address(hop)
+    scope = view.scopes(leaves).of(whence)
+    back = onward(view.fabric, vpc, whence, scope, opener, routes)
     if back is None:
         reply.add(view.at(leaves), *_at_home(view, None, answer, sends=True))
         reply.add(view.at(leaves), *_at_home(view, None, answer, sends=False))
@@ -169,10 +173,15 @@ def _cross(view: ServerView, steps: Sections, vni: Vni, packet: Crossing) -> tup
     vpc = view.server.vpc.id
     public = public_range(view.fabric, vpc, packet.source)
     into = public_range(view.fabric, vpc, packet.destination)
+    hop = None
     if into is not None and scope is Scope.INTERNET:
+        hop = handed_to(view.fabric, subnet, view.reserved, packet.destination)
+    if into is not None and scope is Scope.INTERNET and hop is None:
         reason = f"the destination is of public address range {into.name}: where the VPC leads it from inside"
         steps.add(egress, unknown(Stage.VPC_ROUTE, f"{reason} is not known", "public-ranges"))
         return interface, egress, None
+    if hop is not None:
+        scope = Scope.VPC
     doubt = why_doubtful(view.fabric, vpc, packet.source, subnet.zone) if scope is Scope.INTERNET else None
     translating = leaves.floating_ips or subnet.public_gateway is not None
     if scope is Scope.INTERNET and (doubt is not None or (translating and public is None)):
@@ -184,9 +193,20 @@ def _cross(view: ServerView, steps: Sections, vni: Vni, packet: Crossing) -> tup
         *(if_down(view.kernel, egress) if egress != interface else ()),
         spoofing_check(leaves, view.assume, "the source", scope, public=public),
         *_checks(view, leaves, packet, arriving=False),
-        vpc_route(view.fabric, subnet, view.assume, packet.destination, scope, source=packet.source, own=view.reserved),
+        _onward(view, subnet, packet, scope, hop),
     )
     return interface, egress, leaves
+
+
+def _onward(view: ServerView, subnet: Subnet, packet: Crossing, scope: Scope, hop: str | None) -> Check:
+    """The VPC routing table of the subnet that the packet leaves. `hop`: to whom it hands what is sent to a public
+    address range.
+    """
+    if hop is not None:
+        return passes(Stage.VPC_ROUTE, f"a VPC route hands the public address to {hop}", "public-ranges")
+    return vpc_route(
+        view.fabric, subnet, view.assume, packet.destination, scope, source=packet.source, own=view.reserved
+    )
 
 
 def _forward(view: ServerView, interface: str, packet: Crossing) -> tuple[Check, str | None, str | None]:

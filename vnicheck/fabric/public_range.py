@@ -9,9 +9,9 @@ from vnicheck.fabric.check import Check, passes, unknown
 from vnicheck.fabric.ingress_route import SOURCES
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.scope import PRIVATE_PREFIXES, SERVICE_PREFIXES
-from vnicheck.fabric.vpc_route import best_routes, is_settled
+from vnicheck.fabric.vpc_route import best_routes, is_settled, routes_of
 from vnicheck.model.address import Range, parse_address, prefix_range
-from vnicheck.model.cloud import Fabric, PublicAddressRange, Vni
+from vnicheck.model.cloud import Fabric, PublicAddressRange, Subnet, Vni
 from vnicheck.model.flow import Scope, Stage
 
 NEVER_PUBLIC = tuple(prefix_range(prefix) for prefix in (*PRIVATE_PREFIXES, *SERVICE_PREFIXES))
@@ -71,6 +71,20 @@ def from_range(fabric: Fabric, vpc: str, address: int, zone: str) -> Check:
     if doubt is not None:
         return unknown(Stage.FLOATING_IP, doubt, "public-ranges")
     return passes(Stage.FLOATING_IP, "addresses of public address ranges leave as they are", "public-ranges")
+
+
+def handed_to(fabric: Fabric, subnet: Subnet, own: frozenset[str], destination: int) -> str | None:
+    """To which address in the VPC, of another server, a route of the subnet's table hands what is sent to an address of
+    a range; None where that is not known.
+    """
+    best = best_routes(routes_of(fabric, subnet) or (), destination)
+    if len(best) != 1 or best[0].action != "deliver" or not is_settled(best[0]):
+        return None
+    hop = best[0].next_hop
+    inside = [other.cidr for other in fabric.subnets.values() if other.vpc == subnet.vpc]
+    if hop is None or hop in own or not any(_holds(cidr, parse_address(hop)) for cidr in inside):
+        return None
+    return hop
 
 
 def extents_of(fabric: Fabric, vpc: str) -> list[Range]:

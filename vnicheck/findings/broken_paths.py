@@ -131,6 +131,8 @@ def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
     first = flow.drops[0]
     if any(drop.by in REFUSALS for drop in flow.drops):
         return False
+    if first.by is DropCode.NETWORK_ACL and first_drop(flow).stage is Stage.REMOTE_ACL:
+        return False  # what the remote's own subnet lets in and out is for its owner to say
     if flow.direction is Direction.TRANSIT:
         meant = first.by not in TRANSIT_CODES
     else:
