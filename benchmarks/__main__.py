@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import classify, collect, plans, scale, start, thousand
+from benchmarks import classify, collect, plans, rehearse, scale, start, thousand
 
 ALL = {
     "start": start.main,
@@ -10,6 +10,7 @@ ALL = {
     "collect": collect.main,
     "plans": plans.main,
     "thousand": thousand.main,
+    "rehearse": rehearse.main,
     "scale": scale.main,
 }
 LONG = {"scale"}
