@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from msgspec import UNSET, UnsetType
+
 from vnicheck.findings.broken_paths import BrokenPath, confidence_of, place_of
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.facts import Facts
@@ -38,7 +40,8 @@ def path_finding(
         confidence=confidence,
         headline=what,
         message=f"{what}: {path.hop.reason}.{_next_drops(facts, path)}",
-        fingerprint=_fingerprint(rule, facts, path),
+        fingerprint=_fingerprint(rule, facts, path, path.egress),
+        aliases=_as_if_marked(rule, facts, path),
         flows=tuple(index for index, _ in path.flows),
         evidence=_evidence(facts, path),
         fixes=fixes,
@@ -97,8 +100,16 @@ def _evidence(facts: Facts, path: BrokenPath) -> tuple[Evidence, ...]:
     return tuple(found)
 
 
-def _fingerprint(rule: Rule, facts: Facts, path: BrokenPath) -> str:
+def _as_if_marked(rule: Rule, facts: Facts, path: BrokenPath) -> tuple[str, ...] | UnsetType:
+    """Before `packets-unmarked`, the way out was not known where a policy rule reads marks."""
+    kernel = facts.view.kernel
+    if kernel is None or not kernel.takes_marks_for_none or path.egress is None:
+        return UNSET
+    return (_fingerprint(rule, facts, path, None),)
+
+
+def _fingerprint(rule: Rule, facts: Facts, path: BrokenPath, egress: str | None) -> str:
     """Stable under new addresses, order and time: the rule, the server, the drop, and the VNIs of the path."""
-    vnis = [facts.vni_named(place) if place is not None else None for place in (path.ingress, path.egress, path.at)]
+    vnis = [facts.vni_named(place) if place is not None else None for place in (path.ingress, egress, path.at)]
     ids = (vni.id if vni is not None else "-" for vni in vnis)
     return fingerprint(rule.id, facts.view.server.crn, path.code.value, path.direction.value, *ids)

@@ -273,8 +273,15 @@ class Finding(Struct, frozen=True, kw_only=True):
     fixes: tuple[Fix, ...] = ()
     muted: Muted | UnsetType = UNSET
     """Set by a mute of the configuration: the finding counts nowhere, but is told."""
+    aliases: tuple[str, ...] | UnsetType = UNSET
+    """Fingerprints under which earlier versions had it, in one finding or several; absent where there are none."""
     known: bool | UnsetType = UNSET
     """Whether the baseline has it: such a finding counts nowhere, but is told. Absent where there is no baseline."""
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Its own, then those of earlier versions."""
+        return (self.fingerprint, *(() if isinstance(self.aliases, UnsetType) else self.aliases))
 
     @property
     def is_muted(self) -> bool:
