@@ -3,7 +3,7 @@
 from msgspec import Struct, structs
 
 from vnicheck.engine.server_view import ServerView
-from vnicheck.engine.walk import Opening, Step, Walk
+from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.kernel.kernel import ByPort, Kernel
 from vnicheck.kernel.receive import Received, Reception
@@ -30,7 +30,7 @@ class Passage(Struct, frozen=True):
 
     interface: str | None
     vni: Vni | None
-    steps: tuple[Step, ...]
+    steps: Section
 
 
 def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
