@@ -58,9 +58,10 @@ class ServerView:
         """What classes come from beside their origins."""
         guest = self.server.guest
         facts = None if guest is None else (guest.interfaces, guest.missing)
-        ignoring = self.kernel is not None and self.kernel.ignores_echo()
+        kernel = self.kernel
+        says = None if kernel is None else (kernel.ignores_echo(), kernel.takes_marks_for_none)
         vnis = [replace(vni, protocol_state_filtering_mode=None, allow_ip_spoofing=None) for vni in self.server.vnis]
-        return id(self.fabric), id(self.config), facts, ignoring, vnis, self.interface_of, self.own_networks
+        return id(self.fabric), id(self.config), facts, says, vnis, self.interface_of, self.own_networks
 
     def _own_networks(self) -> tuple[tuple[int, int], ...]:
         guest, fabric = self.server.guest, self.fabric

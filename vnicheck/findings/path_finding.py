@@ -134,12 +134,23 @@ def _fingerprint(rule: str, facts: Facts, path: BrokenPath, code: DropCode, at: 
 
 
 def _aliases(rule: Rule, facts: Facts, path: BrokenPath) -> tuple[str, ...] | UnsetType:
-    """Before `spoofing-sibling` was open, the spoofing check was the cause of paths that hang on it."""
-    hangs = any(
+    """What the finding was known by before two assumptions were told apart."""
+    return (*_before_open_siblings(rule, facts, path), *_before_unmarked(rule, facts, path)) or UNSET
+
+
+def _before_open_siblings(rule: Rule, facts: Facts, path: BrokenPath) -> Iterator[str]:
+    """Before `spoofing-sibling` was open, the spoofing check was the cause of paths that rest on it."""
+    open_ = any(
         hop.outcome is Outcome.UNKNOWN and hop.assumption == "spoofing-sibling"
         for _, flow in path.flows
         for hop in flow.hops
     )
-    if not hangs or rule.id == _FOREIGN_SOURCE:
-        return UNSET
-    return (_fingerprint(_FOREIGN_SOURCE, facts, path, DropCode.IP_SPOOFING_CHECK, path.egress),)
+    if open_ and rule.id != _FOREIGN_SOURCE:
+        yield _fingerprint(_FOREIGN_SOURCE, facts, path, DropCode.IP_SPOOFING_CHECK, path.egress)
+
+
+def _before_unmarked(rule: Rule, facts: Facts, path: BrokenPath) -> Iterator[str]:
+    """Before `packets-unmarked`, the way out was not known where a policy rule reads marks."""
+    kernel = facts.view.kernel
+    if kernel is not None and kernel.takes_marks_for_none and path.egress is not None:
+        yield path_fingerprint(rule.id, facts, path.code, path.direction, (path.ingress, None, path.at))
