@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-# Of a test that is marked `long`, about one set of parameters in this many runs without --long.
+# Of a test that is marked `long`, about one set of parameters in so many runs without --long; or in N of `long(N)`.
 SAMPLE = 4
 
 
@@ -33,9 +33,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     begun: set[str] = set()
     for item in items:
         test = item.nodeid.partition("[")[0]
-        drawn = test not in begun or zlib.crc32(item.nodeid.encode()) % SAMPLE == 0
+        mark = item.get_closest_marker("long")
+        every = mark.args[0] if mark is not None and mark.args else SAMPLE
+        drawn = test not in begun or zlib.crc32(item.nodeid.encode()) % every == 0
         begun.add(test)
-        (kept if drawn or item.get_closest_marker("long") is None else left_out).append(item)
+        (kept if drawn or mark is None else left_out).append(item)
     items[:] = kept
     if left_out:
         config.hook.pytest_deselected(items=left_out)

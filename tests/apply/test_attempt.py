@@ -48,6 +48,7 @@ class Wire:
         self.cut = cut or (lambda number, what: False)
         self.deafen = deafen or (lambda number, what: False)
         self.calls: list[str] = []
+        self.recorded: list[str] = []
         self.values: dict[tuple[str, str], str | bool] = {}
         self.refuse: Callable[[PatchVni, bool], CloudError | None] = lambda effect, back: None
         self.heal: float | None = None
@@ -159,7 +160,7 @@ def state(target: Namespace) -> dict[str, str]:
 
 
 def attempt(wire: Wire, proof: Proof, seconds: int = 60) -> Applied:
-    made = Attempt(CHANGE, proof, wire, lambda line: None, seconds)
+    made = Attempt(CHANGE, proof, wire, lambda line: None, seconds, record=wire.recorded.append)
     outcome = made.run()
     if outcome.status in {"applied", "rolled_back"}:  # as it is once that is written down
         made.close()
@@ -178,6 +179,8 @@ def test_all_is_applied_in_this_order(lab: Lab) -> None:
     assert (outcome.status, outcome.change) == ("applied", CHANGE)
     assert wire.calls == ["arm", "patch on", "patch on", "apply", "collect", "keep", "steps", "close"]
     assert set(wire.values.values()) == {"disabled"}
+    field = "protocol_state_filtering_mode"
+    assert wire.recorded == ["timer", f"vni-id-1/{field}", f"vni-id-2/{field}", "guest", "files"]
     guest = wire.collect()
     assert standing(guest, proof.effects) == [each for each in proof.effects if not isinstance(each, PatchVni)]
     assert lab.target.run(["cat", "/etc/vnicheck-kept"]).stdout == "kept\n"
@@ -493,7 +496,7 @@ def test_a_fault_of_ours_leaves_nothing_half_applied(lab: Lab) -> None:
         if "collecting" in line:
             raise RuntimeError("of ours")
 
-    outcome = Attempt(CHANGE, both(lab.target), wire, tell, 60).run()
+    outcome = Attempt(CHANGE, both(lab.target), wire, tell, 60, record=wire.recorded.append).run()
     assert (outcome.status, "internal error (RuntimeError: of ours)" in outcome.said) == ("rolled_back", True)
     assert state(lab.target) == before
     assert set(wire.values.values()) == {"auto"}

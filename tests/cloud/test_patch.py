@@ -38,7 +38,7 @@ class Vpc:
             new=new,
             action=ACTION,
             sleep=self.sleep,
-            sending=lambda: self.sending(),
+            sending=self.sending,
         )
 
     def patches(self) -> list[Any]:
@@ -172,8 +172,8 @@ def test_a_patch_that_never_left(vpc: Vpc) -> None:
         vpc.client.service.http_client.close()  # or it goes by a connection that is open
         vpc.api.stop()
 
+    vpc.sending = stop
     with pytest.raises(CloudError) as caught:
-        vpc.sending = stop
         vpc.patch("auto", "disabled")
     assert caught.value.code == "api_unreachable"
     assert vpc.slept == []

@@ -49,7 +49,7 @@ class Attempt:
         tell: Callable[[str], None],
         seconds: int,
         *,
-        record: Callable[[str], None] = lambda what: None,
+        record: Callable[[str], None],
     ) -> None:
         self._change = change
         self._proof = proof

@@ -35,8 +35,8 @@ def log_in(
 
 
 class LiveReach:
-    """One server. `root`: how scripts become root there. `script_seconds`: the bound of one script; `settling`: how long
-    a VNI may take to be stable, or a PATCH without an answer to be done, in seconds.
+    """One server. `root`: how scripts become root there. In seconds, `script_seconds`: the bound of one script;
+    `settling`: how long a VNI may take to be stable, or a PATCH without an answer to be done.
     """
 
     def __init__(

@@ -59,9 +59,9 @@ def patch_vni(
 
     `action`: the IAM action that this needs beside updating. `sending` runs right before the PATCH. `patience`: seconds
     for the waits. Raises CloudError: `vni_changed` where the field is neither before the change, `vni_not_stable`,
-    `vni_not_patched` where it does not hold afterwards, `patch_unanswered` where the PATCH got no answer and the value is
-    still not `new` when time is up (it may yet become so), and those of every call. After an error the field may have
-    either value: read it.
+    `vni_not_patched` where it does not hold afterwards, `patch_unanswered` where the PATCH got no answer and the value
+    is still not `new` when time is up (it may yet become so), and those of every call. After an error the field may
+    have either value: read it.
     """
     before = _settled(client, vni, sleep, patience)
     held = before.fields.get(field)

@@ -40,8 +40,8 @@ def arm(change: str, steps: Sequence[Step], seconds: int) -> str:
 
 
 def apply(change: str, steps: Sequence[Step]) -> str:
-    """Do the steps. Answers `applied`; as `undo` does, after a step that was refused or where the timer does not run any
-    more (`refused 0`); `late STATE` if the timer was first.
+    """Do the steps. Answers `applied`; as `undo` does, after a step that was refused or where the timer does not run
+    any more (`refused 0`); `late STATE` if the timer was first.
     """
     return _script(change, steps, "vnicheck_apply")
 
@@ -59,9 +59,9 @@ def keep(change: str, *, release: bool) -> str:
 
 
 def undo(change: str) -> str:
-    """Undo now what the server noted, also what was kept. Answers the state, with `ours` and `left`: `undone` (and looked
-    at), `stuck` (something is left), `absent` (nothing was armed, or a boot was first), or `fired` where it is not done
-    with undoing.
+    """Undo now what the server noted, also what was kept. Answers the state, with `ours` and `left`: `undone` (and
+    looked at), `stuck` (something is left), `absent` (nothing was armed, or a boot was first), or `fired` where it is
+    not done with undoing.
     """
     return _script(change, (), "vnicheck_undo")
 
@@ -79,8 +79,8 @@ def run_steps(change: str, steps: Sequence[Step]) -> str:
 
 
 def run_back(change: str, steps: Sequence[Step], *, running: bool = False) -> str:
-    """Undo steps, the last one first; one that cannot be undone does not stop the others. Those of `run_steps` that were
-    found are left alone; `running`: they are those of `apply`. Answers `back`, with `left`, or `not-root`.
+    """Undo steps, the last one first; one that cannot be undone does not stop the others. Those of `run_steps` that
+    were found are left alone; `running`: they are those of `apply`. Answers `back`, with `left`, or `not-root`.
     """
     return _script(change, steps, f"vnicheck_back {'running' if running else 'files'}")
 
