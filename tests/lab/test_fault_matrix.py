@@ -8,7 +8,6 @@ import json
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,6 @@ from msgspec import Struct
 
 from tests.api.faults import Fault
 from tests.lab.namespaces import require_lab
-from tests.lab.test_analyze import REPOSITORY
 from tests.lab.test_fix import Bench, bench
 from tests.lab.tripwire import Tripwire
 from tests.sshd import require
@@ -65,7 +63,7 @@ class Machine:
         return frozenset(line.strip() for line in (*rules, *routes, *files, *filters, *vnis))
 
     def boot(self) -> None:
-        """All processes end, the kernel forgets, /run is empty; then the server's own configuration, and ours, apply."""
+        """All processes end, the kernel forgets, /run is empty; then the server's own configuration and ours apply."""
         self.server.sshd.stop()
         for pid in self.target.processes():
             with _gone():

@@ -1,6 +1,4 @@
-"""A moment of a change, caught: a program of the server's, or the VPC's API, waits in the middle of a call until a fault
-is committed.
-"""
+"""A moment of a change, caught: a program of the server's, or the VPC's API, waits in the middle of a call."""
 
 import threading
 import time
@@ -26,8 +24,8 @@ exec /mnt/wires/NAME.real "$@"
 
 
 class Tripwire:
-    """Waits for a call of a program on the server: `command` is a pattern of sh for its words (`ip rule add *`), or for a
-    call of the API: `PATCH /virtual_network_interfaces/*`, the `number`th.
+    """Waits for a call of a program on the server: `command` is a pattern of sh for its words (`ip rule add *`), or for
+    a call of the API: `PATCH /virtual_network_interfaces/*`, the `number`th.
     """
 
     def __init__(self, target: Namespace, api: StandIn, command: str, *, number: int = 1) -> None:
