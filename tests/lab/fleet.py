@@ -38,7 +38,8 @@ _ELSEWHERE = Clients(
 def moved(scenario: Scenario) -> Scenario:
     """The scenario in 10.0.9.0/24 instead of 10.0.0.0/24, with clients of its own."""
     text = msgspec.json.encode(scenario).decode()
-    away = msgspec.json.decode(text.replace("10.0.0.", "10.0.9.").replace("subnet-a", "subnet-b"), type=Scenario)
+    renamed = text.replace("10.0.0.", "10.0.9.").replace("subnet-a", "subnet-b").replace("vni-", "vni-b")
+    away = msgspec.json.decode(renamed, type=Scenario)
     return msgspec.structs.replace(away, clients=_ELSEWHERE, expect={})
 
 

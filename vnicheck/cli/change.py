@@ -80,10 +80,16 @@ def confirm(question: str, *, yes: bool) -> bool:
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """A SIGTERM, or the end of the terminal (but for nohup), ends what runs as Ctrl-C does, so that it is undone."""
+    """A SIGTERM, or the end of the terminal (but for nohup), ends what runs as Ctrl-C does, so that it is undone. What
+    comes after the first one changes nothing: what was begun is being undone, and how that ends is still to be told.
+    """
+    interrupted = False
 
     def interrupt(number: int, frame: Any) -> None:  # noqa: ARG001 - the signal module's signature
-        raise KeyboardInterrupt
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -93,7 +99,7 @@ def ended_in_order() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if interrupted else handler)
 
 
 def vpc_client(region: str | None, auth: str | None, *, seconds: float = 120.0) -> VpcClient:
