@@ -4,7 +4,8 @@ Whatever happens, what is on the server and in the VPC afterwards equals what th
 words, and by the ledger, with which what is left can be taken back. One table of steps, one of faults, one check.
 """
 
-import json
+import hashlib
+import os
 import signal
 import subprocess
 import threading
@@ -21,6 +22,9 @@ from tests.lab.namespaces import require_lab
 from tests.lab.test_fix import Bench, bench
 from tests.lab.tripwire import Tripwire
 from tests.sshd import require
+from vnicheck.apply.ledger import Entry, Ledger
+from vnicheck.fixes.effects import PatchVni
+from vnicheck.fixes.steps import file_parts, running_parts
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
@@ -56,7 +60,9 @@ class Machine:
     def lines(self) -> Lines:
         run = self.target.run
         routes = run(["ip", "-4", "route", "show", "table", "all"]).stdout.splitlines()
-        files = run(["sh", "-c", "find /etc -newer /run/sshd -type f -exec sha256sum {} +"]).stdout.splitlines()
+        files = run(
+            ["sh", "-c", "find /etc -newer /run/sshd -type f ! -name .filler -exec sha256sum {} +"]
+        ).stdout.splitlines()
         filters = run(["sh", "-c", "grep -H . /proc/sys/net/ipv4/conf/eth*/rp_filter"]).stdout.splitlines()
         vnis = [f"{vni['name']} {vni[MODE]}" for vni in self.api.world["virtual_network_interfaces"]]
         rules = [line.replace("\t", " ") for line in run(["ip", "rule"]).stdout.splitlines()]
@@ -120,8 +126,6 @@ def _gone() -> Iterator[None]:
 
 
 def _pidfd(pid: int) -> int:
-    import os
-
     return os.pidfd_open(pid)
 
 
@@ -181,7 +185,7 @@ STEPS = {
         "mkdir -p /etc/sysctl.d",
         Other(
             f"mkdir -p /etc/sysctl.d; echo '# mine' >{LOOSE}",
-            adds=frozenset({f"c5b3cd8c66cd5cdd8da8e0b2d6b6a0d8  {LOOSE}"}),
+            adds=frozenset({f"{hashlib.sha256(b'# mine' + bytes([10])).hexdigest()}  {LOOSE}"}),
         ),
     ),
     "VNI patch": At(
@@ -250,12 +254,12 @@ def test_what_is_there_is_what_was_said(step: str, fault: str, tmp_path: Path) -
         machine = Machine(server)
         before = machine.lines()
         if at.of_rollback:
-            assert fixed(machine, at).returncode == 0
+            assert fixed(machine, at).returncode == 1, "applied, and tcp stays broken"
         trips = at.trips_for_other if fault == "somebody else" and at.trips_for_other else at.trips
         wire = Tripwire(server.lab.target, server.api, trips, number=at.number)
         others, ended = caught(machine, at, wire, FAULTS[fault])
         expected = before - others.removes | others.adds
-        check(machine, ended, expected)
+        check(machine, at, ended, expected)
 
 
 def command(at: At) -> tuple[str, ...]:
@@ -269,7 +273,8 @@ def fixed(machine: Machine, at: At) -> Any:
 
 def caught(machine: Machine, at: At, wire: Tripwire, fault: Callable[[Cell], None]) -> tuple[Other, Ended]:
     """Run to the step, commit the fault, run to the end."""
-    arguments = ("rollback", entry(machine)["id"], "--yes") if at.of_rollback else command(at)
+    noted = entry(machine)
+    arguments = ("rollback", noted.id, "--yes") if noted is not None else command(at)
     wire.set()
     process = machine.server.start(*arguments)
     cell = Cell(machine, at, process)
@@ -280,36 +285,54 @@ def caught(machine: Machine, at: At, wire: Tripwire, fault: Callable[[Cell], Non
     return cell.others, Ended(process.returncode, stdout + stderr, machine.lines())
 
 
-def entry(machine: Machine) -> dict[str, Any]:
-    """The one of the ledger."""
-    folder = machine.server.folder / "state" / "vnicheck" / "ledger"
-    done = machine.client.run(["sh", "-c", f"cat {folder}/*.json"], check=False)
-    return dict(json.loads(done.stdout)) if done.stdout else {}
+def entry(machine: Machine) -> Entry | None:
+    """The one of the ledger, which is on a disk of the client's own."""
+    place = f"/proc/{machine.client.pid}/root{machine.server.folder}/state/vnicheck/ledger"
+    entries = Ledger(Path(place)).entries(pytest.fail)
+    return entries[0] if entries else None
 
 
-def check(machine: Machine, ended: Ended, expected: Lines) -> None:
+def standing(machine: Machine, noted: Entry) -> dict[str, bool]:
+    """Whether each part of the change is there, by its name in messages."""
+    found = {
+        part.what: machine.target.run(["sh", "-c", str(part.step.check)], check=False).returncode == 0
+        for part in running_parts(noted.effects)
+    }
+    for part in file_parts(noted.actions):
+        found[part.what] = machine.target.run(["test", "-e", part.what], check=False).returncode == 0
+    vnis = machine.lines()
+    patches = (effect for effect in noted.effects if isinstance(effect, PatchVni))
+    return found | {f"{each.field} of {each.name}": f"{each.name} {each.new}" in vnis for each in patches}
+
+
+def check(machine: Machine, at: At, ended: Ended, expected: Lines) -> None:
     """By the exit code; and whatever it was, `rollback` then takes back what is left, and nothing of anybody else's."""
     told = f"exit {ended.status}: {ended.said}"
     noted = entry(machine)
-    differing = ended.lines ^ expected
-    unwritten = "cannot write the ledger" in ended.said
-    if ended.status in {0, 1} and noted.get("status") != "rolled_back":
+    parts = standing(machine, noted) if noted is not None else {}
+    status = noted.status if noted is not None else "rolled_back"
+    unwritten = "it does not have how this ended" in ended.said
+    if ended.status in {0, 1} and not at.of_rollback:
         assert "applied and verified" in ended.said, told
-        assert noted["status"] == "applied" or unwritten, told
-        assert differing, told
+        assert status == "applied" or unwritten, told
+        assert all(parts.values()), f"{parts} {told}"
     elif ended.status in {0, 2, 4}:
-        assert differing == set(), told
-        assert not noted or noted["status"] == "rolled_back" or unwritten, told
+        assert ended.lines ^ expected == set(), told
+        assert status == "rolled_back" or unwritten, told
     elif ended.status == 5:
-        assert noted["status"] == "unconfirmed" or unwritten, told
+        assert status == "unconfirmed" or unwritten, told
+        vnis_alone = {
+            what for what, stands in parts.items() if stands and (" of vni-" in what or "the guest" not in told)
+        }
+        assert {what for what in vnis_alone if what not in ended.said} == set(), f"{parts} {told}"
         assert "could not be confirmed" in ended.said or "is still there" in ended.said, told
     else:
         assert ended.status == -signal.SIGKILL, told
-        assert noted["status"] in {"begun", "applied"}, told
+        assert status == ("applied" if at.of_rollback else "begun"), told
     machine.heal()
-    if not noted:
+    if noted is None:
         return
-    again = machine.server.run("rollback", noted["id"], "--yes", "--connect-timeout", "2")
+    again = machine.server.run("rollback", noted.id, "--yes", "--connect-timeout", "2")
     after = machine.lines()
     assert again.returncode == 0, f"{told}\n--- rollback: {again.stdout}{again.stderr}"
     assert after ^ expected == set(), f"{told}\n--- rollback: {again.stdout}{again.stderr}"

@@ -90,9 +90,7 @@ class Ledger:
             make_private_folder(self.folder)
             replace_file(place, data, mode=PRIVATE, durable=True)
         except OSError as error:
-            raise LedgerError(
-                f"cannot write the ledger {place}: {error.strerror}; nothing is done unrecorded"
-            ) from error
+            raise LedgerError(f"cannot write the ledger {place}: {error.strerror}") from error
 
     def read(self, change: str) -> Entry:
         """The entry of a change. Raises LedgerError."""

@@ -146,7 +146,7 @@ class Applying:
             status="begun",
             begun=(),
         )
-        means.ledger.write(entry)
+        record = _Record(means.ledger, entry)
         means.tell(f"{server.name}: change {entry.id}; 'vnicheck rollback {entry.id}' undoes it")
         patience = max(5.0, self._seconds / 4)
         reach = LiveReach(
@@ -157,7 +157,6 @@ class Applying:
             script_seconds=min(means.script_seconds, patience),
             settling=min(SETTLING, patience),
         )
-        record = _Record(means.ledger, entry)
         tell = _telling(means, server.name)
         attempt = Attempt(entry.id, proof, reach, tell, self._seconds, record=record.begin)
         outcome = attempt.run()
@@ -165,16 +164,23 @@ class Applying:
 
 
 class _Record:
-    """The entry of a change that is under way."""
+    """The entry of a change that is under way. Raises LedgerError."""
 
     def __init__(self, ledger: Ledger, entry: Entry) -> None:
         self._ledger = ledger
         self.entry = entry
+        self._write()
 
     def begin(self, what: str) -> None:
         """Writes down what is about to be begun. Raises LedgerError."""
         self.entry = msgspec.structs.replace(self.entry, begun=(*(self.entry.begun or ()), what))
-        self._ledger.write(self.entry)
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            self._ledger.write(self.entry)
+        except LedgerError as error:
+            raise LedgerError(f"{error}; nothing is done unrecorded") from error
 
 
 def roll_back(entry: Entry, means: Means) -> Applied:
@@ -234,7 +240,7 @@ def _ended(means: Means, entry: Entry, outcome: Applied, close: Callable[[], Non
     try:
         means.ledger.write(msgspec.structs.replace(entry, status=status, ended_at=now(), said=outcome.said))
     except LedgerError as error:
-        means.tell(str(error))
+        means.tell(f"{error}: it does not have how this ended")
         return outcome
     if outcome.status in {"applied", "rolled_back"}:
         close()
