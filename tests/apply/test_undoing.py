@@ -186,7 +186,12 @@ def test_what_somebody_else_added_first_is_not_undone(lab: Lab, theirs: str) -> 
     proof = both(lab.target, FILE)
     wire = Wire(lab.target)
     states: list[dict[str, str]] = []
-    after(wire, "arm", lambda: (lab.target.ip(theirs), states.append(state(lab.target))))
+
+    def add() -> None:
+        lab.target.ip(theirs)
+        states.append(state(lab.target))
+
+    after(wire, "arm", add)
     outcome = attempt(wire, proof)
     assert (outcome.status, "File exists" in outcome.said) == ("rolled_back", True)
     assert [state(lab.target)] == states

@@ -288,7 +288,7 @@ def caught(machine: Machine, at: At, wire: Tripwire, fault: Callable[[Cell], Non
 def entry(machine: Machine) -> Entry | None:
     """The one of the ledger, which is on a disk of the client's own."""
     place = f"/proc/{machine.client.pid}/root{machine.server.folder}/state/vnicheck/ledger"
-    entries = Ledger(Path(place)).entries(pytest.fail)
+    entries = Ledger(Path(place)).entries(lambda error: pytest.fail(str(error)))
     return entries[0] if entries else None
 
 

@@ -148,14 +148,13 @@ class Applying:
         )
         record = _Record(means.ledger, entry)
         means.tell(f"{server.name}: change {entry.id}; 'vnicheck rollback {entry.id}' undoes it")
-        patience = max(5.0, self._seconds / 4)
         reach = LiveReach(
             means.runner,
             target,
             root,
             client,
-            script_seconds=min(means.script_seconds, patience),
-            settling=min(SETTLING, patience),
+            script_seconds=min(means.script_seconds, max(5.0, self._seconds / 4)),
+            settling=min(SETTLING, max(5.0, self._seconds / 2)),
         )
         tell = _telling(means, server.name)
         attempt = Attempt(entry.id, proof, reach, tell, self._seconds, record=record.begin)
