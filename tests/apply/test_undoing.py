@@ -150,15 +150,18 @@ def test_what_cannot_be_undone_is_not_called_undone(lab: Lab) -> None:
 # --- the timer --------------------------------------------------------------------------------------------------------
 
 
-def end_timer(target: Namespace) -> None:
-    target.run(["sh", "-c", f"kill $(sed 's/process //' /run/vnicheck/{CHANGE}/timer)"])
+END_TIMER = f"""
+read -r kind timer </run/vnicheck/{CHANGE}/timer
+kill "$timer"
+while grep -qs vnicheck "/proc/$timer/cmdline"; do sleep 0.1; done
+"""
 
 
 def test_nothing_is_changed_without_a_timer(lab: Lab) -> None:
     """What starts a process for a session may end it with the session."""
     before = state(lab.target)
     wire = Wire(lab.target)
-    after(wire, "arm", lambda: end_timer(lab.target))
+    after(wire, "arm", lambda: lab.target.run(["sh", "-c", END_TIMER]))
     outcome = attempt(wire, both(lab.target))
     assert (outcome.status, "the rollback timer does not run any more" in outcome.said) == ("rolled_back", True)
     assert state(lab.target) == before
@@ -166,8 +169,7 @@ def test_nothing_is_changed_without_a_timer(lab: Lab) -> None:
 
 
 def test_a_timer_that_ends_while_the_guest_is_changed(lab: Lab) -> None:
-    kill = f"kill $(sed 's/process //' /run/vnicheck/{CHANGE}/timer)"
-    steps = [Step(f"touch /run/done; {kill}", "rm -f /run/done", "[ -e /run/done ]")]
+    steps = [Step(f"touch /run/done\n{END_TIMER}", "rm -f /run/done", "[ -e /run/done ]")]
     wire = Wire(lab.target)
     assert wire.run(scripts.arm(CHANGE, steps, 60)).verb == "armed"
     answer = wire.run(scripts.apply(CHANGE, steps))
