@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import cases
-from tests.report.test_text import render
+from tests.support import cases
+from tests.support.reports import render
 from vnicheck.analysis.server import assemble_report
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.snapshot import decode_snapshot, encode_snapshot

@@ -6,91 +6,26 @@ what is: applied as a whole, or undone as a whole, or not known to be either.
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
 import pytest
 
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
-from tests.servers import fabric, server, vni
-from tests.sshd import require
+from tests.support.sshd import require
+from tests.support.wire import CHANGE, FILE, Wire, attempt, both, leftovers, proof_for, state
 from vnicheck.apply.attempt import Attempt
 from vnicheck.cloud.errors import CloudError
-from vnicheck.fixes.actions import action_of
-from vnicheck.fixes.effects import Effect, PatchVni, standing
-from vnicheck.fixes.planner import Proof, Strategy, plan_server
+from vnicheck.fixes.effects import PatchVni, standing
 from vnicheck.guest import change as scripts
-from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.change import Answer, read_answer
-from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.runner import collect_script
-from vnicheck.model.config import Config
-from vnicheck.model.guest import Guest
-from vnicheck.model.plan import Action, Applied, InstancePlan, Step
+from vnicheck.guest.change import ScriptAnswer, read_answer
+from vnicheck.model.plan import Step
+from vnicheck.rehearse.namespaces import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
-
-CHANGE = "20261124-000000-abcdef"
-Fault = Callable[[int, str], bool]
-"""Given the number of a call and what it is for, whether it is cut."""
-
-
-class Wire:
-    """A Reach of a namespace and a VPC of two fields. `cut` cuts a call before it, `deafen` after it: the work is done
-    and the answer lost. A cut connection comes back when `heal` has passed (None: with the next call).
-    """
-
-    def __init__(self, target: Namespace, *, cut: Fault | None = None, deafen: Fault | None = None) -> None:
-        self.target = target
-        self.cut = cut or (lambda number, what: False)
-        self.deafen = deafen or (lambda number, what: False)
-        self.calls: list[str] = []
-        self.recorded: list[str] = []
-        self.values: dict[tuple[str, str], str | bool] = {}
-        self.refuse: Callable[[PatchVni, bool], CloudError | None] = lambda effect, back: None
-        self.heal: float | None = None
-        self._healed_at = 0.0
-
-    def collect(self) -> Guest:
-        done = self._call("collect", collect_script())
-        return read_guest(done.encode(), via="ssh")
-
-    def run(self, script: str) -> Answer:
-        what = script.rstrip().splitlines()[-3].split()[0].removeprefix("vnicheck_")
-        return read_answer(self._call(what, script).encode())
-
-    def patch(self, effect: PatchVni, *, back: bool = False, sending: Callable[[], None] = lambda: None) -> bool:
-        self.calls.append(f"patch {'back' if back else 'on'}")
-        value = effect.old if back else effect.new
-        if self.values.get((effect.vni, effect.field), effect.old) == value:
-            return False
-        sending()
-        error = self.refuse(effect, back)
-        if error is not None:
-            raise error
-        self.values[effect.vni, effect.field] = value
-        return True
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(min(seconds, 0.2))
-
-    def _call(self, what: str, script: str) -> str:
-        number = len(self.calls)
-        self.calls.append(what)
-        if time.monotonic() < self._healed_at or self.cut(number, what):
-            if self.heal is not None and time.monotonic() >= self._healed_at:
-                self._healed_at = time.monotonic() + self.heal
-            raise CollectionError("ssh_unreachable", "the server: no route to host")
-        done = self.target.run(["sh", "-s"], input=script)
-        if self.deafen(number, what):
-            raise CollectionError("ssh_closed", "the server: the session ended before the command did")
-        return done.stdout
 
 
 @pytest.fixture
@@ -98,78 +33,6 @@ def lab() -> Iterator[Lab]:
     require_lab()
     with Lab(scenarios.load("article-check-1"), own_files=True) as lab:
         yield lab
-
-
-def proof_for(target: Namespace, strategy: Strategy = "auto", *persist: Action) -> Proof:
-    """The plan for the namespace as it is, with actions that write files."""
-    guest = read_guest(target.run(["sh", "-s"], input=collect_script()).stdout.encode(), via="ssh")
-    vnis = (
-        vni(0, "10.0.0.11", mac="02:00:05:02:70:58", allow_ip_spoofing=True),
-        vni(1, "10.0.0.12", mac="02:00:25:02:70:58"),
-    )
-    proof = plan_server(server(*vnis, guest=guest), fabric(), Config(), strategy)
-    assert proof is not None
-    if persist:
-        plan = msgspec.structs.replace(proof.document.plan, actions=(*proof.document.plan.actions, *persist))
-        return Proof(proof.trial, msgspec.structs.replace(proof.document, plan=plan), proof.effects)
-    return proof
-
-
-def both(target: Namespace, *persist: Action) -> Proof:
-    """A plan with changes of the guest and of the VPC."""
-    proof = proof_for(target)
-    effects = (*proof.effects, *_patches(proof_for(target, "auto")))
-    return Proof(proof.trial, _with(proof, effects, persist), effects)
-
-
-def _patches(proof: Proof) -> tuple[PatchVni, ...]:
-    """Two changes of the VPC that do no harm beside policy routing."""
-    first, second = proof.trial.server.vnis
-    return (
-        PatchVni(vni=first.id, name=first.name, field="protocol_state_filtering_mode", old="auto", new="disabled"),
-        PatchVni(vni=second.id, name=second.name, field="protocol_state_filtering_mode", old="auto", new="disabled"),
-    )
-
-
-def _with(proof: Proof, effects: Sequence[Effect], persist: Sequence[Action]) -> InstancePlan:
-    actions = (*(action_of(effect) for effect in effects), *persist)
-    plan = msgspec.structs.replace(proof.document.plan, actions=actions)
-    return msgspec.structs.replace(proof.document, plan=plan)
-
-
-FILE = Action(
-    kind="persist",
-    summary="a file",
-    steps=(
-        Step(
-            "printf 'kept\\n' > /etc/vnicheck-kept.new && mv /etc/vnicheck-kept.new /etc/vnicheck-kept",
-            "rm -f /etc/vnicheck-kept /etc/vnicheck-kept.new",
-        ),
-    ),
-)
-
-
-def state(target: Namespace) -> dict[str, str]:
-    """All of the guest that a plan may change."""
-    return {
-        "rules": target.run(["ip", "rule"]).stdout,
-        "routes": target.run(["ip", "-4", "route", "show", "table", "all"]).stdout,
-        "rp_filter": target.run(["sh", "-c", "grep -H . /proc/sys/net/ipv4/conf/*/rp_filter"]).stdout,
-        "files": target.run(["ls", "/etc"]).stdout,
-    }
-
-
-def attempt(wire: Wire, proof: Proof, seconds: int = 60) -> Applied:
-    made = Attempt(CHANGE, proof, wire, lambda line: None, seconds, record=wire.recorded.append)
-    outcome = made.run()
-    if outcome.status in {"applied", "rolled_back"}:  # as it is once that is written down
-        made.close()
-    return outcome
-
-
-def leftovers(target: Namespace) -> list[str]:
-    """What a change that is over leaves in /run: nothing, or its own notes; never a lock."""
-    return target.run(["sh", "-c", "ls /run/vnicheck 2>/dev/null"], check=False).stdout.split()
 
 
 def test_all_is_applied_in_this_order(lab: Lab) -> None:
@@ -265,7 +128,7 @@ def test_a_plan_that_does_not_hold_what_it_promised_is_undone(lab: Lab) -> None:
     proof = both(lab.target, FILE)
     original = wire.run
 
-    def run(script: str) -> Answer:
+    def run(script: str) -> ScriptAnswer:
         answer = original(script)
         if wire.calls[-1] == "apply":
             lab.target.ip("rule add from all blackhole priority 900")
@@ -373,7 +236,7 @@ def late(wire: Wire, seconds: float) -> Iterator[None]:
     """Every call for the timer's end comes too late."""
     original = wire.run
 
-    def run(script: str) -> Answer:
+    def run(script: str) -> ScriptAnswer:
         if "vnicheck_keep hold\n" in script[-60:]:
             time.sleep(seconds)
         return original(script)
@@ -445,7 +308,7 @@ def test_with_systemd_it_is_a_timer_of_systemds(lab: Lab) -> None:
     put_program(lab.target, "systemctl", SYSTEMCTL)
     wire = Wire(lab.target)
     steps = [Step(action.command or "", action.undo or "") for action in proof_for(lab.target).document.plan.actions]
-    assert wire.run(scripts.arm(CHANGE, steps, 2)) == Answer(verb="armed", rest="systemd")
+    assert wire.run(scripts.arm(CHANGE, steps, 2)) == ScriptAnswer(verb="armed", rest="systemd")
     asked = lab.target.run(["cat", "/run/asked"]).stdout.split("\n")
     assert f"--unit=vnicheck-{CHANGE}" in asked
     assert asked[-4:-1] == ["--timer-property=AccuracySec=1s", "/bin/sh", f"/run/vnicheck/{CHANGE}/undo"]
@@ -461,7 +324,7 @@ def test_where_systemd_starts_no_timer_a_process_waits(lab: Lab) -> None:
     """The real systemd-run, which finds no systemd to ask."""
     require("systemd-run")
     lab.target.run(["mkdir", "-p", "/run/systemd/system"])
-    assert Wire(lab.target).run(scripts.arm(CHANGE, [], 60)) == Answer(verb="armed", rest="process")
+    assert Wire(lab.target).run(scripts.arm(CHANGE, [], 60)) == ScriptAnswer(verb="armed", rest="process")
 
 
 @pytest.mark.parametrize("what", ["patch", "guest"])

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.apply.test_attempt import CHANGE, FILE, Wire, attempt, both, leftovers, proof_for, state
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
+from tests.support.wire import CHANGE, FILE, Wire, attempt, both, leftovers, proof_for, state
 from vnicheck.apply.undoing import Undoing
 from vnicheck.cloud.errors import CloudError
 from vnicheck.fixes.effects import PatchVni
@@ -18,8 +18,9 @@ from vnicheck.fixes.persist.shell import file_action
 from vnicheck.fixes.planner import Proof
 from vnicheck.fixes.steps import running_parts
 from vnicheck.guest import change as scripts
-from vnicheck.guest.change import Answer
+from vnicheck.guest.change import ScriptAnswer
 from vnicheck.model.plan import Action, Applied, File, Step
+from vnicheck.rehearse.namespaces import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
@@ -40,7 +41,7 @@ def after(wire: Wire, what: str, do: Callable[[], object]) -> None:
     """Somebody does something once a call of ours is over."""
     original = wire.run
 
-    def run(script: str) -> Answer:
+    def run(script: str) -> ScriptAnswer:
         answer = original(script)
         if wire.calls[-1] == what and wire.calls.count(what) == 1:
             do()

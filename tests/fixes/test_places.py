@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.fixes.plans import rules_of
-from tests.servers import TWO_DEFAULTS, fabric, guest, link, server
+from tests.support.plans import rules_of
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server
 from vnicheck.fixes.effects import AddRule, PatchVni
 from vnicheck.fixes.planner import Proof, plan_server
 from vnicheck.model.config import Config

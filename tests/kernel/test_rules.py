@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.guests import ICMP, UDP, host, make_guest, packet
+from tests.support.kernel_guests import ICMP, UDP, host, make_guest, packet
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.receive import Reception, receive
 from vnicheck.kernel.send import NotSent, Sent, send
@@ -70,6 +70,27 @@ def way(rules: str, *, routes: str = ROUTES, **fields: int) -> str:
     ],
 )
 def test_selector_and_action(rule: str, fields: dict[str, Any], interface: str) -> None:
+    assert way(f"100: {rule}", **fields) == interface
+
+
+@pytest.mark.parametrize(
+    ("rule", "fields", "interface"),
+    [
+        ("not from 10.0.0.12 fwmark 0x5 lookup 100", {"mark": 5}, "eth0"),
+        ("not from 10.0.0.12 fwmark 0x5 lookup 100", {"mark": 6}, "eth1"),
+        ("not from 10.0.0.13 fwmark 0x5 lookup 100", {"mark": 5}, "eth1"),
+        ("not from 10.0.0.13 fwmark 0x5 lookup 100", {"mark": 6}, "eth1"),
+        ("not from all fwmark 0x5 lookup 100", {"mark": 5}, "eth0"),
+        ("not from all fwmark 0x5 lookup 100", {"mark": 6}, "eth1"),
+        ("not from all to 203.0.113.0/24 ipproto udp lookup 100", {"proto": UDP}, "eth0"),
+        ("not from all to 203.0.113.0/24 ipproto udp lookup 100", {}, "eth1"),
+        ("not from all to 203.0.113.10 ipproto udp lookup 100", {"proto": UDP}, "eth1"),
+        ("not from all to 203.0.113.8 ipproto udp dport 53 lookup 100", {"proto": UDP, "dport": 53}, "eth1"),
+        ("not from all to 203.0.113.9 ipproto udp dport 53 lookup 100", {"proto": UDP, "dport": 53}, "eth0"),
+        ("not from all to 203.0.113.9 ipproto udp dport 53 lookup 100", {"proto": UDP, "dport": 54}, "eth1"),
+    ],
+)
+def test_not_is_of_all_selectors_together(rule: str, fields: dict[str, Any], interface: str) -> None:
     assert way(f"100: {rule}", **fields) == interface
 
 

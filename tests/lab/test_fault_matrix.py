@@ -18,10 +18,10 @@ import pytest
 from msgspec import Struct
 
 from tests.api.faults import Fault
-from tests.lab.namespaces import require_lab
-from tests.lab.test_fix import Bench, bench
+from tests.lab.bench import Bench, bench
+from tests.lab.require import require_lab
 from tests.lab.tripwire import Tripwire
-from tests.sshd import require
+from tests.support.sshd import require
 from vnicheck.apply.ledger import Entry, Ledger
 from vnicheck.fixes.effects import PatchVni
 from vnicheck.fixes.steps import file_parts, running_parts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.api import StandIn
 from tests.api.faults import Fault
-from tests.lab.namespaces import Namespace
+from vnicheck.rehearse.namespaces import Namespace
 
 PATIENCE = 60.0
 _WIRE = """#!/bin/sh

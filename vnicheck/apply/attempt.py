@@ -18,7 +18,7 @@ from vnicheck.apply.undoing import PAUSE, TRIES, Undoing
 from vnicheck.cloud.errors import CloudError
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
-from vnicheck.fixes.comparison import compare
+from vnicheck.fixes.comparison import compare_flows
 from vnicheck.fixes.effects import PatchVni, carry_out
 from vnicheck.fixes.planner import Proof
 from vnicheck.fixes.steps import file_parts, running_parts
@@ -170,7 +170,7 @@ class Attempt:
         server = msgspec.structs.replace(carry_out(trial.server, patches), guest=guest)
         view = trial.facts.view
         flows = predict_flows(ServerView(server, view.fabric, view.config))
-        outcome = compare(trial.before, flows, trial.targets, trial.facts.is_inside)
+        outcome = compare_flows(trial.before, flows, trial.targets, trial.facts.is_inside)
         lacking = self._proof.promised - outcome.fixed
         if lacking or outcome.worse:
             what = "promised flows are not fixed" if lacking else "flows that worked are worse off"

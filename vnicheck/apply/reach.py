@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from vnicheck.fixes.effects import PatchVni
-from vnicheck.guest.change import Answer
+from vnicheck.guest.change import ScriptAnswer
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.guest import Guest
 
@@ -16,7 +16,7 @@ class Reach(Protocol):
     def collect(self) -> Guest:
         """The guest as it is now. Raises CollectionError."""
 
-    def run(self, script: str) -> Answer:
+    def run(self, script: str) -> ScriptAnswer:
         """What a script of guest/change.py, run as root, answers. Raises CollectionError."""
 
     def patch(self, effect: PatchVni, *, back: bool = False, sending: Callable[[], None] = lambda: None) -> bool:

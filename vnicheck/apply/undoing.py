@@ -14,7 +14,7 @@ from vnicheck.fixes.effects import PatchVni, altered, standing
 from vnicheck.fixes.steps import Part
 from vnicheck.fixes.vni_changes import undo_command
 from vnicheck.guest import change as scripts
-from vnicheck.guest.change import Answer
+from vnicheck.guest.change import ScriptAnswer
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.plan import Applied, Step
 from vnicheck.model.words import listed
@@ -154,7 +154,7 @@ class Undoing:
             self._tell(f"{part.what} is left{f': {words}' if words else ''}")
         return list(left.values())
 
-    def _answered(self, script: str) -> Answer:
+    def _answered(self, script: str) -> ScriptAnswer:
         answer = self._reach.run(script)
         if answer.verb != "back":
             raise CollectionError("guest_refused", f"the server does not undo it ({answer.verb})")
@@ -186,7 +186,7 @@ class Undoing:
         return Applied(status="rolled_back", said="; ".join(said), change=self._change)
 
 
-def _named(answer: Answer, parts: Sequence[Part]) -> dict[str, tuple[Part, str]]:
+def _named(answer: ScriptAnswer, parts: Sequence[Part]) -> dict[str, tuple[Part, str]]:
     """What an answer says is left, by what it is."""
     known = [(parts[number - 1], words) for number, words in answer.left if 0 < number <= len(parts)]
     return {part.what: (part, words) for part, words in known}

@@ -1,9 +1,9 @@
 """The border between VPC and guest: where a flow's packets enter the guest, and where they leave it."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from vnicheck.engine.server_view import ServerView
-from vnicheck.engine.walk import Opening, Step, Walk
+from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.kernel.kernel import ByPort, Kernel, Outcome
 from vnicheck.kernel.receive import Received, Reception
@@ -12,6 +12,7 @@ from vnicheck.kernel.undetermined import Undetermined, Unknown
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import By, Decider, DropCode, Leg, Stage
+from vnicheck.model.guest import RouteType
 
 
 class Answer(Struct, frozen=True):
@@ -28,7 +29,7 @@ class Passage(Struct, frozen=True):
 
     interface: str | None
     vni: Vni | None
-    steps: tuple[Step, ...]
+    steps: Section
 
 
 def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
@@ -116,7 +117,8 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
             doubt = unknown(stage, f"{sent.reason}; what becomes of the request, and who answers, is not known")
             return Passage(None, None, walk.steps(leg, at, doubt))
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
-        return Passage(None, None, walk.steps(leg, at, drops(stage, code, sent.reason, by=by)))
+        check = structs.replace(drops(stage, code, sent.reason, by=by), to_no_host=sent.kind is RouteType.BROADCAST)
+        return Passage(None, None, walk.steps(leg, at, check))
     if not isinstance(sent, Sent):
         return Passage(None, None, walk.steps(leg, at, unknown(stage, sent.reason)))
     vni = leaving_vni(view, opening)

@@ -116,6 +116,3 @@ ASSUMPTIONS = (
         "none: the networks beyond the VPC are not read",
     ),
 )
-
-OPEN = frozenset(assumption.id for assumption in ASSUMPTIONS if assumption.open)
-"""Those of which either value may be so."""

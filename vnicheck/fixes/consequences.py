@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from vnicheck.findings.reboot import said_of
+from vnicheck.findings.reboot import flows_said
 from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.effects import AddRule, Effect
 from vnicheck.fixes.trial import Trial
@@ -43,7 +43,7 @@ def unfixed(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
     """What stays broken: whose flows, and what drops them."""
     outcome = trial.outcome(effects)
     if outcome.remaining:
-        concerned = said_of(trial.facts, [(index, trial.before[index]) for index in sorted(outcome.remaining)])
+        concerned = flows_said(trial.facts, [(index, trial.before[index]) for index in sorted(outcome.remaining)])
         yield f"{concerned}: {what_drops(trial, effects)}"
 
 
@@ -56,7 +56,7 @@ def changed_ways(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
         if old.verdict is Verdict.DELIVERED and old.egress != new.egress:
             moved.setdefault((old.egress, new.egress), {})[piece.before] = old
     for (old_way, new_way), concerned in moved.items():
-        what = said_of(trial.facts, list(concerned.items()))
+        what = flows_said(trial.facts, list(concerned.items()))
         yield f"{what} leave by {new_way}, no longer by {old_way}: connections that are open may have to be opened anew"
 
 

@@ -15,6 +15,7 @@ from vnicheck.fixes.actions import steps_of
 from vnicheck.fixes.effects import AddRoutes, AddRule
 from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_before_main, priorities_before_others
 from vnicheck.model.address import format_address, merge_ranges, parse_address, prefix_range, range_prefixes
+from vnicheck.model.flow import Fix
 from vnicheck.model.guest import LOCAL_TABLE, MAIN_TABLE, Guest, NextHop, PolicyRule, Route, RouteType
 from vnicheck.model.lines import format_route, format_rule, is_plain_interface
 
@@ -33,10 +34,10 @@ class _Way(Struct, frozen=True):
     addresses: tuple[str, ...]
 
 
-def commands_for(facts: Facts, locals_: Iterable[str]) -> tuple[str, ...]:
-    """The commands that let replies leave by the interface of their own address, where we know it and its gateway."""
-    commands = [step.command for effect in propose(facts, locals_) for step in steps_of(effect)]
-    return ("policy routing: " + " && ".join(commands),) if commands else ()
+def policy_routing_for(facts: Facts, locals_: Iterable[str]) -> tuple[Fix, ...]:
+    """What lets replies leave by the interface of their own address, where we know it and its gateway; else none."""
+    commands = tuple(step.command for effect in propose(facts, locals_) for step in steps_of(effect))
+    return (Fix("policy routing", commands),) if commands else ()
 
 
 def propose(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tuple[AddRoutes | AddRule, ...]:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.refinement import Overlaps
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.findings.facts import Facts
-from vnicheck.fixes.comparison import Comparison, compare
+from vnicheck.fixes.comparison import Comparison, compare_flows
 from vnicheck.fixes.effects import AddRule, Effect, carry_out
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -24,8 +25,9 @@ class Trial:
         self._fabric = fabric
         self._config = config
         self._known: dict[tuple[Effect, ...], tuple[Facts, Comparison]] = {}
+        self._overlaps: dict[tuple[tuple[int, ...], ...], Overlaps] = {}
         self.server = server
-        self.facts = self._predict(server)
+        self.facts = _predicted(ServerView(server, fabric, config))
         self.targets = frozenset(broken_flows(self.facts))
 
     @property
@@ -69,11 +71,12 @@ class Trial:
     def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
         known = self._known.get(effects)
         if known is None:
-            facts = self._predict(carry_out(self.server, effects))
-            comparison = compare(self.before, facts.flows, self.targets, self.facts.is_inside)
+            view = ServerView(carry_out(self.server, effects), self._fabric, self._config, like=self.facts.view)
+            facts = _predicted(view)
+            comparison = compare_flows(self.before, facts.flows, self.targets, self.facts.is_inside, self._overlaps)
             known = self._known[effects] = (facts, comparison)
         return known
 
-    def _predict(self, server: Server) -> Facts:
-        view = ServerView(server, self._fabric, self._config)
-        return Facts(view, predict_flows(view))
+
+def _predicted(view: ServerView) -> Facts:
+    return Facts(view, predict_flows(view))

@@ -17,7 +17,7 @@ FOLDER = "/run/vnicheck"
 """Where a change lives on the guest: a boot, which undoes it, clears it."""
 
 
-class Answer(Struct, frozen=True):
+class ScriptAnswer(Struct, frozen=True):
     """What a script said last, in words (`armed systemd`, `busy ID`), the step that it was refused, and of the steps by
     their number: which were `found` as they are wanted, which are `ours` by what the server noted (None: it does not
     say), and which are `left` standing, with the first line of what undoing them said.
@@ -90,7 +90,7 @@ def by_hand(steps: Sequence[Step]) -> str:
     return "\n".join(step.undo for step in reversed(steps))
 
 
-def read_answer(stdout: bytes) -> Answer:
+def read_answer(stdout: bytes) -> ScriptAnswer:
     """What a script answered, whatever else the session printed. Raises CollectionError `guest_truncated`."""
     lines = [
         line.removeprefix(_PREFIX)
@@ -103,7 +103,7 @@ def read_answer(stdout: bytes) -> Answer:
     numbered = [(words[0], int(words[1]), one_line(" ".join(words[2:]), 200)) for words in said if _is_of_step(words)]
     last = said[-1] if said else [""]
     ours = tuple(number for word, number, _ in numbered if word == "ours")
-    return Answer(
+    return ScriptAnswer(
         verb=one_line(last[0], 40),
         rest=one_line(" ".join(last[1:]), 200),
         refused=next(((number, words) for word, number, words in numbered if word == "refused"), None),

@@ -1,7 +1,8 @@
 """The prediction: flows, the hops that each rests on, and their verdicts, in the words of the report contract."""
 
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, overload
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -148,6 +149,53 @@ class Hop(Struct, frozen=True, kw_only=True, dict=True):
             raise ValueError("a hop has a drop code if and only if it drops")
 
 
+class LazyHops(Sequence[Hop]):
+    """Hops that are made when they are first read: most flows' never are. Equal to a tuple of the same."""
+
+    def __init__(self, make: Callable[[], tuple[Hop, ...]]) -> None:
+        self._make: Callable[[], tuple[Hop, ...]] | None = make
+        self._made: tuple[Hop, ...] = ()
+
+    @property
+    def made(self) -> tuple[Hop, ...]:
+        """As a tuple."""
+        if self._make is not None:
+            self._made, self._make = self._make(), None
+        return self._made
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    def __iter__(self) -> Iterator[Hop]:
+        return iter(self.made)
+
+    @overload
+    def __getitem__(self, index: int) -> Hop: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hop, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hop | tuple[Hop, ...]:
+        return self.made[index]
+
+    def __eq__(self, other: object) -> bool:
+        return self.made == (other.made if isinstance(other, LazyHops) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.made)
+
+
+if TYPE_CHECKING:
+    Hops = tuple[Hop, ...] | LazyHops
+else:
+    Hops = tuple[Hop, ...]  # as they are decoded
+
+
+def plain(value: object) -> object:
+    """What an encoder writes for a value that it does not know: for hops, which may be yet to be made, a list."""
+    if isinstance(value, LazyHops):
+        return value.made
+    raise TypeError(f"{type(value).__name__} cannot be encoded")
+
+
 class Drop(Struct, frozen=True, kw_only=True):
     """A stage that would drop the flow, were those before it fixed."""
 
@@ -177,15 +225,18 @@ class Flow(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     dropped_by: DropCode | None
     drops: tuple[Drop, ...]
-    hops: tuple[Hop, ...]
+    hops: Hops
     findings: tuple[str, ...] = ()
+    to_no_host: Literal[True] | UnsetType = UNSET
+    """Set where the remotes are broadcast addresses of the guest's own networks: nobody is there to miss anything."""
 
     def __post_init__(self) -> None:
         if (self.verdict is Verdict.DROPPED) is not bool(self.drops):
             raise ValueError("a flow is dropped if and only if a stage drops it")
         if self.dropped_by is not (self.drops[0].by if self.drops else None):
             raise ValueError("dropped_by is the first of drops")
-        if self.verdict is Verdict.DELIVERED and any(hop.outcome is not Outcome.PASS for hop in self.hops):
+        hops = self.hops if isinstance(self.hops, tuple) else ()
+        if self.verdict is Verdict.DELIVERED and any(hop.outcome is not Outcome.PASS for hop in hops):
             raise ValueError("a delivered flow passes every hop")
         if (self.protocol is Protocol.ICMP) is not isinstance(self.ports, UnsetType):
             raise ValueError("a class of flows has ports if and only if its protocol has")
@@ -201,7 +252,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 Confidence = Literal["observed", "computed", "assumed"]
 
 
-def is_at_least(severity: Severity, other: Severity) -> bool:
+def is_as_severe(severity: Severity, other: Severity) -> bool:
     """Whether a severity is as bad as another, or worse."""
     return SEVERITIES.index(severity) <= SEVERITIES.index(other)
 
@@ -241,8 +292,19 @@ class Muted(Struct, frozen=True, kw_only=True):
     expires: str
 
 
+class Fix(Struct, frozen=True):
+    """What would help: `title` says it; `commands` for a root shell of the guest do it, one after the other, where they
+    are known.
+    """
+
+    title: str
+    commands: tuple[str, ...] = ()
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """Advice: one per broken path. `affected` says which flows it is about; none where it is about the server.
+
+    `message` begins with `headline`, the clause that says what happens to which flows, and goes on with why.
 
     `flows` are their indexes among the server's flows; a document without flows has neither.
     """
@@ -251,12 +313,13 @@ class Finding(Struct, frozen=True, kw_only=True):
     name: str
     severity: Severity
     confidence: Confidence
+    headline: str
     message: str
     fingerprint: str
     affected: tuple[Affected, ...] = ()
     flows: tuple[int, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    fixes: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
     muted: Muted | UnsetType = UNSET
     """Set by a mute of the configuration: the finding counts nowhere, but is told."""
     known: bool | UnsetType = UNSET
