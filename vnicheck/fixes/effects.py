@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from vnicheck.model.cloud import Vni
 from vnicheck.model.guest import Guest, PolicyRule, Route
+from vnicheck.model.lines import format_route, format_rule
 from vnicheck.model.snapshot import Server
 
 
@@ -81,6 +82,23 @@ def standing(guest: Guest, effects: Iterable[Effect]) -> list[Effect]:
     return [effect for effect in effects if not isinstance(effect, PatchVni) and _stands(guest, effect)]
 
 
+def altered(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> str | None:
+    """What somebody else set in the effect's place since, in words; None where nothing is there, or the effect."""
+    match effect:
+        case SetRpFilter():
+            value = guest.sysctls.get(effect.path)
+            return None if value in {effect.old, effect.new, None} else f"rp_filter of {effect.interface} is {value}"
+        case AddRule():
+            same = (rule for rule in guest.rules if rule.priority == effect.rule.priority)
+            return None if _stands(guest, effect) else next((f"the rule '{format_rule(rule)}'" for rule in same), None)
+        case AddRoutes():
+            ours = {(route.table, route.prefix) for route in effect.routes}
+            same_way = (route for route in guest.routes if (route.table, route.prefix) in ours)
+            if _stands(guest, effect):
+                return None
+            return next((f"the route '{format_route(route)}'" for route in same_way), None)
+
+
 def _stands(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> bool:
     match effect:
         case SetRpFilter():
@@ -101,7 +119,7 @@ def _route_key(route: Route) -> tuple[object, ...]:
         route.tos,
         route.metric,
         route.type,
-        tuple(hop.interface for hop in route.nexthops),
+        tuple((hop.interface, hop.gateway) for hop in route.nexthops),
     )
 
 
