@@ -5,7 +5,7 @@ from msgspec import Struct
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.own_devices import own_devices, own_networks
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
-from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.filtered import FilteredKernel
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Config, Passage, said_of
@@ -28,7 +28,7 @@ class ServerView:
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         unmarked = said_of(self.assume.packets_unmarked, names) is not False
-        self.kernel = Kernel(server.guest, unmarked=unmarked) if server.guest is not None else None
+        self.kernel = FilteredKernel(server.guest, unmarked=unmarked) if server.guest is not None else None
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())
         self.own_networks = self._own_networks()

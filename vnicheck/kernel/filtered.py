@@ -1,0 +1,116 @@
+"""A guest's kernel with its firewall: routing says where packets go, netfilter's rules whether they get there."""
+
+from collections.abc import Hashable
+
+from vnicheck.kernel.filters import ByPort as Rulings
+from vnicheck.kernel.filters import Filters, Judged, Led
+from vnicheck.kernel.kernel import ByPort, Kernel
+from vnicheck.kernel.receive import Received, Reception
+from vnicheck.kernel.send import Sent
+from vnicheck.kernel.undetermined import Unknown
+from vnicheck.kernel.worlds import Outcome, Several
+from vnicheck.model.address import LAST, Range
+from vnicheck.model.address_map import AddressMap, zipped
+from vnicheck.model.guest import Guest
+
+_GETS_ON = {Reception.DELIVERED, Reception.FORWARDED}
+
+
+class FilteredKernel(Kernel):
+    """As Kernel, where the guest's netfilter rules could be read: a packet that they stop, or may stop or lead
+    elsewhere, is not known to get on. A drop of the kernel's own stays one.
+    """
+
+    def __init__(self, guest: Guest, like: Kernel | None = None, *, unmarked: bool = False) -> None:
+        super().__init__(guest, like, unmarked=unmarked)
+        self.firewall_read = guest.firewall is not None
+        filters = Filters(guest, guest.firewall) if guest.firewall is not None else None
+        self._filters = filters if filters is not None and filters.matters else None
+        self.reads_transport = self.reads_transport or self._filters is not None
+        self._filtered: dict[Hashable, AddressMap[ByPort]] = {}
+        self._joint: dict[tuple[int, int, str | None], tuple[ByPort, Rulings, ByPort]] = {}
+
+    def received(
+        self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool
+    ) -> AddressMap[ByPort]:
+        """As of Kernel; packets about whose source ports a flow is are answers to the server's own."""
+        routed = super().received(interface, local, proto, sports, dports, of_source=of_source)
+        if self._filters is None:
+            return routed
+        key = ("received", interface, local, proto, sports, dports, of_source)
+        if key not in self._filtered:
+            ruled = self._filters.incoming(interface, local, proto, sports, dports, answer=of_source)
+            self._filtered[key] = zipped([routed, ruled]).mapped(lambda both: self._both(*both))
+        return self._filtered[key]
+
+    def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
+        """As of Kernel; packets about whose source ports a flow is are the server's answers."""
+        routed = super().sent(local, proto, sports, dports, of_source=of_source)
+        if self._filters is None:
+            return routed
+        key = ("sent", local, proto, sports, dports, of_source)
+        if key not in self._filtered:
+            filtered = routed
+            for interface in _interfaces(routed):
+                ruled = self._filters.outgoing(interface, local, proto, sports, dports, answer=of_source)
+                filtered = zipped([filtered, ruled]).mapped(lambda both, by=interface: self._both(*both, by=by))
+            self._filtered[key] = filtered
+        return self._filtered[key]
+
+    def passed_on(
+        self,
+        iif: str,
+        oif: str,
+        source: int,
+        destination: int,
+        proto: int,
+        sports: Range,
+        dports: Range,
+        *,
+        answer: bool,
+    ) -> Judged:
+        """What the firewall makes of a packet that the guest forwards; None: nothing, as far as it was read."""
+        if self._filters is None:
+            return None
+        return self._filters.forwarded(iif, oif, source, destination, proto, sports, dports, answer=answer)
+
+    def address_cuts(self) -> set[int]:
+        """As of Kernel."""
+        cuts = super().address_cuts()
+        return cuts if self._filters is None else cuts | {cut for cut in self._filters.address_cuts() if cut <= LAST}
+
+    def port_cuts(self) -> set[int]:
+        """As of Kernel."""
+        cuts = super().port_cuts()
+        return cuts if self._filters is None else cuts | self._filters.port_cuts()
+
+    def _both(self, routed: ByPort, ruled: Rulings, by: str | None = None) -> ByPort:
+        """What becomes of packets that routing and rules judge; `by`: the interface whose rules these are."""
+        if len(ruled.starts) == 1 and ruled.values[0] is None:
+            return routed
+        key = (id(routed), id(ruled), by)
+        if key not in self._joint:
+            joint = zipped([routed, ruled]).mapped(lambda both: _judged(*both, by=by))
+            self._joint[key] = (routed, ruled, joint)  # keeps the parts alive, and so their ids
+        return self._joint[key][2]
+
+
+def _interfaces(routed: AddressMap[ByPort]) -> list[str]:
+    ways = (way for ports in routed.values for way in ports.values)
+    worlds = (world for way in ways for world in (way.worlds if isinstance(way, Several) else (way,)))
+    return sorted({world.interface for world in worlds if isinstance(world, Sent)})
+
+
+def _judged(routed: Outcome, ruling: Judged, by: str | None) -> Outcome:
+    if ruling is None:
+        return routed
+    if isinstance(routed, Several):
+        judged = [_judged(world, ruling, by) for world in routed.worlds]
+        return next((each for each in judged if isinstance(each, Unknown)), routed)
+    if isinstance(ruling, Led):
+        may = "leads" if ruling.surely else "may lead"
+        whose = ruling.target or "the server's own port"
+        return Unknown(f"netfilter {may} it to {whose}, and answers go by the way of that address ({ruling.rule})")
+    if isinstance(routed, Sent) and routed.interface == by:
+        return ruling
+    return ruling if isinstance(routed, Received) and routed.reception in _GETS_ON else routed
