@@ -19,7 +19,7 @@ from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.snapshot import encode_snapshot
 
 NETWORKS = '[networks]\non-prem = ["10.8.0.0/16"]\n'
-FIXED = ["spoofing-internet", "transit-unchanged", "vpn-source", "guest-hooks"]
+FIXED = ["spoofing-internet", "transit-unchanged", "vpn-source", "guest-firewall", "answered-here", "guest-hooks"]
 """Assumptions that have no override."""
 REPOSITORY = Path(__file__).parents[2]
 

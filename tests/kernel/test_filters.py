@@ -138,26 +138,33 @@ def taken(of: FilteredKernel, port: int, proto: int = TCP, remote: str = REMOTE,
     """What becomes of an opening packet: `delivered`, or the reason for which that is not known."""
     local, ports = parse_address("10.0.0.12"), ((0, 0), (0, 0)) if proto == ICMP else (ANY, (1, 65535))
     found = of.received(interface, local, proto, *ports, of_source=False).at(parse_address(remote)).at(port)
-    return found.reason if isinstance(found, Unknown) else _fate(found)
+    return _fate(found)
 
 
 def answered(of: FilteredKernel, proto: int = TCP) -> str:
     """The answer to what the server opens."""
     ports = ((0, 0), (0, 0)) if proto == ICMP else ((1, 65535), ANY)
     found = of.received("eth1", parse_address("10.0.0.12"), proto, *ports, of_source=True)
-    at = found.at(parse_address(REMOTE)).at(443)
-    return at.reason if isinstance(at, Unknown) else _fate(at)
+    return _fate(found.at(parse_address(REMOTE)).at(443))
 
 
 def leaves(of: FilteredKernel, *, answer: bool, port: int = 443, remote: str = REMOTE, local: str = "10.0.0.12") -> str:
     ports = ((1, 65535), ANY) if answer else (ANY, (1, 65535))
     found = of.sent(parse_address(local), TCP, *ports, of_source=answer).at(parse_address(remote)).at(port)
-    return found.reason if isinstance(found, Unknown) else found.interface if isinstance(found, Sent) else "not sent"
+    return _fate(found)
 
 
 def _fate(found: object) -> str:
-    assert isinstance(found, Received)
-    return found.reception.value
+    if isinstance(found, Unknown):
+        return found.reason
+    assert isinstance(found, Received | Sent)
+    if found.ruling is not None and not is_dropped(found):
+        return found.ruling.reason
+    return found.reception.value if isinstance(found, Received) else found.interface
+
+
+def is_dropped(found: Received | Sent) -> bool:
+    return isinstance(found, Received) and found.reception is not Reception.DELIVERED
 
 
 DELIVERED = Reception.DELIVERED.value
@@ -260,6 +267,9 @@ def test_a_drop_of_the_kernel_stays_one() -> None:
     guest = make_guest(routes=ROUTES, sysctls={"eth1.rp_filter": 1})
     of = FilteredKernel(replaced(guest, firewall=Firewall(chains=chains)))
     assert taken(of, 80) == taken(of, 22) == Reception.RP_FILTER.value
+    found = of.received("eth1", parse_address("10.0.0.12"), TCP, ANY, (1, 65535), of_source=False)
+    rulings = [getattr(found.at(parse_address(REMOTE)).at(port), "ruling", None) for port in (22, 80)]
+    assert [ruling is None for ruling in rulings] == [True, False], "what the drop hides is told apart"
 
 
 def test_lines_that_are_not_understood_leave_all_open() -> None:

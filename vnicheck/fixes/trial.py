@@ -10,14 +10,15 @@ from vnicheck.fixes.comparison import Comparison, compare
 from vnicheck.fixes.effects import AddRule, Effect, carry_out
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Flow
+from vnicheck.model.flow import Flow, Stage
 from vnicheck.model.snapshot import Server
 
 
 class Trial:
     """A server as it is, and as it would be with some effects; each prediction is made once.
 
-    `targets`: the indexes of its broken flows, which a plan is to fix.
+    `targets`: the indexes of its broken flows, which a plan is to fix; those that the guest's firewall stops besides,
+    or may stop, no plan makes work.
     """
 
     def __init__(self, server: Server, fabric: Fabric, config: Config, facts: Facts | None = None) -> None:
@@ -27,7 +28,7 @@ class Trial:
         self._known: dict[tuple[Effect, ...], tuple[Facts, Comparison]] = {}
         self.server = server
         self.facts = facts if facts is not None else self._predict(server)
-        self.targets = frozenset(broken_flows(self.facts))
+        self.targets = frozenset(index for index in broken_flows(self.facts) if not _is_filtered(self.before[index]))
 
     @staticmethod
     def of(facts: Facts) -> "Trial":
@@ -84,3 +85,7 @@ class Trial:
     def _predict(self, server: Server) -> Facts:
         view = ServerView(server, self._fabric, self._config)
         return Facts(view, predict_flows(view))
+
+
+def _is_filtered(flow: Flow) -> bool:
+    return any(hop.stage is Stage.GUEST_FIREWALL for hop in flow.hops)

@@ -2,23 +2,23 @@
 
 from collections.abc import Hashable
 
+import msgspec
+
 from vnicheck.kernel.filters import ByPort as Rulings
 from vnicheck.kernel.filters import Filters, Judged, Led
 from vnicheck.kernel.kernel import ByPort, Kernel
-from vnicheck.kernel.receive import Received, Reception
-from vnicheck.kernel.send import Sent
+from vnicheck.kernel.receive import Received
+from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import Outcome, Several
 from vnicheck.model.address import LAST, Range
 from vnicheck.model.address_map import AddressMap, zipped
 from vnicheck.model.guest import Guest
 
-_GETS_ON = {Reception.DELIVERED, Reception.FORWARDED}
-
 
 class FilteredKernel(Kernel):
-    """As Kernel, where the guest's netfilter rules could be read: a packet that they stop, or may stop or lead
-    elsewhere, is not known to get on. A drop of the kernel's own stays one.
+    """As Kernel, where the guest's netfilter rules could be read: of a packet that they stop, or may stop, an answer
+    says so beside what routing makes of it; what becomes of one that they lead elsewhere is not known.
     """
 
     def __init__(self, guest: Guest, like: Kernel | None = None, *, unmarked: bool = False) -> None:
@@ -57,6 +57,10 @@ class FilteredKernel(Kernel):
             self._filtered[key] = filtered
         return self._filtered[key]
 
+    def may_forward(self, interface: str) -> bool:
+        """Whether the guest forwards what comes in by the interface, or that was not collected."""
+        return self._guest.sysctls.get(f"net/ipv4/conf/{interface}/forwarding", 1) != 0
+
     def passed_on(
         self,
         iif: str,
@@ -68,7 +72,7 @@ class FilteredKernel(Kernel):
         dports: Range,
         *,
         answer: bool,
-    ) -> Judged:
+    ) -> Unknown | None:
         """What the firewall makes of a packet that the guest forwards; None: nothing, as far as it was read."""
         if self._filters is None:
             return None
@@ -104,13 +108,16 @@ def _interfaces(routed: AddressMap[ByPort]) -> list[str]:
 def _judged(routed: Outcome, ruling: Judged, by: str | None) -> Outcome:
     if ruling is None:
         return routed
-    if isinstance(routed, Several):
-        judged = [_judged(world, ruling, by) for world in routed.worlds]
-        return next((each for each in judged if isinstance(each, Unknown)), routed)
     if isinstance(ruling, Led):
         may = "leads" if ruling.surely else "may lead"
         whose = ruling.target or "the server's own port"
         return Unknown(f"netfilter {may} it to {whose}, and answers go by the way of that address ({ruling.rule})")
-    if isinstance(routed, Sent) and routed.interface == by:
-        return ruling
-    return ruling if isinstance(routed, Received) and routed.reception in _GETS_ON else routed
+    if isinstance(routed, Several):
+        return Several(routed.reason, tuple([_ruled(world, ruling, by) for world in routed.worlds]))
+    return routed if isinstance(routed, Unknown) else _ruled(routed, ruling, by)
+
+
+def _ruled(routed: Received | Sent | NotSent, ruling: Unknown, by: str | None) -> Received | Sent | NotSent:
+    if isinstance(routed, Received) or (isinstance(routed, Sent) and routed.interface == by):
+        return msgspec.structs.replace(routed, ruling=ruling)
+    return routed

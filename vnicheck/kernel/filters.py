@@ -108,7 +108,7 @@ class Filters:
         dports: Range,
         *,
         answer: bool,
-    ) -> Judged:
+    ) -> Unknown | None:
         """Of packets that the guest forwards as they are."""
         packets = msgspec.structs.replace(
             self._packets(proto, sports, dports),
@@ -118,7 +118,8 @@ class Filters:
             state="established" if answer else "new",
             own=False,
         )
-        return self._guarded(lambda: self._passed_on(packets, iif, oif))
+        ruling = self._guarded(lambda: self._passed_on(packets, iif, oif))
+        return ruling if isinstance(ruling, Unknown) else None
 
     def address_cuts(self) -> set[int]:
         """The addresses at which some answer may change."""
@@ -129,7 +130,7 @@ class Filters:
         """The ports at which some answer may change."""
         return set(_port_cuts(self._chains.rules_of(*dict.fromkeys((*_IN, *_OUT, *_THROUGH)))))
 
-    def _passed_on(self, packets: Packets, iif: str, oif: str) -> Judged:
+    def _passed_on(self, packets: Packets, iif: str, oif: str) -> Unknown | None:
         for hook in _THROUGH:
             if hook == "forward":
                 packets = msgspec.structs.replace(packets, oif=oif)
