@@ -68,7 +68,7 @@ def _ruled(became: Became) -> tuple[Check, ...]:
 
 
 def _answering(walk: Walk, leg: Leg, interface: str, taken: Check) -> tuple[Check, ...]:
-    """Where the server forwards for networks of its own, and netfilter's rules are not known: that it answers itself."""
+    """That it answers itself, where the server forwards for networks of its own and netfilter's rules are not known."""
     view, kernel = walk.view, walk.view.kernel
     assert kernel is not None  # noqa: S101 - the caller has looked
     if leg is not Leg.REQUEST or taken.outcome is not Outcome.PASS or kernel.firewall_read or not view.own_devices:

@@ -116,8 +116,8 @@ ASSUMPTIONS = (
     Assumption(
         "guest-firewall",
         "The server's own firewall lets in what the VPC lets in, and lets the answers out. Where its rules could be "
-        "read (root, --sudo) they are asked: a rule that stops a flow, or may stop it, leaves that flow unknown, and is "
-        "named.",
+        "read (root, --sudo) they are asked: a rule that stops a flow, or may stop it, leaves that flow unknown, and "
+        "is named.",
         "assumed",
         "none: only root is told netfilter's rules; a host firewall is no part of the VPC",
         shared=True,
