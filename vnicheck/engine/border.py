@@ -6,6 +6,7 @@ from msgspec import Struct
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Step, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.kernel.filtered import Translated
 from vnicheck.kernel.kernel import ByPort, Kernel
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
@@ -97,7 +98,8 @@ def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
 def _received(answer: Answer) -> Check:
     received = answer.outcome
     if isinstance(received, Unknown):
-        return unknown(Stage.SOURCE_VALIDATION, received.reason)
+        stage = Stage.LOCAL_DELIVERY if isinstance(received, Translated) else Stage.SOURCE_VALIDATION
+        return unknown(stage, received.reason)
     assert isinstance(received, Received)  # noqa: S101 - packets that come in are not sent
     if received.reception is Reception.FORWARDED:
         reason = f"{received.reason}, which is not modelled"

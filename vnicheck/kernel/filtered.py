@@ -16,6 +16,10 @@ from vnicheck.model.address_map import AddressMap, zipped
 from vnicheck.model.guest import Guest
 
 
+class Translated(Unknown, frozen=True):
+    """What becomes of packets that netfilter leads, or may lead, to another address."""
+
+
 class FilteredKernel(Kernel):
     """As Kernel, where the guest's netfilter rules could be read: of a packet that they stop, or may stop, an answer
     says so beside what routing makes of it; what becomes of one that they lead elsewhere is not known.
@@ -111,7 +115,7 @@ def _judged(routed: Outcome, ruling: Judged, by: str | None) -> Outcome:
     if isinstance(ruling, Led):
         may = "leads" if ruling.surely else "may lead"
         whose = ruling.target or "the server's own port"
-        return Unknown(f"netfilter {may} it to {whose}, and answers go by the way of that address ({ruling.rule})")
+        return Translated(f"netfilter {may} it to {whose}, and answers go by the way of that address ({ruling.rule})")
     if isinstance(routed, Several):
         return Several(routed.reason, tuple([_ruled(world, ruling, by) for world in routed.worlds]))
     return routed if isinstance(routed, Unknown) else _ruled(routed, ruling, by)
