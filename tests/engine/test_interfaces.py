@@ -1,5 +1,7 @@
 """Which guest interface belongs to which VNI: by MAC address, by IP address, or not to be told."""
 
+from typing import Any
+
 import pytest
 
 from tests.servers import guest, link, server, two_vnis, vni
@@ -8,6 +10,20 @@ from vnicheck.model.cloud import Vni
 from vnicheck.model.guest import Guest
 
 ONE, TWO = "vni-id-1", "vni-id-2"
+NO_CARDS: dict[str, dict[str, Any]] = {
+    "dummy": {"kind": "dummy"},
+    "macsec": {"kind": "macsec"},
+    "vxlan": {"kind": "vxlan"},
+    "openvswitch": {"kind": "openvswitch"},
+    "a kind of tomorrow": {"kind": "wormhole"},
+    "loopback": {"flags": ("LOOPBACK", "UP"), "link_type": "loopback"},
+    "tunnel": {"link_type": "none"},
+}
+NOT_BY_MAC_ALONE: dict[str, dict[str, Any]] = {
+    "veth": {"kind": "veth"},
+    "macvlan": {"kind": "macvlan"},
+    "busybox's veth": {"peer_index": 7},
+}
 
 
 @pytest.mark.parametrize(
@@ -74,23 +90,11 @@ ONE, TWO = "vni-id-1", "vni-id-2"
             pytest.param(
                 guest(link("x0", 0, "10.0.0.11/24", **what)), (vni(0, "10.0.0.11"),), {}, id=f"no card: {name}"
             )
-            for name, what in {
-                "dummy": {"kind": "dummy"},
-                "macsec": {"kind": "macsec"},
-                "vxlan": {"kind": "vxlan"},
-                "openvswitch": {"kind": "openvswitch"},
-                "a kind of tomorrow": {"kind": "wormhole"},
-                "loopback": {"flags": ("LOOPBACK", "UP"), "link_type": "loopback"},
-                "tunnel": {"link_type": "none"},
-            }.items()
+            for name, what in NO_CARDS.items()
         ],
         *[
             pytest.param(guest(link("x0", 0, **what)), (vni(0, "10.0.0.11"),), {}, id=f"MAC alone: {name}")
-            for name, what in {
-                "veth": {"kind": "veth"},
-                "macvlan": {"kind": "macvlan"},
-                "busybox's veth": {"peer_index": 7},
-            }.items()
+            for name, what in NOT_BY_MAC_ALONE.items()
         ],
         pytest.param(
             guest(link("eth0", 0, "10.0.0.11/24", mac="02:00:00:00:00:77")),

@@ -7,7 +7,13 @@ import msgspec
 
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.comparison import changes
-from vnicheck.fixes.consequences import changed_ways, overridden_routes, unfixed, what_drops
+from vnicheck.fixes.consequences import (
+    changed_ways,
+    overridden_routes,
+    published_ports,
+    unfixed,
+    what_drops,
+)
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
@@ -130,6 +136,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *side_effects(effects),
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
+            *published_ports(trial, effects),
         ),
         fixed_flows=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),

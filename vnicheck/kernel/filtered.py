@@ -1,6 +1,7 @@
 """A guest's kernel with its firewall: routing says where packets go, netfilter's rules whether they get there."""
 
 from collections.abc import Hashable
+from functools import partial
 
 import msgspec
 
@@ -44,7 +45,7 @@ class FilteredKernel(Kernel):
         key = ("received", interface, local, proto, sports, dports, of_source)
         if key not in self._filtered:
             ruled = self._filters.incoming(interface, local, proto, sports, dports, answer=of_source)
-            self._filtered[key] = zipped([routed, ruled]).mapped(lambda both: self._both(*both))
+            self._filtered[key] = zipped([routed, ruled]).mapped(partial(self._joined, None))
         return self._filtered[key]
 
     def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
@@ -57,7 +58,7 @@ class FilteredKernel(Kernel):
             filtered = routed
             for interface in _interfaces(routed):
                 ruled = self._filters.outgoing(interface, local, proto, sports, dports, answer=of_source)
-                filtered = zipped([filtered, ruled]).mapped(lambda both, by=interface: self._both(*both, by=by))
+                filtered = zipped([filtered, ruled]).mapped(partial(self._joined, interface))
             self._filtered[key] = filtered
         return self._filtered[key]
 
@@ -92,13 +93,14 @@ class FilteredKernel(Kernel):
         cuts = super().port_cuts()
         return cuts if self._filters is None else cuts | self._filters.port_cuts()
 
-    def _both(self, routed: ByPort, ruled: Rulings, by: str | None = None) -> ByPort:
+    def _joined(self, by: str | None, both: tuple[ByPort, Rulings]) -> ByPort:
         """What becomes of packets that routing and rules judge; `by`: the interface whose rules these are."""
+        routed, ruled = both
         if len(ruled.starts) == 1 and ruled.values[0] is None:
             return routed
         key = (id(routed), id(ruled), by)
         if key not in self._joint:
-            joint = zipped([routed, ruled]).mapped(lambda both: _judged(*both, by=by))
+            joint = zipped([routed, ruled]).mapped(partial(_judged, by))
             self._joint[key] = (routed, ruled, joint)  # keeps the parts alive, and so their ids
         return self._joint[key][2]
 
@@ -109,7 +111,8 @@ def _interfaces(routed: AddressMap[ByPort]) -> list[str]:
     return sorted({world.interface for world in worlds if isinstance(world, Sent)})
 
 
-def _judged(routed: Outcome, ruling: Judged, by: str | None) -> Outcome:
+def _judged(by: str | None, both: tuple[Outcome, Judged]) -> Outcome:
+    routed, ruling = both
     if ruling is None:
         return routed
     if isinstance(ruling, Led):

@@ -5,6 +5,7 @@ are meant. One that they lead to another address is not taken by the server itse
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -217,7 +218,7 @@ class Filters:
         inside = [cut for cut in cuts if first < cut <= last]
         starts = [first, *inside]
         for start, end in zip(starts, [*[cut - 1 for cut in inside], last], strict=True):
-            yield 0 if start == first else start, self._guarded(lambda low=start, high=end: judge(remote, (low, high)))
+            yield 0 if start == first else start, self._guarded(partial(judge, remote, (start, end)))
 
 
 def _stopped(passage: Passage) -> Unknown | None:

@@ -248,7 +248,7 @@ class _Words:
             if head is None or word not in _IN_MAPS or not _VALUE.fullmatch(value):
                 return None
             selector, protocol = _SELECTORS[head]
-            also = (Match(selector=selector, values=(value.strip('"'),)),)
+            also: tuple[Match, ...] = (Match(selector=selector, values=(value.strip('"'),)),)
             if protocol is not None:
                 also = (Match(selector=Selector.PROTOCOL, values=(protocol,)), *also)
             choices.append((also, (_IN_MAPS[word], target[0] if target else None)))
