@@ -70,7 +70,7 @@ bench-scale: $(READY)  ## measure a region of up to 10,000 servers (minutes)
 	@$(BIN)/python -m benchmarks scale
 
 demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtures/cases
-	@$(BIN)/python -m tests.demo_snapshots
+	@$(BIN)/python -m tests.support.demo_snapshots
 
 .PHONY: packages
 packages:

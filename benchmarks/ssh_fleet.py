@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.ssh_clients import PORT
-from tests.sshd import Sshd, generate_key
-from vnicheck.guest.ssh.runner import collect_script
+from tests.support.sshd import Sshd, generate_key
+from vnicheck.guest.ssh.runner import collect_script_text
 
 KNOWN = 1000
 """Lines that known_hosts has at least: a client that reads it for every host pays for that."""
@@ -44,7 +44,7 @@ class Fleet:
         other = lines[0].split(" ", 1)[1]
         lines += [f"other-{number}.example {other}" for number in range(KNOWN - len(lines))]
         (folder / "known_hosts").write_text("".join(lines))
-        (folder / "collect.sh").write_text(collect_script())
+        (folder / "collect.sh").write_text(collect_script_text())
         (folder / "hosts").write_text("\n".join(self.addresses) + "\n")
         options = {
             "IdentityFile": folder / "key",

@@ -5,6 +5,10 @@ import zlib
 
 import pytest
 
+pytest.register_assert_rewrite("tests.support", "tests.lab")
+
+from tests.support import amounts  # noqa: E402 (what it imports is rewritten, too)
+
 # Of a test that is marked `long`, about one set of parameters in this many runs without --long.
 SAMPLE = 4
 
@@ -13,15 +17,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="all of what is long by nature, not the same sample each time")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A shell's background job ignores SIGINT, and so would the programs whose answer to it is tested."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    amounts.long = config.getoption("--long")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A file's tests share what they make, so they go to one worker, but for files that name a group of their own.
 
-    Without --long, of each test marked `long` the first case is kept, and a sample: the same on every machine.
+    Without --long, of each test marked `long` the first case is kept, and a sample: the same on every machine, and the
+    same sets of parameters in each test, which share what is made for them. Where a case of the test is not marked,
+    that one is the first; of a test marked `long(sampled=False)` none is kept.
     """
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
@@ -32,10 +39,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out: list[pytest.Item] = []
     begun: set[str] = set()
     for item in items:
-        test = item.nodeid.partition("[")[0]
-        drawn = test not in begun or zlib.crc32(item.nodeid.encode()) % SAMPLE == 0
+        test, _, parameters = item.nodeid.partition("[")
+        mark = item.get_closest_marker("long")
+        drawn = test not in begun or zlib.crc32(parameters.encode()) % SAMPLE == 0
         begun.add(test)
-        (kept if drawn or item.get_closest_marker("long") is None else left_out).append(item)
+        (kept if mark is None or (drawn and mark.kwargs.get("sampled", True)) else left_out).append(item)
     items[:] = kept
     if left_out:
         config.hook.pytest_deselected(items=left_out)

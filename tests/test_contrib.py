@@ -17,9 +17,9 @@ import pytest
 import yaml
 from junitparser import JUnitXml
 
-from tests.fleet import BROKEN, TIMEOUT, WELL, member, snapshot
-from tests.report.test_sarif import checked
-from tests.sshd import require
+from tests.support.fleet import BROKEN, TIMEOUT, WELL, member, snapshot
+from tests.support.sarif import checked
+from tests.support.sshd import require
 from vnicheck.model.snapshot import Server, encode_snapshot
 
 REPOSITORY = Path(__file__).parents[1]
@@ -235,7 +235,7 @@ def test_nothing_is_installed_by_a_name_that_anybody_could_register() -> None:
     assert re.search(r"uses: \S+/vnicheck@v[0-9.]+ ", (REPOSITORY / "README.md").read_text())
 
 
-@pytest.mark.long
+@pytest.mark.long(sampled=False)
 @pytest.mark.timeout(600)
 def test_the_gitlab_template_installs_a_release_as_it_says(workspace: Workspace, tmp_path: Path) -> None:
     archive = tmp_path / "v0.tar.gz"

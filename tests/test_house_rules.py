@@ -53,3 +53,44 @@ def test_an_import_of_a_test_file_is_told(tmp_path: Path, line: str) -> None:
 
 def test_an_import_of_what_is_shared_is_none(tmp_path: Path) -> None:
     assert breaches(repository(tmp_path, {"tests/test_c.py": "from tests.support.ssh import key\n"})) == []
+
+
+def test_an_import_of_a_benchmark_is_told_in_a_test_and_not_in_the_benchmarks_own(tmp_path: Path) -> None:
+    line = "from benchmarks.region import networks"
+    folder = repository(tmp_path, {"tests/a/test_c.py": line, "benchmarks/test_d.py": line, "tests/lab/e.py": line})
+    told = {Path(one.partition(":")[0]).name for one in breaches(folder)}
+    assert told == {"test_c.py", "e.py"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from paramiko import Channel\ndef f(channel: Channel) -> None:\n    channel._feed(None)\n",
+        "def f(agent):\n    from paramiko.agent import AgentSSH\n    AgentSSH()._connect(agent)\n",
+        "import paramiko\nclass A(paramiko.Transport):\n    def _log(self, *_):\n        pass\n",
+        "from paramiko import Transport as T\nclass A(T):\n    _active_check_timeout = 1\n",
+        "from vnicheck.guest.ssh.client import Client\nclass A(Client):\n    def f(self):\n        self._log(0)\n",
+        "from paramiko import Packetizer as P\nclass A(P):\n    def f(self):\n        super()._log(0)\n",
+    ],
+)
+def test_what_paramiko_keeps_to_itself_is_told(tmp_path: Path, text: str) -> None:
+    (told,) = breaches(repository(tmp_path, {"vnicheck/guest/ssh/new.py": text}))
+    assert "is private to paramiko" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from paramiko import Transport\nclass A(Transport):\n    def f(self):\n        self._mine = 1\n",
+        "from paramiko import Channel\nclass A:\n    def _log(self):\n        self._feed = 1\n",
+        "class A:\n    def f(self, other):\n        return other._feed\n",
+        "from paramiko import Channel\nprint(Channel.__name__)\n",
+    ],
+)
+def test_what_is_ones_own_may_be_private(tmp_path: Path, text: str) -> None:
+    assert breaches(repository(tmp_path, {"vnicheck/guest/ssh/new.py": text})) == []
+
+
+def test_the_module_for_what_paramiko_keeps_to_itself_may(tmp_path: Path) -> None:
+    text = "def f(channel):\n    from paramiko import Channel\n    channel._feed(Channel)\n"
+    assert breaches(repository(tmp_path, {"vnicheck/guest/ssh/paramiko_internals.py": text})) == []

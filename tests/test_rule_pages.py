@@ -2,15 +2,15 @@
 
 import re
 
-from tests.rule_pages import FOLDER, GROUPS, INDEX, pages
+from tests.support.rule_pages import FOLDER, GROUPS, INDEX, pages
 from vnicheck.rules.registry import RULES
 
 
 def test_the_pages_are_those_of_the_rules() -> None:
-    """After a change that is meant: python -m tests.rule_pages."""
+    """After a change that is meant: python -m tests.support.rule_pages."""
     assert {path.name for path in FOLDER.iterdir()} == set(pages())
     stale = [name for name, text in pages().items() if (FOLDER / name).read_text() != text]
-    assert stale == [], "run python -m tests.rule_pages"
+    assert stale == [], "run python -m tests.support.rule_pages"
 
 
 def test_the_index_lists_every_rule_once_and_links_to_its_page() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import POLICY_ROUTING, POLICY_RULES, fabric, guest, link, report, server, two_vnis, vni
+from tests.support.servers import POLICY_ROUTING, POLICY_RULES, fabric, guest, link, report, server, two_vnis, vni
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.config import Config
 from vnicheck.model.snapshot import Problem, Server

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.analysis.test_many import SHARED, analyzed, fleet
+from tests.support.many import SHARED, analyzed, fleet
 from vnicheck.analysis import dask_cluster as ours
 from vnicheck.analysis.dask_cluster import ClusterError, dask_cluster
 from vnicheck.analysis.many import CHUNK, analyze_many

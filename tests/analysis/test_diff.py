@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
 
-from tests import cases
-from tests.servers import (
+from tests.support import cases
+from tests.support.servers import (
     POLICY_ROUTING,
     POLICY_RULES,
     acl_rule,
@@ -23,7 +23,7 @@ from tests.servers import (
     two_vnis,
     vni,
 )
-from vnicheck.analysis.diff import assemble_diff, compare, is_worse
+from vnicheck.analysis.diff import assemble_diff, compare_reports, is_regression
 from vnicheck.engine.refinement import difference, intersection, port_ranges, remote_ranges
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.cloud import AclRule, NetworkAcl, SecurityGroup, SecurityGroupRule
@@ -96,7 +96,7 @@ WORLDS = {
 def test_every_single_flow_is_told_if_and_only_if_its_answer_changed(name: str) -> None:
     old_server, old_fabric, new_server, new_fabric = WORLDS[name]
     old, new = report(old_server, old_fabric), report(new_server, new_fabric)
-    changes = compare(old, new).flows
+    changes = compare_reports(old, new).flows
     assert changes, "a comparison of two different worlds"
     for change in changes:
         assert change.old != change.new
@@ -137,7 +137,7 @@ def _holds(ports: str, port: int) -> bool:
 def test_a_snapshot_does_not_differ_from_itself(name: str) -> None:
     snapshot = cases.snapshot_of(name)
     instance = cases.report_of(snapshot)
-    change = compare(instance, instance)
+    change = compare_reports(instance, instance)
     assert (change.findings, change.flows) == ((), ())
     assert change.certain is (not instance.problems)
     diff = assemble_diff(Side(read_at={}), Side(read_at={}), [change])
@@ -150,12 +150,12 @@ def rules(change: ServerChange, kind: str) -> list[tuple[str, bool]]:
 
 def test_findings_are_new_or_gone_by_their_fingerprints() -> None:
     strict, routed = report(server(guest=guest(**STRICT))), report(server(guest=ROUTED))
-    fixed = compare(strict, routed)
+    fixed = compare_reports(strict, routed)
     assert ("VNC101", True) in rules(fixed, "gone")
-    assert not [each for each in fixed.findings if is_worse(each) and each.severity == "error"]
-    broken = compare(routed, strict)
+    assert not [each for each in fixed.findings if is_regression(each) and each.severity == "error"]
+    broken = compare_reports(routed, strict)
     assert ("VNC101", True) in rules(broken, "new")
-    assert [each.rule for each in broken.findings if is_worse(each)] == [rule for rule, _ in rules(broken, "new")]
+    assert [each.rule for each in broken.findings if is_regression(each)] == [rule for rule, _ in rules(broken, "new")]
 
 
 def test_a_finding_that_became_worse_counts_and_one_that_became_milder_does_not() -> None:
@@ -163,20 +163,20 @@ def test_a_finding_that_became_worse_counts_and_one_that_became_milder_does_not(
     milder = msgspec.structs.replace(
         instance, findings=tuple(msgspec.structs.replace(each, severity="note") for each in instance.findings)
     )
-    (worse,) = (each for each in compare(milder, instance).findings if each.rule == "VNC101")
-    assert (worse.change, worse.severity, worse.was, is_worse(worse)) == ("severity", "error", "note", True)
-    (better,) = (each for each in compare(instance, milder).findings if each.rule == "VNC101")
-    assert (better.severity, better.was, is_worse(better)) == ("note", "error", False)
+    (worse,) = (each for each in compare_reports(milder, instance).findings if each.rule == "VNC101")
+    assert (worse.change, worse.severity, worse.was, is_regression(worse)) == ("severity", "error", "note", True)
+    (better,) = (each for each in compare_reports(instance, milder).findings if each.rule == "VNC101")
+    assert (better.severity, better.was, is_regression(better)) == ("note", "error", False)
 
 
 def test_what_is_gone_because_it_could_not_be_seen_is_not_said_to_be_gone_for_certain() -> None:
     seen, unseen = report(server(guest=guest(**STRICT))), report(server(problems=(REFUSED,)))
-    change = compare(seen, unseen)
+    change = compare_reports(seen, unseen)
     assert not change.certain
     assert change.reasons["new"] == (REFUSED,)
     assert ("VNC101", False) in rules(change, "gone")
     assert {flow.new.verdict for flow in change.flows if flow.new is not None} <= {"unknown", "dropped"}
-    back = compare(unseen, seen)
+    back = compare_reports(unseen, seen)
     assert ("VNC101", False) in rules(back, "new")
 
 
@@ -184,29 +184,29 @@ def test_a_server_without_flows_is_not_compared_flow_by_flow() -> None:
     running = report(server(guest=guest(**STRICT)))
     stopped = report(server(status="stopped"))
     assert stopped.flows == ()
-    change = compare(running, stopped)
+    change = compare_reports(running, stopped)
     assert (change.flows, change.certain) == ((), False)
     assert [problem.code for problem in change.reasons["new"]] == ["not_running"]
 
 
 def test_servers_of_one_snapshot_only() -> None:
     instance = report(server(guest=guest(**STRICT)))
-    came, went = compare(None, instance), compare(instance, None)
+    came, went = compare_reports(None, instance), compare_reports(instance, None)
     assert (came.presence, came.certain, went.presence, went.certain) == ("only_new", True, "only_old", True)
     assert ("VNC101", True) in rules(came, "new")
     assert ("VNC101", True) in rules(went, "gone")
-    lost = compare(instance, None, absent=Problem(code="servers_unread", message="403"))
+    lost = compare_reports(instance, None, absent=Problem(code="servers_unread", message="403"))
     assert (lost.certain, [each.code for each in lost.reasons["new"]]) == (False, ["servers_unread"])
     assert ("VNC101", False) in rules(lost, "gone")
     with pytest.raises(ValueError, match="neither"):
-        compare(None, None)
+        compare_reports(None, None)
 
 
 def test_the_document_counts_what_it_lists_and_is_the_same_each_time() -> None:
     old, new = report(server(guest=guest(**STRICT))), report(server(guest=guest(**LOOSE)))
 
     def document() -> bytes:
-        changes = [compare(old, new), compare(old, old), compare(None, renamed(new, "other"))]
+        changes = [compare_reports(old, new), compare_reports(old, old), compare_reports(None, renamed(new, "other"))]
         return encode_diff(assemble_diff(Side(read_at={"a": "t"}), Side(read_at={"a": "u"}), changes))
 
     diff = msgspec.json.decode(document())

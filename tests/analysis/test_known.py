@@ -5,11 +5,11 @@ from itertools import product
 import msgspec
 import pytest
 
-from tests.fleet import BROKEN, member, snapshot
+from tests.support.fleet import BROKEN, member, snapshot
 from vnicheck.analysis.extent import is_within, known_flows
 from vnicheck.analysis.lint import lint
 from vnicheck.analysis.server import report_on
-from vnicheck.collect.scope import Scope, snapshot_region
+from vnicheck.collect.scope import ServerFilter, snapshot_region
 from vnicheck.model.baseline import Baseline, Known, decode_baseline, encode_baseline
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Protocol
@@ -26,7 +26,7 @@ class Taken(list[InstanceReport]):
 def linted(earlier: Baseline | None = None) -> tuple[int, InstanceReport, Baseline]:
     """How many errors count, the server's report, and the baseline."""
     taken = Taken()
-    regions = tuple(snapshot_region(snapshot(member("web-1", BROKEN)), Scope()))
+    regions = tuple(snapshot_region(snapshot(member("web-1", BROKEN)), ServerFilter()))
     outcome = lint(regions, Config(), generated_at=NOW, writers=[taken], earlier=earlier)
     return outcome.report.summary.findings["error"], taken[0], outcome.baseline
 

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fixed, fleet, member, regions, unread
-from tests.servers import fabric, vni
+from tests.support.fleet import BROKEN, NOW, TIMEOUT, WELL, fixed, fleet, member, regions, unread
+from tests.support.servers import fabric, vni
 from vnicheck.analysis import lint as linting
 from vnicheck.analysis import many
-from vnicheck.analysis.lint import Outcome, lint
+from vnicheck.analysis.lint import LintResult, lint
 from vnicheck.analysis.server import analyze_server as whole_analysis
 from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
 from vnicheck.model.config import Config
@@ -36,7 +36,7 @@ class Kept:
 
 def run(
     *servers: Server, config: Config | None = None, known: Baseline | None = None, whole: bool = True, **more: Any
-) -> tuple[Outcome, dict[str, InstanceReport]]:
+) -> tuple[LintResult, dict[str, InstanceReport]]:
     """Lints the servers; `known` is the baseline, `more` are filters."""
     kept = Kept()
     ids = frozenset(each.id for each in known.findings) if known is not None else frozenset[str]()

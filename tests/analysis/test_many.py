@@ -9,37 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import COLLECTED, fabric, guest, link, server, two_vnis
+from tests.support.many import SHARED, analyzed, fleet
+from tests.support.servers import COLLECTED, guest, server, two_vnis
 from vnicheck.analysis import many
-from vnicheck.analysis.many import CHUNK, Shared, analyze_chunk, analyze_many
-from vnicheck.analysis.processes import Spread, WorkersLostError, in_order, in_process, processes
+from vnicheck.analysis.many import CHUNK, analyze_chunk, analyze_many
+from vnicheck.analysis.processes import WorkersLostError, in_order, in_process, processes
 from vnicheck.analysis.server import analyze_server, report_on
 from vnicheck.analysis.spread import local
-from vnicheck.model.config import Config
 from vnicheck.model.guest_file import encode_guest_file
-from vnicheck.model.mute import Mute
-from vnicheck.model.naming import Day
 from vnicheck.model.region import Job, job_of
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import SCHEMA, Problem, Server, Snapshot
-
-MUTES = (Mute(rule="VNC101", server="web-1*", reason="known", expires=Day("2026-12-31")),)
-SHARED = Shared(
-    fabric=fabric(), config=Config(mute=MUTES), read_at=COLLECTED, generated_at="2026-11-24T00:00:00Z", flows=True
-)
-
-
-def fleet(count: int) -> list[Server]:
-    """Servers of several kinds: strict, loose, unreachable, with one VNI missing."""
-    guests = [
-        guest(rp_filter={"eth1": 1}),
-        guest(),
-        None,
-        guest(link("eth0", 0, "10.0.0.11/24")),
-    ]
-    return [
-        server(*two_vnis(), guest=guests[n % 4], id=f"id-{n}", name=f"web-{n}", crn=f"crn:{n}") for n in range(count)
-    ]
 
 
 def expected(servers: list[Server]) -> tuple[InstanceReport, ...]:
@@ -47,10 +27,6 @@ def expected(servers: list[Server]) -> tuple[InstanceReport, ...]:
         schema=SCHEMA, tool_version="1", created_at=COLLECTED, servers=tuple(servers), fabric=SHARED.fabric
     )
     return report_on(snapshot, generated_at=SHARED.generated_at, config=SHARED.config).instances
-
-
-def analyzed(jobs: list[Job], shared: Shared = SHARED, spread: Spread = in_process) -> list[InstanceReport]:
-    return list(analyze_many(jobs, shared, spread))
 
 
 def test_reports_are_those_of_one_server_after_the_other() -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from tests.servers import POLICY_ROUTING, POLICY_RULES, fabric, guest, server
+from tests.support.servers import POLICY_ROUTING, POLICY_RULES, fabric, guest, server
 from vnicheck.analysis.mutes import notes
 from vnicheck.analysis.server import report_on
 from vnicheck.model.config import Config

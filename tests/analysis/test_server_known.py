@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tests.fleet import WELL, member, snapshot
+from tests.support.fleet import WELL, member, snapshot
 from vnicheck.analysis.server import analyze_server
 from vnicheck.engine.classify import predict_flows
 from vnicheck.model.config import Config

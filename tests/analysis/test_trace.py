@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests import cases
+from tests.support import cases
 from vnicheck.analysis.trace import TraceError, trace
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.cloud import FloatingIp

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
-from tests.servers import fabric, server, vni
-from tests.sshd import require
+from tests.support.servers import fabric, server, vni
+from tests.support.sshd import require
 from vnicheck.apply.attempt import Attempt
 from vnicheck.cloud.errors import CloudError
 from vnicheck.fixes.actions import action_of
@@ -24,12 +24,13 @@ from vnicheck.fixes.effects import Effect, PatchVni, standing
 from vnicheck.fixes.planner import Proof, Strategy, plan_server
 from vnicheck.guest import change as scripts
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.change import Answer, read_answer
+from vnicheck.guest.change import ScriptAnswer, read_answer
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.config import Config
 from vnicheck.model.guest import Guest
 from vnicheck.model.plan import Action, Applied, InstancePlan, Step
+from vnicheck.rehearse.namespaces import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
@@ -54,10 +55,10 @@ class Wire:
         self._healed_at = 0.0
 
     def collect(self) -> Guest:
-        done = self._call("collect", collect_script())
+        done = self._call("collect", collect_script_text())
         return read_guest(done.encode(), via="ssh")
 
-    def run(self, script: str) -> Answer:
+    def run(self, script: str) -> ScriptAnswer:
         what = script.rstrip().splitlines()[-3].split()[0].removeprefix("vnicheck_")
         return read_answer(self._call(what, script).encode())
 
@@ -96,7 +97,7 @@ def lab() -> Iterator[Lab]:
 
 def proof_for(target: Namespace, strategy: Strategy = "auto", *persist: Action) -> Proof:
     """The plan for the namespace as it is, with actions that write files."""
-    guest = read_guest(target.run(["sh", "-s"], input=collect_script()).stdout.encode(), via="ssh")
+    guest = read_guest(target.run(["sh", "-s"], input=collect_script_text()).stdout.encode(), via="ssh")
     vnis = (
         vni(0, "10.0.0.11", mac="02:00:05:02:70:58", allow_ip_spoofing=True),
         vni(1, "10.0.0.12", mac="02:00:25:02:70:58"),
@@ -254,7 +255,7 @@ def test_a_plan_that_does_not_hold_what_it_promised_is_undone(lab: Lab) -> None:
     proof = both(lab.target, FILE)
     original = wire.run
 
-    def run(script: str) -> Answer:
+    def run(script: str) -> ScriptAnswer:
         answer = original(script)
         if wire.calls[-1] == "apply":
             lab.target.ip("rule add from all blackhole priority 900")
@@ -362,7 +363,7 @@ def late(wire: Wire, seconds: float) -> Iterator[None]:
     """Every call for the timer's end comes too late."""
     original = wire.run
 
-    def run(script: str) -> Answer:
+    def run(script: str) -> ScriptAnswer:
         if "vnicheck_keep hold\n" in script[-60:]:
             time.sleep(seconds)
         return original(script)
@@ -422,7 +423,7 @@ def test_with_systemd_it_is_a_timer_of_systemds(lab: Lab) -> None:
     lab.target.run(["mount", "--bind", "/run/systemd-run", "/usr/bin/systemd-run"])
     wire = Wire(lab.target)
     steps = [Step(action.command or "", action.undo or "") for action in proof_for(lab.target).document.plan.actions]
-    assert wire.run(scripts.arm(CHANGE, steps, 2)) == Answer(verb="armed", rest="systemd")
+    assert wire.run(scripts.arm(CHANGE, steps, 2)) == ScriptAnswer(verb="armed", rest="systemd")
     asked = lab.target.run(["cat", "/run/asked"]).stdout.split("\n")
     assert f"--unit=vnicheck-{CHANGE}" in asked
     assert asked[-4:-1] == ["--timer-property=AccuracySec=1s", "/bin/sh", f"/run/vnicheck/{CHANGE}/undo"]
@@ -438,7 +439,7 @@ def test_where_systemd_starts_no_timer_a_process_waits(lab: Lab) -> None:
     """The real systemd-run, which finds no systemd to ask."""
     require("systemd-run")
     lab.target.run(["mkdir", "-p", "/run/systemd/system"])
-    assert Wire(lab.target).run(scripts.arm(CHANGE, [], 60)) == Answer(verb="armed", rest="process")
+    assert Wire(lab.target).run(scripts.arm(CHANGE, [], 60)) == ScriptAnswer(verb="armed", rest="process")
 
 
 @pytest.mark.parametrize("what", ["patch", "guest"])

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fixes.plans import planned
+from tests.support.plans import planned
 from vnicheck.apply.ledger import Entry, Ledger, LedgerError
 from vnicheck.model.cloud import Ref
 from vnicheck.model.plan_document import as_documents

@@ -17,7 +17,7 @@ import pytest
 from msgspec import Struct
 
 from tests.api import StandIn, World
-from tests.sshd import Sshd, free_port, generate_key, require
+from tests.support.sshd import Sshd, free_port, generate_key, require
 
 TIMEOUT = 6
 FAULTS = {

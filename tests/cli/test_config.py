@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.cli.test_program import one_line
+from tests.support.program import one_line
 from vnicheck.cli.config import EXAMPLES
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.fabric.assumptions import ASSUMPTIONS

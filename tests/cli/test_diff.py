@@ -8,7 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from tests.cli.test_program import one_line, run
+from tests.support.program import one_line, run
 from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.guest import Guest

@@ -3,14 +3,15 @@
 import json
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from tests.cli.test_program import one_line, run
-from tests.fleet import BROKEN, WELL, fleet, member, snapshot
+from tests.support.fleet import BROKEN, WELL, fleet, member, snapshot
+from tests.support.program import one_line, run
 from vnicheck.model.snapshot import encode_snapshot
 
 OLD = Path(__file__).parents[2] / "fixtures" / "documents-1"
@@ -119,6 +120,13 @@ def test_fix_leaves_flows_out_unless_asked(saved: str) -> None:
     head, *plans, last = lines(run(*command, "jsonl").stdout)
     assert (head["schema"], plans) == ("vnicheck.plan/2", brief["instances"])
     assert last == {"complete": False, "summary": {"servers": 6, "plans": 2}}
+
+
+def test_fix_names_no_broadcast_address_as_what_stays_broken() -> None:
+    check = files("vnicheck.demo").joinpath("check-1.json")
+    fixed = " ".join(run("fix", f"--snapshot={check}", "--dry-run").stdout.split())
+    assert "tcp, udp and icmp to 10.0.0.12, from its subnet, the VPC and private networks beyond" in fixed
+    assert "10.0.0.255" not in fixed
 
 
 def test_fix_over_processes_writes_the_same(tmp_path: Path) -> None:

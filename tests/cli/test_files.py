@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.api import StandIn, World
-from tests.cli.test_program import one_line, run
+from tests.support.program import one_line, run
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.snapshot import encode_snapshot
 

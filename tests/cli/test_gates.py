@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.api import StandIn, World
-from tests.cli.test_program import run
+from tests.support.program import run
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.snapshot import Server, Snapshot, encode_snapshot
 

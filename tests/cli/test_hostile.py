@@ -77,8 +77,12 @@ def test_json_keeps_the_name_as_it_is(api: StandIn, guest: str) -> None:
 def test_such_a_name_gets_into_no_command(api: StandIn, guest: str, tmp_path: Path) -> None:
     (instance,) = json.loads(run(api, "analyze", "web-1", "-f", "json", guest))["instances"]
     assert instance["findings"]
-    assert all("$(id)" not in fix for finding in instance["findings"] for fix in finding["fixes"])
+    assert all("$(id)" not in str(fix) for finding in instance["findings"] for fix in finding["fixes"])
     plain = tmp_path / "plain.txt"
     plain.write_text(Path(guest.partition("web-1=")[2]).read_text().replace(NAME, "eth1"))
     (instance,) = json.loads(run(api, "analyze", "web-1", "-f", "json", f"--guest=web-1={plain}"))["instances"]
-    assert any("ip rule add from 10.0.0.12" in fix for finding in instance["findings"] for fix in finding["fixes"])
+    assert any(
+        "ip rule add from 10.0.0.12" in str(fix["commands"])
+        for finding in instance["findings"]
+        for fix in finding["fixes"]
+    )

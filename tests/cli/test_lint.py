@@ -2,7 +2,6 @@
 
 import json
 import random
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 from junitparser import JUnitXml
 
 from tests.api import StandIn, World
-from tests.cli.test_program import one_line, run
-from tests.fleet import BROKEN, TIMEOUT, WELL, fleet, member, snapshot
-from tests.report.test_sarif import checked
-from tests.servers import fabric
+from tests.support.fleet import BROKEN, TIMEOUT, WELL, fleet, member, snapshot
+from tests.support.program import lint, one_line, run
+from tests.support.sarif import checked
+from tests.support.servers import fabric
 from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.snapshot import Server, encode_snapshot
 from vnicheck.rules.registry import RULES
@@ -22,18 +21,6 @@ from vnicheck.rules.registry import RULES
 COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
 MACS = ("02:00:05:02:70:58", "02:00:25:02:70:58")
 """Those of the collected guest."""
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of one's own, to lint in."""
-    (tmp_path / ".git").mkdir()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def lint(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return run("lint", *arguments, **more)
 
 
 def saved(folder: Path, *servers: Server, name: str = "s.json", **around: Any) -> str:

@@ -8,18 +8,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.region_files import write_folder
-from tests.cli.test_lint import lint, repository
-from tests.cli.test_program import one_line
+from tests.support.fleet import write_folder
+from tests.support.program import lint, one_line
 
-__all__ = ["repository"]
 SERVERS = 45
 FORMATS = ("json", "sarif", "text", "junit")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(SERVERS, tmp_path_factory.mktemp("region")).path
+    return write_folder(tmp_path_factory.mktemp("region"), SERVERS)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,7 @@ def test_text_alone_is_the_same_as_text_beside_formats_that_read_flows(repositor
 def test_a_broken_guest_file_is_its_servers_problem(repository: Path, folder: Path, tmp_path: Path) -> None:
     spoilt = tmp_path / "spoilt"
     shutil.copytree(folder, spoilt)
-    path = min((spoilt / "us-south" / "guests").iterdir())
+    (path,) = (spoilt / "us-south" / "guests").glob("*web-2-0.*")
     path.write_text("{}")
     done = lint(f"--snapshot={spoilt}", "--workers=2", "--format=json")
     assert done.returncode == 1

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.api import World
-from tests.cli.test_program import one_line, run
-from tests.guest.namespace import run_in_namespace
-from tests.sshd import free_port
+from tests.support.guest_namespace import run_in_namespace
+from tests.support.program import one_line, run
+from tests.support.sshd import free_port
 from vnicheck.guest.local import collect_local
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem

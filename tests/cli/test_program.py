@@ -14,43 +14,12 @@ import msgspec
 import pytest
 
 from tests.api import StandIn, World
+from tests.support.program import bare_environment, one_line, run
 from vnicheck import __version__
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.snapshot import encode_snapshot
 
 COMMANDS = ("analyze", "snapshot", "demo", "collect-script", "rules", "explain", "assumptions", "schema")
-
-
-def run(
-    *arguments: str,
-    env: dict[str, str] | None = None,
-    program: tuple[str, ...] = ("-m", "vnicheck"),
-    folder: Path | None = None,
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *program, *arguments],
-        env={**_bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2]), **(env or {})},
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def _bare_environment() -> dict[str, str]:
-    ours = ("VPC_", "IBM", "IC_", "VNICHECK_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONIOENCODING")
-    return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-
-
-def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line that a failure is."""
-    assert done.stdout == ""
-    assert done.stderr.startswith("vnicheck: ")
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr.removeprefix("vnicheck: ").rstrip("\n")
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +293,7 @@ def piped_to_nobody(*arguments: str, errors_too: bool = False, folder: Path | No
     os.close(reading)
     done = subprocess.run(
         [sys.executable, "-m", "vnicheck", *arguments],
-        env={**_bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=writing,
@@ -366,7 +335,7 @@ def on_terminal(*arguments: str, env: dict[str, str] | None = None) -> bytes:
     main, terminal = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "vnicheck", *arguments],
-        env={**_bare_environment(), "TERM": "xterm-256color", **(env or {})},
+        env={**bare_environment(), "TERM": "xterm-256color", **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=terminal,
         stderr=terminal,
@@ -486,7 +455,7 @@ def test_interrupted(world: World) -> None:
         api.fail("/*", times=None, delay=60)
         with subprocess.Popen(
             [sys.executable, "-m", "vnicheck", "analyze", "web"],
-            env={**_bare_environment(), **api.environ},
+            env={**bare_environment(), **api.environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.api import StandIn, World
-from tests.guest.ssh_standin import SshStandIn, prints
-from tests.sshd import Sshd, generate_key
-from vnicheck.cli.progress import Tally
+from tests.support.ssh_standin import SshStandIn, prints
+from tests.support.sshd import Sshd, generate_key
+from vnicheck.cli.progress import ProgressTally
 
 COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
 
@@ -22,7 +22,7 @@ COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-c
 class TestTally:
     def test_counts_rate_and_the_slowest(self) -> None:
         now = [100.0]
-        tally = Tally(lambda: now[0])
+        tally = ProgressTally(lambda: now[0])
         tally.total = 50
         assert tally.line() == "0 of 50"
         for number in range(24):
@@ -39,7 +39,7 @@ class TestTally:
 
     def test_hostile_names(self) -> None:
         now = [0.0]
-        tally = Tally(lambda: now[0])
+        tally = ProgressTally(lambda: now[0])
         tally.total = 1
         tally.start("x", "\x1b[2J[red]\u202e" + "y" * 100)
         now[0] = 5.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixes.plans import planned
+from tests.support.plans import planned
 from vnicheck.apply.ledger import Entry, Ledger
 from vnicheck.model.cloud import Ref
 from vnicheck.model.plan_document import as_documents

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.api import StandIn, World
-from tests.cli.test_program import one_line, run
-from tests.sshd import Sshd, free_port, generate_key, require
+from tests.support.program import one_line, run
+from tests.support.sshd import Sshd, free_port, generate_key, require
 
 COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
 EVERY_REGION = {"VPC_URL": "http://127.0.0.1:{region}/v1", "VPC_AUTH_TYPE": "noauth"}

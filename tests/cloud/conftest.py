@@ -5,12 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.api import StandIn, World
-from vnicheck.cloud.client import HttpSettings, VpcClient
+from tests.support.vpc_client import FAST
+from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.connect import connect
-from vnicheck.cloud.errors import CloudError
-from vnicheck.cloud.read import read_region
-
-FAST = HttpSettings(connect_timeout=2.0, read_timeout=5.0, retries=2, retry_wait=0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -88,12 +85,3 @@ def to() -> Callable[[StandIn], VpcClient]:
 def api(world: World) -> Iterator[StandIn]:
     with StandIn(world) as running:
         yield running
-
-
-def failure(client: VpcClient) -> CloudError:
-    """Why the region could not be read, in words that can be shown."""
-    with pytest.raises(CloudError) as caught:
-        read_region(client)
-    assert caught.value.message.isprintable()
-    assert len(caught.value.message) < 600
-    return caught.value

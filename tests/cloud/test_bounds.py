@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.api import StandIn, World
-from tests.cloud.conftest import failure
+from tests.support.vpc_client import failure
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.complete import complete
 from vnicheck.cloud.connect import connect

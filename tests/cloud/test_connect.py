@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.api import StandIn, World
-from tests.cloud.conftest import FAST
+from tests.support.vpc_client import FAST
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.connect import NO_CREDENTIALS, connect
 from vnicheck.cloud.errors import CloudError

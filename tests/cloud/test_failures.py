@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api import StandIn, World
-from tests.cloud.conftest import FAST, failure
+from tests.support.vpc_client import FAST, failure
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect
 from vnicheck.cloud.errors import redact

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.api import StandIn, World
-from tests.cloud.conftest import FAST, failure
+from tests.support.vpc_client import FAST, failure
 from vnicheck.cloud import answers
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.complete import complete

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests import cases
 from tests.api import World
 from tests.api.metadata import MetadataStandIn
 from tests.api.tls import self_signed
-from tests.servers import guest, link
-from tests.sshd import free_port
-from vnicheck.analysis.diff import compare
+from tests.support import cases
+from tests.support.servers import guest, link
+from tests.support.sshd import free_port
+from vnicheck.analysis.diff import compare_reports
 from vnicheck.analysis.server import report_on
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.local import local_region
@@ -145,7 +145,7 @@ def test_nothing_is_said_that_the_whole_vpc_would_contradict(name: str) -> None:
     assert new.id == old.id
     for flow in new.flows:
         assert flow.verdict is not Verdict.DELIVERED, "the security groups are not known"
-    for change in compare(old, new).flows:
+    for change in compare_reports(old, new).flows:
         if change.old is not None and change.new is not None:
             assert change.new.verdict in (Verdict.UNKNOWN, change.old.verdict), change
 

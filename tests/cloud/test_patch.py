@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api import StandIn, World
-from tests.cloud.conftest import FAST
+from tests.support.vpc_client import FAST
 from vnicheck.cloud import patch
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.connect import connect
@@ -137,3 +137,14 @@ def test_a_vni_that_is_gone(vpc: Vpc) -> None:
     with pytest.raises(CloudError) as caught:
         vpc.patch("auto", "disabled")
     assert caught.value.code == "api_not_found"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "0717-a/../x", "0717-a?x=1", "0717-a#", "a b", "a\n", "é", "a" * 101, "%2e"]
+)
+def test_what_is_no_id_never_reaches_a_path(vpc: Vpc, name: str) -> None:
+    asked = len(vpc.api.calls)
+    with pytest.raises(CloudError, match="is no id of a VNI") as caught:
+        patch.patch_vni(vpc.client, name, field=MODE, old="auto", new="disabled", action=ACTION, sleep=vpc.sleep)
+    assert caught.value.code == "vni_id"
+    assert len(vpc.api.calls) == asked

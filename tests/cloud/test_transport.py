@@ -7,8 +7,8 @@ import pytest
 
 from tests.api import StandIn, World
 from tests.api.tls import self_signed
-from tests.cloud.conftest import FAST, failure
-from tests.sshd import free_port
+from tests.support.sshd import free_port
+from tests.support.vpc_client import FAST, failure
 from vnicheck.cloud.connect import connect
 from vnicheck.cloud.read import read_region
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api import StandIn, World
-from tests.cloud.conftest import FAST
+from tests.support.vpc_client import FAST
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.connect import connect, connect_all
 from vnicheck.cloud.errors import CloudError

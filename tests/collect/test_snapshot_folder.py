@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.servers import COLLECTED, fabric, guest, server
+from tests.support.servers import COLLECTED, fabric, guest, server
 from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.guest import Guest
 from vnicheck.model.guest_file import decode_guest_file, encode_guest_file

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.ansible import ansible_playbook
 from tests.api import StandIn, World
-from tests.cli.test_program import run
-from tests.sshd import Sshd, free_port, generate_key, require
+from tests.support.ansible import ansible_playbook
+from tests.support.program import run
+from tests.support.sshd import Sshd, free_port, generate_key, require
 
 ROOT = Path(__file__).parents[2]
 PLAYBOOK = ROOT / "contrib" / "ansible" / "collect.yml"

@@ -3,9 +3,10 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.model.test_snapshot import guests, servers, texts, tuples
-from tests.report.test_text import render
-from tests.servers import COLLECTED, fabric, server, two_vnis, vni
+from tests.support.amounts import drawn
+from tests.support.any_snapshot import guests, servers, texts, tuples
+from tests.support.reports import render
+from tests.support.servers import COLLECTED, fabric, server, two_vnis, vni
 from vnicheck.analysis.server import report_on
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.config import Config
@@ -13,7 +14,7 @@ from vnicheck.model.guest import Guest
 from vnicheck.model.report import encode_report
 from vnicheck.model.snapshot import SCHEMA, Server, Snapshot
 
-RELAXED = settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+RELAXED = settings(max_examples=drawn(37), suppress_health_check=list(HealthCheck), deadline=None)
 
 addressed = st.sampled_from(["10.0.0.11", "10.0.0.12", "10.0.1.13", "0.0.0.0"])
 vnis = st.builds(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.cases import find
-from tests.servers import flows, guest, link, report, server, vni
+from tests.support.cases import find
+from tests.support.servers import flows, guest, link, report, server, vni
 from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule
 from vnicheck.model.firewall import Verdict as Target
 from vnicheck.model.flow import Direction, Outcome, Verdict

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from msgspec import UNSET, Struct
 
-from tests.servers import acl_rule, fabric, flows, group_rule, guest, link, server, subnet, vni
+from tests.support.amounts import drawn
+from tests.support.servers import acl_rule, fabric, flows, group_rule, guest, link, server, subnet, vni
 from vnicheck.fabric.scope import SERVICE_PREFIXES
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.cloud import AclRule, NetworkAcl, SecurityGroup, SecurityGroupRule
@@ -22,9 +23,9 @@ from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow, Protocol
 
 SEED = 20261123
-WORLDS = 125
+WORLDS = drawn(126)
 POINTS = 800
-"""Points of each world: 100,000 in all."""
+"""Points of each world: 100,000 in all with --long."""
 
 CLIENT_PORTS = range(50000, 50004)
 CONFIG = Config(assumptions=Assumptions(client_ports=f"{CLIENT_PORTS[0]}-{CLIENT_PORTS[-1]}"))
@@ -304,11 +305,11 @@ def test_classes_say_what_packets_meet() -> None:
             assert told == wanted, (SEED, number, direction, protocol, owner, format_address(remote), port)
             outcomes.update(f"{stage} {outcome}" for _, _, stage, outcome in wanted)
             points += 1
-    assert points == WORLDS * POINTS == 100_000
+    assert points == WORLDS * POINTS
     # each answer of each stage was met often enough for a difference to show
     for stage in ("security_group", "network_acl"):
         for outcome in ("pass", "drop", "unknown"):
-            assert outcomes[f"{stage} {outcome}"] > 1000, outcomes
+            assert outcomes[f"{stage} {outcome}"] > drawn(600), outcomes
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import guest, link, server, two_vnis, vni
+from tests.support.servers import guest, link, server, two_vnis, vni
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.model.cloud import Vni
 from vnicheck.model.guest import Guest

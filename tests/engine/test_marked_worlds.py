@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.cases import find
-from tests.report.test_text import render
-from tests.servers import TWO_DEFAULTS, guest, link, report, server
+from tests.support.cases import find
+from tests.support.reports import render
+from tests.support.servers import TWO_DEFAULTS, guest, link, report, server
 from vnicheck.analysis.server import assemble_report
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow, Verdict
@@ -48,6 +48,17 @@ def test_delivered_in_every_world_is_delivered() -> None:
     routes = TWO_DEFAULTS + OTHERS + "default via 10.0.0.1 dev eth1 table 8\n"
     flow = flow_of(rules, routes)
     assert (flow.verdict, flow.egress, flow.symmetric) == (Verdict.DELIVERED, "eth1", True)
+
+
+def test_next_hops_of_equal_cost_that_fare_alike_are_known() -> None:
+    """Whichever the kernel chooses, the spoofing check of eth0's VNI drops it; or eth1's lets it out."""
+    hops = "\n\tnexthop via 10.0.0.1 dev {0} weight 1\n\tnexthop via 10.0.0.9 dev {1} weight 1"
+    subnets = "10.0.0.0/24 dev eth0 scope link\n10.0.0.0/24 dev eth1 scope link metric 5\n"
+    dropped = flow_of("", f"default proto static{hops.format('eth0', 'eth0')}\n{subnets}")
+    assert (dropped.verdict, {drop.at for drop in dropped.drops}) == (Verdict.DROPPED, {"eth0"})
+    unknown = flow_of("", f"default proto static{hops.format('eth0', 'eth1')}\n{subnets}")
+    assert unknown.verdict is Verdict.UNKNOWN
+    assert any("several next hops of equal cost" in hop.reason for hop in unknown.hops)
 
 
 def test_marks_count_where_the_configuration_says_so() -> None:

@@ -4,34 +4,30 @@ A class is found by sets of addresses and ports that rules do not tell apart; a 
 own two addresses and port. Both must meet the same checks, with the same outcomes, for the same reasons.
 """
 
-import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.region import networks
-from benchmarks.region_files import snapshot
-from benchmarks.region_guests import guest_of
-from tests import servers
-from tests.engine.test_partition import guests
+from tests.support import servers
+from tests.support.amounts import drawn
+from tests.support.drawn_guests import guests
+from tests.support.one_flow import PORTS, SERVICE, check
 from vnicheck.engine.classify import local_addresses, predict_flow, predict_flows
 from vnicheck.engine.server_view import ServerView
-from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import AclRule, Fabric, NetworkAcl, RoutingTable, SecurityGroup, SecurityGroupRule, VpcRoute
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Direction, Flow, Protocol
 from vnicheck.model.guest import Guest
-from vnicheck.model.snapshot import Problem, Server
+from vnicheck.model.snapshot import Server
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-SERVICE = "161.26.0.10"
+RELAXED = settings(max_examples=drawn(60), deadline=None, suppress_health_check=list(HealthCheck))
 REMOTES = [
     "10.0.0.7", "10.0.0.13", "10.0.0.255", "10.0.1.9", "10.0.9.9", "10.8.0.4", "10.8.1.7", "10.8.200.1", "10.9.0.1",
     SERVICE, "192.168.1.1", "203.0.113.9", "203.0.113.10", "8.8.8.8", "1.0.0.1", "223.255.255.255",
 ]  # fmt: skip
-PORTS = [1, 22, 79, 80, 90, 91, 443, 444, 1023, 1024, 5432, 65535]
 
 prefixes = st.sampled_from(
     ["0.0.0.0/0", "10.0.0.0/8", "10.8.0.0/16", "10.8.1.0/24", "10.8.1.7/32", "10.0.0.0/24", "10.0.1.0/24",
@@ -130,69 +126,6 @@ def test_a_class_says_what_each_of_its_flows_meets(
     for addresses in (("10.0.0.11", "10.0.0.12", "10.0.0.14"), ("10.0.0.14", "10.0.0.12", "10.0.0.11")):
         view = ServerView(server_of(inside, addresses), around, config)
         check(view, random.sample(REMOTES, 4), random.sample(PORTS, 3))
-
-
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.integers(0, 59), st.randoms(use_true_random=False))
-def test_servers_of_a_region(number: int, random: Any) -> None:
-    view = ServerView(*region_server(number), Config())
-    neighbours = [address for vni in REGION.servers[number - 1].vnis for address in vni.addresses]
-    rules = [rule for group in REGION.fabric.security_groups.values() for rule in group.rules]
-    partners = [rule.remote for rule in rules if rule.remote not in {None, "0.0.0.0/0"}]
-    near = [prefix.partition("/")[0] for prefix in random.sample(partners, 4)]
-    check(view, [*neighbours[:2], *near, "8.8.8.8"], random.sample([*PORTS, 23, 445, 9100, 2100], 3))
-
-
-REGION = snapshot(60)
-
-
-def region_server(number: int) -> tuple[Server, Fabric]:
-    server = REGION.servers[number]
-    (machine,) = [each for network in networks(60) for each in network.machines if each.name == server.name]
-    inside = guest_of(machine, [vni.mac or "02:00:00:00:00:01" for vni in server.vnis])
-    if isinstance(inside, Problem):
-        inside = None
-    return Server(
-        **{name: getattr(server, name) for name in server.__struct_fields__} | {"guest": inside}
-    ), REGION.fabric
-
-
-def check(view: ServerView, remotes: Sequence[str], ports: Sequence[int]) -> None:
-    classes = [flow for flow in predict_flows(view) if flow.direction is not Direction.TRANSIT]
-    own = view.own_addresses()
-    for local in local_addresses(view):
-        for direction in (Direction.INBOUND, Direction.OUTBOUND):
-            for protocol in Protocol:
-                kind = [
-                    c for c in classes if (c.local, c.direction, c.protocol) == (local.address, direction, protocol)
-                ]
-                for remote in remotes:
-                    if remote in own or (remote == SERVICE and direction is Direction.INBOUND):
-                        continue  # the server itself; services open nothing
-                    number = parse_address(remote)
-                    if direction is Direction.INBOUND and any(low <= number <= high for low, high in view.own_networks):
-                        continue  # behind a device of the server's own
-                    for port in ports if protocol is not Protocol.ICMP else [0]:
-                        (found,) = [flow for flow in kind if holds(flow, parse_address(remote), port)]
-                        alone = predict_flow(view, direction, protocol, local, parse_address(remote), port)
-                        assert fate(found) == fate(alone), (direction, protocol, local.address, remote, port)
-
-
-def holds(flow: Flow, remote: int, port: int) -> bool:
-    def has(text: str) -> bool:
-        first, _, last = text.partition("-")
-        return int(first) <= port <= int(last or first)
-
-    in_remote = any(first <= remote <= last for first, last in map(prefix_range, flow.remote))
-    return in_remote and (flow.protocol is Protocol.ICMP or any(map(has, flow.ports or ())))
-
-
-def fate(flow: Flow) -> Hashable:
-    hops = tuple(
-        (hop.leg, hop.at, hop.stage, hop.outcome, hop.drop, hop.assumption, re.sub(r" \(.*\)$", "", hop.reason))
-        for hop in flow.hops
-    )
-    return flow.verdict, flow.drops, flow.remote_scope, flow.remote_network, flow.ingress, flow.egress, hops
 
 
 def test_a_single_flow_leaves_nothing_behind_that_a_class_takes_for_its_own() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import TWO_DEFAULTS, fabric, flows, group_rule, guest, server, subnet, vni
+from tests.support.servers import TWO_DEFAULTS, fabric, flows, group_rule, guest, server, subnet, vni
 from vnicheck.model.cloud import Fabric, RoutingTable, SecurityGroup, VpcRoute
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.cases import find
-from tests.servers import fabric, flows, guest, link, report, server, vni
+from tests.support.cases import find
+from tests.support.servers import fabric, flows, guest, link, report, server, vni
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import prefix_range
 from vnicheck.model.config import Config

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.cases import find
-from tests.servers import (
+from tests.support.cases import find
+from tests.support.servers import (
     POLICY_ROUTING,
     POLICY_RULES,
     TWO_DEFAULTS,

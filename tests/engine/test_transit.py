@@ -5,7 +5,7 @@ import ipaddress
 import msgspec
 import pytest
 
-from tests.servers import ONE_ARM, OPEN_GROUP, fabric, flows, group_rule, router, server, subnet, transit_fabric
+from tests.support.servers import ONE_ARM, OPEN_GROUP, fabric, flows, group_rule, router, server, subnet, transit_fabric
 from vnicheck.model.cloud import Fabric, RoutingTable, SecurityGroup, VpcRoute
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Verdict
 from vnicheck.model.snapshot import Server

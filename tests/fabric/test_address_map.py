@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fabric.test_naive import LOCAL, MEMBERS, acl_rules, group_rules, remotes
-from tests.servers import fabric, subnet, vni
+from tests.support.drawn_rules import LOCAL, MEMBERS, acl_rules, group_rules, remotes
+from tests.support.servers import fabric, subnet, vni
 from vnicheck.fabric import network_acl, security_group
 from vnicheck.fabric.memory import KEPT, memory_of, remembered
 from vnicheck.fabric.transport import KINDS

@@ -1,12 +1,12 @@
 """Security groups and network ACLs against a naive evaluation, packet by packet, written from IBM's documentation."""
 
 import ipaddress
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.servers import acl_rule, fabric, group_rule, subnet, vni
+from tests.support.drawn_rules import COVERS, LOCAL, MEMBERS, acl_rules, directions, group_rules, remotes
+from tests.support.servers import fabric, subnet, vni
 from vnicheck.fabric import network_acl as acls
 from vnicheck.fabric import security_group as groups
 from vnicheck.model.address import parse_address
@@ -14,18 +14,9 @@ from vnicheck.model.cloud import AclRule, NetworkAcl, SecurityGroup, SecurityGro
 from vnicheck.model.flow import Outcome, Protocol
 
 NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17}
-COVERS = {"any": {1, 6, 17}, "all": {1, 6, 17}, "icmp_tcp_udp": {1, 6, 17}, "icmp": {1}, "tcp": {6}, "udp": {17}}
-COVERS |= {f"number_{number}": {number} for number in (1, 6, 17, 47)} | {"esp": {50}}
 
-words = st.sampled_from(sorted(COVERS))
-directions = st.sampled_from(["inbound", "outbound"])
-prefixes = st.sampled_from(["0.0.0.0/0", "10.8.0.0/16", "10.8.0.0/24", "10.8.0.4/32", "10.0.0.0/24", "203.0.113.0/24"])
-remotes = st.sampled_from(["10.8.0.4", "10.8.0.9", "10.8.1.1", "10.0.1.7", "203.0.113.9", "198.51.100.1"])
 ports = st.integers(1, 12)
-bounds = st.none() | st.integers(1, 12)
 protocols = st.sampled_from(list(Protocol))
-types = st.none() | st.sampled_from([0, 8])
-LOCAL = "10.0.0.11"
 
 
 def in_prefix(address: str, prefix: str | None) -> bool:
@@ -34,23 +25,6 @@ def in_prefix(address: str, prefix: str | None) -> bool:
 
 def in_bounds(port: int, first: int | None, last: int | None) -> bool:
     return (first or 0) <= port <= (65535 if last is None else last)
-
-
-@st.composite
-def group_rules(draw: Any) -> SecurityGroupRule:
-    word = draw(words)
-    more: dict[str, Any] = {}
-    if word in {"tcp", "udp"}:
-        more = {"port_min": draw(bounds), "port_max": draw(bounds)}
-    elif word == "icmp":
-        more = {"icmp_type": draw(types), "icmp_code": draw(st.none() | st.just(0))}
-    local = draw(st.none() | st.sampled_from(["0.0.0.0/0", "10.0.0.11/32", "10.0.0.12/32"]))
-    if draw(st.booleans()):
-        return group_rule(draw(directions), word, draw(prefixes), local=local, **more)
-    return group_rule(draw(directions), word, None, remote_group="members", local=local, **more)
-
-
-MEMBERS = SecurityGroup(id="members", name="members", addresses=("10.8.0.4", "10.0.1.7"))
 
 
 def admits(rule: SecurityGroupRule, direction: str, protocol: Protocol, remote: str, dport: int, kind: int) -> bool:
@@ -110,18 +84,6 @@ def test_security_groups(
         for dport in range(dports[0], dports[1] + 1)
     }
     assert check.outcome is _outcome(naive)
-
-
-@st.composite
-def acl_rules(draw: Any) -> AclRule:
-    word = draw(words)
-    more: dict[str, Any] = {}
-    if word in {"tcp", "udp"}:
-        more = {f"{end}_port_{edge}": draw(bounds) for end in ("source", "destination") for edge in ("min", "max")}
-    elif word == "icmp":
-        more = {"icmp_type": draw(types), "icmp_code": draw(st.none() | st.just(0))}
-    action = draw(st.sampled_from(["allow", "deny"]))
-    return acl_rule(action, draw(directions), word, draw(prefixes), draw(prefixes), **more)
 
 
 def passes(

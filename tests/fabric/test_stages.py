@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import acl_rule, fabric, group_rule, subnet, two_vnis, vni
+from tests.support.servers import acl_rule, fabric, group_rule, subnet, two_vnis, vni
 from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet, to_internet

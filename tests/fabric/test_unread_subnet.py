@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.servers import fabric, flows, guest, link, server, vni
+from tests.support.servers import fabric, flows, guest, link, server, vni
 from vnicheck.model.flow import Outcome, Verdict
 
 

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import UNSET, UnsetType
 
-from tests.report import reports
+from tests.support import reports
 from vnicheck.findings.affected import affected_by
 from vnicheck.model.address import merge_ranges, prefix_range
 from vnicheck.model.flow import Affected, Direction, Flow, Protocol, Scope, Verdict

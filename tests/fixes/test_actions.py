@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.lab.namespaces import Namespace, require_lab
+from tests.lab.require import require_lab
 from vnicheck.fixes.actions import action_of, steps_of
 from vnicheck.fixes.effects import AddRoutes, AddRule, PatchVni, SetRpFilter
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.model.guest import MAIN_TABLE, PolicyRule
 from vnicheck.model.plan_document import as_documents
+from vnicheck.rehearse.namespaces import Namespace
 
 LINKS = (
     "link add eth1.7 type veth peer name p1",

@@ -5,7 +5,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import OPEN_ACL, POLICY_RULES, TWO_DEFAULTS, acl_rule, fabric, group_rule, guest, link, server, vni
+from tests.support.servers import (
+    OPEN_ACL,
+    POLICY_RULES,
+    TWO_DEFAULTS,
+    acl_rule,
+    fabric,
+    group_rule,
+    guest,
+    link,
+    server,
+    vni,
+)
 from vnicheck.fixes.drift import drift
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules

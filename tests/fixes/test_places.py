@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.fixes.plans import rules_of
-from tests.servers import TWO_DEFAULTS, fabric, guest, link, server
+from tests.support.plans import rules_of
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server
 from vnicheck.fixes.actions import thrown
 from vnicheck.fixes.effects import AddRoutes, AddRule, PatchVni
 from vnicheck.fixes.planner import Proof, plan_server

@@ -3,9 +3,21 @@
 import msgspec
 import pytest
 
-from tests import cases
-from tests.fixes.plans import BROKEN, DOCKER, FITTING, STRICT, THREE, commands, kinds, plan, planned, rules_of, without
-from tests.servers import TWO_DEFAULTS, acl_rule, fabric, guest, link, server, subnet, two_vnis, vni
+from tests.support import cases
+from tests.support.plans import (
+    BROKEN,
+    DOCKER,
+    FITTING,
+    STRICT,
+    THREE,
+    commands,
+    kinds,
+    plan,
+    planned,
+    rules_of,
+    without,
+)
+from tests.support.servers import TWO_DEFAULTS, acl_rule, fabric, guest, link, server, subnet, two_vnis, vni
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView

@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.guest.namespace import collect_in_namespace, run_in_namespace
-from tests.sshd import require, require_root
+from tests.support.guest_namespace import collect_in_namespace, run_in_namespace
 from tests.support.guest_parts import with_default_tables
+from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.frames import read_frames
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.guest import LOCAL_TABLE, Examined, Guest, RouteType, RuleAction
 from vnicheck.model.interface import Interface, Neighbour
 
@@ -149,7 +149,7 @@ def test_no_ip_command(tmp_path: Path) -> None:
     tools.mkdir()
     for name in ("sed", "grep", "cat", "uname", "date"):
         (tools / name).symlink_to("/bin/busybox" if Path("/bin/busybox").exists() else "/usr/bin/busybox")
-    script = collect_script().replace(":/sbin:/usr/sbin", "")
+    script = collect_script_text().replace(":/sbin:/usr/sbin", "")
     done = subprocess.run(
         [str(shutil.which("dash")), "-s"],
         input=script.encode(),
@@ -168,7 +168,7 @@ def test_no_ip_command(tmp_path: Path) -> None:
 def test_as_nobody_in_particular(tmp_path: Path) -> None:
     """Nothing of it needs root: in a user namespace without privileges all of it is read."""
     script = tmp_path / "collect.sh"
-    script.write_text(collect_script())
+    script.write_text(collect_script_text())
     tmp_path.chmod(0o755)
     require("setpriv")
     require_root()
@@ -188,7 +188,7 @@ for sysctls of the next boot, and for seven kinds of network configuration, of w
 def test_few_processes(tmp_path: Path, shell: str) -> None:
     """A program or a fork more for everyone is a decision: the figures stand in docs/collection.md."""
     require("strace", *shell.split()[:1])
-    (tmp_path / "collect.sh").write_text(collect_script())
+    (tmp_path / "collect.sh").write_text(collect_script_text())
     links = "\n".join(f"ip link add v{n} type veth peer name w{n}" for n in range(15))
     trace = f"strace -f -qq -o {tmp_path / 'trace'} -e trace=execve,clone,clone3,fork,vfork -e status=successful"
     run_in_namespace(f"{links}\n{trace} {shell} < {tmp_path / 'collect.sh'}")
@@ -254,7 +254,7 @@ def test_permanent_neighbours(own_networks: dict[str, Guest], variant: str) -> N
 def test_what_was_not_looked_at_is_told_from_what_was_empty(tmp_path: Path) -> None:
     require_root()
     require("nft", "tc", "setpriv")
-    (tmp_path / "collect.sh").write_text(collect_script())
+    (tmp_path / "collect.sh").write_text(collect_script_text())
     tmp_path.chmod(0o755)
     root = guest_of(run_in_namespace(f"sh < {tmp_path / 'collect.sh'}"))
     user = guest_of(run_in_namespace(f"exec setpriv --reuid 65534 --clear-groups sh < {tmp_path / 'collect.sh'}"))
@@ -274,7 +274,7 @@ def test_tc_that_is_missing_is_not_no_filter(tmp_path: Path) -> None:
     tools.mkdir()
     for name in ("sed", "grep", "cat", "date", "ip", "head"):
         (tools / name).symlink_to(str(shutil.which(name)))
-    script = collect_script().replace(":/sbin:/usr/sbin", "")
+    script = collect_script_text().replace(":/sbin:/usr/sbin", "")
     (tmp_path / "collect.sh").write_text(script)
     guest = guest_of(run_in_namespace(f"PATH={tools} exec {shutil.which('dash')} -s < {tmp_path / 'collect.sh'}"))
     assert Examined.TRAFFIC not in guest.examined

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from tests.guest.ssh_standin import SshStandIn, cuts_off, floods, hangs, prints
-from tests.sshd import Sshd, generate_key, refusing_port, require, require_root
+from tests.support.ssh_standin import SshStandIn, cuts_off, floods, hangs, prints
+from tests.support.sshd import Sshd, generate_key, refusing_port, require, require_root
 from vnicheck.guest.errors import CODES
-from vnicheck.guest.fleet import Result, collect_many
+from vnicheck.guest.fleet import Calls, Result, collect_many
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
 from vnicheck.model.guest import NO_PROC, Guest
 from vnicheck.model.snapshot import Problem
@@ -361,7 +361,7 @@ def run(stage: Stage) -> Run:
         environment.delenv("SSH_AUTH_SOCK", raising=False)
         threading.Timer(1.0, stage.make_room).start()
         started = time.monotonic()
-        results = collect_many(stage.targets(), stage.options(), jobs=100, ask_password=ask, jitter=lambda: 0.5)
+        results = collect_many(stage.targets(), stage.options(), Calls(ask_password=ask), jobs=100)
         return Run(results, time.monotonic() - started, asked)
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.guest.namespace import run_in_namespace
-from tests.sshd import require, require_root
+from tests.support.guest_namespace import run_in_namespace
+from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parsers.firewall import parse_firewall
 from vnicheck.guest.parsers.programs import bpf_hooks, ipsec_hooks, traffic_hooks
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.firewall import FirewallChain, Match, Selector, Verdict
 from vnicheck.model.guest import Guest, Hook, HookKind
 
@@ -57,7 +57,7 @@ iptables-legacy -t mangle -A OUTPUT -o eth+ -m mark --mark 1/0xff -j MARK --set-
 iptables-legacy -A INPUT -p udp -m multiport --dports 53,90:99 -m limit --limit 3/min -m comment --comment "-j DROP" \\
   -j ACCEPT
 """
-    return read_guest(run_in_namespace(f"set -e\nnft -f {rules}{old}set +e\n{collect_script()}"), via="file")
+    return read_guest(run_in_namespace(f"set -e\nnft -f {rules}{old}set +e\n{collect_script_text()}"), via="file")
 
 
 def chains(guest: Guest) -> dict[tuple[str, str], FirewallChain]:
@@ -166,7 +166,7 @@ def test_ipsec_defaults_and_sockets() -> None:
 
 def test_ipsec_default_of_a_real_kernel() -> None:
     require_root()
-    done = run_in_namespace(f"ip xfrm policy setdefault out block\n{collect_script()}")
+    done = run_in_namespace(f"ip xfrm policy setdefault out block\n{collect_script_text()}")
     assert [hook.text for hook in read_guest(done, via="file").hooks] == ["ip xfrm policy getdefault: out block"]
 
 

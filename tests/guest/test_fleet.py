@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.guest.conftest import options_for
-from tests.sshd import Sshd, free_port
-from vnicheck.guest.fleet import Result, collect_many
+from tests.support.ssh_client import options_for
+from tests.support.sshd import Sshd, free_port
+from vnicheck.guest.fleet import Calls, Result, collect_many
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem
@@ -32,7 +32,7 @@ def test_one_failure_touches_no_other(
 
     options = options_for(good, known(good, slow), config_file=config, port=None, timeout=2.5)
     started = time.monotonic()
-    results = collect_many(targets, options, jobs=8, on_done=on_done)
+    results = collect_many(targets, options, Calls(on_done=on_done), jobs=8)
     assert time.monotonic() - started < 8
     assert list(results) == [target.key for target in targets]
     codes = {key: result.code if isinstance(result, Problem) else "ok" for key, result in results.items()}

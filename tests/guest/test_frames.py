@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.cases import snapshot_of
-from tests.servers import report
+from tests.support.cases import snapshot_of
+from tests.support.servers import report
 from vnicheck.guest.assemble import failure, read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import read_frames

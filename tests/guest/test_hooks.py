@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.guest.namespace import run_in_namespace
-from tests.sshd import require, require_root
+from tests.support.guest_namespace import run_in_namespace
+from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parsers.hooks import parse_hooks
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.guest import Hook, HookKind
 
 MODULE = "module {} 16384 {} {} Live 0x0000000000000000"
@@ -66,7 +66,7 @@ nft 'add table ip t; add chain ip t c { type filter hook prerouting priority -30
 nft 'add rule ip t c fib saddr . iif oif missing drop'
 ip xfrm policy add src 10.1.0.0/16 dst 10.2.0.0/16 dir out tmpl src 1.1.1.1 dst 2.2.2.2 proto esp mode tunnel
 """
-    script = collect_script()
+    script = collect_script_text()
     root = read_guest(run_in_namespace(configuration + script), via="file")
     assert root.hooks == (
         Hook(kind=HookKind.SOURCE_MATCH, text="netfilter: fib saddr . iif oif missing drop"),
@@ -83,7 +83,7 @@ ip xfrm policy add src 10.1.0.0/16 dst 10.2.0.0/16 dir out tmpl src 1.1.1.1 dst 
 def test_collected_without_privilege() -> None:
     require_root()
     require("setpriv")
-    other = f"setpriv --reuid 65534 --clear-groups sh <<'EOF'\n{collect_script()}\nEOF\n"
+    other = f"setpriv --reuid 65534 --clear-groups sh <<'EOF'\n{collect_script_text()}\nEOF\n"
     guest = read_guest(run_in_namespace(other), via="file")
     assert guest.hooks == ()
     assert guest.missing == {}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.configured import configured_guest
+from tests.support.configured import configured_guest
 from vnicheck.guest.parsers.owners import parse_owners
 from vnicheck.model.guest import Interface, Manager, Owner
 from vnicheck.model.snapshot import Snapshot, decode_snapshot, encode_snapshot
@@ -82,7 +82,7 @@ def test_as_the_script_collects_it(tmp_path: Path, shell: str) -> None:
 
 
 def test_old_snapshots_have_none() -> None:
-    from tests.servers import COLLECTED, fabric, guest, server
+    from tests.support.servers import COLLECTED, fabric, guest, server
 
     old = guest()
     assert old.owners is None

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.namespace import run_in_namespace
-from tests.sshd import require, require_root
+from tests.support.guest_namespace import run_in_namespace
+from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parsers.sockets import parse_sockets
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.guest import Sockets
 
 WILD = "udp   12: 00000000:{:04X} 00000000:0000 07 00000000:00000000 00:00000000 00000000  0 0 1 2 0000 0"
@@ -47,6 +47,6 @@ def test_real_sockets(shell: str, tmp_path: Path) -> None:
     )
     program, script = tmp_path / "open.py", tmp_path / "collect.sh"
     program.write_text(open_them)
-    script.write_text(collect_script())
+    script.write_text(collect_script_text())
     output = run_in_namespace(f"ip link set lo up\n{sys.executable} {program} '{shell}' {script}")
     assert read_guest(output, via="file").sockets == Sockets(udp_everywhere=(5353,))

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.guest.configured import collect_configured, configured_guest
-from tests.sshd import require
+from tests.support.configured import collect_configured, configured_guest
+from tests.support.sshd import require
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parsers.boot.files import MAX_BOOT_LINES, read_boot_files
 from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls, normalize

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.guests import UNTOUCHED, host, make_guest, packet, replaced
+from tests.support.kernel_guests import UNTOUCHED, host, make_guest, packet, replaced
 from vnicheck.kernel.receive import Reception, receive
 from vnicheck.kernel.send import NotSent, Sent, routes_out, send
 from vnicheck.kernel.undetermined import Undetermined

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernel.guests import UNTOUCHED, host, make_guest, packet
+from tests.support.kernel_guests import UNTOUCHED, host, make_guest, packet
 from vnicheck.kernel.send import Sent, send
 from vnicheck.kernel.undetermined import Undetermined
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernel.guests import make_guest, packet, replaced
+from tests.support.kernel_guests import make_guest, packet, replaced
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import Sent

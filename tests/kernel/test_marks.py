@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernel.guests import TCP, make_guest, packet, replaced
+from tests.support.kernel_guests import TCP, make_guest, packet, replaced
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.marks import NOTHING, marked
 from vnicheck.kernel.send import Sent

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.kernel.guests import TCP, make_guest, packet
+from tests.support.kernel_guests import TCP, make_guest, packet
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.open_fields import DPORT, MARK, TOS, Box, Effort, Trees, leaves
 from vnicheck.kernel.receive import Received

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.guests import ICMP, UDP, host, make_guest, packet
+from tests.support.kernel_guests import ICMP, UDP, host, make_guest, packet
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.receive import Reception, receive
 from vnicheck.kernel.send import NotSent, Sent, send

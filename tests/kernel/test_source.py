@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernel.guests import UDP, host, make_guest, packet, replaced
+from tests.support.kernel_guests import UDP, host, make_guest, packet, replaced
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.send import Sent, send
 from vnicheck.kernel.source import scope_number

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernel.guests import TOUCHED, UDP, UNTOUCHED, host, make_guest, packet, replaced
+from tests.support.kernel_guests import TOUCHED, UDP, UNTOUCHED, host, make_guest, packet, replaced
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.kernel.host import HiddenState

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernel.guests import ICMP, TCP, UDP, make_guest, packet, replaced
+from tests.support.kernel_guests import ICMP, TCP, UDP, make_guest, packet, replaced
 from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import NotSent, Sent

@@ -16,7 +16,7 @@ from tests.lab import scenario as scenarios
 from tests.lab.scenario import Clients, Scenario
 from tests.lab.topology import Lab
 from tests.lab.world import add_server, world_of
-from tests.sshd import Sshd
+from tests.support.sshd import Sshd
 
 BROKEN, HEALTHY, GONE = "broken", "healthy", "gone"
 MEND = """

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tests.lab.differential import sandbox
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
-from tests.servers import MACS, fabric, server, vni
+from tests.support.servers import MACS, fabric, server, vni
 from vnicheck.fixes.planner import Proof, plan_server
 from vnicheck.model.address import LAST, format_address, parse_address, prefix_range
 from vnicheck.model.config import Config

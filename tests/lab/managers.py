@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.namespaces import LabError, Namespace
+from vnicheck.rehearse.namespaces import Namespace, RehearsalError
 
 UNPACKED = Path(__file__).resolve().parents[2] / ".venv" / "managers"
 GENERATE = UNPACKED / "usr/libexec/netplan/generate"
@@ -99,10 +99,10 @@ def boot_network_manager(namespace: Namespace, ready: Ready) -> list[subprocess.
 
 
 def _await(daemons: list[subprocess.Popen[str]], ready: Ready) -> list[subprocess.Popen[str]]:
-    """The daemons, when they are ready. Raises LabError where one ends, or takes too long."""
+    """The daemons, when they are ready. Raises RehearsalError where one ends, or takes too long."""
     deadline = time.monotonic() + _PATIENCE
     while not ready():
         if time.monotonic() > deadline or any(daemon.poll() is not None for daemon in daemons):
-            raise LabError(f"{daemons[-1].args!r} did not get ready")
+            raise RehearsalError(f"{daemons[-1].args!r} did not get ready")
         time.sleep(0.05)
     return daemons

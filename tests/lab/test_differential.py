@@ -12,7 +12,7 @@ from tests.lab.differential.check import ask_one
 from tests.lab.differential.compare import Disagreement, Tally, compare_all
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from tests.lab.differential.run import in_child, minimal, run
-from tests.lab.namespaces import require_lab
+from tests.lab.require import require_lab
 from vnicheck.kernel.host import HiddenState, Host
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.address import parse_address

@@ -3,34 +3,24 @@ and real packets then have the last word.
 """
 
 import json
-import os
 import signal
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import Struct
 
-from tests.api import StandIn
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import require_lab
-from tests.lab.probe import Probe, probe_predicted
-from tests.lab.test_analyze import (
-    DECIDED_BY_CLIENT_PORT,
-    PROGRAM,
-    REPOSITORY,
-    configuration,
-    holds,
-    ssh_arguments,
-)
+from tests.lab.bench import Bench, bench
+from tests.lab.probe import probe_predicted
+from tests.lab.program import DECIDED_BY_CLIENT_PORT, PROGRAM, REPOSITORY, holds
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
-from tests.lab.world import follow, world_of
-from tests.sshd import Sshd, require
+from tests.support.sshd import Sshd, require
+from vnicheck.rehearse.packets import Tried
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
@@ -60,65 +50,9 @@ ALONE = {
 }
 """Scenarios that a strategy fixes alone, in part at least; `auto` takes policy routing for most."""
 RUNS = [(name, "auto") for name in scenarios.names()] + [(name, how) for how in ALONE for name in ALONE[how]]
-
-
-class Bench:
-    """What a test drives: the lab, its sshd and API, and the program as the user's machine runs it."""
-
-    def __init__(self, lab: Lab, sshd: Sshd, api: StandIn, folder: Path) -> None:
-        self.lab, self.sshd, self.api, self.folder = lab, sshd, api, folder
-        self.environ = {**os.environ, **api.environ, "XDG_STATE_HOME": str(folder / "state")}
-
-    def command(self, *arguments: str) -> list[str]:
-        return [*PROGRAM, *arguments, *ssh_arguments(self.lab, self.sshd, self.folder)]
-
-    def run(self, *arguments: str) -> Any:
-        return self.lab.client.run(self.command(*arguments), cwd=REPOSITORY, env=self.environ, timeout=100, check=False)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return self.lab.client.popen(
-            self.command(*arguments), cwd=REPOSITORY, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-
-    def fix(self, *arguments: str) -> Any:
-        config = configuration(self.lab.scenario, self.folder)
-        return self.run("fix", self.lab.scenario.name, "--yes", "-f", "json", "--flows", *config, *arguments)
-
-    def guest(self) -> tuple[str, ...]:
-        """All that a plan may change there."""
-        commands = (
-            ["ip", "rule"],
-            ["ip", "-4", "route", "show", "table", "all"],
-            ["sh", "-c", "grep -H . /proc/sys/net/ipv4/conf/*/rp_filter"],
-            ["find", "/etc", "-newer", "/run/sshd", "-type", "f"],
-        )
-        return tuple(self.lab.target.run(command).stdout for command in commands)
-
-    def modes(self) -> list[tuple[str, bool]]:
-        """Of the VNIs, as the API has them."""
-        return [
-            (vni["protocol_state_filtering_mode"], vni["allow_ip_spoofing"])
-            for vni in self.api.world["virtual_network_interfaces"]
-        ]
-
-    def everything(self) -> tuple[object, ...]:
-        return (self.guest(), self.modes())
-
-
-@contextmanager
-def bench(name: str, folder: Path, *, config: Sequence[str] = ()) -> Iterator[Bench]:
-    """A scenario's server, reached by SSH, in a VPC whose API changes what packets meet."""
-    scenario = scenarios.load(name)
-    folder.mkdir()
-    with Lab(scenario, own_files=True) as lab:
-        lab.target.run(["mkdir", "/run/sshd"])
-        with (
-            Sshd(
-                folder / "sshd", address=scenario.locals[0], port=22, prefix=lab.target.prefix(), config=config
-            ) as sshd,
-            lab.client.call(lambda: StandIn(world_of(scenario), on_patch=follow(lab))) as api,
-        ):
-            yield Bench(lab, sshd, api, folder)
+EACH_STRATEGY = {("article-check-1", "auto"), ("article-check-1", "rp-filter"), ("article-check-2", "state-filtering")}
+"""Runs that are no matter of the sample."""
+SAMPLED = [pytest.param(*run, marks=() if run in EACH_STRATEGY else pytest.mark.long) for run in RUNS]
 
 
 class Fixed(Struct, frozen=True):
@@ -127,7 +61,7 @@ class Fixed(Struct, frozen=True):
     status: int
     stdout: str
     stderr: str
-    probes: list[Probe]
+    probes: list[Tried]
     unexpected: list[str]
 
     @property
@@ -160,8 +94,7 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         return dict(zip(asked, results, strict=True))
 
 
-@pytest.mark.long
-@pytest.mark.parametrize(("name", "strategy"), RUNS)
+@pytest.mark.parametrize(("name", "strategy"), SAMPLED)
 def test_packets_do_what_the_plan_promised(name: str, strategy: str, runs: dict[tuple[str, str], Fixed]) -> None:
     """What it promised is delivered, what worked still is, and every other verdict is what packets did, too."""
     run = runs[name, strategy]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.differential.run import in_child
 from tests.lab.foreign_rules import Found, configuration, in_front, planned, try_plan
-from tests.sshd import require
+from tests.support.sshd import require
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 

@@ -13,9 +13,12 @@ import msgspec
 import pytest
 
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import LabError, Namespace, RootNamespaceError, require_lab
-from tests.lab.probe import Probe, probe
+from tests.lab.probe import probe
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
+from vnicheck.rehearse.namespaces import Namespace, RehearsalError, RootNamespaceError
+from vnicheck.rehearse.network import Protocol
+from vnicheck.rehearse.packets import Tried
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
@@ -27,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 class Observation(msgspec.Struct, frozen=True):
     """What all packets of a scenario did, and which stages dropped some."""
 
-    probes: tuple[Probe, ...]
+    probes: tuple[Tried, ...]
     drops: frozenset[str]
 
     def delivered(self, direction: str, protocol: str, remote: str, local: str) -> bool:
@@ -90,7 +93,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield lab
 
 
-def answers(lab: Lab, protocol: scenarios.Protocol) -> bool:
+def answers(lab: Lab, protocol: Protocol) -> bool:
     """Whether 10.0.0.12 answers 10.8.0.4."""
     (flow,) = probe(lab, clients=[MANAGEMENT], locals=[SECOND], protocols=[protocol], directions=["inbound"])
     return flow.delivered
@@ -197,7 +200,7 @@ def test_a_guest_command_that_fails_is_named_and_cleaned_up_after() -> None:
     require_lab()
     broken = msgspec.structs.replace(scenarios.load("policy-routing"), guest="ip route add default via 192.0.2.1\n")
     lab = Lab(broken)
-    with pytest.raises(LabError, match=r"guest commands of 'policy-routing' failed: .*invalid gateway"), lab:
+    with pytest.raises(RehearsalError, match=r"guest commands of 'policy-routing' failed: .*invalid gateway"), lab:
         pytest.fail("it was built")
     assert not Path(f"/proc/{lab.target.pid}").exists()
 
@@ -205,7 +208,7 @@ def test_a_guest_command_that_fails_is_named_and_cleaned_up_after() -> None:
 def test_namespaces_end_with_the_process_that_made_them() -> None:
     """Also where it has no chance to clean up."""
     require_lab()
-    program = "import os, signal; from tests.lab.namespaces import Namespace; n = Namespace.create('orphan');"
+    program = "import os, signal; from vnicheck.rehearse.namespaces import Namespace; n = Namespace.create('orphan');"
     program += "print(n.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL

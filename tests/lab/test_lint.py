@@ -15,9 +15,9 @@ import pytest
 from junitparser import JUnitXml
 
 from tests.lab.fleet import BROKEN, GONE, HEALTHY, MEND, Fleet
-from tests.lab.namespaces import require_lab
-from tests.report.test_sarif import checked
-from tests.sshd import require
+from tests.lab.require import require_lab
+from tests.support.sarif import checked
+from tests.support.sshd import require
 
 pytestmark = pytest.mark.root
 

@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.lab.scenario import Scenario, ScenarioError, load, names
+from tests.lab.scenario import Scenario, load, names
+from vnicheck.rehearse.network import NetworkError
 
 VNI = {"name": "vni-1", "interface": "eth0", "subnet": "a", "mac": "02:00:00:00:00:01", "addresses": ["10.0.0.11"]}
 ALL = "subnet vpc private service internet"
@@ -53,7 +54,7 @@ def test_a_scope_stands_for_its_clients() -> None:
     ],
 )
 def test_expectations_that_do_not_hold_together(expect: dict[str, str], complaint: str) -> None:
-    with pytest.raises(ScenarioError, match=complaint):
+    with pytest.raises(NetworkError, match=complaint):
         build(expect=expect).expected()
 
 
@@ -72,7 +73,7 @@ def test_expectations_that_do_not_hold_together(expect: dict[str, str], complain
     ],
 )
 def test_scenarios_that_do_not_hold_together(changes: dict[str, Any], complaint: str) -> None:
-    with pytest.raises((ScenarioError, msgspec.ValidationError), match=complaint):
+    with pytest.raises((NetworkError, msgspec.ValidationError), match=complaint):
         build(**changes)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.api import StandIn
 from tests.lab import scenario as scenarios
-from tests.lab.namespaces import require_lab
 from tests.lab.probe import probe
+from tests.lab.require import require_lab
 from tests.lab.topology import Lab
 from tests.lab.world import follow, world_of
 

@@ -1,170 +1,19 @@
-"""The lab: a server, the VPC, and its clients, each in a network namespace of its own."""
+"""The lab: a scenario built of real interfaces."""
 
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
-
-from tests.lab.fabric import CLIENTS, Filter, device
-from tests.lab.namespaces import LabError, Namespace
-from tests.lab.scenario import Scenario, Subnet
-
-_FABRIC_SIDE = "02:fa:b0:00:00:{index:02x}"
-_CLIENT_MAC = "02:c1:00:00:00:01"
-_CLIENT_SIDE = "02:fa:b0:00:00:ff"
-_CLIENT_GATEWAY = "169.254.77.1"
-
-_QUIET_GUEST = {
-    # A new namespace copies the machine's `all` and `default`: start from the kernel's own values instead.
-    "ip_forward": 0,
-    "fwmark_reflect": 0,
-    "icmp_echo_ignore_all": 0,
-    **{
-        f"conf__{scope}__{key}": 0
-        for scope in ("all", "default")
-        for key in (
-            "rp_filter",
-            "accept_local",
-            "arp_announce",
-            "arp_filter",
-            "arp_ignore",
-            "bc_forwarding",
-            "ignore_routes_with_linkdown",
-            "log_martians",
-            "route_localnet",
-            "src_valid_mark",
-        )
-    },
-}
-_ROUTER = {
-    "ip_forward": 1,
-    "conf__all__rp_filter": 0,
-    "conf__default__rp_filter": 0,
-    "conf__all__send_redirects": 0,
-    "conf__default__send_redirects": 0,
-    "conf__all__proxy_arp": 1,
-}
+from tests.lab.scenario import Scenario
+from vnicheck.rehearse.namespaces import RehearsalError
+from vnicheck.rehearse.topology import Rebuilt
 
 
-class Lab:
-    """A scenario built of real interfaces, for the length of a `with` block.
-
-    `target` is the server, `client` owns all client addresses, `fabric` is the VPC between them. With `own_files` the
-    server has a copy of this machine's /etc and an empty /run, to be written to. Raises LabError where the machine
-    cannot build it or the scenario's guest commands fail.
-    """
-
-    target: Namespace
-    client: Namespace
-    fabric: Namespace
+class Lab(Rebuilt):
+    """A scenario, for the length of a `with` block. Raises RehearsalError also where its guest commands fail."""
 
     def __init__(self, scenario: Scenario, *, own_files: bool = False) -> None:
+        super().__init__(scenario, own_files=own_files)
         self.scenario = scenario
-        self._folders: dict[str, list[str]] = {"copied": ["/etc"], "empty": ["/run"]} if own_files else {}
-        self._stack = ExitStack()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self.fabric = stack.enter_context(Namespace.create("fabric"))
-            self.client = stack.enter_context(Namespace.create("client"))
-            self.target = stack.enter_context(Namespace.create("target", **self._folders))
-            self.fabric.sysctl(**_ROUTER)
-            self.client.sysctl(**_QUIET_GUEST)
-            self.target.sysctl(**_QUIET_GUEST)
-            if self.scenario.client_ports is not None:
-                first, last = self.scenario.client_ports
-                for opener in (self.client, self.target):
-                    opener.sysctl(ip_local_port_range=f"{first} {last}")
-            self._filter = Filter(self.scenario, self.fabric)
-            self._wire()
-            self._configure_client()
-            self._configure_target()
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-
-    def set_vni(self, name: str, **changes: object) -> None:
-        """Change fields of a VNI while packets flow, by their names in the VPC API's PATCH.
-
-        For example `lab.set_vni("vni-1", protocol_state_filtering_mode="disabled", allow_ip_spoofing=True)`.
-        Raises ScenarioError for a VNI, field or value that does not exist.
-        """
-        self.scenario.vni(name)
-        self._filter.change(name, **changes)
-
-    def drops(self) -> dict[str, int]:
-        """Packets dropped so far by stage: those of the fabric (`Filter.drops`), and `rp_filter` for the guest."""
-        dropped = self._filter.drops()
-        filtered = self.reverse_path_drops()
-        return dropped | {"rp_filter": filtered} if filtered else dropped
-
-    def reverse_path_drops(self) -> int:
-        """TcpExtIPReversePathFilter of the server."""
-        names, values = [
-            line.split() for line in self.target.run(["grep", "^TcpExt:", "/proc/net/netstat"]).stdout.splitlines()
-        ]
-        return int(dict(zip(names, values, strict=True))["IPReversePathFilter"])
-
-    def _gateways(self) -> list[tuple[str, Subnet]]:
-        return [(vni.interface, self.scenario.subnet_of(vni)) for vni in self.scenario.vnis]
-
-    def _wire(self) -> None:
-        """Both ends of every veth are created inside namespaces, from within the fabric's."""
-        scenario = self.scenario
-        lines = [f"address add {subnet.gateway}/32 dev lo" for subnet in scenario.subnets]
-        for index, vni in enumerate(scenario.vnis):
-            near = device(index)
-            mac = _FABRIC_SIDE.format(index=index)
-            lines += [
-                _veth(near, mac, vni.interface, vni.mac, self.target),
-                f"link set {near} up",
-            ]
-            for address in vni.addresses:
-                lines += [
-                    f"route add {address}/32 dev {near}",
-                    f"neighbour replace {address} lladdr {vni.mac} dev {near} nud permanent",
-                ]
-        lines += [
-            _veth(CLIENTS, _CLIENT_SIDE, "eth0", _CLIENT_MAC, self.client),
-            f"link set {CLIENTS} up",
-            "route add blackhole default",
-        ]
-        for address in scenario.clients.addresses:
-            lines += [
-                f"route add {address}/32 dev {CLIENTS}",
-                f"neighbour replace {address} lladdr {_CLIENT_MAC} dev {CLIENTS} nud permanent",
-            ]
-        self.fabric.ip(*lines)
-        # An answer to ARP on behalf of a same-subnet peer is otherwise delayed by up to 0.8 s.
-        self.fabric.sysctl(**{f"neigh__{device(index)}__proxy_delay": 0 for index in range(len(scenario.vnis))})
-
-    def _configure_client(self) -> None:
-        self.client.ip(
-            "link set eth0 up",
-            *(f"address add {address}/32 dev eth0" for address in self.scenario.clients.addresses),
-            f"neighbour replace {_CLIENT_GATEWAY} lladdr {_CLIENT_SIDE} dev eth0 nud permanent",
-            f"route add default via {_CLIENT_GATEWAY} dev eth0 onlink src {self.scenario.management_client}",
-        )
-
-    def _configure_target(self) -> None:
-        self.target.ip(*(f"link set {vni.interface} up" for vni in self.scenario.vnis))
+    def configure_guest(self) -> None:
+        """Runs the scenario's commands."""
         done = self.target.run(["sh", "-eu"], input=self.scenario.guest, check=False)
         if done.returncode != 0:
-            raise LabError(f"the guest commands of {self.scenario.name!r} failed: {done.stderr.strip()}")
-        self.introduce_gateways()
-
-    def introduce_gateways(self) -> None:
-        """Tell the server its gateways' MAC addresses, which it forgets where an interface goes down."""
-        # -force: the scenario may have taken an interface down.
-        lines = [
-            f"neighbour replace {subnet.gateway} lladdr {_FABRIC_SIDE.format(index=index)} dev {name} nud noarp"
-            for index, (name, subnet) in enumerate(self._gateways())
-        ]
-        self.target.run(["ip", "-force", "-batch", "-"], input="\n".join(lines) + "\n", check=False)
-
-
-def _veth(near: str, near_mac: str, far: str, far_mac: str, namespace: Namespace) -> str:
-    return f"link add {near} address {near_mac} type veth peer name {far} address {far_mac} netns {namespace.pid}"
+            raise RehearsalError(f"the guest commands of {self.scenario.name!r} failed: {done.stderr.strip()}")

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from tests.api import World
-from tests.lab.scenario import Scenario, Vni
+from tests.lab.scenario import Scenario
 from tests.lab.topology import Lab
+from vnicheck.rehearse.network import Vni
 
 
 def world_of(scenario: Scenario, *, region: str = "us-south") -> World:

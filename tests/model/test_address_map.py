@@ -40,14 +40,6 @@ def test_zipped_is_what_each_says(several: list[AddressMap[object]], address: in
     assert made.at(address) == tuple(each.at(address) for each in several)
 
 
-@given(maps(), maps(), points)
-def test_or_else_fills_the_gaps(one: AddressMap[object], other: AddressMap[object], address: int) -> None:
-    made = one.or_else(other)
-    check(made)
-    said = one.at(address)
-    assert made.at(address) == (other.at(address) if said is None else said)
-
-
 @given(maps(), maps(), ranges, points)
 def test_choose(
     inside: AddressMap[object], outside: AddressMap[object], within: list[tuple[int, int]], address: int
@@ -55,13 +47,6 @@ def test_choose(
     made = choose(within, inside, outside)
     check(made)
     assert made.at(address) == (inside if holds(address, within) else outside).at(address)
-
-
-@given(maps(), ranges, points)
-def test_restricted(one: AddressMap[object], within: list[tuple[int, int]], address: int) -> None:
-    made = one.restricted(within)
-    check(made)
-    assert made.at(address) == (one.at(address) if holds(address, within) else None)
 
 
 @given(maps(), points)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import server
+from tests.support.servers import server
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import UserError
 from vnicheck.model.config import Assumptions, Config

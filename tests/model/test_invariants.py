@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import acl_rule, group_rule, guest, link, report, server, subnet, two_vnis, vni
+from tests.support.servers import acl_rule, group_rule, guest, link, report, server, subnet, two_vnis, vni
 from vnicheck.model.cloud import (
     FloatingIp,
     LoadBalancer,

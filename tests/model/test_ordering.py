@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tests.servers import fabric
+from tests.support.servers import fabric
 from vnicheck.model.cloud import Fabric, LoadBalancer, LoadBalancerListener, PublicAddressRange, RoutingTable
 from vnicheck.model.ordering import ordered_fabric
 

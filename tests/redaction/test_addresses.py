@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from vnicheck.fabric.scope import PRIVATE_PREFIXES, SERVICE_PREFIXES
 from vnicheck.model.address import format_address, mask, parse_prefix, prefix_range
-from vnicheck.redaction.addresses import OWN_MEANING, UNTOUCHED, AddressMap
+from vnicheck.redaction.addresses import OWN_MEANING, UNTOUCHED, AddressPseudonyms
 
 KEY = b"k" * 32
 SUBNETS = ("10.0.0.0/24", "10.0.1.64/26", "192.168.7.0/29", "203.0.113.0/24")
-MAP = AddressMap(KEY, SUBNETS)
+MAP = AddressPseudonyms(KEY, SUBNETS)
 addresses = st.integers(0, 0xFFFFFFFF) | st.sampled_from(SUBNETS).flatmap(
     lambda prefix: st.integers(*prefix_range(prefix))
 )
@@ -88,5 +88,5 @@ def test_prefixes_stay_prefixes(address: int, length: int) -> None:
 
 
 def test_another_key_is_another_map() -> None:
-    assert AddressMap(b"other", SUBNETS).address("10.9.8.7") != MAP.address("10.9.8.7")
-    assert AddressMap(KEY, SUBNETS).address("10.9.8.7") == MAP.address("10.9.8.7")
+    assert AddressPseudonyms(b"other", SUBNETS).address("10.9.8.7") != MAP.address("10.9.8.7")
+    assert AddressPseudonyms(KEY, SUBNETS).address("10.9.8.7") == MAP.address("10.9.8.7")

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec import Struct
 
-from tests import cases
-from tests.model.test_snapshot import snapshots
-from tests.servers import COLLECTED, fabric, guest, link, server, two_vnis
+from tests.support import cases
+from tests.support.any_snapshot import snapshots
+from tests.support.servers import COLLECTED, fabric, guest, link, server, two_vnis
 from vnicheck.analysis.server import report_on
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.config import Config

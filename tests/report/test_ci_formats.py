@@ -8,8 +8,8 @@ import pytest
 from junitparser import JUnitXml
 from markdown_it import MarkdownIt
 
-from tests.fleet import BROKEN, NOW, WELL, fleet, member, regions
-from tests.report import reports
+from tests.support import reports
+from tests.support.fleet import BROKEN, NOW, WELL, fleet, member, regions
 from vnicheck.analysis.lint import lint
 from vnicheck.model.config import Config
 from vnicheck.model.mute import Mute

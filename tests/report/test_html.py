@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
-from tests.report import reports
+from tests.support import reports
+from tests.support.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
 from vnicheck.analysis.lint import lint
 from vnicheck.model.config import Config
 from vnicheck.model.report import Report

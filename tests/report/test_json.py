@@ -9,7 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from tests.report import reports
+from tests.support import reports
 from vnicheck.model.flow import DropCode
 from vnicheck.model.report import Report, encode_instance, encode_report
 
@@ -17,7 +17,7 @@ INSTANCE = "id name crn kind vpc zone status problems interfaces flows findings"
 INTERFACE = "name mac addresses rp_filter vni"
 VNI = "id name protocol_state_filtering_mode protocol_state_filtering allow_ip_spoofing addresses floating_ips"
 FLOW = "direction protocol remote remote_scope local ingress egress symmetric verdict dropped_by drops hops findings"
-FINDING = "rule name severity confidence message fingerprint affected flows evidence fixes"
+FINDING = "rule name severity confidence headline message fingerprint affected flows evidence fixes"
 DROP_CODES = """network_acl security_group no_floating_ip rp_filter martian_source not_local interface_down no_route
 blackhole unreachable prohibit ip_spoofing_check protocol_state_filtering floating_ip vpc_route"""
 
@@ -59,12 +59,27 @@ def test_a_report_fits_its_schema_and_the_contract(name: str, schema: dict[str, 
             _check_flow(flow, instance)
         for finding in instance["findings"]:
             assert set(FINDING.split()) == set(finding)
+            assert finding["message"].startswith(finding["headline"])
+            assert not finding["headline"].endswith((".", ":", ";"))
             assert finding["confidence"] in {"observed", "computed", "assumed"}
             assert max(finding["flows"], default=-1) < len(instance["flows"])
+            assert all(set(fix) == {"title", "commands"} for fix in finding["fixes"])
+
+
+def test_commands_stand_apart_from_their_title() -> None:
+    instance = json.loads(encode_report(reports.ALL["check-1"]()))["instances"][0]
+    fixes = {fix["title"]: fix["commands"] for finding in instance["findings"] for fix in finding["fixes"]}
+    assert [command.split()[:3] for command in fixes["policy routing"]] == [
+        *[["ip", "route", "add"]] * 2,
+        ["ip", "rule", "add"],
+    ]
+    assert not any(" && " in command for commands in fixes.values() for command in commands)
 
 
 def _check_flow(flow: dict[str, Any], instance: dict[str, Any]) -> None:
-    assert set(flow) == set(FLOW.split()) | (set() if flow["protocol"] == "icmp" else {"ports"})
+    ports = set() if flow["protocol"] == "icmp" else {"ports"}
+    to_no_host = {"to_no_host"} if all(prefix.endswith(".255/32") for prefix in flow["remote"]) else set()
+    assert set(flow) == set(FLOW.split()) | ports | to_no_host
     assert flow["dropped_by"] == (flow["drops"][0]["by"] if flow["drops"] else None)
     assert (flow["verdict"] == "dropped") is bool(flow["drops"])
     for drop in flow["drops"]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions, unread
-from tests.report.reports import HOSTILE
-from tests.servers import TWO_DEFAULTS, fabric, guest, link, two_vnis, vni
+from tests.support.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions, unread
+from tests.support.reports import HOSTILE
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, two_vnis, vni
 from vnicheck.analysis.lint import lint
 from vnicheck.model.config import Config
 from vnicheck.model.mute import Mute

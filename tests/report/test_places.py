@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet import BROKEN, member
-from tests.servers import fabric, two_vnis
+from tests.support.fleet import BROKEN, member
+from tests.support.servers import fabric, two_vnis
 from vnicheck.analysis.server import analyze_server
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.config import Config
 from vnicheck.model.expectation import Expectation
 from vnicheck.report.places import Anchors, TerraformError, blocks, repository_root
-from vnicheck.report.writer import Place
+from vnicheck.report.writer import Location
 
 MAIN = """# the servers
 resource "ibm_is_instance" "web" {
@@ -67,7 +67,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def place(anchors: Anchors, name: str) -> Place:
+def place(anchors: Anchors, name: str) -> Location:
     return anchors.place(earlier(name), earlier(name))
 
 
@@ -77,13 +77,13 @@ def place(anchors: Anchors, name: str) -> Place:
 )
 def test_a_server_is_shown_at_its_block(repository: Path, name: str, line: int, end: int) -> None:
     anchors = Anchors(repository, terraform=repository / "env")
-    assert place(anchors, name) == Place(uri="env/prod/main.tf", line=line, end_line=end)
+    assert place(anchors, name) == Location(uri="env/prod/main.tf", line=line, end_line=end)
     assert anchors.notes == []
 
 
 @pytest.mark.parametrize("name", ["db-1", "in-a-heredoc", "in-a-comment", "decoy", "eth0", "metal-2"])
 def test_a_server_without_a_block_is_shown_in_the_configuration(repository: Path, name: str) -> None:
-    assert place(Anchors(repository, terraform=repository), name) == Place(uri="vnicheck.toml", line=1)
+    assert place(Anchors(repository, terraform=repository), name) == Location(uri="vnicheck.toml", line=1)
 
 
 def test_the_block_that_says_more_of_the_name_wins_and_a_tie_is_none(repository: Path) -> None:
@@ -107,8 +107,8 @@ def test_a_finding_on_a_vnis_settings_is_shown_at_that_vnis_block(repository: Pa
     instance = analyze_server(spoofing, fabric(), Config())
     anchors = Anchors(repository, terraform=repository)
     places = {finding.rule: anchors.place(instance, finding) for finding in instance.findings}
-    assert places["VNC302"] == Place(uri="vni.tf", line=2, end_line=4)
-    assert places["VNC101"] == Place(uri="env/prod/main.tf", line=2, end_line=12)
+    assert places["VNC302"] == Location(uri="vni.tf", line=2, end_line=4)
+    assert places["VNC101"] == Location(uri="env/prod/main.tf", line=2, end_line=12)
 
 
 def test_without_a_block_the_expectation_that_names_the_server(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_without_a_block_the_expectation_that_names_the_server(tmp_path: Path) -
         expect=tuple(Expectation(server=name, start="vpc", verdict="delivered") for name in ("db-*", "web-*"))
     )
     anchors = Anchors(tmp_path, config=config, config_file=file)
-    assert place(anchors, "web-1") == Place(uri="ops/vnicheck.toml", line=5)
-    assert place(anchors, "db-1") == Place(uri="ops/vnicheck.toml", line=2)
-    assert place(anchors, "x") == Place(uri="ops/vnicheck.toml", line=1)
+    assert place(anchors, "web-1") == Location(uri="ops/vnicheck.toml", line=5)
+    assert place(anchors, "db-1") == Location(uri="ops/vnicheck.toml", line=2)
+    assert place(anchors, "x") == Location(uri="ops/vnicheck.toml", line=1)
 
 
 def test_a_configuration_outside_the_repository_goes_by_its_name(tmp_path: Path) -> None:

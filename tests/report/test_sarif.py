@@ -1,16 +1,15 @@
 """`--format sarif`: the official schema, and what GitHub code scanning demands beyond it."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import msgspec
 import pytest
 
-from tests.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
-from tests.report import reports
-from vnicheck.analysis.lint import Outcome, lint
+from tests.support import reports
+from tests.support.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
+from tests.support.sarif import VALIDATOR, checked
+from vnicheck.analysis.lint import LintResult, lint
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding
@@ -20,11 +19,8 @@ from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.snapshot import Server
 from vnicheck.report import sarif
 from vnicheck.report.sarif import SarifWriter
-from vnicheck.report.writer import Place, Settings
+from vnicheck.report.writer import Location, Settings
 from vnicheck.rules.registry import RULES
-
-SCHEMA = json.loads((Path(__file__).parent / "sarif" / "sarif-schema-2.1.0.json").read_text())
-VALIDATOR = jsonschema.Draft4Validator(SCHEMA)
 
 
 def written(report: Report, settings: Settings | None = None) -> Any:
@@ -41,7 +37,7 @@ def linted(*servers: Server, earlier: Baseline | None = None, config: Config | N
 
 def _linted(
     *servers: Server, earlier: Baseline | None = None, config: Config | None = None, **settings: Any
-) -> tuple[Any, Outcome]:
+) -> tuple[Any, LintResult]:
     writer = SarifWriter(Settings(**settings))
     outcome = lint(
         regions(*servers, config=config),
@@ -51,38 +47,6 @@ def _linted(
         earlier=earlier,
     )
     return checked(b"".join(writer.finish(outcome.report))), outcome
-
-
-def checked(data: bytes) -> Any:
-    """The document, once it is what the schema and GitHub want."""
-    document = json.loads(data)
-    assert list(VALIDATOR.iter_errors(document)) == []
-    (run,) = document["runs"]
-    rules = run["tool"]["driver"]["rules"]
-    for rule in rules:
-        assert rule["shortDescription"]["text"]
-        assert rule["help"]["text"]
-        assert len(rule["fullDescription"]["text"]) <= 1024
-        assert len(rule["properties"]["tags"]) <= 10
-    for result in run["results"]:
-        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
-        assert len(result["locations"]) == 1
-        steps = [
-            step["location"]
-            for flow in result.get("codeFlows", [])
-            for thread in flow["threadFlows"]
-            for step in thread["locations"]
-        ]
-        for location in [*result["locations"], *steps]:
-            physical = location["physicalLocation"]
-            uri = physical["artifactLocation"]["uri"]
-            assert uri
-            assert ":" not in uri, "a scheme, which GitHub refuses"
-            assert not uri.startswith("/")
-            assert physical["region"]["startLine"] >= 1
-        assert result["partialFingerprints"]["primaryLocationLineHash"]
-        assert result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
-    return document
 
 
 def results(document: Any) -> list[Any]:
@@ -132,8 +96,8 @@ def test_a_result_leads_hop_by_hop_to_the_drop() -> None:
 
 
 def test_the_place_is_the_one_that_is_given() -> None:
-    def place(server: Any, finding: Any) -> Place:
-        return Place(uri=f"env/{server.name} ü.tf", line=7, end_line=9)
+    def place(server: Any, finding: Any) -> Location:
+        return Location(uri=f"env/{server.name} ü.tf", line=7, end_line=9)
 
     (first, *_) = results(linted(member("web-1", BROKEN), place=place, scope="vnicheck/eu-de/prod/"))
     assert first["locations"][0]["physicalLocation"] == {

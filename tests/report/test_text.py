@@ -3,39 +3,18 @@
 After a change that is meant: VNICHECK_UPDATE_GOLDEN=1 pytest tests/report, and read the difference.
 """
 
-import io
 import os
 import unicodedata
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from tests.report import reports
-from vnicheck.model.report import Report
+from tests.support import reports
+from tests.support.reports import render
 from vnicheck.report.drawing import ASCII, UNICODE
-from vnicheck.report.text import write_text
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTHS = (60, 80, 120)
-
-
-def render(
-    report: Report, width: int, *, encoding: str = "utf-8", terminal: bool = False, explain: bool = False
-) -> str:
-    raw = io.BytesIO()
-    file = io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="")
-    console = Console(
-        file=file,
-        width=width,
-        force_terminal=terminal,
-        color_system="truecolor" if terminal else None,
-        highlight=False,
-        markup=False,
-    )
-    write_text(report, console, explain=explain)
-    file.flush()
-    return raw.getvalue().decode(encoding)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import fabric, guest, report, server, two_vnis
+from tests.support.servers import fabric, guest, report, server, two_vnis
 from vnicheck.model.cloud import LoadBalancerMember, Ref
 from vnicheck.model.flow import Finding
 from vnicheck.model.snapshot import SCHEMA, Server, Snapshot, decode_snapshot, encode_snapshot
@@ -38,7 +38,7 @@ def test_an_address_of_a_secondary_interface() -> None:
         ("GET /load_balancers/lb-id/pools/pool-id/members", "target.address = 10.0.0.12, port = 443"),
         ("GET /instances/server-id", "primary_network_attachment.virtual_network_interface.id = vni-id-1"),
     ]
-    assert any("10.0.0.11 of vni-1" in fix for fix in finding.fixes)
+    assert any("10.0.0.11 of vni-1" in fix.title for fix in finding.fixes)
 
 
 def test_several_ports_are_one_finding_and_several_pools_are_not() -> None:

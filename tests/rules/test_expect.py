@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import (
+from tests.support.servers import (
     POLICY_ROUTING,
     POLICY_RULES,
     acl_rule,
@@ -80,7 +80,7 @@ def test_a_delivered_flow_that_must_be_dropped() -> None:
     (finding,) = violations(WELL, EXPECT | {"verdict": "dropped"})
     assert finding.severity == "error"
     assert finding.message.endswith("is expected to be dropped, but is delivered, in by eth1 and out by eth1.")
-    assert [fix.partition(",")[0] for fix in finding.fixes] == ["close it with a security group or a network ACL"]
+    assert [fix.title.partition(",")[0] for fix in finding.fixes] == ["close it with a security group or a network ACL"]
 
 
 def test_an_unknown_flow_has_not_the_expected_verdict() -> None:

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from tests.rules import test_latent, test_rules
-from tests.servers import COLLECTED, fabric, report
+from tests.support import drop_cases, latent_cases
+from tests.support.servers import COLLECTED, fabric, report
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.snapshot import Server
@@ -27,8 +27,8 @@ WISHES = msgspec.convert(
     Config,
 )
 CASES: dict[str, tuple[Server, Fabric]] = {
-    **{rule: (case[0], case[1] or fabric()) for rule, case in test_rules.FIRES.items()},
-    **{rule: (case[0], fabric()) for rule, case in test_latent.FIRES.items()},
+    **{rule: (case[0], case[1] or fabric()) for rule, case in drop_cases.FIRES.items()},
+    **{rule: (case[0], fabric()) for rule, case in latent_cases.FIRES.items()},
 }
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import (
+from tests.support.latent_cases import CLOSED, FIRES, OFF, STRICT, routed, rules_of
+from tests.support.servers import (
     POLICY_ROUTING,
     POLICY_RULES,
     TWO_DEFAULTS,
@@ -24,69 +25,7 @@ from vnicheck.engine.own_devices import owner_of
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Finding
 from vnicheck.model.guest import Guest
-from vnicheck.model.snapshot import Problem, Server
-
-STRICT = {"eth0": 1, "eth1": 1}
-OFF = two_vnis(protocol_state_filtering_mode="disabled")
-CLOSED = two_vnis(spoofing=False)
-
-
-def routed(*vnis: Any, routes: str = POLICY_ROUTING, rules: str = POLICY_RULES, **more: Any) -> Server:
-    """Policy routing, strict filters, no spoofing: a healthy server, but for what is given."""
-    return server(*(vnis or CLOSED), guest=guest(routes=routes, rules=rules, **({"rp_filter": STRICT} | more)))
-
-
-def rules_of(*lines: str) -> str:
-    return "\n".join(
-        ("0: from all lookup local", *lines, "32766: from all lookup main", "32767: from all lookup default")
-    )
-
-
-UNMATCHED = guest(link("eth0", 0, "10.0.0.11/24"), rp_filter=STRICT)
-NEIGHBOURS_BY_MAIN = rules_of("900: from all to 10.0.0.0/24 lookup main", "1003: from 10.0.0.12 lookup 1003")
-
-FIRES: dict[str, tuple[Server, str, tuple[str, ...]]] = {
-    "VNC201": (server(*OFF, guest=guest()), "warning", ("in", "eth1", "rp_filter being off", "vni-1 not filtering")),
-    "VNC202": (routed(rules=rules_of()), "warning", ("no policy rule leads to routing table 1003", "eth1")),
-    "VNC203": (routed(routes=TWO_DEFAULTS), "warning", ("1 policy rule leads to routing table 1003",)),
-    "VNC204": (
-        routed(routes=f"{POLICY_ROUTING}default via 10.0.0.1 dev eth1\n"),
-        "warning",
-        ("eth0 and eth1 of the same metric (0)",),
-    ),
-    "VNC205": (
-        routed(*OFF, rules=NEIGHBOURS_BY_MAIN, rp_filter={"all": 2}),
-        "note",
-        ("both in subnet subnet-a (10.0.0.0/24)", "reach the server by eth1 and are answered by eth0"),
-    ),
-    "VNC206": (
-        server(guest=UNMATCHED),
-        "note",
-        ("no interface of the guest belongs to vni-2", "10.0.0.12 are unknown"),
-    ),
-    "VNC301": (
-        routed(*two_vnis(spoofing=False, protocol_state_filtering_mode="disabled")),
-        "note",
-        ("disabled on vni-", "every path of the server is symmetric"),
-    ),
-    "VNC302": (routed(*two_vnis()), "note", ("allows IP spoofing",)),
-    "VNC303": (routed(rp_filter={"eth0": 1}), "note", ("rp_filter is off on eth1",)),
-    "VNC304": (
-        server(*OFF, guest=guest(rp_filter={"all": 2, "eth0": 1, "eth1": 0})),
-        "note",
-        ("only eth1 needs it: eth0 would be strict by its own value (1)",),
-    ),
-    "VNC401": (
-        server(problems=(Problem(code="ssh_timeout", message="no answer"),)),
-        "note",
-        ("the guest was not collected",),
-    ),
-    "VNC402": (
-        server(*two_vnis(allow_ip_spoofing=None, protocol_state_filtering_mode="disabled"), guest=guest()),
-        "note",
-        ("whether it allows IP spoofing was not readable",),
-    ),
-}
+from vnicheck.model.snapshot import Server
 
 
 def findings(of: Server, rule: str, around: Any = None) -> list[Finding]:
@@ -187,13 +126,13 @@ def test_a_path_covers_all_its_broken_flows() -> None:
 
 
 def test_disabling_the_state_filter_is_proposed_only_where_it_is_enough() -> None:
-    assert not any("disable protocol state filtering" in fix for fix in on_check(1)[1].fixes)
-    assert any("disable protocol state filtering" in fix for fix in on_check(2)[0].fixes)
+    assert not any("disable protocol state filtering" in fix.title for fix in on_check(1)[1].fixes)
+    assert any("disable protocol state filtering" in fix.title for fix in on_check(2)[0].fixes)
 
 
 def test_a_sure_cause_is_not_hidden_behind_an_assumed_one() -> None:
     """Groups of the other VNI (assumed) come before the ACL (documented), and let some ports through."""
-    from tests.servers import acl_rule, group_rule
+    from tests.support.servers import acl_rule, group_rule
     from vnicheck.model.cloud import NetworkAcl, SecurityGroup
 
     inbound_acl = NetworkAcl(id="acl", name="acl", rules=(acl_rule("allow", "inbound"),))
@@ -352,7 +291,7 @@ def test_default_routes_of_different_metrics_are_in_order() -> None:
 
 
 def test_a_trace_claims_nothing_about_the_server() -> None:
-    from tests.cases import report_of
+    from tests.support.cases import report_of
     from vnicheck.analysis.trace import trace
     from vnicheck.model.flow import Protocol
 

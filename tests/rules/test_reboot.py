@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import POLICY_ROUTING, POLICY_RULES, guest, report, server, two_vnis
-from vnicheck.model.flow import Finding
+from tests.support.servers import POLICY_ROUTING, POLICY_RULES, guest, report, server, two_vnis
+from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import BootConfig, BootRoute, BootRule, BootValue, Guest
 from vnicheck.model.snapshot import Server
 
@@ -43,7 +43,10 @@ def test_the_articles_sysctl_w() -> None:
         "would be dropped then."
     )
     assert breaks.fixes == (
-        "to keep what runs now, set net.ipv4.conf.eth1.rp_filter = 0 in a file of /etc/sysctl.d whose name sorts last",
+        Fix(
+            "to keep what runs now, set net.ipv4.conf.eth1.rp_filter = 0 in a file of /etc/sysctl.d whose name sorts "
+            "last"
+        ),
     )
     assert [(fact.source, fact.text) for fact in breaks.evidence] == [
         ("sysctl", "net/ipv4/conf/eth1/rp_filter = 0"),
@@ -144,7 +147,7 @@ def test_rules_and_routes_by_hand_alone() -> None:
     assert "rule '1003: from 10.0.0.12 lookup 1003'" in found.message
     assert "route 'default via 10.0.0.1 dev eth1 table 1003'" in found.message
     assert "tcp flows to 10.0.0.12" in found.message
-    assert found.fixes[0].endswith("to the configuration of NetworkManager")
+    assert found.fixes[0].title.endswith("to the configuration of NetworkManager")
     assert {fact.source for fact in found.evidence} == {"ip rule", "ip route"}
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.guest.configured import configured_guest
-from tests.servers import MACS, report, server, two_vnis
+from tests.support.configured import configured_guest
+from tests.support.servers import MACS, report, server, two_vnis
 from vnicheck.model.guest import Guest
 from vnicheck.model.report import InstanceReport
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.servers import TWO_DEFAULTS, fabric, guest, report, server, two_vnis
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, report, server, two_vnis
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows

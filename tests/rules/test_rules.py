@@ -6,13 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.servers import (
+from tests.support.drop_cases import FIRES, FLOATING, INBOUND_ONLY, OPEN_DISABLED
+from tests.support.servers import (
     BOTH_WAYS,
-    ONE_ARM,
     POLICY_ROUTING,
     POLICY_RULES,
     TWO_DEFAULTS,
-    acl_rule,
     fabric,
     group_rule,
     guest,
@@ -24,7 +23,7 @@ from tests.servers import (
     two_vnis,
     vni,
 )
-from vnicheck.model.cloud import NetworkAcl, SecurityGroup
+from vnicheck.model.cloud import SecurityGroup
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding
 from vnicheck.model.report import InstanceReport
@@ -34,12 +33,6 @@ from vnicheck.rules.registry import RULES
 SECTIONS = ("## What it finds", "## Why packets drop", "## How to fix", "## How sure we are", "## Sources")
 DROPS = "VNC2"
 """The rules of drops have ids below."""
-OPEN_DISABLED = two_vnis(protocol_state_filtering_mode="disabled")
-FLOATING = (
-    vni(0, "10.0.0.11", allow_ip_spoofing=True),
-    vni(1, "10.0.0.12", floating_ip="203.0.113.7", protocol_state_filtering_mode="disabled"),
-)
-INBOUND_ONLY = [NetworkAcl(id="acl", name="acl", rules=(acl_rule("allow", "inbound"),))]
 GROUP_INBOUND_ONLY = [SecurityGroup(id="open", name="open", rules=(group_rule("inbound"),))]
 
 
@@ -57,50 +50,6 @@ def of_rule(instance: InstanceReport, rule: str) -> list[Finding]:
 
 def policy_routed(*vnis: Any, **more: Any) -> Server:
     return server(*(vnis or two_vnis()), guest=guest(routes=POLICY_ROUTING, rules=POLICY_RULES, **more))
-
-
-FIRES: dict[str, tuple[Server, Any, set[tuple[str, str, str]]]] = {
-    "VNC101": (
-        server(*OPEN_DISABLED, guest=guest(rp_filter={"eth1": 1})),
-        None,
-        {("VNC101", "error", "computed"), ("VNC101", "warning", "computed")},
-    ),
-    "VNC102": (server(guest=guest()), None, {("VNC102", "error", "computed"), ("VNC102", "warning", "computed")}),
-    "VNC103": (
-        server(*two_vnis(spoofing=False, protocol_state_filtering_mode="disabled"), guest=guest()),
-        None,
-        {("VNC103", "error", "computed"), ("VNC103", "warning", "computed")},
-    ),
-    "VNC104": (
-        server(*OPEN_DISABLED, guest=guest(routes="10.0.0.0/24 dev eth0 scope link\n")),
-        None,
-        {("VNC104", "error", "computed"), ("VNC104", "warning", "computed")},
-    ),
-    "VNC105": (
-        server(
-            msgspec.structs.replace(
-                FLOATING[0], secondary_addresses=("10.0.0.12",), protocol_state_filtering_mode="disabled"
-            ),
-            FLOATING[1],
-            guest=guest(),
-        ),
-        None,
-        {("VNC105", "error", "computed")},
-    ),
-    "VNC106": (
-        server(*OPEN_DISABLED, guest=guest()),
-        fabric(acls=INBOUND_ONLY),
-        {("VNC106", "error", "computed")},
-    ),
-    "VNC107": (
-        server(
-            vni(0, "10.0.0.11", "10.0.0.13"), guest=guest(link("eth0", 0, "10.0.0.11/24"), routes="default dev eth0")
-        ),
-        None,
-        {("VNC107", "warning", "computed")},
-    ),
-    "VNC108": (router(ONE_ARM), transit_fabric(), {("VNC108", "error", "computed")}),
-}
 
 
 @pytest.mark.parametrize("rule", FIRES)

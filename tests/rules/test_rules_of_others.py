@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.report.test_text import render
-from tests.servers import TWO_DEFAULTS, guest, link, report, server, two_vnis, vni
+from tests.support.reports import render
+from tests.support.servers import TWO_DEFAULTS, guest, link, report, server, two_vnis, vni
 from vnicheck.analysis.server import assemble_report
 from vnicheck.model.flow import Finding, Verdict
 from vnicheck.model.guest import Guest, Interface
@@ -57,7 +57,7 @@ class TestOwnNetworkLedOut:
         assert "rule '30400: from 10.0.0.12 lookup 7' leads packets from 10.0.0.12 for " in finding.message
         for words in (network, f"behind {device.name}", "out by eth1"):
             assert words in finding.message
-        assert f"'ip rule add to {network} table main priority 30399'" in finding.fixes[0]
+        assert f"'ip rule add to {network} table main priority 30399'" in finding.fixes[0].title
         flows = report(led).flows
         assert {flows[index].verdict for index in finding.flows} == {Verdict.UNKNOWN}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import guest, report, server, two_vnis, vni
+from tests.support.servers import guest, report, server, two_vnis, vni
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Finding
 from vnicheck.model.snapshot import Problem

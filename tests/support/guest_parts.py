@@ -2,7 +2,7 @@
 
 import msgspec
 
-from vnicheck.guest.assemble import NOT_COLLECTED, Via, build_guest
+from vnicheck.guest.assemble import NOT_COLLECTED, Via
 from vnicheck.guest.parsers.links import parse_links
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.routes import parse_routes
@@ -64,7 +64,7 @@ def guest_from_parts(
     given("rules", rules_text, rules.unmodelled)
     sysctls, strange = parse_sysctls(sysctl_text or "")
     given("sysctls", sysctl_text, strange)
-    return build_guest(
+    return Guest(
         collected_at=collected_at,
         via=via,
         os=os if os is not None else OperatingSystem(),

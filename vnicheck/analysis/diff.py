@@ -20,7 +20,7 @@ from vnicheck.model.diff import (
     Side,
     Summary,
 )
-from vnicheck.model.flow import SEVERITIES, Direction, Finding, Flow, Protocol, Scope, Severity, is_at_least
+from vnicheck.model.flow import SEVERITIES, Direction, Finding, Flow, Protocol, Scope, Severity, is_as_severe
 from vnicheck.model.report import InstanceReport, Tool
 from vnicheck.model.snapshot import Problem
 
@@ -28,7 +28,7 @@ _NOWHERE: list[Range] = [(0, 0)]
 """Stands for the local side of a flow that is not in transit."""
 
 
-def compare(
+def compare_reports(
     old: InstanceReport | None,
     new: InstanceReport | None,
     *,
@@ -60,11 +60,11 @@ def compare(
     )
 
 
-def is_worse(change: FindingChange) -> bool:
+def is_regression(change: FindingChange) -> bool:
     """Whether it counts against the new snapshot: not muted, and new or of a higher severity than it was."""
     if change.muted or change.change == "gone":
         return False
-    return isinstance(change.was, UnsetType) or not is_at_least(change.was, change.severity)
+    return isinstance(change.was, UnsetType) or not is_as_severe(change.was, change.severity)
 
 
 def assemble_diff(old: Side, new: Side, changes: Iterable[ServerChange]) -> Diff:
@@ -84,7 +84,7 @@ def assemble_diff(old: Side, new: Side, changes: Iterable[ServerChange]) -> Diff
             only_old=sum(each.presence == "only_old" for each in told),
             only_new=sum(each.presence == "only_new" for each in told),
             uncertain=sum(not each.certain for each in told),
-            new_findings=_counted(each for each in found if is_worse(each)),
+            new_findings=_counted(each for each in found if is_regression(each)),
             gone_findings=_counted(each for each in found if each.change == "gone" and each.certain and not each.muted),
             changed_flows=sum(len(each.flows) for each in told),
         ),

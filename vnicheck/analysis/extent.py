@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.engine.partition import to_ports, to_prefixes
+from vnicheck.engine.partition import parse_ports, to_ports, to_prefixes
 from vnicheck.engine.refinement import difference, intersection, port_ranges, remote_ranges
 from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.baseline import Known
@@ -84,10 +84,5 @@ def _extent(each: Known) -> Extent:
     return Extent(
         merge_ranges(prefix_range(remote) for remote in each.remotes),
         merge_ranges(prefix_range(local) for local in each.local_prefixes) or _EVERY,
-        merge_ranges(map(_ports, each.ports)) or _EVERY,
+        merge_ranges(map(parse_ports, each.ports)) or _EVERY,
     )
-
-
-def _ports(text: str) -> Range:
-    first, _, last = text.partition("-")
-    return int(first), int(last or first)

@@ -4,7 +4,7 @@ Pure but for what the writers keep: the time, the regions and the baseline are p
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -15,7 +15,7 @@ from vnicheck.analysis.many import Shared, analyze_many
 from vnicheck.analysis.processes import Spread, in_process
 from vnicheck.model.baseline import Baseline, Earlier, Known, baseline_of
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding, is_at_least
+from vnicheck.model.flow import SEVERITIES, Finding, Severity, is_as_severe
 from vnicheck.model.region import Job, RegionInScope, job_of
 from vnicheck.model.report import (
     REPORT_SCHEMA,
@@ -36,13 +36,28 @@ class Taker(Protocol):
         """Takes one server's report."""
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+Judgement = Literal["clean", "findings", "incomplete"]
+
+
+class LintResult(Struct, frozen=True, kw_only=True):
     """`report`: the document without its instances. `baseline`: what a new baseline holds. `seen`: the instances, only
     as far as notes on the configuration look at them."""
 
     report: Report
     baseline: Baseline
     seen: tuple[InstanceReport, ...]
+
+    def judged(self, fail_on: Severity, *, allow_incomplete: bool, min_coverage: float | None) -> Judgement:
+        """What the run comes to. `min_coverage`: the percentage of servers that is enough, where not all are needed."""
+        found = [severity for severity, number in self.report.summary.findings.items() if number]
+        if any(is_as_severe(severity, fail_on) for severity in found):
+            return "findings"
+        if self.report.complete:
+            return "clean"
+        if min_coverage is None:
+            return "clean" if allow_incomplete else "incomplete"
+        percent = self.report.coverage.percent if self.report.coverage else None
+        return "clean" if percent is not None and percent >= min_coverage else "incomplete"
 
 
 def lint(
@@ -56,7 +71,7 @@ def lint(
     on_done: Callable[[InstanceReport], None] = lambda _: None,
     spread: Spread = in_process,
     flows: bool = True,
-) -> Outcome:
+) -> LintResult:
     """Gives every server's report to the writers, and the head of the document to the caller. Raises WorkersLostError.
 
     `earlier`: the baseline, whose findings do not count. `whole`: the regions' servers are all that there are but for
@@ -103,7 +118,7 @@ def lint(
         baseline=fate if earlier is not None else UNSET,
         instances=(),
     )
-    return Outcome(report=report, baseline=ledger.baseline(fate), seen=tuple(seen))
+    return LintResult(report=report, baseline=ledger.baseline(fate), seen=tuple(seen))
 
 
 def _coverage(tally: Tally, regions: Sequence[RegionReport]) -> Coverage:
@@ -139,7 +154,7 @@ class _Ledger:
 
     def mark(self, instance: InstanceReport) -> InstanceReport:
         """The instance with each finding known or new, where there is a baseline."""
-        now = {finding.fingerprint for finding in instance.findings}
+        now = {each for finding in instance.findings for each in finding.fingerprints}
         about = {finding.fingerprint: self._about(instance, finding) for finding in instance.findings}
         for each in self._of.pop(instance.id, ()):
             if each.fingerprint not in now:
@@ -169,12 +184,15 @@ class _Ledger:
 
     def _marked(self, finding: Finding, about: tuple[Known, ...]) -> Finding:
         """The finding, known where the baseline has it as bad as this and about all of these flows."""
-        known = self._known.get(finding.fingerprint)
-        if known is None:
+        known = [self._known[each] for each in finding.fingerprints if each in self._known]
+        if not known:
             return msgspec.structs.replace(finding, known=False)
-        if not is_at_least(known.severity, finding.severity):
-            grown = f"The baseline has it as {known.severity}."
-        elif not isinstance(known.flows, UnsetType) and not is_within(about, known.flows):
+        worst = min((each.severity for each in known), key=SEVERITIES.index)
+        flows = [() if isinstance(each.flows, UnsetType) else each.flows for each in known]
+        everything = any(isinstance(each.flows, UnsetType) for each in known)
+        if not is_as_severe(worst, finding.severity):
+            grown = f"The baseline has it as {worst}."
+        elif not everything and not is_within(about, [each for part in flows for each in part]):
             grown = "The baseline has it for fewer flows."
         else:
             return msgspec.structs.replace(finding, known=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from vnicheck.analysis.diff import assemble_diff, compare
+from vnicheck.analysis.diff import assemble_diff, compare_reports
 from vnicheck.analysis.mutes import apply_mutes
 from vnicheck.analysis.server import analyze_server
 from vnicheck.model.config import Config
@@ -43,7 +43,7 @@ def _changes(old: Observed, new: Observed, config: Config, today: Day) -> Iterat
             for side, there in ((old, before), (new, after))
         )
         absent = _unread(old, region) if was is None else _unread(new, region) if now is None else None
-        yield compare(was, now, absent=absent)
+        yield compare_reports(was, now, absent=absent)
 
 
 def _placed(observed: Observed) -> dict[str, tuple[str, Server]]:

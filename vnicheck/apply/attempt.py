@@ -17,12 +17,12 @@ from vnicheck.cloud.errors import CloudError
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.fixes.actions import action_of
-from vnicheck.fixes.comparison import compare
+from vnicheck.fixes.comparison import compare_flows
 from vnicheck.fixes.effects import Effect, PatchVni, carry_out, standing
 from vnicheck.fixes.planner import Proof
 from vnicheck.fixes.vni_changes import undo_command
 from vnicheck.guest import change as scripts
-from vnicheck.guest.change import Answer
+from vnicheck.guest.change import ScriptAnswer
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.guest import Guest
 from vnicheck.model.plan import Action, Applied, Step
@@ -41,7 +41,7 @@ class Reach(Protocol):
     def collect(self) -> Guest:
         """The guest as it is now. Raises CollectionError."""
 
-    def run(self, script: str) -> Answer:
+    def run(self, script: str) -> ScriptAnswer:
         """What a script of guest/change.py, run as root, answers. Raises CollectionError."""
 
     def patch(self, effect: PatchVni, *, back: bool = False) -> None:
@@ -168,7 +168,7 @@ class Attempt:
         server = msgspec.structs.replace(carry_out(trial.server, patches), guest=guest)
         view = trial.facts.view
         flows = predict_flows(ServerView(server, view.fabric, view.config))
-        outcome = compare(trial.before, flows, trial.targets, trial.facts.is_inside)
+        outcome = compare_flows(trial.before, flows, trial.targets, trial.facts.is_inside)
         lacking = self._proof.promised - outcome.fixed
         if lacking or outcome.worse:
             what = "promised flows are not fixed" if lacking else "flows that worked are worse off"

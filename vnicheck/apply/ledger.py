@@ -20,7 +20,7 @@ from vnicheck.model.plan_document import Action
 from vnicheck.system.clock import now
 from vnicheck.system.files import PRIVATE, make_private_folder, replace_file
 
-Status = Literal["begun", "applied", "rolled_back", "unconfirmed"]
+ChangeStatus = Literal["begun", "applied", "rolled_back", "unconfirmed"]
 """`begun`: not known to have come to an end; `unconfirmed`: whether it is undone could not be told."""
 
 _ID = re.compile(r"[a-z0-9-]{6,40}", re.ASCII)
@@ -49,7 +49,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     effects: tuple[Effect, ...]
     actions: tuple[Action, ...]
     """All of the plan, persistent ones included."""
-    status: Status
+    status: ChangeStatus
     ended_at: str = ""
     said: str = ""
     """How it ended, in words."""

@@ -9,18 +9,18 @@ from vnicheck.cloud.patch import patch_vni
 from vnicheck.fixes.actions import IAM_ACTIONS
 from vnicheck.fixes.effects import PatchVni
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.change import Answer, read_answer
+from vnicheck.guest.change import ScriptAnswer, read_answer
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.guest.ssh.runner import SshRunner
-from vnicheck.guest.ssh.sudo import AskPassword, Login, Root, RootError, become_root, look
+from vnicheck.guest.ssh.sudo import AskSudoPassword, Root, RootError, Session, become_root, look
 from vnicheck.model.guest import Guest
 from vnicheck.model.words import one_line
 
 
 def log_in(
-    runner: SshRunner, target: SshTarget, *, sudo: bool, ask: AskPassword | None, needs_root: bool
-) -> tuple[Login, Root]:
+    runner: SshRunner, target: SshTarget, *, sudo: bool, ask: AskSudoPassword | None, needs_root: bool
+) -> tuple[Session, Root]:
     """Who we are on the server, and the way to root. Raises ApplyError."""
     try:
         login = look(runner, target)
@@ -52,7 +52,7 @@ class LiveReach:
         self._runner.forget_failures()
         return read_guest(self._runner.collect(self._target), via="ssh")
 
-    def run(self, script: str) -> Answer:
+    def run(self, script: str) -> ScriptAnswer:
         """What the script answers, by a new session, as root. Raises CollectionError."""
         name = one_line(self._target.name, 80)
         self._runner.forget_failures()

@@ -19,7 +19,7 @@ from vnicheck.fixes.planner import Proof
 from vnicheck.fixes.session import touches_session
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.guest.ssh.runner import SshRunner
-from vnicheck.guest.ssh.sudo import AskPassword, Root
+from vnicheck.guest.ssh.sudo import AskSudoPassword, Root
 from vnicheck.model.cloud import Fabric, Ref
 from vnicheck.model.plan import Applied, InstancePlan
 from vnicheck.model.plan_document import as_documents
@@ -37,7 +37,7 @@ class Means(Struct, frozen=True, kw_only=True):
     ledger: Ledger
     connect: Callable[[str], VpcClient]
     sudo: bool
-    ask_sudo: AskPassword | None
+    ask_sudo: AskSudoPassword | None
     script_seconds: float
     tell: Callable[[str], None]
     agree: Callable[[str], bool]

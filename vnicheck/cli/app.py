@@ -29,6 +29,10 @@ COMMANDS = {
         "Collect servers into a file or folder that feeds every other command through --snapshot, offline.",
     ),
     "diff": ("diff", "Compare two snapshots: findings that are new or gone, and flows that fare differently."),
+    "rehearse": (
+        "rehearse",
+        "Rebuild a server on this machine's kernel from its snapshot, send real packets, and try a fix or any change.",
+    ),
     "demo": ("demo", "Replay the recorded case: observed beside predicted."),
     "collect-script": (
         "collect_script",

@@ -17,7 +17,7 @@ from vnicheck.cloud.connect import connect
 from vnicheck.cloud.errors import CloudError
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.runner import SshRunner
-from vnicheck.guest.ssh.sudo import AskPassword
+from vnicheck.guest.ssh.sudo import AskSudoPassword
 from vnicheck.model.plan import Applied
 from vnicheck.model.words import one_line
 
@@ -116,7 +116,7 @@ def ssh_runner(ssh: Ssh) -> SshRunner:
         return SshRunner(ssh_options(ssh), *prompts(ssh))
 
 
-def ask_sudo() -> AskPassword | None:
+def ask_sudo() -> AskSudoPassword | None:
     """Who asks for the login's password; None where nobody can be asked."""
     if not sys.stdin.isatty():
         return None

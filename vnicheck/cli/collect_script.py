@@ -1,7 +1,7 @@
 """`vnicheck collect-script`: what the collector runs on a guest, for those who must run it by hand."""
 
 from vnicheck.cli.given import CollectScriptOptions
-from vnicheck.guest.ssh.runner import collect_script as text
+from vnicheck.guest.ssh.runner import collect_script_text as text
 
 
 def collect_script(_: CollectScriptOptions) -> None:

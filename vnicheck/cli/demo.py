@@ -4,7 +4,7 @@ from vnicheck.analysis.server import assemble_report
 from vnicheck.cli.given import DemoOptions
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
 from vnicheck.cli.terminal import console
-from vnicheck.demo.checks import CHECKS, CLIENT, Check, predicted, replayed
+from vnicheck.demo.checks import CHECKS, CLIENT, ArticleCheck, predicted, replayed
 from vnicheck.model.report import InstanceReport
 from vnicheck.report.text import Page, write_instance
 from vnicheck.system.clock import now
@@ -25,7 +25,7 @@ def demo(given: DemoOptions) -> int:
     return exit_status(report, fail_on, allow_incomplete=False)
 
 
-def _show(check: Check, instance: InstanceReport, *, no_color: bool, explain: bool) -> None:
+def _show(check: ArticleCheck, instance: InstanceReport, *, no_color: bool, explain: bool) -> None:
     page = Page(console(no_color=no_color), explain=explain)
     page.prose(f"{check.setup}; client {CLIENT}", lead=(f"Check {check.number}  ", "bold"))
     page.line()

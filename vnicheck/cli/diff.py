@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from vnicheck.analysis.diff import is_worse
+from vnicheck.analysis.diff import is_regression
 from vnicheck.analysis.snapshot_diff import compare_snapshots
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
@@ -12,7 +12,7 @@ from vnicheck.cli.terminal import tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.stored import open_stored
 from vnicheck.model.diff import encode_diff
-from vnicheck.model.flow import is_at_least
+from vnicheck.model.flow import is_as_severe
 from vnicheck.model.naming import Day
 from vnicheck.report.diff import write_diff
 from vnicheck.system.clock import now
@@ -38,8 +38,8 @@ def diff(given: DiffOptions) -> int:
             write_bytes(encode_diff(compared), place)
         else:
             write_page(partial(write_diff, compared), place, no_color=given.no_color)
-    worse = [each for server in compared.servers for each in server.findings if is_worse(each)]
-    if severity is not None and any(is_at_least(each.severity, severity) for each in worse):
+    worse = [each for server in compared.servers for each in server.findings if is_regression(each)]
+    if severity is not None and any(is_as_severe(each.severity, severity) for each in worse):
         return Exit.FINDINGS
     unread = any("new" in server.reasons for server in compared.servers)
     return Exit.INCOMPLETE if unread and not given.allow_incomplete else Exit.OK

@@ -24,7 +24,7 @@ from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import address_choice, gather
 from vnicheck.cli.given import FixOptions
-from vnicheck.cli.plans import PlanDestination, PlanOutputs, write_text
+from vnicheck.cli.plans import PlanDestination, PlanOutputs, write_plan_text
 from vnicheck.cli.terminal import Terminal
 from vnicheck.collect.guests import ssh_target
 from vnicheck.fixes.planner import STRATEGIES, Proof, Strategy
@@ -104,7 +104,7 @@ def _apply(
         seconds=given.rollback_after,
         target=lambda server: ssh_target(server, address_choice(given.ssh)),
         collect=lambda server: gather([server], given.selection, given.ssh, no_color=given.no_color),
-        show=lambda plan: write_text([plan], None, servers=1, no_color=given.no_color, stderr=True),
+        show=lambda plan: write_plan_text([plan], None, servers=1, no_color=given.no_color, stderr=True),
     )
     tell_unfinished(means.ledger)
     failure: UserError | None = None

@@ -167,6 +167,46 @@ class DiffOptions(Options):
     allow_incomplete: options.AllowIncomplete = False
 
 
+class RehearseOptions(Options):
+    """Rebuild a server on this machine's kernel from its snapshot, send real packets, and try a fix or any change."""
+
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name, id, CRN, or one of its addresses.")]
+    selection: Selection
+    ssh: Ssh
+    snapshot: options.SnapshotFile = None
+    config_file: options.ConfigFile = None
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Carry out the proved plan there, send the packets again, undo it, and again.")
+    ] = False
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", metavar="FILE", help="A script of changes (POSIX sh), run as root of the rebuilt server."
+        ),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME.FIELD=VALUE",
+            help="Another setting of the VPC: protocol_state_filtering_mode or allow_ip_spoofing of a VNI, network_acl "
+            "or routing_table of a subnet. Repeatable.",
+        ),
+    ] = None
+    shell: Annotated[bool, typer.Option("--shell", help="Open a shell in the rebuilt server.")] = False
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="ADDR", help="Only one flow: the address that opens it.")
+    ] = None
+    end: Annotated[str | None, typer.Option("--to", metavar="ADDR", help="And the address that answers.")] = None
+    protocol: Annotated[str, typer.Option("--protocol", metavar="tcp|udp|icmp", help="Its protocol.")] = "tcp"
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Its destination port.")] = 443
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json.")
+    ] = None
+    output: options.Output = None
+    no_color: options.NoColor = False
+
+
 class DemoOptions(Options):
     """Replay the recorded case: observed beside predicted."""
 
@@ -198,4 +238,4 @@ class AssumptionsOptions(Options):
 class SchemaOptions(Options):
     """Print a document's JSON Schema (draft 2020-12)."""
 
-    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline")]
+    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline|rehearsal")]

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from vnicheck.analysis.dask_cluster import ClusterError
-from vnicheck.analysis.lint import Outcome, Taker
+from vnicheck.analysis.lint import LintResult, Taker
 from vnicheck.analysis.lint import lint as lint_regions
 from vnicheck.analysis.mutes import unnamed
 from vnicheck.analysis.processes import WorkersLostError
@@ -26,9 +26,8 @@ from vnicheck.cli.output import (
 )
 from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
-from vnicheck.collect.scope import Scope, regions_in_scope
+from vnicheck.collect.scope import ServerFilter, regions_in_scope
 from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
-from vnicheck.model.flow import Severity, is_at_least
 from vnicheck.model.report import Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.lines import JsonLinesWriter
@@ -44,6 +43,7 @@ MAX_BASELINE = 256 << 20
 READ_FLOWS = {"html", "sarif"}
 """The formats that need a server's flows; JSON does with --flows."""
 JSON = {"json", "jsonl"}
+_STATUS = {"clean": Exit.OK, "findings": Exit.FINDINGS, "incomplete": Exit.INCOMPLETE}
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 SUMMARY_LIMIT = 900_000
 """Bytes of the table in a job's summary; GitHub takes a MiB of a step."""
@@ -58,7 +58,7 @@ def lint(given: LintOptions) -> int:
     path = find_config(given.config_file)
     config = with_max_age(load_config(given.config_file), given.max_age)
     known = _read_baseline(given.baseline)
-    scope = Scope(
+    scope = ServerFilter(
         vpc=given.selection.vpc,
         resource_group=given.selection.resource_group,
         names=tuple(given.fleet.name or ()),
@@ -110,8 +110,9 @@ def lint(given: LintOptions) -> int:
     # servers that an expectation names are in scope whatever they have
     whole = scope.is_whole and not any(region.single_homed or region.problems for region in regions)
     tell_notes(config, outcome.report, outcome.seen, whole=whole, expectations_too=scope.is_whole)
-    status = _exit_status(outcome.report, fail_on, given.display.allow_incomplete, given.min_coverage)
-    if status == Exit.OK and scope.is_whole and not given.display.allow_incomplete and unnamed(config, outcome.seen):
+    allow_incomplete = given.display.allow_incomplete
+    status = _STATUS[outcome.judged(fail_on, allow_incomplete=allow_incomplete, min_coverage=given.min_coverage)]
+    if status == Exit.OK and scope.is_whole and not allow_incomplete and unnamed(config, outcome.seen):
         return Exit.INCOMPLETE  # told above: an expectation holds of no server
     return status
 
@@ -176,7 +177,7 @@ def _read_baseline(place: Path | None) -> Baseline | None:
         raise UserError(f"{place}: {error}") from error
 
 
-def _write_baseline(outcome: Outcome, place: Path, known: Baseline | None) -> None:
+def _write_baseline(outcome: LintResult, place: Path, known: Baseline | None) -> None:
     write_bytes(encode_baseline(outcome.baseline), place)
     tell(f"note: {one_line(place, 300)} now holds {counted(len(outcome.baseline.findings), 'finding')}")
     if known is None and not outcome.report.complete:
@@ -188,16 +189,3 @@ def _default_regions(fleet: Fleet, snapshot: Path | None) -> tuple[str, ...]:
     if fleet.all_regions or snapshot is not None:
         return ("all" if fleet.all_regions else "snapshot",)
     return (os.environ.get("IBMCLOUD_REGION") or os.environ.get("IC_REGION") or "default",)
-
-
-def _exit_status(report: Report, fail_on: Severity, allow_incomplete: bool, min_coverage: float | None) -> Exit:
-    """The contract's exit code."""
-    found = [severity for severity, number in report.summary.findings.items() if number]
-    if any(is_at_least(severity, fail_on) for severity in found):
-        return Exit.FINDINGS
-    if report.complete:
-        return Exit.OK
-    if min_coverage is not None:
-        percent = report.coverage.percent if report.coverage else None
-        return Exit.OK if percent is not None and percent >= min_coverage else Exit.INCOMPLETE
-    return Exit.OK if allow_incomplete else Exit.INCOMPLETE

@@ -13,7 +13,7 @@ from vnicheck.analysis.mutes import notes
 from vnicheck.cli.failure import Exit, UserError
 from vnicheck.cli.terminal import console, tell
 from vnicheck.model.config import Config
-from vnicheck.model.flow import SEVERITIES, Severity, is_at_least
+from vnicheck.model.flow import SEVERITIES, Severity, is_as_severe
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.report.lines import Emit, JsonLinesWriter
@@ -135,7 +135,7 @@ def exit_status(report: Report, fail_on: Severity | None, *, allow_incomplete: b
     """The contract's exit code for a report; muted findings do not count."""
     if fail_on is not None:
         counted = [finding for instance in report.instances for finding in instance.findings if finding.counts]
-        if any(is_at_least(finding.severity, fail_on) for finding in counted):
+        if any(is_as_severe(finding.severity, fail_on) for finding in counted):
             return Exit.FINDINGS
     return Exit.OK if report.complete or allow_incomplete else Exit.INCOMPLETE
 

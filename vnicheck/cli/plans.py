@@ -4,16 +4,23 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.console import Console
 
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.output import emit_to, write_bytes
 from vnicheck.cli.terminal import console
+from vnicheck.model.plan import InstancePlan
+from vnicheck.model.plan_document import encode_plans
 from vnicheck.model.words import one_line
+from vnicheck.report.lines import PlanLinesWriter
+from vnicheck.report.plans.ansible import render_ansible
+from vnicheck.report.plans.files import files_of
+from vnicheck.report.plans.ibmcloud import render_ibmcloud
+from vnicheck.report.plans.sh import render_sh
+from vnicheck.report.plans.terraform import render_terraform
+from vnicheck.report.plans.text import write_plans
 from vnicheck.system.files import make_private_folder
-
-if TYPE_CHECKING:
-    from vnicheck.model.plan import InstancePlan
 
 FORMATS = ("text", "json", "jsonl", "sh", "ansible", "terraform", "ibmcloud")
 
@@ -49,7 +56,6 @@ class PlanOutputs:
     """
 
     def __init__(self, destination: PlanDestination, *, flows: bool, no_color: bool, generated_at: str) -> None:
-        from vnicheck.report.lines import PlanLinesWriter
 
         self._destination = destination
         self._flows = flows
@@ -61,7 +67,7 @@ class PlanOutputs:
             if name == "jsonl"
         ]
 
-    def add(self, plan: "InstancePlan") -> None:
+    def add(self, plan: InstancePlan) -> None:
         """Takes one server's plan."""
         self.plans.append(plan)
         for lines in self._lines:
@@ -73,7 +79,7 @@ class PlanOutputs:
             lines.close(self.plans, servers=servers, complete=complete)
         for name, place in self._destination.wanted:
             if name == "text":
-                write_text(self.plans, place, servers=servers, no_color=self._no_color)
+                write_plan_text(self.plans, place, servers=servers, no_color=self._no_color)
             elif name != "jsonl":
                 write_bytes(self._rendered(name), place, private=True)
         if self._destination.folder is not None:
@@ -81,13 +87,7 @@ class PlanOutputs:
 
     def _rendered(self, name: str) -> bytes:
         if name == "json":
-            from vnicheck.model.plan_document import encode_plans
-
             return encode_plans(self.plans, flows=self._flows)
-        from vnicheck.report.plans.ansible import render_ansible
-        from vnicheck.report.plans.ibmcloud import render_ibmcloud
-        from vnicheck.report.plans.sh import render_sh
-        from vnicheck.report.plans.terraform import render_terraform
 
         render = {
             "sh": render_sh,
@@ -98,7 +98,6 @@ class PlanOutputs:
         return render[name](self.plans).encode()
 
     def _write_folder(self, folder: Path) -> None:
-        from vnicheck.report.plans.files import files_of
 
         files = files_of(self.plans, flows=self._flows)
         for path, data in files.items():
@@ -112,17 +111,15 @@ class PlanOutputs:
         print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
 
 
-def write_text(
-    plans: "Sequence[InstancePlan]", place: Path | None, *, servers: int, no_color: bool, stderr: bool = False
+def write_plan_text(
+    plans: Sequence[InstancePlan], place: Path | None, *, servers: int, no_color: bool, stderr: bool = False
 ) -> None:
     """The plans for people. `stderr`: where text is shown that is to be decided on, and stdout is for results."""
-    from vnicheck.report.plans.text import write_plans as write
 
     if place is None:
-        write(plans, console(stderr=stderr, no_color=no_color), servers=servers)
+        write_plans(plans, console(stderr=stderr, no_color=no_color), servers=servers)
         return
-    from rich.console import Console
 
     page = io.StringIO()
-    write(plans, Console(file=page, width=100, color_system=None, highlight=False, markup=False), servers=servers)
+    write_plans(plans, Console(file=page, width=100, color_system=None, highlight=False, markup=False), servers=servers)
     write_bytes(page.getvalue().encode(), place, private=True)

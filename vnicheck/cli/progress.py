@@ -18,7 +18,7 @@ SLOW_AFTER = 3.0
 SHOWN = 3
 
 
-class Tally:
+class ProgressTally:
     """What has become of the servers so far. Safe to use from several threads; `clock` gives seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +63,7 @@ class Tally:
         return line
 
 
-class Progress(Tally):
+class Progress(ProgressTally):
     """A spinner and the tally beside it, as a context."""
 
     def __init__(self, what: str, screen: Console) -> None:

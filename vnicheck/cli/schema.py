@@ -9,18 +9,19 @@ from vnicheck.cli.given import SchemaOptions
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.diff import Diff
 from vnicheck.model.plan_document import PlanDocument
+from vnicheck.model.rehearsal import RehearsalDocument
 from vnicheck.model.report import Report
 from vnicheck.model.snapshot import Snapshot
 
-DOCUMENTS = ("report", "snapshot", "plan", "diff", "baseline")
+DOCUMENTS = ("report", "snapshot", "plan", "diff", "baseline", "rehearsal")
 
 
 def schema(given: SchemaOptions) -> None:
     """The work of `SchemaOptions`."""
     if given.document not in DOCUMENTS:
         raise UserError(f"no schema {given.document!r}: there are {', '.join(DOCUMENTS)}")
-    models = {"report": Report, "snapshot": Snapshot, "plan": PlanDocument, "diff": Diff, "baseline": Baseline}
-    model = models[given.document]
+    models = (Report, Snapshot, PlanDocument, Diff, Baseline, RehearsalDocument)
+    model = models[DOCUMENTS.index(given.document)]
     print(
         json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(model)}, indent=2)
     )

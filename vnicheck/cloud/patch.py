@@ -1,5 +1,6 @@
 """Changing a VNI: only the fields that were planned, only if nobody changed them meanwhile, and read back."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from vnicheck.model.words import one_line
 SETTLING = 90.0
 """Seconds that a changed VNI may take until it is stable."""
 _POLL = 1.0
+_VNI_ID = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
+"""What may stand in a path: the id comes from a snapshot or a ledger, and may hold anything."""
 _UNDER_WAY = frozenset({"pending", "updating", "waiting"})
 
 Value = str | bool
@@ -26,7 +29,9 @@ class VniState(Struct, frozen=True):
 
 
 def read_vni(client: VpcClient, vni: str) -> VniState:
-    """The VNI as it is. Raises CloudError."""
+    """The VNI as it is. Raises CloudError, `vni_id` for what is no id."""
+    if _VNI_ID.fullmatch(vni) is None:
+        raise CloudError("vni_id", f"{one_line(repr(vni), 60)} is no id of a VNI: nothing was asked")
     name = "get_virtual_network_interface"
     with funnel(name, endpoint=client.endpoint, credential=client.credential, secrets=client.secrets):
         response = client.service.get_virtual_network_interface(id=vni)

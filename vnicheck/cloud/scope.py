@@ -22,7 +22,7 @@ def find_vpc(vpcs: Iterable[Vpc], wanted: str, endpoint: str) -> Vpc:
     if found:
         ids = ", ".join(vpc.id for vpc in found[:5])
         raise CloudError("ambiguous_vpc", f"{len(found)} VPCs are named {one_line(wanted, 60)!r}: give an id ({ids})")
-    hint = close(wanted, [vpc.name for vpc in known])
+    hint = did_you_mean(wanted, [vpc.name for vpc in known])
     raise CloudError(NO_SUCH_VPC, f"none of the {len(known)} VPCs at {endpoint} is {one_line(wanted, 60)!r}{hint}")
 
 
@@ -32,7 +32,7 @@ def in_resource_group(item: Mapping[str, Any], wanted: str | None) -> bool:
     return wanted is None or (isinstance(group, dict) and wanted in (group.get("id"), group.get("name")))
 
 
-def close(wanted: str, names: Iterable[str]) -> str:
+def did_you_mean(wanted: str, names: Iterable[str]) -> str:
     """`; did you mean web-1 or web-2?`, or nothing where no name is close."""
     matches = difflib.get_close_matches(wanted[:100], sorted({name[:100] for name in names}), n=3)
     return f"; did you mean {one_line(' or '.join(matches), 200)}?" if matches else ""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.parse_server import UNSET_ADDRESS
 from vnicheck.cloud.region import Region
-from vnicheck.cloud.scope import close
+from vnicheck.cloud.scope import did_you_mean
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.model.words import counted, one_line
 
@@ -46,10 +46,10 @@ def select(regions: Sequence[Region], selectors: Sequence[str]) -> tuple[Server,
 def matching(servers: Sequence[Server], selector: str) -> list[Server]:
     """The servers that a selector may mean: the one with this id or CRN, else those with this name or address."""
     exact = [server for server in servers if selector in (server.id, server.crn)]
-    return exact or [server for server in servers if selector == server.name or selector in addresses(server)]
+    return exact or [server for server in servers if selector == server.name or selector in server_addresses(server)]
 
 
-def addresses(server: Server) -> set[str]:
+def server_addresses(server: Server) -> set[str]:
     """All addresses that name the server: reserved ones, primary and secondary, and floating ones."""
     reserved = {address for vni in server.vnis for address in vni.addresses}
     floating = {floating_ip.address for vni in server.vnis for floating_ip in vni.floating_ips}
@@ -57,13 +57,13 @@ def addresses(server: Server) -> set[str]:
 
 
 def _nothing(servers: Sequence[Server], selector: str, scope: str, problems: Sequence[Problem]) -> CloudError:
-    known = [name for server in servers for name in (server.name, *addresses(server))]
+    known = [name for server in servers for name in (server.name, *server_addresses(server))]
     count = counted(len(servers), "server")
     unread = f"; not all could be read: {problems[0].message}" if problems else ""
     return CloudError(
         "no_such_instance",
         f"no server has the name, id, CRN or address {one_line(selector, 100)!r} "
-        f"(searched {count} at {scope}){close(selector, known)}{unread}",
+        f"(searched {count} at {scope}){did_you_mean(selector, known)}{unread}",
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from vnicheck.collect.request import AddressChoice, Asker, Request
-from vnicheck.guest.fleet import Result, collect_many
+from vnicheck.guest.fleet import Calls, Result, collect_many
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.model.cloud import Vni
 from vnicheck.model.guest import Guest
@@ -68,12 +68,14 @@ def _over_ssh(
         return collect_many(
             targets,
             request.ssh,
+            Calls(
+                on_start=lambda target: watch.start(target.key, target.name),
+                on_done=on_done,
+                on_note=notes.append,
+                ask_passphrase=asker.ask_passphrase,
+                ask_password=asker.ask_password,
+            ),
             jobs=request.jobs,
-            on_start=lambda target: watch.start(target.key, target.name),
-            on_done=on_done,
-            on_note=notes.append,
-            ask_passphrase=asker.ask_passphrase,
-            ask_password=asker.ask_password,
         )
 
 

@@ -29,7 +29,7 @@ _SERVERS = "servers"
 """The key of `Fabric.missing` under which a snapshot says that not all servers could be read."""
 
 
-class Scope(Struct, frozen=True, kw_only=True):
+class ServerFilter(Struct, frozen=True, kw_only=True):
     """Filters, all of which a server passes. `names`: globs, one of which its name matches.
 
     A server with one interface is passed over with `multi_homed_only`, unless an expectation names it, or it is among
@@ -64,19 +64,19 @@ class Scope(Struct, frozen=True, kw_only=True):
         )
 
 
-def regions_in_scope(request: Request, scope: Scope, asker: Asker) -> tuple[RegionInScope, ...]:
+def regions_in_scope(request: Request, scope: ServerFilter, asker: Asker) -> tuple[RegionInScope, ...]:
     """The regions with the servers in scope, live or from a snapshot. Raises CollectError."""
     if request.snapshot is not None:
         return _stored_regions(request.snapshot, request.regions, scope)
     return _live_regions(request, scope, asker)
 
 
-def _live_regions(request: Request, scope: Scope, asker: Asker) -> tuple[RegionInScope, ...]:
+def _live_regions(request: Request, scope: ServerFilter, asker: Asker) -> tuple[RegionInScope, ...]:
     """Reads the regions, then the guests of the servers in scope. Raises CollectError."""
     saved = SavedGuests(request, asker)
     with told():
         with asker.watch("reading the VPC"):
-            found = read_regions(*connect_to(request), scope, now=now)
+            found = read_regions_in_scope(*connect_to(request), scope, now=now)
         servers = [server for region in found for server in _in_memory(region)]
         given = saved.results(servers, scope="the servers in scope", whole=scope.is_whole)
         if request.cloud_only:
@@ -89,7 +89,7 @@ def _live_regions(request: Request, scope: Scope, asker: Asker) -> tuple[RegionI
     )
 
 
-def _stored_regions(path: Path, wanted: Sequence[str], scope: Scope) -> tuple[RegionInScope, ...]:
+def _stored_regions(path: Path, wanted: Sequence[str], scope: ServerFilter) -> tuple[RegionInScope, ...]:
     """The regions of a snapshot, a file or a folder, that are `wanted` (none: all). Raises CollectError.
 
     From a folder each guest is read when its server's turn comes, so that a fleet needs no more memory than one server.
@@ -107,8 +107,8 @@ def _stored_regions(path: Path, wanted: Sequence[str], scope: Scope) -> tuple[Re
     return _some([region for region in found if not wanted or region.name in wanted], scope)
 
 
-def read_regions(
-    clients: Sequence[VpcClient], failed: Mapping[str, CloudError], scope: Scope, *, now: Callable[[], str]
+def read_regions_in_scope(
+    clients: Sequence[VpcClient], failed: Mapping[str, CloudError], scope: ServerFilter, *, now: Callable[[], str]
 ) -> tuple[RegionInScope, ...]:
     """The regions in the order of their names; one that was not read, or is in `failed`, has a problem and no servers.
 
@@ -134,7 +134,7 @@ def read_regions(
     return tuple(sorted([*there, *told], key=lambda region: region.name))
 
 
-def snapshot_region(snapshot: Snapshot, scope: Scope, *, name: str | None = None) -> Iterator[RegionInScope]:
+def snapshot_region(snapshot: Snapshot, scope: ServerFilter, *, name: str | None = None) -> Iterator[RegionInScope]:
     """The regions of a snapshot, by the servers' own word or all as `name`."""
     servers = [
         server for server in snapshot.servers if scope.vpc is None or scope.vpc in (server.vpc.id, server.vpc.name)
@@ -177,7 +177,7 @@ def _in_memory(region: RegionInScope) -> tuple[Server, ...]:
     return tuple(server for server in region.servers if isinstance(server, Server))
 
 
-def _some(regions: Sequence[RegionInScope], scope: Scope) -> tuple[RegionInScope, ...]:
+def _some(regions: Sequence[RegionInScope], scope: ServerFilter) -> tuple[RegionInScope, ...]:
     """The regions, where they hold any server in scope, or may. Raises CollectError."""
     if any(region.problems or region.single_homed or len(region.servers) for region in regions):
         return tuple(regions)

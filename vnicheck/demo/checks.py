@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.analysis.server import report_on
+from vnicheck.engine.refinement import port_ranges
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Protocol
@@ -26,7 +27,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     seen: str
 
 
-class Check(Struct, frozen=True, kw_only=True):
+class ArticleCheck(Struct, frozen=True, kw_only=True):
     """One of the article's checks."""
 
     number: int
@@ -43,7 +44,7 @@ def _curl(answered: bool, seen: str) -> Observation:
 
 
 CHECKS = (
-    Check(
+    ArticleCheck(
         number=1,
         setup="rp_filter strict on eth1, state filtering auto on both VNIs",
         observations=(
@@ -51,7 +52,7 @@ CHECKS = (
             _curl(False, "SYNs enter eth1, nothing leaves"),
         ),
     ),
-    Check(
+    ArticleCheck(
         number=2,
         setup="rp_filter loose (all=2), state filtering auto on both VNIs",
         observations=(
@@ -59,7 +60,7 @@ CHECKS = (
             _curl(False, "SYN enters eth1, SYN-ACKs leave eth0 and never arrive"),
         ),
     ),
-    Check(
+    ArticleCheck(
         number=3,
         setup="rp_filter loose (all=2), state filtering disabled on VNI 1 (eth0)",
         observations=(
@@ -70,7 +71,7 @@ CHECKS = (
 )
 
 
-def load_check(check: Check) -> Snapshot:
+def load_check(check: ArticleCheck) -> Snapshot:
     """The packaged snapshot of a check, built from fixtures/cases/article-check-N."""
     return decode_snapshot(files("vnicheck.demo").joinpath(f"check-{check.number}.json").read_bytes())
 
@@ -93,11 +94,6 @@ def predicted(instance: InstanceReport, observation: Observation) -> Flow:
         for flow in instance.flows
         if (flow.direction, flow.protocol, flow.local) == (Direction.INBOUND, observation.protocol, SERVICE)
         and any(first <= client <= last for first, last in map(prefix_range, flow.remote))
-        and (observation.port is None or any(_holds(ports, observation.port) for ports in flow.ports or ()))
+        and (observation.port is None or any(first <= observation.port <= last for first, last in port_ranges(flow)))
     ]
     return flow
-
-
-def _holds(ports: str, port: int) -> bool:
-    first, _, last = ports.partition("-")
-    return int(first) <= port <= int(last or first)

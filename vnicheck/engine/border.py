@@ -1,7 +1,6 @@
 """The border between VPC and guest: where a flow's packets enter the guest, and where they leave it."""
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Step, Walk
@@ -15,6 +14,7 @@ from vnicheck.kernel.worlds import Outcome as Became
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import By, Decider, DropCode, Leg, Outcome, Stage
+from vnicheck.model.guest import RouteType
 
 _ANSWERED = "taken for the server's own: no rule is known that leads it to a container or another server"
 
@@ -83,7 +83,7 @@ def _unmarked(kernel: Kernel, check: Check) -> Check:
     """The check, resting on the packet being unmarked where some policy rule reads marks."""
     if not kernel.takes_marks_for_none or check.outcome is Outcome.UNKNOWN:
         return check
-    return msgspec.structs.replace(check, assumption="packets-unmarked")
+    return structs.replace(check, assumption="packets-unmarked")
 
 
 def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
@@ -161,8 +161,8 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
             doubt = unknown(stage, f"{sent.reason}; what becomes of the request, and who answers, is not known")
             return Passage(None, None, walk.steps(leg, at, doubt))
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
-        refused = _unmarked(view.kernel, drops(stage, code, sent.reason, by=by))
-        return Passage(None, None, walk.steps(leg, at, refused))
+        check = structs.replace(drops(stage, code, sent.reason, by=by), to_no_host=sent.kind is RouteType.BROADCAST)
+        return Passage(None, None, walk.steps(leg, at, _unmarked(view.kernel, check)))
     if not isinstance(sent, Sent):
         return Passage(None, None, walk.steps(leg, at, unknown(stage, sent.reason)))
     vni = leaving_vni(view, opening)

@@ -55,6 +55,7 @@ def flow_of(
         dropped_by=drops[0].by if drops else None,
         drops=drops,
         hops=hops,
+        to_no_host=True if any(step.check.to_no_host for step in path.steps) else UNSET,
     )
 
 

@@ -9,11 +9,10 @@ from collections.abc import Collection, Iterable, Iterator
 
 from vnicheck.engine.refinement import difference, intersection
 from vnicheck.fabric.scope import PRIVATE_PREFIXES
-from vnicheck.model.address import mask, merge_ranges, prefix_range, split_prefix
+from vnicheck.model.address import Range, mask, merge_ranges, prefix_range, split_prefix
 from vnicheck.model.guest import Guest, Interface, Route, RouteType
 from vnicheck.model.snapshot import Server
 
-Range = tuple[int, int]
 _SHARING_MACS = {"ipvlan", "ipvtap"}
 _KINDS = _SHARING_MACS | {
     "amt", "bareudp", "bridge", "dummy", "erspan", "geneve", "gre", "gretap", "gtp", "ifb", "ip6gre", "ip6gretap",

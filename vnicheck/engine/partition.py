@@ -62,6 +62,12 @@ def to_ports(ranges: Iterable[Range]) -> tuple[str, ...]:
     return _to_ports(tuple(ranges))
 
 
+def parse_ports(text: str) -> Range:
+    """The first and the last port of `22` or `1-65535`."""
+    first, _, last = text.partition("-")
+    return int(first), int(last or first)
+
+
 @lru_cache(maxsize=1 << 12)
 def _to_ports(ranges: tuple[Range, ...]) -> tuple[str, ...]:
     return tuple(str(first) if first == last else f"{first}-{last}" for first, last in merge_ranges(ranges))

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.engine.partition import NO_PORTS
+from vnicheck.engine.partition import NO_PORTS, parse_ports
 from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.flow import Flow
 
@@ -94,12 +94,7 @@ def port_ranges(flow: Flow, without: Range = NO_PORTS) -> list[Range]:
     """The ports of a class, sorted and disjoint; `without` stands for those of a protocol that has none."""
     if isinstance(flow.ports, UnsetType):
         return [without]
-    return merge_ranges(_port_range(text) for text in flow.ports)
-
-
-def _port_range(text: str) -> Range:
-    first, _, last = text.partition("-")
-    return int(first), int(last or first)
+    return merge_ranges(map(parse_ports, flow.ports))
 
 
 def _kind(flow: Flow) -> tuple[str, ...]:

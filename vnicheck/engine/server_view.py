@@ -8,7 +8,7 @@ from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
 from vnicheck.kernel.filtered import FilteredKernel
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
-from vnicheck.model.config import Config, Passage, said_of
+from vnicheck.model.config import Config, Passage, setting_for
 from vnicheck.model.snapshot import Server
 
 
@@ -23,11 +23,11 @@ class ServerView:
         self.client_ports = config.assumptions.client_port_range
         names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
-        self.sibling: Passage = said_of(self.assume.spoofing_sibling, names) or "dropped"
-        self.arrival: Passage | None = said_of(self.assume.spoofing_arrival, names)
+        self.sibling: Passage = setting_for(self.assume.spoofing_sibling, names) or "dropped"
+        self.arrival: Passage | None = setting_for(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
-        unmarked = said_of(self.assume.packets_unmarked, names) is not False
+        unmarked = setting_for(self.assume.packets_unmarked, names) is not False
         self.kernel = FilteredKernel(server.guest, unmarked=unmarked) if server.guest is not None else None
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())

@@ -151,5 +151,3 @@ ASSUMPTIONS = (
 
 SHARED = {assumption.id: assumption for assumption in ASSUMPTIONS if assumption.shared}
 """Those that are told once for all flows."""
-OPEN = frozenset(assumption.id for assumption in ASSUMPTIONS if assumption.open)
-"""Those of which either value may be so."""

@@ -18,6 +18,8 @@ class Check(Struct, frozen=True, kw_only=True):
     by: By = ()
     assumption: str | None = None
     drop: DropCode | None = None
+    to_no_host: bool = False
+    """Whether the packet is to a broadcast address of the guest's own networks: nobody is there to get it."""
 
 
 def passes(stage: Stage, reason: str, assumption: str | None = None, by: By = ()) -> Check:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from vnicheck.model.address import merge_ranges, prefix_range, range_prefixes
+from vnicheck.engine.partition import parse_ports, to_ports, to_prefixes
+from vnicheck.model.address import prefix_range
 from vnicheck.model.flow import Affected, Flow, Protocol
 
 _Ports = tuple[str, ...] | UnsetType
@@ -37,7 +38,7 @@ def _products(way: Affected, remotes_of: dict[tuple[Protocol, _Ports], list[str]
     """With the same protocol and ports the remotes together, then with the same remotes the ports, then protocols."""
     ports_of: dict[tuple[Protocol, tuple[str, ...]], list[_Ports]] = {}
     for (protocol, ports), remotes in remotes_of.items():
-        ports_of.setdefault((protocol, _joined_remotes(remotes)), []).append(ports)
+        ports_of.setdefault((protocol, to_prefixes(map(prefix_range, remotes))), []).append(ports)
     protocols_of: dict[tuple[_Ports, tuple[str, ...]], list[Protocol]] = {}
     for (protocol, joined), listed in ports_of.items():
         protocols_of.setdefault((_joined_ports(listed), joined), []).append(protocol)
@@ -45,19 +46,6 @@ def _products(way: Affected, remotes_of: dict[tuple[Protocol, _Ports], list[str]
         yield msgspec.structs.replace(way, protocols=tuple(protocols), ports=joined_ports, remotes=joined)
 
 
-def _joined_remotes(prefixes: Iterable[str]) -> tuple[str, ...]:
-    merged = merge_ranges(map(prefix_range, prefixes))
-    return tuple(prefix for first, last in merged for prefix in range_prefixes(first, last))
-
-
 def _joined_ports(listed: Iterable[_Ports]) -> _Ports:
     texts = [text for ports in listed if not isinstance(ports, UnsetType) for text in ports]
-    if not texts:
-        return UNSET
-    merged = merge_ranges(_port_range(text) for text in texts)
-    return tuple(str(first) if first == last else f"{first}-{last}" for first, last in merged)
-
-
-def _port_range(text: str) -> tuple[int, int]:
-    first, _, last = text.partition("-")
-    return int(first), int(last or first)
+    return to_ports(map(parse_ports, texts)) if texts else UNSET

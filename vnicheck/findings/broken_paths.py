@@ -4,22 +4,18 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.findings.confidence import confidence_of
-from vnicheck.findings.evidence import of_hops
+from vnicheck.findings.confidence import confidence_of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.rule import Rule, fingerprint
+from vnicheck.findings.led_out import led_out
 from vnicheck.model.flow import (
     Confidence,
     Direction,
     DropCode,
-    Evidence,
-    Finding,
     Flow,
     Hop,
     Leg,
     Outcome,
-    Severity,
     Stage,
 )
 from vnicheck.model.guest import RouteType
@@ -97,7 +93,7 @@ def _all_broken_paths(facts: Facts, *, transit: bool) -> Iterator[BrokenPath]:
     for index, flow in enumerate(facts.flows):
         if index in meant or (flow.direction is Direction.TRANSIT) is not transit or not _is_broken(flow, broadcast):
             continue
-        if _behind_containers(facts, flow):
+        if _behind_containers(facts, flow) or led_out(facts, flow) is not None:
             continue
         owner = facts.owner(flow.local)
         lacking = flow.dropped_by is DropCode.NOT_LOCAL  # a matter of this address, not of the path
@@ -124,49 +120,6 @@ def broken_flows(facts: Facts) -> dict[int, Flow]:
 def asymmetric_ingresses(facts: Facts) -> set[str]:
     """The interfaces by which packets enter whose way back leaves by another: strict rp_filter would drop them."""
     return {flow.ingress for flow in facts.flows if flow.symmetric is False and flow.ingress is not None}
-
-
-def path_finding(
-    rule: Rule,
-    facts: Facts,
-    path: BrokenPath,
-    *,
-    message: str,
-    fixes: tuple[str, ...],
-    severity: Severity | None = None,
-) -> Finding:
-    """The finding for a broken path: a warning outbound, an error otherwise, never an error on an assumption alone.
-
-    Where the way back leads into the guest's own networks it is a note, and nothing is to be fixed: the remotes are
-    inside, and none comes in by a VNI.
-    """
-    confidence = _confidence(path.caused)
-    rated = severity or ("warning" if path.direction is Direction.OUTBOUND else "error")
-    if facts.is_inside(path.egress):
-        rated, fixes = "note", ()
-    return Finding(
-        rule=rule.id,
-        name=rule.name,
-        severity="warning" if rated == "error" and confidence == "assumed" else rated,
-        confidence=confidence,
-        message=message,
-        fingerprint=_fingerprint(rule, facts, path),
-        flows=tuple(index for index, _ in path.flows),
-        evidence=_evidence(facts, path),
-        fixes=fixes,
-    )
-
-
-def _evidence(facts: Facts, path: BrokenPath) -> tuple[Evidence, ...]:
-    """Of the cause first, then of the other drops that the message names."""
-    found = dict.fromkeys(of_hops(facts, path.caused[0], [path.hop]))
-    seen = {_place(path.hop)}
-    for _, flow in path.flows:
-        for hop in flow.hops:
-            if hop.outcome is Outcome.DROP and _place(hop) not in seen:
-                seen.add(_place(hop))
-                found.update(dict.fromkeys(of_hops(facts, flow, [hop])))
-    return tuple(found)
 
 
 def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
@@ -209,7 +162,7 @@ def _cause(flows: list[Flow]) -> _Cause:
     order = _packet_order(flows)
 
     def rank(flow: Flow) -> tuple[bool, int]:
-        return _confidence([flow]) == "assumed", order.index(_place(first_drop(flow)))
+        return confidence_of([flow]) == "assumed", order.index(place_of(first_drop(flow)))
 
     return _cause_of(min(flows, key=rank))
 
@@ -219,14 +172,15 @@ def _cause_of(flow: Flow) -> _Cause:
     return first.by, first.leg, first.at
 
 
-def _place(hop: Hop) -> _Place:
+def place_of(hop: Hop) -> _Place:
+    """Where on the way a hop is."""
     return hop.leg, hop.at, hop.stage
 
 
 def _packet_order(flows: list[Flow]) -> list[_Place]:
     """The stages that the flows meet, merged into one order: some meet stages that others do not."""
     order: list[_Place] = []
-    for places in dict.fromkeys(tuple(map(_place, flow.hops)) for flow in flows):
+    for places in dict.fromkeys(tuple(map(place_of, flow.hops)) for flow in flows):
         position = 0
         for place in places:
             if place in order:
@@ -237,13 +191,6 @@ def _packet_order(flows: list[Flow]) -> list[_Place]:
     return order
 
 
-def _confidence(flows: Iterable[Flow]) -> Confidence:
+def confidence_of(flows: Iterable[Flow]) -> Confidence:
     """The lowest of what the first drops of the flows rest on."""
-    return confidence_of(map(first_drop, flows))
-
-
-def _fingerprint(rule: Rule, facts: Facts, path: BrokenPath) -> str:
-    """Stable under new addresses, order and time: the rule, the server, the drop, and the VNIs of the path."""
-    vnis = [facts.vni_named(place) if place is not None else None for place in (path.ingress, path.egress, path.at)]
-    ids = (vni.id if vni is not None else "-" for vni in vnis)
-    return fingerprint(rule.id, facts.view.server.crn, path.code.value, path.direction.value, *ids)
+    return confidence_of_hops(map(first_drop, flows))

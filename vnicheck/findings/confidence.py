@@ -8,7 +8,7 @@ from vnicheck.model.flow import Confidence, Hop
 _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS if not assumption.shared}
 
 
-def confidence_of(hops: Iterable[Hop]) -> Confidence:
+def confidence_of_hops(hops: Iterable[Hop]) -> Confidence:
     """The lowest of what the hops rest on, but for the assumptions that all flows share."""
     bases = {_BASIS[hop.assumption] for hop in hops if hop.assumption in _BASIS}
     return "computed" if bases <= {"documented", "recorded"} else "assumed"

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 
 from vnicheck.findings.broken_paths import BrokenPath
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.terms import DROPS
 from vnicheck.model.address import prefix_range
-from vnicheck.model.flow import DropCode, Flow, Scope
+from vnicheck.model.flow import Flow
 from vnicheck.model.words import listed
 
 _NAMED = 3
-_MET_TWICE = {DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN}
 
 
 def who(facts: Facts, path: BrokenPath) -> str:
@@ -50,46 +48,6 @@ def places(facts: Facts, addresses: tuple[str, ...]) -> str:
     return f"{listed(addresses)} ({', '.join(dict.fromkeys(facts.view.at(vni) for vni in owners))})"
 
 
-def protocols(flows: tuple[Flow, ...]) -> str:
+def protocol_words(flows: tuple[Flow, ...]) -> str:
     """`tcp, udp and icmp`, of the flows, in that order."""
     return listed(list(dict.fromkeys(flow.protocol.value for flow in flows)))
-
-
-def next_drops(facts: Facts, path: BrokenPath) -> str:
-    """What drops the path's other flows, and what would drop each once its first drop is fixed, as sentences."""
-    caused = {id(flow) for flow in path.caused}
-    beside: dict[tuple[DropCode, str], list[Flow]] = {}
-    by_next: dict[tuple[DropCode, str], list[Flow]] = {}
-    for _, flow in path.flows:
-        first, *later = flow.drops
-        if id(flow) not in caused:
-            beside.setdefault((first.by, first.at), []).append(flow)
-        for drop in later:
-            if path.code in _MET_TWICE and drop.by is path.code:
-                continue  # the same thing, met again by the reply
-            by_next.setdefault((drop.by, drop.at), []).append(flow)
-    sentences = ""
-    if beside:
-        sentences += f" {_each(facts, path, beside, 'dropped')}."
-    if by_next:
-        sentences += f" With that fixed, {_each(facts, path, by_next, 'would be dropped')}."
-    return sentences
-
-
-def _each(facts: Facts, path: BrokenPath, drops: dict[tuple[DropCode, str], list[Flow]], verb: str) -> str:
-    all_internet = all(flow.remote_scope is Scope.INTERNET for _, flow in path.flows)
-    said = []
-    for (code, at), flows in drops.items():
-        names = protocols(tuple(flows))
-        whole = all(flow.remote_scope is Scope.INTERNET for flow in flows)
-        whose = " of the internet" if whole and not all_internet else ""
-        plural = "are" if " and " in names else "is"
-        done = verb if verb.startswith("would") else f"{plural} {verb}"
-        said.append(f"{names}{whose} {done} by {DROPS[code].agent} at {_at(facts, at)}")
-    return "; then ".join(said) if verb.startswith("would") else "; ".join(said)
-
-
-def _at(facts: Facts, place: str) -> str:
-    """`eth0 (vni-1)`: where, with its VNI."""
-    vni = facts.vni_named(place)
-    return place if vni is None or vni.name == place else f"{place} ({vni.name})"

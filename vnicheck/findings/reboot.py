@@ -19,11 +19,11 @@ _KERNELS = (
     PolicyRule(priority=32767, table=DEFAULT_TABLE, text="32767: from all lookup default"),
 )
 _OF_THE_KERNEL = [PolicyRule(priority=0, table=rule.table) for rule in _KERNELS]
-Change = tuple[int, Flow]
+RebootChange = tuple[int, Flow]
 """The index of a flow as it is now, and one that it overlaps after the boot."""
 
 
-def with_guest(facts: Facts, guest: Guest) -> Facts:
+def facts_with_guest(facts: Facts, guest: Guest) -> Facts:
     """The same server with another guest, all its flows predicted anew."""
     view = facts.view
     other = ServerView(msgspec.structs.replace(view.server, guest=guest), view.fabric, view.config)
@@ -66,19 +66,19 @@ def with_boot_rp_filter(guest: Guest) -> Guest:
     return msgspec.structs.replace(guest, sysctls=guest.sysctls | known)
 
 
-def breaking(now: Facts, then: Facts) -> list[Change]:
+def breaking(now: Facts, then: Facts) -> list[RebootChange]:
     """Flows that are delivered now and would be dropped then, against what is meant."""
     return _changes(now.flows, Verdict.DELIVERED, _broken(then))
 
 
-def fixing(now: Facts, then: Facts) -> list[Change]:
+def fixing(now: Facts, then: Facts) -> list[RebootChange]:
     """Flows that are dropped now, against what is meant, and would be delivered then."""
     delivered = [flow for flow in then.flows if flow.verdict is Verdict.DELIVERED]
     broken = set(_broken(now))
     return [change for change in _changes(now.flows, Verdict.DROPPED, delivered) if now.flows[change[0]] in broken]
 
 
-def said_of(facts: Facts, changes: Sequence[Change]) -> str:
+def flows_said(facts: Facts, changes: Sequence[RebootChange]) -> str:
     """`tcp and icmp flows to 10.0.0.12`, in both directions if need be."""
     said = []
     for direction, word in (("inbound", "to"), ("outbound", "opened from"), ("transit", "through the server to")):
@@ -93,7 +93,7 @@ def _broken(facts: Facts) -> list[Flow]:
     return list(broken_flows(facts).values())
 
 
-def _changes(before: Sequence[Flow], verdict: Verdict, after: Sequence[Flow]) -> list[Change]:
+def _changes(before: Sequence[Flow], verdict: Verdict, after: Sequence[Flow]) -> list[RebootChange]:
     return [
         (piece.before, after[piece.after]) for piece in pieces(before, after) if before[piece.before].verdict is verdict
     ]

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from vnicheck.findings.facts import Facts
-from vnicheck.model.flow import Confidence, Evidence, Finding, Severity
+from vnicheck.model.flow import Confidence, Evidence, Finding, Fix, Severity
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -35,22 +35,25 @@ def observation(
     facts: Facts,
     *,
     subject: Sequence[str],
-    message: str,
+    what: str,
+    why: str = ".",
     severity: Severity,
     confidence: Confidence = "computed",
     flows: Sequence[int] = (),
     evidence: Sequence[Evidence] = (),
-    fixes: Sequence[str] = (),
+    fixes: Sequence[Fix] = (),
 ) -> Finding:
-    """A finding on something other than a broken path. `subject` tells it from the rule's others on the server: ids,
-    and no addresses, times or positions, which may change while the problem stays.
+    """A finding on something other than a broken path. `what` happens, as a clause, and `why`, which goes on from there
+    (`: the reason.`). `subject` tells it from the rule's others on the server: ids, and no addresses, times or
+    positions, which may change while the problem stays.
     """
     return Finding(
         rule=rule.id,
         name=rule.name,
         severity=severity,
         confidence=confidence,
-        message=message,
+        headline=what,
+        message=what + why,
         fingerprint=fingerprint(rule.id, facts.view.server.crn, *subject),
         flows=tuple(flows),
         evidence=tuple(evidence),

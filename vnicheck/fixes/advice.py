@@ -6,12 +6,13 @@ from vnicheck.findings.facts import Facts
 from vnicheck.fixes.actions import steps_of
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
 from vnicheck.fixes.policy_routing import propose
-from vnicheck.fixes.strategies import effects_of
+from vnicheck.fixes.strategies import effects_of, routed
 from vnicheck.fixes.trial import Trial
+from vnicheck.model.flow import Fix
 
 
-def commands_for(facts: Facts, locals_: Iterable[str]) -> tuple[str, ...]:
-    """The commands of policy routing that let packets of these addresses leave by their own interface, as `fix` would
+def policy_routing_for(facts: Facts, locals_: Iterable[str]) -> tuple[Fix, ...]:
+    """Policy routing that lets packets of these addresses leave by their own interface, as `fix` would
     do it. For addresses of which nothing is broken, what would end an asymmetric path.
     """
     planned = facts.once("planned routing", lambda: _planned(facts))
@@ -22,7 +23,10 @@ def commands_for(facts: Facts, locals_: Iterable[str]) -> tuple[str, ...]:
     if others:
         effects += _part(propose(facts, [address.removesuffix("/32") for address in sorted(others)]).effects, others)
     commands = dict.fromkeys(step.command for effect in effects for step in steps_of(effect))
-    return ("policy routing: " + " && ".join(commands),) if commands else ()
+    if commands:
+        return (Fix("policy routing", tuple(commands)),)
+    held_back = routed(Trial.of(facts)).held_back
+    return () if held_back is None else (Fix(f"no policy routing here, for {held_back}"),)
 
 
 def _planned(facts: Facts) -> tuple[Effect, ...]:

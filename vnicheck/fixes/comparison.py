@@ -24,7 +24,7 @@ class Comparison(Struct, frozen=True):
     pieces: tuple[Piece, ...]
 
 
-def compare(
+def compare_flows(
     before: Sequence[Flow], after: Sequence[Flow], targets: frozenset[int], is_inside: Callable[[str | None], bool]
 ) -> Comparison:
     """`targets`: the classes that are to be fixed. `is_inside`: whether an interface leads to no VNI."""

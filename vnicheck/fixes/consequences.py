@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
 
-from vnicheck.findings.reboot import said_of
+from vnicheck.findings.reboot import flows_said
 from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.actions import thrown
 from vnicheck.fixes.effects import AddRule, Effect
@@ -12,6 +12,7 @@ from vnicheck.fixes.trial import Trial
 from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.flow import DropCode, Flow, Outcome, Stage, Verdict
 from vnicheck.model.guest import MAIN_TABLE, RouteType
+from vnicheck.model.lines import short_prefix
 from vnicheck.model.words import listed
 
 _SHOWN = 4
@@ -46,7 +47,7 @@ def unfixed(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
     """What stays broken: whose flows, and what drops them."""
     outcome = trial.outcome(effects)
     if outcome.remaining:
-        concerned = said_of(trial.facts, [(index, trial.before[index]) for index in sorted(outcome.remaining)])
+        concerned = flows_said(trial.facts, [(index, trial.before[index]) for index in sorted(outcome.remaining)])
         yield f"{concerned}: {what_drops(trial, effects)}"
 
 
@@ -59,7 +60,7 @@ def changed_ways(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
         if old.verdict is Verdict.DELIVERED and old.egress != new.egress:
             moved.setdefault((old.egress, new.egress), {})[piece.before] = old
     for (old_way, new_way), concerned in moved.items():
-        what = said_of(trial.facts, list(concerned.items()))
+        what = flows_said(trial.facts, list(concerned.items()))
         yield f"{what} leave by {new_way}, no longer by {old_way}: connections that are open may have to be opened anew"
 
 
@@ -100,6 +101,28 @@ def published_ports(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
             f"{listed(list(what)[:_SHOWN])} of {local} may be led to containers, whose answers are sent from their own "
             f"addresses: no rule for {local} sees them, and no plan fixes them (docs/fixes.md, Published ports)"
         )
+
+
+def order_at_boot(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+    """Rules of others that share a priority with ours: which comes first is a matter of who is first to set them."""
+    guest = trial.facts.view.server.guest
+    for effect in effects:
+        if guest is None or not isinstance(effect, AddRule):
+            continue
+        others = [
+            rule.text
+            for rule in guest.rules
+            if rule.priority == effect.rule.priority and (rule.src is None or _overlap(rule.src, effect.rule.src))
+        ]
+        if others:
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            source = short_prefix(effect.rule.src or "all")
+            yield f"a boot may put the rule of {source} ahead of '{others[0]}'{more}, of the same priority"
+
+
+def _overlap(one: str, other: str | None) -> bool:
+    first, last = prefix_range(one)
+    return other is None or (prefix_range(other)[0] <= last and first <= prefix_range(other)[1])
 
 
 def _covered(wanted: Range, ranges: list[Range]) -> bool:

@@ -6,9 +6,11 @@ from typing import Literal
 import msgspec
 
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
+from vnicheck.fixes.agents import agents
 from vnicheck.fixes.comparison import changes
 from vnicheck.fixes.consequences import (
     changed_ways,
+    order_at_boot,
     overridden_routes,
     published_ports,
     unfixed,
@@ -72,7 +74,8 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         name=server.name,
         plan=plan,
         alternatives=tuple(others),
-        unfixed=tuple(unfixed(trial, effects)),
+        unfixed=(*unfixed(trial, effects), *_held_back_words(trial, effects)),
+        agents=agents(server.guest, effects),
     )
     return Proof(trial, document, effects)
 
@@ -110,6 +113,12 @@ def _held_back(trial: Trial) -> str | None:
     return routed(trial).held_back
 
 
+def _held_back_words(trial: Trial, effects: tuple[Effect, ...]) -> tuple[str, ...]:
+    """Why policy routing does not do the rest, where something stays broken."""
+    why = _held_back(trial) if trial.outcome(effects).remaining and effects else None
+    return () if why is None else (why,)
+
+
 def _changes_vni(effects: Iterable[Effect]) -> bool:
     return any(isinstance(each, PatchVni) for each in effects)
 
@@ -137,6 +146,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
             *published_ports(trial, effects),
+            *order_at_boot(trial, effects),
         ),
         fixed_flows=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),

@@ -36,7 +36,17 @@ def effects_of(trial: Trial, strategies: Combination) -> tuple[Effect, ...]:
     effects: tuple[Effect, ...] = ()
     for strategy in strategies:
         effects = trial.harmless((*effects, *_proposed(trial, effects, strategy)))
-    return trial.minimal(effects)
+    return _needed(trial, effects) if strategies == ("policy-routing",) else trial.minimal(effects)
+
+
+def _needed(trial: Trial, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+    """The least of policy routing alone. A rule leads what is sent from its own address and nothing else, so that those
+    of addresses of which nothing is fixed can go, and tables for which no rule is left.
+    """
+    helped = {f"{trial.before[index].local}/32" for index in trial.outcome(effects).fixed}
+    rules = [each for each in effects if isinstance(each, AddRule) and each.rule.src in helped]
+    tables = {each.rule.table for each in rules}
+    return tuple(each for each in effects if each in rules or (isinstance(each, AddRoutes) and each.table in tables))
 
 
 def used_by(effects: Iterable[Effect]) -> Combination:

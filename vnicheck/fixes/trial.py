@@ -6,7 +6,7 @@ from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.findings.facts import Facts
-from vnicheck.fixes.comparison import Comparison, compare
+from vnicheck.fixes.comparison import Comparison, compare_flows
 from vnicheck.fixes.effects import AddRule, Effect, carry_out
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -77,8 +77,8 @@ class Trial:
     def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
         known = self._known.get(effects)
         if known is None:
-            facts = self._predict(carry_out(self.server, effects))
-            comparison = compare(self.before, facts.flows, self.targets, self.facts.is_inside)
+            facts = self._predict(carry_out(self.server, effects)) if effects else self.facts
+            comparison = compare_flows(self.before, facts.flows, self.targets, self.facts.is_inside)
             known = self._known[effects] = (facts, comparison)
         return known
 

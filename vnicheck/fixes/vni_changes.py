@@ -37,7 +37,7 @@ class VniChange(Struct, frozen=True, kw_only=True):
     def arguments(self, patch: dict[str, Any]) -> list[str]:
         """The command, where it is not refused. The name, which the CLI may ask for, stays as it is."""
         name = [] if self.name is None else ["--name", self.name]
-        flags = [word for field, value in patch.items() for word in (_FLAGS[field], _word(value))]
+        flags = [word for field, value in patch.items() for word in (_FLAGS[field], value_word(value))]
         return ["ibmcloud", "is", "virtual-network-interface-update", self.vni, *name, *flags]
 
 
@@ -85,5 +85,6 @@ def _refusal(vni: str, *patches: dict[str, Any]) -> str | None:
     return None
 
 
-def _word(value: object) -> str:
+def value_word(value: object) -> str:
+    """`true`, or a word as it is: a field's value as the API and its tools have it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -36,9 +36,7 @@ from vnicheck.model.guest import (
     Guest,
     Hook,
     Interface,
-    OperatingSystem,
     Owner,
-    PolicyRule,
     Route,
     Sockets,
     Unmodelled,
@@ -128,28 +126,33 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
     interfaces = with_buses(interfaces, facts.text("devices"))
     sysctls = _sysctls(facts)
     judges = _Judges(facts)
-    return build_guest(
-        collected_at=collected_at,
-        via=via,
-        os=parse_os(facts.text("os_release"), uname),
-        ip_version=version,
-        interfaces=interfaces,
-        routes=routes,
-        rules=rules,
-        sysctls=sysctls,
-        counters=parse_counters(facts.text("counters")) | parse_route_cache(facts.text("route_cache")),
-        network_managers=parse_managers(facts.text("managers")),
-        owners=_owners(facts, interfaces),
-        hooks=(*_hooks(facts), *judges.hooks),
-        examined=tuple(judges.examined),
-        unexamined=judges.unexamined,
-        firewall=judges.firewall,
-        neighbours=_neighbours(facts),
-        boot=_boot(facts, sysctls, names),
-        sockets=_sockets(facts),
-        missing=facts.missing,
-        unmodelled=tuple(facts.unmodelled),
-    )
+    try:
+        return Guest(
+            collected_at=collected_at,
+            via=via,
+            os=parse_os(facts.text("os_release"), uname),
+            ip_version=version,
+            interfaces=interfaces,
+            routes=routes,
+            rules=rules,
+            sysctls=sysctls,
+            counters=parse_counters(facts.text("counters")) | parse_route_cache(facts.text("route_cache")),
+            network_managers=parse_managers(facts.text("managers")),
+            owners=_owners(facts, interfaces),
+            hooks=(*_hooks(facts), *judges.hooks),
+            examined=tuple(judges.examined),
+            unexamined=judges.unexamined,
+            firewall=judges.firewall,
+            neighbours=_neighbours(facts),
+            boot=_boot(facts, sysctls, names),
+            sockets=_sockets(facts),
+            missing=facts.missing,
+            unmodelled=tuple(facts.unmodelled),
+        )
+    except (ValueError, msgspec.ValidationError) as error:
+        raise CollectionError(
+            "guest_unreadable", f"the collection contradicts itself: {one_line(str(error))}"
+        ) from None
 
 
 class _Judges:
@@ -274,56 +277,3 @@ def _boot(facts: _Facts, sysctls: dict[str, int], names: Names) -> BootConfig | 
         routes=routing.routes,
         unknown={part: doubt for part, doubt in doubts.items() if doubt is not None},
     )
-
-
-def build_guest(
-    *,
-    collected_at: str,
-    via: Via,
-    os: OperatingSystem,
-    ip_version: str = "",
-    interfaces: tuple[Interface, ...] = (),
-    routes: tuple[Route, ...] = (),
-    rules: tuple[PolicyRule, ...] = (),
-    sysctls: dict[str, int],
-    counters: dict[str, int],
-    network_managers: tuple[str, ...],
-    owners: dict[str, Owner] | None = None,
-    hooks: tuple[Hook, ...] = (),
-    examined: tuple[Examined, ...] = (),
-    unexamined: dict[str, str] | None = None,
-    firewall: Firewall | None = None,
-    neighbours: tuple[Neighbour, ...] | None = None,
-    boot: BootConfig | None = None,
-    sockets: Sockets | None = None,
-    missing: dict[str, str],
-    unmodelled: tuple[Unmodelled, ...],
-) -> Guest:
-    """The struct. Raises CollectionError `guest_unreadable` where the facts contradict each other."""
-    try:
-        return Guest(
-            collected_at=collected_at,
-            via=via,
-            os=os,
-            ip_version=ip_version,
-            interfaces=interfaces,
-            routes=routes,
-            rules=rules,
-            sysctls=sysctls,
-            counters=counters,
-            network_managers=network_managers,
-            owners=owners,
-            hooks=hooks,
-            examined=examined,
-            unexamined=unexamined if unexamined is not None else {},
-            firewall=firewall,
-            neighbours=neighbours,
-            boot=boot,
-            sockets=sockets,
-            missing=missing,
-            unmodelled=unmodelled,
-        )
-    except (ValueError, msgspec.ValidationError) as error:
-        raise CollectionError(
-            "guest_unreadable", f"the collection contradicts itself: {one_line(str(error))}"
-        ) from None

@@ -17,7 +17,7 @@ FOLDER = "/run/vnicheck"
 """Where a change lives on the guest: a boot, which undoes it, clears it."""
 
 
-class Answer(Struct, frozen=True):
+class ScriptAnswer(Struct, frozen=True):
     """What a script said last, in words (`armed systemd`, `busy ID`), and the step that it was refused."""
 
     verb: str
@@ -79,7 +79,7 @@ def by_hand(steps: Sequence[Step]) -> str:
     return "\n".join(step.undo for step in reversed(steps))
 
 
-def read_answer(stdout: bytes) -> Answer:
+def read_answer(stdout: bytes) -> ScriptAnswer:
     """What a script answered, whatever else the session printed. Raises CollectionError `guest_truncated`."""
     lines = [
         line.removeprefix(_PREFIX)
@@ -91,7 +91,7 @@ def read_answer(stdout: bytes) -> Answer:
     said = [line.split(" ") for line in lines[:-1]]
     refused = next((words for words in said if words[0] == "refused" and len(words) > 1 and words[1].isdigit()), None)
     last = said[-1] if said else [""]
-    return Answer(
+    return ScriptAnswer(
         verb=one_line(last[0], 40),
         rest=one_line(" ".join(last[1:]), 200),
         refused=None if refused is None else (int(refused[1]), one_line(" ".join(refused[2:]), 200)),

@@ -1,6 +1,5 @@
 """Many guests at once, in threads. What becomes of one server never touches another."""
 
-import random
 import resource
 import threading
 import time
@@ -9,6 +8,7 @@ from datetime import datetime
 from queue import SimpleQueue
 
 import msgspec
+from msgspec import Struct
 
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
@@ -29,36 +29,38 @@ CLOCK_TOLERANCE = 300
 Result = Guest | Problem
 
 
+class Calls(Struct, frozen=True, kw_only=True):
+    """Whom collecting tells and asks. `on_done` and `on_note` are called in the caller's thread, `on_start` in the
+    server's; without `ask_...` nobody can be asked.
+    """
+
+    on_start: Callable[[SshTarget], None] = lambda _: None
+    on_done: Callable[[SshTarget, Result], None] = lambda *_: None
+    on_note: Callable[[str], None] = lambda _: None
+    ask_passphrase: AskPassphrase | None = None
+    ask_password: AskPassword | None = None
+
+
+_SILENT = Calls()
+
+
 def collect_many(
-    targets: Sequence[SshTarget],
-    options: SshOptions,
-    *,
-    jobs: int | None = None,
-    on_start: Callable[[SshTarget], None] | None = None,
-    on_done: Callable[[SshTarget, Result], None] | None = None,
-    on_note: Callable[[str], None] | None = None,
-    ask_passphrase: AskPassphrase | None = None,
-    ask_password: AskPassword | None = None,
-    jitter: Callable[[], float] = random.random,
-    clock: Callable[[], float] = time.time,
+    targets: Sequence[SshTarget], options: SshOptions, calls: Calls = _SILENT, *, jobs: int | None = None
 ) -> dict[str, Result]:
     """The guests by `SshTarget.key`, or the Problem that kept one from being read.
 
-    `on_done` and `on_note` are called in this thread, `on_start` in the server's. `jitter` (0 to 1) spreads retries,
-    `clock` (seconds since 1970) is what guests' clocks are compared with. Raises CollectionError `ssh_config` where
-    the SSH configuration itself cannot be read.
+    Raises CollectionError `ssh_config` where the SSH configuration itself cannot be read.
     """
     results: dict[str, Result] = {}
     reading = threading.Lock()
     workers = _workers(len(targets), MAX_JOBS if jobs is None else jobs)
-    with SshRunner(options, ask_passphrase, ask_password, jitter) as runner:
+    with SshRunner(options, calls.ask_passphrase, calls.ask_password) as runner:
 
         def collect_one(target: SshTarget) -> Result:
-            if on_start is not None:
-                on_start(target)
+            calls.on_start(target)
             try:
                 data = runner.collect(target)
-                arrived = clock()
+                arrived = time.time()
                 with reading:  # only one can run at a time anyway, and a hostile server's takes memory
                     return _with_clock(_read(data), arrived)
             except CollectionError as error:
@@ -87,11 +89,9 @@ def collect_many(
             if isinstance(result, BaseException):
                 raise result
             results[target.key] = result
-            if on_done is not None:
-                on_done(target, result)
-        if on_note is not None:
-            for note in runner.notes():
-                on_note(note)
+            calls.on_done(target, result)
+        for note in runner.notes():
+            calls.on_note(note)
     return {target.key: results[target.key] for target in targets}
 
 

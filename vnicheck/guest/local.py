@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def collect_local(*, timeout: float) -> "Result":
     try:
         done = subprocess.run(
             ["sh", "-s"],  # noqa: S607 - the shell of PATH, as a login would have it
-            input=collect_script().encode(),
+            input=collect_script_text().encode(),
             capture_output=True,
             timeout=timeout,
             check=False,

@@ -216,6 +216,9 @@ class Kernel:
         """A way out, where nothing that is not modelled may change it. `fixed`: the interfaces by which the remote is a
         permanent neighbour.
         """
+        if isinstance(way, Several):
+            judged = [self._undisturbed(world, fixed) for world in way.worlds]
+            return next((each for each in judged if isinstance(each, Unknown)), way)
         if isinstance(way, Unknown):
             return way
         if isinstance(way, NotSent):

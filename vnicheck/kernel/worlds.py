@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from vnicheck.kernel.open_fields import DPORT, MARK, SPORT, TOS, UID, Box
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.kernel.undetermined import Several as Several
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.flow import GuestLines
 from vnicheck.model.guest import Guest
@@ -26,14 +27,6 @@ _OPEN = {
 """Of each field what it is, and the plainest packets by it; in the order in which they are named."""
 _FIRST = SPORT
 """`Box.least` begins with this field."""
-
-
-class Several(Unknown, frozen=True):
-    """What becomes of the packets depends on what is not known; `worlds` are all that may. The first is that of the
-    plainest packets.
-    """
-
-    worlds: tuple[Received | Sent | NotSent, ...] = ()
 
 
 class Readers:

@@ -41,14 +41,6 @@ class AddressMap(Generic[T]):
         """Another value for each."""
         return joined(zip(self.starts, map(function, self.values), strict=True))
 
-    def restricted(self, ranges: Iterable[Range]) -> "AddressMap[T | None]":
-        """The same within the ranges, which are sorted and disjoint; None elsewhere."""
-        return choose(ranges, self, constant(None))
-
-    def or_else(self, other: "AddressMap[S]") -> "AddressMap[T | S]":
-        """The same where it is not None, and the other's values there."""
-        return zipped((self, other)).mapped(lambda pair: pair[1] if pair[0] is None else pair[0])
-
 
 def constant(value: S) -> AddressMap[S]:
     """One value everywhere."""

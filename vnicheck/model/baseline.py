@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.flow import Direction, Protocol, Severity
-from vnicheck.model.snapshot import explain
+from vnicheck.model.snapshot import why_no_document
 from vnicheck.model.words import shown_json
 
 BASELINE_SCHEMA: Literal["vnicheck.baseline/2"] = "vnicheck.baseline/2"
@@ -76,5 +76,5 @@ def decode_baseline(data: bytes) -> Baseline:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         schema = _FIRST if _FIRST.encode() in data[:200] else BASELINE_SCHEMA
-        told = explain(data, error, schema=schema, document="baseline", made_with="--write-baseline")
+        told = why_no_document(data, error, schema=schema, document="baseline", made_with="--write-baseline")
         raise BaselineError(told) from error

@@ -12,6 +12,11 @@ class BootValue(Struct, frozen=True, kw_only=True):
     inherited: bool = False
     """Taken from `net.ipv4.conf.default` when the interface appears."""
 
+    @property
+    def file(self) -> str | None:
+        """The file that sets it, where one alone does."""
+        return None if self.value is None else self.source.rpartition(":")[0]
+
 
 class BootRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A policy rule that a file configures. `priority` None: the manager chooses one."""

@@ -69,7 +69,7 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
 
     def auto_filters(self, kind: str, *names: str) -> bool:
         """Whether mode auto comes to filtering on a server of this kind that goes by these names."""
-        said = said_of(self.psf_auto, (*names, kind))
+        said = setting_for(self.psf_auto, (*names, kind))
         return kind == "instance" if said is None else said == "enabled"
 
     @property
@@ -81,7 +81,7 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
         return int(match[1]), int(match[2])
 
 
-def said_of(said: T | Mapping[str, T], names: Iterable[str]) -> T | None:
+def setting_for(said: T | Mapping[str, T], names: Iterable[str]) -> T | None:
     """What is said of a server that goes by these names, the more telling ones first; None where nothing is."""
     if not isinstance(said, Mapping):
         return said

@@ -180,6 +180,8 @@ class Flow(Struct, frozen=True, kw_only=True):
     drops: tuple[Drop, ...]
     hops: tuple[Hop, ...]
     findings: tuple[str, ...] = ()
+    to_no_host: Literal[True] | UnsetType = UNSET
+    """Set where the remotes are broadcast addresses of the guest's own networks: nobody is there to miss anything."""
 
     def __post_init__(self) -> None:
         if (self.verdict is Verdict.DROPPED) is not bool(self.drops):
@@ -202,7 +204,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 Confidence = Literal["observed", "computed", "assumed"]
 
 
-def is_at_least(severity: Severity, other: Severity) -> bool:
+def is_as_severe(severity: Severity, other: Severity) -> bool:
     """Whether a severity is as bad as another, or worse."""
     return SEVERITIES.index(severity) <= SEVERITIES.index(other)
 
@@ -242,8 +244,19 @@ class Muted(Struct, frozen=True, kw_only=True):
     expires: str
 
 
+class Fix(Struct, frozen=True):
+    """What would help: `title` says it; `commands` for a root shell of the guest do it, one after the other, where they
+    are known.
+    """
+
+    title: str
+    commands: tuple[str, ...] = ()
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """Advice: one per broken path. `affected` says which flows it is about; none where it is about the server.
+
+    `message` begins with `headline`, the clause that says what happens to which flows, and goes on with why.
 
     `flows` are their indexes among the server's flows; a document without flows has neither.
     """
@@ -252,16 +265,24 @@ class Finding(Struct, frozen=True, kw_only=True):
     name: str
     severity: Severity
     confidence: Confidence
+    headline: str
     message: str
     fingerprint: str
     affected: tuple[Affected, ...] = ()
     flows: tuple[int, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    fixes: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
     muted: Muted | UnsetType = UNSET
     """Set by a mute of the configuration: the finding counts nowhere, but is told."""
+    aliases: tuple[str, ...] | UnsetType = UNSET
+    """Fingerprints under which earlier versions had it, in one finding or several; absent where there are none."""
     known: bool | UnsetType = UNSET
     """Whether the baseline has it: such a finding counts nowhere, but is told. Absent where there is no baseline."""
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Its own, then those of earlier versions."""
+        return (self.fingerprint, *(() if isinstance(self.aliases, UnsetType) else self.aliases))
 
     @property
     def is_muted(self) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.model.guest import Guest
-from vnicheck.model.snapshot import Problem, SnapshotError, explain
+from vnicheck.model.snapshot import Problem, SnapshotError, why_no_document
 
 GUEST_SCHEMA: Literal["vnicheck.guest/1"] = "vnicheck.guest/1"
 
@@ -47,7 +47,7 @@ def decode_guest_file(data: bytes) -> GuestFile:
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SnapshotError(explain(data, error, schema=GUEST_SCHEMA, document="guest file")) from error
+        raise SnapshotError(why_no_document(data, error, schema=GUEST_SCHEMA, document="guest file")) from error
 
 
 def read_guest_file(data: bytes, server: str) -> Guest | Problem:

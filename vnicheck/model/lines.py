@@ -8,7 +8,6 @@ from vnicheck.model.guest import (
     DEFAULT_TABLE,
     LOCAL_TABLE,
     MAIN_TABLE,
-    InterfaceAddress,
     NextHop,
     PolicyRule,
     Route,
@@ -141,8 +140,3 @@ def rule_words(rule: PolicyRule) -> str:
     """`from 10.0.0.12 table 1003 priority 1003`: a rule by its source, as `ip rule add` takes it."""
     source = f"from {'all' if rule.src is None else short_prefix(rule.src)}"
     return f"{source} table {table_name(MAIN_TABLE if rule.table is None else rule.table)} priority {rule.priority}"
-
-
-def format_address(address: InterfaceAddress, interface: str) -> str:
-    """`inet 10.0.0.12/24 scope global eth1`: the line of `ip addr`, for evidence."""
-    return f"inet {address.prefix} scope {address.scope} {interface}"

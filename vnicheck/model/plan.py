@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verdict
 
 ActionKind = Literal["policy_rule", "route", "sysctl", "vni_patch", "persist"]
-Place = Literal["guest", "vpc"]
+PlanTarget = Literal["guest", "vpc"]
 NO_STRATEGY = "none"
 """The strategy of a plan without actions: nothing is broken, or nothing that we know of fixes it (`why_not`)."""
 
@@ -57,7 +57,7 @@ class Action(Struct, frozen=True, kw_only=True):
             raise ValueError("a guest action, and nothing else, has steps")
 
     @property
-    def where(self) -> Place:
+    def where(self) -> PlanTarget:
         """What it changes."""
         return "vpc" if self.kind == "vni_patch" else "guest"
 
@@ -158,6 +158,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     plan: Plan
     alternatives: tuple[Plan, ...]
     unfixed: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    """Programs that own policy rules there, in words: which rules, what they read, where the plan's stand."""
     outcome: Applied | None = None
     """None where the plan was not applied."""
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.model import plan
-from vnicheck.model.plan import ActionKind, File, Place
+from vnicheck.model.plan import ActionKind, File, PlanTarget
 from vnicheck.model.words import shown_json
 
 PLAN_SCHEMA: Literal["vnicheck.plan/2"] = "vnicheck.plan/2"
@@ -18,7 +18,7 @@ class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
     of the PATCH (`patch`) and of the one that undoes it (`undo_patch`).
     """
 
-    where: Place
+    where: PlanTarget
     kind: ActionKind
     summary: str
     command: str | None = None

@@ -82,10 +82,10 @@ def decode_snapshot(data: bytes) -> Snapshot:
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SnapshotError(explain(data, error, schema=SCHEMA, document="snapshot")) from error
+        raise SnapshotError(why_no_document(data, error, schema=SCHEMA, document="snapshot")) from error
 
 
-def explain(
+def why_no_document(
     data: bytes, error: Exception, *, schema: str, document: str, made_with: str = "'vnicheck snapshot'"
 ) -> str:
     """Why `data` is no `document` (`snapshot`, `guest file`) of this schema, in one line."""

@@ -29,7 +29,7 @@ reserved ones.
 """
 
 
-class AddressMap:
+class AddressPseudonyms:
     """The map for one key. `subnets`: the prefixes whose edges stay edges."""
 
     def __init__(self, key: bytes, subnets: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from vnicheck.model import cloud, firewall, guest
 from vnicheck.model.interface import Neighbour
 from vnicheck.model.snapshot import Problem, Server, Snapshot
-from vnicheck.redaction.addresses import AddressMap
+from vnicheck.redaction.addresses import AddressPseudonyms
 from vnicheck.redaction.texts import Words
 
 S = TypeVar("S", bound=Struct)
@@ -121,7 +121,7 @@ class Redactor:
                 for interface in server.guest.interfaces if server.guest is not None else ():
                     interfaces.add(interface.name)
                     subnets.update(address.prefix for address in interface.addresses)
-        addresses = AddressMap(key, subnets)
+        addresses = AddressPseudonyms(key, subnets)
         words = self._words = Words(key, addresses, interfaces)
         self._roles: dict[str, Callable[[str], str]] = {
             KEEP: lambda text: text,

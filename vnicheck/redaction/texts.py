@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Container
 
 from vnicheck.engine.own_devices import owner_of
-from vnicheck.redaction.addresses import AddressMap
+from vnicheck.redaction.addresses import AddressPseudonyms
 from vnicheck.redaction.vocabulary import COMMANDS, ENDINGS, INTERFACE, MESSAGES, PLACES, RELEASE_WORDS, SYSTEMS
 
 LEFT_OUT = "…"
@@ -25,7 +25,7 @@ _KEPT_MACS = frozenset({"00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"})
 class Words:
     """Pseudonyms for one key. `interfaces`: names of guests' interfaces, which texts may speak of."""
 
-    def __init__(self, key: bytes, addresses: AddressMap, interfaces: Container[str]) -> None:
+    def __init__(self, key: bytes, addresses: AddressPseudonyms, interfaces: Container[str]) -> None:
         self._key = key
         self._addresses = addresses
         self._interfaces = interfaces

@@ -39,6 +39,11 @@ def _server(page: Page, server: ServerChange) -> None:
                 indent=2,
                 lead=(f"{page.glyphs.question} {_SIDES[side]} ", "bold yellow"),
             )
+    write_server_change(page, server)
+
+
+def write_server_change(page: Page, server: ServerChange) -> None:
+    """The findings and flows of one server that are not as they were."""
     for finding in server.findings:
         _finding(page, finding)
     _flows(page, server.flows)

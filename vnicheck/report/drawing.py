@@ -48,35 +48,35 @@ def draw_path(flows: Sequence[Flow], glyphs: Glyphs) -> tuple[str, str]:
     """The two halves of the drawing, request and reply, for flows of one direction and one pair of interfaces."""
     first = flows[0]
     request, reply = _drops(flows, Leg.REQUEST, glyphs), _drops(flows, Leg.REPLY, glyphs)
-    start, back = _ends(first, glyphs.arrow)
-    arrow, mood = (glyphs.broken_arrow, "would ") if request else (glyphs.arrow, "")
-    verb = back if request else _INDICATIVE[back.split()[0]] + back[len(back.split()[0]) :]
-    return start + request, f"{arrow} reply {mood}{verb}{reply}"
+    start, would, does = _ends(first, glyphs.arrow)
+    back = f"{glyphs.broken_arrow} reply would {would}" if request else f"{glyphs.arrow} reply {does}"
+    return start + request, back + reply
 
 
-_INDICATIVE = {"leave": "leaves", "reach": "reaches", "not": "does not"}
-
-
-def _ends(flow: Flow, arrow: str) -> tuple[str, str]:
-    """How the request begins, and what the reply would do."""
+def _ends(flow: Flow, arrow: str) -> tuple[str, str, str]:
+    """How the request begins, and what the reply would do, and does."""
     at = flow.hops[0].at
     if flow.direction is Direction.INBOUND:
-        back = f"leave {flow.egress}" if flow.egress is not None else "not leave"
-        if flow.egress is None and _is_unknown(flow):
-            back = "leave by an unknown way"
-        return f"remote {arrow} {flow.ingress or at}", back
+        would, does = _leaves(flow)
+        return f"remote {arrow} {flow.ingress or at}", would, does
     if flow.direction is Direction.OUTBOUND:
-        back = f"reach {flow.ingress}" if flow.ingress is not None else "not come"
-        return f"{flow.local} {arrow} {flow.egress or at}", back
+        would, does = _reaches(flow.ingress)
+        return f"{flow.local} {arrow} {flow.egress or at}", would, does
     out = f" {arrow} {flow.egress}" if flow.egress is not None else ""
-    back_by = next((hop.at for hop in flow.hops if hop.leg is Leg.REPLY), None)
-    back = f"reach {back_by}" if back_by is not None else "not come"
-    return f"remote {arrow} {flow.ingress or at}{out}", back
+    would, does = _reaches(next((hop.at for hop in flow.hops if hop.leg is Leg.REPLY), None))
+    return f"remote {arrow} {flow.ingress or at}{out}", would, does
 
 
-def _is_unknown(flow: Flow) -> bool:
-    """Whether it is not known by which way the reply leaves."""
-    return any(hop.stage is Stage.REPLY_ROUTE and hop.outcome is Outcome.UNKNOWN for hop in flow.hops)
+def _leaves(flow: Flow) -> tuple[str, str]:
+    if flow.egress is not None:
+        return f"leave {flow.egress}", f"leaves {flow.egress}"
+    if any(hop.stage is Stage.REPLY_ROUTE and hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
+        return "leave by an unknown way", "leaves by an unknown way"
+    return "not leave", "does not leave"
+
+
+def _reaches(place: str | None) -> tuple[str, str]:
+    return ("not come", "does not come") if place is None else (f"reach {place}", f"reaches {place}")
 
 
 def _drops(flows: Sequence[Flow], leg: Leg, glyphs: Glyphs) -> str:

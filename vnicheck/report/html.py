@@ -15,7 +15,7 @@ from vnicheck.model.words import one_line
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
 from vnicheck.report.drawing import UNICODE, drawn_together
 from vnicheck.report.reach import remotes
-from vnicheck.report.writer import Spool
+from vnicheck.report.writer import Spool, fix_line
 
 _MESSAGE = 4000
 
@@ -93,5 +93,6 @@ def _shown(instance: InstanceReport, finding: Finding) -> dict[str, Any]:
         "it": finding,
         "path": " ".join(drawn.halves(UNICODE)) if drawn is not None else None,
         "who": remotes(drawn.flows, instance.flows) if drawn is not None else None,
+        "fixes": [fix_line(fix) for fix in finding.fixes],
         "muted": finding.muted if finding.is_muted else None,
     }

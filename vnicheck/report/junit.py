@@ -16,7 +16,7 @@ from vnicheck.model.flow import Finding
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
 from vnicheck.report.coverage import coverage_line, findings_line
-from vnicheck.report.writer import Settings, Spool
+from vnicheck.report.writer import Settings, Spool, fix_line
 from vnicheck.rules.registry import RULES
 
 TEXT = 2000
@@ -104,7 +104,7 @@ def _failure(findings: list[Finding]) -> Any:
     lines = []
     for finding in findings:
         lines.append(one_line(f"{finding.severity}: {finding.message}", TEXT))
-        lines += [one_line(f"fix: {fix}", TEXT) for fix in finding.fixes]
+        lines += [one_line(f"fix: {fix_line(fix)}", TEXT) for fix in finding.fixes]
     failure.text = "\n".join(lines)
     return failure
 

@@ -3,8 +3,6 @@
 Readable for hundreds of servers: nothing stands of a server that is well, a finding has two lines, notes are counted.
 """
 
-import re
-
 import msgspec
 from msgspec import UnsetType
 
@@ -15,11 +13,10 @@ from vnicheck.model.words import counted, one_line
 from vnicheck.report.assumed import Assumed
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines, some
 from vnicheck.report.text import SEVERITY_STYLES, Page
+from vnicheck.report.writer import fix_line
 
 BRIEF = 160
-"""Characters of a finding's message where not all is asked for."""
-_CLAUSE = re.compile(r"[:;.] ")
-"""Where the first clause of a message ends: it says what happens to which flows, the rest why."""
+"""Characters of a finding's headline."""
 _TOLD: tuple[Severity, ...] = ("error", "warning")
 
 
@@ -78,14 +75,14 @@ class LintText:
         page.prose((instance.name, "bold"), f"  {where}", (status, "yellow"))
         alike: dict[tuple[Severity, str, str], list[Finding]] = {}
         for finding in instance.findings:
-            message = finding.message if self._explain else _brief(finding.message)
+            message = finding.message if self._explain else one_line(finding.headline, BRIEF)
             alike.setdefault((finding.severity, finding.rule, message), []).append(finding)
         for (severity, rule, message), findings in alike.items():
             lead = f"{severity:<8} {rule}  "
             times = f" ({len(findings)} paths)" if len(findings) > 1 else ""
             page.prose(message + times, indent=2, lead=(lead, SEVERITY_STYLES[severity]))
             for fix in findings[0].fixes[:1] if self._explain else ():
-                page.prose(fix, indent=2 + len(lead), lead=("fix: ", "dim"))
+                page.prose(fix_line(fix), indent=2 + len(lead), lead=("fix: ", "dim"))
 
     def _closing(self, page: Page, report: Report) -> None:
         rows = [
@@ -120,8 +117,3 @@ class LintText:
         page.line()
         for rule, names in sorted(by_rule.items()):
             page.prose(f"{rule} on {some(list(dict.fromkeys(names)))}: {what}", indent=2, lead=f"{kind:<8} ")
-
-
-def _brief(message: str) -> str:
-    """The first clause of a message."""
-    return one_line(_CLAUSE.split(message, maxsplit=1)[0].rstrip("."), BRIEF)

@@ -12,6 +12,7 @@ from vnicheck.model.flow import Finding
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
+from vnicheck.report.writer import fix_line
 
 _MARKS = {"error": "🔴 error", "warning": "🟡 warning", "note": "🔵 note"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
@@ -81,7 +82,7 @@ def _row(instance: InstanceReport, finding: Finding) -> str:
     where = f"{code(instance.name)}{f', {escaped(instance.region)}' if instance.region else ''}"
     what = escaped(one_line(finding.message, _MESSAGE))
     if isinstance(finding.muted, UnsetType):
-        fix = f"<br>fix: {escaped(one_line(finding.fixes[0], _MESSAGE))}" if finding.fixes else ""
+        fix = f"<br>fix: {escaped(one_line(fix_line(finding.fixes[0]), _MESSAGE))}" if finding.fixes else ""
     else:
         fix = f"<br>until {finding.muted.expires}: {escaped(one_line(finding.muted.reason, _MESSAGE))}"
     return f"| {_MARKS[finding.severity]}{known} | {finding.rule} {escaped(finding.name)} | {where} | {what}{fix} |\n"

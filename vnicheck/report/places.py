@@ -20,7 +20,7 @@ from vnicheck.model.flow import Finding
 from vnicheck.model.naming import names_server
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import one_line
-from vnicheck.report.writer import Place
+from vnicheck.report.writer import Location
 from vnicheck.system.files import UnreadableError, read_file
 
 CONFIG = "vnicheck.toml"
@@ -41,7 +41,7 @@ class Block(Struct, frozen=True):
     pattern: re.Pattern[str]
     literal: int
     exact: bool
-    place: Place
+    place: Location
 
 
 class Anchors:
@@ -62,7 +62,7 @@ class Anchors:
         self._blocks = [] if terraform is None else list(self._read(terraform))
         self._find = cache(self._best)
 
-    def place(self, server: InstanceReport | Earlier, finding: Finding | Earlier) -> Place:
+    def place(self, server: InstanceReport | Earlier, finding: Finding | Earlier) -> Location:
         """The line at which a finding is shown."""
         vni = _only_vni(server, finding)
         found = self._find(vni, VNIS) if vni is not None else None
@@ -70,9 +70,9 @@ class Anchors:
         if found is not None:
             return found
         line = next((line for expectation, line in self._expected if names_server(expectation, server)), 1)
-        return Place(uri=self._uri, line=line)
+        return Location(uri=self._uri, line=line)
 
-    def _best(self, name: str, kinds: frozenset[str]) -> Place | None:
+    def _best(self, name: str, kinds: frozenset[str]) -> Location | None:
         fitting = [block for block in self._blocks if block.kind in kinds and block.pattern.fullmatch(name)]
         if not fitting:
             return None
@@ -124,7 +124,7 @@ def blocks(text: str, uri: str) -> Iterator[Block]:
         if exact or literal >= _LITERAL:
             # as a glob, which fnmatch makes a pattern of that never backtracks
             pattern = re.compile(translate("".join("*" if part is None else escape(part) for part in parts)))
-            place = Place(uri=uri, line=block.meta.line, end_line=block.meta.end_line)
+            place = Location(uri=uri, line=block.meta.line, end_line=block.meta.end_line)
             yield Block(words[1], pattern, literal, exact, place)
 
 

@@ -85,10 +85,5 @@ def _others_there(inside: Sequence[Flow], chosen: Sequence[Flow], everything: Se
         for flow in everything
         if (flow.local, flow.direction, flow.protocol, _place(flow)) == key
         and id(flow) not in taken
-        and not _is_broadcast(flow)
+        and isinstance(flow.to_no_host, UnsetType)
     ]
-
-
-def _is_broadcast(flow: Flow) -> bool:
-    """Whether nobody can be at the remote: the guest takes it for a broadcast address of its own networks."""
-    return flow.dropped_by is not None and any("broadcast address" in hop.reason for hop in flow.hops)

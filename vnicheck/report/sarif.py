@@ -18,7 +18,7 @@ from vnicheck.model.flow import SEVERITIES, Finding, Flow, Outcome, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line, shown_json
 from vnicheck.report.coverage import Unchecked, coverage_line
-from vnicheck.report.writer import Place, Settings, around
+from vnicheck.report.writer import Location, Settings, around, fix_line
 from vnicheck.rules.registry import RULES
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -93,7 +93,7 @@ class SarifWriter:
         place = self._settings.place(instance, finding)
         text = f"{one_line(instance.name, 80)}: {one_line(finding.message, MESSAGE)}"
         if finding.fixes:
-            text += f"\nFix: {one_line(finding.fixes[0], MESSAGE)}"
+            text += f"\nFix: {one_line(fix_line(finding.fixes[0]), MESSAGE)}"
         result = _common(finding, place, instance.name, instance.crn, text)
         result["properties"] = {
             "confidence": finding.confidence,
@@ -122,7 +122,7 @@ class SarifWriter:
         return result
 
 
-def _common(finding: Finding | Earlier, place: Place, server: str, crn: str, text: str) -> Json:
+def _common(finding: Finding | Earlier, place: Location, server: str, crn: str, text: str) -> Json:
     rule = {"ruleIndex": _INDEX[finding.rule]} if finding.rule in _INDEX else {}
     return {
         "ruleId": finding.rule,
@@ -144,7 +144,7 @@ def _common(finding: Finding | Earlier, place: Place, server: str, crn: str, tex
     }
 
 
-def _physical(place: Place) -> Json:
+def _physical(place: Location) -> Json:
     region = {"startLine": place.line, "startColumn": 1}
     if place.end_line is not None:
         region["endLine"] = place.end_line
@@ -159,7 +159,7 @@ def _distinct(flows: list[Flow]) -> list[Flow]:
     return list(ways.values())[:FLOWS]
 
 
-def _steps(flow: Flow, place: Place) -> list[Json]:
+def _steps(flow: Flow, place: Location) -> list[Json]:
     """A flow's hops, after a line that says which flow it is."""
     ports = "" if isinstance(flow.ports, msgspec.UnsetType) else f" ports {', '.join(flow.ports[:3])}"
     remote = ", ".join(flow.remote[:3]) + (", ..." if len(flow.remote) > 3 else "")
@@ -172,7 +172,7 @@ def _steps(flow: Flow, place: Place) -> list[Json]:
     return steps
 
 
-def _step(text: str, place: Place, importance: str) -> Json:
+def _step(text: str, place: Location, importance: str) -> Json:
     location = {"physicalLocation": _physical(place), "message": {"text": _literal(one_line(text, MESSAGE))}}
     return {"location": location, "importance": importance}
 

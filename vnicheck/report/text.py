@@ -9,7 +9,7 @@ from rich.text import Text
 
 from vnicheck.findings.messages import by_remotes
 from vnicheck.findings.terms import DROPS, RP_FILTER
-from vnicheck.model.flow import SEVERITIES, Direction, Evidence, Finding, Flow, Outcome, Verdict
+from vnicheck.model.flow import SEVERITIES, Direction, Evidence, Finding, Fix, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, Report, VniSummary
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.assumed import Assumed
@@ -98,7 +98,7 @@ def write_instance(page: Page, instance: InstanceReport) -> None:
         )
     if instance.problems:
         page.line()
-    shown: dict[str, str] = {}
+    shown: dict[Fix, str] = {}
     for finding in instance.findings:
         if finding.counts:
             _finding(page, instance, finding, shown)
@@ -141,8 +141,8 @@ def _muted(page: Page, instance: InstanceReport) -> None:
     page.line()
 
 
-def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict[str, str]) -> None:
-    """One finding. `shown` holds the fixes that stand above already, with the rule that they stand under."""
+def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict[Fix, str]) -> None:
+    """One finding. `shown` holds the fixes whose commands stand above already, with the rule that they stand under."""
     flows = [instance.flows[index] for index in finding.flows]
     page.line(
         (finding.severity.upper(), SEVERITY_STYLES[finding.severity]), f" {finding.rule} ", (finding.name, "bold")
@@ -153,10 +153,13 @@ def _finding(page: Page, instance: InstanceReport, finding: Finding, shown: dict
     _evidence(page, finding.evidence)
     for number, fix in enumerate(finding.fixes):
         label = "fix" if number == 0 else ""
-        if fix in shown and ": ip " in fix:
-            page.labelled(label, f"{fix.partition(': ')[0]}, as for {shown[fix]} above")
-        else:
-            _fix(page, label, fix)
+        if fix in shown:
+            page.labelled(label, f"{fix.title}, as for {shown[fix]} above")
+            continue
+        page.labelled(label, fix.title)
+        for command in fix.commands:  # on lines of their own, to be copied
+            page.line((command, "bold"), indent=2 + _LABEL)
+        if fix.commands:
             shown[fix] = finding.rule
     page.line()
 
@@ -204,17 +207,6 @@ def _clipped(line: str, room: int) -> str:
     """One line of ASCII."""
     shown = one_line(line, 2000).encode("ascii", "replace").decode()
     return shown if len(shown) <= room else f"{shown[: room - 3]}..."
-
-
-def _fix(page: Page, label: str, fix: str) -> None:
-    """A fix: prose, or `title: command && command`, whose commands stand on lines of their own to be copied."""
-    title, colon, commands = fix.partition(": ")
-    if not colon or not commands.startswith("ip "):
-        page.labelled(label, fix)
-        return
-    page.labelled(label, title)
-    for command in commands.split(" && "):
-        page.line((command, "bold"), indent=2 + _LABEL)
 
 
 def _interface(page: Page, interface: InterfaceSummary, collected: bool) -> None:
@@ -327,7 +319,7 @@ def _cause(flow: Flow) -> str | None:
     """Why a flow without a finding does not work; None where nobody can be at its remote."""
     if flow.verdict is Verdict.UNKNOWN:
         return next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
-    if flow.dropped_by is None or any("broadcast address" in hop.reason for hop in flow.hops):
+    if flow.dropped_by is None or not isinstance(flow.to_no_host, UnsetType):
         return None
     return DROPS[flow.dropped_by].label
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.model.baseline import Earlier
-from vnicheck.model.flow import Finding, Severity, is_at_least
+from vnicheck.model.flow import Finding, Fix, Severity, is_as_severe
 from vnicheck.model.report import InstanceReport, Report, encode_instance, encode_report
 
 IN_MEMORY = 32 << 20
@@ -27,7 +27,7 @@ class Writer(Protocol):
         """The document. `report` has all but the instances."""
 
 
-class Place(Struct, frozen=True, kw_only=True):
+class Location(Struct, frozen=True, kw_only=True):
     """A line of a file in the repository that a finding is shown at. `uri` is relative to the repository's root."""
 
     uri: str
@@ -44,14 +44,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     """
 
     fail_on: Severity = "error"
-    place: Callable[[InstanceReport | Earlier, Finding | Earlier], Place] = lambda *_: Place(uri="vnicheck.toml")
+    place: Callable[[InstanceReport | Earlier, Finding | Earlier], Location] = lambda *_: Location(uri="vnicheck.toml")
     scope: str = "vnicheck/"
     flows: bool = True
     generated_at: str = ""
 
     def fails(self, finding: Finding) -> bool:
         """Whether a finding makes the run fail."""
-        return finding.counts and is_at_least(finding.severity, self.fail_on)
+        return finding.counts and is_as_severe(finding.severity, self.fail_on)
+
+
+def fix_line(fix: Fix) -> str:
+    """`title: command && command`: all of a fix on one line, fit to be pasted."""
+    return f"{fix.title}: {' && '.join(fix.commands)}" if fix.commands else fix.title
 
 
 def run_name(regions: Sequence[str], vpc: str | None, resource_group: str | None, names: Sequence[str]) -> str:

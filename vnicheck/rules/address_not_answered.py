@@ -26,26 +26,26 @@ IBM Cloud Docs, VPC: managing-ip-addresses. Linux: net/ipv4/route.c (ip_route_in
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import next_drops, who
+from vnicheck.findings.messages import who
+from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import Direction, DropCode, Finding, Leg
+from vnicheck.model.flow import Direction, DropCode, Finding, Fix, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each interface and cause."""
     for path in broken_paths(facts, DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN):
-        rest = next_drops(facts, path)
         down = path.code is DropCode.INTERFACE_DOWN
         if path.direction is Direction.OUTBOUND and not (down and path.hop.leg is Leg.REQUEST):
             continue  # the guest opens nothing from an address that it lacks, or that no reply reaches
-        fix = "bring the interface up" if down else "configure the address in the guest, or release it"
+        fix = Fix("bring the interface up" if down else "configure the address in the guest, or release it")
         if path.direction is Direction.OUTBOUND or path.hop.leg is Leg.REPLY:
-            message = f"packets that the guest sends from {who(facts, path)} are lost: {path.hop.reason}.{rest}"
+            said = f"packets that the guest sends from {who(facts, path)} are lost"
         else:
-            message = f"nothing answers for {who(facts, path)}: {path.hop.reason}.{rest}"
-        yield path_finding(rule, facts, path, message=message, fixes=(fix,), severity="warning")
+            said = f"nothing answers for {who(facts, path)}"
+        yield path_finding(rule, facts, path, what=said, fixes=(fix,), severity="warning")
 
 
 RULE = Rule(id="VNC107", name="address-not-answered", page=__doc__, find=find)

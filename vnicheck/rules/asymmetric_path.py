@@ -33,9 +33,9 @@ from vnicheck.fabric.state_filter import effective_filtering
 from vnicheck.findings.broken_paths import all_broken_paths
 from vnicheck.findings.evidence import back_lines, rp_filter, vni_field
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import places, protocols
+from vnicheck.findings.messages import places, protocol_words
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.fixes.advice import commands_for
+from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Verdict
 from vnicheck.model.words import listed
@@ -60,19 +60,20 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         hangs, evidence = _hangs_on(facts, ingress, egress, flows)
         locals_ = tuple(dict.fromkeys(flow.local for flow in flows))
         ways = listed(list(dict.fromkeys(flow.direction.value for flow in flows)))
-        message = (
-            f"{ways} {protocols(flows)} flows of {places(facts, locals_)} work although packets enter by {ingress} and "
-            f"leave by {egress}{f'; that hangs on {listed(hangs)}' if hangs else ''}."
+        said = (
+            f"{ways} {protocol_words(flows)} flows of {places(facts, locals_)} work although packets enter by "
+            f"{ingress} and leave by {egress}"
         )
         yield observation(
             rule,
             facts,
             subject=(ends[0].id, ends[1].id),
-            message=message,
+            what=said,
+            why=f"; that hangs on {listed(hangs)}." if hangs else ".",
             severity="warning",
             flows=[index for index, _ in indexed],
             evidence=[*evidence, *back_lines(facts, flows[0])],
-            fixes=commands_for(facts, locals_),
+            fixes=policy_routing_for(facts, locals_),
         )
 
 

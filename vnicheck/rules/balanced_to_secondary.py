@@ -33,7 +33,7 @@ from vnicheck.findings.evidence import pool_member, primary_interface
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cloud import LoadBalancerMember, Vni
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -52,20 +52,20 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             found.setdefault(key, (vni, []))[1].append(member)
     for subject, (vni, members) in found.items():
         addresses = ", ".join(dict.fromkeys(str(member.address) for member in members))
-        message = (
+        said = (
             f"network load balancer {members[0].load_balancer.name} has {addresses} in pool {members[0].pool.name}, of "
-            f"{vni.name}, and sends to the server's primary interface ({primary.name}) only."
+            f"{vni.name}, and sends to the server's primary interface ({primary.name}) only"
         )
         yield observation(
             rule,
             facts,
             subject=subject,
-            message=message,
+            what=said,
             severity="warning",
             evidence=[*(pool_member(facts, member) for member in members), primary_interface(facts, primary)],
             fixes=(
-                f"make the server itself, or {primary.primary_address} of {primary.name}, the member of the pool",
-                f"or use an application load balancer, which can send to {vni.name}",
+                Fix(f"make the server itself, or {primary.primary_address} of {primary.name}, the member of the pool"),
+                Fix(f"or use an application load balancer, which can send to {vni.name}"),
             ),
         )
 

@@ -28,38 +28,38 @@ IBM Cloud Docs, VPC: vni-about, ip-spoofing-about, about-custom-routes. Linux: n
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import TRANSIT_CODES, BrokenPath, broken_paths, path_finding
+from vnicheck.findings.broken_paths import TRANSIT_CODES, BrokenPath, broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import next_drops, protocols
+from vnicheck.findings.messages import protocol_words
+from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import DropCode, Finding, Leg
+from vnicheck.model.flow import DropCode, Finding, Fix, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each way through the server and cause."""
     for path in broken_paths(facts, *TRANSIT_CODES, transit=True):
-        rest = next_drops(facts, path)
         what = "packets" if path.hop.leg is Leg.REQUEST else "answers from"
         ends = f"{'to ' if path.hop.leg == 'request' else ''}{', '.join(path.locals)}"
-        subject = f"{protocols(path.caused)} {what} {ends} through the server"
-        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
-        yield path_finding(rule, facts, path, message=message, fixes=_fixes(facts, path))
+        subject = f"{protocol_words(path.caused)} {what} {ends} through the server"
+        said = f"{subject} are dropped at {path.at}"
+        yield path_finding(rule, facts, path, what=said, fixes=_fixes(facts, path))
 
 
-def _fixes(facts: Facts, path: BrokenPath) -> tuple[str, ...]:
+def _fixes(facts: Facts, path: BrokenPath) -> tuple[Fix, ...]:
     vni = facts.vni_named(path.at)
     name = f"{vni.name} ({vni.id})" if vni is not None else path.at
     match path.code:
         case DropCode.PROTOCOL_STATE_FILTERING if vni is not None and not vni.legacy:
-            return ("lead both directions by the same VNIs", f"or disable protocol state filtering on {name}")
+            return (Fix("lead both directions by the same VNIs"), Fix(f"or disable protocol state filtering on {name}"))
         case DropCode.IP_SPOOFING_CHECK:
-            return (f"allow IP spoofing on {name}",)
+            return (Fix(f"allow IP spoofing on {name}"),)
         case DropCode.NOT_LOCAL:
-            return (f"let the guest forward what enters by {path.at} (net.ipv4.ip_forward)",)
+            return (Fix(f"let the guest forward what enters by {path.at} (net.ipv4.ip_forward)"),)
         case DropCode.VPC_ROUTE:
-            return ("give the subnet by which the server sends another VPC routing table",)
+            return (Fix("give the subnet by which the server sends another VPC routing table"),)
         case _:
-            return ("lead both directions by the same VNIs",)
+            return (Fix("lead both directions by the same VNIs"),)
 
 
 RULE = Rule(id="VNC108", name="broken-transit", page=__doc__, find=find)

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import Route, RouteType
 from vnicheck.model.words import listed
 
@@ -52,13 +52,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(str(table), str(metric), str(tos)),
-            message=(
-                f"table {table} has default routes by {listed(ours)} of the same metric ({metric}); the first one "
-                f"counts, which depends on the order in which they were made."
-            ),
+            what=(f"table {table} has default routes by {listed(ours)} of the same metric ({metric})"),
+            why="; the first one counts, which depends on the order in which they were made.",
             severity="warning",
             evidence=[guest_line(facts, "ip route", route.text) for route in routes],
-            fixes=("give the default routes different metrics, or tables of their own with policy rules",),
+            fixes=(Fix("give the default routes different metrics, or tables of their own with policy rules"),),
         )
 
 

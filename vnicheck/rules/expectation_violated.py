@@ -27,15 +27,16 @@ As sure as of the stages that decide. The severity is `error` however sure that 
 
 from collections.abc import Iterable, Iterator
 
+from vnicheck.engine.partition import to_ports
 from vnicheck.findings.broken_paths import to_no_host
-from vnicheck.findings.confidence import confidence_of
+from vnicheck.findings.confidence import confidence_of_hops
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import Expected, expectations_of, identity, prefixes
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.findings.terms import DROPS
 from vnicheck.model.address import merge_ranges
-from vnicheck.model.flow import Confidence, Direction, Finding, Flow, Hop, Outcome, Protocol, Verdict
+from vnicheck.model.flow import Confidence, Direction, Finding, Fix, Flow, Hop, Outcome, Protocol, Verdict
 from vnicheck.model.words import listed
 
 _LISTED = 3
@@ -70,25 +71,28 @@ def _about_nothing(rule: Rule, facts: Facts, expected: Expected) -> Finding:
         rule,
         facts,
         subject=identity(expected.source),
-        message=f"{_wish(facts, expected)}, but that is about nothing: {why}.",
+        what=f"{_wish(facts, expected)}, but that is about nothing",
+        why=f": {why}.",
         severity="error",
-        fixes=(_CORRECT,),
+        fixes=(Fix(_CORRECT),),
     )
 
 
 def _violated(rule: Rule, facts: Facts, expected: Expected, wrong: list[tuple[int, Flow]], *, whole: bool) -> Finding:
     flows = [flow for _, flow in wrong]
     first = flows[0]
+    instead, why = _instead(expected, flows, whole=whole)
     return observation(
         rule,
         facts,
         subject=identity(expected.source),
-        message=f"{_wish(facts, expected)}, but {_instead(expected, flows, whole=whole)}.",
+        what=f"{_wish(facts, expected)}, but {instead}",
+        why=f"{why}.",
         severity="error",
         confidence=_confidence(flows),
         flows=[index for index, _ in wrong],
         evidence=of_hops(facts, first, _deciding(first)),
-        fixes=tuple(fix for verdict, fix in _FIXES.items() if any(flow.verdict is verdict for flow in flows)),
+        fixes=tuple(Fix(fix) for verdict, fix in _FIXES.items() if any(flow.verdict is verdict for flow in flows)),
     )
 
 
@@ -110,22 +114,25 @@ def _wish(facts: Facts, expected: Expected) -> str:
     return f"{source.protocol}{ports} from {start} to {end} is expected to be {source.verdict}"
 
 
-def _instead(expected: Expected, flows: list[Flow], *, whole: bool) -> str:
-    """What becomes of the flows, and of which where not all meet the same."""
-    fates: dict[tuple[str, str], list[Flow]] = {}
+def _instead(expected: Expected, flows: list[Flow], *, whole: bool) -> tuple[str, str]:
+    """What becomes of the flows, and of which where not all meet the same; then why, and what becomes of others."""
+    fates: dict[tuple[str, tuple[str, str]], list[Flow]] = {}
     several = len(expected.locals) > 1
     for flow in flows:
         fates.setdefault((flow.local if several else "", _fate(flow)), []).append(flow)
     if whole and len({fate for _, fate in fates}) == 1:
-        return f"is {_fate(flows[0])}"
+        fate, why = _fate(flows[0])
+        return f"is {fate}", why
     inbound = expected.source.flow_direction is Direction.INBOUND
     said = []
-    for (local, fate), alike in list(fates.items())[:_LISTED]:
+    for (local, (fate, why)), alike in list(fates.items())[:_LISTED]:
         remote = f"{'from' if inbound else 'to'} {_remotes(expected, alike)}"
         own = f" {'to' if inbound else 'from'} {local}" if local else ""
-        said.append(f"{remote}{own}{_ports(expected, alike)} it is {fate}")
+        said.append((f"{remote}{own}{_ports(expected, alike)} it is {fate}", why))
+    (first, why), *others = said
     more = len(fates) - len(said)
-    return "; ".join(said) + (f"; and {more} more like these" if more else "")
+    also = [*(what + because for what, because in others), *([f"and {more} more like these"] if more else [])]
+    return first, why + "".join(f"; {each}" for each in also)
 
 
 def _remotes(expected: Expected, flows: Iterable[Flow]) -> str:
@@ -141,19 +148,20 @@ def _ports(expected: Expected, flows: Iterable[Flow]) -> str:
     shared = merge_ranges(each for flow in flows for each in expected.shared_ports(flow))
     if shared == [expected.source.ports]:
         return ""
-    said = [f"{first}" if first == last else f"{first}-{last}" for first, last in shared]
+    said = to_ports(shared)
     return f" port {listed(said)}" if len(said) <= _LISTED else f" port {', '.join(said[:_LISTED])}, ..."
 
 
-def _fate(flow: Flow) -> str:
+def _fate(flow: Flow) -> tuple[str, str]:
+    """What becomes of a flow, and why."""
     match flow.verdict:
         case Verdict.DROPPED:
             hop = _deciding(flow)[0]
-            return f"dropped by {DROPS[flow.drops[0].by].agent} at {hop.at}: {hop.reason}"
+            return f"dropped by {DROPS[flow.drops[0].by].agent} at {hop.at}", f": {hop.reason}"
         case Verdict.UNKNOWN:
-            return f"unknown: {_deciding(flow)[0].reason}"
+            return "unknown", f": {_deciding(flow)[0].reason}"
         case Verdict.DELIVERED:
-            return f"delivered, in by {flow.ingress} and out by {flow.egress}"
+            return f"delivered, in by {flow.ingress} and out by {flow.egress}", ""
 
 
 def _deciding(flow: Flow) -> list[Hop]:
@@ -165,7 +173,7 @@ def _deciding(flow: Flow) -> list[Hop]:
 
 def _confidence(flows: Iterable[Flow]) -> Confidence:
     """The lowest of what the verdicts rest on."""
-    return confidence_of(hop for flow in flows for hop in _deciding(flow))
+    return confidence_of_hops(hop for flow in flows for hop in _deciding(flow))
 
 
 RULE = Rule(id="VNC501", name="expectation-violated", page=__doc__, severity="error", find=find)

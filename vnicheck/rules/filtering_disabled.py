@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Finding, Protocol, Verdict
+from vnicheck.model.flow import Finding, Fix, Protocol, Verdict
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -46,10 +46,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(vni.id,),
-            message=f"protocol state filtering is disabled on {vni.name}, and every path of the server is symmetric.",
+            what=f"protocol state filtering is disabled on {vni.name}, and every path of the server is symmetric",
             severity="note",
             evidence=vni_field(facts, vni, "protocol_state_filtering_mode"),
-            fixes=(f"set protocol_state_filtering_mode of {vni.name} ({vni.id}) to auto",),
+            fixes=(Fix(f"set protocol_state_filtering_mode of {vni.name} ({vni.id}) to auto"),),
         )
 
 

@@ -25,22 +25,23 @@ IBM Cloud Docs, VPC: fip-create, ip-spoofing-about.
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.messages import protocol_words, who
+from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.advice import commands_for
-from vnicheck.model.flow import DropCode, Finding
+from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.model.flow import DropCode, Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.FLOATING_IP):
-        rest = next_drops(facts, path)
-        subject = f"{protocols(path.caused)} replies to the internet from {who(facts, path)}"
-        message = f"{subject} are lost: {path.hop.reason}.{rest}"
-        fixes = commands_for(facts, path.locals) or ("let replies leave by the VNI that holds the floating IP",)
-        yield path_finding(rule, facts, path, message=message, fixes=fixes)
+        subject = f"{protocol_words(path.caused)} replies to the internet from {who(facts, path)}"
+        said = f"{subject} are lost"
+        fixes = policy_routing_for(facts, path.locals)
+        elsewhere = (Fix("let replies leave by the VNI that holds the floating IP"),)
+        yield path_finding(rule, facts, path, what=said, fixes=fixes or elsewhere)
 
 
 RULE = Rule(id="VNC105", name="floating-ip-elsewhere", page=__doc__, find=find)

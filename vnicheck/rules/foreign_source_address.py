@@ -25,22 +25,22 @@ IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics.
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.messages import protocol_words, who
+from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.advice import commands_for
+from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.flow import DropCode, Finding, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.IP_SPOOFING_CHECK):
-        rest = next_drops(facts, path)
         what = "replies" if path.hop.leg is Leg.REPLY else "packets"
-        subject = f"{protocols(path.caused)} {what} from {who(facts, path)}"
-        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
-        yield path_finding(rule, facts, path, message=message, fixes=commands_for(facts, path.locals))
+        subject = f"{protocol_words(path.caused)} {what} from {who(facts, path)}"
+        said = f"{subject} are dropped at {path.at}"
+        yield path_finding(rule, facts, path, what=said, fixes=policy_routing_for(facts, path.locals))
 
 
 RULE = Rule(id="VNC103", name="foreign-source-address", page=__doc__, find=find)

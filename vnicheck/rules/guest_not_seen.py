@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Evidence, Finding
+from vnicheck.model.flow import Evidence, Finding, Fix
 from vnicheck.model.words import one_line
 
 
@@ -41,11 +41,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         rule,
         facts,
         subject=(),
-        message="the guest was not collected, so that every flow through it is unknown.",
+        what="the guest was not collected, so that every flow through it is unknown",
         severity="note",
         confidence="observed",
         evidence=[Evidence(source="collection", text=reason, collected_at=facts.read_at) for reason in reasons],
-        fixes=("fix SSH, or give the output of 'vnicheck collect-script' with --guest INSTANCE=FILE",),
+        fixes=(Fix("fix SSH, or give the output of 'vnicheck collect-script' with --guest INSTANCE=FILE"),),
     )
 
 

@@ -26,27 +26,27 @@ IBM Cloud Docs, VPC: vni-about. Captures in fixtures/article.
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.messages import protocol_words, who
+from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.advice import commands_for
-from vnicheck.model.flow import DropCode, Finding
+from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.model.flow import DropCode, Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.PROTOCOL_STATE_FILTERING):
-        rest = next_drops(facts, path)
         way = "from" if path.direction == "inbound" else "to connections that the server opens from"
-        subject = f"{protocols(path.caused)} replies {way} {who(facts, path)}"
-        message = f"{subject} are dropped at {path.at}: {path.hop.reason}.{rest}"
+        subject = f"{protocol_words(path.caused)} replies {way} {who(facts, path)}"
+        said = f"{subject} are dropped at {path.at}"
         vni = facts.vni_named(path.at)
-        fixes = commands_for(facts, path.locals)
+        fixes = policy_routing_for(facts, path.locals)
         alone = all({drop.by for drop in flow.drops} == {path.code} for _, flow in path.flows)
         if vni is not None and not vni.legacy and alone:
-            fixes = (*fixes, f"or disable protocol state filtering on {vni.name} ({vni.id})")
-        yield path_finding(rule, facts, path, message=message, fixes=fixes)
+            fixes = (*fixes, Fix(f"or disable protocol state filtering on {vni.name} ({vni.id})"))
+        yield path_finding(rule, facts, path, what=said, fixes=fixes)
 
 
 RULE = Rule(id="VNC102", name="half-seen-connection", page=__doc__, find=find)

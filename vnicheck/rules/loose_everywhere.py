@@ -30,7 +30,7 @@ from vnicheck.findings.broken_paths import asymmetric_ingresses
 from vnicheck.findings.evidence import rp_filter
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.words import listed
 
 
@@ -53,10 +53,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         rule,
         facts,
         subject=(),
-        message=f"all.rp_filter loosens every interface, and only {listed(needing)} needs it: {changed}.",
+        what=f"all.rp_filter loosens every interface, and only {listed(needing)} needs it",
+        why=f": {changed}.",
         severity="note",
         evidence=list(dict.fromkeys(fact for name in (*needing, *others) for fact in rp_filter(facts, name))),
-        fixes=("set rp_filter of the interfaces that need it to 2, then that of all to 0",),
+        fixes=(Fix("set rp_filter of the interfaces that need it to 2, then that of all to 0"),),
     )
 
 

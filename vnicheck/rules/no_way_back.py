@@ -25,24 +25,22 @@ Linux: net/ipv4/fib_trie.c, net/ipv4/fib_rules.c, ip-route(8).
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import REFUSALS, broken_paths, path_finding, to_no_host
+from vnicheck.findings.broken_paths import REFUSALS, broken_paths, to_no_host
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.messages import protocol_words, who
+from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import DropCode, Finding, Hop, Leg
+from vnicheck.model.flow import DropCode, Finding, Fix, Hop, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each address and way in, then one for each kind of refusal."""
     for path in broken_paths(facts, DropCode.NO_ROUTE):
-        rest = next_drops(facts, path)
         what = "replies" if path.hop.leg is Leg.REPLY else "packets"
-        message = (
-            f"the guest sends no {protocols(path.caused)} {what} from {who(facts, path)}: {path.hop.reason}.{rest}"
-        )
-        yield path_finding(rule, facts, path, message=message, fixes=("add the route",))
+        said = f"the guest sends no {protocol_words(path.caused)} {what} from {who(facts, path)}"
+        yield path_finding(rule, facts, path, what=said, fixes=(Fix("add the route"),))
     yield from _refusals(rule, facts)
 
 
@@ -62,7 +60,8 @@ def _refusals(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(code.value,),
-            message=f"the guest refuses to send to some remotes: {hops[first].reason}. "
+            what="the guest refuses to send to some remotes",
+            why=f": {hops[first].reason}. "
             "A route or rule that refuses was put there by somebody, and is taken to be meant.",
             severity="note",
             flows=list(hops),

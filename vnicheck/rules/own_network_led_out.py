@@ -34,7 +34,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.address import merge_ranges, prefix_range, range_prefixes
-from vnicheck.model.flow import Direction, Evidence, Finding, GuestLines
+from vnicheck.model.flow import Direction, Evidence, Finding, Fix, GuestLines
 from vnicheck.model.guest import Guest, RouteType
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.words import listed
@@ -63,13 +63,14 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(_selector(line), vni.id if vni is not None else egress),
-            message=f"rule '{line}' leads packets from {locals_} for {_some(networks)}, the server's own "
+            what=f"rule '{line}' leads packets from {locals_} for {_some(networks)}, the server's own "
             f"{'network' if len(networks) == 1 else 'networks'} behind {_behind(facts, guest, networks)}, out by "
-            f"{egress}: they never arrive.",
+            f"{egress}",
+            why=": they never arrive.",
             severity="warning",
             flows=list(flows),
             evidence=_evidence(facts, guest, flows, networks),
-            fixes=(_fix(guest, line, networks),),
+            fixes=(Fix(_fix(guest, line, networks)),),
         )
 
 
@@ -97,7 +98,7 @@ def _behind(facts: Facts, guest: Guest, networks: list[str]) -> str:
             first <= prefix_range(route.prefix)[1] and prefix_range(route.prefix)[0] <= last for first, last in wanted
         )
     }
-    return _some([name for name in devices if name is not None]) or "its devices"
+    return _some([name for name in devices if name is not None] or ["its devices"])
 
 
 def _some(names: list[str]) -> str:

@@ -25,22 +25,22 @@ IBM Cloud Docs, VPC: using-security-groups, using-acls, par-about.
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.messages import protocol_words, who
+from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.advice import commands_for
-from vnicheck.model.flow import DropCode, Finding, Leg
+from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.model.flow import DropCode, Finding, Fix, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.SECURITY_GROUP, DropCode.NETWORK_ACL, leg=Leg.REPLY):
-        rest = next_drops(facts, path)
-        subject = f"{protocols(path.caused)} replies for {who(facts, path)}"
-        message = f"{subject} are refused: {path.hop.reason}.{rest}"
-        routed = commands_for(facts, path.locals) if path.ingress != path.egress else ()
-        yield path_finding(rule, facts, path, message=message, fixes=routed or ("admit the reply in the ACL",))
+        subject = f"{protocol_words(path.caused)} replies for {who(facts, path)}"
+        said = f"{subject} are refused"
+        routed = policy_routing_for(facts, path.locals) if path.ingress != path.egress else ()
+        yield path_finding(rule, facts, path, what=said, fixes=routed or (Fix("admit the reply in the ACL"),))
 
 
 RULE = Rule(id="VNC106", name="reply-not-admitted", page=__doc__, find=find)

@@ -30,7 +30,7 @@ from vnicheck.findings.broken_paths import asymmetric_ingresses
 from vnicheck.findings.evidence import rp_filter
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.words import listed
 
 
@@ -54,11 +54,15 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(),
-            message=f"rp_filter is off on {listed(off)}: packets are taken from any source address.",
+            what=f"rp_filter is off on {listed(off)}",
+            why=": packets are taken from any source address.",
             severity="note",
             evidence=list(dict.fromkeys(fact for name in off for fact in rp_filter(facts, name))),
             fixes=(
-                "set rp_filter of these interfaces to 1 in a file of /etc/sysctl.d, or to 2 where paths are asymmetric",
+                Fix(
+                    "set rp_filter of these interfaces to 1 in a file of /etc/sysctl.d, or to 2 where paths are "
+                    "asymmetric"
+                ),
             ),
         )
 

@@ -34,7 +34,7 @@ from vnicheck.engine.own_devices import owner_of
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import DEFAULT_RULES, Guest, PolicyRule, RouteType, RuleAction
 from vnicheck.model.words import counted, listed
 
@@ -64,10 +64,13 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
                 rule,
                 facts,
                 subject=(subject,),
-                message=f"{takes} nothing that the server sends: {names}{more}; {why}.",
+                what=f"{takes} nothing that the server sends",
+                why=f": {names}{more}; {why}.",
                 severity="note",
                 evidence=[guest_line(facts, "ip rule", each.text) for each in rules],
-                fixes=("select by source address ('from'), before the rule of the main table, or delete the rule",),
+                fixes=(
+                    Fix("select by source address ('from'), before the rule of the main table, or delete the rule"),
+                ),
             )
 
 

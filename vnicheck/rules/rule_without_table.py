@@ -31,7 +31,7 @@ from vnicheck.engine.own_devices import owner_of
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, PolicyRule, RuleAction
 from vnicheck.model.words import counted
 
@@ -56,13 +56,14 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(str(table),),
-            message=(
+            what=(
                 f"{counted(len(lines), 'policy rule leads', 'policy rules lead')} to routing table "
-                f"{table}, which holds no route; the packets go on to the next rule."
+                f"{table}, which holds no route"
             ),
+            why="; the packets go on to the next rule.",
             severity="warning",
             evidence=[guest_line(facts, "ip rule", line) for line in lines],
-            fixes=(f"add the routes of table {table}, or delete the rule",),
+            fixes=(Fix(f"add the routes of table {table}, or delete the rule"),),
         )
 
 

@@ -38,14 +38,14 @@ from vnicheck.findings import evidence
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.reboot import (
     breaking,
+    facts_with_guest,
+    flows_said,
     is_of_the_kernel,
-    said_of,
     with_boot_rp_filter,
     with_boot_rules,
-    with_guest,
 )
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Evidence, Finding
+from vnicheck.model.flow import Evidence, Finding, Fix
 from vnicheck.model.guest import (
     DEFAULT_TABLE,
     LOCAL_TABLE,
@@ -73,25 +73,25 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     if not rules and not routes:
         return
     then = with_boot_rp_filter(guest)
-    alone = {index for index, _ in breaking(facts, with_guest(facts, then))} if then != guest else set()
+    alone = {index for index, _ in breaking(facts, facts_with_guest(facts, then))} if then != guest else set()
     kept = msgspec.structs.replace(
         with_boot_rules(then, rules),
         routes=tuple(each for each in guest.routes if each not in routes),
     )
-    broken = [change for change in breaking(facts, with_guest(facts, kept)) if change[0] not in alone]
+    broken = [change for change in breaking(facts, facts_with_guest(facts, kept)) if change[0] not in alone]
     if broken:
         flows = sorted({index for index, _ in broken})
         yield observation(
             rule,
             facts,
             subject=sorted({vni.id for index in flows if (vni := facts.owner(facts.flows[index].local)) is not None}),
-            message=f"no configuration sets {_lost(rules, routes)}, so a boot loses what runs now. "
-            f"{said_of(facts, broken)}, delivered now, would be dropped then.",
+            what=f"no configuration sets {_lost(rules, routes)}, so a boot loses what runs now",
+            why=f". {flows_said(facts, broken)}, delivered now, would be dropped then.",
             severity="warning",
             confidence="assumed",
             flows=flows,
             evidence=list(_evidence(facts, rules, routes)),
-            fixes=(f"write {_lost(rules, routes)} to the configuration of {_manager(guest)}",),
+            fixes=(Fix(f"write {_lost(rules, routes)} to the configuration of {_manager(guest)}"),),
         )
 
 

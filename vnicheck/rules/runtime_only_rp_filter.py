@@ -34,16 +34,16 @@ from msgspec import Struct
 from vnicheck.findings import evidence
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.reboot import (
-    Change,
+    RebootChange,
     breaking,
+    facts_with_guest,
     fixing,
+    flows_said,
     rp_filter_at_boot,
-    said_of,
     with_boot_rp_filter,
-    with_guest,
 )
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Confidence, DropCode, Evidence, Finding, Verdict
+from vnicheck.model.flow import Confidence, DropCode, Evidence, Finding, Fix, Verdict
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.words import listed
 
@@ -68,16 +68,16 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     shifts = tuple(_shifts(facts, guest, guest.boot))
     if not shifts:
         return
-    then = with_guest(facts, with_boot_rp_filter(guest))
+    then = facts_with_guest(facts, with_boot_rp_filter(guest))
     broken, fixed = breaking(facts, then), fixing(facts, then)
     breaks = [shift for shift in shifts if any(_filtered_at(other, shift) for other in broken)]
     fixes = [shift for shift in shifts if shift not in breaks and any(_dropped_at(facts, m, shift) for m in fixed)]
     rest = [shift for shift in shifts if shift not in breaks and shift not in fixes]
     if breaks:
-        said = f"{said_of(facts, broken)}, delivered now, would be dropped then."
+        said = f"{flows_said(facts, broken)}, delivered now, would be dropped then."
         yield _finding(rule, facts, guest.boot, breaks, said, broken)
     if fixes:
-        said = f"{said_of(facts, fixed)}, dropped now, would be delivered then."
+        said = f"{flows_said(facts, fixed)}, dropped now, would be delivered then."
         yield _finding(rule, facts, guest.boot, fixes, said, fixed, fixes=True)
     if rest:
         unknown = any(flow.verdict is Verdict.UNKNOWN for flow in (*facts.flows, *then.flows))
@@ -103,12 +103,12 @@ def _shifts(facts: Facts, guest: Guest, boot: BootConfig) -> Iterator[_Shift]:
             yield _Shift(name, before, after, tuple(changed))
 
 
-def _filtered_at(change: Change, shift: _Shift) -> bool:
+def _filtered_at(change: RebootChange, shift: _Shift) -> bool:
     drop = change[1].drops[0]
     return drop.by is DropCode.RP_FILTER and drop.at == shift.interface
 
 
-def _dropped_at(facts: Facts, change: Change, shift: _Shift) -> bool:
+def _dropped_at(facts: Facts, change: RebootChange, shift: _Shift) -> bool:
     return any(drop.by is DropCode.RP_FILTER and drop.at == shift.interface for drop in facts.flows[change[0]].drops)
 
 
@@ -118,7 +118,7 @@ def _finding(
     boot: BootConfig,
     shifts: Sequence[_Shift],
     said: str,
-    changes: Sequence[Change],
+    changes: Sequence[RebootChange],
     *,
     fixes: bool = False,
 ) -> Finding:
@@ -132,7 +132,8 @@ def _finding(
         rule,
         facts,
         subject=("mends" if fixes else "breaks" if changes else "rest", *sorted(vnis)),
-        message=f"rp_filter is {turns} ({'; '.join(_source(boot, key) for key in keys)}). {said}",
+        what=f"rp_filter is {turns}",
+        why=f" ({'; '.join(_source(boot, key) for key in keys)}). {said}",
         severity="warning" if changes and not fixes else "note",
         confidence=confidence,
         flows=sorted({index for index, _ in changes}),
@@ -157,11 +158,11 @@ def _of_files(facts: Facts, boot: BootConfig, keys: Sequence[str]) -> list[Evide
     ]
 
 
-def _fixes(facts: Facts, keys: Sequence[str]) -> tuple[str, ...]:
+def _fixes(facts: Facts, keys: Sequence[str]) -> tuple[Fix, ...]:
     guest = facts.view.server.guest
     values = guest.sysctls if guest is not None else {}
     lines = ", ".join(f"{_dotted(key)} = {values[key]}" for key in keys)
-    return (f"to keep what runs now, set {lines} in a file of /etc/sysctl.d whose name sorts last",)
+    return (Fix(f"to keep what runs now, set {lines} in a file of /etc/sysctl.d whose name sorts last"),)
 
 
 def _dotted(key: str) -> str:

@@ -33,7 +33,7 @@ from vnicheck.findings.evidence import vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Finding, Outcome, Protocol, Scope
+from vnicheck.model.flow import Finding, Fix, Outcome, Protocol, Scope
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -52,7 +52,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(vni.id,),
-            message=f"the guest was not looked at: unless it routes by source address, what it answers from "
+            what="the guest was not looked at",
+            why=f": unless it routes by source address, what it answers from "
             f"{vni.primary_address} ({vni.name}) leaves by {primary.name}, where {' and '.join(drops)}.",
             severity="warning",
             confidence="assumed",
@@ -60,7 +61,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
                 *vni_field(facts, primary, "allow_ip_spoofing"),
                 *vni_field(facts, primary, "protocol_state_filtering_mode"),
             ],
-            fixes=("collect the guest, to know; where it has no policy routing, add it",),
+            fixes=(Fix("collect the guest, to know; where it has no policy routing, add it"),),
         )
 
 

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import back_lines, subnet_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Direction, Finding, Flow, Scope
+from vnicheck.model.flow import Direction, Finding, Fix, Flow, Scope
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -48,22 +48,22 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         if arriving is None or leaving is None or arriving.subnet != leaving.subnet:
             continue
         subnet = facts.view.subnet(arriving)
-        message = (
+        said = (
             f"{arriving.name} ({ingress}) and {leaving.name} ({egress}) are both in subnet {subnet.name} "
-            f"({subnet.cidr}), whose hosts reach the server by {ingress} and are answered by {egress}."
+            f"({subnet.cidr}), whose hosts reach the server by {ingress} and are answered by {egress}"
         )
         yield observation(
             rule,
             facts,
             subject=(arriving.id, leaving.id),
-            message=message,
+            what=said,
             severity="note",
             flows=[index for index, _ in indexed],
             evidence=[
                 subnet_field(facts, arriving),
                 *back_lines(facts, indexed[0][1]),
             ],
-            fixes=("let the policy rules cover the subnet itself too",),
+            fixes=(Fix("let the policy rules cover the subnet itself too"),),
         )
 
 

@@ -29,7 +29,7 @@ from vnicheck.findings.evidence import sysctls, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Direction, Finding, Verdict
+from vnicheck.model.flow import Direction, Finding, Fix, Verdict
 from vnicheck.model.guest import Guest
 
 
@@ -54,10 +54,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(vni.id,),
-            message=f"{vni.name} ({interface}) allows IP spoofing, and sends from its own addresses alone.",
+            what=f"{vni.name} ({interface}) allows IP spoofing, and sends from its own addresses alone",
             severity="note",
             evidence=[*vni_field(facts, vni, "allow_ip_spoofing"), *sysctls(facts, forwarding)],
-            fixes=(f"set allow_ip_spoofing of {vni.name} ({vni.id}) to false",),
+            fixes=(Fix(f"set allow_ip_spoofing of {vni.name} ({vni.id}) to false"),),
         )
 
 

@@ -28,22 +28,22 @@ Linux: Documentation/networking/ip-sysctl.rst (rp_filter); net/ipv4/fib_frontend
 
 from collections.abc import Iterator
 
-from vnicheck.findings.broken_paths import broken_paths, path_finding
+from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
-from vnicheck.findings.messages import next_drops, protocols, who
+from vnicheck.findings.messages import protocol_words, who
+from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.advice import commands_for
+from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.flow import DropCode, Finding, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.RP_FILTER):
-        rest = next_drops(facts, path)
         what = "requests to" if path.hop.leg is Leg.REQUEST else "replies to flows that the server opens from"
-        subject = f"{protocols(path.caused)} {what} {who(facts, path)}"
-        message = f"{subject} are dropped as they come in: {path.hop.reason}.{rest}"
-        yield path_finding(rule, facts, path, message=message, fixes=commands_for(facts, path.locals))
+        subject = f"{protocol_words(path.caused)} {what} {who(facts, path)}"
+        said = f"{subject} are dropped as they come in"
+        yield path_finding(rule, facts, path, what=said, fixes=policy_routing_for(facts, path.locals))
 
 
 RULE = Rule(id="VNC101", name="strict-reverse-path", page=__doc__, find=find)

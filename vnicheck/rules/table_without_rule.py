@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Route
 
 _OF_THE_KERNEL = {0, DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE}
@@ -57,10 +57,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(str(table),),
-            message=f"no policy rule leads to routing table {table}, whose routes leave by {', '.join(ours)}.",
+            what=f"no policy rule leads to routing table {table}, whose routes leave by {', '.join(ours)}",
             severity="warning",
             evidence=[guest_line(facts, f"ip route show table {table}", route.text) for route in routes],
-            fixes=(f"policy rule: ip rule add from {source} table {table}",),
+            fixes=(Fix("policy rule", (f"ip rule add from {source} table {table}",)),),
         )
 
 

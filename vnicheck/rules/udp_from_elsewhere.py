@@ -29,6 +29,7 @@ Linux: net/ipv4/udp.c (udp_sendmsg), net/ipv4/route.c (ip_route_output_key_hash_
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from vnicheck.engine.refinement import port_ranges
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import places
 from vnicheck.findings.rule import Rule, observation
@@ -36,7 +37,7 @@ from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_prefix
-from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Protocol, Verdict
+from vnicheck.model.flow import Direction, Evidence, Finding, Fix, Flow, Protocol, Verdict
 from vnicheck.model.words import listed
 
 DHCP_CLIENT = 68
@@ -67,8 +68,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(owner.id if owner is not None else "", *map(str, ports)),
-            message=f"services on UDP {named}, which listen on every address, answer what is asked of "
-            f"{places(facts, (local,))} from {listed(sorted(sources))}, unless they name the address themselves.",
+            what=f"services on UDP {named}, which listen on every address, answer what is asked of "
+            f"{places(facts, (local,))} from {listed(sorted(sources))}, unless they name the address themselves",
             severity="note",
             confidence="assumed",
             flows=sorted(set(flows[local])),
@@ -76,17 +77,13 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
                 Evidence(source="/proc/net/udp", text=f"0.0.0.0:{port}", collected_at=guest.collected_at)
                 for port in ports[:8]
             ],
-            fixes=("bind the service to each address, or see that it answers from the one that it was asked at",),
+            fixes=(Fix("bind the service to each address, or see that it answers from the one that it was asked at"),),
         )
 
 
 def _ports_in(flow: Flow, listening: tuple[int, ...]) -> list[int]:
-    ranges = [ports.partition("-") for ports in flow.ports or ()]
-    return [
-        port
-        for port in listening
-        if port != DHCP_CLIENT and any(int(first) <= port <= int(last or first) for first, _, last in ranges)
-    ]
+    ranges = port_ranges(flow)
+    return [port for port in listening if port != DHCP_CLIENT and any(first <= port <= last for first, last in ranges)]
 
 
 def _sources(facts: Facts, flow: Flow, port: int) -> set[str]:

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Evidence, Finding, Flow, Outcome, Verdict
+from vnicheck.model.flow import Evidence, Finding, Fix, Flow, Outcome, Verdict
 
 _NAMED = 3
 
@@ -54,12 +54,13 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         rule,
         facts,
         subject=(),
-        message=f"some flows are unknown: {'; '.join(causes[:_NAMED])}{more}.",
+        what="some flows are unknown",
+        why=f": {'; '.join(causes[:_NAMED])}{more}.",
         severity="note",
         confidence="observed",
         flows=indexes,
         evidence=[Evidence(source="hop", text=cause, collected_at=guest.collected_at) for cause in causes],
-        fixes=("collect what is missing, or try these flows",),
+        fixes=(Fix("collect what is missing, or try these flows"),),
     )
 
 

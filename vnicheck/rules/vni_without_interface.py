@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import guest_line, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import Evidence, Finding
+from vnicheck.model.flow import Evidence, Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -50,10 +50,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(vni.id,),
-            message=f"{facts.view.why_unmatched(vni)}; the flows of {', '.join(vni.addresses)} are unknown.",
+            what=facts.view.why_unmatched(vni),
+            why=f"; the flows of {', '.join(vni.addresses)} are unknown.",
             severity="note",
             evidence=[*vni_field(facts, vni, "mac"), *shown],
-            fixes=("compare 'ip link' in the guest with the MAC address of the VNI",),
+            fixes=(Fix("compare 'ip link' in the guest with the MAC address of the VNI"),),
         )
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fixes.persist.sandbox import MANAGERS, SECONDARY, UUID, VLAN, effects_for, kept, owned, owner
-from tests.fixes.plans import BROKEN
+from tests.support.boot_sandbox import MANAGERS, SECONDARY, UUID, VLAN, effects_for, kept, owned, owner
+from tests.support.plans import BROKEN
 from vnicheck.fixes.effects import AddRoutes, Effect, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.planner import Strategy

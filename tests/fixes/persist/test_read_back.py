@@ -3,14 +3,14 @@
 import msgspec
 import pytest
 
-from tests.fixes.persist.sandbox import BASES, SECONDARY, Machine, effects_for, kept, machine, needed, owned
-from tests.servers import MACS, report
+from tests.support.boot_sandbox import BASES, SECONDARY, Machine, effects_for, kept, machine, needed, owned
+from tests.support.servers import MACS, report
 from vnicheck.fixes.actions import action_of
 from vnicheck.fixes.persist.network_manager import keyfile_lines
 from vnicheck.fixes.persist.share import Share, shares
 from vnicheck.fixes.planner import Strategy
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.guest import Guest, Manager
 
 pytestmark = pytest.mark.root
@@ -30,7 +30,7 @@ SYSCTL = {"/etc/sysctl.d/50-strict.conf": "net.ipv4.conf.*.rp_filter = 1\nnet.ip
 
 
 def collected(host: Machine) -> Guest:
-    return read_guest(host.sh("exec sh", stdin=collect_script()).stdout.encode(), via="file")
+    return read_guest(host.sh("exec sh", stdin=collect_script_text()).stdout.encode(), via="file")
 
 
 def said(host: Machine, *rules: str) -> list[str]:

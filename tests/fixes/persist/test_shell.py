@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.fixes.persist.sandbox import BASES, SECONDARY, kept, machine, needed, owned
-from tests.sshd import require
+from tests.support.boot_sandbox import BASES, SECONDARY, kept, machine, needed, owned
+from tests.support.sshd import require
 from vnicheck.fixes.persist.shell import add_block, write_file
 from vnicheck.model.guest import Manager
 from vnicheck.model.plan import Action, File

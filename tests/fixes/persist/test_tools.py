@@ -4,7 +4,6 @@ import subprocess
 
 import pytest
 
-from tests.fixes.persist.sandbox import BASES, SECONDARY, VLAN, Machine, effects_for, kept, machine, needed, owned
 from tests.lab.managers import (
     GENERATE,
     IFQUERY,
@@ -14,6 +13,7 @@ from tests.lab.managers import (
     boot_networkd,
     require_manager,
 )
+from tests.support.boot_sandbox import BASES, SECONDARY, VLAN, Machine, effects_for, kept, machine, needed, owned
 from vnicheck.fixes.effects import AddRoutes, AddRule
 from vnicheck.fixes.persist.network_manager import keyfile_lines
 from vnicheck.fixes.persist.share import Share, shares

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.conftest import WEB, collect, options_for
-from tests.sshd import Sshd, generate_key, require
+from tests.support.ssh_client import WEB, collect, options_for
+from tests.support.sshd import Sshd, generate_key, require
 from vnicheck.guest.errors import CollectionError
 
 Start = Callable[..., Sshd]

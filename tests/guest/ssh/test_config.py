@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.config import Hop, SshConfig
+from vnicheck.guest.ssh.config import SshConfig, SshHop
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
 
 WEB = SshTarget(name="web-1", address="10.0.0.11")
 
 
-def hops(tmp_path: Path, text: str, target: SshTarget = WEB, **options: object) -> tuple[Hop, ...]:
+def hops(tmp_path: Path, text: str, target: SshTarget = WEB, **options: object) -> tuple[SshHop, ...]:
     path = tmp_path / "config"
     path.write_text(text)
     return SshConfig(SshOptions(config_file=path, **options)).hops(target)  # type: ignore[arg-type]

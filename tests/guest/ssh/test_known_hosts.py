@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sshd import generate_key, require
+from tests.support.sshd import generate_key, require
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.known_hosts import KnownHosts, Trust, fingerprint, host_name
+from vnicheck.guest.ssh.known_hosts import KnownHosts, Trust, host_name, key_fingerprint
 
 KEY, OTHER = base64.b64encode(b"key").decode(), base64.b64encode(b"other").decode()
 
@@ -76,7 +76,7 @@ def test_hashed_by_openssh(tmp_path: Path) -> None:
 def test_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
     path = generate_key(tmp_path / "key")
     shown = subprocess.run(["ssh-keygen", "-lf", str(path)], capture_output=True, text=True, check=True).stdout
-    assert fingerprint(base64.b64decode(path.with_suffix(".pub").read_text().split()[1])) in shown
+    assert key_fingerprint(base64.b64decode(path.with_suffix(".pub").read_text().split()[1])) in shown
 
 
 def test_remember_ends_an_open_line_first(tmp_path: Path) -> None:

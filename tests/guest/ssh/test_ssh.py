@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.conftest import WEB, collect, options_for
-from tests.sshd import Sshd, free_port, generate_key, require
+from tests.support.ssh_client import WEB, collect, options_for
+from tests.support.sshd import Sshd, free_port, generate_key, require
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.options import SshOptions, SshTarget

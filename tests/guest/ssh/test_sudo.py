@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.lab.namespaces import Namespace, require_lab
-from tests.sshd import Sshd, require
+from tests.lab.require import require_lab
+from tests.support.sshd import Sshd, require
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
 from vnicheck.guest.ssh.runner import SshRunner
-from vnicheck.guest.ssh.sudo import AskPassword, Root, RootError, become_root, look
+from vnicheck.guest.ssh.sudo import AskSudoPassword, Root, RootError, become_root, look
+from vnicheck.rehearse.namespaces import Namespace
 
 pytestmark = pytest.mark.root
 
@@ -28,7 +29,7 @@ class Host:
     def allow(self, rule: str) -> None:
         self.namespace.run(["sh", "-c", "cat > /etc/sudoers.d/ops && chmod 440 /etc/sudoers.d/ops"], input=f"{rule}\n")
 
-    def root(self, ask: AskPassword | None = None) -> Root:
+    def root(self, ask: AskSudoPassword | None = None) -> Root:
         return become_root(self.runner, TARGET, ask)
 
     def runs_as(self, root: Root) -> str:

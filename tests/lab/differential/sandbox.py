@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.kernel.host import HiddenState
 from vnicheck.model.guest import Guest
 
@@ -18,7 +18,7 @@ _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _FAILED = re.compile(r"^Command failed -:(\d+)", re.MULTILINE)
 _libc = ctypes.CDLL(None, use_errno=True)
 _machine_network = os.readlink("/proc/self/ns/net")
-_script = collect_script()
+_script = collect_script_text()
 
 
 class Applied(Struct, frozen=True):

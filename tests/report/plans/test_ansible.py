@@ -1,49 +1,16 @@
 """The playbook, by a real Ansible on a real kernel: it does what the plan says, once, and takes it back."""
 
-import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.ansible import ansible_playbook, assert_ansible_reads
-from tests.lab.namespaces import Namespace, require_lab
-from tests.report.plans.plans import document, patches, persist, with_actions
+from tests.lab.require import require_lab
+from tests.support.ansible import CLI, LINKS, assert_ansible_reads, play
+from tests.support.plan_documents import document, patches, persist, with_actions
 from vnicheck.model.plan import InstancePlan
+from vnicheck.rehearse.namespaces import Namespace
 from vnicheck.report.plans.ansible import render_ansible
-
-LINKS = (
-    "link add eth0 type veth peer name p0",
-    "link add eth1 type veth peer name p1",
-    *(f"link set {name} up" for name in ("eth0", "eth1", "p0", "p1")),
-    "address add 10.0.0.11/24 dev eth0",
-    "address add 10.0.0.12/24 dev eth1",
-)
-CLI = """#!/bin/sh
-printf '%s\\n' "$*" >>/run/asked
-case $* in *--output*) printf '{"protocol_state_filtering_mode": "%s", "allow_ip_spoofing": %s}' \\
-  "$(cat /run/mode-$3 2>/dev/null || echo auto)" "$(cat /run/spoofing-$3 2>/dev/null || echo false)" ;;
-*) while [ $# -gt 0 ]; do case $1 in
-  --protocol-state-filtering-mode) echo "$2" >/run/mode-$vni ;; --allow-ip-spoofing) echo "$2" >/run/spoofing-$vni ;;
-  vni-id-*) vni=$1 ;; esac; shift; done ;;
-esac
-"""
-
-
-def play(namespace: Namespace, folder: Path, *arguments: str) -> tuple[int, str]:
-    """How many tasks changed something, and all that Ansible said."""
-    command = [ansible_playbook(), "-c", "local", "-i", "server,", *arguments, "playbook.yml"]
-    environ = {
-        "PATH": "/run/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": str(folder),
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
-        "ANSIBLE_BECOME": "false",
-    }
-    done = namespace.run(command, cwd=folder, env=environ, timeout=110, check=False)
-    recap = re.search(r"server +: ok=\d+ +changed=(\d+) .*failed=0", done.stdout)
-    assert recap is not None, done.stdout + done.stderr
-    return int(recap[1]), done.stdout
 
 
 def state(namespace: Namespace) -> list[str]:

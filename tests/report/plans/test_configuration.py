@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.fixes.persist.sandbox import BASES, SECONDARY, Machine, kept, machine, needed, owned
-from tests.fixes.plans import plan
-from tests.report.plans.shells import SHELLS
-from tests.report.plans.test_ansible import LINKS, play
-from tests.sshd import require
+from tests.support.ansible import LINKS, play
+from tests.support.boot_sandbox import BASES, SECONDARY, Machine, kept, machine, needed, owned
+from tests.support.plans import plan
+from tests.support.shells import SHELLS
+from tests.support.sshd import require
 from vnicheck.model.guest import Manager
 from vnicheck.model.plan import InstancePlan
 from vnicheck.report.plans.ansible import render_ansible
@@ -64,7 +64,7 @@ def test_the_script_writes_what_the_plan_says_and_takes_it_back(manager: Manager
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("manager", [Manager.IFUPDOWN, Manager.NETPLAN])
+@pytest.mark.parametrize("manager", [Manager.IFUPDOWN, pytest.param(Manager.NETPLAN, marks=pytest.mark.long)])
 def test_the_playbook_writes_what_the_plan_says_and_takes_it_back(manager: Manager, tmp_path: Path) -> None:
     """One of files by `copy` and lines of others' by a command, one of files by a command that checks them."""
     document = planned(manager)

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 import yaml
 
-from tests.ansible import assert_ansible_reads
-from tests.lab.namespaces import Namespace, require_lab
-from tests.report.plans.plans import HARM, document, hostile, patches, persist, with_actions
-from tests.report.plans.shells import SHELLS, Sandbox, parses
-from tests.report.plans.test_ansible import CLI, LINKS, play
-from tests.sshd import require
+from tests.lab.require import require_lab
+from tests.support.ansible import CLI, LINKS, assert_ansible_reads, play
+from tests.support.plan_documents import HARM, document, hostile, patches, persist, with_actions
+from tests.support.shells import SHELLS, Sandbox, parses
+from tests.support.sshd import require
 from vnicheck.fixes.state_filtering import MODE
 from vnicheck.model.plan import Action, Step
+from vnicheck.rehearse.namespaces import Namespace
 from vnicheck.report.plans.ansible import render_ansible
 from vnicheck.report.plans.files import files_of
 from vnicheck.report.plans.ibmcloud import render_ibmcloud

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixes.plans import commands, planned
-from tests.report.plans.plans import document, patches, persist, with_actions
-from tests.report.plans.shells import SHELLS, Sandbox, parses
-from tests.sshd import require, require_root
+from tests.support.plan_documents import document, patches, persist, with_actions
+from tests.support.plans import commands, planned
+from tests.support.shells import SHELLS, Sandbox, parses
+from tests.support.sshd import require, require_root
 from vnicheck.report.plans.sh import render_sh
 
 TABLE = "ip<route><add><10.0.0.0/24><dev><eth1><table><1003>"

@@ -7,8 +7,8 @@ from pathlib import Path
 import hcl2
 import pytest
 
-from tests.report.plans.plans import HARM, document, hostile, patches, with_actions
-from tests.sshd import require
+from tests.support.plan_documents import HARM, document, hostile, patches, with_actions
+from tests.support.sshd import require
 from vnicheck.report.plans.terraform import render_terraform
 
 

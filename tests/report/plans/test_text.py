@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.fixes.plans import planned
-from tests.report.plans.plans import HARM, document, hostile, patches, persist, with_actions
+from tests.support.plan_documents import HARM, document, hostile, patches, persist, with_actions
+from tests.support.plans import planned
 from vnicheck.model.plan import InstancePlan
 from vnicheck.report.plans.text import write_plans
 

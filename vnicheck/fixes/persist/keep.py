@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from vnicheck.fixes.effects import Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist import ifupdown, netplan, network_manager, networkd, sysconfig, sysctl
-from vnicheck.fixes.persist.share import NotKept, Share, Unkept, said_of, shares
+from vnicheck.fixes.persist.share import NotKept, Share, Unkept, rules_said, shares
 from vnicheck.model.guest import Guest, Manager
 from vnicheck.model.plan import Action
 from vnicheck.model.words import one_line
@@ -53,7 +53,7 @@ def _of_routing(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
         if isinstance(share, Unkept):
             yield _lost(share.what, share.why)
             continue
-        what = said_of(share.rules)
+        what = rules_said(share.rules)
         try:
             actions = _WRITERS[share.owner.manager](share)
         except NotKept as why:

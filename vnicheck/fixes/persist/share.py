@@ -70,10 +70,10 @@ def shares(guest: Guest, effects: Sequence[Effect]) -> Iterator[Share | Unkept]:
         try:
             yield _share(guest, name, own, added)
         except NotKept as why:
-            yield Unkept(said_of(own), str(why))
+            yield Unkept(rules_said(own), str(why))
 
 
-def said_of(rules: Iterable[PolicyRule]) -> str:
+def rules_said(rules: Iterable[PolicyRule]) -> str:
     """`the rules of 10.0.0.12 and 10.0.0.13`."""
     return f"the rules of {listed(list(dict.fromkeys(short_prefix(rule.src or 'all') for rule in rules)))}"
 
@@ -83,7 +83,7 @@ def file_label(interface: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", interface)
 
 
-def owner_of(guest: Guest, name: str) -> Owner:
+def who_configures(guest: Guest, name: str) -> Owner:
     """Who configures the interface. Raises NotKept where that cannot be told."""
     owners = guest.owners
     if owners is None:
@@ -131,7 +131,7 @@ def _share(guest: Guest, name: str | None, rules: Sequence[PolicyRule], added: d
             lost += left
     return Share(
         interface=interface,
-        owner=owner_of(guest, interface.name),
+        owner=who_configures(guest, interface.name),
         label=f"{file_label(interface.name)}-{min(rule.priority for rule in rules)}",
         routes=tuple(routes),
         rules=tuple(rules),

@@ -1,7 +1,5 @@
 """rp_filter at boot: a file of /etc/sysctl.d whose name sorts behind every file that sets the key."""
 
-import re
-
 from vnicheck.fixes.effects import SetRpFilter
 from vnicheck.fixes.persist.share import UNFIT_NAME, NotKept, file_label
 from vnicheck.fixes.persist.shell import file_action
@@ -10,6 +8,8 @@ from vnicheck.model.lines import is_plain_interface
 from vnicheck.model.plan import Action, File
 
 _FOLDER = "/etc/sysctl.d"
+_FOLDERS = {f"{parent}/sysctl.d" for parent in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")}
+"""Whose files count, sorted by their names whatever the folder."""
 _LONGEST = 20
 
 
@@ -40,15 +40,10 @@ def doubt(guest: Guest, key: str) -> str | None:
 
 def _last_name(boot: BootConfig | None, key: str, label: str) -> str:
     setting = boot.sysctls.get(key) if boot is not None else None
-    winner = _file(setting.source) if setting is not None else None
+    folder, _, file = setting.file.rpartition("/") if setting is not None and setting.file is not None else ("", "", "")
+    winner = file if folder in _FOLDERS else None
     for count in range(2, _LONGEST):
         name = f"{'z' * count}-vnicheck-{label}.conf"
         if winner is None or winner == name or winner.encode() < name.encode():
             return name
     raise NotKept(f"{winner} sorts behind every name that we write")
-
-
-def _file(source: str) -> str | None:
-    """The name of the file of sysctl.d that sets a key, of `/etc/sysctl.d/99-vni.conf:3`."""
-    match = re.fullmatch(r"/(?:etc|run|usr/local/lib|usr/lib|lib)/sysctl\.d/([^/]+):\d+", source)
-    return None if match is None else match[1]

@@ -10,20 +10,20 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from paramiko import Channel, Message, Transport
-from paramiko.auth_handler import AuthOnlyHandler
-from paramiko.common import MSG_SERVICE_ACCEPT, cMSG_SERVICE_REQUEST, cMSG_USERAUTH_REQUEST
+from paramiko import Channel, Message
+from paramiko.common import cMSG_SERVICE_REQUEST, cMSG_USERAUTH_REQUEST
 from paramiko.packet import NeedRekeyException, Packetizer
 from paramiko.ssh_exception import AuthenticationException, SSHException
 
 import vnicheck.guest.ssh.light_paramiko  # noqa: F401 - imported by ssh_config before paramiko
 from vnicheck.guest.ssh.intake import MAX_PACKET, Intake, channel_handlers
+from vnicheck.guest.ssh.paramiko_internals import HookedAuthHandler, HookedTransport
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
-    Stream = socket.socket | Channel
+    from vnicheck.guest.ssh.paramiko_internals import Stream
 
 MAX_BANNER_LINES = 100
 MAX_BANNER_BYTES = 64 << 10
@@ -138,8 +138,10 @@ class Wire(Packetizer):
                 raise BannerError("throttled" if throttled else "other" if heard else "closed", heard) from None
 
 
-class Login(AuthOnlyHandler):
+class Login(HookedAuthHandler):
     """One attempt after the other on one connection; `allowed` is what the server said it takes, None before that."""
+
+    transport: "Client"
 
     def __init__(self, transport: "Client") -> None:
         super().__init__(transport)
@@ -159,16 +161,15 @@ class Login(AuthOnlyHandler):
             finish_message(message)
         self.auth_event = event = threading.Event()
         with self.transport.lock:
-            self.transport._send_message(message)  # type: ignore[attr-defined]
+            self.transport.send(message)
         return list(self.wait_for_response(event))
 
-    def _parse_userauth_failure(self, m: Message) -> None:
+    def on_failure(self, m: Message) -> None:
+        """Remembers what the server takes."""
         self.allowed = tuple(one_line(method, 40) for method in m.get_list()[:20])
-        m.rewind()
-        super()._parse_userauth_failure(m)  # type: ignore[misc]
 
-    def _parse_userauth_info_request(self, m: Message) -> None:
-        """Message 60: questions, or to a password the wish for a new one."""
+    def on_questions(self, m: Message) -> None:
+        """Refuses all but a few questions. Raises AskedFurther."""
         if self.auth_method != "keyboard-interactive":
             raise AskedFurther("it wants the password changed")
         for _ in ("title", "instructions", "language"):
@@ -176,27 +177,25 @@ class Login(AuthOnlyHandler):
         count = m.get_int()
         if count > MAX_PROMPTS:
             raise AskedFurther(f"it asks {count} questions")
-        m.rewind()
-        super()._parse_userauth_info_request(m)  # type: ignore[misc]
 
 
-class Client(Transport):
+class Client(HookedTransport):
     """A connection to a server that is not trusted. `farewell` is what the server said when it ended it."""
 
-    _active_check_timeout = 0.5
+    packetizer: Wire
+    auth_handler: "Login | None"
 
     def __init__(self, stream: "Stream") -> None:
         self.farewell = ""
         self._ready = threading.Event()
         self._intakes: list[Intake] = []
-        super().__init__(stream, packetizer_class=Wire)
+        super().__init__(stream, Wire)
         self.daemon = True
         self.certificates_first = False
-        self._handler_table[MSG_SERVICE_ACCEPT] = self._parse_service_accept  # type: ignore[attr-defined]
         security = self.get_security_options()
         security.ciphers = CIPHERS
         security.digests = MACS
-        self._channel_handler_table = channel_handlers(Transport._channel_handler_table)  # type: ignore[attr-defined]
+        self.handle_channels(channel_handlers)
 
     @property
     def preferred_keys(self) -> Sequence[str]:
@@ -234,7 +233,7 @@ class Client(Transport):
         message = Message()
         message.add_byte(cMSG_SERVICE_REQUEST)
         message.add_string("ssh-userauth")
-        self._send_message(message)  # type: ignore[attr-defined]
+        self.send(message)
         end = time.monotonic() + seconds
         while not self._ready.wait(0.1):
             if not self.is_active():
@@ -244,25 +243,21 @@ class Client(Transport):
         self.auth_handler = login = Login(self)
         return login
 
-    def _parse_service_accept(self, _: Message) -> None:
+    def on_service_accept(self) -> None:
+        """Lets `login` go on."""
         self._ready.set()
 
-    def _parse_disconnect(self, m: Message) -> None:
+    def on_disconnect(self, m: Message) -> None:
+        """Keeps the farewell."""
         m.get_int()
         self.farewell = one_line(m.get_binary()[:400].decode("utf-8", "replace"), 120)
 
-    def _parse_debug(self, _: Message) -> None:
-        """Nothing: sshd tells of authorized_keys, at length."""
-
-    def _check_banner(self) -> None:
+    def on_banner(self) -> None:
         """As paramiko's, which waits for lines without end, and for a line without end."""
-        line = self.packetizer.banner(self.banner_timeout)  # type: ignore[attr-defined]
+        line = self.packetizer.banner(self.banner_timeout)
         self.remote_version = line
         if not line.startswith(("SSH-2.0-", "SSH-1.99-")):
             raise SSHException(f"it speaks {one_line(line, 40)}, not SSH 2")
-
-    def _log(self, level: int, msg: Any, *args: Any) -> None:
-        """Nothing: every error reaches the caller."""
 
 
 def answers(password: str) -> Callable[[str, str, list[tuple[str, bool]]], list[str]]:

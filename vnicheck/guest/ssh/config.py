@@ -29,7 +29,7 @@ _JUMP = re.compile(
 )
 
 
-class Hop(Struct, frozen=True, kw_only=True):
+class SshHop(Struct, frozen=True, kw_only=True):
     """One SSH connection: to the server itself, or to a jump host before it."""
 
     name: str
@@ -74,7 +74,7 @@ class SshConfig:
         elif str(options.config_file) != "none":
             self._texts.append((read_config(options.config_file), options.config_file))
 
-    def hops(self, target: SshTarget) -> tuple[Hop, ...]:
+    def hops(self, target: SshTarget) -> tuple[SshHop, ...]:
         """The connections to make, the jump hosts first and the target last.
 
         Raises CollectionError `ssh_config` where the configuration cannot be read or leads in a circle, or where an
@@ -94,12 +94,12 @@ class SshConfig:
             hop = _with_command(hop, command, target.name)
         return (hop,)
 
-    def _jump_hops(self, text: str, depth: int) -> tuple[Hop, ...]:
+    def _jump_hops(self, text: str, depth: int) -> tuple[SshHop, ...]:
         """The hops of `[user@]host[:port],...`; the first of them may have jump hosts of its own, as with ssh."""
         specs = [spec.strip() for spec in text.split(",")]
         if depth > MAX_JUMPS or len(specs) > MAX_JUMPS:
             raise CollectionError("ssh_config", f"more than {MAX_JUMPS} jump hosts; does ProxyJump lead in a circle?")
-        hops: list[Hop] = []
+        hops: list[SshHop] = []
         for number, spec in enumerate(specs):
             match = _JUMP.fullmatch(spec)
             if match is None:
@@ -118,13 +118,13 @@ class SshConfig:
             hops.append(hop)
         return tuple(hops)
 
-    def _hop(self, name: str, values: dict[str, Any], user: str, port: int) -> Hop:
+    def _hop(self, name: str, values: dict[str, Any], user: str, port: int) -> SshHop:
         host = values.get("hostname", "")
         require_safe_host(host)
         configured = tuple(Path(path).expanduser() for path in values.get("identityfile", ()) if path != "none")
         given = self._given
         defaults = () if given or configured else tuple(self._home / ".ssh" / name for name in DEFAULT_IDENTITIES)
-        return Hop(
+        return SshHop(
             name=name,
             host=host,
             port=port,
@@ -202,7 +202,7 @@ def require_safe_host(host: str) -> None:
         raise CollectionError("ssh_config", f"{one_line(host, 80)!r} is neither an address nor a host name")
 
 
-def _with_command(hop: Hop, command: str, name: str) -> Hop:
+def _with_command(hop: SshHop, command: str, name: str) -> SshHop:
     """The hop with its ProxyCommand. paramiko has put in %h, %p and %r; %n is left."""
     words = [hop.host]
     if "%n" in command:

@@ -4,14 +4,14 @@ import errno
 import socket
 
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.config import Hop
+from vnicheck.guest.ssh.config import SshHop
 from vnicheck.model.words import one_line
 
 THROTTLED = "ssh_throttled"
 """The one code for which a connection is tried again: nothing was offered yet that could lock an account."""
 
 
-def connect_error(hop: Hop, error: OSError, seconds: float) -> CollectionError:
+def connect_error(hop: SshHop, error: OSError, seconds: float) -> CollectionError:
     """A TCP connection that failed."""
     label = hop.label
     if isinstance(error, socket.gaierror):
@@ -31,7 +31,7 @@ def connect_error(hop: Hop, error: OSError, seconds: float) -> CollectionError:
     return CollectionError("ssh_unreachable", f"{label}: {reason}; check the route, or use --jump")
 
 
-def negotiation_error(hop: Hop, error: BaseException | None, seconds: float) -> CollectionError:
+def negotiation_error(hop: SshHop, error: BaseException | None, seconds: float) -> CollectionError:
     """The banner or the key exchange that failed; `error` is what paramiko's thread left behind."""
     from paramiko.ssh_exception import IncompatiblePeer
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.certificates import certificate_trouble
-from vnicheck.guest.ssh.config import Hop
-from vnicheck.guest.ssh.known_hosts import KnownHosts, Trust, fingerprint, host_name
+from vnicheck.guest.ssh.config import SshHop
+from vnicheck.guest.ssh.known_hosts import KnownHosts, Trust, host_name, key_fingerprint
 
 if TYPE_CHECKING:
     from vnicheck.guest.ssh.client import Client
 
 
-def prefer_known_kinds(hop: Hop, client: "Client", known_hosts: KnownHosts) -> None:
+def prefer_known_kinds(hop: SshHop, client: "Client", known_hosts: KnownHosts) -> None:
     """Ask first for the key types that known_hosts holds for the host: another type could not be checked."""
     known = set(known_hosts.kinds(hop.known_hosts, key_name(hop)))
     client.certificates_first = not known and bool(known_hosts.authorities(hop.known_hosts, key_name(hop)))
@@ -22,16 +22,16 @@ def prefer_known_kinds(hop: Hop, client: "Client", known_hosts: KnownHosts) -> N
     security.key_types = sorted(security.key_types, key=lambda kind: kind not in known)
 
 
-def key_name(hop: Hop) -> str:
+def key_name(hop: SshHop) -> str:
     """The name under which the host's keys are filed."""
     return hop.host_key_alias.lower() if hop.host_key_alias is not None else host_name(hop.host, hop.port)
 
 
-def check_host_key(hop: Hop, client: "Client", known_hosts: KnownHosts, *, behind_jump: bool) -> None:
+def check_host_key(hop: SshHop, client: "Client", known_hosts: KnownHosts, *, behind_jump: bool) -> None:
     """Raises CollectionError `ssh_host_key_...` or `ssh_host_certificate` unless the host's key may be trusted."""
     key = client.get_remote_server_key()
     blob, name = key.asbytes(), key_name(hop)
-    shown = f"{key.get_name()} {fingerprint(blob)}"
+    shown = f"{key.get_name()} {key_fingerprint(blob)}"
     trust = known_hosts.judge(hop.known_hosts, name, blob)
     certificate = getattr(key, "public_blob", None)
     if certificate is not None and trust is not Trust.REVOKED:

@@ -1,7 +1,6 @@
 """What a command prints, taken in by paramiko's reading thread: each piece would wake the waiting one otherwise."""
 
 import threading
-from collections.abc import Callable
 
 from paramiko import Channel, Message
 from paramiko.common import (
@@ -13,7 +12,7 @@ from paramiko.common import (
 )
 from paramiko.ssh_exception import SSHException
 
-Handler = Callable[[Channel, Message], None]
+from vnicheck.guest.ssh.paramiko_internals import Handler, feed
 
 MAX_PACKET = 1 << 20
 """OpenSSH sends at most 256 KiB (PACKET_MAX_SIZE); a length field could claim 4 GiB."""
@@ -68,7 +67,7 @@ def _feed(channel: Channel, m: Message) -> None:
     if intake is not None:
         intake.take(m.get_binary(), errors=False)
         return
-    channel._feed(m)  # type: ignore[attr-defined]
+    feed(channel, m, errors=False)
     _refuse_excess(channel)
 
 
@@ -78,7 +77,7 @@ def _feed_extended(channel: Channel, m: Message) -> None:
         m.get_int()
         intake.take(m.get_binary(), errors=True)
         return
-    channel._feed_extended(m)  # type: ignore[attr-defined]
+    feed(channel, m, errors=True)
     _refuse_excess(channel)
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.certificates import certified_key, expired
-from vnicheck.guest.ssh.config import Hop
+from vnicheck.guest.ssh.config import SshHop
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class KeyRing:
                 self._password, self._ask_password = self._ask_password(), None
             return self._password
 
-    def candidates(self, hop: Hop, agent: "AgentKeys | None") -> Iterator[Candidate | CollectionError]:
+    def candidates(self, hop: SshHop, agent: "AgentKeys | None") -> Iterator[Candidate | CollectionError]:
         """What to offer, in order: the hop's own keys (the agent's copy where it holds one), each after its
         certificates, then the agent's others.
 
@@ -143,14 +143,13 @@ class AgentKeys:
     """A connection to an agent, and what it holds: keys by their public part, and certificates beside theirs."""
 
     def __init__(self, path: str) -> None:
-        from paramiko.agent import AgentSSH
+        from vnicheck.guest.ssh.paramiko_internals import agent_at
 
         self._stream = socket.socket(socket.AF_UNIX)
         try:
             self._stream.settimeout(AGENT_SECONDS)
             self._stream.connect(path)
-            agent = AgentSSH()
-            agent._connect(self._stream)  # type: ignore[attr-defined]
+            agent = agent_at(self._stream)
             self._stream.settimeout(SIGNING_SECONDS)
         except BaseException:
             self._stream.close()

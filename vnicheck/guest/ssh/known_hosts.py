@@ -31,7 +31,7 @@ class Trust(StrEnum):
     REVOKED = "revoked"
 
 
-class Entry(Struct, frozen=True):
+class KnownHost(Struct, frozen=True):
     """One line: `hosts` is its first field, `key` the base64 of its third."""
 
     marker: str
@@ -44,14 +44,14 @@ class _File:
     """The entries of a file, those of plain names by name."""
 
     def __init__(self, text: str) -> None:
-        self.plain: dict[str, list[Entry]] = {}
-        self.others: list[Entry] = []
+        self.plain: dict[str, list[KnownHost]] = {}
+        self.others: list[KnownHost] = []
         for line in text.split("\n"):
             entry = _parse_line(line)
             if entry is not None:
                 self.add(entry)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: KnownHost) -> None:
         names = entry.hosts.split(",")
         if entry.hosts.startswith("|") or any(char in entry.hosts for char in "*?!"):
             self.others.append(entry)
@@ -59,20 +59,20 @@ class _File:
         for name in names:
             self.plain.setdefault(name.lower(), []).append(entry)
 
-    def matching(self, name: str) -> list[Entry]:
+    def matching(self, name: str) -> list[KnownHost]:
         return [*self.plain.get(name, ()), *(entry for entry in self.others if _matches(entry.hosts, name))]
 
 
-def _revokes(entries: list[Entry], key: str) -> bool:
+def _revokes(entries: list[KnownHost], key: str) -> bool:
     return any(entry.marker == "@revoked" and entry.key == key for entry in entries)
 
 
-def _parse_line(line: str) -> Entry | None:
+def _parse_line(line: str) -> KnownHost | None:
     words = line.split()
     marker = words.pop(0) if words and words[0].startswith("@") else ""
     if len(words) < 3 or words[0].startswith("#") or marker not in {"", "@revoked", "@cert-authority"}:
         return None
-    return Entry(marker, words[0], words[1], words[2])
+    return KnownHost(marker, words[0], words[1], words[2])
 
 
 def _matches(hosts: str, name: str) -> bool:
@@ -105,7 +105,7 @@ def host_name(host: str, port: int) -> str:
     return host.lower() if port == 22 else f"[{host.lower()}]:{port}"
 
 
-def fingerprint(blob: bytes) -> str:
+def key_fingerprint(blob: bytes) -> str:
     """`SHA256:...`, as ssh-keygen -l prints it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
@@ -123,7 +123,7 @@ class KnownHosts:
                 self._files[path] = _File(_read(path))
             return self._files[path]
 
-    def entries(self, paths: tuple[Path, ...], name: str) -> list[Entry]:
+    def entries(self, paths: tuple[Path, ...], name: str) -> list[KnownHost]:
         """All entries for a name (of `host_name`). Raises CollectionError `ssh_known_hosts` for an unreadable file."""
         return [entry for path in paths for entry in self._file(path).matching(name)]
 
@@ -158,7 +158,7 @@ class KnownHosts:
 
         Raises CollectionError `ssh_known_hosts` where it cannot be written.
         """
-        entry = Entry("", name, kind, base64.b64encode(blob).decode())
+        entry = KnownHost("", name, kind, base64.b64encode(blob).decode())
         known = self._file(path)
         with self._lock:
             try:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.config import Hop
+from vnicheck.guest.ssh.config import SshHop
 from vnicheck.guest.ssh.errors import session_error
 from vnicheck.guest.ssh.keys import AgentKeys, Candidate, KeyRing, open_agent
 from vnicheck.model.words import counted, one_line
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PASSWORDS = ("password", "keyboard-interactive")
 
 
-def authenticate(hop: Hop, client: "Client", keys: KeyRing, seconds: float) -> None:
+def authenticate(hop: SshHop, client: "Client", keys: KeyRing, seconds: float) -> None:
     """Log in, each answer within `seconds`. Raises CollectionError `ssh_auth...`, `ssh_password...`, `ssh_key_...`,
     `ssh_agent`, `ssh_interactive`.
     """
@@ -32,7 +32,7 @@ def authenticate(hop: Hop, client: "Client", keys: KeyRing, seconds: float) -> N
 class _Attempt:
     """One login, and what became of the keys that it offered."""
 
-    def __init__(self, hop: Hop, client: "Client", keys: KeyRing) -> None:
+    def __init__(self, hop: SshHop, client: "Client", keys: KeyRing) -> None:
         self.hop, self.client, self.keys = hop, client, keys
         self.tried: list[str] = []
         self.troubles: list[CollectionError] = []

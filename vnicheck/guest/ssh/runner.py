@@ -1,8 +1,7 @@
 """Run one script on a server over SSH: one connection (jump hosts are shared by all servers of a run) and one exec."""
 
-import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
@@ -13,7 +12,7 @@ from msgspec import Struct
 
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import is_complete
-from vnicheck.guest.ssh.config import Hop, SshConfig
+from vnicheck.guest.ssh.config import SshConfig, SshHop
 from vnicheck.guest.ssh.deadline import Deadline
 from vnicheck.guest.ssh.errors import session_error, timed_out
 from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword, KeyRing
@@ -31,12 +30,12 @@ COMMAND = "sh -s"
 
 
 @cache
-def collect_script() -> str:
+def collect_script_text() -> str:
     """The POSIX sh script that the collector runs on a guest."""
     return files("vnicheck.guest").joinpath("collect.sh").read_text("utf-8")
 
 
-class Output(Struct, frozen=True):
+class CommandOutput(Struct, frozen=True):
     """What a remote command came to: its exit status, and its stdout; `hint` is the first line of its stderr, `banner`
     what the SSH server calls itself.
     """
@@ -67,19 +66,17 @@ class SshRunner:
         options: SshOptions,
         ask_passphrase: AskPassphrase | None = None,
         ask_password: AskPassword | None = None,
-        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.options = options
         self._config = SshConfig(options)
         self._known_hosts = KnownHosts()
         self._keys = KeyRing(ask_passphrase, ask_password)
-        self._jitter = jitter
-        self._jumps: dict[tuple[Hop, ...], _Jump] = {}
+        self._jumps: dict[tuple[SshHop, ...], _Jump] = {}
         self._lock = threading.Lock()
         self._active: set[Deadline] = set()
         self.closed = False
 
-    def run(self, target: SshTarget, command: str, stdin: bytes, *, timeout: float | None = None) -> Output:
+    def run(self, target: SshTarget, command: str, stdin: bytes, *, timeout: float | None = None) -> CommandOutput:
         """Run `command` on the target in one session, with `stdin` as its standard input.
 
         `timeout` replaces that of the options. Raises CollectionError with an `ssh_` code.
@@ -106,7 +103,7 @@ class SshRunner:
 
     def collect(self, target: SshTarget) -> bytes:
         """The collect script's output from the target, complete. Raises CollectionError, also `guest_...`."""
-        output = self.run(target, COMMAND, collect_script().encode())
+        output = self.run(target, COMMAND, collect_script_text().encode())
         if output.status != 0 or not is_complete(output.stdout):
             raise _no_collection(f"{one_line(target.name, 80)} ({target.address})", output)
         return output.stdout
@@ -118,7 +115,7 @@ class SshRunner:
                 if jump.error is not None:
                     del self._jumps[jumps]
 
-    def _through(self, jumps: tuple[Hop, ...]) -> "Client | None":
+    def _through(self, jumps: tuple[SshHop, ...]) -> "Client | None":
         """The connection to the last of the jump hosts; None where there are none."""
         if not jumps:
             return None
@@ -137,7 +134,7 @@ class SshRunner:
                     raise jump.error from error
             return jump.transport
 
-    def _connect_jump(self, hop: Hop, before: "Client | None") -> "Client":
+    def _connect_jump(self, hop: SshHop, before: "Client | None") -> "Client":
         """A connection that outlives the deadline within which it is made."""
         with self._deadline(self.options.timeout) as deadline:
             transport = self._connect(hop, before, self.options.timeout, deadline)
@@ -146,7 +143,7 @@ class SshRunner:
             transport.close()
         return transport
 
-    def _connect(self, hop: Hop, through: "Client | None", seconds: float, deadline: Deadline) -> "Client":
+    def _connect(self, hop: SshHop, through: "Client | None", seconds: float, deadline: Deadline) -> "Client":
         return connect(
             hop,
             through=through,
@@ -155,7 +152,6 @@ class SshRunner:
             connect_timeout=self.options.connect_timeout,
             total=seconds,
             deadline=deadline,
-            jitter=self._jitter,
         )
 
     @contextmanager
@@ -194,7 +190,9 @@ class SshRunner:
         self.close()
 
 
-def _execute(client: "Client", command: str, stdin: bytes, label: str, max_output: int, deadline: Deadline) -> Output:
+def _execute(
+    client: "Client", command: str, stdin: bytes, label: str, max_output: int, deadline: Deadline
+) -> CommandOutput:
     channel, intake = client.take_in(max_output, deadline.remaining())
     deadline.closes(channel.close)
     channel.settimeout(deadline.remaining())
@@ -209,7 +207,7 @@ def _execute(client: "Client", command: str, stdin: bytes, label: str, max_outpu
         raise TimeoutError
     if not channel.status_event.is_set() or channel.exit_status == -1:
         raise CollectionError("ssh_closed", f"{label}: the session ended before the command did; collect again")
-    return Output(
+    return CommandOutput(
         channel.exit_status,
         b"".join(intake.chunks),
         one_line(intake.errors.decode("utf-8", "replace").strip(), 120),
@@ -255,7 +253,7 @@ _NO_LOGIN = ("not available", "nologin", "account has expired", "account is disa
 _NO_SHELL = ("not found", "not recognized", "restricted", "no such file", "permission denied")
 
 
-def _no_collection(label: str, output: Output) -> CollectionError:
+def _no_collection(label: str, output: CommandOutput) -> CollectionError:
     """Why the output is not that of the script."""
     heard = one_line(output.stdout[:400].decode("utf-8", "replace").strip(), 60)
     said = (output.hint or heard).lower()

@@ -6,10 +6,10 @@ from msgspec import Struct
 
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.options import SshTarget
-from vnicheck.guest.ssh.runner import Output, SshRunner
+from vnicheck.guest.ssh.runner import CommandOutput, SshRunner
 from vnicheck.model.words import one_line
 
-AskPassword = Callable[[str], str | None]
+AskSudoPassword = Callable[[str], str | None]
 """Given the server's name, the login's password for sudo, or None where nobody can be asked."""
 
 _PLAIN = "sh -s"
@@ -37,7 +37,7 @@ class Root(Struct, frozen=True):
         return f"Root({self.command!r})"  # the lead may be a password
 
 
-class Login(Struct, frozen=True):
+class Session(Struct, frozen=True):
     """The session that we have: its user's number, and the ends of its connection as the server sees them: the client's
     address, and the server's own address and port; None where the server does not tell.
     """
@@ -48,7 +48,7 @@ class Login(Struct, frozen=True):
     port: int | None = None
 
 
-def look(runner: SshRunner, target: SshTarget) -> Login:
+def look(runner: SshRunner, target: SshTarget) -> Session:
     """Who we are there, and by which addresses. Raises CollectionError."""
     script = f'printf "{_MARK} %s %s\\n" "$(id -u)" "$SSH_CONNECTION"\n'
     output = runner.run(target, _PLAIN, script.encode())
@@ -56,7 +56,7 @@ def look(runner: SshRunner, target: SshTarget) -> Login:
     if words is None or not words[0].isdigit():
         raise CollectionError("guest_unreadable", f"{one_line(target.name, 80)}: it does not tell who the login is")
     client, server, port = (words[1], words[3], words[4]) if len(words) == 5 else ("", "", "")
-    return Login(
+    return Session(
         uid=int(words[0]),
         client=client or None,
         server=server or None,
@@ -64,7 +64,7 @@ def look(runner: SshRunner, target: SshTarget) -> Login:
     )
 
 
-def become_root(runner: SshRunner, target: SshTarget, ask: AskPassword | None) -> Root:
+def become_root(runner: SshRunner, target: SshTarget, ask: AskSudoPassword | None) -> Root:
     """The way to root by sudo, tried out. Raises RootError, and CollectionError where there is no session."""
     name = one_line(target.name, 80)
     without = runner.run(target, _WITHOUT_PASSWORD, f'echo "{_MARK} $(id -u)"\n'.encode())
@@ -84,7 +84,7 @@ def become_root(runner: SshRunner, target: SshTarget, ask: AskPassword | None) -
     return Root(_WITH_PASSWORD, lead)
 
 
-def _marked(output: Output) -> list[str] | None:
+def _marked(output: CommandOutput) -> list[str] | None:
     """The words behind our mark, whatever else the session printed."""
     for line in output.stdout.decode("utf-8", "replace").splitlines():
         if line.startswith(_MARK + " "):

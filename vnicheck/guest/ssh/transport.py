@@ -2,15 +2,15 @@
 
 import logging
 import os
+import random
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.config import Hop
+from vnicheck.guest.ssh.config import SshHop
 from vnicheck.guest.ssh.deadline import Deadline
 from vnicheck.guest.ssh.errors import THROTTLED, connect_error, negotiation_error, timed_out
 from vnicheck.guest.ssh.host_key import check_host_key, prefer_known_kinds
@@ -35,7 +35,7 @@ def quiet_paramiko() -> None:
 
 
 def connect(
-    hop: Hop,
+    hop: SshHop,
     *,
     through: "Transport | None",
     keys: KeyRing,
@@ -43,16 +43,15 @@ def connect(
     connect_timeout: float,
     total: float,
     deadline: Deadline,
-    jitter: Callable[[], float],
 ) -> "Client":
     """An authenticated connection to one hop, directly or `through` the jump host before it. `deadline` closes it.
 
-    A server that drops connections before its banner is tried again, after a pause that `jitter` (from 0 to 1)
-    spreads; a login never is. Raises CollectionError with an `ssh_` code.
+    A server that drops connections before its banner is tried again, after a pause of a random length; a login
+    never is. Raises CollectionError with an `ssh_` code.
     """
     quiet_paramiko()
     try:
-        client = _reach(hop, through, known_hosts, connect_timeout, deadline, jitter)
+        client = _reach(hop, through, known_hosts, connect_timeout, deadline)
         check_host_key(hop, client, known_hosts, behind_jump=through is not None)
         authenticate(hop, client, keys, max(connect_timeout, 1.0))
     except CollectionError:
@@ -63,12 +62,11 @@ def connect(
 
 
 def _reach(
-    hop: Hop,
+    hop: SshHop,
     through: "Transport | None",
     known_hosts: KnownHosts,
     connect_timeout: float,
     deadline: Deadline,
-    jitter: Callable[[], float],
 ) -> "Client":
     """The key exchange done, in as many connections as it takes while the server is throttling."""
     for attempt in range(RETRIES + 1):
@@ -76,14 +74,16 @@ def _reach(
             stream = open_stream(hop, through, min(connect_timeout, deadline.remaining()), deadline)
             return _negotiate(hop, stream, known_hosts, connect_timeout, deadline)
         except CollectionError as error:
-            pause = 2**attempt * (0.25 + 0.5 * jitter())
+            pause = 2**attempt * (0.25 + 0.5 * random.random())  # noqa: S311 - it spreads retries
             if error.code != THROTTLED or attempt == RETRIES or pause >= deadline.remaining():
                 raise
             deadline.wait(pause)
     raise AssertionError  # the last attempt returned or raised
 
 
-def open_stream(hop: Hop, through: "Transport | None", seconds: float, deadline: Deadline) -> "socket.socket | Channel":
+def open_stream(
+    hop: SshHop, through: "Transport | None", seconds: float, deadline: Deadline
+) -> "socket.socket | Channel":
     """The bytes' way to a hop: a TCP connection, a jump host's channel, or a ProxyCommand's standard streams."""
     if through is not None:
         stream = _open_channel(hop, through, seconds)
@@ -112,7 +112,7 @@ def open_stream(hop: Hop, through: "Transport | None", seconds: float, deadline:
     raise CollectionError("ssh_dns", f"{hop.label}: {hop.host} has no address")
 
 
-def _addresses(hop: Hop, seconds: float) -> list[tuple[Any, ...]]:
+def _addresses(hop: SshHop, seconds: float) -> list[tuple[Any, ...]]:
     """What the host resolves to, within `seconds`: getaddrinfo knows no limit of its own."""
     host = hop.host.encode()  # as bytes, or Python would look for internationalized names in it
     try:
@@ -121,7 +121,7 @@ def _addresses(hop: Hop, seconds: float) -> list[tuple[Any, ...]]:
         return bounded(lambda: socket.getaddrinfo(host, hop.port, type=socket.SOCK_STREAM), seconds)
 
 
-def _open_channel(hop: Hop, through: "Transport", seconds: float) -> "Channel":
+def _open_channel(hop: SshHop, through: "Transport", seconds: float) -> "Channel":
     from paramiko.ssh_exception import ChannelException, SSHException
 
     try:
@@ -163,7 +163,7 @@ def _run_proxy(command: str, deadline: Deadline) -> socket.socket:
 
 
 def _negotiate(
-    hop: Hop, stream: "socket.socket | Channel", known_hosts: KnownHosts, connect_timeout: float, deadline: Deadline
+    hop: SshHop, stream: "socket.socket | Channel", known_hosts: KnownHosts, connect_timeout: float, deadline: Deadline
 ) -> "Client":
     from paramiko import SSHException
 

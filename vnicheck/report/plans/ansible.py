@@ -12,7 +12,7 @@ from vnicheck.fixes.vni_changes import FEATURE, VniChange, vni_changes
 from vnicheck.model.plan import Action, InstancePlan, Step
 from vnicheck.report.plans.handles import hosts
 from vnicheck.report.plans.header import comment
-from vnicheck.report.plans.plain import addresses, is_plain_path, said
+from vnicheck.report.plans.plain import is_plain_path, plan_addresses, said
 
 _USAGE = (
     "ansible-playbook -i INVENTORY playbook.yml              apply, and write what the next boot keeps",
@@ -101,7 +101,7 @@ def _plays(instance: InstancePlan, host: str) -> list[dict[str, Any]]:
 
 def _right_host(instance: InstancePlan) -> list[Task]:
     """Refuse a host that has none of the server's addresses: its name may be that of a group too."""
-    known = addresses(instance.plan)
+    known = plan_addresses(instance.plan)
     if not known:
         return []
     has = " | ".join(f"*' {address}/'*" for address in known)

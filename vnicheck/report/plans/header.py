@@ -51,6 +51,7 @@ def _parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
         "Needs the IAM actions": [said(action) for action in plan.iam_actions],
         "After the next boot": [said(word) for word in plan.next_boot],
         "Stays broken": [said(word) for word in instance.unfixed],
+        "Rules of others": [said(word) for word in instance.agents],
         "REFUSED, for its name could mean something else than itself": [
             *(change.refused for change in changes if change.refused is not None),
             *(said(file.path) for file in plan.files if not is_plain_path(file.path)),

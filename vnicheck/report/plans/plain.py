@@ -25,7 +25,7 @@ def is_plain_path(path: str) -> bool:
     return _PATH.fullmatch(path) is not None
 
 
-def addresses(plan: Plan) -> tuple[str, ...]:
+def plan_addresses(plan: Plan) -> tuple[str, ...]:
     """The server's own addresses, as far as the plan speaks of them."""
     flows = [flow.local for flow in plan.before if flow.direction is not Direction.TRANSIT]
     return tuple(dict.fromkeys(address for address in flows if _ADDRESS.fullmatch(address)))

@@ -12,7 +12,7 @@ from vnicheck.model.plan import Action, InstancePlan
 from vnicheck.report.plans.handles import handles
 from vnicheck.report.plans.header import comment
 from vnicheck.report.plans.ibmcloud import export, vni_keys, vni_part
-from vnicheck.report.plans.plain import addresses, said, title
+from vnicheck.report.plans.plain import plan_addresses, said, title
 from vnicheck.report.plans.runner import RUNNER, SPLITS, Part, functions, keys
 
 _APPLY = "sh {} apply     change the running server, now; the next boot forgets it (the default)"
@@ -113,7 +113,7 @@ def _body(instance: InstancePlan) -> str:
     return (
         "\n".join(functions(part) for part in (*now, *keep, *vnis))
         + f"\nSERVER={shlex.quote(title(instance))}\n"
-        + f"ADDRESSES={shlex.quote(' '.join(addresses(plan)))}\n"
+        + f"ADDRESSES={shlex.quote(' '.join(plan_addresses(plan)))}\n"
         + f"PROGRAMS={shlex.quote(' '.join(_programs(plan.immediate)))}\n"
         + f"STEPS={keys(now)}\nKEEP={keys(keep)}\nUNDO={keys((*keep[::-1], *now[::-1]))}\n"
         + vni_keys(vnis)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from vnicheck.findings.terms import DROPS
+from vnicheck.fixes.vni_changes import value_word
 from vnicheck.model.flow import Direction, Drop, Flow
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
 from vnicheck.model.words import counted, listed
@@ -46,6 +47,7 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
         _needs(page, plan.iam_actions)
         _listed(page, "After the next boot", plan.next_boot)
     _listed(page, "Stays broken", instance.unfixed)
+    _listed(page, "Rules of others", instance.agents)
     _alternatives(page, instance.alternatives)
 
 
@@ -74,7 +76,7 @@ def _action(page: Page, number: int, action: Action) -> None:
             for line in step.command.splitlines():
                 page.line((line, "bold"), indent=6)
     else:
-        body = ", ".join(f"{field} = {_json(value)}" for field, value in action.patch.items())
+        body = ", ".join(f"{field} = {value_word(value)}" for field, value in action.patch.items())
         page.line((f"PATCH virtual_network_interfaces/{action.vni}: {body}", "bold"), indent=6)
 
 
@@ -124,7 +126,3 @@ def _alternatives(page: Page, alternatives: Sequence[Plan]) -> None:
     page.line(("Instead", "bold"))
     for other in alternatives:
         page.prose(other.why_not or "", indent=2, lead=(f"{other.strategy}: ", "bold"))
-
-
-def _json(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.configured import collect_configured
 from tests.lab.managers import GENERATE, require_manager
+from tests.support.configured import collect_configured
 from vnicheck.guest.assemble import read_guest
 from vnicheck.model.guest import BootRoute, BootRule
 

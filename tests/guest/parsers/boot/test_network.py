@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.configured import collect_configured, configured_guest
-from tests.sshd import require
+from tests.support.configured import collect_configured, configured_guest
+from tests.support.sshd import require
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parsers.boot.files import read_boot_files
 from vnicheck.guest.parsers.boot.network import BootRouting, boot_routing

@@ -17,8 +17,8 @@ from vnicheck.guest.parsers.names import Names, parse_number
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.guest import MAIN_TABLE, BootRoute, BootRule
 
-Setting = BootRule | BootRoute
-Reader = Callable[[Sequence[Line], Names], Iterator[Setting | None]]
+BootSetting = BootRule | BootRoute
+Reader = Callable[[Sequence[Line], Names], Iterator[BootSetting | None]]
 
 
 class BootRouting(Struct, frozen=True):
@@ -34,7 +34,7 @@ def boot_routing(files: BootFiles, names: Names, managers: Sequence[str]) -> Boo
     """What the files set, where `managers` run."""
     doubts = [files.doubt] if files.doubt is not None else []
     doubts += [f"{capped(path)} could not be read" for path in files.unreadable if _counts(path, managers)]
-    found: list[Setting] = []
+    found: list[BootSetting] = []
     of_networkd = replace(names, tables=_tables_of_networkd(files))
     for path in files.paths:
         if not _counts(path, managers):
@@ -104,7 +104,7 @@ def _kind(path: str) -> tuple[tuple[str, ...], Reader]:
     return (), _commands
 
 
-def _keyfile(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+def _keyfile(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
     """NetworkManager: `routing-rule1=priority 5 from 10.0.0.12 table 1003`, `route1=10.0.0.0/24,10.0.0.1,0` with
     `route1_options=table=1003`, `route-table=1003`, in the section [ipv4].
     """
@@ -133,7 +133,7 @@ def _keyfile(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
             yield BootRoute(source=line.source, table=table, prefix=prefix_of(prefix) or "0.0.0.0/0")
 
 
-def _ifcfg(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+def _ifcfg(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
     for line in lines:
         key, _, value = line.text.partition("=")
         value = value.strip().strip("\"'")
@@ -145,7 +145,7 @@ def _ifcfg(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
             raise NotUnderstood  # a script that runs after the interface is up
 
 
-def _rule_words(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+def _rule_words(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
     """`rule-eth1`, `ifrule-eth1`: a rule a line, in the words of `ip rule add`."""
     for line in lines:
         words = line.text.split()
@@ -154,14 +154,14 @@ def _rule_words(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]
         yield rule_of(words, line.source, names)
 
 
-def _route_words(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+def _route_words(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
     """`route-eth1`, `ifroute-eth1`, `routes`: a route a line; the form with ADDRESS0= knows only the main table."""
     for line in lines:
         if "=" not in line.text:
             yield route_of(line.text.split(), line.source, names)
 
 
-def _networkd(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+def _networkd(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
     """[RoutingPolicyRule] and [Route] sections of .network files, `RouteTable=` of DHCP."""
     sections: list[tuple[str, Line, dict[str, str]]] = []
     for line in lines:
@@ -184,7 +184,7 @@ def _networkd(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
             yield BootRoute(source=line.source, table=table_of(values["RouteTable"], names))
 
 
-def _netplan(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+def _netplan(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
     """`routing-policy` and `routes` of every interface, whatever its kind."""
     if any(line.text == "#withheld" for line in lines):
         raise NotUnderstood
@@ -205,7 +205,7 @@ def _netplan(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
                     yield setting
 
 
-def _netplan_entries(interface: dict[object, object], path: str, names: Names) -> Iterator[Setting | None]:
+def _netplan_entries(interface: dict[object, object], path: str, names: Names) -> Iterator[BootSetting | None]:
     source = capped(path)
     for entry in _entries(interface, "routing-policy"):
         if entry.keys() - {"from", "to", "table", "priority"}:
@@ -229,12 +229,12 @@ def _entries(interface: dict[object, object], key: str) -> list[dict[str, object
     return entries
 
 
-def _nothing(_lines: Sequence[Line], _names: Names) -> Iterator[Setting | None]:
+def _nothing(_lines: Sequence[Line], _names: Names) -> Iterator[BootSetting | None]:
     """networkd.conf names tables (`_tables_of_networkd`), and sets nothing itself."""
     return iter(())
 
 
-def _commands(lines: Sequence[Line], names: Names) -> Iterator[Setting | None]:
+def _commands(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
     """The `ip` commands of ifupdown's files, scripts and units. `$IFACE` is the interface that ifupdown brings up."""
     for line in lines:
         word, _, rest = line.text.partition(" ")

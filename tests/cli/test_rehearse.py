@@ -1,0 +1,94 @@
+"""`vnicheck rehearse`, as a user without root runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.lab.require import require_lab
+from tests.support.unprivileged import NOBODY
+
+REPOSITORY = Path(__file__).parents[2]
+CHECK_1 = REPOSITORY / "vnicheck" / "demo" / "check-1.json"
+
+
+def rehearse(*options: str | Path, prefix: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(prefix or []),
+            sys.executable,
+            "-B",
+            "-m",
+            "vnicheck",
+            "rehearse",
+            "server",
+            "--snapshot",
+            CHECK_1,
+            *options,
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def passed(tmp_path: Path) -> Path:
+    config = tmp_path / "vnicheck.toml"
+    config.write_text('[assumptions]\nspoofing-sibling = "passed"\n')
+    return config
+
+
+def test_the_articles_server_its_plan_and_its_undo(passed: Path, tmp_path: Path) -> None:
+    require_lab()
+    written = tmp_path / "r.json"
+    tmp_path.chmod(0o777)
+    done = rehearse("--fix", "--config", passed, "-f", "text", "-f", f"json={written}", prefix=NOBODY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "As it is: 54 of 54 flows did what was predicted" in done.stdout
+    assert "With the plan (policy-routing): 54 of 54 flows did what was predicted" in done.stdout
+    assert "✓ every flow fares as it did at first" in done.stdout
+    assert "Nothing differs from the prediction." in done.stdout
+    document = json.loads(written.read_text())
+    assert [phase["kind"] for phase in document["rehearsal"]["phases"]] == ["as_is", "fixed", "undone"]
+    schema = subprocess.run(
+        [sys.executable, "-m", "vnicheck", "schema", "rehearsal"], capture_output=True, text=True, check=True
+    )
+    jsonschema.validate(document, json.loads(schema.stdout))
+
+
+def test_one_flow_and_a_script(passed: Path, tmp_path: Path) -> None:
+    require_lab()
+    script = tmp_path / "change.sh"
+    script.write_text("sysctl -w net.ipv4.conf.all.rp_filter=2\n")
+    one = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--protocol", "icmp")
+    done = rehearse("--config", passed, "--run", script, *one)
+    assert done.returncode == 0, done.stderr
+    assert "dropped by rp_filter: the guest took the request and sent nothing" in " ".join(done.stdout.split())
+    assert "| net.ipv4.conf.all.rp_filter = 2" in done.stdout
+    assert "✓ icmp to 10.0.0.12 from private networks beyond: delivered" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--shell",), "--shell needs a terminal"),
+        (("--from", "10.8.0.4"), "--from and --to belong together"),
+        (("--from", "x", "--to", "10.0.0.12"), "--from 'x'"),
+        (("--from", "10.8.0.4", "--to", "10.0.0.99"), "neither 10.8.0.4 nor 10.0.0.99 is an address of server"),
+        (("-f", "html"), "a rehearsal is written as text or json"),
+        (("--run", "/nonexistent"), "cannot read /nonexistent"),
+        (("--run", "/dev/zero"), "/dev/zero is no file"),
+        (("--set", "vni-1.mtu=9"), "no field 'mtu'"),
+    ],
+)
+def test_bad_input_is_one_line(options: tuple[str, ...], said: str) -> None:
+    done = rehearse(*options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,43 @@
+"""The program as a process, and the one line that a failure of it is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def run(
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    program: tuple[str, ...] = ("-m", "vnicheck"),
+    folder: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *program, *arguments],
+        env={**bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2]), **(env or {})},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def bare_environment() -> dict[str, str]:
+    ours = ("VPC_", "IBM", "IC_", "VNICHECK_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONIOENCODING")
+    return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a failure is."""
+    assert done.stdout == ""
+    assert done.stderr.startswith("vnicheck: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr.removeprefix("vnicheck: ").rstrip("\n")
+
+
+def lint(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    return run("lint", *arguments, **more)

@@ -1,0 +1,176 @@
+"""The program inside the sandbox: process 1 of namespaces of its own, which end with it.
+
+It sees the machine's files read-only, and what may be written (/etc, /run, /tmp, ...) as copies in memory; no socket,
+no process and no network of the machine.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from io import BufferedRWPair
+from pathlib import Path
+from socket import socket
+
+import msgspec
+
+from vnicheck.model.words import one_line
+from vnicheck.rehearse.guest import RebuiltServer
+from vnicheck.rehearse.namespaces import RehearsalError
+from vnicheck.rehearse.network import NetworkError
+from vnicheck.rehearse.packets import Tried, died_at, send
+from vnicheck.rehearse.requests import (
+    Build,
+    Built,
+    Done,
+    Failed,
+    Fate,
+    Patch,
+    Ran,
+    Reply,
+    Request,
+    Run,
+    Send,
+    Sent,
+    Shell,
+    requests,
+)
+
+LIFETIME = 3600.0
+"""Seconds after which the sandbox ends, whatever its user does."""
+_MAX_OUTPUT = 4 << 20
+_EMPTIED = ("/run", "/tmp", "/var", "/home", "/root", "/dev/shm")  # noqa: S108 - covered, not written to
+
+
+def main(number: int) -> None:
+    """Serves what comes over the socket `number` until its other end closes."""
+    threading.Thread(target=_end_in_time, daemon=True).start()
+    with socket(fileno=number) as connection, connection.makefile("rwb") as lines:
+        try:
+            hide_machine()
+            _answer(lines, Done())
+            _serve(lines)
+        except (RehearsalError, OSError) as error:
+            _answer(lines, Failed(message=one_line(str(error), 300)))
+
+
+def _end_in_time() -> None:
+    threading.Event().wait(LIFETIME)
+    os._exit(1)
+
+
+def _serve(lines: BufferedRWPair) -> None:
+    with ExitStack() as stack:
+        server: RebuiltServer | None = None
+        for line in lines:
+            try:
+                request = requests.decode(line)
+                if isinstance(request, Build):
+                    stack.close()  # one server at a time
+                    server = stack.enter_context(RebuiltServer(request.network, request.guest))
+                    _answer(lines, Built(told=tuple(server.told), kernel=platform.release()))
+                elif server is None:
+                    raise RehearsalError("nothing is built yet")
+                else:
+                    _answer(lines, _done(server, request))
+            except (RehearsalError, NetworkError, subprocess.TimeoutExpired) as error:
+                _answer(lines, Failed(message=one_line(str(error), 300)))
+
+
+def _done(server: RebuiltServer, request: Request) -> Reply:
+    match request:
+        case Send(flows=flows):
+            return _send(server, flows)
+        case Run(script=script, seconds=seconds):
+            done = subprocess.run(
+                [*server.target.prefix("/"), "sh", "-s"],
+                input=script.encode(),
+                capture_output=True,
+                timeout=seconds,
+                check=False,
+            )
+            return Ran(status=done.returncode, stdout=done.stdout[:_MAX_OUTPUT], stderr=done.stderr[:_MAX_OUTPUT])
+        case Patch(vni=vni, changes=changes):
+            server.set_vni(vni, **changes)
+        case Shell():
+            subprocess.run([*server.target.prefix("/"), "sh", "-i"], check=False)
+    return Done()
+
+
+def _send(server: RebuiltServer, flows: Sequence[Tried]) -> Sent:
+    before = server.reverse_path_drops()
+    server.forget_packets()
+    server.introduce_gateways()
+    tried = send(server, flows)
+    seen = server.seen()
+    fates = []
+    for flow in tried:
+        died = None if flow.delivered else died_at(seen, flow)
+        leg, at = died if died is not None else (None, None)
+        fates.append(Fate(delivered=flow.delivered, leg=leg, at=at))
+    return Sent(fates=tuple(fates), rp_filter_drops=server.reverse_path_drops() - before)
+
+
+def _answer(lines: BufferedRWPair, reply: Reply) -> None:
+    lines.write(msgspec.json.encode(reply) + b"\n")
+    lines.flush()
+
+
+def hide_machine() -> None:
+    """Makes the machine's files read-only here, those that may be written to copies in memory, and its sockets gone.
+    Raises RehearsalError.
+    """
+    if os.getpid() != 1:
+        raise RehearsalError("not in a sandbox of its own")
+    # this network's sysctls are to be written; the machine's other ones are not, even where it is root who asks
+    _mount("--bind", "/proc/sys/net", "/proc/sys/net")
+    for point in _mount_points():
+        if Path(point).parts[:2] != ("/", "dev") and point != "/proc/sys/net":
+            _mount("-o", "remount,bind,ro", point, must=point in {"/", "/proc"})
+    needed = _needed()
+    _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/mnt")
+    for number, folder in enumerate(needed):
+        kept = f"/mnt/kept/{number}"
+        os.makedirs(kept)
+        _mount("--rbind", folder, kept)
+    shutil.copytree("/etc", "/mnt/etc", symlinks=True, ignore=_unreadable, dirs_exist_ok=True)
+    for folder in _EMPTIED:
+        if os.path.isdir(folder) and not os.path.islink(folder):
+            _mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", folder)
+    for number, folder in enumerate(needed):
+        os.makedirs(folder, exist_ok=True)
+        _mount("--rbind", f"/mnt/kept/{number}", folder)
+    _mount("--rbind", "/mnt/etc", "/etc")
+    os.chdir("/")
+
+
+def _needed() -> list[str]:
+    """The folders that this program runs from and that would be covered."""
+    folders = {sys.prefix, sys.base_prefix, *(path for path in sys.path if path)}
+    covered = [Path(folder) for folder in folders if os.path.isdir(folder) and folder.startswith(_EMPTIED)]
+    return sorted(str(path) for path in covered if not any(other in path.parents for other in covered))
+
+
+def _mount_points() -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4].encode().decode("unicode_escape") for line in lines]
+
+
+def _mount(*words: str, must: bool = True) -> None:
+    done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
+    if must and done.returncode != 0:
+        raise RehearsalError(f"mount {' '.join(words)}: {one_line(done.stderr, 200)}")
+
+
+def _unreadable(folder: str, names: list[str]) -> list[str]:
+    """What of a folder cannot be copied: what this user may not read, and what is no file."""
+    paths = [(name, os.path.join(folder, name)) for name in names]
+    return [
+        name
+        for name, path in paths
+        if not os.path.islink(path) and not (os.access(path, os.R_OK) and (os.path.isfile(path) or os.path.isdir(path)))
+    ]
