@@ -2,13 +2,14 @@
 
 import sys
 
-from benchmarks import classify, collect, scale, start, thousand
+from benchmarks import classify, collect, rehearse, scale, start, thousand
 
 ALL = {
     "start": start.main,
     "classify": classify.main,
     "collect": collect.main,
     "thousand": thousand.main,
+    "rehearse": rehearse.main,
     "scale": scale.main,
 }
 LONG = {"scale"}

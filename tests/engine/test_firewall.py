@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.cases import find
-from tests.servers import fabric, guest, link, report, server, two_vnis
+from tests.support.cases import find
+from tests.support.servers import fabric, guest, link, report, server, two_vnis
 from vnicheck.fixes.planner import plan_server
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.model.config import Config

@@ -33,6 +33,16 @@ PING = "inbound icmp 10.8.0.4 -> 10.0.0.12"
 OUT = "outbound tcp/443 10.0.0.12 -> 10.8.0.4"
 
 
+BY_MARK = """
+10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.11
+10.0.1.0/24 dev eth1 proto kernel scope link src 10.0.1.11
+10.8.0.0/16 via 10.0.0.1 dev eth0
+10.9.0.0/16 via 10.0.1.1 dev eth1
+10.8.0.0/16 via 10.0.1.1 dev eth1 table 100
+10.9.0.0/16 via 10.0.0.1 dev eth0 table 100
+"""
+
+
 def one(of: Server, spec: str, around: Any = None, **more: Any) -> Flow:
     return find(report(of, around, **more), spec)
 
@@ -399,3 +409,14 @@ def test_an_ingress_routing_table_may_lead_past_the_server(ingress: str, remote:
         assert one(of, specs[0], same_zone).verdict is Verdict.DELIVERED
     beside = fabric(tables=[RoutingTable(id="in", name="in", vpc="vpc", routes=(divert,), ingress=(ingress,))])
     assert one(of, "inbound tcp/443 10.0.0.200 -> 10.0.0.11", beside).verdict is Verdict.DELIVERED
+
+
+def test_remotes_that_only_the_way_in_tells_apart_are_two_classes() -> None:
+    """The way out to both depends on the mark, in the same words; source validation, which knows none, does not."""
+    rules = "0:\tfrom all lookup local\n100:\tfrom all fwmark 0x1 lookup 100\n32766:\tfrom all lookup main"
+    links = link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.1.11/24")
+    own = guest(*links, routes=BY_MARK, rules=rules, rp_filter={"eth0": 1})
+    of = server(vni(0, "10.0.0.11"), vni(1, "10.0.1.11", subnet="b"), guest=own)
+    accepted, refused = (one(of, f"inbound tcp/443 {remote} -> 10.0.0.11") for remote in ("10.8.0.4", "10.9.0.4"))
+    assert (accepted.verdict, drops(accepted)) == (Verdict.UNKNOWN, [])
+    assert (refused.verdict, drops(refused)) == (Verdict.DROPPED, ["rp_filter request eth0"])

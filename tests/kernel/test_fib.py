@@ -74,6 +74,17 @@ def test_unusable_nexthop_object_hides_its_siblings() -> None:
     assert answer.by.route == "c"
 
 
+def test_unusable_nexthop_object_hides_other_lengths_of_its_address() -> None:
+    guest = leaf_skip_guest(("dead",))
+    same_address = Route(prefix="203.0.0.0/8", nexthops=(NextHop(interface="eth1"),), text="d")
+    both = host(replaced(guest, routes=(*guest.routes, same_address)))
+    hidden = send(both, packet("10.0.0.11", "203.0.113.9"))
+    outside = send(both, packet("10.0.0.11", "203.1.0.9"))
+    assert [way.by for way in (hidden, outside)] == [
+        GuestLines(rule="32766: from all lookup main", route=line) for line in ("c", "d")
+    ]
+
+
 def test_usable_nexthop_object_is_taken() -> None:
     answer = send(host(leaf_skip_guest(())), packet("10.0.0.11", "203.0.113.9"))
     assert isinstance(answer, Sent)

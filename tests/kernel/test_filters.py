@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernel.guests import make_guest, replaced
+from tests.support.kernel_guests import make_guest, replaced
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.guest.parsers.nftables import parse_nftables
 from vnicheck.kernel.filtered import FilteredKernel

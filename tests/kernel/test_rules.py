@@ -73,6 +73,27 @@ def test_selector_and_action(rule: str, fields: dict[str, Any], interface: str) 
     assert way(f"100: {rule}", **fields) == interface
 
 
+@pytest.mark.parametrize(
+    ("rule", "fields", "interface"),
+    [
+        ("not from 10.0.0.12 fwmark 0x5 lookup 100", {"mark": 5}, "eth0"),
+        ("not from 10.0.0.12 fwmark 0x5 lookup 100", {"mark": 6}, "eth1"),
+        ("not from 10.0.0.13 fwmark 0x5 lookup 100", {"mark": 5}, "eth1"),
+        ("not from 10.0.0.13 fwmark 0x5 lookup 100", {"mark": 6}, "eth1"),
+        ("not from all fwmark 0x5 lookup 100", {"mark": 5}, "eth0"),
+        ("not from all fwmark 0x5 lookup 100", {"mark": 6}, "eth1"),
+        ("not from all to 203.0.113.0/24 ipproto udp lookup 100", {"proto": UDP}, "eth0"),
+        ("not from all to 203.0.113.0/24 ipproto udp lookup 100", {}, "eth1"),
+        ("not from all to 203.0.113.10 ipproto udp lookup 100", {"proto": UDP}, "eth1"),
+        ("not from all to 203.0.113.8 ipproto udp dport 53 lookup 100", {"proto": UDP, "dport": 53}, "eth1"),
+        ("not from all to 203.0.113.9 ipproto udp dport 53 lookup 100", {"proto": UDP, "dport": 53}, "eth0"),
+        ("not from all to 203.0.113.9 ipproto udp dport 53 lookup 100", {"proto": UDP, "dport": 54}, "eth1"),
+    ],
+)
+def test_not_is_of_all_selectors_together(rule: str, fields: dict[str, Any], interface: str) -> None:
+    assert way(f"100: {rule}", **fields) == interface
+
+
 def test_rules_are_asked_by_priority_then_in_dump_order() -> None:
     assert way("100: from all lookup 100\n100: from all prohibit") == "eth1"
     assert way("100: from all prohibit\n100: from all lookup 100") == "prohibit"

@@ -1,14 +1,16 @@
 """Source validation (net/ipv4/fib_frontend.c, fib_validate_source), at eth1 of a guest whose way back is by eth0."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.kernel_guests import TOUCHED, UDP, UNTOUCHED, host, make_guest, packet, replaced
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.kernel.host import HiddenState
-from vnicheck.kernel.receive import Reception, receive
+from vnicheck.kernel.receive import Received, Reception, receive
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.model.guest import Guest
+from vnicheck.model.guest import Guest, NextHop, Route
 
 ROUTES = """
     default via 10.0.0.1 dev eth0
@@ -98,6 +100,39 @@ def test_forwarding_asks_as_the_interface_of_egress() -> None:
     assert (received.reception, received.egress) == (Reception.FORWARDED, ("eth0",))
     local = receive(kernel, packet(REMOTE, "10.0.0.12"), "eth1")
     assert local.reception is Reception.RP_FILTER
+
+
+def several_ways_on(*, dead: str = "", **arguments: Any) -> Received:
+    """What becomes of a packet that eth1 may forward by eth0 and eth2."""
+    addresses: dict[str, tuple[str, ...]] = {f"eth{n}": (f"10.0.{n}.11/24",) for n in range(3)}
+    sysctls = {"eth1.forwarding": 1, "eth1.rp_filter": 1}
+    own = make_guest(addresses, "default via 10.0.0.1 dev eth1", sysctls=sysctls, **arguments)
+    hops = (
+        NextHop(interface="eth0", gateway="10.0.0.1"),
+        NextHop(interface="eth2", gateway="10.0.2.9", flags=(dead,) if dead else ()),
+    )
+    route = Route(prefix="192.0.2.0/24", nexthops=hops, text="several")
+    return receive(host(replaced(own, routes=(*own.routes, route))), packet(REMOTE, "192.0.2.1"), "eth1")
+
+
+def test_forwarding_by_several_ways_names_those_that_may_be_taken() -> None:
+    both, one = several_ways_on(), several_ways_on(dead="dead")
+    assert (both.reception, both.egress, both.gateways) == (
+        Reception.FORWARDED,
+        ("eth0", "eth2"),
+        ("10.0.0.1", "10.0.2.9"),
+    )
+    assert (one.egress, one.gateways) == (("eth0",), ("10.0.0.1",))
+
+
+@pytest.mark.parametrize("refusing", ["eth0", "eth2"])
+def test_forwarding_by_several_ways_is_known_only_where_the_source_is_taken_on_each(refusing: str) -> None:
+    """Its way back is looked up as if it came in where the packet leaves."""
+    rules = f"100: from all iif {refusing} to 203.0.113.0/24 blackhole"
+    with pytest.raises(Undetermined, match="forwards the packet by one of eth0, eth2"):
+        several_ways_on(rules=rules)
+    everywhere = several_ways_on(rules="100: from all to 203.0.113.0/24 blackhole")
+    assert everywhere.reception is Reception.RP_FILTER
 
 
 def test_without_forwarding_the_source_is_not_asked() -> None:

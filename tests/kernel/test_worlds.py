@@ -6,7 +6,8 @@ from tests.support.kernel_guests import ICMP, TCP, UDP, make_guest, packet, repl
 from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.kernel.undetermined import Undetermined
+from vnicheck.kernel.undetermined import Undetermined, Unknown
+from vnicheck.model.address import parse_address
 from vnicheck.model.guest import Guest, Interface, InterfaceAddress, NextHop, Route, RouteType, Unmodelled
 
 ROUTES = """
@@ -102,6 +103,19 @@ class TestOpenFields:
         assert reception(guest(rules, eth1_rp_filter=1)) == "rp_filter"
         with pytest.raises(Undetermined, match="mark"):
             reception(guest(rules, eth1_rp_filter=1, all_src_valid_mark=1))
+
+    def test_only_what_differs_at_the_flows_port_is_named(self) -> None:
+        """Below and above, ports and marks decide together; between them every packet has the port, and some a mark."""
+        rules = "100: from all fwmark 0x1 sport 100-200 lookup 100\n200: from all sport 150-300 lookup main"
+        for sports in ((100, 100), (150, 150), (200, 200)):
+            with pytest.raises(Undetermined, match=r"^it depends on the packet's mark, which the flow leaves open; rule '100:"):
+                egress(guest(rules), sports=sports)
+        sent = Kernel(guest(rules)).sent(parse_address("10.0.0.12"), TCP, (1, 65535), CLIENT, of_source=True)
+        ways = sent.at(parse_address(REMOTE))
+        found = {port: ways.at(port) for port in (99, 100, 149, 150, 200, 201, 300, 301)}
+        mark = Unknown("it depends on the packet's mark, which the flow leaves open")
+        assert [port for port, outcome in found.items() if outcome == mark] == [100, 149, 150, 200]
+        assert all(isinstance(found[port], Sent) for port in (99, 201, 300, 301))
 
     def test_known_port_decides(self) -> None:
         rules = "100: from all ipproto tcp sport 22 lookup 100"

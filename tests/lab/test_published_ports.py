@@ -4,12 +4,12 @@ that a rule for the server's address never sees it; and what connection marks do
 
 import pytest
 
-from tests.cases import find
-from tests.guest.namespace import run_in_namespace
-from tests.servers import report, server, vni
-from tests.sshd import require
+from tests.support.cases import find
+from tests.support.guest_namespace import run_in_namespace
+from tests.support.servers import report, server, vni
+from tests.support.sshd import require
 from vnicheck.guest.assemble import read_guest
-from vnicheck.guest.ssh.runner import collect_script
+from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.flow import Flow, Outcome, Stage, Verdict
 
 pytestmark = pytest.mark.root
@@ -128,7 +128,7 @@ def packets(ports: tuple[int, ...], more: str = "") -> list[str]:
 
 
 def predicted(port: int, more: str = "") -> Flow:
-    script = f"cd $(mktemp -d)\n{NETWORK}{more}\nset +e\n{collect_script()}"
+    script = f"cd $(mktemp -d)\n{NETWORK}{more}\nset +e\n{collect_script_text()}"
     guest = read_guest(run_in_namespace(script), via="file")
     of = server(
         vni(0, "10.0.0.11", mac="02:00:00:00:00:01"),

@@ -1,6 +1,6 @@
 """Packets in rebuilt servers do what was predicted; plans keep their promises there; what-ifs show what they change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from vnicheck.model.diff import ServerChange
 from vnicheck.model.flow import DropCode, Protocol, Verdict
 from vnicheck.model.rehearsal import Phase, RehearsedFlow
 from vnicheck.model.snapshot import Snapshot
-from vnicheck.rehearse.network import Network, Remotes
+from vnicheck.rehearse.network import Network, Remotes, Transit
 from vnicheck.rehearse.rehearsal import Change, Rehearsing
 from vnicheck.rehearse.sandbox import Sandbox
 from vnicheck.rehearse.settings import SettingError, with_setting
@@ -153,8 +153,8 @@ def test_a_script_that_fails_is_told() -> None:
 def test_what_is_predicted_wrongly_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A VPC that filters no states, where the prediction says that it does."""
 
-    def lenient(view: ServerView, remotes: Remotes) -> Network:
-        network = network_of(view, remotes)
+    def lenient(view: ServerView, remotes: Remotes, transits: Iterable[Transit]) -> Network:
+        network = network_of(view, remotes, transits)
         return msgspec.structs.replace(network, obeys=msgspec.structs.replace(network.obeys, psf_opening=False))
 
     monkeypatch.setattr("vnicheck.rehearse.rehearsal.network_of", lenient)

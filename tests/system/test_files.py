@@ -6,15 +6,18 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from vnicheck.cli.output import write_bytes
 from vnicheck.system.files import (
     PRIVATE,
     FileTooLargeError,
     UnreadableError,
     make_private_folder,
+    open_file,
     read_file,
     read_named,
     replace_file,
@@ -167,3 +170,27 @@ def test_a_stream_that_goes_to_a_file_is_written_to_and_its_name_stays(tmp_path:
         subprocess.run([sys.executable, "-c", ask, *names], stdout=out, check=True)
         out.seek(0)
         assert out.read() == "[False, False, False, True, True]\n"
+
+
+def _write_whole(place: Path) -> None:
+    write_bytes(b"secret", place, private=True)
+
+
+def _write_as_it_comes(place: Path) -> None:
+    with open_file(place) as file:
+        file.write(b"secret")
+
+
+@pytest.mark.parametrize("write", [_write_whole, _write_as_it_comes], ids=["whole", "as it comes"])
+def test_a_link_to_a_pipe_is_replaced_and_the_pipes_reader_gets_nothing(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    pipe, report = tmp_path / "pipe", tmp_path / "report"
+    os.mkfifo(pipe)
+    report.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write(report)
+    assert os.read(reader, 10) == b""
+    os.close(reader)
+    assert not report.is_symlink()
+    assert report.read_bytes() == b"secret"

@@ -10,6 +10,7 @@ from vnicheck.analysis.processes import Spread, chunks_of
 from vnicheck.analysis.server import analyze_server, instance_report
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
+from vnicheck.model.flow import plain
 from vnicheck.model.guest_file import read_guest_file
 from vnicheck.model.naming import Day
 from vnicheck.model.region import Job
@@ -38,7 +39,7 @@ class Shared(Struct, frozen=True, kw_only=True):
 _server = msgspec.json.Decoder(Server)
 _jobs = msgspec.msgpack.Decoder(list[Job])
 _reports = msgspec.msgpack.Decoder(list[InstanceReport])
-_pack = msgspec.msgpack.Encoder()
+_pack = msgspec.msgpack.Encoder(enc_hook=plain)
 
 
 def analyze_many(jobs: Iterable[Job], shared: Shared, spread: Spread) -> Iterator[InstanceReport]:

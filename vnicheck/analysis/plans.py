@@ -10,7 +10,7 @@ from vnicheck.analysis.processes import Spread, chunks_of
 from vnicheck.fixes.planner import Proof, Strategy, plan_server
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Flow
+from vnicheck.model.flow import Flow, plain
 from vnicheck.model.plan import InstancePlan, without_flows
 from vnicheck.model.region import Job, job_of
 from vnicheck.model.snapshot import Problem, Server
@@ -44,7 +44,7 @@ class Planned(Struct, frozen=True, kw_only=True):
 _server = msgspec.json.Decoder(Server)
 _jobs = msgspec.msgpack.Decoder(list[Job])
 _planned = msgspec.msgpack.Decoder(list[Planned])
-_pack = msgspec.msgpack.Encoder()
+_pack = msgspec.msgpack.Encoder(enc_hook=plain)
 
 
 def plan_many(servers: Iterable[Server], planning: Planning, spread: Spread) -> Iterator[Planned]:

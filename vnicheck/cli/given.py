@@ -211,6 +211,9 @@ class DemoOptions(Options):
     """Replay the recorded case: observed beside predicted."""
 
     display: Display
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Play it with real packets, too, on this machine's kernel.")
+    ] = False
     explain: options.Explain = False
 
 

@@ -3,7 +3,7 @@
 from msgspec import Struct, structs
 
 from vnicheck.engine.server_view import ServerView
-from vnicheck.engine.walk import Opening, Step, Walk
+from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.kernel.filtered import Translated
 from vnicheck.kernel.kernel import ByPort, Kernel
@@ -33,7 +33,7 @@ class Passage(Struct, frozen=True):
 
     interface: str | None
     vni: Vni | None
-    steps: tuple[Step, ...]
+    steps: Section
 
 
 def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
@@ -59,7 +59,7 @@ def _resting(walk: Walk, leg: Leg, check: Check) -> Check:
     kernel = walk.view.kernel
     assert kernel is not None  # noqa: S101 - the caller has looked
     unread = leg is Leg.REQUEST and check.outcome is Outcome.PASS and not kernel.firewall_read
-    return msgspec.structs.replace(check, assumption="guest-firewall") if unread else _unmarked(kernel, check)
+    return structs.replace(check, assumption="guest-firewall") if unread else _unmarked(kernel, check)
 
 
 def _ruled(became: Became) -> tuple[Check, ...]:

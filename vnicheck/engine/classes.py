@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from vnicheck.engine.remotes import Place
 from vnicheck.engine.walk import Path, Step
-from vnicheck.model.flow import By, Direction, Drop, Flow, Hop, Outcome, Protocol, Verdict
+from vnicheck.model.flow import By, Direction, Flow, Hop, LazyHops, Protocol, Verdict
 
 
 class Fate(NamedTuple):
@@ -21,7 +21,7 @@ class Fate(NamedTuple):
 
 def fate_of(path: Path, place: Place) -> Fate:
     """The fate of flows that take this path, with remotes at this place."""
-    return Fate(place, path.ingress, path.egress, tuple([step.fate for step in path.steps]))
+    return Fate(place, path.ingress, path.egress, tuple([fate for section in path.sections for fate in section.fates]))
 
 
 def flow_of(
@@ -37,8 +37,8 @@ def flow_of(
 ) -> Flow:
     """The class of flows of one fate; `paths` are those of its parts."""
     path = paths[0]
-    hops = tuple(_hops(paths))
-    drops = tuple(Drop(by=hop.drop, leg=hop.leg, at=hop.at) for hop in hops if hop.drop is not None)
+    drops = tuple([drop for section in path.sections for drop in section.drops])
+    unsure = any(section.unknown for section in path.sections)
     return Flow(
         direction=direction,
         protocol=protocol,
@@ -51,27 +51,19 @@ def flow_of(
         ingress=path.ingress,
         egress=path.egress,
         symmetric=path.symmetric,
-        verdict=_verdict(hops),
+        verdict=Verdict.DROPPED if drops else Verdict.UNKNOWN if unsure else Verdict.DELIVERED,
         dropped_by=drops[0].by if drops else None,
         drops=drops,
-        hops=hops,
-        to_no_host=True if any(step.check.to_no_host for step in path.steps) else UNSET,
+        hops=LazyHops(lambda: tuple(_hops(paths))),
+        to_no_host=True if any(section.to_no_host for section in path.sections) else UNSET,
     )
-
-
-def _verdict(hops: tuple[Hop, ...]) -> Verdict:
-    outcomes = {hop.outcome for hop in hops}
-    if Outcome.DROP in outcomes:
-        return Verdict.DROPPED
-    return Verdict.UNKNOWN if Outcome.UNKNOWN in outcomes else Verdict.DELIVERED
 
 
 def _hops(paths: Sequence[Path]) -> Iterator[Hop]:
     """A hop for each place of the paths, whose steps there are of one fate."""
-    several = [set(steps) for steps in zip(*[path.steps for path in paths], strict=True)] if len(paths) > 1 else []
-    for place, first in enumerate(paths[0].steps):
-        if several and len(several[place]) > 1:
-            steps = dict.fromkeys(path.steps[place] for path in paths)
+    for several in zip(*[path.steps for path in paths], strict=True):
+        first, steps = several[0], dict.fromkeys(several)
+        if len(steps) > 1:
             yield _hop(first, tuple(dict.fromkeys([each for step in steps for each in step.check.by])))
             continue
         if first.hop is None:

@@ -6,10 +6,10 @@ from vnicheck.engine.classes import Fate, fate_of, flow_of
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
 from vnicheck.engine.partition import ALL_PORTS, NO_PORTS, to_ports
-from vnicheck.engine.remotes import Place, Remotes, RemoteSets
+from vnicheck.engine.remotes import Remotes, RemoteSets, Way
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit import transit_flows
-from vnicheck.engine.walk import Opening, Path, Walk, client_ports
+from vnicheck.engine.walk import Opening, Path, Walk
 from vnicheck.engine.worlds import paths_by_ports
 from vnicheck.model.address import Range, parse_address, prefix_range
 from vnicheck.model.flow import Direction, Flow, Protocol, Scope
@@ -28,7 +28,7 @@ def predict_flows(view: ServerView) -> tuple[Flow, ...]:
         for local in local_addresses(view)
         for direction in PATHS
         for protocol in Protocol
-        for flow in _classes(walk, sets, local, direction, protocol, ALL_PORTS)
+        for flow in _known_classes(walk, sets, local, direction, protocol)
     ]
     return (*own, *transit_flows(walk))
 
@@ -38,7 +38,9 @@ def predict_flow(
 ) -> Flow:
     """One flow alone: a class of one remote and one port (no port for ICMP)."""
     sets = RemoteSets(view, only=remote)
-    (flow,) = _classes(Walk(view), sets, local, direction, protocol, (port, port))
+    ports = NO_PORTS if protocol is Protocol.ICMP else (port, port)
+    way = sets.way(local, protocol, ports, inbound=direction is Direction.INBOUND)
+    (flow,) = _classes(Walk(view), sets, way, direction, protocol, ports)
     return flow
 
 
@@ -52,22 +54,30 @@ def local_addresses(view: ServerView) -> list[LocalAddress]:
     ]
 
 
+def _known_classes(
+    walk: Walk, sets: RemoteSets, local: LocalAddress, direction: Direction, protocol: Protocol
+) -> tuple[Flow, ...]:
+    """The classes of all ports, made once for a server and its changed copies for which they come out the same."""
+    ports = NO_PORTS if protocol is Protocol.ICMP else ALL_PORTS
+    way = sets.way(local, protocol, ports, inbound=direction is Direction.INBOUND)
+    known, key = walk.view.classes, (direction, protocol, sets.origin(way, protocol))
+    if key not in known:
+        known[key] = tuple(_classes(walk, sets, way, direction, protocol, ports))
+    return known[key]
+
+
 def _classes(
-    walk: Walk, sets: RemoteSets, local: LocalAddress, direction: Direction, protocol: Protocol, ports: Range
+    walk: Walk, sets: RemoteSets, way: Way, direction: Direction, protocol: Protocol, ports: Range
 ) -> Iterator[Flow]:
-    """The classes of some destination ports (those of ICMP are none)."""
-    view, path_of = walk.view, PATHS[direction]
-    if protocol is Protocol.ICMP:
-        ports = NO_PORTS
-    inbound, client = direction is Direction.INBOUND, client_ports(view, protocol)
-    remote_ports, local_ports = (client, ports) if inbound else (ports, client)
+    """The classes of some destination ports."""
+    path_of, inbound = PATHS[direction], direction is Direction.INBOUND
     paths: dict[Fate, list[tuple[int, int, Path]]] = {}
     ports_of: dict[Fate, dict[Remotes, list[Range]]] = {}
-    for remotes in sets.of(local, protocol, remote_ports, local_ports, inbound=inbound):
-        place = Place(view.scopes(local.vni).of(remotes.first), view.networks.of(remotes.first))
+    for remotes in sets.of(way, inbound=inbound):
+        place = remotes.place
         if inbound and place.scope is Scope.SERVICE and not sets.asked_for_one:
             continue  # services answer, they open nothing (IBM Cloud Docs, VPC: vpc-networking-concepts)
-        whole = Opening(local, protocol, (ports,), place, remotes)
+        whole = Opening(way.local, protocol, (ports,), remotes)
         for alike, path in paths_by_ports(walk, direction, whole, path_of):
             fate = fate_of(path, place)
             paths.setdefault(fate, []).append((alike[0][0], remotes.ranges[0][0], path))
@@ -76,7 +86,7 @@ def _classes(
         flow_of(
             direction,
             protocol,
-            local=local.address,
+            local=way.local.address,
             place=fate.place,
             paths=_in_order(paths[fate]),
             ports=ports_of_class,

@@ -1,6 +1,7 @@
 """The VPC's checks of a flow's packets, as they leave or arrive by a VNI."""
 
-from vnicheck.engine.walk import Opening, Ranges, Step, Walk, client_ports
+from vnicheck.engine.walk import Opening, Ranges, Section, Walk
+from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.network_acl import CrossingPacket, local_sets, network_acl
@@ -59,50 +60,39 @@ def reading(walk: Walk, vni: Vni, opening: Opening) -> object:
     return walk.once(("reading", vni.id, opening.local.key, opening.remotes.rules), told)
 
 
-def cross_vni(
-    walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bool, seen: bool = True
-) -> tuple[Step, ...]:
+def cross_vni(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bool, seen: bool = True) -> Section:
     """The checks at a VNI of a packet that arrives from, or leaves for, the remotes: those of its subnet's ACL, its
     security groups and its state filter. `seen`: the VNI has seen the flow's opening packet.
     """
-    read = reading(walk, vni, opening)
-    key = (leg, vni.id, arriving, seen, read, opening.protocol, opening.ports)
-    return walk.once(key, lambda: _cross_vni(walk, leg, vni, opening, read, arriving=arriving, seen=seen))
+    answer = leg is Leg.REPLY
+    acl, admitted = _rules(walk, vni, opening, arriving=arriving, answer=answer)
+
+    def crossed() -> tuple[Check, Answers | None, Section]:
+        view, protocol = walk.view, opening.protocol
+        groups = answer_to_seen(vni, view.assume, seen=seen) if answer else None
+        if groups is None:
+            direction = "inbound" if arriving else "outbound"
+            groups = groups_check(view.fabric, vni, admitted, direction=direction, opening=not answer)
+        state = state_filter(vni, view.assume, protocol, auto_filters=view.auto_filters, saw_opening=seen)
+        on_arrival = (acl, state, groups) if answer else (acl, groups, state)
+        return acl, admitted, walk.steps(leg, view.at(vni), *(on_arrival if arriving else (state, groups, acl)))
+
+    key = ("crossing", leg, vni.id, arriving, seen, opening.protocol, id(acl), id(admitted))
+    return walk.once(key, crossed)[2]  # acl and admitted stay alive, and so their ids
 
 
-def _cross_vni(
-    walk: Walk, leg: Leg, vni: Vni, opening: Opening, read: object, *, arriving: bool, seen: bool
-) -> tuple[Step, ...]:
-    """In the order in which a packet meets them."""
-    view, answer = walk.view, leg is Leg.REPLY
-    direction = "inbound" if arriving else "outbound"
-    opener, answerer = (client_ports(view, opening.protocol),), opening.ports
-    sports, dports = (answerer, opener) if answer else (opener, answerer)
-    acl, admitted = walk.for_all(
-        ("crossing", read, opening.protocol, arriving, answer, sports, dports),
-        lambda: (
-            network_acl(
-                view.fabric,
-                view.subnet(vni),
-                acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer),
-            ),
-            group_answers(view.fabric, vni, group_packet(opening, arriving=arriving, dports=dports, answer=answer)),
-        ),
-    )
-    groups = None
-    if answer and (seen or not view.assume.sg_stateless):
-        groups = walk.once(("answered", vni.id, seen), lambda: answer_to_seen(vni, view.assume, seen=seen))
-    if groups is None:
-        groups = walk.once(
-            ("groups", vni.id, direction, answer, admitted),
-            lambda: groups_check(view.fabric, vni, admitted, direction=direction, opening=not answer),
-        )
-    state = walk.once(
-        ("state", vni.id, opening.protocol, seen),
-        lambda: state_filter(vni, view.assume, opening.protocol, auto_filters=view.auto_filters, saw_opening=seen),
-    )
-    on_arrival = (acl, state, groups) if answer else (acl, groups, state)
-    return walk.steps(leg, view.at(vni), *(on_arrival if arriving else (state, groups, acl)))
+def _rules(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bool) -> tuple[Check, Answers | None]:
+    """What the subnet's ACL does with the packet, and what the rules of the VNI's groups say of it."""
+    view = walk.view
+    read, client = reading(walk, vni, opening), view.client_ports(opening.protocol)
+
+    def judged() -> tuple[Check, Answers | None]:
+        sports, dports = (opening.ports, (client,)) if answer else ((client,), opening.ports)
+        packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
+        grouped = group_packet(opening, arriving=arriving, dports=dports, answer=answer)
+        return network_acl(view.fabric, view.subnet(vni), packet), group_answers(view.fabric, vni, grouped)
+
+    return walk.for_all(("crossing", read, opening.protocol, arriving, answer, opening.ports, client), judged)
 
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:

@@ -9,7 +9,7 @@ from vnicheck.engine.crossing import (
     cross_vni,
     cross_vpc_route,
 )
-from vnicheck.engine.walk import Opening, Path, Step, Walk
+from vnicheck.engine.walk import Opening, Path, Section, Walk
 from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet
 from vnicheck.model.cloud import Vni
@@ -20,14 +20,14 @@ class _Departure(Struct, frozen=True):
     """The VNI by which replies leave, and what it checks of them whatever their protocol and ports."""
 
     vni: Vni
-    source: Step
-    onward: tuple[Step, ...]
+    source: Section
+    onward: Section
 
 
 class _Frame(Struct, frozen=True):
     """What flows between a remote and a local address meet whatever their protocol and ports."""
 
-    arrival: tuple[Step, ...]
+    arrival: Section
     entrance: Passage
     exit: Passage
     departure: _Departure | None
@@ -39,21 +39,21 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
     key = ("inbound", opening.local.key, opening.remotes.number, opening.ports_in_guest)
     frame = walk.once(key, lambda: _frame(walk, opening))
     request = cross_vni(walk, Leg.REQUEST, vni, opening, arriving=True)
-    steps = (*frame.arrival, *request, *frame.entrance.steps, *_unanswered(walk, opening), *frame.exit.steps)
+    steps = (frame.arrival, request, frame.entrance.steps, *_unanswered(walk, opening), frame.exit.steps)
     leaves = frame.departure
     if leaves is not None:
         same = leaves.vni.id == vni.id
         reply = cross_vni(walk, Leg.REPLY, leaves.vni, opening, arriving=False, seen=same)
-        steps = (*steps, leaves.source, *reply, *leaves.onward)
+        steps = (*steps, leaves.source, reply, leaves.onward)
     return Path(steps, frame.entrance.interface, frame.exit.interface)
 
 
-def _unanswered(walk: Walk, opening: Opening) -> tuple[Step, ...]:
+def _unanswered(walk: Walk, opening: Opening) -> tuple[Section, ...]:
     kernel = walk.view.kernel
     if opening.protocol is not Protocol.ICMP or kernel is None or not kernel.ignores_echo():
         return ()
     check = walk.once("echo_reply", lambda: unknown(Stage.ECHO_REPLY, "the guest is set to ignore echo requests"))
-    return walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check)
+    return (walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check),)
 
 
 def _frame(walk: Walk, opening: Opening) -> _Frame:
@@ -79,6 +79,6 @@ def _departure(walk: Walk, leaves: Vni, opening: Opening) -> _Departure:
     source = cross_spoofing_check(walk, leaves, opening, translated_elsewhere=not view.assume.fip_return)
     return _Departure(
         vni=leaves,
-        source=walk.step(Leg.REPLY, at, source),
+        source=walk.steps(Leg.REPLY, at, source),
         onward=walk.steps(Leg.REPLY, at, *onward),
     )

@@ -11,46 +11,46 @@ from vnicheck.engine.crossing import (
     cross_vni,
     cross_vpc_route,
 )
-from vnicheck.engine.walk import Opening, Path, Step, Walk
+from vnicheck.engine.walk import Opening, Path, Section, Walk
 from vnicheck.fabric.floating_ip import to_internet
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
 
 
 class _Frame(Struct, frozen=True):
-    """What flows between a local address and a remote meet whatever their protocol and ports. Where no packet leaves
-    by a VNI that is known, `leaves` is None, and nothing after `exit` counts.
+    """What flows between a local address and a remote meet whatever their protocol and ports, and the VNIs by which
+    their packets leave and come back.
     """
 
     exit: Passage
-    leaves: Vni | None = None
-    source: tuple[Step, ...] = ()
-    onward: tuple[Step, ...] = ()
-    arrival: tuple[Step, ...] = ()
-    owner: Vni | None = None
-    entrance: Passage | None = None
+    leaves: Vni
+    source: Section
+    onward: Section
+    arrival: Section
+    owner: Vni
+    entrance: Passage
 
 
 def outbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
     key = ("outbound", opening.local.key, opening.remotes.number, opening.ports_in_guest)
     frame = walk.once(key, lambda: _frame(walk, opening))
-    leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
-    if leaves is None or owner is None or entrance is None:
+    if isinstance(frame, Passage):
         # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess
-        return Path(frame.exit.steps, None, frame.exit.interface)
+        return Path((frame.steps,), None, frame.interface)
+    leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
     request = cross_vni(walk, Leg.REQUEST, leaves, opening, arriving=False)
     reply = cross_vni(walk, Leg.REPLY, owner, opening, arriving=True, seen=leaves.id == owner.id)
-    sent = (*frame.exit.steps, *frame.source, *request, *frame.onward)
-    return Path((*sent, *frame.arrival, *reply, *entrance.steps), entrance.interface, frame.exit.interface)
+    sent = (frame.exit.steps, frame.source, request, frame.onward)
+    return Path((*sent, frame.arrival, reply, entrance.steps), entrance.interface, frame.exit.interface)
 
 
-def _frame(walk: Walk, opening: Opening) -> _Frame:
+def _frame(walk: Walk, opening: Opening) -> _Frame | Passage:
     view, local = walk.view, opening.local
     leaving = leave_guest(walk, Leg.REQUEST, opening)
     leaves = leaving.vni
     if leaves is None:
-        return _Frame(leaving)
+        return leaving
     at = view.at(leaves)
     onward = [cross_vpc_route(walk, leaves, opening)]
     if opening.scope is Scope.INTERNET:

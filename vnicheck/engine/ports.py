@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from vnicheck.engine.border import leaving_vni
 from vnicheck.engine.crossing import acl_packet, group_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
-from vnicheck.engine.walk import Opening, Ranges, Walk, client_ports
+from vnicheck.engine.walk import Opening, Ranges, Walk
 from vnicheck.fabric import network_acl, security_group
 from vnicheck.model.address import merge_ranges
 from vnicheck.model.address_map import AddressMap, zipped
@@ -25,7 +25,8 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> Iterator
     if opening.protocol is Protocol.ICMP:
         yield opening.ports
         return
-    for ports in _gathered(opening.ports, list(_in_guest(opening))):
+    apart = _gathered(opening.ports, list(_in_guest(opening))) if opening.remotes.by_port else (opening.ports,)
+    for ports in apart:
         yield from _in_fabric(walk, direction, opening if ports == opening.ports else opening.at(ports))
 
 
@@ -51,7 +52,7 @@ def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[R
     leaves, local = leaving_vni(walk.view, opening), opening.local.vni
     opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
     read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
-    client = client_ports(walk.view, opening.protocol)
+    client = walk.view.client_ports(opening.protocol)
     return walk.for_all(
         ("ports", *read, direction, opening.protocol, opening.ports, client),
         lambda: _gathered(opening.ports, list(_read(walk, opens, answers, direction, opening))),
@@ -73,7 +74,7 @@ def _read(
 
 
 def _acl(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bool) -> PortMap:
-    client = (client_ports(walk.view, opening.protocol),)
+    client = (walk.view.client_ports(opening.protocol),)
     sports, dports = (opening.ports, client) if answer else (client, opening.ports)
     packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
     return network_acl.by_port(walk.view.fabric, walk.view.subnet(vni), packet, of_source=answer)

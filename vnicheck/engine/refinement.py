@@ -1,7 +1,9 @@
 """Two partitions of the same flows beside each other: the classes of one, cut along the other's edges. Exact."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec import Struct, UnsetType
 
@@ -23,30 +25,64 @@ class Piece(Struct, frozen=True):
     local: tuple[Range, ...] = ()
 
 
-class _Area(Struct, frozen=True):
-    """A class as ranges."""
+class _Area(NamedTuple):
+    """Flows as ranges of remotes, ports and local addresses."""
 
-    index: int
-    remotes: list[Range]
-    ports: list[Range]
-    local: list[Range]
+    remotes: tuple[Range, ...]
+    ports: tuple[Range, ...]
+    local: tuple[Range, ...]
 
 
-def pieces(before: Sequence[Flow], after: Sequence[Flow]) -> Iterator[Piece]:
-    """What the classes of `before` and of `after` share, in the order of both."""
-    others: dict[tuple[str, ...], list[_Area]] = {}
-    for index, flow in enumerate(after):
-        others.setdefault(_kind(flow), []).append(_area(index, flow))
-    for index, flow in enumerate(before):
-        here = _area(index, flow)
-        for there in others.get(_kind(flow), ()):
-            ports = intersection(here.ports, there.ports)
-            if not ports:
+Overlaps = list[tuple[int, int, _Area]]
+"""What classes of two lists share, by their places there."""
+
+
+def pieces(
+    before: Sequence[Flow], after: Sequence[Flow], known: dict[tuple[tuple[int, ...], ...], Overlaps] | None = None
+) -> list[Piece]:
+    """What the classes of `before` and of `after` share, in the order of both. A class that is in both, the same one,
+    shares nothing with any other: what it holds did not change. `known`: what was found of lists of the same flows,
+    which must live as long as it does.
+    """
+    known = {} if known is None else known
+    place_of = {id(flow): index for index, flow in enumerate(after)}
+    kept = place_of.keys() & {id(flow) for flow in before}
+    found = [Piece(n, place_of[id(flow)], *_area(flow)) for n, flow in enumerate(before) if id(flow) in kept]
+    changed: dict[tuple[str, ...], tuple[list[int], list[int]]] = {}
+    for side, flows in enumerate((before, after)):
+        for index, flow in enumerate(flows):
+            if id(flow) not in kept:
+                changed.setdefault(_kind(flow), ([], []))[side].append(index)
+    for old, new in changed.values():
+        key = tuple([id(before[n]) for n in old]), tuple([id(after[n]) for n in new])
+        if key not in known:
+            known[key] = list(_overlaps([_area(before[n]) for n in old], [_area(after[n]) for n in new]))
+        found += [Piece(old[one], new[other], *area) for one, other, area in known[key]]
+    return sorted(found, key=lambda piece: (piece.before, piece.after))
+
+
+def _overlaps(some: Sequence[_Area], others: Sequence[_Area]) -> Iterator[tuple[int, int, _Area]]:
+    """Areas are told apart by the stretches of remotes that they have a part in: a number with a bit for each."""
+    starts = sorted({edge for area in others for first, last in area.remotes for edge in (first, last + 1)})
+    held = [_stretches(starts, there.remotes) for there in others]
+    for one, here in enumerate(some):
+        stretches = _stretches(starts, here.remotes)
+        for other, there in enumerate(others):
+            if not stretches & held[other]:
                 continue
+            ports = here.ports if here.ports == there.ports else tuple(intersection(here.ports, there.ports))
             remotes = here.remotes if here.remotes == there.remotes else intersection(here.remotes, there.remotes)
-            local = intersection(here.local, there.local)
-            if remotes and (local or not here.local):
-                yield Piece(index, there.index, tuple(remotes), tuple(ports), tuple(local))
+            local = tuple(intersection(here.local, there.local))
+            if ports and remotes and (local or not here.local):
+                yield one, other, _Area(tuple(remotes), ports, local)
+
+
+def _stretches(starts: Sequence[int], remotes: Sequence[Range]) -> int:
+    found = 0
+    for first, last in remotes:
+        low, high = bisect_right(starts, first), bisect_right(starts, last)
+        found |= (1 << high + 1) - (1 << low)
+    return found
 
 
 def intersection(some: Sequence[Range], others: Sequence[Range]) -> list[Range]:
@@ -85,27 +121,28 @@ def remote_ranges(flow: Flow) -> list[Range]:
     return list(_ranges(flow.remote))
 
 
+def port_ranges(flow: Flow, without: Range = NO_PORTS) -> list[Range]:
+    """The ports of a class, sorted and disjoint; `without` stands for those of a protocol that has none."""
+    return [without] if isinstance(flow.ports, UnsetType) else list(_port_ranges(flow.ports))
+
+
 @lru_cache(maxsize=1 << 10)
 def _ranges(prefixes: tuple[str, ...]) -> tuple[Range, ...]:
     return tuple(merge_ranges(map(prefix_range, prefixes)))
 
 
-def port_ranges(flow: Flow, without: Range = NO_PORTS) -> list[Range]:
-    """The ports of a class, sorted and disjoint; `without` stands for those of a protocol that has none."""
-    if isinstance(flow.ports, UnsetType):
-        return [without]
-    return merge_ranges(map(parse_ports, flow.ports))
+@lru_cache(maxsize=1 << 10)
+def _port_ranges(ports: tuple[str, ...]) -> tuple[Range, ...]:
+    return tuple(merge_ranges(map(parse_ports, ports)))
 
 
 def _kind(flow: Flow) -> tuple[str, ...]:
     return flow.direction, flow.protocol, flow.local
 
 
-def _area(index: int, flow: Flow) -> _Area:
-    local = () if isinstance(flow.local_prefixes, UnsetType) else flow.local_prefixes
+def _area(flow: Flow) -> _Area:
     return _Area(
-        index,
-        remote_ranges(flow),
-        port_ranges(flow),
-        merge_ranges(prefix_range(prefix) for prefix in local),
+        _ranges(flow.remote),
+        (NO_PORTS,) if isinstance(flow.ports, UnsetType) else _port_ranges(flow.ports),
+        () if isinstance(flow.local_prefixes, UnsetType) else _ranges(flow.local_prefixes),
     )

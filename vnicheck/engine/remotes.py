@@ -15,6 +15,7 @@ from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric import network_acl, security_group, vpc_route
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
+from vnicheck.fabric.state_filter import state_filter
 from vnicheck.kernel.kernel import ByPort
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
@@ -47,21 +48,37 @@ class Area(Struct, frozen=True, eq=False):
 class Remotes(Struct, frozen=True, eq=False):
     """Remotes that fare alike, whatever the ports. `samples`: one for each way in which the fabric decides about them.
     `received`, `sent`: what the guest's kernel does with packets from and to them, in as many ways; none where that is
-    not known.
+    not known. `by_port`: whether that differs with the port.
     """
 
     number: Hashable
     rules: int
     """A number that it shares with those of the same samples."""
+    place: Place
     ranges: tuple[Range, ...]
     samples: tuple[int, ...]
     received: tuple[ByPort, ...]
     sent: tuple[ByPort, ...]
+    by_port: bool
 
     @property
     def first(self) -> int:
         """One of them."""
         return self.samples[0]
+
+
+class Way(Struct, frozen=True, eq=False):
+    """What the guest's kernel does with packets from and to each remote (None: not known), and the VNIs that packets
+    between remotes and the local address may cross.
+    """
+
+    local: LocalAddress
+    received: AddressMap[ByPort | None]
+    sent: AddressMap[ByPort | None]
+    vnis: tuple[Vni, ...]
+
+
+_NOT_KNOWN: AddressMap[None] = constant(None)
 
 
 class RemoteSets:
@@ -76,32 +93,56 @@ class RemoteSets:
         self._excluded_inbound = merge_ranges([*self._excluded, *behind]) if behind else self._excluded
         self._fates: dict[Hashable, int] = {}
         self._received: dict[int, tuple[ByPort, Hashable]] = {}
+        self._ways: dict[Hashable, Way] = {}
         self._known: dict[Hashable, tuple[Remotes, ...]] = {}
         self._prefixes: dict[tuple[Hashable, ...], tuple[str, ...]] = {}
         self._rules: dict[tuple[int, ...], int] = {}
         self._count = 0
 
-    def of(
-        self, local: LocalAddress, protocol: Protocol, remote_ports: Range, local_ports: Range, *, inbound: bool
-    ) -> tuple[Remotes, ...]:
-        """Those for flows of a protocol between the local address and remotes with these ports; by their first."""
-        view = self._view
-        kernel, interface = view.kernel, view.interface_of.get(local.vni.id)
+    def way(self, local: LocalAddress, protocol: Protocol, ports: Range, *, inbound: bool) -> Way:
+        """What the guest's kernel does with the packets of such flows; the same for all that no policy rule tells
+        apart.
+        """
+        kernel, interface = self._view.kernel, self._view.interface_of.get(local.vni.id)
         reads = kernel is not None and kernel.reads_transport
-        excluded = self._excluded_inbound if inbound else self._excluded
-        key: Hashable = (local.key, protocol, inbound) if reads else (local.key, excluded is self._excluded)
-        known = self._known.get(key)
+        key = (local.key, protocol, ports, inbound) if reads else local.key
+        known = self._ways.get(key)
         if known is None:
-            received: AddressMap[ByPort | None] = constant(None)
-            sent: AddressMap[ByPort | None] = constant(None)
-            proto, own = protocol.number, local.number
+            client, proto, own = self._view.client_ports(protocol), protocol.number, local.number
+            remote_ports, local_ports = (client, ports) if inbound else (ports, client)
+            received: AddressMap[ByPort | None] = _NOT_KNOWN
+            sent: AddressMap[ByPort | None] = _NOT_KNOWN
             if kernel is not None:
                 sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
                 if interface is not None:
                     received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
-            areas = _areas(view, (local.vni, *_leaving(view, sent)))
-            known = self._known[key] = tuple(self._gathered(areas, received, sent, excluded))
+            vnis = dict.fromkeys((local.vni, *_leaving(self._view, sent)))
+            known = self._ways[key] = Way(local, received, sent, tuple(vnis))
         return known
+
+    def of(self, way: Way, *, inbound: bool) -> tuple[Remotes, ...]:
+        """The sets for flows of one way; by their first remote."""
+        excluded = self._excluded_inbound if inbound else self._excluded
+        key = (way, excluded is self._excluded)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = tuple(self._gathered(way, excluded))
+        return known
+
+    def origin(self, way: Way, protocol: Protocol) -> Hashable:
+        """What the classes of one way come from, beside what a server has in common with its changed copies: of a VNI
+        only what may be patched.
+        """
+        view, address = self._view, way.local.address
+        patched = [
+            (
+                vni.id,
+                state_filter(vni, view.assume, protocol, auto_filters=view.auto_filters, saw_opening=False),
+                address in vni.addresses or vni.allow_ip_spoofing,
+            )
+            for vni in way.vnis
+        ]
+        return way.local.key, id(way.received), id(way.sent), *patched
 
     def prefixes_of(self, sets: tuple[Remotes, ...]) -> tuple[str, ...]:
         """The fewest prefixes that cover these sets."""
@@ -111,15 +152,9 @@ class RemoteSets:
             known = self._prefixes[key] = to_prefixes([remotes for each in sets for remotes in each.ranges])
         return known
 
-    def _gathered(
-        self,
-        areas: AddressMap[Area],
-        received: AddressMap[ByPort | None],
-        sent: AddressMap[ByPort | None],
-        without: list[Range],
-    ) -> Iterator[Remotes]:
+    def _gathered(self, way: Way, without: list[Range]) -> Iterator[Remotes]:
         gathered: dict[Hashable, _Gathering] = {}
-        stretches = zipped([areas, received, sent])
+        stretches = zipped([_areas(self._view, way.vnis), way.received, way.sent])
         excluded = iter([*without, (LAST + 1, LAST + 1)])
         first_out, last_out = next(excluded)
         ends = [*stretches.starts[1:], LAST + 1]
@@ -138,10 +173,20 @@ class RemoteSets:
                         gathering = gathered[key] = _Gathering()
                     gathering.add((at, end - 1), area, receives, sends)
                     at = end
-        for gathering in gathered.values():
+        scopes, networks = self._view.scopes(way.local.vni), self._view.networks
+        for each in gathered.values():
             self._count += 1
-            samples = tuple([area.sample for area in gathering.areas])
-            yield gathering.made(self._count, self._rules.setdefault(samples, len(self._rules)), samples)
+            samples = tuple([area.sample for area in each.areas])
+            yield Remotes(
+                number=self._count,
+                rules=self._rules.setdefault(samples, len(self._rules)),
+                place=Place(scopes.of(samples[0]), networks.of(samples[0])),
+                ranges=tuple(each.ranges),
+                samples=samples,
+                received=tuple(each.received),
+                sent=tuple(each.sent),
+                by_port=any(len(ways.starts) > 1 for ways in (*each.received, *each.sent)),
+            )
 
     def _fate_of(self, ports: ByPort | None) -> Hashable:
         """What the kernel's answers come to, port by port, whichever lines decide; one made once is known by its id."""
@@ -158,24 +203,21 @@ class _Gathering:
     """Remotes in the making."""
 
     def __init__(self) -> None:
-        self._ranges: list[Range] = []
+        self.ranges: list[Range] = []
         self.areas: dict[Area, None] = {}
-        self._received: dict[ByPort, None] = {}
-        self._sent: dict[ByPort, None] = {}
+        self.received: dict[ByPort, None] = {}
+        self.sent: dict[ByPort, None] = {}
 
     def add(self, remotes: Range, area: Area, received: ByPort | None, sent: ByPort | None) -> None:
-        if self._ranges and self._ranges[-1][1] + 1 == remotes[0]:
-            self._ranges[-1] = (self._ranges[-1][0], remotes[1])
+        if self.ranges and self.ranges[-1][1] + 1 == remotes[0]:
+            self.ranges[-1] = (self.ranges[-1][0], remotes[1])
         else:
-            self._ranges.append(remotes)
+            self.ranges.append(remotes)
         self.areas[area] = None
         if received is not None:
-            self._received[received] = None
+            self.received[received] = None
         if sent is not None:
-            self._sent[sent] = None
-
-    def made(self, number: int, rules: int, samples: tuple[int, ...]) -> Remotes:
-        return Remotes(number, rules, tuple(self._ranges), samples, tuple(self._received), tuple(self._sent))
+            self.sent[sent] = None
 
 
 def fate_of_outcome(outcome: Outcome) -> Hashable:

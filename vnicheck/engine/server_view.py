@@ -1,26 +1,33 @@
 """One server with all that the stages ask of it, looked up once."""
 
+from collections.abc import Hashable
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.own_devices import own_devices, own_networks
+from vnicheck.engine.partition import NO_PORTS
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
 from vnicheck.kernel.filtered import FilteredKernel
+from vnicheck.model.address import Range
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Config, Passage, setting_for
+from vnicheck.model.flow import Flow, Protocol
 from vnicheck.model.snapshot import Server
 
 
 class ServerView:
     """A server, its fabric, its kernel (None where the guest was not collected), and who belongs to whom."""
 
-    def __init__(self, server: Server, fabric: Fabric, config: Config) -> None:
+    def __init__(self, server: Server, fabric: Fabric, config: Config, like: "ServerView | None" = None) -> None:
+        """`like`: the view of a server of which this is a changed copy."""
         self.server = server
         self.config = config
         self.fabric = fabric
         self.assume = config.assumptions
-        self.client_ports = config.assumptions.client_port_range
+        self._client_ports = config.assumptions.client_port_range
         names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
         self.sibling: Passage = setting_for(self.assume.spoofing_sibling, names) or "dropped"
@@ -28,7 +35,11 @@ class ServerView:
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
         unmarked = setting_for(self.assume.packets_unmarked, names) is not False
-        self.kernel = FilteredKernel(server.guest, unmarked=unmarked) if server.guest is not None else None
+        self.kernel: FilteredKernel | None = None
+        if like is not None and server.guest is like.server.guest:
+            self.kernel = like.kernel
+        elif server.guest is not None:
+            self.kernel = FilteredKernel(server.guest, None if like is None else like.kernel, unmarked=unmarked)
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())
         self.own_networks = self._own_networks()
@@ -36,6 +47,17 @@ class ServerView:
         self.own_network_map = membership([self.own_networks]).mapped(lambda held: (held, None))
         self._vni_of = {interface: vni for vni in server.vnis if (interface := self.interface_of.get(vni.id))}
         self._scopes = {vni.subnet: scopes_from(fabric, self.subnet(vni), self.assume) for vni in server.vnis}
+        shares = like is not None and like._basis() == self._basis()
+        self.classes: dict[Hashable, tuple[Flow, ...]] = like.classes if like is not None and shares else {}
+        """Classes of flows by what they come from (`RemoteSets.origin`), of changed copies too."""
+
+    def _basis(self) -> tuple[object, ...]:
+        """What classes come from beside their origins."""
+        guest = self.server.guest
+        facts = None if guest is None else (guest.interfaces, guest.missing)
+        ignoring = self.kernel is not None and self.kernel.ignores_echo()
+        vnis = [replace(vni, protocol_state_filtering_mode=None, allow_ip_spoofing=None) for vni in self.server.vnis]
+        return id(self.fabric), id(self.config), facts, ignoring, vnis, self.interface_of, self.own_networks
 
     def _own_networks(self) -> tuple[tuple[int, int], ...]:
         guest, fabric = self.server.guest, self.fabric
@@ -57,6 +79,10 @@ class ServerView:
     def scopes(self, vni: Vni) -> ScopeMap:
         """Tells where remotes are, seen from the VNI."""
         return self._scopes[vni.subnet]
+
+    def client_ports(self, protocol: Protocol) -> Range:
+        """The ports that an opening side may use."""
+        return NO_PORTS if protocol is Protocol.ICMP else self._client_ports
 
     def at(self, vni: Vni) -> str:
         """Where a hop on the VNI's side is: its guest interface, or its own name where the guest has none."""

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from vnicheck.engine.border import if_down
 from vnicheck.engine.server_view import ServerView
-from vnicheck.engine.walk import Path, Steps, Walk, client_ports
+from vnicheck.engine.walk import Path, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
@@ -47,6 +47,19 @@ class Crossing(Struct, frozen=True, kw_only=True):
         return ECHO_REQUEST if self.seen is None else ECHO_REPLY
 
 
+class Sections:
+    """Collects the sections of one leg, one after the other."""
+
+    def __init__(self, walk: Walk, leg: Leg) -> None:
+        self._walk = walk
+        self._leg = leg
+        self.taken: list[Section] = []
+
+    def add(self, at: str, *checks: Check) -> None:
+        """The next checks that the packet meets."""
+        self.taken.append(self._walk.steps(self._leg, at, *checks))
+
+
 def transit_path(
     walk: Walk,
     routes: list[TransitRoute],
@@ -58,24 +71,24 @@ def transit_path(
 ) -> Path:
     """Every check of both directions, each evaluated as if those before it had passed."""
     view = walk.view
-    client = client_ports(view, protocol)
+    client = view.client_ports(protocol)
     vpc = view.server.vpc.id
     request = Crossing(protocol=protocol, source=opener, destination=answerer, sports=client, dports=ports)
-    steps = Steps(walk, Leg.REQUEST)
+    sections = Sections(walk, Leg.REQUEST)
     led = onward(view.fabric, vpc, opener, view.scopes(through.vni).of(opener), answerer, routes)
-    steps.add(view.at(through.vni), unknown(Stage.VPC_ROUTE, led) if isinstance(led, str) else _by(through))
-    ingress, egress, leaves = _cross(view, steps, through.vni, request)
+    sections.add(view.at(through.vni), unknown(Stage.VPC_ROUTE, led) if isinstance(led, str) else _by(through))
+    ingress, egress, leaves = _cross(view, sections, through.vni, request)
     if leaves is None:
-        return Path(tuple(steps.taken), ingress, egress)
-    reply = Steps(walk, Leg.REPLY)
+        return Path(tuple(sections.taken), ingress, egress)
+    reply = Sections(walk, Leg.REPLY)
     scope = view.scopes(leaves).of(answerer)
     back = onward(view.fabric, vpc, answerer, scope, opener, routes)
     if back is None:
         reply.add(view.at(leaves), passes(Stage.VPC_ROUTE, "the answer goes to the opener without this server"))
-        return Path((*steps.taken, *reply.taken), ingress, egress, straight=False)
+        return Path((*sections.taken, *reply.taken), ingress, egress, straight=False)
     if not isinstance(back, TransitRoute):
         reply.add(view.at(leaves), _elsewhere(back))
-        return Path((*steps.taken, *reply.taken), ingress, egress)
+        return Path((*sections.taken, *reply.taken), ingress, egress)
     reply.add(view.at(back.vni), _by(back))
     answer = Crossing(
         protocol=protocol,
@@ -87,7 +100,7 @@ def transit_path(
     )
     entered, left, _ = _cross(view, reply, back.vni, answer)
     straight = None if left is None else (entered, left) == (egress, ingress)
-    return Path((*steps.taken, *reply.taken), ingress, egress, straight=straight)
+    return Path((*sections.taken, *reply.taken), ingress, egress, straight=straight)
 
 
 def _by(through: TransitRoute) -> Check:
@@ -104,7 +117,7 @@ def _elsewhere(back: VpcRoute | str) -> Check:
     return unknown(Stage.VPC_ROUTE, "a VPC route leads the answer where we cannot see", by=by)
 
 
-def _cross(view: ServerView, steps: Steps, vni: Vni, packet: Crossing) -> tuple[str | None, str | None, Vni | None]:
+def _cross(view: ServerView, steps: Sections, vni: Vni, packet: Crossing) -> tuple[str | None, str | None, Vni | None]:
     """The packet through the server, in by the VNI. Returns where it enters and leaves the guest, and by which VNI."""
     steps.add(view.at(vni), *arrival_check(vni, view.assume, view.arrival), *_checks(view, vni, packet, arriving=True))
     interface = view.interface_of.get(vni.id)

@@ -5,13 +5,12 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from vnicheck.engine.partition import NO_PORTS
-from vnicheck.engine.remotes import Place, Remotes
+from vnicheck.engine.remotes import Remotes
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.memory import memory_of, remembered
 from vnicheck.model.address import Range
-from vnicheck.model.flow import Hop, Leg, Protocol, Scope
+from vnicheck.model.flow import Drop, Hop, Leg, Outcome, Protocol, Scope
 
 T = TypeVar("T")
 Ranges = tuple[Range, ...]
@@ -25,7 +24,6 @@ class Opening(Struct, frozen=True):
     local: LocalAddress
     protocol: Protocol
     ports: Ranges
-    place: Place
     remotes: Remotes
 
     @property
@@ -36,17 +34,16 @@ class Opening(Struct, frozen=True):
     @property
     def scope(self) -> Scope:
         """Where the remotes are."""
-        return self.place.scope
+        return self.remotes.place.scope
 
     @property
     def ports_in_guest(self) -> Ranges:
         """The ports, where the guest's kernel may tell some of them apart."""
-        several = any(len(each.starts) > 1 for each in (*self.remotes.received, *self.remotes.sent))
-        return self.ports if several else ()
+        return self.ports if self.remotes.by_port else ()
 
     def at(self, ports: Ranges) -> "Opening":
         """The same with some of the ports."""
-        return Opening(self.local, self.protocol, ports, self.place, self.remotes)
+        return Opening(self.local, self.protocol, ports, self.remotes)
 
 
 class Step:
@@ -64,16 +61,37 @@ class Step:
         self.hop: Hop | None = None
 
 
+class Section:
+    """Steps at one place, one after the other, and what they come to: `fates` are theirs; `unknown` and `to_no_host`
+    say that one of them is.
+    """
+
+    __slots__ = ("drops", "fates", "steps", "to_no_host", "unknown")
+
+    def __init__(self, steps: tuple[Step, ...]) -> None:
+        self.steps = steps
+        self.fates = tuple([step.fate for step in steps])
+        self.drops = tuple([Drop(by=drop, leg=at.leg, at=at.at) for at in steps if (drop := at.check.drop) is not None])
+        self.unknown = any(step.check.outcome is Outcome.UNKNOWN for step in steps)
+        self.to_no_host = any(step.check.to_no_host for step in steps)
+
+
 class Path(Struct, frozen=True):
-    """All steps of a flow, and the guest interfaces where its packets enter and leave (None: nowhere, or not known).
+    """All steps of a flow, in order, and the guest interfaces where its packets enter and leave (None: nowhere, or not
+    known).
 
     `straight`, of a flow in transit: whether its answer takes the same interfaces back.
     """
 
-    steps: tuple[Step, ...]
+    sections: tuple[Section, ...]
     ingress: str | None
     egress: str | None
     straight: bool | None = None
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps."""
+        return [step for section in self.sections for step in section.steps]
 
     @property
     def symmetric(self) -> bool | None:
@@ -93,7 +111,7 @@ class Walk:
         self._shared = memory_of(view.fabric)
         self._known: dict[Hashable, Any] = {}
         self._steps: dict[tuple[Leg, str, int], Step] = {}
-        self._several: dict[Hashable, tuple[Step, ...]] = {}
+        self._sections: dict[Hashable, Section] = {}
         self._fates: dict[Hashable, int] = {}
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
@@ -110,7 +128,15 @@ class Walk:
             known = remembered(self.view.fabric, key, compute)
         return known
 
-    def step(self, leg: Leg, at: str, check: Check) -> Step:
+    def steps(self, leg: Leg, at: str, *checks: Check) -> Section:
+        """The steps for checks at one place, in order; the same for the same checks."""
+        key = (leg, at, *map(id, checks))
+        known = self._sections.get(key)
+        if known is None:
+            known = self._sections[key] = Section(tuple([self._step(leg, at, check) for check in checks]))
+        return known
+
+    def _step(self, leg: Leg, at: str, check: Check) -> Step:
         """The step for a check; the same one for the same check, which it keeps alive."""
         key = (leg, at, id(check))
         known = self._steps.get(key)
@@ -118,30 +144,3 @@ class Walk:
             fate = (leg, at, check.stage, check.outcome, check.reason)
             known = self._steps[key] = Step(leg, at, check, self._fates.setdefault(fate, len(self._fates)))
         return known
-
-    def steps(self, leg: Leg, at: str, *checks: Check) -> tuple[Step, ...]:
-        """The steps for checks at one place, in order."""
-        key = (leg, at, *map(id, checks))
-        known = self._several.get(key)
-        if known is None:
-            known = self._several[key] = tuple([self.step(leg, at, check) for check in checks])
-        return known
-
-
-class Steps:
-    """Collects the steps of one leg after the other."""
-
-    def __init__(self, walk: Walk, leg: Leg) -> None:
-        self.walk = walk
-        self.leg = leg
-        self.taken: list[Step] = []
-
-    def add(self, at: str, *checks: Check) -> None:
-        """The next checks that the packet meets."""
-        step = self.walk.step
-        self.taken += [step(self.leg, at, check) for check in checks]
-
-
-def client_ports(view: ServerView, protocol: Protocol) -> Range:
-    """The ports that an opening side may use."""
-    return NO_PORTS if protocol is Protocol.ICMP else view.client_ports

@@ -26,7 +26,7 @@ RebootChange = tuple[int, Flow]
 def facts_with_guest(facts: Facts, guest: Guest) -> Facts:
     """The same server with another guest, all its flows predicted anew."""
     view = facts.view
-    other = ServerView(msgspec.structs.replace(view.server, guest=guest), view.fabric, view.config)
+    other = ServerView(msgspec.structs.replace(view.server, guest=guest), view.fabric, view.config, like=view)
     return Facts(other, predict_flows(other), facts.read_at)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec import UNSET, Struct
 
 from vnicheck.engine.partition import NO_PORTS, to_ports, to_prefixes
-from vnicheck.engine.refinement import Piece, pieces
+from vnicheck.engine.refinement import Overlaps, Piece, pieces
 from vnicheck.model.flow import DropCode, Flow, Verdict
 from vnicheck.model.plan import Change
 
@@ -25,10 +25,16 @@ class Comparison(Struct, frozen=True):
 
 
 def compare_flows(
-    before: Sequence[Flow], after: Sequence[Flow], targets: frozenset[int], is_inside: Callable[[str | None], bool]
+    before: Sequence[Flow],
+    after: Sequence[Flow],
+    targets: frozenset[int],
+    is_inside: Callable[[str | None], bool],
+    known: dict[tuple[tuple[int, ...], ...], Overlaps] | None = None,
 ) -> Comparison:
-    """`targets`: the classes that are to be fixed. `is_inside`: whether an interface leads to no VNI."""
-    shared = tuple(pieces(before, after))
+    """`targets`: the classes that are to be fixed. `is_inside`: whether an interface leads to no VNI. `known`: see
+    `pieces`.
+    """
+    shared = tuple(pieces(before, after, known))
     undelivered = {piece.before for piece in shared if after[piece.after].verdict is not Verdict.DELIVERED}
     worse = {piece.before for piece in shared if is_worse(before[piece.before], after[piece.after], is_inside)}
     fixed = targets & {piece.before for piece in shared} - undelivered - worse

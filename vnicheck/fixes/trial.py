@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.refinement import Overlaps
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.findings.facts import Facts
@@ -26,8 +27,9 @@ class Trial:
         self._fabric = fabric
         self._config = config
         self._known: dict[tuple[Effect, ...], tuple[Facts, Comparison]] = {}
+        self._overlaps: dict[tuple[tuple[int, ...], ...], Overlaps] = {}
         self.server = server
-        self.facts = facts if facts is not None else self._predict(server)
+        self.facts = facts if facts is not None else _predicted(ServerView(server, fabric, config))
         self.targets = frozenset(index for index in broken_flows(self.facts) if not _is_filtered(self.before[index]))
 
     @staticmethod
@@ -77,14 +79,17 @@ class Trial:
     def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
         known = self._known.get(effects)
         if known is None:
-            facts = self._predict(carry_out(self.server, effects)) if effects else self.facts
-            comparison = compare_flows(self.before, facts.flows, self.targets, self.facts.is_inside)
+            facts = self.facts
+            if effects:
+                changed = carry_out(self.server, effects)
+                facts = _predicted(ServerView(changed, self._fabric, self._config, like=self.facts.view))
+            comparison = compare_flows(self.before, facts.flows, self.targets, self.facts.is_inside, self._overlaps)
             known = self._known[effects] = (facts, comparison)
         return known
 
-    def _predict(self, server: Server) -> Facts:
-        view = ServerView(server, self._fabric, self._config)
-        return Facts(view, predict_flows(view))
+
+def _predicted(view: ServerView) -> Facts:
+    return Facts(view, predict_flows(view))
 
 
 def _is_filtered(flow: Flow) -> bool:

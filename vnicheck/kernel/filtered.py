@@ -30,7 +30,9 @@ class FilteredKernel(Kernel):
         super().__init__(guest, like, unmarked=unmarked)
         self.firewall_read = guest.firewall is not None
         filters = Filters(guest, guest.firewall) if guest.firewall is not None else None
-        self._filters = filters if filters is not None and filters.matters else None
+        if isinstance(like, FilteredKernel) and like._filters is not None and like._filters.are_of(guest):
+            filters = like._filters
+        self._filters: Filters | None = filters if filters is not None and filters.matters else None
         self.reads_transport = self.reads_transport or self._filters is not None
         self._filtered: dict[Hashable, AddressMap[ByPort]] = {}
         self._joint: dict[tuple[int, int, str | None], tuple[ByPort, Rulings, ByPort]] = {}
@@ -45,7 +47,7 @@ class FilteredKernel(Kernel):
         key = ("received", interface, local, proto, sports, dports, of_source)
         if key not in self._filtered:
             ruled = self._filters.incoming(interface, local, proto, sports, dports, answer=of_source)
-            self._filtered[key] = zipped([routed, ruled]).mapped(partial(self._joined, None))
+            self._filtered[key] = self._shared(zipped([routed, ruled]).mapped(partial(self._joined, None)))
         return self._filtered[key]
 
     def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
@@ -59,7 +61,7 @@ class FilteredKernel(Kernel):
             for interface in _interfaces(routed):
                 ruled = self._filters.outgoing(interface, local, proto, sports, dports, answer=of_source)
                 filtered = zipped([filtered, ruled]).mapped(partial(self._joined, interface))
-            self._filtered[key] = filtered
+            self._filtered[key] = self._shared(filtered)
         return self._filtered[key]
 
     def may_forward(self, interface: str) -> bool:
@@ -101,6 +103,7 @@ class FilteredKernel(Kernel):
         key = (id(routed), id(ruled), by)
         if key not in self._joint:
             joint = zipped([routed, ruled]).mapped(partial(_judged, by))
+            joint = self._by_port.setdefault((tuple(joint.starts), tuple(joint.values)), joint)
             self._joint[key] = (routed, ruled, joint)  # keeps the parts alive, and so their ids
         return self._joint[key][2]
 

@@ -4,7 +4,7 @@ A packet that a rule drops, or may drop, is not known to get through: the model 
 are meant. One that they lead to another address is not taken by the server itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 
 import msgspec
@@ -45,6 +45,8 @@ class Filters:
 
     def __init__(self, guest: Guest, firewall: Firewall) -> None:
         self._chains = Chains(firewall)
+        self._of = (firewall, guest.interfaces)
+        self._known: dict[Hashable, AddressMap[ByPort]] = {}
         self._first_address = {
             interface.name: parse_address(interface.addresses[0].address)
             for interface in guest.interfaces
@@ -55,6 +57,10 @@ class Filters:
         self._strange = Unknown(f"a line of the firewall is not understood ({strange[0]})") if strange else None
         self.matters = self._strange is not None or self._chains.matters(*_IN, *_OUT, *_THROUGH)
         """Whether any packet may fare worse by it."""
+
+    def are_of(self, guest: Guest) -> bool:
+        """Whether these are the filters of a guest."""
+        return self._of[0] is guest.firewall and self._of[1] == guest.interfaces
 
     def incoming(
         self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, answer: bool
@@ -76,7 +82,8 @@ class Filters:
                 )
             )
 
-        return self._by_remote(_IN, judge, sports if answer else dports)
+        key = (_IN, interface, local, proto, sports, dports, answer)
+        return self._once(key, lambda: self._by_remote(_IN, judge, sports if answer else dports))
 
     def outgoing(
         self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, answer: bool
@@ -96,7 +103,8 @@ class Filters:
                 )
             )
 
-        return self._by_remote(_OUT, judge, sports if answer else dports)
+        key = (_OUT, interface, local, proto, sports, dports, answer)
+        return self._once(key, lambda: self._by_remote(_OUT, judge, sports if answer else dports))
 
     def forwarded(
         self,
@@ -121,6 +129,11 @@ class Filters:
         )
         ruling = self._guarded(lambda: self._passed_on(packets, iif, oif))
         return ruling if isinstance(ruling, Unknown) else None
+
+    def _once(self, key: Hashable, make: Callable[[], AddressMap[ByPort]]) -> AddressMap[ByPort]:
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
 
     def address_cuts(self) -> set[int]:
         """The addresses at which some answer may change."""

@@ -70,6 +70,7 @@ class Host:
         self._blocked = _blocking_fact(guest)
         self._tables = tables if tables is not None else TableMaps()
         self._lookups: Lookups | None = None
+        self._asked_for: dict[int, set[int]] = {}
         self._hosted = [
             (route.table, prefix_range(route.prefix))
             for route in guest.routes
@@ -146,11 +147,14 @@ class Host:
         """The tables that rules may ask for a gateway; more than they do where a rule jumps or was not understood."""
         if not self.state.custom_rules:
             return {LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE}
-        return {
-            rule.table
-            for rule in self.guest.rules
-            if rule.table is not None and (rule.invert or rule.unmodelled or may_ask_for_gateway(rule, gateway))
-        }
+        known = self._asked_for.get(gateway)
+        if known is None:
+            known = self._asked_for[gateway] = {
+                rule.table
+                for rule in self.guest.rules
+                if rule.table is not None and (rule.invert or rule.unmodelled or may_ask_for_gateway(rule, gateway))
+            }
+        return known
 
     def may_carry(self, nexthop: NextHop) -> bool:
         """Whether a nexthop of several may be chosen: also one without carrier that should be passed over, for the

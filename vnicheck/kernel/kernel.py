@@ -32,8 +32,9 @@ class Kernel:
     """
 
     def __init__(self, guest: Guest, like: "Kernel | None" = None, *, unmarked: bool = False) -> None:
-        """`like`: the kernel of a guest of which this is a changed copy; what did not change is taken from there.
-        `unmarked`: packets carry no mark unless something on the guest is seen to mark them.
+        """`like`: the kernel of a guest of which this is a changed copy. The tables that did not change are taken from
+        there, and maps that say the same are the same. `unmarked`: packets carry no mark unless something on the guest
+        is seen to mark them.
         """
         self._guest = guest
         self._marked = marked(guest) if unmarked else None
@@ -56,7 +57,8 @@ class Kernel:
         self._departures: dict[int, tuple[Departures, ...]] = {}
         self._maps: dict[Hashable, AddressMap[ByPort]] = {}
         self._agreed: dict[Hashable, ByPort] = {}
-        self._by_port: dict[tuple[tuple[int, ...], tuple[Outcome, ...]], ByPort] = {}
+        self._by_port: dict[tuple[tuple[int, ...], tuple[Outcome, ...]], ByPort] = {} if like is None else like._by_port
+        self._same: dict[Hashable, AddressMap[ByPort]] = {} if like is None else like._same
 
     @property
     def takes_marks_for_none(self) -> bool:
@@ -83,8 +85,12 @@ class Kernel:
         if key not in self._maps:
             arrivals = self._arriving(interface, local)
             by_source = zipped([self._hooks.ipsec(local), *[each.situations for each in arrivals]])
-            self._maps[key] = by_source.mapped(
-                lambda found: self._agree(key, found, lambda: self._reception(interface, local, found, box), field, box)
+            self._maps[key] = self._shared(
+                by_source.mapped(
+                    lambda found: self._agree(
+                        key, found, lambda: self._reception(interface, local, found, box), field, box
+                    )
+                )
             )
         return self._maps[key]
 
@@ -99,8 +105,10 @@ class Kernel:
             by_destination = zipped(
                 [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in departures]]
             )
-            self._maps[key] = by_destination.mapped(
-                lambda found: self._agree(key, found, lambda: self._departure(local, found, box), field, box)
+            self._maps[key] = self._shared(
+                by_destination.mapped(
+                    lambda found: self._agree(key, found, lambda: self._departure(local, found, box), field, box)
+                )
             )
         return self._maps[key]
 
@@ -142,6 +150,10 @@ class Kernel:
     def port_cuts(self) -> set[int]:
         """The ports at which some answer may change."""
         return set(self._fields.port_cuts)
+
+    def _shared(self, found: AddressMap[ByPort]) -> AddressMap[ByPort]:
+        """The same map wherever all that it says is the same, also with the kernel that this one is like."""
+        return self._same.setdefault((tuple(found.starts), tuple(map(id, found.values))), found)
 
     def _arriving(self, interface: str, local: int) -> tuple[Arrivals, ...]:
         made = self._arrivals.get((interface, local))

@@ -6,15 +6,16 @@ other. So a field is split only where something that can still match reads it, a
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import Range
 from vnicheck.model.guest import Guest, PolicyRule
 
+T = TypeVar("T")
 PORTS = 65536
 MOST_MARKS = 256
 """More marks than this are not told apart."""
@@ -47,9 +48,7 @@ class Box(NamedTuple):
 
     def narrowed(self, field: int, values: int) -> "Box":
         """The same with another set for one field."""
-        fields = list(self)
-        fields[field] = values
-        return Box._make(fields)
+        return Box._make((*self[:field], values, *self[field + 1 :]))
 
 
 class Decision:
@@ -106,8 +105,9 @@ def leaves(tree: Tree, box: Box, effort: Effort) -> Iterator[tuple[Box, Any]]:
     waiting: list[tuple[Tree, Box]] = [(tree, box)]
     while waiting:
         at, part = waiting.pop()
+        steps = 0
         while isinstance(at, Decision):
-            effort.spend(1)
+            steps += 1
             values = part[at.field]
             inside = values & at.values
             if not inside:
@@ -117,7 +117,23 @@ def leaves(tree: Tree, box: Box, effort: Effort) -> Iterator[tuple[Box, Any]]:
             else:
                 waiting.append((at.no, part.narrowed(at.field, values & ~at.values)))
                 at, part = at.yes, part.narrowed(at.field, inside)
+        effort.spend(steps)
         yield part, at
+
+
+def merged(parts: Iterable[tuple[Box, T]], sense: Callable[[T], Hashable]) -> list[tuple[Box, T]]:
+    """The same packets in fewer boxes: those of one sense that differ in one field alone become one."""
+    found = list(parts)
+    varying = [field for field, sets in enumerate(zip(*[box for box, _ in found], strict=True)) if len(set(sets)) > 1]
+    for field in varying:
+        kept: dict[Hashable, tuple[Box, T]] = {}
+        wider: dict[Hashable, int] = {}
+        for box, value in found:
+            key = (sense(value), *[box[other] for other in varying if other != field])
+            kept.setdefault(key, (box, value))
+            wider[key] = wider.get(key, 0) | box[field]
+        found = [(box.narrowed(field, wider[key]), value) for key, (box, value) in kept.items()]
+    return found
 
 
 class OpenFields:

@@ -1,13 +1,13 @@
 """Source validation, of which rp_filter is a part (net/ipv4/fib_frontend.c, fib_validate_source)."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from enum import StrEnum
 
 from msgspec import Struct
 
 from vnicheck.kernel.fib import Match
 from vnicheck.kernel.host import Host
-from vnicheck.kernel.open_fields import MARK, PROTO, ZERO, Box, Tree, leaves
+from vnicheck.kernel.open_fields import MARK, PROTO, ZERO, Box, Tree, leaves, merged
 from vnicheck.kernel.packet import ICMP
 from vnicheck.kernel.release import QUICK_CHECK_OF_SOURCE, REVERSE_PORTS_SWAPPED, is_at_least
 from vnicheck.kernel.rules import LOOPBACK, Found
@@ -77,11 +77,11 @@ class SourceValidator:
         host = self._host
         unmarked = box[MARK] == ZERO or not host.conf.either(self._interface, "src_valid_mark")
         swaps = is_at_least(host.release, REVERSE_PORTS_SWAPPED)
-        for part, found in _asked(host, back, box, swapped=True, unmarked=unmarked):
+        for part, found in merged(_asked(host, back, box, swapped=True, unmarked=unmarked), _sense):
             if swaps or not host.reads_ports or part[PROTO] == 1 << ICMP or isinstance(found, Unknown):
                 yield part, found
                 continue
-            for smaller, other in _asked(host, back, part, swapped=False, unmarked=unmarked):
+            for smaller, other in merged(_asked(host, back, part, swapped=False, unmarked=unmarked), _sense):
                 alike = isinstance(other, Found) and other.match == found.match
                 yield smaller, found if alike else other if isinstance(other, Unknown) else _SWAP
 
@@ -120,6 +120,11 @@ class SourceValidator:
         if self._quick and not is_at_least(self._host.release, QUICK_CHECK_OF_SOURCE):
             raise Undetermined(f"{reason}, which kernels before 4.15 accept where rp_filter is off")
         return Validation(SourceCheck.MARTIAN, reason, by)
+
+
+def _sense(found: Found | Unknown) -> Hashable:
+    """All that counts of a way back: whichever rule leads there."""
+    return found if isinstance(found, Unknown) else id(found.match)
 
 
 def asked_in(host: Host, into: Tree, box: Box) -> Iterator[tuple[Box, Found | Unknown]]:

@@ -1,7 +1,8 @@
 """The prediction: flows, the hops that each rests on, and their verdicts, in the words of the report contract."""
 
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, overload
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -149,6 +150,53 @@ class Hop(Struct, frozen=True, kw_only=True, dict=True):
             raise ValueError("a hop has a drop code if and only if it drops")
 
 
+class LazyHops(Sequence[Hop]):
+    """Hops that are made when they are first read: most flows' never are. Equal to a tuple of the same."""
+
+    def __init__(self, make: Callable[[], tuple[Hop, ...]]) -> None:
+        self._make: Callable[[], tuple[Hop, ...]] | None = make
+        self._made: tuple[Hop, ...] = ()
+
+    @property
+    def made(self) -> tuple[Hop, ...]:
+        """As a tuple."""
+        if self._make is not None:
+            self._made, self._make = self._make(), None
+        return self._made
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    def __iter__(self) -> Iterator[Hop]:
+        return iter(self.made)
+
+    @overload
+    def __getitem__(self, index: int) -> Hop: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hop, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hop | tuple[Hop, ...]:
+        return self.made[index]
+
+    def __eq__(self, other: object) -> bool:
+        return self.made == (other.made if isinstance(other, LazyHops) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.made)
+
+
+if TYPE_CHECKING:
+    Hops = tuple[Hop, ...] | LazyHops
+else:
+    Hops = tuple[Hop, ...]  # as they are decoded
+
+
+def plain(value: object) -> object:
+    """What an encoder writes for a value that it does not know: for hops, which may be yet to be made, a list."""
+    if isinstance(value, LazyHops):
+        return value.made
+    raise TypeError(f"{type(value).__name__} cannot be encoded")
+
+
 class Drop(Struct, frozen=True, kw_only=True):
     """A stage that would drop the flow, were those before it fixed."""
 
@@ -178,7 +226,7 @@ class Flow(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     dropped_by: DropCode | None
     drops: tuple[Drop, ...]
-    hops: tuple[Hop, ...]
+    hops: Hops
     findings: tuple[str, ...] = ()
     to_no_host: Literal[True] | UnsetType = UNSET
     """Set where the remotes are broadcast addresses of the guest's own networks: nobody is there to miss anything."""
@@ -188,7 +236,8 @@ class Flow(Struct, frozen=True, kw_only=True):
             raise ValueError("a flow is dropped if and only if a stage drops it")
         if self.dropped_by is not (self.drops[0].by if self.drops else None):
             raise ValueError("dropped_by is the first of drops")
-        if self.verdict is Verdict.DELIVERED and any(hop.outcome is not Outcome.PASS for hop in self.hops):
+        hops = self.hops if isinstance(self.hops, tuple) else ()
+        if self.verdict is Verdict.DELIVERED and any(hop.outcome is not Outcome.PASS for hop in hops):
             raise ValueError("a delivered flow passes every hop")
         if (self.protocol is Protocol.ICMP) is not isinstance(self.ports, UnsetType):
             raise ValueError("a class of flows has ports if and only if its protocol has")

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.model import plan
+from vnicheck.model.flow import plain
 from vnicheck.model.plan import ActionKind, File, PlanTarget
 from vnicheck.model.words import shown_json
 
@@ -54,12 +55,15 @@ class PlanDocument(Struct, frozen=True, kw_only=True):
 def encode_plans(plans: Sequence[plan.InstancePlan], *, flows: bool) -> bytes:
     """Indented JSON with a final newline. The same plans give the same bytes. `flows`: with `before` and `after`."""
     document = PlanDocument(schema=PLAN_SCHEMA, instances=tuple(_document(each, flows=flows) for each in plans))
-    return shown_json(msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)) + b"\n"
+    return (
+        shown_json(msgspec.json.format(msgspec.json.encode(document, order="deterministic", enc_hook=plain), indent=2))
+        + b"\n"
+    )
 
 
 def encode_plan(instance: plan.InstancePlan, *, flows: bool) -> bytes:
     """One server's plan as JSON on one line."""
-    return shown_json(msgspec.json.encode(_document(instance, flows=flows), order="deterministic"))
+    return shown_json(msgspec.json.encode(_document(instance, flows=flows), order="deterministic", enc_hook=plain))
 
 
 def _document(instance: plan.InstancePlan, *, flows: bool) -> InstancePlan:

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.cloud import Ref, ServerKind
-from vnicheck.model.flow import SEVERITIES, Finding, Flow, Severity
+from vnicheck.model.flow import SEVERITIES, Finding, Flow, Severity, plain
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import shown_json
 
@@ -190,14 +190,17 @@ class Tally:
 
 def encode_report(report: Report) -> bytes:
     """Indented JSON with a final newline, flows included. `JsonWriter` writes the same, an instance at a time."""
-    return shown_json(msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2)) + b"\n"
+    return (
+        shown_json(msgspec.json.format(msgspec.json.encode(report, order="deterministic", enc_hook=plain), indent=2))
+        + b"\n"
+    )
 
 
 def encode_instance(instance: InstanceReport, *, flows: bool) -> bytes:
     """One server as JSON on one line; without `flows`, nothing that lists or numbers them."""
     if flows:
-        return shown_json(msgspec.json.encode(instance, order="deterministic"))
-    fields = msgspec.to_builtins(msgspec.structs.replace(instance, flows=()), order="deterministic")
+        return shown_json(msgspec.json.encode(instance, order="deterministic", enc_hook=plain))
+    fields = msgspec.to_builtins(msgspec.structs.replace(instance, flows=()), order="deterministic", enc_hook=plain)
     del fields["flows"]
     for finding in fields["findings"]:
         del finding["flows"]

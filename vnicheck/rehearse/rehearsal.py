@@ -78,6 +78,7 @@ class Rehearsing:
         config: Config,
         *,
         one: One | None = None,
+        prefer: Sequence[str] = (),
         tell: Callable[[str], None],
     ) -> None:
         self._box = box
@@ -92,7 +93,7 @@ class Rehearsing:
         self._view = ServerView(server, fabric, config)
         self._predicted = self._predict(self._view)
         held = [address for vni in rebuilt_vnis(self._view) for address in vni.addresses]
-        self._sample = Sample(self._view, self._predicted, held)
+        self._sample = Sample(self._view, self._predicted, held, prefer=prefer)
         self._before: dict[int, Fate] = {}
 
     def as_is(self) -> Phase:
@@ -251,15 +252,14 @@ class Rehearsing:
         if died is None or not flow.drops or any(hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
             return "agrees", None  # where it dies is not known, or not predicted: something unknown may come first
         first = flow.drops[0]
-        if died.leg is not first.leg:
+        if died.by is None:  # where in the guest, packets do not tell: it takes a request, and sends no reply
+            agrees = first.by in _BY_GUEST
+        elif died.leg is not first.leg:
             return "differs", f"predicted was a drop of the {first.leg}"
-        # the order of one VNI's stages is not documented: any that is said to drop this packet may be the first
-        predicted = {drop.by for drop in flow.drops if drop.leg is first.leg}
-        if died.by is None:
-            agrees = bool(predicted & _BY_GUEST)
         else:
+            # the order of one VNI's stages is not documented: any that is said to drop this packet may be the first
             no_way_out = scope is Scope.INTERNET and {first.by, died.by} <= _NO_WAY_OUT
-            agrees = no_way_out or died.by in predicted
+            agrees = no_way_out or died.by in {drop.by for drop in flow.drops if drop.leg is first.leg}
         return ("agrees", None) if agrees else ("differs", f"predicted was a drop by {first.by}")
 
     def _place(self, fate: Fate) -> Place | None:

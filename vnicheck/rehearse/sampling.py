@@ -17,12 +17,15 @@ _USUAL_PORTS = (443, 22, 80, 53)
 class Sample:
     """`flows`: for each class that can be tried the flow that stands for it, by the class's place among the predicted
     ones. `remotes`: their remotes; `transits`: the ways of those in transit. `left_out`: why the other classes are not
-    tried.
+    tried. `prefer`: remotes to be chosen where a class has them.
     """
 
-    def __init__(self, view: ServerView, predicted: Iterable[Flow], locals_: Iterable[str]) -> None:
+    def __init__(
+        self, view: ServerView, predicted: Iterable[Flow], locals_: Iterable[str], *, prefer: Iterable[str] = ()
+    ) -> None:
         self.flows: dict[int, Tried] = {}
         self.left_out: dict[int, str] = {}
+        self._preferred = [parse_address(address) for address in prefer]
         self.transits: list[Transit] = []
         self._scope: dict[str, Scope] = {}
         self._answerers: dict[tuple[str, ...], str] = {}
@@ -104,6 +107,10 @@ class Sample:
             number = parse_address(known)
             if (scope is Scope.INTERNET) is public and any(first <= number <= last for first, last in ranges):
                 return known
+        for address in self._preferred:
+            if address not in self._taken and any(first <= address <= last for first, last in ranges):
+                self._taken.add(address)
+                return format_address(address)
         return self._free(ranges)
 
     def _free(self, ranges: Iterable[Range]) -> str | None:

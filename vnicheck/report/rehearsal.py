@@ -126,7 +126,7 @@ def _line(page: Page, group: Sequence[RehearsedFlow]) -> None:
     scopes = listed([SCOPES[scope] for scope in Scope if any(each.remote_scope is scope for each in group)])
     protocols = " ".join(protocol for protocol in Protocol if any(each.protocol is protocol for each in group))
     ends = f"to {flow.local} from {scopes}" if flow.direction is Direction.INBOUND else f"from {flow.local} to {scopes}"
-    said = _seen(flow)
+    said = what_packets_did(flow)
     if flow.judgement != "agrees":
         why = "" if isinstance(flow.why, UnsetType) else f": {flow.why}"
         said = f"{said}; predicted: {_predicted(flow)}{why}"
@@ -141,8 +141,8 @@ def _predicted(flow: RehearsedFlow) -> str:
     return flow.predicted.value if flow.dropped_by is None else f"dropped by {DROPS[flow.dropped_by].label}"
 
 
-def _seen(flow: RehearsedFlow) -> str:
-    """What packets did."""
+def what_packets_did(flow: RehearsedFlow) -> str:
+    """In words."""
     if flow.delivered:
         return "delivered"
     if flow.died is None:

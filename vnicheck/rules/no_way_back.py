@@ -48,7 +48,7 @@ def _refusals(rule: Rule, facts: Facts) -> Iterator[Finding]:
     meant = expected_drops(facts.view, facts.flows)
     refused: dict[DropCode, dict[int, Hop]] = {}
     for index, flow in enumerate(facts.flows):
-        if index in meant or to_no_host(facts, flow):
+        if index in meant or to_no_host(facts, flow) or not any(drop.by in REFUSALS for drop in flow.drops):
             continue
         for hop in flow.hops:
             if hop.drop is not None and hop.drop in REFUSALS:

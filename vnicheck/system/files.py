@@ -97,13 +97,11 @@ def replace_file(place: Path, data: bytes | Iterable[bytes], *, mode: int = PUBL
 
 
 def may_replace(place: Path) -> bool:
-    """Whether a place is a file's, to be replaced by another; /dev/stdout, devices and pipes are written to."""
-    return not (
-        place.is_relative_to("/dev/fd")
-        or place.is_relative_to("/proc")
-        or place in _STREAMS
-        or (place.exists() and not place.is_file())
-    )
+    """Whether a place is a file's or a link's, to be replaced; /dev/stdout, devices and pipes are written to."""
+    if place.is_relative_to("/dev/fd") or place.is_relative_to("/proc") or place in _STREAMS:
+        return False
+    # of a link that somebody may have laid, the name is replaced: it is not followed, whatever it leads to
+    return place.is_symlink() or place.is_file() or not place.exists()
 
 
 def open_file(place: Path, *, mode: int = PUBLIC) -> BinaryIO:
