@@ -262,6 +262,94 @@ def test_output_and_new_sources() -> None:
     assert leaves(of, answer=True, port=80) == "eth0"
 
 
+PODMAN = """
+table inet netavark {
+	chain PREROUTING {
+		type nat hook prerouting priority dstnat; policy accept;
+		fib daddr type local jump NETAVARK-HOSTPORT-DNAT
+	}
+	chain NETAVARK-HOSTPORT-DNAT {
+		tcp dport 8080 jump nv_dnat
+	}
+	chain nv_dnat {
+		ip saddr 10.88.0.0/16 tcp dport 8080 jump NETAVARK-HOSTPORT-SETMARK
+		ip saddr 127.0.0.1 tcp dport 8080 jump NETAVARK-HOSTPORT-SETMARK
+		tcp dport 8080 dnat ip to 10.88.0.2:80
+	}
+	chain NETAVARK-HOSTPORT-SETMARK {
+		meta mark set meta mark | 0x00002000
+	}
+	chain INPUT {
+		type filter hook input priority filter; policy accept;
+		ip saddr 10.88.0.0/16 meta l4proto { tcp, udp } th dport 53 accept
+	}
+	chain POSTROUTING {
+		type nat hook postrouting priority srcnat; policy accept;
+		meta mark & 0x00002000 == 0x00002000 masquerade
+		ip saddr 10.88.0.0/16 masquerade
+	}
+}
+"""
+KUBE = """
+*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-NODEPORTS - [0:0]
+:KUBE-SVC-A - [0:0]
+:KUBE-SEP-1 - [0:0]
+:KUBE-SEP-2 - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-POSTROUTING - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
+-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j KUBE-SVC-A
+-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
+-A KUBE-NODEPORTS -p tcp -m tcp --dport 30080 -j KUBE-SVC-A
+-A KUBE-SVC-A -m statistic --mode random --probability 0.50000000000 -j KUBE-SEP-1
+-A KUBE-SVC-A -j KUBE-SEP-2
+-A KUBE-SEP-1 -s 10.244.0.2/32 -j KUBE-MARK-MASQ
+-A KUBE-SEP-1 -p tcp -m tcp -j DNAT --to-destination 10.244.0.2:80
+-A KUBE-SEP-2 -p tcp -m tcp -j DNAT --to-destination 10.244.0.3:80
+-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0
+-A KUBE-POSTROUTING -j MASQUERADE --random-fully
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:KUBE-FIREWALL - [0:0]
+-A INPUT -j KUBE-FIREWALL
+-A OUTPUT -j KUBE-FIREWALL
+-A KUBE-FIREWALL -m comment --comment "dropping marked packets" -m mark --mark 0x8000/0x8000 -j DROP
+COMMIT
+"""
+REDIRECTED = """
+*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -i eth1 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "words"),
+    [
+        (PODMAN, 8080, "leads it to 10.88.0.2:80"),
+        (KUBE, 30080, "may lead it to 10.244.0.2:80"),
+        (REDIRECTED, 80, "leads it to :8080"),
+    ],
+)
+def test_published_ports_alone_are_led_elsewhere(text: str, port: int, words: str) -> None:
+    of = kernel(text)
+    assert words in taken(of, port)
+    assert taken(of, 22) == taken(of, port, UDP) == taken(of, 0, ICMP) == answered(of) == DELIVERED
+    assert leaves(of, answer=True) == leaves(of, answer=False) == "eth0"
+
+
 def test_a_drop_of_the_kernel_stays_one() -> None:
     chains, _ = parse_iptables(UFW)
     guest = make_guest(routes=ROUTES, sysctls={"eth1.rp_filter": 1})
