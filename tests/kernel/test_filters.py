@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.support.guest_namespace import run_in_namespace
 from tests.support.kernel_guests import make_guest, replaced
+from tests.support.sshd import require
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.guest.parsers.nftables import parse_nftables
 from vnicheck.kernel.filtered import FilteredKernel
@@ -348,6 +350,19 @@ def test_published_ports_alone_are_led_elsewhere(text: str, port: int, words: st
     assert words in taken(of, port)
     assert taken(of, 22) == taken(of, port, UDP) == taken(of, 0, ICMP) == answered(of) == DELIVERED
     assert leaves(of, answer=True) == leaves(of, answer=False) == "eth0"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("text", [UFW, DOCKER])
+def test_the_same_rules_as_nft_lists_them(text: str) -> None:
+    """What iptables makes of them in nftables, as Debian's and Ubuntu's does."""
+    require("nft", "iptables-nft-restore")
+    listed = run_in_namespace(f"iptables-nft-restore <<'END'\n{text}\nEND\nnft list ruleset").decode()
+    told, same = kernel(text), kernel(listed)
+    for port in (22, 80, 8080):
+        assert (taken(told, port) == DELIVERED) is (taken(same, port) == DELIVERED)
+    assert taken(same, 22) == taken(same, 0, ICMP) == answered(same) == DELIVERED
+    assert leaves(same, answer=True) == leaves(same, answer=False) == "eth0"
 
 
 def test_a_drop_of_the_kernel_stays_one() -> None:
