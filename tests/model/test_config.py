@@ -15,6 +15,8 @@ def test_every_override_is_named_as_its_assumption() -> None:
         "spoofing-internet",
         "transit-unchanged",
         "vpn-source",
+        "guest-firewall",
+        "answered-here",
         "guest-hooks",
     }
 

@@ -5,6 +5,7 @@ from msgspec import Struct, structs
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.kernel.filtered import Translated
 from vnicheck.kernel.kernel import ByPort, Kernel
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
@@ -14,6 +15,8 @@ from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import By, Decider, DropCode, Leg, Outcome, Stage
 from vnicheck.model.guest import RouteType
+
+_ANSWERED = "taken for the server's own: no rule is known that leads it to a container or another server"
 
 
 class Answer(Struct, frozen=True):
@@ -41,8 +44,39 @@ def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     answer = answer_of(opening.remotes.received, opening)
     if view.kernel is None or interface is None or answer is None:
         return Passage(None, vni, walk.steps(leg, at, unknown(Stage.GUEST_INTERFACE, view.why_unmatched(vni))))
-    taken = _unmarked(view.kernel, _received(answer))
-    return Passage(interface, vni, walk.steps(leg, at, *if_down(view.kernel, interface), taken))
+    taken = _resting(walk, leg, _received(answer))
+    checks = (
+        *if_down(view.kernel, interface),
+        taken,
+        *_ruled(answer.outcome),
+        *_answering(walk, leg, interface, taken),
+    )
+    return Passage(interface, vni, walk.steps(leg, at, *checks))
+
+
+def _resting(walk: Walk, leg: Leg, check: Check) -> Check:
+    """The check with the shared assumption that it rests on."""
+    kernel = walk.view.kernel
+    assert kernel is not None  # noqa: S101 - the caller has looked
+    unread = leg is Leg.REQUEST and check.outcome is Outcome.PASS and not kernel.firewall_read
+    return structs.replace(check, assumption="guest-firewall") if unread else _unmarked(kernel, check)
+
+
+def _ruled(became: Became) -> tuple[Check, ...]:
+    """A doubt by the guest's firewall."""
+    ruling = became.ruling if isinstance(became, Received | Sent) else None
+    return () if ruling is None else (unknown(Stage.GUEST_FIREWALL, ruling.reason),)
+
+
+def _answering(walk: Walk, leg: Leg, interface: str, taken: Check) -> tuple[Check, ...]:
+    """That it answers itself, where the server forwards for networks of its own and netfilter's rules are not known."""
+    view, kernel = walk.view, walk.view.kernel
+    assert kernel is not None  # noqa: S101 - the caller has looked
+    if leg is not Leg.REQUEST or taken.outcome is not Outcome.PASS or kernel.firewall_read or not view.own_devices:
+        return ()
+    if not kernel.may_forward(interface):
+        return ()
+    return (walk.once("answered_here", lambda: passes(Stage.LOCAL_DELIVERY, _ANSWERED, "answered-here")),)
 
 
 def _unmarked(kernel: Kernel, check: Check) -> Check:
@@ -64,7 +98,8 @@ def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
 def _received(answer: Answer) -> Check:
     received = answer.outcome
     if isinstance(received, Unknown):
-        return unknown(Stage.SOURCE_VALIDATION, received.reason)
+        stage = Stage.LOCAL_DELIVERY if isinstance(received, Translated) else Stage.SOURCE_VALIDATION
+        return unknown(stage, received.reason)
     assert isinstance(received, Received)  # noqa: S101 - packets that come in are not sent
     if received.reception is Reception.FORWARDED:
         reason = f"{received.reason}, which is not modelled"
@@ -140,7 +175,7 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     first_hop = _unmarked(view.kernel, _first_hop(view, vni, sent, by, opening, stage))
     entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
-    return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *state))
+    return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *_ruled(sent), *state))
 
 
 def _may_be_taken(became: Became) -> bool:

@@ -223,9 +223,9 @@ class _Gathering:
 def fate_of_outcome(outcome: Outcome) -> Hashable:
     """What a kernel's answer comes to, whichever line decides it."""
     if isinstance(outcome, Sent):
-        return outcome.interface, outcome.gateway
+        return outcome.interface, outcome.gateway, outcome.ruling
     if isinstance(outcome, Received):
-        return outcome.reception, outcome.reason
+        return outcome.reception, outcome.reason, outcome.ruling
     if isinstance(outcome, NotSent):
         return outcome.failure, outcome.reason
     if isinstance(outcome, Several):

@@ -230,7 +230,21 @@ def _forward(view: ServerView, interface: str, packet: Crossing) -> tuple[Check,
         return drops(FORWARDING, code, reason, by=by), None, None
     if len(taken.egress) != 1 or len(taken.gateways) != 1:
         return unknown(FORWARDING, f"several next hops of equal cost: {', '.join(taken.egress)}", by=by), None, None
-    return passes(FORWARDING, taken.reason, "transit-unchanged", by), taken.egress[0], taken.gateways[0]
+    egress, gateway = taken.egress[0], taken.gateways[0]
+    ruling = view.kernel.passed_on(
+        interface,
+        egress,
+        packet.source,
+        packet.destination,
+        packet.protocol.number,
+        packet.sports,
+        packet.dports,
+        answer=packet.seen is not None,
+    )
+    if ruling is not None:
+        return unknown(FORWARDING, ruling.reason, by=by), egress, gateway
+    unread = None if view.kernel.firewall_read else "transit-unchanged"
+    return passes(FORWARDING, taken.reason, unread, by), egress, gateway
 
 
 def _first_hop(view: ServerView, vni: Vni, egress: str, gateway: str | None, destination: int) -> tuple[Check, ...]:

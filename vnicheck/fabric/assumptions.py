@@ -108,9 +108,10 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "transit-unchanged",
-        "A server that forwards packets neither translates nor filters them.",
+        "A server that forwards packets neither translates nor filters them. Where its netfilter rules could be read "
+        "(root, --sudo), they are asked.",
         "assumed",
-        "none: the guest's netfilter rules are not read",
+        "none: only root is told netfilter's rules",
     ),
     Assumption(
         "vpn-source",
@@ -127,6 +128,25 @@ ASSUMPTIONS = (
         "assumed",
         "Linux: a packet starts with mark 0 (ip-sysctl.rst, socket(7) SO_MARK); programs that set one of their own are "
         "not seen",
+        shared=True,
+    ),
+    Assumption(
+        "guest-firewall",
+        "The server's own firewall lets in what the VPC lets in, and lets the answers out. Where its rules could be "
+        "read (root, --sudo) they are asked: a rule that stops a flow, or may stop it, leaves that flow unknown, and "
+        "is named.",
+        "assumed",
+        "none: only root is told netfilter's rules; a host firewall is no part of the VPC",
+        shared=True,
+    ),
+    Assumption(
+        "answered-here",
+        "What comes to an address of the server is answered by the server itself, also where it forwards for "
+        "containers or other networks of its own. Where netfilter's rules could be read (root, --sudo), ports that "
+        "they publish (DNAT, redirect) are known and are not taken for the server's own.",
+        "assumed",
+        "Linux: the answer of a translated flow is routed by the container's address and interface, before its source "
+        "is translated back (net/ipv4/route.c, nf_nat; real packets in tests/lab/test_published_ports.py)",
         shared=True,
     ),
     Assumption(

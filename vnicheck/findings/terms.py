@@ -42,6 +42,7 @@ STAGES = {
     Stage.GUEST_INTERFACE: "interface in the guest",
     Stage.INTERFACE_STATE: "interface",
     Stage.SOURCE_VALIDATION: "source validation",
+    Stage.GUEST_FIREWALL: "firewall in the guest",
     Stage.LOCAL_DELIVERY: "local delivery",
     Stage.FORWARDING: "forwarding",
     Stage.REPLY_ROUTE: "reply's route",

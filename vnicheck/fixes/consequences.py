@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import UnsetType
+
 from vnicheck.findings.reboot import flows_said
 from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.actions import thrown
 from vnicheck.fixes.effects import AddRule, Effect
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.address import Range, merge_ranges, prefix_range
-from vnicheck.model.flow import DropCode, Flow, Outcome, Verdict
+from vnicheck.model.flow import DropCode, Flow, Outcome, Stage, Verdict
 from vnicheck.model.guest import MAIN_TABLE, RouteType
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.words import listed
@@ -82,6 +84,23 @@ def overridden_routes(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
         more = f" and {len(routes) - _SHOWN} more" if len(routes) > _SHOWN else ""
         shown = ", ".join(f"'{text}'" for text in routes[:_SHOWN])
         yield f"what the addresses with a rule send no longer follows these routes of the main table: {shown}{more}"
+
+
+def published_ports(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+    """Ports of the addresses with a rule that netfilter leads on: what answers them is sent from another address."""
+    sources = {each.rule.src for each in effects if isinstance(each, AddRule)}
+    led: dict[str, dict[str, None]] = {}
+    for flow in trial.before:
+        if f"{flow.local}/32" in sources and any(
+            hop.stage is Stage.LOCAL_DELIVERY and hop.outcome is Outcome.UNKNOWN for hop in flow.hops
+        ):
+            ports = listed(flow.ports) if not isinstance(flow.ports, UnsetType) else "echo"
+            led.setdefault(flow.local, {})[f"{flow.protocol.value} {ports}"] = None
+    for local, what in led.items():
+        yield (
+            f"{listed(list(what)[:_SHOWN])} of {local} may be led to containers, whose answers are sent from their own "
+            f"addresses: no rule for {local} sees them, and no plan fixes them (docs/fixes.md, Published ports)"
+        )
 
 
 def order_at_boot(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:

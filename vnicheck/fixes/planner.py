@@ -11,7 +11,14 @@ from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.agents import agents
 from vnicheck.fixes.comparison import changes
 from vnicheck.fixes.conditions import fixed_if
-from vnicheck.fixes.consequences import changed_ways, order_at_boot, overridden_routes, unfixed, what_drops
+from vnicheck.fixes.consequences import (
+    changed_ways,
+    order_at_boot,
+    overridden_routes,
+    published_ports,
+    unfixed,
+    what_drops,
+)
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
@@ -155,6 +162,7 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
             *side_effects(effects, trial.server.kind),
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
+            *published_ports(trial, effects),
             *order_at_boot(trial, effects),
         ),
         fixed_flows=tuple(sorted(outcome.fixed)),

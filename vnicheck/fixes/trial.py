@@ -11,14 +11,15 @@ from vnicheck.fixes.comparison import Comparison, compare_flows
 from vnicheck.fixes.effects import AddRule, Effect, carry_out
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Flow
+from vnicheck.model.flow import Flow, Stage
 from vnicheck.model.snapshot import Server
 
 
 class Trial:
     """A server as it is, and as it would be with some effects; each prediction is made once.
 
-    `targets`: the indexes of its broken flows and of those at risk, which a plan is to fix.
+    `targets`: the indexes of its broken flows and of those at risk, which a plan is to fix; those that the guest's
+    firewall stops besides, or may stop, no plan makes work.
     """
 
     def __init__(self, server: Server, fabric: Fabric, config: Config, facts: Facts | None = None) -> None:
@@ -29,7 +30,7 @@ class Trial:
         self._overlaps: dict[tuple[tuple[int, ...], ...], Overlaps] = {}
         self.server = server
         self.facts = facts if facts is not None else _predicted(ServerView(server, fabric, config))
-        self.targets = frozenset(flows_to_fix(self.facts))
+        self.targets = frozenset(index for index in flows_to_fix(self.facts) if not _is_filtered(self.before[index]))
 
     @staticmethod
     def of(facts: Facts) -> "Trial":
@@ -95,3 +96,7 @@ class Trial:
 
 def _predicted(view: ServerView) -> Facts:
     return Facts(view, predict_flows(view))
+
+
+def _is_filtered(flow: Flow) -> bool:
+    return any(hop.stage is Stage.GUEST_FIREWALL for hop in flow.hops)

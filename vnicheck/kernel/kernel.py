@@ -175,7 +175,7 @@ class Kernel:
         What no policy rule reads is left out, so that all protocols share one answer.
         """
         marks = self._marked is None or (self._marked.sent if sending else self._marked.incoming) is not None
-        if not self.reads_transport:
+        if not self._fields.read_transport:
             return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marked=marks), None
         box = self._fields.box(proto, sports, dports, sending=sending, marked=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT

@@ -38,6 +38,8 @@ class Sent(Struct, frozen=True):
     gateway: str | None
     by: Decider
     source: str | None = None
+    ruling: Unknown | None = None
+    """What the guest's firewall, where it was read, may make of it beside that."""
 
     @property
     def essence(self) -> tuple[object, ...]:

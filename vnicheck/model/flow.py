@@ -75,6 +75,7 @@ class Stage(StrEnum):
     GUEST_INTERFACE = "guest_interface"
     INTERFACE_STATE = "interface_state"
     SOURCE_VALIDATION = "source_validation"
+    GUEST_FIREWALL = "guest_firewall"
     LOCAL_DELIVERY = "local_delivery"
     FORWARDING = "forwarding"
     REPLY_ROUTE = "reply_route"
