@@ -150,8 +150,8 @@ def test_spoofing_is_named_as_the_security_cost_that_it_is() -> None:
 
 
 def test_auto_allows_spoofing_only_to_mend_everything() -> None:
-    """Policy routing is refused for 10.0.1.12, which its subnet's ACL does not let out, so spoofing would fix more. With
-    10.0.1.22, which the guest lacks, nothing fixes everything.
+    """Policy routing is refused for 10.0.1.12, which its subnet's ACL does not let out, so spoofing would fix more.
+    With 10.0.1.22, which the guest lacks, nothing fixes everything.
     """
     rules = (
         acl_rule("deny", "outbound", source="10.0.1.12/32"),
