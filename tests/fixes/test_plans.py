@@ -151,10 +151,15 @@ def test_spoofing_is_named_as_the_security_cost_that_it_is() -> None:
 
 
 def test_auto_allows_spoofing_only_to_mend_everything() -> None:
-    """Policy routing is refused for 10.0.1.12, whose subnet's ACL lets nothing out, so spoofing would fix more. With
-    10.0.1.22, which the guest lacks, nothing fixes everything.
+    """Policy routing is refused for 10.0.1.12, which its subnet's ACL does not let out, so spoofing would fix more.
+    With 10.0.1.22, which the guest lacks, nothing fixes everything.
     """
-    closed = NetworkAcl(id="closed", name="closed", rules=(acl_rule("allow", "inbound"),))
+    rules = (
+        acl_rule("deny", "outbound", source="10.0.1.12/32"),
+        acl_rule("allow", "outbound"),
+        acl_rule("allow", "inbound"),
+    )
+    closed = NetworkAcl(id="closed", name="closed", rules=rules)
     around = fabric(subnets=[subnet("b", "10.0.1.0/24", network_acl="closed")], acls=[closed])
     inside = guest(
         link("eth0", 0, "10.0.0.11/24"),

@@ -13,7 +13,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.transit_path import transit_path
 from vnicheck.engine.walk import Path, Walk
 from vnicheck.fabric import network_acl, security_group, vpc_route
-from vnicheck.fabric.public_range import extents_of
+from vnicheck.fabric.public_range import extents_of, public_range
 from vnicheck.fabric.remote_acl import home_of
 from vnicheck.fabric.transit_route import TransitRoute, extents, is_led, onward, transit_routes
 from vnicheck.model.address import Range, prefix_range
@@ -74,7 +74,12 @@ class _Transit:
         view, vpc = self._view, self._view.server.vpc.id
         for through in self._routes:
             scopes = view.scopes(through.vni)
-            openers = [atom for atom in self._atoms if is_led(view.fabric, vpc, atom[0], scopes.of(atom[0]), through)]
+            openers = [
+                atom
+                for atom in self._atoms
+                if is_led(view.fabric, vpc, atom[0], scopes.of(atom[0]), through)
+                and public_range(view.fabric, vpc, atom[0]) is None  # such are inside, wherever that is
+            ]
             low, high = prefix_range(through.route.destination)
             answerers = [(first, last) for first, last in self._atoms if low <= first and last <= high]
             for protocol in Protocol:

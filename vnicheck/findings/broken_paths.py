@@ -131,7 +131,7 @@ def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
     first = flow.drops[0]
     if any(drop.by in REFUSALS for drop in flow.drops):
         return False
-    if first.by is DropCode.NETWORK_ACL and first_drop(flow).stage is Stage.REMOTE_ACL:
+    if _refused_at_home(flow):
         return False  # what the remote's own subnet lets in and out is for its owner to say
     if flow.direction is Direction.TRANSIT:
         meant = first.by not in TRANSIT_CODES
@@ -140,6 +140,13 @@ def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
     if meant:
         return False
     return not all(prefix in broadcast for prefix in flow.remote)
+
+
+def _refused_at_home(flow: Flow) -> bool:
+    """Whether the ACL of the remote's own subnet drops the flow."""
+    if all(drop.by is not DropCode.NETWORK_ACL for drop in flow.drops):
+        return False
+    return any(hop.outcome is Outcome.DROP and hop.stage is Stage.REMOTE_ACL for hop in flow.hops)
 
 
 def _behind_containers(facts: Facts, flow: Flow) -> bool:
