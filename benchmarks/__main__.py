@@ -2,12 +2,13 @@
 
 import sys
 
-from benchmarks import classify, collect, rehearse, scale, start, thousand
+from benchmarks import classify, collect, plans, rehearse, scale, start, thousand
 
 ALL = {
     "start": start.main,
     "classify": classify.main,
     "collect": collect.main,
+    "plans": plans.main,
     "thousand": thousand.main,
     "rehearse": rehearse.main,
     "scale": scale.main,

@@ -9,7 +9,7 @@ pytest.register_assert_rewrite("tests.support", "tests.lab")
 
 from tests.support import amounts  # noqa: E402 (what it imports is rewritten, too)
 
-# Of a test that is marked `long`, about one set of parameters in this many runs without --long.
+# Of a test that is marked `long`, about one set of parameters in so many runs without --long; or in N of `long(N)`.
 SAMPLE = 4
 
 
@@ -41,7 +41,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         test, _, parameters = item.nodeid.partition("[")
         mark = item.get_closest_marker("long")
-        drawn = test not in begun or zlib.crc32(parameters.encode()) % SAMPLE == 0
+        every = mark.args[0] if mark is not None and mark.args else SAMPLE
+        drawn = test not in begun or zlib.crc32(parameters.encode()) % every == 0
         begun.add(test)
         (kept if mark is None or (drawn and mark.kwargs.get("sampled", True)) else left_out).append(item)
     items[:] = kept

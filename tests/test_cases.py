@@ -6,7 +6,10 @@ from tests.support import cases
 from tests.support.reports import render
 from vnicheck.analysis.server import assemble_report
 from vnicheck.demo.checks import CHECKS, load_check
-from vnicheck.model.snapshot import decode_snapshot, encode_snapshot
+from vnicheck.fixes.planner import plan_server
+from vnicheck.model.config import Config
+from vnicheck.model.flow import Fix
+from vnicheck.model.snapshot import Snapshot, decode_snapshot, encode_snapshot
 
 
 @pytest.mark.parametrize("name", cases.names())
@@ -38,6 +41,25 @@ def test_case(name: str) -> None:
             assert any(words in hop.reason for hop in flow.hops), [hop.reason for hop in flow.hops]
         if expected.way is not None:
             assert f"{flow.ingress} -> {flow.egress}" == expected.way
+    if case.plan is not None:
+        check_plan(snapshot, case.plan, config, [fix for finding in instance.findings for fix in finding.fixes])
+
+
+def check_plan(snapshot: Snapshot, wanted: cases.PlanExpectation, config: Config, told: list[Fix]) -> None:
+    """The plan is as the case says, and nothing but that stays broken; findings tell its commands and no others."""
+    (server,) = snapshot.servers
+    proof = plan_server(server, snapshot.fabric, config)
+    assert proof is not None
+    plan = proof.document.plan
+    assert (plan.strategy, plan.remaining == 0) == (wanted.strategy, not wanted.unfixed), plan.why_not
+    commands = [step.command for action in plan.immediate for step in action.steps]
+    assert set(wanted.commands) <= set(commands), commands
+    for words in wanted.unfixed:
+        assert any(words in said for said in proof.document.unfixed), proof.document.unfixed
+    for words in wanted.agents:
+        assert any(words in said for said in proof.document.agents), proof.document.agents
+    routed = {command for fix in told if fix.title == "policy routing" for command in fix.commands}
+    assert routed == (set(commands) if plan.strategy == "policy-routing" else set())
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: f"check-{check.number}")

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.support.fleet import BROKEN, member, snapshot
+from tests.support.servers import DROPPED, guest, two_vnis
 from vnicheck.analysis.extent import is_within, known_flows
 from vnicheck.analysis.lint import lint
 from vnicheck.analysis.server import report_on
@@ -107,3 +108,18 @@ def test_remotes_and_ports_are_known_together(remotes: tuple[str, ...], ports: t
         other = msgspec.structs.replace(known(remotes, ports), direction=direction, protocol=protocol)
         same = (direction, protocol) == (Direction.INBOUND, Protocol.TCP)
         assert is_within([other], before) is (within and same)
+
+
+@pytest.mark.parametrize("mode", ["auto", "disabled"])
+@pytest.mark.parametrize("rp_filter", [1, 2])
+def test_what_hung_on_the_spoofing_check_is_known_by_what_it_was_called(mode: str, rp_filter: int) -> None:
+    """A baseline from before `spoofing-sibling` was open: such packets were taken to be dropped."""
+    vnis = two_vnis(spoofing=False, protocol_state_filtering_mode=mode)
+    one = member("web-1", guest(rp_filter={"all": rp_filter}), vnis=vnis)
+    where = tuple(snapshot_region(snapshot(one), ServerFilter()))
+    earlier = lint(where, DROPPED, generated_at=NOW, writers=[]).baseline
+    taken = Taken()
+    report = lint(where, Config(), generated_at=NOW, writers=[taken], earlier=earlier).report
+    assert [each.rule for each in taken[0].findings if each.counts and each.severity != "note"] == []
+    assert not isinstance(report.baseline, msgspec.UnsetType)
+    assert [each.rule for each in report.baseline.gone if each.severity != "note"] == []

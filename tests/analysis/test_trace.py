@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import cases
 from vnicheck.analysis.trace import TraceError, trace
-from vnicheck.demo.checks import CHECKS, load_check
+from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.model.cloud import FloatingIp
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Leg, Protocol
@@ -60,7 +60,7 @@ def test_both_ends_are_traced_where_both_are_known() -> None:
     vni = msgspec.structs.replace(server.vnis[0], id="vni-x", primary_address="10.0.0.50", primary=True, mac=None)
     other = msgspec.structs.replace(server, id="other", name="other", vnis=(vni,), guest=None)
     snapshot = msgspec.structs.replace(CHECK_2, servers=(server, other))
-    sides = trace(snapshot, Config(), start="other", end="10.0.0.12", protocol=Protocol.ICMP, port=0)
+    sides = trace(snapshot, AS_RECORDED, start="other", end="10.0.0.12", protocol=Protocol.ICMP, port=0)
     assert [(side.name, side.flows[0].direction, side.flows[0].remote) for side in sides] == [
         ("other", Direction.OUTBOUND, ("10.0.0.12/32",)),
         ("server", Direction.INBOUND, ("10.0.0.50/32",)),

@@ -73,7 +73,7 @@ def test_a_change_that_is_not_there(tmp_path: Path) -> None:
 def test_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(LedgerError, match="nothing is done unrecorded"):
+    with pytest.raises(LedgerError, match="cannot write the ledger"):
         Ledger(blocked / "ledger").write(entry())
 
 

@@ -19,7 +19,8 @@ from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.snapshot import encode_snapshot
 
 NETWORKS = '[networks]\non-prem = ["10.8.0.0/16"]\n'
-FIXED = ["spoofing-internet", "transit-unchanged", "vpn-source", "guest-hooks"]
+FIXED = ["spoofing-internet", "nlb-direct", "public-ranges", "transit-unchanged", "vpn-source"]
+FIXED += ["guest-firewall", "answered-here", "guest-hooks"]
 """Assumptions that have no override."""
 REPOSITORY = Path(__file__).parents[2]
 
@@ -279,7 +280,7 @@ def test_a_trace_as_json_is_a_report_with_one_flow(snapshot: Path, tmp_path: Pat
     assert report["schema"] == "vnicheck.report/2"
     ((flow,),) = [instance["flows"] for instance in report["instances"]]
     assert (flow["direction"], flow["protocol"], flow["ports"]) == ("outbound", "udp", ["443"])
-    assert (flow["local"], flow["remote"], flow["verdict"]) == ("10.0.0.12", ["10.8.0.4/32"], "delivered")
+    assert (flow["local"], flow["remote"], flow["verdict"]) == ("10.0.0.12", ["10.8.0.4/32"], "unknown")
     assert {hop["leg"] for hop in flow["hops"]} == {"request", "reply"}
 
 
@@ -291,7 +292,7 @@ def test_a_trace_between_two_servers_shows_both_sides(snapshot: Path, tmp_path: 
         ("peer", "outbound", ["10.0.0.12/32"]),
         ("server", "inbound", ["10.0.0.50/32"]),
     ]
-    assert sides["server"]["verdict"] == "delivered"
+    assert sides["server"]["verdict"] == "unknown", "spoofing-sibling"
     text = trace(snapshot, tmp_path, "--from", "peer", "--to", "server", "--allow-incomplete")
     assert text.returncode == 0
     assert "from peer (10.0.0.50) to 10.0.0.11" in text.stdout

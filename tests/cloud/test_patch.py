@@ -23,13 +23,23 @@ class Vpc:
         self.api, self.client, self.vni = api, client, vni
         self.slept: list[float] = []
         self.on_sleep: Callable[[], object] = lambda: None
+        self.sending: Callable[[], None] = lambda: None
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.on_sleep()
 
-    def patch(self, old: str | bool, new: str | bool, field: str = MODE) -> None:
-        patch.patch_vni(self.client, self.vni["id"], field=field, old=old, new=new, action=ACTION, sleep=self.sleep)
+    def patch(self, old: str | bool, new: str | bool, field: str = MODE) -> bool:
+        return patch.patch_vni(
+            self.client,
+            self.vni["id"],
+            field=field,
+            old=old,
+            new=new,
+            action=ACTION,
+            sleep=self.sleep,
+            sending=self.sending,
+        )
 
     def patches(self) -> list[Any]:
         return [call.body for call in self.api.calls if call.method == "PATCH"]
@@ -55,8 +65,8 @@ def test_only_the_field_that_was_planned(vpc: Vpc) -> None:
 
 
 def test_a_value_that_stands_already_is_not_patched(vpc: Vpc) -> None:
-    vpc.patch("auto", "disabled")
-    vpc.patch("auto", "disabled")
+    assert vpc.patch("auto", "disabled")
+    assert not vpc.patch("auto", "disabled"), "it is not ours to set back"
     assert len(vpc.patches()) == 1
 
 
@@ -125,11 +135,48 @@ def test_a_patch_is_never_repeated(vpc: Vpc, status: int) -> None:
     assert len(vpc.patches()) == 1
 
 
-def test_a_connection_that_breaks(vpc: Vpc) -> None:
-    vpc.api.fail("/virtual_network_interfaces/*", method="PATCH", reset=True)
+UNANSWERED = [{"reset": True}, {"status": 502}, {"status": 504}, {"status": 200, "body": "<html>"}]
+
+
+@pytest.mark.parametrize("fault", UNANSWERED)
+def test_a_patch_without_an_answer_that_is_never_done(vpc: Vpc, fault: dict[str, Any]) -> None:
+    """It is watched for until time is up, and then it is not said to be undone: it may still come."""
+    vpc.api.fail("/virtual_network_interfaces/*", method="PATCH", **fault)
+    with pytest.raises(CloudError, match="the PATCH got no answer") as caught:
+        vpc.patch("auto", "disabled")
+    assert caught.value.code == "patch_unanswered"
+    assert len(vpc.patches()) == 1
+
+
+@pytest.mark.parametrize("fault", UNANSWERED)
+@pytest.mark.parametrize("late", [0, 3])
+def test_a_patch_without_an_answer_that_is_done(vpc: Vpc, fault: dict[str, Any], late: int) -> None:
+    vpc.api.fail("/virtual_network_interfaces/*", method="PATCH", **fault)
+    vpc.on_sleep = lambda: vpc.vni.update({MODE: "disabled"}) if len(vpc.slept) == late else None
+    if not late:
+        original = vpc.client.service.update_virtual_network_interface
+
+        def done(**arguments: Any) -> Any:
+            vpc.vni[MODE] = "disabled"
+            return original(**arguments)
+
+        vpc.client.service.update_virtual_network_interface = done
+    vpc.patch("auto", "disabled")
+    assert len(vpc.slept) == late
+
+
+def test_a_patch_that_never_left(vpc: Vpc) -> None:
+    """Nobody listens: it cannot come later, and there is nothing to wait for."""
+
+    def stop() -> None:
+        vpc.client.service.http_client.close()  # or it goes by a connection that is open
+        vpc.api.stop()
+
+    vpc.sending = stop
     with pytest.raises(CloudError) as caught:
         vpc.patch("auto", "disabled")
-    assert caught.value.code in {"api_unreachable", "api_timeout"}
+    assert caught.value.code == "api_unreachable"
+    assert vpc.slept == []
 
 
 def test_a_vni_that_is_gone(vpc: Vpc) -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.test_one_flow import RELAXED, configs, fabrics, server_of
 from tests.support import servers
 from tests.support.cases import config_of, names, snapshot_of
 from tests.support.drawn_guests import guests
+from tests.support.drawn_servers import RELAXED, configs, fabrics, server_of
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.refinement import pieces
 from vnicheck.engine.server_view import ServerView

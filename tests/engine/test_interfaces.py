@@ -1,5 +1,7 @@
 """Which guest interface belongs to which VNI: by MAC address, by IP address, or not to be told."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.servers import guest, link, server, two_vnis, vni
@@ -8,6 +10,20 @@ from vnicheck.model.cloud import Vni
 from vnicheck.model.guest import Guest
 
 ONE, TWO = "vni-id-1", "vni-id-2"
+NO_CARDS: dict[str, dict[str, Any]] = {
+    "dummy": {"kind": "dummy"},
+    "macsec": {"kind": "macsec"},
+    "vxlan": {"kind": "vxlan"},
+    "openvswitch": {"kind": "openvswitch"},
+    "a kind of tomorrow": {"kind": "wormhole"},
+    "loopback": {"flags": ("LOOPBACK", "UP"), "link_type": "loopback"},
+    "tunnel": {"link_type": "none"},
+}
+NOT_BY_MAC_ALONE: dict[str, dict[str, Any]] = {
+    "veth": {"kind": "veth"},
+    "macvlan": {"kind": "macvlan"},
+    "busybox's veth": {"peer_index": 7},
+}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +74,46 @@ ONE, TWO = "vni-id-1", "vni-id-2"
             id="a bridge on top",
         ),
         pytest.param(guest(link("bond0", 0, "10.0.0.11/24", kind="bond")), (vni(0, "10.0.0.11"),), {}, id="a bond"),
+        pytest.param(
+            guest(link("eth0", 0, "10.0.0.11/24", kind="veth", peer_index=7, elsewhere=True)),
+            (vni(0, "10.0.0.11"),),
+            {ONE: "eth0"},
+            id="a veth with both",
+        ),
+        pytest.param(
+            guest(link("m0", 0, "10.0.0.11/24", kind="macvlan"), link("eth0", 2)),
+            (vni(0, "10.0.0.11"),),
+            {ONE: "m0"},
+            id="a macvlan with both",
+        ),
+        *[
+            pytest.param(
+                guest(link("x0", 0, "10.0.0.11/24", **what)), (vni(0, "10.0.0.11"),), {}, id=f"no card: {name}"
+            )
+            for name, what in NO_CARDS.items()
+        ],
+        *[
+            pytest.param(guest(link("x0", 0, **what)), (vni(0, "10.0.0.11"),), {}, id=f"MAC alone: {name}")
+            for name, what in NOT_BY_MAC_ALONE.items()
+        ],
+        pytest.param(
+            guest(link("eth0", 0, "10.0.0.11/24", mac="02:00:00:00:00:77")),
+            (vni(0, "10.0.0.11"),),
+            {},
+            id="a MAC that no link has",
+        ),
+        pytest.param(
+            guest(link("eth0", 0, "10.0.0.11/24"), link("eth0.7", 1, "10.0.0.12/24", kind="vlan", vlan_id=7)),
+            (vni(0, "10.0.0.11"), vni(1, "10.0.0.12", interface_type="vlan", vlan=8)),
+            {ONE: "eth0"},
+            id="a wrong VLAN id",
+        ),
+        pytest.param(
+            guest(link("eth0.7", 0, "10.0.0.11/24", kind="vlan", vlan_id=7)),
+            (vni(0, "10.0.0.11", interface_type="pci"),),
+            {},
+            id="a VLAN for a PCI attachment",
+        ),
     ],
 )
 def test_matching(inside: Guest, vnis: tuple[Vni, ...], expected: dict[str, str]) -> None:

@@ -112,7 +112,7 @@ def test_the_spoofing_check_can_be_lifted_but_not_towards_the_internet() -> None
     around = fabric(subnets=[subnet("a", "10.0.0.0/24", public_gateway="gateway")])
     before, after = verdicts(checked, around), verdicts(checked, around, spoofing_check=False)
     assert changed(before, after) == {
-        f"{direction} {protocol} 10.0.0.12: dropped -> delivered": count
+        f"{direction} {protocol} 10.0.0.12: unknown -> delivered": count
         for direction, remotes in (("inbound", 4), ("outbound", 5))
         for protocol, count in (("tcp", 2 * remotes), ("udp", 2 * remotes), ("icmp", remotes))
     }
@@ -128,7 +128,10 @@ def test_answers_to_a_floating_ip_may_be_said_to_leave_by_any_vni() -> None:
         "inbound icmp 10.0.0.12: dropped -> delivered": 1,
     }
     strict = asymmetric(mode="disabled", spoofing=False)
-    assert changed(verdicts(strict), verdicts(strict, fip_return=False)) == {}, "the spoofing check is another matter"
+    lifted = changed(verdicts(strict), verdicts(strict, fip_return=False))
+    assert {key.rpartition(": ")[2] for key in lifted} == {"dropped -> unknown"}, "the spoofing check is another matter"
+    closed = verdicts(strict, fip_return=False, spoofing_sibling="dropped")
+    assert changed(verdicts(strict, spoofing_sibling="dropped"), closed) == {}
 
 
 def test_groups_may_be_said_to_know_what_other_vnis_have_seen() -> None:

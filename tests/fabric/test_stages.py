@@ -138,7 +138,7 @@ def test_from_the_internet(one: Any, local: str, missing: dict[str, str], outcom
     [
         (WITH, "10.0.0.11", None, {}, "pass"),
         (WITH, "10.0.0.13", None, {}, "drop"),
-        (WITH, "10.0.0.13", "pgw", {}, "pass"),
+        (WITH, "10.0.0.13", "pgw", {}, "unknown"),
         (WITHOUT, "10.0.0.12", None, {}, "drop"),
         (WITHOUT, "10.0.0.12", "pgw", LACKING, "pass"),
         (WITHOUT, "10.0.0.12", None, LACKING, "unknown"),

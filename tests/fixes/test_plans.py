@@ -17,11 +17,12 @@ from tests.support.plans import (
     rules_of,
     without,
 )
-from tests.support.servers import TWO_DEFAULTS, acl_rule, fabric, guest, link, server, subnet, two_vnis, vni
-from vnicheck.demo.checks import CHECKS, load_check
+from tests.support.servers import DROPPED, TWO_DEFAULTS, acl_rule, fabric, guest, link, server, subnet, two_vnis, vni
+from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
+from vnicheck.fixes.actions import thrown
 from vnicheck.fixes.effects import AddRoutes, AddRule, PatchVni, SetRpFilter, carry_out
 from vnicheck.fixes.planner import STRATEGIES, NothingKnownError, Strategy, plan_server
 from vnicheck.fixes.strategies import SINGLE, Combination, effects_of
@@ -29,7 +30,7 @@ from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import NetworkAcl
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Verdict
-from vnicheck.model.guest import MAIN_TABLE
+from vnicheck.model.guest import MAIN_TABLE, RouteType
 from vnicheck.model.plan import NO_STRATEGY
 
 
@@ -55,7 +56,8 @@ def test_a_plan_is_what_the_engine_says_of_the_server_after_it(name: str, strate
     assert document.after == after
     assert document.broken == 0
     assert document.fixed + document.remaining == len(proof.trial.targets)
-    assert (document.strategy == NO_STRATEGY) is (document.fixed == 0) is (document.actions == ())
+    assert (document.strategy == NO_STRATEGY) is (document.fixed == 0 and not document.fixed_if)
+    assert (document.strategy == NO_STRATEGY) is (document.actions == ())
     assert (document.why_not is None) is bool(document.actions)
     assert all(alternative.why_not for alternative in proof.document.alternatives)
     fates = dict.fromkeys(Verdict, 0)
@@ -74,7 +76,7 @@ def test_no_effect_can_be_left_out(name: str, names: Combination) -> None:
     whole = trial.outcome(effects)
     for position in range(len(effects)):
         fewer = trial.outcome(without(effects, position))
-        assert whole.fixed - fewer.fixed or fewer.worse, effects[position]
+        assert whole.gained - fewer.gained or fewer.worse, effects[position]
 
 
 @pytest.mark.parametrize("name", [name for name in BROKEN if name != "in transit"])
@@ -115,7 +117,7 @@ def test_the_articles_plans() -> None:
         snapshot = load_check(check)
         (of,) = snapshot.servers
         found[check.number] = {
-            strategy: [*kinds(plan(of, snapshot.fabric, strategy).effects)] for strategy in STRATEGIES
+            strategy: [*kinds(plan(of, snapshot.fabric, strategy, AS_RECORDED).effects)] for strategy in STRATEGIES
         }
     routing = ["AddRoutes", "AddRule"]
     assert found[1] == {"auto": routing, "policy-routing": routing, "rp-filter": ["SetRpFilter"], "state-filtering": []}
@@ -141,7 +143,7 @@ def test_each_direction_has_its_own_vni() -> None:
 
 def test_spoofing_is_named_as_the_security_cost_that_it_is() -> None:
     of = server(*two_vnis(spoofing=False, protocol_state_filtering_mode="disabled"), guest=guest(rp_filter={"all": 2}))
-    document = plan(of, strategy="state-filtering").document.plan
+    document = plan(of, strategy="state-filtering", config=DROPPED).document.plan
     assert [action.patch for action in document.actions] == [{"allow_ip_spoofing": True}]
     assert [action.undo_patch for action in document.actions] == [{"allow_ip_spoofing": False}]
     assert [text for text in document.side_effects if text.startswith("SECURITY: ")]
@@ -149,10 +151,15 @@ def test_spoofing_is_named_as_the_security_cost_that_it_is() -> None:
 
 
 def test_auto_allows_spoofing_only_to_mend_everything() -> None:
-    """Policy routing is refused for 10.0.1.12, whose subnet's ACL lets nothing out, so spoofing would fix more. With
-    10.0.1.22, which the guest lacks, nothing fixes everything.
+    """Policy routing is refused for 10.0.1.12, which its subnet's ACL does not let out, so spoofing would fix more.
+    With 10.0.1.22, which the guest lacks, nothing fixes everything.
     """
-    closed = NetworkAcl(id="closed", name="closed", rules=(acl_rule("allow", "inbound"),))
+    rules = (
+        acl_rule("deny", "outbound", source="10.0.1.12/32"),
+        acl_rule("allow", "outbound"),
+        acl_rule("allow", "inbound"),
+    )
+    closed = NetworkAcl(id="closed", name="closed", rules=rules)
     around = fabric(subnets=[subnet("b", "10.0.1.0/24", network_acl="closed")], acls=[closed])
     inside = guest(
         link("eth0", 0, "10.0.0.11/24"),
@@ -163,7 +170,7 @@ def test_auto_allows_spoofing_only_to_mend_everything() -> None:
     chosen = {}
     for addresses in (("10.0.1.12",), ("10.0.1.12", "10.0.1.22")):
         vnis = (vni(0, "10.0.0.11"), vni(1, *addresses, subnet="b"))
-        proof = plan(server(*vnis, guest=inside, kind="bare_metal_server"), around)
+        proof = plan(server(*vnis, guest=inside, kind="bare_metal_server"), around, config=DROPPED)
         chosen[len(addresses)] = (proof.document.plan.strategy, proof.document.plan.remaining > 0)
     assert chosen == {1: ("state-filtering", False), 2: ("policy-routing", True)}
 
@@ -253,7 +260,7 @@ def test_numbers_in_use_are_not_taken() -> None:
         rules=rules_of("1003: from 10.0.0.99 lookup 1003", "2000: from 10.0.0.98 lookup 1004"),
         rp_filter=STRICT,
     )
-    assert commands(plan(server(guest=inside)))[-1] == "ip rule add from 10.0.0.12 table 1005 priority 2001"
+    assert commands(plan(server(guest=inside)))[-1] == "ip rule add from 10.0.0.12 table 1005 priority 2002"
 
 
 def test_rules_of_others_come_first() -> None:
@@ -268,7 +275,7 @@ def test_rules_of_others_come_first() -> None:
     )
     proof = plan(server(guest=inside))
     (rule,) = [effect.rule for effect in proof.effects if isinstance(effect, AddRule)]
-    assert rule.priority == 5271
+    assert rule.priority == 5272
     assert proof.document.plan.remaining == 0
 
 
@@ -291,22 +298,26 @@ def test_no_rule_comes_before_that_of_the_local_table() -> None:
     assert not [effect for effect in proof.effects if isinstance(effect, AddRule) and effect.rule.priority <= 100]
 
 
+def without_throws(effect: AddRoutes) -> AddRoutes:
+    routes = tuple(route for route in effect.routes if route.type is not RouteType.THROW)
+    return msgspec.structs.replace(effect, routes=routes)
+
+
 def test_the_guests_own_networks_are_still_reached() -> None:
-    """Without the rule for 172.17.0.0/16, answers from 10.0.0.12 to containers would leave by eth1."""
+    """Without the route that throws 172.17.0.0/16 back, answers from 10.0.0.12 to containers would leave by eth1."""
     proof = planned("containers")
     assert commands(proof)[-2:] == [
-        "ip rule add from 10.0.0.12 to 172.17.0.0/16 table main priority 1003",
-        "ip rule add from 10.0.0.12 table 1003 priority 1004",
+        "ip route add throw 172.17.0.0/16 table 1003",
+        "ip rule add from 10.0.0.12 table 1003 priority 1003",
     ]
-    ours = [effect for effect in proof.effects if not (isinstance(effect, AddRule) and effect.rule.dst is not None)]
+    ours = [without_throws(effect) if isinstance(effect, AddRoutes) else effect for effect in proof.effects]
     assert proof.trial.outcome(ours).worse
 
 
 def test_a_refusal_is_not_led_around() -> None:
     of = server(guest=guest(routes=TWO_DEFAULTS + "blackhole 10.9.0.0/16\n", rp_filter=STRICT))
     proof = plan(of)
-    (kept,) = [effect.rule for effect in proof.effects if isinstance(effect, AddRule) and effect.rule.dst is not None]
-    assert (kept.src, kept.dst, kept.table) == ("10.0.0.12/32", "10.9.0.0/16", MAIN_TABLE)
+    assert thrown(proof.effects) == ["10.9.0.0/16"]
     assert verdicts(proof.document.plan.after, "10.0.0.12", "10.9.0.1")["inbound", "tcp"] == "dropped"
     assert not proof.document.plan.remaining, "what refuses is meant, so that nothing of it stays broken"
     assert not proof.document.unfixed

@@ -44,9 +44,10 @@ def ssh_arguments(lab: Lab, sshd: Sshd, folder: Path) -> list[str]:
 
 
 def configuration(scenario: Scenario, folder: Path) -> list[str]:
-    """What a user would tell of the clients' ports, where the scenario knows them."""
-    if scenario.client_ports is None:
-        return []
-    first, last = scenario.client_ports
-    (folder / "vnicheck.toml").write_text(f'[assumptions]\nclient-ports = "{first}-{last}"\n')
+    """What a user would tell: what the lab's spoofing check does, and the clients' ports where they are known."""
+    lines = ["[assumptions]", 'spoofing-sibling = "dropped"']
+    if scenario.client_ports is not None:
+        first, last = scenario.client_ports
+        lines.append(f'client-ports = "{first}-{last}"')
+    (folder / "vnicheck.toml").write_text("\n".join(lines) + "\n")
     return ["--config", str(folder / "vnicheck.toml")]

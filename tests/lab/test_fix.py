@@ -4,6 +4,7 @@ and real packets then have the last word.
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from tests.api.faults import Fault
 from tests.lab import scenario as scenarios
 from tests.lab.bench import Bench, bench
 from tests.lab.probe import probe_predicted
@@ -279,6 +281,63 @@ def test_the_api_refuses_the_second_patch(server: Bench, status: int) -> None:
         action = "is.virtual-network-interface.virtual-network-interface.manage-protocol-state-filtering-mode"
         assert action in done.stderr
     assert server.everything() == before
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("reader", ["gone", "full"])
+@pytest.mark.parametrize("form", ["json", "jsonl", "text"])
+def test_the_exit_code_does_not_depend_on_whoever_reads(server: Bench, form: str, reader: str) -> None:
+    """The second patch is refused, and so is the undoing of the first. JSON Lines begin before anything is changed."""
+    before = server.modes()
+    first, second = (vni["id"] for vni in server.api.world["virtual_network_interfaces"])
+    server.api.fail(f"/virtual_network_interfaces/{second}", method="PATCH", status=403)
+    follow = server.api.on_patch
+
+    def refuse_the_next(vni: dict[str, Any]) -> None:
+        assert follow is not None
+        follow(vni)
+        server.api.faults.append(Fault(f"/virtual_network_interfaces/{first}", method="PATCH", times=None, status=403))
+
+    server.api.on_patch = refuse_the_next
+    command = server.command("fix", "article-check-2", "--yes", "--strategy", "state-filtering", "-f", form)
+    with open("/dev/full", "w") as full:
+        process = server.lab.client.popen(
+            command,
+            cwd=REPOSITORY,
+            env=server.environ,
+            stdout=full if reader == "full" else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    if process.stdout is not None:
+        process.stdout.close()
+    assert process.stderr is not None
+    told = process.stderr.read()
+    early = (form, reader) == ("jsonl", "full")
+    assert process.wait(60) == (2 if early else 5), told
+    assert "Traceback" not in told
+    assert (server.modes() == before) is early
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-f", "json=/nonexistent/plan"],
+        ["-f", "text", "-f", "sh=/proc/plan"],
+        ["-f", "text=/dev"],
+        ["-f", "jsonl=/nonexistent/plan"],
+        ["-o", "/proc/plans"],
+    ],
+)
+def test_outputs_that_cannot_be_written_are_noticed_before_anything_is_changed(
+    server: Bench, arguments: list[str]
+) -> None:
+    before = server.everything()
+    done = server.run("fix", "article-check-2", "--yes", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert "cannot " in done.stderr.splitlines()[-1]
+    assert server.everything() == before
+    assert not (server.folder / "state" / "vnicheck" / "ledger").exists()
 
 
 def test_the_live_state_differs_from_the_planned_one(server: Bench) -> None:

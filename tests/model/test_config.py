@@ -13,8 +13,12 @@ def test_every_override_is_named_as_its_assumption() -> None:
     settings = {field.encode_name for field in msgspec.structs.fields(Assumptions)}
     assert settings == {assumption.id for assumption in ASSUMPTIONS} - {
         "spoofing-internet",
+        "nlb-direct",
+        "public-ranges",
         "transit-unchanged",
         "vpn-source",
+        "guest-firewall",
+        "answered-here",
         "guest-hooks",
     }
 

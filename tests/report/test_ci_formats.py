@@ -109,10 +109,10 @@ def test_a_server_that_was_not_fully_checked_fails_all_the_same() -> None:
 
 
 def test_findings_below_the_threshold_are_output_of_a_case_that_passes() -> None:
-    below = junit(member("web-2", BROKEN))["us-south.web-2"]["VNC103"]
+    below = junit(member("web-2", BROKEN))["us-south.web-2"]["VNC102"]
     assert not below.result
     assert below.system_out.startswith("warning: ")
-    above = junit(member("web-2", BROKEN), fail_on="warning")["us-south.web-2"]["VNC103"]
+    above = junit(member("web-2", BROKEN), fail_on="warning")["us-south.web-2"]["VNC102"]
     assert type(result(above)).__name__ == "Failure"
 
 

@@ -176,6 +176,14 @@ def test_another_rule_does_not_set_it() -> None:
         assert len(findings("VNC252", policy_routed(boot), server())) == 1
 
 
+def test_what_would_be_at_risk_hangs_on_it_too() -> None:
+    """With filtering off and spoofing not allowed, whether the replies come through without the rule is open."""
+    of = server(*two_vnis(spoofing=False, protocol_state_filtering_mode="disabled"), guest=policy_routed(BootConfig()))
+    (found,) = [each for each in report(of).findings if each.rule == "VNC252"]
+    assert "would be at risk (spoofing-sibling) then" in found.message
+    assert "would be dropped" not in found.message
+
+
 def test_nothing_hangs_on_it() -> None:
     """With filtering off and spoofing allowed the flows go through without the rule as well."""
     assert findings("VNC252", policy_routed(BootConfig())) == []

@@ -67,7 +67,7 @@ SECONDARY = server(
         rp_filter=STRICT,
     ),
 )
-"""Two addresses on one VNI, and containers, whose network keeps its way by `to` rules."""
+"""Two addresses on one VNI, and containers, whose network is thrown back to the rules behind."""
 
 
 def effects_for(of: Server, strategy: Strategy = "policy-routing") -> tuple[Effect, ...]:

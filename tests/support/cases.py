@@ -54,6 +54,15 @@ class GuestFiles(Struct, frozen=True, forbid_unknown_fields=True):
     sysctls: str | None = None
 
 
+class PlanExpectation(Struct, frozen=True, forbid_unknown_fields=True):
+    """What `vnicheck fix` plans: the strategy, some of its commands, and words of what else it says."""
+
+    strategy: str
+    commands: tuple[str, ...] = ()
+    unfixed: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+
+
 class Case(Struct, frozen=True, forbid_unknown_fields=True):
     """`case.toml`: see fixtures/cases/README.md."""
 
@@ -70,6 +79,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     """By VNI the guest's interface, `-` for none."""
     text: tuple[str, ...] = ()
     """Words that the text report says."""
+    plan: PlanExpectation | None = None
     guest: GuestFiles | None = None
     kernel_defaults: tuple[str, ...] = ()
 

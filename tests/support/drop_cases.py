@@ -12,6 +12,7 @@ from tests.support.servers import (
     link,
     router,
     server,
+    subnet,
     transit_fabric,
     two_vnis,
     vni,
@@ -36,8 +37,8 @@ FIRES: dict[str, tuple[Server, Any, set[tuple[str, str, str]]]] = {
     "VNC102": (server(guest=guest()), None, {("VNC102", "error", "computed"), ("VNC102", "warning", "computed")}),
     "VNC103": (
         server(*two_vnis(spoofing=False, protocol_state_filtering_mode="disabled"), guest=guest()),
-        None,
-        {("VNC103", "error", "computed"), ("VNC103", "warning", "computed")},
+        fabric(subnets=[subnet("a", "10.0.0.0/24", public_gateway="gateway")]),
+        {("VNC103", "warning", "computed")},
     ),
     "VNC104": (
         server(*OPEN_DISABLED, guest=guest(routes="10.0.0.0/24 dev eth0 scope link\n")),

@@ -21,9 +21,8 @@ from tests.support.servers import (
     vni,
 )
 from vnicheck.analysis.server import assemble_report
-from vnicheck.demo.checks import CHECKS, load_check
+from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.model.cloud import NetworkAcl, Ref
-from vnicheck.model.config import Config
 from vnicheck.model.report import Report
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.report.text import write_text
@@ -56,7 +55,7 @@ def _of(*servers: Server, around: Any = None) -> Report:
 
 def demo(number: int) -> Report:
     snapshot = load_check(CHECKS[number - 1])
-    instance = report(snapshot.servers[0], snapshot.fabric, Config())
+    instance = report(snapshot.servers[0], snapshot.fabric, AS_RECORDED)
     return assemble_report((instance,), generated_at=COLLECTED)
 
 

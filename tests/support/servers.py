@@ -29,12 +29,14 @@ from vnicheck.model.cloud import (
     Vpc,
     VpcRoute,
 )
-from vnicheck.model.config import Config
+from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest, Interface, InterfaceAddress
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Server
 
+DROPPED = Config(assumptions=Assumptions(spoofing_sibling="dropped"))
+"""Where the question of `spoofing-sibling` is answered."""
 COLLECTED = "2026-11-23T00:00:00Z"
 MACS = ("02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c", "02:00:00:00:00:0d")
 TWO_DEFAULTS = """

@@ -15,7 +15,7 @@ from vnicheck.analysis.many import Shared, analyze_many
 from vnicheck.analysis.processes import Spread, in_process
 from vnicheck.model.baseline import Baseline, Earlier, Known, baseline_of
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding, Severity, is_as_severe
+from vnicheck.model.flow import SEVERITIES, Finding, Severity, is_as_severe
 from vnicheck.model.region import Job, RegionInScope, job_of
 from vnicheck.model.report import (
     REPORT_SCHEMA,
@@ -154,7 +154,7 @@ class _Ledger:
 
     def mark(self, instance: InstanceReport) -> InstanceReport:
         """The instance with each finding known or new, where there is a baseline."""
-        now = {finding.fingerprint for finding in instance.findings}
+        now = {each for finding in instance.findings for each in finding.fingerprints}
         about = {finding.fingerprint: self._about(instance, finding) for finding in instance.findings}
         for each in self._of.pop(instance.id, ()):
             if each.fingerprint not in now:
@@ -184,12 +184,15 @@ class _Ledger:
 
     def _marked(self, finding: Finding, about: tuple[Known, ...]) -> Finding:
         """The finding, known where the baseline has it as bad as this and about all of these flows."""
-        known = self._known.get(finding.fingerprint)
-        if known is None:
+        known = [self._known[each] for each in finding.fingerprints if each in self._known]
+        if not known:
             return msgspec.structs.replace(finding, known=False)
-        if not is_as_severe(known.severity, finding.severity):
-            grown = f"The baseline has it as {known.severity}."
-        elif not isinstance(known.flows, UnsetType) and not is_within(about, known.flows):
+        worst = min((each.severity for each in known), key=SEVERITIES.index)
+        flows = [() if isinstance(each.flows, UnsetType) else each.flows for each in known]
+        everything = any(isinstance(each.flows, UnsetType) for each in known)
+        if not is_as_severe(worst, finding.severity):
+            grown = f"The baseline has it as {worst}."
+        elif not everything and not is_within(about, [each for part in flows for each in part]):
             grown = "The baseline has it for fewer flows."
         else:
             return msgspec.structs.replace(finding, known=True)

@@ -7,7 +7,7 @@ from vnicheck import __version__
 from vnicheck.analysis.interfaces import interface_summaries
 from vnicheck.analysis.mutes import apply_mutes
 from vnicheck.engine.classify import predict_flows
-from vnicheck.engine.interfaces import match_interfaces, why_unmatched
+from vnicheck.engine.interfaces import match_interfaces, of_virtual_machine, why_unmatched
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import is_known
 from vnicheck.findings.facts import Facts
@@ -183,7 +183,7 @@ def _unmatched(server: Server, guest: Guest) -> Iterator[Problem]:
     interface_of = match_interfaces(server)
     if "interfaces" not in guest.missing:
         for vni in server.vnis:
-            if vni.id not in interface_of:
+            if vni.id not in interface_of and not of_virtual_machine(server, vni):
                 yield Problem(code="interface_unmatched", message=why_unmatched(server, vni))
     if "sysctls" not in guest.missing:
         for name in ("all", *interface_of.values()):

@@ -1,6 +1,7 @@
 """One flow between two ends, as each server sees it that has one of them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -8,6 +9,7 @@ from msgspec import Struct
 from vnicheck.analysis.server import analyze_server
 from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.transit import transit_flow
 from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import Vni
 from vnicheck.model.config import Config
@@ -37,12 +39,14 @@ def trace(
     snapshot: Snapshot, config: Config, *, start: str, end: str, protocol: Protocol, port: int
 ) -> tuple[InstanceReport, ...]:
     """The flow from `start` to `end` (addresses, or names of servers that were read): the report of each server with
-    an end, with this one flow. A floating IP as an end stands for the address that it leads to. As `end` it is dialled:
-    the opener sees the floating IP, and the answerer the opener's own; its side is left out where the opener has none
-    (the address of a public gateway is not known). Raises TraceError.
+    an end, and of each that VPC routes lead it through, with this one flow. A floating IP as an end stands for the
+    address that it leads to. As `end` it is dialled: the opener sees the floating IP, and the answerer the opener's
+    own; its side is left out where the opener has none (the address of a public gateway is not known). Raises
+    TraceError.
     """
-    opener, answerer = _resolve(snapshot, start), _resolve(snapshot, end)
-    if opener.server is None and answerer.server is None:
+    opener, answerer = _resolve(snapshot, config, start), _resolve(snapshot, config, end)
+    through = _through(snapshot, config, opener, answerer, protocol, port)
+    if opener.server is None and answerer.server is None and not through:
         names = listed([one_line(server.name, 60) for server in snapshot.servers])
         raise TraceError(f"neither {one_line(start, 60)} nor {one_line(end, 60)} is an address of {names}")
     if opener.server is not None and opener.server == answerer.server:
@@ -55,7 +59,27 @@ def trace(
             predict = _prediction(direction, own.address, parse_address(remote), protocol, port)
             side = analyze_server(own.server, snapshot.fabric, config, read_at=snapshot.created_at, predict=predict)
             reports.append(side)
-    return tuple(reports)
+    return (*reports, *through)
+
+
+def _through(
+    snapshot: Snapshot, config: Config, opener: _End, answerer: _End, protocol: Protocol, port: int
+) -> list[InstanceReport]:
+    """What the servers say of the flow that forward it."""
+    there = answerer.floating_ip if answerer.dialled and answerer.floating_ip is not None else answerer.address
+    reports = []
+    for server in snapshot.servers:
+        if server in (opener.server, answerer.server) or not _is_placed(server, snapshot):
+            continue
+        view = ServerView(server, snapshot.fabric, config)
+        flow = transit_flow(view, protocol, parse_address(opener.address), parse_address(there), port)
+        if flow is not None:
+            flows = (flow,)
+            predict = partial(lambda flows, _: flows, flows)
+            reports.append(
+                analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at, predict=predict)
+            )
+    return reports
 
 
 def _prediction(
@@ -68,8 +92,15 @@ def _prediction(
     return predict
 
 
-def _resolve(snapshot: Snapshot, text: str) -> _End:
+def _is_placed(server: Server, snapshot: Snapshot) -> bool:
+    """Whether the subnets of its VNIs were read."""
+    return all(vni.subnet in snapshot.fabric.subnets for vni in server.vnis)
+
+
+def _resolve(snapshot: Snapshot, config: Config, text: str) -> _End:
     for server in snapshot.servers:
+        if _is_placed(server, snapshot) and text in ServerView(server, snapshot.fabric, config).public:
+            return _End(text, server)
         if text in (server.name, server.id, server.crn):
             return _end(server, _primary(server))
         for vni in server.vnis:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.apply.errors import ApplyError
-from vnicheck.fixes.effects import Effect
+from vnicheck.fixes.effects import Effect, PatchVni
 from vnicheck.model.cloud import Ref
 from vnicheck.model.plan_document import Action
 from vnicheck.system.clock import now
@@ -53,6 +53,17 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_at: str = ""
     said: str = ""
     """How it ended, in words."""
+    begun: tuple[str, ...] | None = None
+    """What was begun, each written down before it was: `timer`, `guest`, `files`, and VNIs' fields as `vni_field` names
+    them. None: an older version did not note it.
+    """
+    found: tuple[str, ...] = ()
+    """Configuration files that were there before as they are wanted: they are not ours to undo."""
+
+
+def vni_field(effect: PatchVni) -> str:
+    """A VNI's field, as an entry notes that it was begun."""
+    return f"{effect.vni}/{effect.field}"
 
 
 _decoder = msgspec.json.Decoder(Entry)
@@ -79,9 +90,7 @@ class Ledger:
             make_private_folder(self.folder)
             replace_file(place, data, mode=PRIVATE, durable=True)
         except OSError as error:
-            raise LedgerError(
-                f"cannot write the ledger {place}: {error.strerror}; nothing is done unrecorded"
-            ) from error
+            raise LedgerError(f"cannot write the ledger {place}: {error.strerror}") from error
 
     def read(self, change: str) -> Entry:
         """The entry of a change. Raises LedgerError."""

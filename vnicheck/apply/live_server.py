@@ -1,11 +1,12 @@
 """A live server as applying reaches it: SSH sessions, the VPC API, a clock."""
 
 import time
+from collections.abc import Callable
 
 from vnicheck.apply.errors import ApplyError
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError
-from vnicheck.cloud.patch import patch_vni
+from vnicheck.cloud.patch import SETTLING, patch_vni
 from vnicheck.fixes.actions import IAM_ACTIONS
 from vnicheck.fixes.effects import PatchVni
 from vnicheck.guest.assemble import read_guest
@@ -34,18 +35,26 @@ def log_in(
 
 
 class LiveReach:
-    """One server. `root`: how scripts become root there; None where no script will be run. `script_seconds`: the bound
-    of one script.
+    """One server. `root`: how scripts become root there. In seconds, `script_seconds`: the bound of one script;
+    `settling`: how long a VNI may take to be stable, or a PATCH without an answer to be done.
     """
 
     def __init__(
-        self, runner: SshRunner, target: SshTarget, root: Root, client: VpcClient | None, *, script_seconds: float
+        self,
+        runner: SshRunner,
+        target: SshTarget,
+        root: Root,
+        client: VpcClient | None,
+        *,
+        script_seconds: float,
+        settling: float = SETTLING,
     ) -> None:
         self._runner = runner
         self._target = target
         self._root = root
         self._client = client
         self._seconds = script_seconds
+        self._settling = settling
 
     def collect(self) -> Guest:
         """The guest as it is now, by a new session. Raises CollectionError."""
@@ -64,12 +73,12 @@ class LiveReach:
             hint = f" ({output.hint})" if output.hint and not self._root.lead else ""
             raise CollectionError(error.code, f"{name}: {error.message}{hint}") from None
 
-    def patch(self, effect: PatchVni, *, back: bool = False) -> None:
-        """The PATCH, or the one that undoes it. Raises CloudError."""
+    def patch(self, effect: PatchVni, *, back: bool = False, sending: Callable[[], None] = lambda: None) -> bool:
+        """The PATCH, or the one that undoes it (see `patch_vni`). Raises CloudError."""
         if self._client is None:
             raise CloudError("no_credentials", f"{effect.name} cannot be changed: there is no VPC API")
         old, new = (effect.new, effect.old) if back else (effect.old, effect.new)
-        patch_vni(
+        return patch_vni(
             self._client,
             effect.vni,
             field=effect.field,
@@ -77,6 +86,8 @@ class LiveReach:
             new=new,
             action=IAM_ACTIONS[effect.field][-1],
             sleep=self.sleep,
+            sending=sending,
+            patience=self._settling,
         )
 
     def monotonic(self) -> float:

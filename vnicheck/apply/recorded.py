@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from vnicheck.apply.attempt import Attempt, Undoing, guest_steps
+from vnicheck.apply.attempt import Attempt
 from vnicheck.apply.errors import ApplyError
-from vnicheck.apply.ledger import Entry, Ledger, LedgerError, new_change
+from vnicheck.apply.ledger import Entry, Ledger, LedgerError, new_change, vni_field
 from vnicheck.apply.live_server import LiveReach, log_in
+from vnicheck.apply.undoing import Undoing
 from vnicheck.cloud.client import VpcClient
+from vnicheck.cloud.patch import SETTLING
 from vnicheck.fixes.drift import drift
 from vnicheck.fixes.effects import PatchVni
 from vnicheck.fixes.planner import Proof
 from vnicheck.fixes.session import touches_session
+from vnicheck.fixes.steps import Part, file_parts, running_parts
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.guest.ssh.sudo import AskSudoPassword, Root
@@ -101,7 +104,7 @@ class Applying:
             )
             if warning is not None:
                 means.tell(f"{name}: {warning}; if no new session comes about, it is undone after {self._seconds} s")
-        if not means.agree(f"Apply this to {name}?"):
+        if not means.agree(f"Apply this to {name}{_although(document)}?"):
             means.tell(f"{name}: not applied")
             return document
         self._require_unchanged(proof)
@@ -141,48 +144,109 @@ class Applying:
             effects=proof.effects,
             actions=as_documents(plan.actions),
             status="begun",
+            begun=(),
         )
-        means.ledger.write(entry)
+        record = _Record(means.ledger, entry)
         means.tell(f"{server.name}: change {entry.id}; 'vnicheck rollback {entry.id}' undoes it")
-        bound = min(means.script_seconds, max(5.0, self._seconds / 4))
-        reach = LiveReach(means.runner, target, root, client, script_seconds=bound)
+        reach = LiveReach(
+            means.runner,
+            target,
+            root,
+            client,
+            script_seconds=min(means.script_seconds, max(5.0, self._seconds / 4)),
+            settling=min(SETTLING, max(5.0, self._seconds / 2)),
+        )
         tell = _telling(means, server.name)
-        return _ended(means, entry, Attempt(entry.id, proof, reach, tell, self._seconds).run())
+        attempt = Attempt(entry.id, proof, reach, tell, self._seconds, record=record.begin)
+        outcome = attempt.run()
+        return _ended(means, msgspec.structs.replace(record.entry, found=attempt.found), outcome, attempt.close)
+
+
+class _Record:
+    """The entry of a change that is under way. Raises LedgerError."""
+
+    def __init__(self, ledger: Ledger, entry: Entry) -> None:
+        self._ledger = ledger
+        self.entry = entry
+        self._write()
+
+    def begin(self, what: str) -> None:
+        """Writes down what is about to be begun. Raises LedgerError."""
+        self.entry = msgspec.structs.replace(self.entry, begun=(*(self.entry.begun or ()), what))
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            self._ledger.write(self.entry)
+        except LedgerError as error:
+            raise LedgerError(f"{error}; nothing is done unrecorded") from error
 
 
 def roll_back(entry: Entry, means: Means) -> Applied:
     """Takes back what may be left of a change. Raises ApplyError."""
-    patches = [effect for effect in entry.effects if isinstance(effect, PatchVni)]
-    client = means.connect(entry.region) if patches else None
-    steps, files = (guest_steps(entry.actions, persist=persist) for persist in (False, True))
-    in_guest = bool(steps or files)
+    undone = _begun(entry)
+    client = means.connect(entry.region) if undone.patches else None
     target = SshTarget(id=entry.server.id, name=entry.server.name, address=entry.address)
     root = Root("sh -s")
-    if in_guest:
+    if undone.in_guest:
         root = log_in(means.runner, target, sudo=means.sudo, ask=means.ask_sudo, needs_root=True)[1]
-    reach = LiveReach(means.runner, target, root, client, script_seconds=means.script_seconds)
     undoing = Undoing(
         entry.id,
-        reach,
+        LiveReach(means.runner, target, root, client, script_seconds=means.script_seconds),
         _telling(means, entry.server.name),
-        effects=entry.effects,
-        steps=steps,
-        files=files,
-        patched=patches,
-        kept=in_guest,
+        parts=running_parts(entry.effects),
+        files=undone.files,
+        found=entry.found,
+        patched=undone.patches,
+        in_guest=undone.in_guest,
+        lasting=undone.lasting,
     )
-    return _ended(means, entry, undoing.run("asked to roll back"))
+    return _ended(means, entry, undoing.run("asked to roll back"), undoing.close)
+
+
+class _Begun(Struct, frozen=True, kw_only=True):
+    """What an entry says was begun."""
+
+    patches: tuple[PatchVni, ...]
+    files: tuple[Part, ...]
+    in_guest: bool
+    lasting: bool
+
+
+def _begun(entry: Entry) -> _Begun:
+    """All of it, where an older version wrote the entry."""
+    patches = tuple(effect for effect in entry.effects if isinstance(effect, PatchVni))
+    files = file_parts(entry.actions)
+    begun = entry.begun
+    if begun is None:
+        in_guest = bool(files or running_parts(entry.effects))
+        return _Begun(patches=patches, files=files, in_guest=in_guest, lasting=True)
+    return _Begun(
+        patches=tuple(effect for effect in patches if vni_field(effect) in begun),
+        files=files if "files" in begun else (),
+        in_guest="timer" in begun,
+        lasting=entry.status == "applied" or "files" in begun,
+    )
+
+
+def _although(document: InstancePlan) -> str:
+    """What the user agrees to where a plan helps only if an open assumption falls so."""
+    conditions = [f"{each.assumption} is {each.value}" for each in document.plan.fixed_if]
+    return f", which fixes some flows only if {listed(conditions)}" if conditions else ""
 
 
 def _telling(means: Means, name: str) -> Callable[[str], None]:
     return lambda line: means.tell(f"{name}: {line}")
 
 
-def _ended(means: Means, entry: Entry, outcome: Applied) -> Applied:
-    """Written down as far as that is possible: what was done is done."""
+def _ended(means: Means, entry: Entry, outcome: Applied, close: Callable[[], None]) -> Applied:
+    """Written down as far as that is possible: what was done is done. Only then the server may forget it."""
     status = "rolled_back" if outcome.status == "refused" else outcome.status
     try:
         means.ledger.write(msgspec.structs.replace(entry, status=status, ended_at=now(), said=outcome.said))
     except LedgerError as error:
-        means.tell(str(error))
+        means.tell(f"{error}: it does not have how this ended")
+        return outcome
+    if outcome.status in {"applied", "rolled_back"}:
+        close()
     return outcome

@@ -29,6 +29,7 @@ COMMANDS = {
         "Collect servers into a file or folder that feeds every other command through --snapshot, offline.",
     ),
     "diff": ("diff", "Compare two snapshots: findings that are new or gone, and flows that fare differently."),
+    "verify": ("verify", "Ask the server's own kernel whether it does what is predicted; no packet, no root."),
     "rehearse": (
         "rehearse",
         "Rebuild a server on this machine's kernel from its snapshot, send real packets, and try a fix or any change.",

@@ -28,6 +28,7 @@ EXAMPLES = {
     "spoofing-check": "spoofing-check = false",
     "spoofing-sibling": 'spoofing-sibling = "passed" or spoofing-sibling = { web-1 = "passed" }',
     "spoofing-arrival": 'spoofing-arrival = "passed" or spoofing-arrival = { web-1 = "dropped" }',
+    "packets-unmarked": "packets-unmarked = false or packets-unmarked = { web-1 = false }",
     "fip-return": "fip-return = false",
     "sg-stateless": "sg-stateless = false",
     "client-ports": 'client-ports = "32768-60999"',

@@ -5,8 +5,17 @@ from vnicheck.cli.failure import UserError, ended_by
 from vnicheck.cli.given import DemoOptions
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
 from vnicheck.cli.terminal import console
-from vnicheck.demo.checks import CHECKS, CLIENT, SERVICE, ArticleCheck, Observation, load_check, predicted, replayed
-from vnicheck.model.config import Config
+from vnicheck.demo.checks import (
+    AS_RECORDED,
+    CHECKS,
+    CLIENT,
+    SERVICE,
+    ArticleCheck,
+    Observation,
+    load_check,
+    predicted,
+    replayed,
+)
 from vnicheck.model.flow import Direction
 from vnicheck.model.rehearsal import Phase
 from vnicheck.model.report import InstanceReport
@@ -47,7 +56,7 @@ def _rehearsed() -> list[Phase | None]:
         if server.guest is not None:
             with ended_by(RehearsalError), Sandbox() as box:
                 rehearsing = Rehearsing(
-                    box, server, server.guest, observed.fabric, Config(), prefer=[CLIENT], tell=lambda _: None
+                    box, server, server.guest, observed.fabric, AS_RECORDED, prefer=[CLIENT], tell=lambda _: None
                 )
                 phases.append(rehearsing.as_is())
     return phases
@@ -55,7 +64,10 @@ def _rehearsed() -> list[Phase | None]:
 
 def _show(check: ArticleCheck, instance: InstanceReport, phase: Phase | None, *, no_color: bool, explain: bool) -> None:
     page = Page(console(no_color=no_color), explain=explain)
-    page.prose(f"{check.setup}; client {CLIENT}", lead=(f"Check {check.number}  ", "bold"))
+    page.prose(
+        f"{check.setup}; client {CLIENT}; spoofing-sibling passed, as recorded",
+        lead=(f"Check {check.number}  ", "bold"),
+    )
     page.line()
     for observation in check.observations:
         flow = predicted(instance, observation)

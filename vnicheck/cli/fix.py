@@ -1,6 +1,8 @@
 """`vnicheck fix`: plans that are proved on the model, shown, and applied under a timer that undoes them."""
 
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from vnicheck.analysis.dask_cluster import ClusterError
 from vnicheck.analysis.plans import CHUNK, WORTH_PROCESSES, NotCheckedError, Planning, plan_many, prove
@@ -108,7 +110,9 @@ def _apply(
     means = Means(
         runner=runner,
         ledger=Ledger.of_user(),
-        connect=lambda region: vpc_client(given.selection.one_region or region or None, given.selection.auth),
+        connect=lambda region: vpc_client(
+            given.selection.one_region or region or None, given.selection.auth, seconds=given.rollback_after
+        ),
         sudo=given.sudo,
         ask_sudo=ask_sudo(),
         script_seconds=given.ssh.timeout,
@@ -124,11 +128,14 @@ def _apply(
         show=lambda plan: show_plan(plan, no_color=given.no_color),
     )
     tell_unfinished(means.ledger)
+    outputs.require_places()
     failure: UserError | None = None
+    unwritten: list[str] = []
     try:
         with ended_in_order(), runner:
             for document in applying.each(proofs):
-                outputs.add(document)
+                with _noting(unwritten):
+                    outputs.add(document)
                 if document.outcome is not None:
                     tell_outcome(document.name, document.outcome, stdout=not destination.wants_documents)
     except ApplyError as error:
@@ -137,14 +144,31 @@ def _apply(
         failure = error
     complete = not outputs.unchecked
     if destination.wants_documents and (outputs.plans or failure is None):
-        outputs.finish(servers=len(observed.servers), complete=complete)
-    if failure is not None:
-        raise failure
+        with _noting(unwritten):
+            outputs.finish(servers=len(observed.servers), complete=complete)
+            sys.stdout.flush()
     statuses = [EXITS[each.outcome.status] if each.outcome is not None else Exit.FINDINGS for each in outputs.plans]
     worst = max(statuses, default=Exit.OK)
     if worst in {Exit.ROLLED_BACK, Exit.UNCONFIRMED}:
+        for line in (*unwritten, *([str(failure)] if failure is not None else [])):
+            tell(line)
         return worst
+    if failure is not None:
+        raise failure
+    if unwritten:
+        raise UserError(f"{unwritten[0]}; what was done is in the ledger ('vnicheck ledger')")
     return max(worst, _status(outputs.plans, complete=complete))
+
+
+@contextmanager
+def _noting(unwritten: list[str]) -> Iterator[None]:
+    """What cannot be written once something was changed is told at the end: it ends nothing, and hides no exit code."""
+    try:
+        yield
+    except UserError as error:
+        unwritten.append(str(error))
+    except OSError as error:
+        unwritten.append(f"cannot write the result: {error.strerror}")
 
 
 def _strategy(name: str) -> Strategy:

@@ -189,6 +189,22 @@ class DiffOptions(Options):
     allow_incomplete: options.AllowIncomplete = False
 
 
+class VerifyOptions(Options):
+    """Ask the server's own kernel whether it does what is predicted; no packet, no root."""
+
+    instances: Annotated[
+        list[str], typer.Argument(metavar="INSTANCE...", help="Name, id, CRN, or one of its addresses.")
+    ]
+    selection: Selection
+    ssh: Ssh
+    config_file: options.ConfigFile = None
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json.")
+    ] = None
+    output: options.Output = None
+    no_color: options.NoColor = False
+
+
 class RehearseOptions(Options):
     """Rebuild a server on this machine's kernel from its snapshot, send real packets, and try a fix or any change."""
 
@@ -268,4 +284,4 @@ class AssumptionsOptions(Options):
 class SchemaOptions(Options):
     """Print a document's JSON Schema (draft 2020-12)."""
 
-    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline|rehearsal")]
+    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline|rehearsal|verification")]

@@ -1,10 +1,13 @@
 """Where results go: one or more formats, to stdout or to files."""
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 from rich.console import Console
@@ -33,6 +36,8 @@ _WRITERS = {
     "github": ("github", "GithubWriter", True),
 }
 """Module of `report`, class, whether it takes the settings. Loaded when asked for: Jinja is slow."""
+_ROOM = 1 << 16
+"""Bytes that must find room where a file is to be written."""
 SOON = 14
 """Days before a mute expires in which that is told."""
 
@@ -110,6 +115,20 @@ def emit_to(place: Path | None, *, private: bool = False) -> Emit:
         file.flush()
 
     return emit
+
+
+def require_place(place: Path) -> None:
+    """Whether a file can be written there later. Raises UserError."""
+    try:
+        if place.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if may_replace(place):
+            with TemporaryFile(dir=place.parent) as file:
+                file.write(bytes(_ROOM))
+        elif not os.access(place, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UserError(f"cannot write {place}: {error.strerror}; nothing was changed") from error
 
 
 def write_bytes(data: bytes, place: Path | None, *, private: bool = False, told: bool = True) -> None:

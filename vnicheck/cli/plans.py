@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import emit_to, tell_written, write_bytes
+from vnicheck.cli.output import emit_to, require_place, tell_written, write_bytes
 from vnicheck.cli.terminal import console
 from vnicheck.model.plan import InstancePlan
 from vnicheck.model.plan_document import encode_plans
@@ -73,6 +73,15 @@ class PlanOutputs:
             if name == "jsonl"
         ]
 
+    def require_places(self) -> None:
+        """Finds out whether what is written at the end can be written, before anything is changed. Raises UserError."""
+        if self._destination.folder is not None:
+            _make_folder(self._destination.folder)
+            require_place(self._destination.folder / "plan.json")
+        for name, place in self._destination.wanted:
+            if place is not None and name != "jsonl":
+                require_place(place)
+
     def add(self, plan: InstancePlan) -> None:
         """Takes one server's plan."""
         self.plans.append(plan)
@@ -124,13 +133,17 @@ class PlanOutputs:
         files = files_of(self.plans, flows=self._flows)
         for path, data in files.items():
             place = folder / path
-            try:
-                make_private_folder(place.parent)
-            except OSError as error:
-                raise UserError(f"cannot make {place.parent}: {error.strerror}") from error
+            _make_folder(place.parent)
             write_bytes(data, place, private=True, told=False)
         count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
         print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        make_private_folder(folder)
+    except OSError as error:
+        raise UserError(f"cannot make {folder}: {error.strerror}") from error
 
 
 def show_plan(plan: InstancePlan, *, no_color: bool) -> None:

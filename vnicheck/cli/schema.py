@@ -12,15 +12,16 @@ from vnicheck.model.plan_document import PlanDocument
 from vnicheck.model.rehearsal import RehearsalDocument
 from vnicheck.model.report import Report
 from vnicheck.model.snapshot import Snapshot
+from vnicheck.model.verification import VerificationDocument
 
-DOCUMENTS = ("report", "snapshot", "plan", "diff", "baseline", "rehearsal")
+DOCUMENTS = ("report", "snapshot", "plan", "diff", "baseline", "rehearsal", "verification")
 
 
 def schema(given: SchemaOptions) -> None:
     """The work of `SchemaOptions`."""
     if given.document not in DOCUMENTS:
         raise UserError(f"no schema {given.document!r}: there are {', '.join(DOCUMENTS)}")
-    models = (Report, Snapshot, PlanDocument, Diff, Baseline, RehearsalDocument)
+    models = (Report, Snapshot, PlanDocument, Diff, Baseline, RehearsalDocument, VerificationDocument)
     model = models[DOCUMENTS.index(given.document)]
     print(
         json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(model)}, indent=2)

@@ -8,12 +8,14 @@ from msgspec import Struct
 from vnicheck.analysis.server import report_on
 from vnicheck.engine.refinement import port_ranges
 from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.config import Config
+from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Direction, Flow, Protocol
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Snapshot, decode_snapshot
 
 CLIENT = "10.8.0.4"
+AS_RECORDED = Config(assumptions=Assumptions(spoofing_sibling="passed"))
+"""Replies left VNI 1 with VNI 2's address and arrived, with IP spoofing off as by default."""
 SERVICE = "10.0.0.12"
 
 
@@ -78,7 +80,7 @@ def load_check(check: ArticleCheck) -> Snapshot:
 
 def replayed(generated_at: str) -> tuple[InstanceReport, ...]:
     """What is said of the server of each check, named for it."""
-    reports = [report_on(load_check(check), generated_at=generated_at, config=Config()) for check in CHECKS]
+    reports = [report_on(load_check(check), generated_at=generated_at, config=AS_RECORDED) for check in CHECKS]
     return tuple(
         msgspec.structs.replace(instance, name=f"{instance.name} (check {check.number})")
         for check, report in zip(CHECKS, reports, strict=True)

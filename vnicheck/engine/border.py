@@ -5,20 +5,24 @@ from msgspec import Struct, structs
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.kernel.kernel import ByPort, Kernel, Outcome
+from vnicheck.kernel.filtered import Translated
+from vnicheck.kernel.kernel import ByPort, Kernel
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined, Unknown
+from vnicheck.kernel.worlds import Outcome as Became
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import By, Decider, DropCode, Leg, Stage
+from vnicheck.model.flow import By, Decider, DropCode, Leg, Outcome, Stage
 from vnicheck.model.guest import RouteType
+
+_ANSWERED = "taken for the server's own: no rule is known that leads it to a container or another server"
 
 
 class Answer(Struct, frozen=True):
     """What the kernel does with a packet, and the lines that decided it."""
 
-    outcome: Outcome
+    outcome: Became
     deciders: By
 
 
@@ -40,7 +44,46 @@ def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     answer = answer_of(opening.remotes.received, opening)
     if view.kernel is None or interface is None or answer is None:
         return Passage(None, vni, walk.steps(leg, at, unknown(Stage.GUEST_INTERFACE, view.why_unmatched(vni))))
-    return Passage(interface, vni, walk.steps(leg, at, *if_down(view.kernel, interface), _received(answer)))
+    taken = _resting(walk, leg, _received(answer))
+    checks = (
+        *if_down(view.kernel, interface),
+        taken,
+        *_ruled(answer.outcome),
+        *_answering(walk, leg, interface, taken),
+    )
+    return Passage(interface, vni, walk.steps(leg, at, *checks))
+
+
+def _resting(walk: Walk, leg: Leg, check: Check) -> Check:
+    """The check with the shared assumption that it rests on."""
+    kernel = walk.view.kernel
+    assert kernel is not None  # noqa: S101 - the caller has looked
+    unread = leg is Leg.REQUEST and check.outcome is Outcome.PASS and not kernel.firewall_read
+    return structs.replace(check, assumption="guest-firewall") if unread else _unmarked(kernel, check)
+
+
+def _ruled(became: Became) -> tuple[Check, ...]:
+    """A doubt by the guest's firewall."""
+    ruling = became.ruling if isinstance(became, Received | Sent) else None
+    return () if ruling is None else (unknown(Stage.GUEST_FIREWALL, ruling.reason),)
+
+
+def _answering(walk: Walk, leg: Leg, interface: str, taken: Check) -> tuple[Check, ...]:
+    """That it answers itself, where the server forwards for networks of its own and netfilter's rules are not known."""
+    view, kernel = walk.view, walk.view.kernel
+    assert kernel is not None  # noqa: S101 - the caller has looked
+    if leg is not Leg.REQUEST or taken.outcome is not Outcome.PASS or kernel.firewall_read or not view.own_devices:
+        return ()
+    if not kernel.may_forward(interface):
+        return ()
+    return (walk.once("answered_here", lambda: passes(Stage.LOCAL_DELIVERY, _ANSWERED, "answered-here")),)
+
+
+def _unmarked(kernel: Kernel, check: Check) -> Check:
+    """The check, resting on the packet being unmarked where some policy rule reads marks."""
+    if not kernel.takes_marks_for_none or check.outcome is Outcome.UNKNOWN:
+        return check
+    return structs.replace(check, assumption="packets-unmarked")
 
 
 def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
@@ -55,7 +98,8 @@ def if_down(kernel: Kernel, interface: str) -> tuple[Check, ...]:
 def _received(answer: Answer) -> Check:
     received = answer.outcome
     if isinstance(received, Unknown):
-        return unknown(Stage.SOURCE_VALIDATION, received.reason)
+        stage = Stage.LOCAL_DELIVERY if isinstance(received, Translated) else Stage.SOURCE_VALIDATION
+        return unknown(stage, received.reason)
     assert isinstance(received, Received)  # noqa: S101 - packets that come in are not sent
     if received.reception is Reception.FORWARDED:
         reason = f"{received.reason}, which is not modelled"
@@ -113,12 +157,12 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
             # what answers for the address may be in another network namespace of the guest
             return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
         taken = answer_of(opening.remotes.received, opening) if leg is Leg.REPLY else None
-        if sent.failure is None and taken is not None and isinstance(taken.outcome, Unknown):
+        if sent.failure is None and taken is not None and _may_be_taken(taken.outcome):
             doubt = unknown(stage, f"{sent.reason}; what becomes of the request, and who answers, is not known")
             return Passage(None, None, walk.steps(leg, at, doubt))
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
         check = structs.replace(drops(stage, code, sent.reason, by=by), to_no_host=sent.kind is RouteType.BROADCAST)
-        return Passage(None, None, walk.steps(leg, at, check))
+        return Passage(None, None, walk.steps(leg, at, _unmarked(view.kernel, check)))
     if not isinstance(sent, Sent):
         return Passage(None, None, walk.steps(leg, at, unknown(stage, sent.reason)))
     vni = leaving_vni(view, opening)
@@ -128,10 +172,15 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     if any(first <= opening.remote <= last for first, last in view.own_networks):
         reason = f"packets for one of the server's own networks are led out by {sent.interface}"
         return Passage(sent.interface, vni, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
-    first_hop = _first_hop(view, vni, sent, by, opening, stage)
+    first_hop = _unmarked(view.kernel, _first_hop(view, vni, sent, by, opening, stage))
     entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
-    return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *state))
+    return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *_ruled(sent), *state))
+
+
+def _may_be_taken(became: Became) -> bool:
+    """Whether somebody may get a packet to an address that is none of the guest's, and answer from there (TPROXY)."""
+    return isinstance(became, Unknown) or (isinstance(became, Received) and became.reception is Reception.DELIVERED)
 
 
 def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: By, opening: Opening, stage: Stage) -> Check:

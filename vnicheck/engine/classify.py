@@ -6,11 +6,11 @@ from vnicheck.engine.classes import Fate, fate_of, flow_of
 from vnicheck.engine.inbound import inbound_path
 from vnicheck.engine.outbound import outbound_path
 from vnicheck.engine.partition import ALL_PORTS, NO_PORTS, to_ports
-from vnicheck.engine.ports import port_classes
 from vnicheck.engine.remotes import Remotes, RemoteSets, Way
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit import transit_flows
 from vnicheck.engine.walk import Opening, Path, Walk
+from vnicheck.engine.worlds import paths_by_ports
 from vnicheck.model.address import Range, parse_address, prefix_range
 from vnicheck.model.flow import Direction, Flow, Protocol, Scope
 
@@ -45,13 +45,17 @@ def predict_flow(
 
 
 def local_addresses(view: ServerView) -> list[LocalAddress]:
-    """The server's reserved addresses, VNI by VNI, without those that the VPC has not chosen yet (0.0.0.0)."""
-    return [
+    """The server's reserved addresses, VNI by VNI, without those that the VPC has not chosen yet (0.0.0.0), and those
+    of public address ranges that it holds.
+    """
+    reserved = [
         LocalAddress(address, number, vni)
         for vni in view.server.vnis
         for address in vni.addresses
         if (number := parse_address(address)) != 0
     ]
+    public = [LocalAddress(address, parse_address(address), vni) for address, vni in view.public.items()]
+    return [*reserved, *public]
 
 
 def _known_classes(
@@ -78,8 +82,7 @@ def _classes(
         if inbound and place.scope is Scope.SERVICE and not sets.asked_for_one:
             continue  # services answer, they open nothing (IBM Cloud Docs, VPC: vpc-networking-concepts)
         whole = Opening(way.local, protocol, (ports,), remotes)
-        for alike in port_classes(walk, direction, whole):
-            path = path_of(walk, whole if alike == whole.ports else whole.at(alike))
+        for alike, path in paths_by_ports(walk, direction, whole, path_of):
             fate = fate_of(path, place)
             paths.setdefault(fate, []).append((alike[0][0], remotes.ranges[0][0], path))
             ports_of.setdefault(fate, {}).setdefault(remotes, []).extend(alike)

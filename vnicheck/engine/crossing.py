@@ -5,6 +5,8 @@ from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.network_acl import CrossingPacket, local_sets, network_acl
+from vnicheck.fabric.public_range import public_range, reaches_range
+from vnicheck.fabric.remote_acl import Leaving, remote_acl
 from vnicheck.fabric.security_group import (
     GroupedPacket,
     answer_to_seen,
@@ -95,9 +97,31 @@ def _rules(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bo
     return walk.for_all(("crossing", read, opening.protocol, arriving, answer, opening.ports, client), judged)
 
 
+def home_packet(walk: Walk, opening: Opening, *, sends: bool, answer: bool) -> Leaving:
+    """A packet of the flow as the ACL of the remote's own subnet sees it. `sends`: the remote does."""
+    opener, answerer = (walk.view.client_ports(opening.protocol),), opening.ports
+    sports, dports = (answerer, opener) if answer else (opener, answerer)
+    direction = "outbound" if sends else "inbound"
+    icmp_type = ECHO_REPLY if answer else ECHO_REQUEST
+    return Leaving(direction, opening.protocol, opening.local.number, sports, dports, icmp_type)
+
+
+def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends: bool) -> tuple[Section, ...]:
+    """The ACL of the own subnet of remotes in the VPC, for a packet to the VNI (`sends`) or from it."""
+    view = walk.view
+    if opening.scope is not Scope.VPC:
+        return ()
+    packet = home_packet(walk, opening, sends=sends, answer=leg is Leg.REPLY)
+    own, samples = view.subnet(vni), opening.remotes.samples
+    key = ("remote_acl", own.id, samples, packet)
+    check = walk.for_all(key, lambda: remote_acl(view.fabric, view.server.vpc.id, own, samples, packet))
+    return (walk.steps(leg, view.at(vni), check),)
+
+
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:
     """The IP spoofing check of the VNI by which a packet from the local address leaves."""
     view, local, scope = walk.view, opening.local.address, opening.scope
+    public = public_range(view.fabric, view.server.vpc.id, opening.local.number) if local in view.public else None
     return walk.once(
         ("spoofing", vni.id, local, scope, translated_elsewhere),
         lambda: spoofing_check(
@@ -108,6 +132,7 @@ def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_e
             siblings=view.reserved,
             sibling=view.sibling,
             translated_elsewhere=translated_elsewhere,
+            public=public,
         ),
     )
 
@@ -133,6 +158,8 @@ def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
     """The VPC routing tables that a packet to the local address meets where it comes in."""
     view, local, scope = walk.view, opening.local, opening.scope
     subnet = view.subnet(local.vni)
+    if local.address in view.public:
+        return walk.once(("public range", local.key, scope), lambda: reaches_range(local.address, scope))
     return walk.once(
         ("ingress_route", local.key, scope, opening.remote if scope is Scope.VPC else None),
         lambda: ingress_route(view.fabric, subnet, local.vni, local.number, scope, opening.remote),

@@ -7,12 +7,14 @@ from msgspec import Struct
 from vnicheck.engine.border import Passage, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
     cross_ingress_route,
+    cross_remote_acl,
     cross_spoofing_check,
     cross_vni,
     cross_vpc_route,
 )
 from vnicheck.engine.walk import Opening, Path, Section, Walk
 from vnicheck.fabric.floating_ip import to_internet
+from vnicheck.fabric.public_range import from_range
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
 
@@ -41,7 +43,9 @@ def outbound_path(walk: Walk, opening: Opening) -> Path:
     leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
     request = cross_vni(walk, Leg.REQUEST, leaves, opening, arriving=False)
     reply = cross_vni(walk, Leg.REPLY, owner, opening, arriving=True, seen=leaves.id == owner.id)
-    sent = (frame.exit.steps, frame.source, request, frame.onward)
+    received = cross_remote_acl(walk, Leg.REQUEST, leaves, opening, sends=False)
+    answered = cross_remote_acl(walk, Leg.REPLY, owner, opening, sends=True)
+    sent = (frame.exit.steps, frame.source, request, frame.onward, *received, *answered)
     return Path((*sent, frame.arrival, reply, entrance.steps), entrance.interface, frame.exit.interface)
 
 
@@ -53,7 +57,9 @@ def _frame(walk: Walk, opening: Opening) -> _Frame | Passage:
         return leaving
     at = view.at(leaves)
     onward = [cross_vpc_route(walk, leaves, opening)]
-    if opening.scope is Scope.INTERNET:
+    if opening.scope is Scope.INTERNET and local.address in view.public:
+        onward.append(from_range(view.fabric, view.server.vpc.id, local.number, view.subnet(leaves).zone))
+    elif opening.scope is Scope.INTERNET:
         onward.append(to_internet(view.fabric, leaves, view.subnet(leaves), local.address))
     return _Frame(
         exit=leaving,

@@ -3,14 +3,15 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from vnicheck.engine.border import leaving_vni
-from vnicheck.engine.crossing import acl_packet, group_packet, reading
+from vnicheck.engine.crossing import acl_packet, group_packet, home_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk
-from vnicheck.fabric import network_acl, security_group
+from vnicheck.fabric import network_acl, remote_acl, security_group
+from vnicheck.fabric.load_balancer import Balanced, public_ports
 from vnicheck.model.address import merge_ranges
-from vnicheck.model.address_map import AddressMap, zipped
+from vnicheck.model.address_map import AddressMap, choose, constant, zipped
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Direction, Protocol
+from vnicheck.model.flow import Direction, Protocol, Scope
 
 PortMap = AddressMap[Hashable]
 """Of each port what a stage comes to for it."""
@@ -25,8 +26,10 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> Iterator
     if opening.protocol is Protocol.ICMP:
         yield opening.ports
         return
-    apart = _gathered(opening.ports, list(_in_guest(opening))) if opening.remotes.by_port else (opening.ports,)
-    for ports in apart:
+    read = list(_in_guest(opening)) if opening.remotes.by_port else []
+    if direction is Direction.INBOUND:
+        read += _balanced(walk, opening)
+    for ports in _gathered(opening.ports, read):
         yield from _in_fabric(walk, direction, opening if ports == opening.ports else opening.at(ports))
 
 
@@ -48,13 +51,33 @@ def _in_guest(opening: Opening) -> Iterator[PortMap]:
             yield ways[0].mapped(fate_of_outcome)
 
 
+def balanced_by(walk: Walk, opening: Opening) -> Balanced | None:
+    """The public load balancer whose clients come in at the first of the opening's ports; of the internet alone."""
+    first = opening.ports[0][0]
+    return next((each for each in _of_internet(walk, opening) if each.first <= first <= each.last), None)
+
+
+def _of_internet(walk: Walk, opening: Opening) -> tuple[Balanced, ...]:
+    view, local = walk.view, opening.local
+    if opening.scope is not Scope.INTERNET or local.address != local.vni.primary_address:
+        return ()
+    every = walk.once(("balanced", local.vni.id), lambda: public_ports(view.fabric, view.server.id, local.vni))
+    return tuple(each for each in every if each.protocol == opening.protocol)
+
+
+def _balanced(walk: Walk, opening: Opening) -> Iterator[PortMap]:
+    for each in _of_internet(walk, opening):
+        yield choose([(each.first, each.last)], constant(True), constant(False))
+
+
 def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[Ranges]:
     leaves, local = leaving_vni(walk.view, opening), opening.local.vni
     opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
     read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
     client = walk.view.client_ports(opening.protocol)
+    home = (opening.local.number, opening.remotes.samples) if opening.scope is Scope.VPC else None
     return walk.for_all(
-        ("ports", *read, direction, opening.protocol, opening.ports, client),
+        ("ports", *read, direction, opening.protocol, opening.ports, client, home),
         lambda: _gathered(opening.ports, list(_read(walk, opens, answers, direction, opening))),
     )
 
@@ -71,6 +94,17 @@ def _read(
         yield _acl(walk, opens, opening, arriving=arriving, answer=False)
     if answers is not None:
         yield _acl(walk, answers, opening, arriving=not arriving, answer=True)
+    for vni, answer in ((opens, False), (answers, True)):
+        if vni is not None and opening.scope is Scope.VPC:
+            yield from _at_home(walk, vni, opening, sends=arriving is not answer, answer=answer)
+
+
+def _at_home(walk: Walk, vni: Vni, opening: Opening, *, sends: bool, answer: bool) -> Iterator[PortMap]:
+    view = walk.view
+    packet, own = home_packet(walk, opening, sends=sends, answer=answer), view.subnet(vni)
+    apart = remote_acl.by_port(view.fabric, view.server.vpc.id, own, opening.remote, packet, of_source=answer)
+    if apart is not None:
+        yield apart
 
 
 def _acl(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bool) -> PortMap:

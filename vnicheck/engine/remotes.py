@@ -12,13 +12,14 @@ from msgspec import Struct
 
 from vnicheck.engine.partition import never_remote, to_prefixes
 from vnicheck.engine.server_view import LocalAddress, ServerView
-from vnicheck.fabric import network_acl, security_group, vpc_route
+from vnicheck.fabric import network_acl, remote_acl, security_group, vpc_route
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.state_filter import state_filter
-from vnicheck.kernel.kernel import ByPort, Outcome
+from vnicheck.kernel.kernel import ByPort
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.kernel.worlds import Outcome, Several
 from vnicheck.model.address import LAST, Range, merge_ranges, parse_address
 from vnicheck.model.address_map import AddressMap, constant, zipped
 from vnicheck.model.cloud import Vni
@@ -50,7 +51,7 @@ class Remotes(Struct, frozen=True, eq=False):
     not known. `by_port`: whether that differs with the port.
     """
 
-    number: int
+    number: Hashable
     rules: int
     """A number that it shares with those of the same samples."""
     place: Place
@@ -94,7 +95,7 @@ class RemoteSets:
         self._received: dict[int, tuple[ByPort, Hashable]] = {}
         self._ways: dict[Hashable, Way] = {}
         self._known: dict[Hashable, tuple[Remotes, ...]] = {}
-        self._prefixes: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self._prefixes: dict[tuple[Hashable, ...], tuple[str, ...]] = {}
         self._rules: dict[tuple[int, ...], int] = {}
         self._count = 0
 
@@ -222,18 +223,21 @@ class _Gathering:
 def fate_of_outcome(outcome: Outcome) -> Hashable:
     """What a kernel's answer comes to, whichever line decides it."""
     if isinstance(outcome, Sent):
-        return outcome.interface, outcome.gateway
+        return outcome.interface, outcome.gateway, outcome.ruling
     if isinstance(outcome, Received):
-        return outcome.reception, outcome.reason
+        return outcome.reception, outcome.reason, outcome.ruling
     if isinstance(outcome, NotSent):
         return outcome.failure, outcome.reason
+    if isinstance(outcome, Several):
+        return outcome.reason, tuple(map(fate_of_outcome, outcome.worlds))
     return outcome
 
 
 def _leaving(view: ServerView, sent: AddressMap[ByPort | None]) -> Iterator[Vni]:
     """The VNIs by which packets may leave."""
     ways = (way for each in set(sent.values) if each is not None for way in each.values)
-    interfaces = {way.interface for way in ways if isinstance(way, Sent)}
+    possible = (world for way in ways for world in (way.worlds if isinstance(way, Several) else (way,)))
+    interfaces = {way.interface for way in possible if isinstance(way, Sent)}
     return (vni for vni in view.server.vnis if view.interface_of.get(vni.id) in interfaces)
 
 
@@ -264,8 +268,10 @@ def _zipped_areas(stages: Iterable[Stage]) -> AddressMap[Area]:
 def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, Stage]]:
     """What each stage keeps apart that such a packet may meet; what several VNIs share has one key."""
     fabric = view.fabric
-    locals_ = frozenset(map(parse_address, view.reserved))
+    locals_ = frozenset(map(parse_address, view.reserved.union(view.public)))
     yield "networks", view.networks.alike
+    for acl, apart in remote_acl.alike(fabric, view.server.vpc.id, locals_):
+        yield ("remote acl", acl), apart
     if view.own_networks:
         yield "own networks", view.own_network_map
     for vni in vnis:

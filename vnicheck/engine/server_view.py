@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.own_devices import own_devices, own_networks
 from vnicheck.engine.partition import NO_PORTS
+from vnicheck.fabric.public_range import held_addresses
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
-from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.filtered import FilteredKernel
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
@@ -30,15 +31,18 @@ class ServerView:
         self._client_ports = config.assumptions.client_port_range
         names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
-        self.sibling: Passage = setting_for(self.assume.spoofing_sibling, names) or "dropped"
+        self.sibling: Passage | None = setting_for(self.assume.spoofing_sibling, names)
         self.arrival: Passage | None = setting_for(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
-        self.kernel: Kernel | None = None
+        unmarked = setting_for(self.assume.packets_unmarked, names) is not False
+        self.public = held_addresses(fabric, server.vpc.id, server.vnis, _held(server))
+        """Its addresses of public address ranges, each with the VNI that an ingress route leads it to."""
+        self.kernel: FilteredKernel | None = None
         if like is not None and server.guest is like.server.guest:
             self.kernel = like.kernel
         elif server.guest is not None:
-            self.kernel = Kernel(server.guest, None if like is None else like.kernel)
+            self.kernel = FilteredKernel(server.guest, None if like is None else like.kernel, unmarked=unmarked)
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())
         self.own_networks = self._own_networks()
@@ -54,9 +58,10 @@ class ServerView:
         """What classes come from beside their origins."""
         guest = self.server.guest
         facts = None if guest is None else (guest.interfaces, guest.missing)
-        ignoring = self.kernel is not None and self.kernel.ignores_echo()
+        kernel = self.kernel
+        says = None if kernel is None else (kernel.ignores_echo(), kernel.takes_marks_for_none)
         vnis = [replace(vni, protocol_state_filtering_mode=None, allow_ip_spoofing=None) for vni in self.server.vnis]
-        return id(self.fabric), id(self.config), facts, ignoring, vnis, self.interface_of, self.own_networks
+        return id(self.fabric), id(self.config), facts, says, vnis, self.interface_of, self.own_networks
 
     def _own_networks(self) -> tuple[tuple[int, int], ...]:
         guest, fabric = self.server.guest, self.fabric
@@ -98,6 +103,12 @@ class ServerView:
             for interface in self.server.guest.interfaces:
                 addresses.update(address.address for address in interface.addresses)
         return addresses
+
+
+def _held(server: Server) -> frozenset[str]:
+    """The addresses that the guest has on its interfaces."""
+    links = server.guest.interfaces if server.guest is not None else ()
+    return frozenset(address.address for link in links for address in link.addresses)
 
 
 class LocalAddress(Struct, frozen=True):

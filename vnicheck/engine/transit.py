@@ -1,14 +1,20 @@
 """Flows in transit: from one remote to another through the server, for every VPC route whose next hop it is."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from vnicheck.engine.classes import Fate, fate_of, flow_of
 from vnicheck.engine.partition import NO_PORTS, address_atoms, port_atoms, to_ports, to_prefixes
+from vnicheck.engine.refinement import port_ranges
 from vnicheck.engine.remotes import Place
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.transit_path import transit_path
 from vnicheck.engine.walk import Path, Walk
 from vnicheck.fabric import network_acl, security_group, vpc_route
+from vnicheck.fabric.public_range import extents_of, public_range
+from vnicheck.fabric.remote_acl import home_of
 from vnicheck.fabric.transit_route import TransitRoute, extents, is_led, onward, transit_routes
 from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
@@ -24,9 +30,29 @@ Piece = tuple[Fate, Path, Range]
 def transit_flows(walk: Walk) -> Iterator[Flow]:
     """The classes of flows through the server, route by route."""
     view = walk.view
-    routes = transit_routes(view.fabric, view.server.vpc.id, view.server.vnis)
+    routes = transit_routes(view.fabric, view.server.vpc.id, view.server.id, view.server.vnis)
     if routes:
         yield from _Transit(walk, routes).flows()
+
+
+def transit_flow(view: ServerView, protocol: Protocol, opener: int, answerer: int, port: int) -> Flow | None:
+    """One flow through the server alone; None where no VPC route leads it there."""
+    for flow in transit_flows(Walk(view)):
+        local = () if isinstance(flow.local_prefixes, UnsetType) else flow.local_prefixes
+        ports = [(port, port)] if protocol is Protocol.ICMP else port_ranges(flow)
+        ends = _in(opener, map(prefix_range, flow.remote)) and _in(answerer, map(prefix_range, local))
+        if flow.protocol is protocol and ends and _in(port, ports):
+            return msgspec.structs.replace(
+                flow,
+                remote=to_prefixes([(opener, opener)]),
+                local_prefixes=to_prefixes([(answerer, answerer)]),
+                ports=UNSET if protocol is Protocol.ICMP else to_ports([(port, port)]),
+            )
+    return None
+
+
+def _in(number: int, ranges: Iterable[Range]) -> bool:
+    return any(first <= number <= last for first, last in ranges)
 
 
 class _Transit:
@@ -48,7 +74,12 @@ class _Transit:
         view, vpc = self._view, self._view.server.vpc.id
         for through in self._routes:
             scopes = view.scopes(through.vni)
-            openers = [atom for atom in self._atoms if is_led(view.fabric, vpc, atom[0], scopes.of(atom[0]), through)]
+            openers = [
+                atom
+                for atom in self._atoms
+                if is_led(view.fabric, vpc, atom[0], scopes.of(atom[0]), through)
+                and public_range(view.fabric, vpc, atom[0]) is None  # such are inside, wherever that is
+            ]
             low, high = prefix_range(through.route.destination)
             answerers = [(first, last) for first, last in self._atoms if low <= first and last <= high]
             for protocol in Protocol:
@@ -109,6 +140,11 @@ class _Transit:
             for one, other in ((opener, answerer), (answerer, opener)):
                 cuts |= security_group.port_cuts_between(view.fabric, vni, protocol, one, other)
                 cuts |= network_acl.port_cuts_between(view.fabric, view.subnet(vni), protocol, one, other)
+        for one, other in ((opener, answerer), (answerer, opener)):
+            home = home_of(view.fabric, view.server.vpc.id, None, one)
+            if home is not None:
+                cuts |= network_acl.port_cuts_between(view.fabric, home, protocol, one, other)
+                cuts |= network_acl.port_cuts_between(view.fabric, home, protocol, other, one)
         return port_atoms(cuts)
 
 
@@ -120,8 +156,11 @@ def _maps(view: ServerView) -> Iterator[AddressMap[Hashable]]:
         yield view.scopes(vni).map
         yield vpc_route.alike(view.fabric, subnet, view.assume)
         yield from security_group.address_maps(view.fabric, vni)
+    acls = {subnet.network_acl: subnet for subnet in view.fabric.subnets.values()}
+    for subnet in acls.values():
         yield from network_acl.address_maps(view.fabric, subnet)
     yield membership([[extent] for extent in extents(view.fabric, view.server.vpc.id)])
+    yield membership([[extent] for extent in extents_of(view.fabric, view.server.vpc.id)])
     if view.kernel is not None:
         starts = sorted(view.kernel.address_cuts() | {0})
         yield AddressMap(starts, starts)

@@ -11,6 +11,8 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Path, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.network_acl import CrossingPacket, network_acl
+from vnicheck.fabric.public_range import handed_to, public_range, why_doubtful
+from vnicheck.fabric.remote_acl import Leaving, home_of, remote_acl
 from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
 from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
 from vnicheck.fabric.state_filter import state_filter
@@ -21,7 +23,7 @@ from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import Range, parse_address, prefix_range
-from vnicheck.model.cloud import Vni, VpcRoute
+from vnicheck.model.cloud import Subnet, Vni, VpcRoute
 from vnicheck.model.flow import DropCode, Leg, Protocol, Scope, Stage
 
 FORWARDING = Stage.FORWARDING
@@ -29,6 +31,9 @@ _TRANSLATES = (
     "the server may translate what it forwards to the internet (source NAT behind its floating IP or public gateway is "
     "how the documentation has a server do it), and that is not seen"
 )
+
+
+_MEMBERS = "a network load balancer leads the answer to one of its members, which may be another server"
 
 
 class Crossing(Struct, frozen=True, kw_only=True):
@@ -77,19 +82,12 @@ def transit_path(
     sections = Sections(walk, Leg.REQUEST)
     led = onward(view.fabric, vpc, opener, view.scopes(through.vni).of(opener), answerer, routes)
     sections.add(view.at(through.vni), unknown(Stage.VPC_ROUTE, led) if isinstance(led, str) else _by(through))
+    sections.add(view.at(through.vni), *_at_home(view, through.vni, request, sends=True))
     ingress, egress, leaves = _cross(view, sections, through.vni, request)
     if leaves is None:
         return Path(tuple(sections.taken), ingress, egress)
+    sections.add(view.at(leaves), *_at_home(view, leaves, request, sends=False))
     reply = Sections(walk, Leg.REPLY)
-    scope = view.scopes(leaves).of(answerer)
-    back = onward(view.fabric, vpc, answerer, scope, opener, routes)
-    if back is None:
-        reply.add(view.at(leaves), passes(Stage.VPC_ROUTE, "the answer goes to the opener without this server"))
-        return Path((*sections.taken, *reply.taken), ingress, egress, straight=False)
-    if not isinstance(back, TransitRoute):
-        reply.add(view.at(leaves), _elsewhere(back))
-        return Path((*sections.taken, *reply.taken), ingress, egress)
-    reply.add(view.at(back.vni), _by(back))
     answer = Crossing(
         protocol=protocol,
         source=answerer,
@@ -98,12 +96,50 @@ def transit_path(
         dports=client,
         seen=frozenset({through.vni.id, leaves.id}),
     )
-    entered, left, _ = _cross(view, reply, back.vni, answer)
+    whence = answerer
+    if public_range(view.fabric, vpc, answerer) is not None:
+        hop = handed_to(view.fabric, view.subnet(leaves), view.reserved, answerer)
+        whence = answerer if hop is None else parse_address(hop)
+    scope = view.scopes(leaves).of(whence)
+    back = onward(view.fabric, vpc, whence, scope, opener, routes)
+    if back is None:
+        reply.add(view.at(leaves), *_at_home(view, None, answer, sends=True))
+        reply.add(view.at(leaves), *_at_home(view, None, answer, sends=False))
+        reply.add(view.at(leaves), passes(Stage.VPC_ROUTE, "the answer goes to the opener without this server"))
+        return Path((*sections.taken, *reply.taken), ingress, egress, straight=False)
+    if not isinstance(back, TransitRoute):
+        reply.add(view.at(leaves), _elsewhere(back))
+        return Path((*sections.taken, *reply.taken), ingress, egress)
+    reply.add(view.at(back.vni), *_at_home(view, back.vni, answer, sends=True))
+    reply.add(view.at(back.vni), _by(back) if back.alone else unknown(Stage.VPC_ROUTE, _MEMBERS, by=(back.name,)))
+    entered, left, gone = _cross(view, reply, back.vni, answer)
+    if gone is not None:
+        reply.add(view.at(gone), *_at_home(view, gone, answer, sends=False))
     straight = None if left is None else (entered, left) == (egress, ingress)
     return Path((*sections.taken, *reply.taken), ingress, egress, straight=straight)
 
 
+def _at_home(view: ServerView, vni: Vni | None, packet: Crossing, *, sends: bool) -> tuple[Check, ...]:
+    """The ACL of the sender's own subnet (`sends`) or of the receiver's; nothing where that is the VNI's, or none."""
+    remote, other = (packet.source, packet.destination) if sends else (packet.destination, packet.source)
+    leaving = Leaving(
+        "outbound" if sends else "inbound",
+        packet.protocol,
+        other,
+        (packet.sports,),
+        (packet.dports,),
+        packet.icmp_type,
+    )
+    own = None if vni is None else view.subnet(vni)
+    if home_of(view.fabric, view.server.vpc.id, own, remote) is None:
+        return ()
+    return (remote_acl(view.fabric, view.server.vpc.id, own, (remote,), leaving),)
+
+
 def _by(through: TransitRoute) -> Check:
+    if through.balancer is not None:
+        reason = f"a VPC route leads it by network load balancer {through.balancer} to {through.vni.name}"
+        return passes(Stage.VPC_ROUTE, reason, "nlb-direct", by=(through.name,))
     return passes(Stage.VPC_ROUTE, f"a VPC route leads it to {through.vni.name}", by=(through.name,))
 
 
@@ -134,18 +170,43 @@ def _cross(view: ServerView, steps: Sections, vni: Vni, packet: Crossing) -> tup
         return interface, egress, None
     subnet = view.subnet(leaves)
     scope = view.scopes(leaves).of(packet.destination)
-    if scope is Scope.INTERNET and (leaves.floating_ips or subnet.public_gateway is not None):
-        steps.add(egress, unknown(FORWARDING, _TRANSLATES))
+    vpc = view.server.vpc.id
+    public = public_range(view.fabric, vpc, packet.source)
+    into = public_range(view.fabric, vpc, packet.destination)
+    hop = None
+    if into is not None and scope is Scope.INTERNET:
+        hop = handed_to(view.fabric, subnet, view.reserved, packet.destination)
+    if into is not None and scope is Scope.INTERNET and hop is None:
+        reason = f"the destination is of public address range {into.name}: where the VPC leads it from inside"
+        steps.add(egress, unknown(Stage.VPC_ROUTE, f"{reason} is not known", "public-ranges"))
+        return interface, egress, None
+    if hop is not None:
+        scope = Scope.VPC
+    doubt = why_doubtful(view.fabric, vpc, packet.source, subnet.zone) if scope is Scope.INTERNET else None
+    translating = leaves.floating_ips or subnet.public_gateway is not None
+    if scope is Scope.INTERNET and (doubt is not None or (translating and public is None)):
+        steps.add(egress, unknown(FORWARDING, doubt or _TRANSLATES))
         return interface, egress, None
     steps.add(
         egress,
         *_first_hop(view, leaves, egress, gateway, packet.destination),
         *(if_down(view.kernel, egress) if egress != interface else ()),
-        spoofing_check(leaves, view.assume, "the source", scope),
+        spoofing_check(leaves, view.assume, "the source", scope, public=public),
         *_checks(view, leaves, packet, arriving=False),
-        vpc_route(view.fabric, subnet, view.assume, packet.destination, scope, source=packet.source, own=view.reserved),
+        _onward(view, subnet, packet, scope, hop),
     )
     return interface, egress, leaves
+
+
+def _onward(view: ServerView, subnet: Subnet, packet: Crossing, scope: Scope, hop: str | None) -> Check:
+    """The VPC routing table of the subnet that the packet leaves. `hop`: to whom it hands what is sent to a public
+    address range.
+    """
+    if hop is not None:
+        return passes(Stage.VPC_ROUTE, f"a VPC route hands the public address to {hop}", "public-ranges")
+    return vpc_route(
+        view.fabric, subnet, view.assume, packet.destination, scope, source=packet.source, own=view.reserved
+    )
 
 
 def _forward(view: ServerView, interface: str, packet: Crossing) -> tuple[Check, str | None, str | None]:
@@ -169,7 +230,21 @@ def _forward(view: ServerView, interface: str, packet: Crossing) -> tuple[Check,
         return drops(FORWARDING, code, reason, by=by), None, None
     if len(taken.egress) != 1 or len(taken.gateways) != 1:
         return unknown(FORWARDING, f"several next hops of equal cost: {', '.join(taken.egress)}", by=by), None, None
-    return passes(FORWARDING, taken.reason, "transit-unchanged", by), taken.egress[0], taken.gateways[0]
+    egress, gateway = taken.egress[0], taken.gateways[0]
+    ruling = view.kernel.passed_on(
+        interface,
+        egress,
+        packet.source,
+        packet.destination,
+        packet.protocol.number,
+        packet.sports,
+        packet.dports,
+        answer=packet.seen is not None,
+    )
+    if ruling is not None:
+        return unknown(FORWARDING, ruling.reason, by=by), egress, gateway
+    unread = None if view.kernel.firewall_read else "transit-unchanged"
+    return passes(FORWARDING, taken.reason, unread, by), egress, gateway
 
 
 def _first_hop(view: ServerView, vni: Vni, egress: str, gateway: str | None, destination: int) -> tuple[Check, ...]:

@@ -99,11 +99,22 @@ class AclRules:
             )
         return known
 
-    def _effect(self, direction: str, remote: int, locals_: frozenset[int]) -> int:
-        """A number for these local ends and all that the rules of one direction come to between them and the remotes,
-        whatever the rules are called.
+    def alike_at_home(self, others: Iterable[int]) -> tuple[Alike, Alike]:
+        """The same for the ACL of the remotes' own subnet: for packets from them (the first map) and to them, to or
+        from any of the other addresses.
         """
-        inbound = direction == "inbound"
+        others = tuple(others)
+        to, from_ = frozenset(map(self.destinations.at, others)), frozenset(map(self.sources.at, others))
+        return (
+            self.sources.mapped(lambda home: (self._effect("outbound", home, to, sends=True), home)),
+            self.destinations.mapped(lambda home: (self._effect("inbound", home, from_, sends=False), home)),
+        )
+
+    def _effect(self, direction: str, remote: int, locals_: frozenset[int], *, sends: bool | None = None) -> int:
+        """A number for these local ends and all that the rules of one direction come to between them and the remotes,
+        whatever the rules are called. `sends`: whether packets are the remotes'; those that come in are, by default.
+        """
+        inbound = direction == "inbound" if sends is None else sends
         effect = tuple(
             (local, kind, tuple((rule.sports, rule.dports, rule.passes) for rule in self._of(kind, *ends)))
             for local in sorted(locals_)

@@ -12,6 +12,7 @@ class Assumption(Struct, frozen=True):
 
     `basis`: `documented` by IBM, `recorded` in packet captures, `inferred` from documentation, or `assumed` by us.
     `open`: two sources say otherwise of each other, so that either may be so: unknown, unless the configuration says.
+    `shared`: so many flows rest on it that reports tell it once, and it lowers no finding's confidence.
     """
 
     id: str
@@ -19,6 +20,7 @@ class Assumption(Struct, frozen=True):
     basis: Basis
     source: str
     open: bool = False
+    shared: bool = False
 
 
 ASSUMPTIONS = (
@@ -52,11 +54,13 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "spoofing-sibling",
-        "A packet that leaves a VNI with an address of another VNI of the same server is dropped too, where the VNI "
-        "allows no IP spoofing: the source must be of the specific network interface. Against it, such replies were "
-        "recorded arriving.",
+        "Whether the spoofing check also drops a packet that leaves a VNI with an address of another VNI of the same "
+        "server: the documentation says that the source must be of the specific network interface; against it, such "
+        "replies were recorded arriving. Where the VNI allows no IP spoofing, such a packet is not known to come "
+        "through, unless the configuration says dropped or passed.",
         "documented",
         "IBM Cloud Docs, VPC: ip-spoofing-about; against it, captures of the article (fixtures/article)",
+        open=True,
     ),
     Assumption(
         "spoofing-arrival",
@@ -81,6 +85,21 @@ ASSUMPTIONS = (
         "IBM Cloud Docs, VPC: fip-create; the article",
     ),
     Assumption(
+        "nlb-direct",
+        "A network load balancer hands its clients' packets, with the clients' own addresses, to the primary VNIs of "
+        "its members, and the answers must leave by the same VNI. A public one lets the internet in without a floating "
+        "IP, at the ports that its listeners send to; one in route mode forwards by its members.",
+        "documented",
+        "IBM Cloud Docs, VPC: nlb-about, load-balancers, vnf-about-ha",
+    ),
+    Assumption(
+        "public-ranges",
+        "Addresses of a public address range are reached by ingress routes for the internet; a packet from one of them "
+        "leaves to the internet as it is, by a VNI that allows IP spoofing, in the zone of the range.",
+        "documented",
+        "IBM Cloud Docs, VPC: par-about, ip-spoofing-about",
+    ),
+    Assumption(
         "sg-stateless",
         "On an asymmetric path the security groups of the other VNI have seen no connection: their rules must admit "
         "the packet by themselves.",
@@ -89,9 +108,10 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "transit-unchanged",
-        "A server that forwards packets neither translates nor filters them.",
+        "A server that forwards packets neither translates nor filters them. Where its netfilter rules could be read "
+        "(root, --sudo), they are asked.",
         "assumed",
-        "none: the guest's netfilter rules are not read",
+        "none: only root is told netfilter's rules",
     ),
     Assumption(
         "vpn-source",
@@ -99,6 +119,35 @@ ASSUMPTIONS = (
         "route's table.",
         "documented",
         "IBM Cloud Docs, VPC: vpn-limitations, vpn-faqs",
+    ),
+    Assumption(
+        "packets-unmarked",
+        "Packets that come in, and packets that the server's own programs send, carry no mark (fwmark), so that policy "
+        "rules which select by a mark pass them by. Not where netfilter's rules, as far as they could be read, set one "
+        "that such a rule reads, nor where tcp_fwmark_accept or fwmark_reflect is on: then it is not known.",
+        "assumed",
+        "Linux: a packet starts with mark 0 (ip-sysctl.rst, socket(7) SO_MARK); programs that set one of their own are "
+        "not seen",
+        shared=True,
+    ),
+    Assumption(
+        "guest-firewall",
+        "The server's own firewall lets in what the VPC lets in, and lets the answers out. Where its rules could be "
+        "read (root, --sudo) they are asked: a rule that stops a flow, or may stop it, leaves that flow unknown, and "
+        "is named.",
+        "assumed",
+        "none: only root is told netfilter's rules; a host firewall is no part of the VPC",
+        shared=True,
+    ),
+    Assumption(
+        "answered-here",
+        "What comes to an address of the server is answered by the server itself, also where it forwards for "
+        "containers or other networks of its own. Where netfilter's rules could be read (root, --sudo), ports that "
+        "they publish (DNAT, redirect) are known and are not taken for the server's own.",
+        "assumed",
+        "Linux: the answer of a translated flow is routed by the container's address and interface, before its source "
+        "is translated back (net/ipv4/route.c, nf_nat; real packets in tests/lab/test_published_ports.py)",
+        shared=True,
     ),
     Assumption(
         "guest-hooks",
@@ -116,3 +165,8 @@ ASSUMPTIONS = (
         "none: the networks beyond the VPC are not read",
     ),
 )
+
+SHARED = {assumption.id: assumption for assumption in ASSUMPTIONS if assumption.shared}
+"""Those that are told once for all flows."""
+OPEN = frozenset(assumption.id for assumption in ASSUMPTIONS if assumption.open)
+"""Those of which either value may be so."""

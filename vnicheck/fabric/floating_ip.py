@@ -4,6 +4,7 @@ Source: IBM Cloud Docs, VPC: fip-create, about-public-gateways.
 """
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
+from vnicheck.fabric.load_balancer import Balanced, unread
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Stage
@@ -11,19 +12,38 @@ from vnicheck.model.flow import DropCode, Stage
 STAGE = Stage.FLOATING_IP
 
 
-def from_internet(fabric: Fabric, vni: Vni, local: str) -> Check:
-    """Whether a client of the internet can reach the address: only through a floating IP, to a primary address."""
+def from_internet(fabric: Fabric, vni: Vni, local: str, balanced: Balanced | None = None) -> Check:
+    """Whether a client of the internet can reach the address: only through a floating IP, to a primary address, or by a
+    public load balancer, where `balanced` says that it sends to the port.
+    """
     if vni.enable_infrastructure_nat is False:
         return drops(STAGE, DropCode.NO_FLOATING_IP, f"{_untranslated(vni)}: none leads to {local}")
     if local == vni.primary_address and vni.floating_ips:
         return passes(STAGE, f"floating IP {vni.floating_ips[0].address} of {vni.name} leads to {local}")
+    if balanced is not None and balanced.known:
+        reason = f"public network load balancer {balanced.balancer} hands it to {vni.name}"
+        return passes(STAGE, reason, "nlb-direct")
+    if balanced is not None:
+        reason = f"public network load balancer {balanced.balancer} has {vni.name} as member, and tells of no listener"
+        return unknown(STAGE, reason, "nlb-direct")
     if "floating_ips" in fabric.missing and local == vni.primary_address:
         return unknown(STAGE, f"floating IPs: {fabric.missing['floating_ips']}")
+    if vni.primary and local == vni.primary_address and (why := unread(fabric)) is not None:
+        return unknown(STAGE, f"load balancers, of which a public one could let it in: {why}")
     return drops(STAGE, DropCode.NO_FLOATING_IP, f"no floating IP leads to {local}")
 
 
-def back_to_internet(arrived: Vni, leaves: Vni, assume: Assumptions) -> Check:
-    """Whether the reply to a client of the internet leaves by the VNI whose floating IP the client used."""
+def back_to_internet(arrived: Vni, leaves: Vni, assume: Assumptions, balanced: Balanced | None = None) -> Check:
+    """Whether the reply to a client of the internet leaves by the VNI whose floating IP the client used, or to which a
+    load balancer has sent the request.
+    """
+    if balanced is not None and not arrived.floating_ips:
+        by = f"network load balancer {balanced.balancer}"
+        if leaves.id == arrived.id:
+            reason = f"the reply leaves by {arrived.name}, to which {by} has sent the request"
+            return passes(STAGE, reason, "nlb-direct")
+        reason = f"the reply leaves by {leaves.name}, and {by} has sent the request to {arrived.name}"
+        return drops(STAGE, DropCode.FLOATING_IP, reason, "nlb-direct")
     if leaves.id == arrived.id:
         return passes(STAGE, f"the reply leaves by {arrived.name}, which holds the floating IP", "fip-return")
     if not assume.fip_return:
@@ -38,6 +58,12 @@ def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:
         return drops(STAGE, DropCode.NO_FLOATING_IP, f"{_untranslated(vni)}: {source} stays what it is")
     if source == vni.primary_address and vni.floating_ips:
         return passes(STAGE, f"floating IP {vni.floating_ips[0].address} of {vni.name} stands for {source}")
+    if subnet.public_gateway is not None and vni.floating_ips and source != vni.primary_address:
+        reason = (
+            f"{source} is a secondary address of {vni.name}, which holds a floating IP, in a subnet with a public "
+            "gateway: no page says by which of them it gets out"
+        )
+        return unknown(STAGE, reason)
     if subnet.public_gateway is not None:
         return passes(STAGE, f"subnet {subnet.name} has a public gateway")
     if "floating_ips" in fabric.missing and source == vni.primary_address:

@@ -1,11 +1,15 @@
 """The IP spoofing check of a VNI (IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics)."""
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.model.cloud import Vni
+from vnicheck.model.cloud import PublicAddressRange, Vni
 from vnicheck.model.config import Assumptions, Passage
 from vnicheck.model.flow import DropCode, Scope, Stage
 
 STAGE = Stage.IP_SPOOFING_CHECK
+_TWO_SOURCES = (
+    "the documentation (ip-spoofing-about) says that such packets are dropped, and the article's captures show them "
+    "arriving"
+)
 _TWO_SENTENCES = "the documentation says that outgoing packets are checked, and elsewhere that incoming ones are too"
 
 
@@ -16,24 +20,29 @@ def spoofing_check(
     destination: Scope,
     *,
     siblings: frozenset[str] = frozenset(),
-    sibling: Passage = "dropped",
+    sibling: Passage | None = None,
     translated_elsewhere: bool = False,
+    public: PublicAddressRange | None = None,
 ) -> Check:
     """Whether a packet with this source address may leave by the VNI.
 
     `siblings`: the reserved addresses of the server's VNIs; `sibling`: what becomes of a packet with one of another VNI
-    (assumption `spoofing-sibling`). `translated_elsewhere`: the packet answers a client of a floating IP,
-    and such answers may leave by any VNI (as configured).
+    (`spoofing-sibling`), None: an open question. `translated_elsewhere`: the packet answers a client of a floating IP,
+    and such answers may leave by any VNI (as configured). `public`: the public address range that the source is in,
+    where it leaves to the internet as it is.
     """
     if source in vni.addresses:
         return passes(STAGE, f"{source} is an address of {vni.name}", "spoofing-check")
     foreign = f"{source} is not an address of {vni.name}"
-    to_internet = destination is Scope.INTERNET and not translated_elsewhere
+    to_internet = destination is Scope.INTERNET and not translated_elsewhere and public is None
     if assume.spoofing_check and vni.allow_ip_spoofing is not True and source in siblings and not to_internet:
         if sibling == "passed":
             return passes(STAGE, f"{foreign}, but of another VNI of this server (as configured)", "spoofing-sibling")
+        if vni.allow_ip_spoofing is False and sibling == "dropped":
+            return _dropped(f"{foreign}, which allows no IP spoofing (as configured)", "spoofing-sibling")
         if vni.allow_ip_spoofing is False:
-            return _dropped(f"{foreign}, which allows no IP spoofing", "spoofing-sibling")
+            reason = f"{foreign}, which allows no IP spoofing, but of another VNI of this server: {_TWO_SOURCES}"
+            return unknown(STAGE, reason, "spoofing-sibling")
     if vni.allow_ip_spoofing is False and assume.spoofing_check:
         return _dropped(f"{foreign}, which allows no IP spoofing", "spoofing-check")
     if to_internet:
@@ -42,6 +51,9 @@ def spoofing_check(
         return passes(STAGE, "source addresses are not checked (as configured)", "spoofing-check")
     if vni.allow_ip_spoofing is None:
         return unknown(STAGE, f"{foreign}, and whether it allows IP spoofing was not readable", "spoofing-check")
+    if public is not None:
+        reason = f"{foreign}, which allows IP spoofing, but of public address range {public.name}"
+        return passes(STAGE, reason, "public-ranges")
     return passes(STAGE, f"{foreign}, which allows IP spoofing", "spoofing-check")
 
 

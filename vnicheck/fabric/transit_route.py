@@ -6,6 +6,7 @@ Source: IBM Cloud Docs, VPC: about-custom-routes.
 from msgspec import Struct
 
 from vnicheck.fabric.ingress_route import SOURCES
+from vnicheck.fabric.load_balancer import forwards, has_others
 from vnicheck.fabric.scope import PRIVATE_PREFIXES
 from vnicheck.fabric.vpc_route import best_routes
 from vnicheck.model.address import prefix_range
@@ -14,29 +15,35 @@ from vnicheck.model.flow import Scope
 
 
 class TransitRoute(Struct, frozen=True):
-    """A VPC route whose next hop is an address of one of the server's VNIs."""
+    """A VPC route whose next hop is an address of one of the server's VNIs, or of a load balancer in route mode that
+    has the server as a member. `alone`: whether no other member forwards what it leads.
+    """
 
     route: VpcRoute
     table: RoutingTable
     vni: Vni
+    balancer: str | None = None
+    alone: bool = True
 
     @property
     def name(self) -> str:
         """For reasons."""
-        return f"VPC route {self.route.name}: {self.route.destination} via {self.route.next_hop}"
+        by = "" if self.balancer is None else f" (network load balancer {self.balancer})"
+        return f"VPC route {self.route.name}: {self.route.destination} via {self.route.next_hop}{by}"
 
 
-def transit_routes(fabric: Fabric, vpc: str, vnis: tuple[Vni, ...]) -> list[TransitRoute]:
-    """The routes of the VPC that deliver to one of the VNIs."""
-    return [
-        TransitRoute(route, table, vni)
-        for table in fabric.routing_tables.values()
-        if table.vpc == vpc
-        for route in table.routes
-        if route.action == "deliver"
-        for vni in vnis
-        if route.next_hop in vni.addresses
-    ]
+def transit_routes(fabric: Fabric, vpc: str, server: str, vnis: tuple[Vni, ...]) -> list[TransitRoute]:
+    """The routes of the VPC that deliver to one of the VNIs of the server (an id), also by a load balancer."""
+    found = []
+    for table in fabric.routing_tables.values():
+        for route in table.routes if table.vpc == vpc else ():
+            for vni in vnis if route.action == "deliver" else ():
+                if route.next_hop in vni.addresses:
+                    found.append(TransitRoute(route, table, vni))
+                elif (balancer := forwards(fabric, route.next_hop, server, vni)) is not None:
+                    alone = not has_others(fabric, balancer)
+                    found.append(TransitRoute(route, table, vni, balancer.name, alone))
+    return found
 
 
 def is_led(fabric: Fabric, vpc: str, source: int, scope: Scope, through: TransitRoute) -> bool:

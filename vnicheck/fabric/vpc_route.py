@@ -37,7 +37,7 @@ def vpc_route(
     first, last = prefix_range(subnet.cidr)
     if first <= destination <= last:
         return passes(STAGE, f"the destination is in subnet {subnet.name}")
-    routes = _routes(fabric, subnet)
+    routes = routes_of(fabric, subnet)
     if routes is None:
         reason = fabric.missing.get("routing_tables", "not readable")
         return unknown(STAGE, f"the VPC routing table of subnet {subnet.name}: {reason}")
@@ -77,7 +77,7 @@ def alike(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> AddressMap[tup
     reachable = assume.remote_reachable or ()
 
     def computed() -> AddressMap[tuple[int, None]]:
-        prefixes = [*(route.destination for route in _routes(fabric, subnet) or ()), *reachable]
+        prefixes = [*(route.destination for route in routes_of(fabric, subnet) or ()), *reachable]
         held = membership([[prefix_range(prefix)] for prefix in dict.fromkeys(prefixes)])
         return held.mapped(lambda sets: (sets, None))
 
@@ -108,7 +108,8 @@ def _next_hop(route: VpcRoute) -> str:
     return route.next_hop or "a gateway of the VPC"
 
 
-def _routes(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
+def routes_of(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
+    """Those of the subnet's table that count in its zone; None where it was not read."""
     table = fabric.routing_tables.get(subnet.routing_table) if subnet.routing_table is not None else None
     if table is None:
         return None
@@ -154,6 +155,6 @@ def private_by_route(fabric: Fabric, subnet: Subnet) -> list[str]:
     """
     return [
         route.destination
-        for route in _routes(fabric, subnet) or ()
+        for route in routes_of(fabric, subnet) or ()
         if route.action == "delegate_vpc" and parse_prefix(route.destination)[1] >= _LEAST_NETWORK
     ]

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.fabric.assumptions import ASSUMPTIONS
+from vnicheck.findings.confidence import confidence_of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.led_out import led_out
 from vnicheck.model.flow import (
     Confidence,
     Direction,
@@ -20,7 +21,6 @@ from vnicheck.model.flow import (
 )
 from vnicheck.model.guest import RouteType
 
-_BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _POLICY = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP}
 _CLOSED_BY_VPC = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP, DropCode.NO_FLOATING_IP, DropCode.VPC_ROUTE}
 REFUSALS = {DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBIT}
@@ -95,7 +95,7 @@ def _all_broken_paths(facts: Facts, *, transit: bool) -> Iterator[BrokenPath]:
     for index, flow in enumerate(facts.flows):
         if index in meant or (flow.direction is Direction.TRANSIT) is not transit or not _is_broken(flow, broadcast):
             continue
-        if _behind_containers(facts, flow):
+        if _behind_containers(facts, flow) or led_out(facts, flow) is not None:
             continue
         owner = facts.owner(flow.local)
         lacking = flow.dropped_by is DropCode.NOT_LOCAL  # a matter of this address, not of the path
@@ -128,9 +128,13 @@ def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
     """Whether a flow is dropped against what is meant: not by policy, nor where nobody is."""
     if not flow.drops or any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):
         return False  # the VPC is not meant to lead there
+    if any(hop.assumption == "public-ranges" and hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
+        return False  # nobody says that such remotes are meant to reach a public address range
     first = flow.drops[0]
     if any(drop.by in REFUSALS for drop in flow.drops):
         return False
+    if _refused_at_home(flow):
+        return False  # what the remote's own subnet lets in and out is for its owner to say
     if flow.direction is Direction.TRANSIT:
         meant = first.by not in TRANSIT_CODES
     else:
@@ -138,6 +142,13 @@ def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
     if meant:
         return False
     return not all(prefix in broadcast for prefix in flow.remote)
+
+
+def _refused_at_home(flow: Flow) -> bool:
+    """Whether the ACL of the remote's own subnet drops the flow."""
+    if all(drop.by is not DropCode.NETWORK_ACL for drop in flow.drops):
+        return False
+    return any(hop.outcome is Outcome.DROP and hop.stage is Stage.REMOTE_ACL for hop in flow.hops)
 
 
 def _behind_containers(facts: Facts, flow: Flow) -> bool:
@@ -201,5 +212,4 @@ def _packet_order(flows: list[Flow]) -> list[_Place]:
 
 def confidence_of(flows: Iterable[Flow]) -> Confidence:
     """The lowest of what the first drops of the flows rest on."""
-    bases = {_BASIS[hop.assumption] for hop in map(first_drop, flows) if hop.assumption is not None}
-    return "computed" if bases <= {"documented", "recorded"} else "assumed"
+    return confidence_of_hops(map(first_drop, flows))

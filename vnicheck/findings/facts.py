@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
+from vnicheck.engine.interfaces import of_virtual_machine
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Flow
@@ -38,7 +39,8 @@ class Facts(Struct, frozen=True):
         """Whether an interface surely leads to no VNI: what is behind it is the guest's own (docker0, a tunnel)."""
         if place is None or self.view.vni_of(place) is not None:
             return False
-        return all(vni.id in self.view.interface_of for vni in self.view.server.vnis)
+        server, known = self.view.server, self.view.interface_of
+        return all(vni.id in known or of_virtual_machine(server, vni) for vni in server.vnis)
 
     def vni_named(self, place: str) -> Vni | None:
         """The VNI behind a hop's place (a guest interface, or the VNI's own name)."""
@@ -46,7 +48,8 @@ class Facts(Struct, frozen=True):
 
     def owner(self, address: str) -> Vni | None:
         """The VNI that an address belongs to."""
-        return next((vni for vni in self.view.server.vnis if address in vni.addresses), None)
+        own = next((vni for vni in self.view.server.vnis if address in vni.addresses), None)
+        return own if own is not None else self.view.public.get(address)
 
     def guest_with(self, *facts: str) -> Guest | None:
         """The guest, where it was collected and none of these facts (keys of `Guest.missing`) is missing."""

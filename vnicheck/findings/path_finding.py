@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 
+from msgspec import UNSET, UnsetType
+
+from vnicheck.fabric.assumptions import OPEN
 from vnicheck.findings.broken_paths import BrokenPath, confidence_of, place_of
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words
-from vnicheck.findings.rule import Rule, fingerprint
+from vnicheck.findings.rule import Rule, path_fingerprint
 from vnicheck.findings.terms import DROPS
 from vnicheck.model.flow import Direction, DropCode, Evidence, Finding, Fix, Flow, Outcome, Scope, Severity
+from vnicheck.model.words import listed
 
+_FOREIGN_SOURCE = "VNC103"
 _MET_TWICE = {DropCode.NOT_LOCAL, DropCode.INTERFACE_DOWN}
 
 
@@ -38,7 +43,8 @@ def path_finding(
         confidence=confidence,
         headline=what,
         message=f"{what}: {path.hop.reason}.{_next_drops(facts, path)}",
-        fingerprint=_fingerprint(rule, facts, path),
+        fingerprint=_fingerprint(rule.id, facts, path, path.code, path.at),
+        aliases=_aliases(rule, facts, path),
         flows=tuple(index for index, _ in path.flows),
         evidence=_evidence(facts, path),
         fixes=fixes,
@@ -63,7 +69,33 @@ def _next_drops(facts: Facts, path: BrokenPath) -> str:
         sentences += f" {'; '.join(_each(facts, path, beside))}."
     if by_next:
         sentences += f" With that fixed, {'; then '.join(_each(facts, path, by_next, 'would be'))}."
-    return sentences
+    return sentences + _open_next(facts, path) + _balanced(path)
+
+
+def _open_next(facts: Facts, path: BrokenPath) -> str:
+    """Where open assumptions would decide once all drops are fixed, as a sentence."""
+    doubts = dict.fromkeys(
+        (hop.assumption, hop.at)
+        for _, flow in path.flows
+        for hop in flow.hops
+        if hop.outcome is Outcome.UNKNOWN and hop.assumption in OPEN
+    )
+    if not doubts:
+        return ""
+    ids = listed(list(dict.fromkeys(str(each) for each, _ in doubts)))
+    where = listed(list(dict.fromkeys(_at(facts, at) for _, at in doubts)))
+    return f" Whether they then pass the spoofing check at {where} is open ({ids})."
+
+
+def _balanced(path: BrokenPath) -> str:
+    """The load balancers whose clients are lost, as sentences: none where that is the cause, which is told."""
+    reasons = dict.fromkeys(
+        hop.reason
+        for _, flow in path.flows
+        for hop in flow.hops
+        if hop.assumption == "nlb-direct" and hop.outcome is Outcome.DROP and hop.reason != path.hop.reason
+    )
+    return "".join(f" For clients of the internet {reason}." for reason in reasons)
 
 
 def _each(
@@ -97,8 +129,28 @@ def _evidence(facts: Facts, path: BrokenPath) -> tuple[Evidence, ...]:
     return tuple(found)
 
 
-def _fingerprint(rule: Rule, facts: Facts, path: BrokenPath) -> str:
-    """Stable under new addresses, order and time: the rule, the server, the drop, and the VNIs of the path."""
-    vnis = [facts.vni_named(place) if place is not None else None for place in (path.ingress, path.egress, path.at)]
-    ids = (vni.id if vni is not None else "-" for vni in vnis)
-    return fingerprint(rule.id, facts.view.server.crn, path.code.value, path.direction.value, *ids)
+def _fingerprint(rule: str, facts: Facts, path: BrokenPath, code: DropCode, at: str | None) -> str:
+    return path_fingerprint(rule, facts, code, path.direction, (path.ingress, path.egress, at))
+
+
+def _aliases(rule: Rule, facts: Facts, path: BrokenPath) -> tuple[str, ...] | UnsetType:
+    """What the finding was known by before two assumptions were told apart."""
+    return (*_before_open_siblings(rule, facts, path), *_before_unmarked(rule, facts, path)) or UNSET
+
+
+def _before_open_siblings(rule: Rule, facts: Facts, path: BrokenPath) -> Iterator[str]:
+    """Before `spoofing-sibling` was open, the spoofing check was the cause of paths that rest on it."""
+    open_ = any(
+        hop.outcome is Outcome.UNKNOWN and hop.assumption == "spoofing-sibling"
+        for _, flow in path.flows
+        for hop in flow.hops
+    )
+    if open_ and rule.id != _FOREIGN_SOURCE:
+        yield _fingerprint(_FOREIGN_SOURCE, facts, path, DropCode.IP_SPOOFING_CHECK, path.egress)
+
+
+def _before_unmarked(rule: Rule, facts: Facts, path: BrokenPath) -> Iterator[str]:
+    """Before `packets-unmarked`, the way out was not known where a policy rule reads marks."""
+    kernel = facts.view.kernel
+    if kernel is not None and kernel.takes_marks_for_none and path.egress is not None:
+        yield path_fingerprint(rule.id, facts, path.code, path.direction, (path.ingress, None, path.at))

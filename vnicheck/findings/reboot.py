@@ -7,6 +7,7 @@ import msgspec
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.refinement import pieces
 from vnicheck.engine.server_view import ServerView
+from vnicheck.findings.at_risk import at_risk_flows
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.findings.facts import Facts
 from vnicheck.model.flow import Flow, Verdict
@@ -69,6 +70,11 @@ def with_boot_rp_filter(guest: Guest) -> Guest:
 def breaking(now: Facts, then: Facts) -> list[RebootChange]:
     """Flows that are delivered now and would be dropped then, against what is meant."""
     return _changes(now.flows, Verdict.DELIVERED, _broken(then))
+
+
+def endangering(now: Facts, then: Facts) -> list[RebootChange]:
+    """Flows that are delivered now and would be at risk then, by an open assumption."""
+    return _changes(now.flows, Verdict.DELIVERED, list(at_risk_flows(then).values()))
 
 
 def fixing(now: Facts, then: Facts) -> list[RebootChange]:

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from vnicheck.findings.facts import Facts
-from vnicheck.model.flow import Confidence, Evidence, Finding, Fix, Severity
+from vnicheck.model.flow import Confidence, Direction, DropCode, Evidence, Finding, Fix, Severity
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -59,6 +59,17 @@ def observation(
         evidence=tuple(evidence),
         fixes=tuple(fixes),
     )
+
+
+def path_fingerprint(
+    rule: str, facts: Facts, code: DropCode, direction: Direction, places: Iterable[str | None]
+) -> str:
+    """Stable under new addresses, order and time: the rule, the server, the drop, and the VNIs of the path: where
+    packets enter, where they leave, and where they are dropped.
+    """
+    vnis = [facts.vni_named(place) if place is not None else None for place in places]
+    ids = (vni.id if vni is not None else "-" for vni in vnis)
+    return fingerprint(rule, facts.view.server.crn, code.value, direction.value, *ids)
 
 
 def fingerprint(*parts: str) -> str:

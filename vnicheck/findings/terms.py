@@ -32,6 +32,7 @@ DROPS = {
 
 STAGES = {
     Stage.NETWORK_ACL: "network ACL",
+    Stage.REMOTE_ACL: "ACL of the remote's subnet",
     Stage.SECURITY_GROUP: "security groups",
     Stage.PROTOCOL_STATE_FILTERING: "state filter",
     Stage.IP_SPOOFING_CHECK: "IP spoofing check",
@@ -41,6 +42,7 @@ STAGES = {
     Stage.GUEST_INTERFACE: "interface in the guest",
     Stage.INTERFACE_STATE: "interface",
     Stage.SOURCE_VALIDATION: "source validation",
+    Stage.GUEST_FIREWALL: "firewall in the guest",
     Stage.LOCAL_DELIVERY: "local delivery",
     Stage.FORWARDING: "forwarding",
     Stage.REPLY_ROUTE: "reply's route",

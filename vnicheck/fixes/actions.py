@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
-from vnicheck.fixes.state_filtering import MODE
-from vnicheck.model.guest import MAIN_TABLE, PolicyRule, Route
+from vnicheck.fixes.state_filtering import MODE, SPOOFING
+from vnicheck.model.cloud import ServerKind
+from vnicheck.model.guest import PolicyRule, Route, RouteType
 from vnicheck.model.lines import format_route, route_words, rule_words, short_prefix
 from vnicheck.model.plan import Action, Step
 
@@ -43,7 +44,7 @@ def steps_of(effect: AddRoutes | AddRule | SetRpFilter) -> tuple[Step, ...]:
 
 def _add_route(route: Route) -> Step:
     words = route_words(route)
-    shown = format_route(Route(prefix=route.prefix, nexthops=route.nexthops))
+    shown = format_route(Route(prefix=route.prefix, type=route.type, nexthops=route.nexthops))
     return Step(
         command=f"ip route add {words}",
         undo=f"ip route del {words}",
@@ -55,15 +56,12 @@ def _add_rule(rule: PolicyRule) -> Step:
     """`ip` shows tables by number where it knows -N, and else by name."""
     words = rule_words(rule)
     selector = f"from {short_prefix(rule.src or 'all')}"
-    if rule.dst is not None:
-        selector += f" to {short_prefix(rule.dst)}"
-    table = "(main|254)" if rule.table == MAIN_TABLE else str(rule.table)
     return Step(
         command=f"ip rule add {words}",
         undo=f"ip rule del {words}",
         check=(
             "{ ip -4 -N rule show 2>/dev/null || ip -4 rule show; } | "
-            f"grep -Eq '^{rule.priority}:[[:space:]]+{_literal(selector)} lookup {table} *$'"
+            f"grep -Eq '^{rule.priority}:[[:space:]]+{_literal(selector)} lookup {rule.table} *$'"
         ),
     )
 
@@ -83,14 +81,13 @@ def _literal(words: str) -> str:
 
 def _said_of_table(effect: AddRoutes) -> str:
     interfaces = ", ".join(dict.fromkeys(hop.interface or "" for route in effect.routes for hop in route.nexthops))
-    return f"table {effect.table}: the subnet of {interfaces} on-link, everything else by its gateway"
+    said = f"table {effect.table}: the subnet of {interfaces} on-link, everything else by its gateway"
+    kept = thrown((effect,))
+    return f"{said}; what is sent to {', '.join(kept)} asks the rules behind" if kept else said
 
 
 def _said_of_rule(rule: PolicyRule) -> str:
-    source = short_prefix(rule.src or "")
-    if rule.dst is not None:
-        return f"what is sent from {source} to {rule.dst} goes on asking the main table"
-    return f"traffic from {source} uses table {rule.table}"
+    return f"traffic from {short_prefix(rule.src or '')} uses table {rule.table}"
 
 
 def _patch(effect: PatchVni) -> Action:
@@ -105,29 +102,39 @@ def _patch(effect: PatchVni) -> Action:
     )
 
 
+SPOOFING_ROLES: dict[ServerKind, str] = {
+    "instance": "IP Spoofing Operator",
+    "bare_metal_server": "Bare Metal Advanced Network Operator",
+}
+"""Who may allow IP spoofing (IBM Cloud Docs, VPC: vsi-is-iam-access, bare_metal_server_manage_nic)."""
+
+
 def iam_actions(effects: Iterable[Effect]) -> tuple[str, ...]:
     """The IAM actions that applying the effects needs beside reading."""
     needed = [action for each in effects if isinstance(each, PatchVni) for action in IAM_ACTIONS[each.field]]
     return tuple(dict.fromkeys(needed))
 
 
-def side_effects(effects: Iterable[Effect]) -> Iterator[str]:
-    """What the effects do beside what they are for."""
+def thrown(effects: Iterable[Effect]) -> list[str]:
+    """The prefixes for which tables of the plan leave packets to the rules behind."""
+    routes = [route for each in effects if isinstance(each, AddRoutes) for route in each.routes]
+    return list(dict.fromkeys(route.prefix for route in routes if route.type is RouteType.THROW))
+
+
+def side_effects(effects: Iterable[Effect], kind: ServerKind) -> Iterator[str]:
+    """What the effects do beside what they are for, on a server of this kind, and whom they take."""
     effects = list(effects)
     sources = [
-        short_prefix(each.rule.src)
-        for each in effects
-        if isinstance(each, AddRule) and each.rule.src is not None and each.rule.dst is None
+        short_prefix(each.rule.src) for each in effects if isinstance(each, AddRule) and each.rule.src is not None
     ]
     if sources:
         yield (
             f"all that the server sends from {', '.join(sources)} leaves by the interface of that address; routes that "
             "are added to the main table later do not count for it"
         )
-    kept = [each.rule.dst for each in effects if isinstance(each, AddRule) and each.rule.dst is not None]
+    kept = thrown(effects)
     if kept:
-        networks = ", ".join(dict.fromkeys(kept))
-        yield f"networks of the server's own that appear later beside {networks} need a rule like theirs"
+        yield f"networks of the server's own that appear later beside {', '.join(kept)} need a route like theirs"
     for each in effects:
         if isinstance(each, SetRpFilter):
             yield (
@@ -144,3 +151,5 @@ def side_effects(effects: Iterable[Effect]) -> Iterator[str]:
                 f"SECURITY: whoever controls the server can send from any address by {each.name}, as any other host "
                 "of the VPC"
             )
+    if any(isinstance(each, PatchVni) and each.field == SPOOFING for each in effects):
+        yield f"allowing IP spoofing takes the IAM role {SPOOFING_ROLES[kind]}"

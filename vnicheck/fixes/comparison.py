@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import UNSET, Struct
 
+from vnicheck.engine.open_assumptions import World, verdict_in, worlds_of
 from vnicheck.engine.partition import NO_PORTS, to_ports, to_prefixes
 from vnicheck.engine.refinement import Overlaps, Piece, pieces
 from vnicheck.model.flow import DropCode, Flow, Verdict
@@ -15,13 +16,21 @@ REFUSALS = frozenset({DropCode.BLACKHOLE, DropCode.UNREACHABLE, DropCode.PROHIBI
 
 class Comparison(Struct, frozen=True):
     """Indexes of the classes before the change. `fixed` and `remaining` share out the targets: a class of which a part
-    is not delivered afterwards remains. `worse`: see `is_worse`.
+    is not delivered afterwards, in some world of the open assumptions, remains. `worse`: in some world, see `is_worse`.
+    `gained`: targets with each world in which they are delivered only by the change.
     """
 
     fixed: frozenset[int]
     remaining: frozenset[int]
     worse: frozenset[int]
     pieces: tuple[Piece, ...]
+    gained: frozenset[tuple[int, World]] = frozenset()
+    lost: frozenset[tuple[int, World]] = frozenset()
+    """Classes, targets or not, with each world in which a part of them is not delivered afterwards."""
+
+    def holds(self, index: int, value: tuple[str, str]) -> bool:
+        """Whether the class is delivered afterwards in every world where an open assumption has this value."""
+        return not any(index == each and value in world for each, world in self.lost)
 
 
 def compare_flows(
@@ -35,24 +44,41 @@ def compare_flows(
     `pieces`.
     """
     shared = tuple(pieces(before, after, known))
-    undelivered = {piece.before for piece in shared if after[piece.after].verdict is not Verdict.DELIVERED}
-    worse = {piece.before for piece in shared if is_worse(before[piece.before], after[piece.after], is_inside)}
-    fixed = targets & {piece.before for piece in shared} - undelivered - worse
+    worlds = worlds_of([*before, *after])
+    worse: set[int] = set()
+    lost: dict[World, set[int]] = {}
+    for world in worlds:
+        lost[world] = {
+            piece.before for piece in shared if verdict_in(after[piece.after], world) is not Verdict.DELIVERED
+        }
+        worse |= {
+            piece.before for piece in shared if is_worse(before[piece.before], after[piece.after], is_inside, world)
+        }
+    whole = targets & {piece.before for piece in shared} - worse
+    fixed = whole.difference(*lost.values())
     return Comparison(
         fixed=fixed,
         remaining=targets - fixed,
         worse=frozenset(worse),
         pieces=shared,
+        gained=frozenset(
+            (index, world)
+            for world in worlds
+            for index in whole - lost[world]
+            if verdict_in(before[index], world) is not Verdict.DELIVERED
+        ),
+        lost=frozenset((index, world) for world, indexes in lost.items() for index in indexes),
     )
 
 
-def is_worse(before: Flow, after: Flow, is_inside: Callable[[str | None], bool]) -> bool:
-    """Whether a flow fares worse: it worked or may have worked, and no longer does; it no longer reaches the guest's
-    own networks (containers, tunnels); or it gets around a refusal.
+def is_worse(before: Flow, after: Flow, is_inside: Callable[[str | None], bool], world: World = ()) -> bool:
+    """Whether a flow fares worse in a world: it worked or may have worked, and no longer does; it no longer reaches the
+    guest's own networks (containers, tunnels); or it gets around a refusal.
     """
-    if before.verdict is Verdict.DELIVERED:
-        return after.verdict is not Verdict.DELIVERED
-    if before.verdict is Verdict.UNKNOWN and after.verdict is Verdict.DROPPED:
+    old, new = verdict_in(before, world), verdict_in(after, world)
+    if old is Verdict.DELIVERED:
+        return new is not Verdict.DELIVERED
+    if old is Verdict.UNKNOWN and new is Verdict.DROPPED:
         return True
     if is_inside(before.egress) and after.egress != before.egress:
         return True

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import UnsetType
+
 from vnicheck.findings.reboot import flows_said
 from vnicheck.findings.terms import DROPS
+from vnicheck.fixes.actions import thrown
 from vnicheck.fixes.effects import AddRule, Effect
 from vnicheck.fixes.trial import Trial
-from vnicheck.model.address import Range, prefix_range
-from vnicheck.model.flow import DropCode, Flow, Outcome, Verdict
+from vnicheck.model.address import Range, merge_ranges, prefix_range
+from vnicheck.model.flow import DropCode, Flow, Outcome, Stage, Verdict
 from vnicheck.model.guest import MAIN_TABLE, RouteType
+from vnicheck.model.lines import short_prefix
 from vnicheck.model.words import listed
 
 _SHOWN = 4
@@ -63,10 +67,8 @@ def changed_ways(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
 def overridden_routes(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
     """Routes of the main table by a next hop of their own, which the addresses with a rule no longer follow."""
     guest = trial.facts.view.server.guest
-    sources = [each.rule.src for each in effects if isinstance(each, AddRule) and each.rule.dst is None]
-    kept: list[Range] = [
-        prefix_range(each.rule.dst) for each in effects if isinstance(each, AddRule) and each.rule.dst is not None
-    ]
+    sources = [each.rule.src for each in effects if isinstance(each, AddRule)]
+    kept: list[Range] = [prefix_range(prefix) for prefix in thrown(effects)]
     if guest is None or not sources:
         return
     routes = [
@@ -76,9 +78,53 @@ def overridden_routes(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
         and route.type is RouteType.UNICAST
         and route.prefix != "0.0.0.0/0"
         and any(hop.gateway is not None for hop in route.nexthops)
-        and prefix_range(route.prefix) not in kept
+        and not _covered(prefix_range(route.prefix), kept)
     ]
     if routes:
         more = f" and {len(routes) - _SHOWN} more" if len(routes) > _SHOWN else ""
         shown = ", ".join(f"'{text}'" for text in routes[:_SHOWN])
         yield f"what the addresses with a rule send no longer follows these routes of the main table: {shown}{more}"
+
+
+def published_ports(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+    """Ports of the addresses with a rule that netfilter leads on: what answers them is sent from another address."""
+    sources = {each.rule.src for each in effects if isinstance(each, AddRule)}
+    led: dict[str, dict[str, None]] = {}
+    for flow in trial.before:
+        if f"{flow.local}/32" in sources and any(
+            hop.stage is Stage.LOCAL_DELIVERY and hop.outcome is Outcome.UNKNOWN for hop in flow.hops
+        ):
+            ports = listed(flow.ports) if not isinstance(flow.ports, UnsetType) else "echo"
+            led.setdefault(flow.local, {})[f"{flow.protocol.value} {ports}"] = None
+    for local, what in led.items():
+        yield (
+            f"{listed(list(what)[:_SHOWN])} of {local} may be led to containers, whose answers are sent from their own "
+            f"addresses: no rule for {local} sees them, and no plan fixes them (docs/fixes.md, Published ports)"
+        )
+
+
+def order_at_boot(trial: Trial, effects: Sequence[Effect]) -> Iterator[str]:
+    """Rules of others that share a priority with ours: which comes first is a matter of who is first to set them."""
+    guest = trial.facts.view.server.guest
+    for effect in effects:
+        if guest is None or not isinstance(effect, AddRule):
+            continue
+        others = [
+            rule.text
+            for rule in guest.rules
+            if rule.priority == effect.rule.priority and (rule.src is None or _overlap(rule.src, effect.rule.src))
+        ]
+        if others:
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            source = short_prefix(effect.rule.src or "all")
+            yield f"a boot may put the rule of {source} ahead of '{others[0]}'{more}, of the same priority"
+
+
+def _overlap(one: str, other: str | None) -> bool:
+    first, last = prefix_range(one)
+    return other is None or (prefix_range(other)[0] <= last and first <= prefix_range(other)[1])
+
+
+def _covered(wanted: Range, ranges: list[Range]) -> bool:
+    """Whether one range lies in some other, or in several that touch each other."""
+    return any(first <= wanted[0] and wanted[1] <= last for first, last in merge_ranges(ranges))

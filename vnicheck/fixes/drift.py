@@ -23,6 +23,9 @@ _OF_FABRIC = {
     "security_groups": "the VPC's security groups",
     "network_acls": "the VPC's network ACLs",
     "routing_tables": "the VPC's routing tables",
+    "public_address_ranges": "the VPC's public address ranges",
+    "load_balancers": "the VPC's load balancers",
+    "load_balancer_members": "the members of the VPC's load balancers",
 }
 
 

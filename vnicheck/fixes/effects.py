@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from vnicheck.model.cloud import Vni
 from vnicheck.model.guest import Guest, PolicyRule, Route
+from vnicheck.model.lines import format_route, format_rule
 from vnicheck.model.snapshot import Server
 
 
@@ -67,9 +68,35 @@ def carry_out(server: Server, effects: Iterable[Effect]) -> Server:
     return msgspec.structs.replace(server, guest=guest, vnis=vnis)
 
 
+def with_effects(
+    guest: Guest, effects: Iterable[AddRoutes | AddRule | SetRpFilter], *, ahead_of_equals: bool = False
+) -> Guest:
+    """The guest with the effects; `ahead_of_equals`: each rule ahead of those of its priority, as a boot may put it."""
+    for effect in effects:
+        guest = _changed(guest, effect, ahead_of_equals=ahead_of_equals)
+    return guest
+
+
 def standing(guest: Guest, effects: Iterable[Effect]) -> list[Effect]:
     """Those of the effects on the guest that it shows, in part at least."""
     return [effect for effect in effects if not isinstance(effect, PatchVni) and _stands(guest, effect)]
+
+
+def altered(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> str | None:
+    """What somebody else set in the effect's place since, in words; None where nothing is there, or the effect."""
+    match effect:
+        case SetRpFilter():
+            value = guest.sysctls.get(effect.path)
+            return None if value in {effect.old, effect.new, None} else f"rp_filter of {effect.interface} is {value}"
+        case AddRule():
+            same = (rule for rule in guest.rules if rule.priority == effect.rule.priority)
+            return None if _stands(guest, effect) else next((f"the rule '{format_rule(rule)}'" for rule in same), None)
+        case AddRoutes():
+            ours = {(route.table, route.prefix) for route in effect.routes}
+            same_way = (route for route in guest.routes if (route.table, route.prefix) in ours)
+            if _stands(guest, effect):
+                return None
+            return next((f"the route '{format_route(route)}'" for route in same_way), None)
 
 
 def _stands(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> bool:
@@ -92,7 +119,7 @@ def _route_key(route: Route) -> tuple[object, ...]:
         route.tos,
         route.metric,
         route.type,
-        tuple(hop.interface for hop in route.nexthops),
+        tuple((hop.interface, hop.gateway) for hop in route.nexthops),
     )
 
 
@@ -100,10 +127,11 @@ def _patched(vni: Vni, patch: PatchVni) -> Vni:
     return msgspec.structs.replace(vni, **{patch.field: patch.new}) if vni.id == patch.vni else vni
 
 
-def _changed(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> Guest:
+def _changed(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter, *, ahead_of_equals: bool = False) -> Guest:
     if isinstance(effect, AddRoutes):
         return msgspec.structs.replace(guest, routes=(*guest.routes, *effect.routes))
     if isinstance(effect, SetRpFilter):
         return msgspec.structs.replace(guest, sysctls=guest.sysctls | {effect.path: effect.new})
-    rules = sorted((*guest.rules, effect.rule), key=lambda rule: rule.priority)  # stable: behind its equals
-    return msgspec.structs.replace(guest, rules=tuple(rules))
+    rules = (effect.rule, *guest.rules) if ahead_of_equals else (*guest.rules, effect.rule)
+    rules = tuple(sorted(rules, key=lambda rule: rule.priority))  # stable: behind its equals, or ahead of them
+    return msgspec.structs.replace(guest, rules=rules)

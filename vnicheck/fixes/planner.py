@@ -5,15 +5,25 @@ from typing import Literal
 
 import msgspec
 
+from vnicheck.engine.open_assumptions import World, open_hops
 from vnicheck.findings.broken_paths import is_known
-from vnicheck.fixes import policy_routing
+from vnicheck.findings.managed import WHY, is_managed
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
+from vnicheck.fixes.agents import agents
 from vnicheck.fixes.comparison import changes
-from vnicheck.fixes.consequences import changed_ways, overridden_routes, unfixed, what_drops
+from vnicheck.fixes.conditions import fixed_if
+from vnicheck.fixes.consequences import (
+    changed_ways,
+    order_at_boot,
+    overridden_routes,
+    published_ports,
+    unfixed,
+    what_drops,
+)
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
-from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, used_by
+from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, routed, used_by
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -45,6 +55,11 @@ class Proof:
         """The broken classes (indexes of `trial.before`) that the plan fixes."""
         return self.trial.outcome(self.effects).fixed
 
+    @property
+    def gained(self) -> frozenset[tuple[int, World]]:
+        """The classes that the plan delivers, each with the worlds of open assumptions in which it does."""
+        return self.trial.outcome(self.effects).gained
+
 
 def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strategy = "auto") -> Proof | None:
     """The plan for one server, proved; None where nothing is broken, or its guest or a subnet was not read.
@@ -59,11 +74,14 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         if not is_known(trial.facts):
             raise NothingKnownError
         return None
+    if is_managed(server):
+        nothing = msgspec.structs.replace(_nothing(trial, strategy), why_not=WHY)
+        return Proof(trial, InstancePlan(id=server.id, name=server.name, plan=nothing, alternatives=()), ())
     tried = _tried(trial)
-    offered = {names: effects for names, effects in tried.items() if names == used_by(effects)}
-    chosen: Combination = _preferred(trial, offered) if strategy == "auto" else (strategy,)
-    effects = tried.get(chosen, ())
-    if trial.outcome(effects).fixed:
+    sure = _surely(trial, tried) if strategy == "auto" else {}
+    chosen: Combination = _preferred(trial, sure) if strategy == "auto" else (strategy,)
+    effects = sure.get(chosen, ()) if strategy == "auto" else tried.get(chosen, ())
+    if trial.outcome(effects).gained:
         plan = _plan(trial, chosen, effects)
     else:
         effects = ()
@@ -78,7 +96,8 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
         name=server.name,
         plan=plan,
         alternatives=tuple(others),
-        unfixed=tuple(unfixed(trial, effects)),
+        unfixed=(*unfixed(trial, effects), *_held_back_words(trial, effects)),
+        agents=agents(server.guest, effects),
     )
     return Proof(trial, document, effects)
 
@@ -90,6 +109,12 @@ def _tried(trial: Trial) -> dict[Combination, tuple[Effect, ...]]:
     return tried | {
         names: effects_of(trial, names) for names in COMBINED if whole.isdisjoint((part,) for part in names)
     }
+
+
+def _surely(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]]) -> dict[Combination, tuple[Effect, ...]]:
+    """What `auto` may choose: without effects that help only if an open assumption falls so."""
+    sure = {names: trial.minimal(effects, surely=True) for names, effects in tried.items()}
+    return {names: effects for names, effects in sure.items() if names == used_by(effects)}
 
 
 def _preferred(trial: Trial, offered: Mapping[Combination, tuple[Effect, ...]]) -> Combination:
@@ -113,7 +138,13 @@ def _allows_spoofing(effects: Iterable[Effect]) -> bool:
 
 
 def _held_back(trial: Trial) -> str | None:
-    return policy_routing.held_back(trial.facts, {trial.before[index].local for index in trial.targets})
+    return routed(trial).held_back
+
+
+def _held_back_words(trial: Trial, effects: tuple[Effect, ...]) -> tuple[str, ...]:
+    """Why policy routing does not do the rest, where something stays broken."""
+    why = _held_back(trial) if trial.outcome(effects).remaining and effects else None
+    return () if why is None else (why,)
 
 
 def _changes_vni(effects: Iterable[Effect]) -> bool:
@@ -122,8 +153,8 @@ def _changes_vni(effects: Iterable[Effect]) -> bool:
 
 def _is_news(trial: Trial, tried: Mapping[Combination, tuple[Effect, ...]], names: Combination) -> bool:
     """Whether a combination fixes more than each of its parts alone."""
-    fixed = trial.outcome(tried[names]).fixed
-    return all(fixed > trial.outcome(tried[part,]).fixed for part in names)
+    gained = trial.outcome(tried[names]).gained
+    return all(gained > trial.outcome(tried[part,]).gained for part in names)
 
 
 def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan:
@@ -139,13 +170,16 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
         before=trial.before,
         after=after,
         side_effects=(
-            *side_effects(effects),
+            *side_effects(effects, trial.server.kind),
             *changed_ways(trial, effects),
             *overridden_routes(trial, effects),
+            *published_ports(trial, effects),
+            *order_at_boot(trial, effects),
         ),
         fixed_flows=tuple(sorted(outcome.fixed)),
         changes=changes(trial.before, after, outcome),
         iam_actions=iam_actions(effects),
+        fixed_if=tuple(fixed_if(trial, effects)),
         next_boot=kept.next_boot,
         at_boot=kept.at_boot,
     )
@@ -153,6 +187,8 @@ def _plan(trial: Trial, names: Combination, effects: tuple[Effect, ...]) -> Plan
 
 def _nothing(trial: Trial, strategy: Strategy) -> Plan:
     why = "no strategy fixes any of it" if strategy == "auto" else f"{strategy} alone fixes none of it"
+    if any(any(open_hops(trial.before[index])) for index in trial.targets):
+        why += " for sure"
     held_back = _held_back(trial)
     if held_back is not None and strategy in ("auto", "policy-routing"):
         why = held_back
@@ -178,6 +214,10 @@ def _why_not(trial: Trial, names: Combination, effects: tuple[Effect, ...], chos
         and (held_back := _held_back(trial)) is not None
     ):
         return f"fixes {len(fixed)} of {len(trial.targets)} classes of flows: {held_back}"
+    if not fixed and (conditions := list(fixed_if(trial, effects))):
+        first = max(conditions, key=lambda each: each.count)
+        whole = f"fixes {first.count} of {len(trial.targets)} classes of flows"
+        return f"{whole} only if {first.assumption} is {first.value}: {first.then}"
     if not fixed:
         return f"fixes nothing: {what_drops(trial, effects)}"
     if len(fixed) < len(best):

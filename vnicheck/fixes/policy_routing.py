@@ -1,106 +1,198 @@
 """Policy routing: what the guest sends from an address leaves by the interface of that address, by a table of its own.
 
-For each VNI a table (a fitting one of the guest's own, or a new one) and for each address a rule that leads there. What
-the main table leads into the guest's own networks (containers, tunnels), or refuses, stays with it: rules ahead of the
-address's own see to that. Nothing of others is touched; ours come behind their rules (`behind`), or, where that fixes
-nothing because one of theirs takes the packets first, ahead of them.
+For each VNI a table (a fitting one of the guest's own, or a new one) and for each address a rule that leads there. Ours
+come behind the rules of others; only where that fixes nothing, one comes ahead of the rule that takes its packets.
+Whatever went into the guest's own networks, was refused, or went where we cannot tell, goes on so: the table throws it
+back to the rules behind. A rule that would lead packets astray that only some rule of another singles out (by mark, TOS
+or user) is not made.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
+from vnicheck.engine.refinement import difference
 from vnicheck.findings.facts import Facts
-from vnicheck.fixes.actions import steps_of
-from vnicheck.fixes.effects import AddRoutes, AddRule
-from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_before_main, priorities_before_others
-from vnicheck.model.address import format_address, merge_ranges, parse_address, prefix_range, range_prefixes
-from vnicheck.model.flow import Fix
+from vnicheck.fixes.effects import AddRoutes, AddRule, with_effects
+from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_behind
+from vnicheck.kernel.detours import Detour, detours
+from vnicheck.kernel.fib import Failure
+from vnicheck.kernel.send import NotSent
+from vnicheck.kernel.undetermined import Unknown
+from vnicheck.model.address import (
+    LAST,
+    Range,
+    format_address,
+    merge_ranges,
+    parse_address,
+    prefix_range,
+    range_prefixes,
+)
 from vnicheck.model.guest import LOCAL_TABLE, MAIN_TABLE, Guest, NextHop, PolicyRule, Route, RouteType
 from vnicheck.model.lines import format_route, format_rule, is_plain_interface
 
-MOST_RULES = 64
-"""More rules than this are no fix that anybody would keep up."""
+MOST_ROUTES = 128
+"""A table with more routes that throw packets back is no fix that anybody would keep up."""
+_TAKEN = "a rule of ours would take packets that a rule of others singles out, or leads into its own networks"
+Made = AddRoutes | AddRule
 _REFUSING = {RouteType.BLACKHOLE, RouteType.UNREACHABLE, RouteType.PROHIBIT, RouteType.THROW}
 
 
+class Proposal(Struct, frozen=True):
+    """`held_back`: why some of the addresses get no rule; None where all do that may."""
+
+    effects: tuple[Made, ...] = ()
+    held_back: str | None = None
+
+
 class _Way(Struct, frozen=True):
-    """How the addresses of a VNI are to leave."""
+    """How the addresses of a VNI are to leave, each with the priority of its rule."""
 
     interface: str
     index: int
     subnet: str
     gateway: str
-    addresses: tuple[str, ...]
+    addresses: tuple[tuple[str, int], ...]
 
 
-def policy_routing_for(facts: Facts, locals_: Iterable[str]) -> tuple[Fix, ...]:
-    """What lets replies leave by the interface of their own address, where we know it and its gateway; else none."""
-    commands = tuple(step.command for effect in propose(facts, locals_) for step in steps_of(effect))
-    return (Fix("policy routing", commands),) if commands else ()
-
-
-def propose(facts: Facts, locals_: Iterable[str], *, behind: bool = True) -> tuple[AddRoutes | AddRule, ...]:
-    """The routes and rules for these addresses, none where the guest or we do not know enough of them; `behind` the
-    rules of others, or ahead of them.
+def propose(facts: Facts, locals_: Iterable[str], ahead: Mapping[str, int] | None = None) -> Proposal:
+    """The routes and rules for these addresses, none where the guest or we do not know enough of them; `ahead`: the
+    priorities of those whose rule is not to come behind those of others.
     """
     guest = facts.guest_with("interfaces", "routes", "rules")
     if guest is None:
-        return ()
-    ways = list(_ways(facts, guest, set(locals_)))
-    kept = _kept_prefixes(facts, guest)
-    count = sum(len(way.addresses) for way in ways) * (len(kept) + 1)
-    if not 0 < count <= MOST_RULES:
-        return ()
-    wanted = FIRST + min(way.index for way in ways)
-    priorities = (
-        priorities_before_main(guest, wanted, count, ordered=bool(kept))
-        if behind
-        else None
-        if _leads_inside_elsewhere(facts, guest)
-        else priorities_before_others(guest, count)
-    )
+        return Proposal()
+    every_way = list(_ways(facts, guest))
+    if not every_way:
+        return Proposal()
+    wanted = FIRST + min(way.index for way in every_way)
+    priorities = priorities_behind(guest, wanted, sum(len(way.addresses) for way in every_way))
     if priorities is None:
-        return ()
-    free = iter(priorities)
+        return Proposal(held_back="there is no room for a rule ahead of the one that leads to the main table")
+    free, asked = iter(priorities), set(locals_)
+    effects: list[Made] = []
+    held_back: str | None = None
     tables: list[int] = []
-    effects: list[AddRoutes | AddRule] = []
-    for way in ways:
-        table = _fitting_table(guest, way)
-        if table is None:
-            table = free_table(guest, FIRST + way.index, tables)
-            effects.append(AddRoutes(table=table, routes=tuple(_routes(way, table))))
-        tables.append(table)
-        effects += [
-            AddRule(rule=_rule(next(free), address, *whither))
-            for address in way.addresses
-            for whither in (*((MAIN_TABLE, prefix) for prefix in kept), (table, None))
-        ]
-    return tuple(effects)
+    for way in every_way:
+        numbered = [(address, (ahead or {}).get(address, next(free))) for address, _ in way.addresses]
+        mine = structs.replace(way, addresses=tuple(each for each in numbered if each[0] in asked))
+        new = free_table(guest, FIRST + way.index, tables)
+        tables.append(new)
+        if mine.addresses:
+            made = _made(facts, guest, mine, new)
+            effects += made.effects
+            held_back = held_back or made.held_back
+    return Proposal(tuple(effects), held_back)
 
 
-def held_back(facts: Facts, locals_: Iterable[str]) -> str | None:
-    """What keeps policy routing from all that it could do for these addresses; None where nothing does."""
-    guest = facts.guest_with("interfaces", "routes", "rules")
-    if guest is None:
-        return None
-    kept = _kept_prefixes(facts, guest)
-    count = sum(len(way.addresses) for way in _ways(facts, guest, set(locals_))) * (len(kept) + 1)
-    if count > MOST_RULES:
-        return f"policy routing would take {count} rules, and we make {MOST_RULES} at most"
-    if _leads_inside_elsewhere(facts, guest):
-        return "rules of others lead into the server's own networks, and rules of ours do not go ahead of them"
-    return None
+def _made(facts: Facts, guest: Guest, way: _Way, new: int) -> Proposal:
+    """The table and the rules for one VNI."""
+    fitting = _fitting_table(guest, way)
+    bare = _effects(way, new if fitting is None else fitting, () if fitting is not None else _routes(way, new))
+    prefixes = _to_throw(facts, [*_detours(guest, way, bare), *_detours(guest, way, bare, ahead_of_equals=True)])
+    if not prefixes and not _led_astray(facts, guest, way, bare):
+        return Proposal(bare)
+    if len(prefixes) > MOST_ROUTES:
+        counted = f"{len(prefixes)} routes that leave packets of {way.interface} to the rules of others"
+        return Proposal(held_back=f"policy routing would take {counted}, and we make {MOST_ROUTES} at most")
+    leading = [route for route in _routes(way, new) if route.prefix not in prefixes]
+    if not leading:
+        return Proposal(held_back=_TAKEN)
+    routes = (*leading, *(_throw(prefix, new) for prefix in prefixes))
+    kept = tuple(
+        address
+        for address in way.addresses
+        if not _led_astray(
+            facts, guest, only := structs.replace(way, addresses=(address,)), _effects(only, new, routes)
+        )
+    )
+    why = _TAKEN if len(kept) < len(way.addresses) else None
+    return Proposal(_effects(structs.replace(way, addresses=kept), new, routes) if kept else (), why)
 
 
-def _ways(facts: Facts, guest: Guest, wanted: set[str]) -> Iterator[_Way]:
+def _effects(way: _Way, table: int, routes: Iterable[Route]) -> tuple[Made, ...]:
+    added = tuple(routes)
+    return (*((AddRoutes(table=table, routes=added),) if added else ()), *_rules(way, table))
+
+
+def _rules(way: _Way, table: int) -> Iterator[AddRule]:
+    for address, priority in way.addresses:
+        rule = PolicyRule(priority=priority, src=f"{address}/32", table=table)
+        yield AddRule(rule=structs.replace(rule, text=format_rule(rule)))
+
+
+def _detours(guest: Guest, way: _Way, effects: tuple[Made, ...], *, ahead_of_equals: bool = False) -> Iterator[Detour]:
+    """What the effects change for packets from the way's addresses; `ahead_of_equals`: also where the next boot puts
+    rules of one priority in another order.
+    """
+    after = with_effects(guest, effects, ahead_of_equals=ahead_of_equals)
+    for address, _ in way.addresses:
+        yield from detours(guest, after, parse_address(address))
+
+
+def _led_astray(facts: Facts, guest: Guest, way: _Way, effects: tuple[Made, ...]) -> bool:
+    """Whether packets that must go on as they do would not."""
+    return any(_must_stay(facts, detour) for detour in _detours(guest, way, effects))
+
+
+def _to_throw(facts: Facts, found: Iterable[Detour]) -> list[str]:
+    """The fewest prefixes of the destinations to which packets must go on as they do, and of none to which they are
+    meant to change their way.
+    """
+    staying: list[Range] = []
+    changing: list[Range] = []
+    for detour in found:
+        if not detour.singled_out:
+            (staying if _must_stay(facts, detour) else changing).append(detour.destinations)
+    joined: list[Range] = []
+    kept = merge_ranges(staying)
+    meant = difference(merge_ranges(changing), kept)
+    for first, last in kept:
+        place = bisect_left(meant, (first, first))
+        if joined and (place == 0 or meant[place - 1][0] <= joined[-1][1]):
+            joined[-1] = (joined[-1][0], last)  # between the two nothing changes
+        else:
+            joined.append((first, last))
+    return [prefix for each in joined for prefix in _covering(each, meant)]
+
+
+def _covering(wanted: Range, without: list[Range]) -> tuple[str, ...]:
+    """The fewest prefixes of the range, an address more at either end where nothing changes there (the server's own,
+    as a rule).
+    """
+    first, last = wanted
+    starts = [first - step for step in (0, 1) if first >= step and not _meets(without, first - step)]
+    ends = [last + step for step in (0, 1) if last + step <= LAST and not _meets(without, last + step)]
+    return min((range_prefixes(start, end) for start in starts for end in ends), key=len)
+
+
+def _meets(ranges: list[Range], address: int) -> bool:
+    place = bisect_right(ranges, (address, LAST))
+    return place > 0 and ranges[place - 1][1] >= address
+
+
+def _must_stay(facts: Facts, detour: Detour) -> bool:
+    """Whether packets are to go on as they do: into the guest's own networks, nowhere (somebody refused them), where
+    that cannot be told, or where a rule of others leads them that singles them out.
+    """
+    old = detour.old
+    if detour.singled_out or isinstance(old, Unknown):
+        return True
+    if isinstance(old, NotSent):
+        return old.failure not in (None, Failure.NO_ROUTE) or old.kind is not None
+    return any(facts.view.vni_of(way.interface) is None for way in old)
+
+
+def _ways(facts: Facts, guest: Guest) -> Iterator[_Way]:
+    """Those of all VNIs, with all addresses that the guest has, the priorities not yet set."""
     links = {link.name: link for link in guest.interfaces}
     own = _own_among(guest, {address for vni in facts.view.server.vnis for address in vni.addresses})
     for vni in facts.view.server.vnis:
         interface = facts.view.interface_of.get(vni.id)
         if interface is None or not is_plain_interface(interface):
             continue
-        addresses = tuple(address for address in vni.addresses if address in wanted & own)
+        addresses = tuple((address, 0) for address in vni.addresses if address in own)
         subnet = facts.view.subnet(vni).cidr
         first, last = prefix_range(subnet)
         # the metadata service may tell of the address alone, and no gateway is known then
@@ -130,6 +222,11 @@ def _routes(way: _Way, table: int) -> Iterator[Route]:
         yield structs.replace(route, text=format_route(route))
 
 
+def _throw(prefix: str, table: int) -> Route:
+    route = Route(prefix=prefix, table=table, type=RouteType.THROW)
+    return structs.replace(route, text=format_route(route))
+
+
 def _fitting_table(guest: Guest, way: _Way) -> int | None:
     """A table of the guest that holds what ours would, and leads by no other interface; its refusals do no harm."""
     others = {link.vrf_table for link in guest.interfaces}
@@ -151,33 +248,3 @@ def _stays(route: Route, interface: str) -> bool:
         return route.type in _REFUSING
     hops = route.nexthops
     return len(hops) == 1 and hops[0].interface == interface and "dead" not in hops[0].flags and route.tos == 0
-
-
-def _kept_prefixes(facts: Facts, guest: Guest) -> list[str]:
-    """What the main table leads into the guest's own networks, or refuses, in the fewest prefixes."""
-    kept = []
-    for route in guest.routes:
-        if route.table != MAIN_TABLE or route.prefix == "0.0.0.0/0":
-            continue
-        inside = route.type is RouteType.UNICAST and all(
-            facts.is_inside(hop.interface) and hop.interface != "lo" for hop in route.nexthops
-        )
-        if inside or route.type in _REFUSING:
-            kept.append(prefix_range(route.prefix))
-    return [prefix for first, last in merge_ranges(kept) for prefix in range_prefixes(first, last)]
-
-
-def _leads_inside_elsewhere(facts: Facts, guest: Guest) -> bool:
-    """Whether another table than main leads into the guest's own networks (Tailscale's 52, a CNI's): rules ahead of
-    the one that leads there would take its packets.
-    """
-    return any(
-        route.table not in (LOCAL_TABLE, MAIN_TABLE)
-        and any(facts.is_inside(hop.interface) and hop.interface != "lo" for hop in route.nexthops)
-        for route in guest.routes
-    )
-
-
-def _rule(priority: int, address: str, table: int, prefix: str | None) -> PolicyRule:
-    rule = PolicyRule(priority=priority, src=f"{address}/32", dst=prefix, table=table)
-    return structs.replace(rule, text=format_rule(rule))

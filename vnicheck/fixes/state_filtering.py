@@ -1,5 +1,5 @@
 """Disable protocol state filtering on exactly the VNIs that see half of a connection, and allow IP spoofing on those
-that send from another's address, where that helps (IBM Cloud Docs, VPC: vni-about, ip-spoofing-about).
+that send from another's address, where that is known to help (IBM Cloud Docs, VPC: vni-about, ip-spoofing-about).
 """
 
 from collections.abc import Iterable
@@ -25,15 +25,16 @@ def propose(facts: Facts, flows: Iterable[Flow]) -> tuple[Effect, ...]:
             mode = vni.protocol_state_filtering_mode
             if drop.by is DropCode.PROTOCOL_STATE_FILTERING and mode is not None:
                 modes[vni.id] = _patch(vni, MODE, mode, "disabled")
-            if drop.by is DropCode.IP_SPOOFING_CHECK and _may_spoof(vni, flow):
+            if drop.by is DropCode.IP_SPOOFING_CHECK and may_spoof(vni) and flow.remote_scope is not Scope.INTERNET:
                 spoofing[vni.id] = _patch(vni, SPOOFING, old=False, new=True)
     return (*modes.values(), *spoofing.values())
 
 
-def _may_spoof(vni: Vni, flow: Flow) -> bool:
-    """Not where infrastructure NAT is off: the VPC refuses that (IBM Cloud Docs, VPC: bare_metal_server_network)."""
-    allowed = vni.allow_ip_spoofing is False and vni.enable_infrastructure_nat is not False
-    return allowed and flow.remote_scope is not Scope.INTERNET
+def may_spoof(vni: Vni) -> bool:
+    """Whether IP spoofing can be allowed where it is not: not on a legacy interface, nor where infrastructure NAT is
+    off: the VPC refuses that (IBM Cloud Docs, VPC: bare_metal_server_network).
+    """
+    return vni.allow_ip_spoofing is False and vni.enable_infrastructure_nat is not False and not vni.legacy
 
 
 def _patch(vni: Vni, field: VniField, old: str | bool, new: str | bool) -> Effect:

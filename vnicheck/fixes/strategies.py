@@ -1,12 +1,15 @@
 """The strategies: single ones, and combinations where one does not do, the preferred ones first."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Literal
 
-from vnicheck.findings.broken_paths import broken_flows
+from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes import policy_routing, rp_filter, state_filtering
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
+from vnicheck.fixes.free_numbers import priorities_ahead
+from vnicheck.fixes.policy_routing import Made, Proposal
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.flow import Flow
 
@@ -22,6 +25,8 @@ COMBINED: tuple[Combination, ...] = (
 """In the order of preference, behind the single ones: what stays within the guest's own routing comes first, then what
 loosens a check of the guest, then what loosens the VPC's.
 """
+_PLACES = 3
+"""How many places ahead of rules of others are tried for an address."""
 
 
 def effects_of(trial: Trial, strategies: Combination) -> tuple[Effect, ...]:
@@ -31,7 +36,17 @@ def effects_of(trial: Trial, strategies: Combination) -> tuple[Effect, ...]:
     effects: tuple[Effect, ...] = ()
     for strategy in strategies:
         effects = trial.harmless((*effects, *_proposed(trial, effects, strategy)))
-    return trial.minimal(effects)
+    return _needed(trial, effects) if strategies == ("policy-routing",) else trial.minimal(effects)
+
+
+def _needed(trial: Trial, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+    """The least of policy routing alone. A rule leads what is sent from its own address and nothing else, so that those
+    of addresses of which nothing is fixed can go, and tables for which no rule is left.
+    """
+    helped = {f"{trial.before[index].local}/32" for index in trial.outcome(effects).fixed}
+    rules = [each for each in effects if isinstance(each, AddRule) and each.rule.src in helped]
+    tables = {each.rule.table for each in rules}
+    return tuple(each for each in effects if each in rules or (isinstance(each, AddRoutes) and each.table in tables))
 
 
 def used_by(effects: Iterable[Effect]) -> Combination:
@@ -48,21 +63,60 @@ def used_by(effects: Iterable[Effect]) -> Combination:
     return tuple(name for name, used in kinds.items() if used)
 
 
+def routed(trial: Trial, effects: tuple[Effect, ...] = ()) -> Proposal:
+    """Policy routing for all that is broken with the effects: behind the rules of others, and for the addresses whose
+    packets one of them takes first, ahead of it, where that hurts nothing.
+    """
+    facts = trial.facts_after(effects)
+    return facts.once("policy routing", lambda: _routed(trial, facts, effects))
+
+
+def _routed(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> Proposal:
+    locals_ = list(dict.fromkeys(flow.local for flow in _still_broken(facts)))
+    guest = facts.guest_with("rules")
+    best = policy_routing.propose(facts, locals_)
+    if guest is None:
+        return best
+    ahead: dict[str, int] = {}
+    fixed = _fixed(trial, effects, best.effects)
+    held_back = best.held_back
+    for address in _taken_first(trial, facts, (*effects, *best.effects)):
+        for priority in islice(priorities_ahead(guest, address), _PLACES):
+            tried = policy_routing.propose(facts, locals_, {**ahead, address: priority})
+            now = _fixed(trial, effects, tried.effects)
+            if now > fixed:
+                ahead[address], best, fixed = priority, tried, now
+                break
+        else:
+            held_back = held_back or (
+                f"a rule of others takes what is sent from {address}, and one of ours ahead of it would lead packets "
+                "astray"
+            )
+    return Proposal(best.effects, held_back)
+
+
+def _fixed(trial: Trial, effects: tuple[Effect, ...], made: tuple[Made, ...]) -> frozenset[int]:
+    return trial.outcome(trial.harmless((*effects, *made))).fixed
+
+
+def _taken_first(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> list[str]:
+    """The addresses with broken flows left that do not leave by the address's own interface."""
+    after = trial.facts_after(trial.harmless(effects))
+    found: dict[str, None] = {}
+    for flow in _still_broken(after):
+        owner = facts.owner(flow.local)
+        if owner is not None and flow.egress not in (None, facts.view.interface_of.get(owner.id)):
+            found[flow.local] = None
+    return list(found)
+
+
 def _proposed(trial: Trial, effects: tuple[Effect, ...], strategy: Single) -> tuple[Effect, ...]:
+    if strategy == "policy-routing":
+        return routed(trial, effects).effects
     facts = trial.facts_after(effects)
     flows = _still_broken(facts)
-    if strategy == "rp-filter":
-        return rp_filter.propose(facts, flows)
-    if strategy == "state-filtering":
-        return state_filtering.propose(facts, flows)
-    locals_ = [flow.local for flow in flows]
-    behind = policy_routing.propose(facts, locals_)
-    fixed = trial.outcome(trial.harmless((*effects, *behind))).fixed
-    if fixed:
-        return behind
-    ahead = policy_routing.propose(facts, locals_, behind=False)
-    return ahead if trial.outcome(trial.harmless((*effects, *ahead))).fixed else behind
+    return rp_filter.propose(facts, flows) if strategy == "rp-filter" else state_filtering.propose(facts, flows)
 
 
 def _still_broken(facts: Facts) -> list[Flow]:
-    return list(broken_flows(facts).values())
+    return list(flows_to_fix(facts).values())

@@ -5,30 +5,38 @@ from collections.abc import Sequence
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.refinement import Overlaps
 from vnicheck.engine.server_view import ServerView
-from vnicheck.findings.broken_paths import broken_flows
+from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes.comparison import Comparison, compare_flows
 from vnicheck.fixes.effects import AddRule, Effect, carry_out
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Flow
+from vnicheck.model.flow import Flow, Stage
 from vnicheck.model.snapshot import Server
 
 
 class Trial:
     """A server as it is, and as it would be with some effects; each prediction is made once.
 
-    `targets`: the indexes of its broken flows, which a plan is to fix.
+    `targets`: the indexes of its broken flows and of those at risk, which a plan is to fix; those that the guest's
+    firewall stops besides, or may stop, no plan makes work.
     """
 
-    def __init__(self, server: Server, fabric: Fabric, config: Config) -> None:
+    def __init__(self, server: Server, fabric: Fabric, config: Config, facts: Facts | None = None) -> None:
+        """`facts`: those of the server, where they are known already."""
         self._fabric = fabric
         self._config = config
         self._known: dict[tuple[Effect, ...], tuple[Facts, Comparison]] = {}
         self._overlaps: dict[tuple[tuple[int, ...], ...], Overlaps] = {}
         self.server = server
-        self.facts = _predicted(ServerView(server, fabric, config))
-        self.targets = frozenset(broken_flows(self.facts))
+        self.facts = facts if facts is not None else _predicted(ServerView(server, fabric, config))
+        self.targets = frozenset(index for index in flows_to_fix(self.facts) if not _is_filtered(self.before[index]))
+
+    @staticmethod
+    def of(facts: Facts) -> "Trial":
+        """The trial of a server that is predicted already; one for all who ask."""
+        view = facts.view
+        return facts.once("trial", lambda: Trial(view.server, view.fabric, view.config, facts))
 
     @property
     def before(self) -> tuple[Flow, ...]:
@@ -54,25 +62,33 @@ class Trial:
             kept = fewer
         return kept
 
-    def minimal(self, effects: Sequence[Effect]) -> tuple[Effect, ...]:
-        """The effects without those that are not needed to fix what they fix together. The last ones go first."""
+    def minimal(self, effects: Sequence[Effect], *, surely: bool = False) -> tuple[Effect, ...]:
+        """The effects without those that are not needed to fix what they fix together. The last ones go first.
+
+        `surely`: to fix it whatever open assumptions come to.
+        """
         kept = tuple(effects)
-        wanted = self.outcome(kept).fixed
+        wanted = self._fixed(kept, surely=surely)
         position = len(kept) - 1
         while position >= 0:
             fewer = kept[:position] + kept[position + 1 :]
-            outcome = self.outcome(fewer)
-            if outcome.fixed >= wanted and not outcome.worse:
+            if self._fixed(fewer, surely=surely) >= wanted and not self.outcome(fewer).worse:
                 kept = fewer
                 position = len(kept)  # one that was needed beside it may not be any more
             position -= 1
         return kept
 
+    def _fixed(self, effects: Sequence[Effect], *, surely: bool) -> frozenset[object]:
+        outcome = self.outcome(effects)
+        return outcome.fixed if surely else outcome.gained
+
     def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
         known = self._known.get(effects)
         if known is None:
-            view = ServerView(carry_out(self.server, effects), self._fabric, self._config, like=self.facts.view)
-            facts = _predicted(view)
+            facts = self.facts
+            if effects:
+                changed = carry_out(self.server, effects)
+                facts = _predicted(ServerView(changed, self._fabric, self._config, like=self.facts.view))
             comparison = compare_flows(self.before, facts.flows, self.targets, self.facts.is_inside, self._overlaps)
             known = self._known[effects] = (facts, comparison)
         return known
@@ -80,3 +96,7 @@ class Trial:
 
 def _predicted(view: ServerView) -> Facts:
     return Facts(view, predict_flows(view))
+
+
+def _is_filtered(flow: Flow) -> bool:
+    return any(hop.stage is Stage.GUEST_FIREWALL for hop in flow.hops)

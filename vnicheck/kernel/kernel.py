@@ -9,27 +9,21 @@ from typing import Any
 from vnicheck.kernel.hooks import Hooks, translation
 from vnicheck.kernel.host import Host, hidden_states
 from vnicheck.kernel.lookup import TableMaps
+from vnicheck.kernel.marks import NOTHING, marked
 from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, known
+from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
 from vnicheck.model.address import LAST, Range, parse_address, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, joined, zipped
 from vnicheck.model.guest import Guest
 
 NO_PORTS: Range = (0, 0)
-Outcome = Received | Sent | NotSent | Unknown
 ByPort = AddressMap[Outcome]
 """By the port that the flow is about, its destination port; that of one which has none is 0."""
-World = tuple[Box, Outcome]
-"""Packets, and what becomes of them."""
-
-_HIDDEN = Unknown("it depends on whether rules or local routes were ever changed on the guest, which no dump shows")
-_OPEN = ("a port", "a port", "the packet's mark", "the packet's TOS", "the user of the program")
-"""What tells packets apart, field by field, from their source port on."""
-_IN_WORDS = (_OPEN[2], _OPEN[3], _OPEN[4], _OPEN[0])
 
 
 class Kernel:
@@ -37,12 +31,17 @@ class Kernel:
     where one packet is asked about.
     """
 
-    def __init__(self, guest: Guest, like: "Kernel | None" = None) -> None:
+    def __init__(self, guest: Guest, like: "Kernel | None" = None, *, unmarked: bool = False) -> None:
         """`like`: the kernel of a guest of which this is a changed copy. The tables that did not change are taken from
-        there, and maps that say the same are the same.
+        there, and maps that say the same are the same. `unmarked`: packets carry no mark unless something on the guest
+        is seen to mark them.
         """
         self._guest = guest
+        self._marked = marked(guest) if unmarked else None
         self._fields = OpenFields(guest)
+        if self._fields.too_many_marks and self._marked == NOTHING:
+            self._fields = OpenFields(guest, marks_told_apart=False)
+        self._readers = Readers(guest)
         self._tables: TableMaps = like._tables if like is not None else TableMaps()
         effort = Effort()
         self._hosts = tuple(
@@ -60,6 +59,11 @@ class Kernel:
         self._agreed: dict[Hashable, ByPort] = {}
         self._by_port: dict[tuple[tuple[int, ...], tuple[Outcome, ...]], ByPort] = {} if like is None else like._by_port
         self._same: dict[Hashable, AddressMap[ByPort]] = {} if like is None else like._same
+
+    @property
+    def takes_marks_for_none(self) -> bool:
+        """Whether some answer may rest on packets being unmarked."""
+        return self._readers.read_marks and self._marked is not None
 
     def interface_state(self, interface: str) -> Received | None:
         """The drop of every packet that comes in by an interface that is down; None where it is up."""
@@ -118,7 +122,7 @@ class Kernel:
         box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=False)
         arrivals = self._arriving(interface, local)
         found = (self._hooks.ipsec(local).at(packet.source), *[each.situations.at(packet.source) for each in arrivals])
-        taken = known(self._judged(_common(self._reception(interface, local, found, box))))
+        taken = known(self._judged(common(self._reception(interface, local, found, box), self._readers)))
         assert isinstance(taken, Received)  # noqa: S101 - the outcomes of arrivals are
         return taken
 
@@ -129,7 +133,7 @@ class Kernel:
         remote = packet.destination
         doubts = (self._hooks.ipsec(packet.source).at(remote), self._neighbours.fixed.at(remote))
         found = (*doubts, *[each.found.at(remote) for each in departures])
-        sent = known(_common(self._departure(packet.source, found, box)))
+        sent = known(common(self._departure(packet.source, found, box), self._readers))
         assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
         return sent
 
@@ -170,9 +174,10 @@ class Kernel:
         """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
         What no policy rule reads is left out, so that all protocols share one answer.
         """
-        if not self.reads_transport:
-            return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending), None
-        box = self._fields.box(proto, sports, dports, sending=sending)
+        marks = self._marked is None or (self._marked.sent if sending else self._marked.incoming) is not None
+        if not self._fields.read_transport:
+            return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marked=marks), None
+        box = self._fields.box(proto, sports, dports, sending=sending, marked=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
     def _reception(self, interface: str, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
@@ -180,11 +185,21 @@ class Kernel:
         hook = self._hooks.program(interface) or found[0]
         if hook is not None:
             return [[(box, hook)]]
-        arrivals = self._arriving(interface, local)
-        return [list(each.outcomes(at, box)) for each, at in zip(arrivals, found[1:], strict=True)]
+        arrivals = list(zip(self._arriving(interface, local), found[1:], strict=True))
+        worlds: list[list[World]] = [list(each.outcomes(at, box)) for each, at in arrivals]
+        if any(
+            isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL for each in worlds for _, fate in each
+        ):
+            # whoever answers for an address that is none of the guest's may do so by a mark (TPROXY)
+            box = self._fields.of_any_mark(box)
+            worlds = [list(each.outcomes(at, box)) for each, at in arrivals]
+        return worlds
 
     def _judged(self, outcome: Outcome) -> Outcome:
         """An outcome but for what is not modelled of it."""
+        if isinstance(outcome, Several):
+            judged = [self._judged(world) for world in outcome.worlds]
+            return next((each for each in judged if isinstance(each, Unknown)), outcome)
         if not isinstance(outcome, Received):
             return outcome
         if outcome.reception is Reception.NOT_LOCAL and self._translation is not None:
@@ -213,6 +228,9 @@ class Kernel:
         """A way out, where nothing that is not modelled may change it. `fixed`: the interfaces by which the remote is a
         permanent neighbour.
         """
+        if isinstance(way, Several):
+            judged = [self._undisturbed(world, fixed) for world in way.worlds]
+            return next((each for each in judged if isinstance(each, Unknown)), way)
         if isinstance(way, Unknown):
             return way
         if isinstance(way, NotSent):
@@ -236,7 +254,7 @@ class Kernel:
     def _ports_apart(self, worlds: list[list[World]], field: int | None, box: Box) -> Iterable[tuple[int, Outcome]]:
         """The first port of each stretch that fares alike, with what all worlds come to there."""
         if field is None or all(part[field] == box[field] for each in worlds for part, _ in each):
-            return [(0, _common(worlds))]
+            return [(0, common(worlds, self._readers))]
         readers: dict[int, list[tuple[int, int]]] = {}
         for host, each in enumerate(worlds):
             for number, (part, _) in enumerate(each):
@@ -256,7 +274,7 @@ class Kernel:
                 for host, number in which:
                     part, outcome = worlds[host][number]
                     here[host].append((part if len(which) == 1 else part.narrowed(field, 1 << place), outcome))
-                known[which] = _common(here)
+                known[which] = common(here, self._readers)
             found.append((starts[place], known[which]))
         return [(0, found[0][1]), *found[1:]]
 
@@ -265,36 +283,3 @@ def _modelled(received: Received) -> Received:
     if received.reception is Reception.FORWARDED:
         raise Undetermined(f"{received.reason}, which is not modelled")
     return received
-
-
-def _common(worlds: list[list[World]]) -> Outcome:
-    """What becomes of the packets whatever the hidden state and whatever is open of them: the first packet's outcome,
-    where all come to the same.
-    """
-    if len(worlds) == len(worlds[0]) == 1:
-        return worlds[0][0][1]
-    first_of: dict[Hashable, tuple[tuple[int, ...], Outcome]] = {}
-    for each in worlds:
-        for part, outcome in each:
-            essence: Hashable = outcome.reason if isinstance(outcome, Unknown) else outcome.essence
-            if essence not in first_of or part.least < first_of[essence][0]:
-                first_of[essence] = (part.least, outcome)
-    firsts = sorted(first_of.values(), key=lambda entry: entry[0])
-    doubt = next((outcome for _, outcome in firsts if isinstance(outcome, Unknown)), None)
-    if doubt is not None or len(firsts) == 1:
-        return doubt if doubt is not None else firsts[0][1]
-    if any(_contradict(one, other) for rest in worlds[1:] for one in worlds[0] for other in rest):
-        return _HIDDEN
-    differing = {
-        _OPEN[place] for point, _ in firsts[1:] for place in range(len(_OPEN)) if point[place] != firsts[0][0][place]
-    }
-    names = " and ".join(name for name in _IN_WORDS if name in differing)
-    return Unknown(f"it depends on {names}, which the flow leaves open")
-
-
-def _contradict(one: World, other: World) -> bool:
-    """Whether some packet is in both parts, and fares differently in them."""
-    (part, outcome), (same, different) = one, other
-    if isinstance(outcome, Unknown) or isinstance(different, Unknown) or outcome.essence == different.essence:
-        return False
-    return all(values & others for values, others in zip(part, same, strict=True))

@@ -6,6 +6,8 @@ from vnicheck.model.address import parse_address
 from vnicheck.model.address_map import AddressMap, choose, constant
 from vnicheck.model.guest import Guest
 
+_WITH_NEIGHBOURS = {"ether", None}
+"""Link types whose devices have neighbours with addresses of their own; a tunnel has none."""
 NOBODY: frozenset[str] = frozenset()
 
 
@@ -16,7 +18,9 @@ class Neighbours:
     """
 
     def __init__(self, guest: Guest) -> None:
-        self._mute = {link.name for link in guest.interfaces if not link.asks_neighbours}
+        self._mute = {
+            link.name for link in guest.interfaces if not link.asks_neighbours and link.link_type in _WITH_NEIGHBOURS
+        }
         self._entries = {(entry.interface, entry.address): entry for entry in guest.neighbours or ()}
         self.addresses = {address for _, address in self._entries}
         self.fixed: AddressMap[frozenset[str]] = constant(NOBODY)

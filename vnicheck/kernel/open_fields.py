@@ -28,7 +28,7 @@ ECHO_REQUEST_AS_PORT = 8 << 8
 PROTO, SPORT, DPORT, MARK, TOS, UID = range(6)
 ZERO = 1
 """The set of the value 0 alone, or of those that nothing tells from it, whatever the field."""
-EVERY_TOS = (1 << 256) - 1
+EVERY_TOS = EVERY_PROTO = (1 << 256) - 1
 
 
 class Box(NamedTuple):
@@ -124,6 +124,8 @@ def leaves(tree: Tree, box: Box, effort: Effort) -> Iterator[tuple[Box, Any]]:
 def merged(parts: Iterable[tuple[Box, T]], sense: Callable[[T], Hashable]) -> list[tuple[Box, T]]:
     """The same packets in fewer boxes: those of one sense that differ in one field alone become one."""
     found = list(parts)
+    if len(found) == 1:
+        return found
     varying = [field for field, sets in enumerate(zip(*[box for box, _ in found], strict=True)) if len(set(sets)) > 1]
     for field in varying:
         kept: dict[Hashable, tuple[Box, T]] = {}
@@ -139,23 +141,39 @@ def merged(parts: Iterable[tuple[Box, T]], sense: Callable[[T], Hashable]) -> li
 class OpenFields:
     """The values of each field that the rules of a guest tell apart."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Guest, *, marks_told_apart: bool = True) -> None:
+        """`marks_told_apart`: else there is no mark but 0."""
         rules = guest.rules
         self.port_cuts = _cuts([ports for rule in rules for ports in (rule.sport, rule.dport) if ports], PORTS)
         self._ports = (0, *self.port_cuts)
         self._users = (0, *_cuts([rule.uid_range for rule in rules if rule.uid_range is not None], 0xFFFFFFFF))
-        self._marks = marks(rules)
+        self._marks = marks(rules) if marks_told_apart else (0,)
         self._selectors = {(rule.fwmark, rule.fwmask) for rule in rules if rule.fwmark is not None}
         self.read_transport = bool(self.port_cuts) or any(rule.ipproto is not None for rule in rules)
 
-    def box(self, proto: int, sports: Range, dports: Range, *, sending: bool) -> Box:
-        """All packets of a flow; those that the guest sends may be any user's."""
+    def box(self, proto: int, sports: Range, dports: Range, *, sending: bool, marked: bool = True) -> Box:
+        """All packets of a flow; those that the guest sends may be any user's, those that are `marked` of any mark."""
         theirs = self.ports(*dports)
         if proto == ICMP and sending:
             theirs |= self.ports(ECHO_REQUEST_AS_PORT, ECHO_REQUEST_AS_PORT)
-        every_mark = (1 << len(self._marks or (0,))) - 1
         every_user = (1 << len(self._users)) - 1 if sending else ZERO
-        return Box(1 << proto, self.ports(*sports), theirs, every_mark, EVERY_TOS, every_user)
+        unmarked = Box(1 << proto, self.ports(*sports), theirs, ZERO, EVERY_TOS, every_user)
+        return self.of_any_mark(unmarked) if marked else unmarked
+
+    def everything(self) -> Box:
+        """All packets that the guest may send."""
+        ports = (1 << len(self._ports)) - 1
+        users = (1 << len(self._users)) - 1
+        return self.of_any_mark(Box(EVERY_PROTO, ports, ports, ZERO, EVERY_TOS, users))
+
+    @property
+    def too_many_marks(self) -> bool:
+        """Whether the marks are not told apart for there are too many."""
+        return self._marks is None
+
+    def of_any_mark(self, box: Box) -> Box:
+        """The same packets of any mark."""
+        return box.narrowed(MARK, (1 << len(self._marks or (0,))) - 1)
 
     def box_of(self, packet: Packet) -> Box:
         """One packet."""

@@ -45,6 +45,8 @@ class Received(Struct, frozen=True):
     failure: Failure | None = None
     egress: tuple[str, ...] = ()
     gateways: tuple[str | None, ...] = ()
+    ruling: Unknown | None = None
+    """What the guest's firewall, where it was read, may make of it beside that."""
 
     @property
     def essence(self) -> tuple[object, ...]:

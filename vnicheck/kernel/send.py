@@ -13,7 +13,7 @@ from vnicheck.kernel.open_fields import Box, Tree, leaves
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.rules import LOOPBACK, Found
 from vnicheck.kernel.source import choose_source
-from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
+from vnicheck.kernel.undetermined import Several, Undetermined, Unknown, or_unknown
 from vnicheck.model.address import format_address
 from vnicheck.model.address_map import AddressMap, constant
 from vnicheck.model.flow import Decider, GuestLines
@@ -38,6 +38,8 @@ class Sent(Struct, frozen=True):
     gateway: str | None
     by: Decider
     source: str | None = None
+    ruling: Unknown | None = None
+    """What the guest's firewall, where it was read, may make of it beside that."""
 
     @property
     def essence(self) -> tuple[object, ...]:
@@ -124,7 +126,7 @@ def the_way(ways: Ways) -> Sent | NotSent | Unknown:
         return Unknown("no next hop of the route can carry it")
     if len(ways) > 1 and len({(way.interface, way.gateway) for way in ways}) != 1:
         names = sorted({f"{way.interface} via {way.gateway}" if way.gateway else f"{way.interface}" for way in ways})
-        return Unknown(f"several next hops of equal cost: {', '.join(names)}")
+        return Several(f"several next hops of equal cost: {', '.join(names)}", ways)
     return ways[0]
 
 

@@ -4,7 +4,7 @@ In maps and decisions it is a value, `Unknown`. Where a single fact is read, or 
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -19,6 +19,14 @@ class Unknown(Struct, frozen=True):
     """The same as a value."""
 
     reason: str
+
+
+class Several(Unknown, frozen=True):
+    """What becomes of the packets depends on what is not known; `worlds` are all that may (Received, Sent or NotSent).
+    The first is that of the plainest packets.
+    """
+
+    worlds: tuple[Any, ...] = ()
 
 
 def or_unknown(compute: Callable[[], T]) -> T | Unknown:

@@ -8,8 +8,9 @@ psf-auto = { web-1 = "disabled" }          # or one word for all
 psf-opening = true
 psf-protocols = ["tcp"]
 spoofing-check = true
-spoofing-sibling = "passed"                # or "dropped"; or { web-1 = "passed" }
-spoofing-arrival = "passed"                # or "dropped"; likewise; without it: not known
+spoofing-sibling = "passed"                # or "dropped"; or { web-1 = "passed" }; without it: not known
+spoofing-arrival = "passed"                # likewise
+packets-unmarked = true                    # or { web-1 = false }
 fip-return = true
 sg-stateless = true
 client-ports = "1024-65535"
@@ -44,15 +45,16 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
 
     Some are said for all servers, or by a server's name, id, profile (`bx3d-8x40`) or kind (`instance`,
     `bare_metal_server`), the first of these that is named.
-    `spoofing_arrival`: an open question, not known unless said here.
+    `spoofing_sibling`, `spoofing_arrival`: open questions, not known unless said here.
     """
 
     psf_auto: Filtering | dict[str, Filtering] = field(default_factory=dict)
     psf_opening: bool = True
     psf_protocols: tuple[Protocol, ...] = (Protocol.TCP,)
     spoofing_check: bool = True
-    spoofing_sibling: Passage | dict[str, Passage] = "dropped"
+    spoofing_sibling: Passage | dict[str, Passage] = field(default_factory=dict)
     spoofing_arrival: Passage | dict[str, Passage] = field(default_factory=dict)
+    packets_unmarked: bool | dict[str, bool] = True
     fip_return: bool = True
     sg_stateless: bool = True
     client_ports: str = "1024-65535"

@@ -17,7 +17,7 @@ class Selector(StrEnum):
     DESTINATION_PORT = "destination_port"
     ICMP_TYPE = "icmp_type"
     CONNECTION_STATE = "connection_state"
-    """`new`, `established`, `related`, `invalid`, `untracked`."""
+    """`new`, `established`, `related`, `invalid`, `untracked`; also statuses, such as `dnat`."""
     DESTINATION_KIND = "destination_kind"
     """`local`: the destination is an address of the server (`fib daddr type local`, `--dst-type LOCAL`)."""
     MARK = "mark"
@@ -71,6 +71,8 @@ class FirewallRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The chain of a jump or goto; of dnat and redirect the new destination, `172.17.0.2:80` or `:8080`."""
     sets_mark: bool = False
     """It sets the packet's mark, also from the connection's."""
+    untracks: bool = False
+    """It keeps the packet out of connection tracking."""
     unmodelled: tuple[str, ...] = ()
 
 

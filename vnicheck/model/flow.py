@@ -65,6 +65,7 @@ class Stage(StrEnum):
     """What is asked of a packet: by the VPC on its way, by the guest, and at the border between them."""
 
     NETWORK_ACL = "network_acl"
+    REMOTE_ACL = "remote_acl"
     SECURITY_GROUP = "security_group"
     PROTOCOL_STATE_FILTERING = "protocol_state_filtering"
     IP_SPOOFING_CHECK = "ip_spoofing_check"
@@ -74,6 +75,7 @@ class Stage(StrEnum):
     GUEST_INTERFACE = "guest_interface"
     INTERFACE_STATE = "interface_state"
     SOURCE_VALIDATION = "source_validation"
+    GUEST_FIREWALL = "guest_firewall"
     LOCAL_DELIVERY = "local_delivery"
     FORWARDING = "forwarding"
     REPLY_ROUTE = "reply_route"
@@ -322,8 +324,15 @@ class Finding(Struct, frozen=True, kw_only=True):
     fixes: tuple[Fix, ...] = ()
     muted: Muted | UnsetType = UNSET
     """Set by a mute of the configuration: the finding counts nowhere, but is told."""
+    aliases: tuple[str, ...] | UnsetType = UNSET
+    """Fingerprints under which earlier versions had it, in one finding or several; absent where there are none."""
     known: bool | UnsetType = UNSET
     """Whether the baseline has it: such a finding counts nowhere, but is told. Absent where there is no baseline."""
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Its own, then those of earlier versions."""
+        return (self.fingerprint, *(() if isinstance(self.aliases, UnsetType) else self.aliases))
 
     @property
     def is_muted(self) -> bool:

@@ -127,14 +127,16 @@ def is_plain_interface(name: str) -> bool:
 
 
 def route_words(route: Route) -> str:
-    """`10.0.0.0/24 dev eth1 table 1003`: a route with one next hop, as `ip route add` takes it."""
-    (hop,) = route.nexthops
+    """`10.0.0.0/24 dev eth1 table 1003` or `throw 10.9.0.0/16 table 1003`: a route with one next hop, or one that has
+    none for its type, as `ip route add` takes it.
+    """
+    kind = [] if route.type is RouteType.UNICAST else [route.type.value]
     prefix = "default" if route.prefix == "0.0.0.0/0" else route.prefix
-    return " ".join([prefix, *_hop_words(hop), f"table {route.table}"])
+    hops = [word for hop in route.nexthops for word in _hop_words(hop)]
+    return " ".join([*kind, prefix, *hops, f"table {route.table}"])
 
 
 def rule_words(rule: PolicyRule) -> str:
-    """`from 10.0.0.12 to 10.9.0.0/16 table 1003 priority 1003`: a rule by addresses, as `ip rule add` takes it."""
+    """`from 10.0.0.12 table 1003 priority 1003`: a rule by its source, as `ip rule add` takes it."""
     source = f"from {'all' if rule.src is None else short_prefix(rule.src)}"
-    to = "" if rule.dst is None else f" to {rule.dst}"
-    return f"{source}{to} table {table_name(MAIN_TABLE if rule.table is None else rule.table)} priority {rule.priority}"
+    return f"{source} table {table_name(MAIN_TABLE if rule.table is None else rule.table)} priority {rule.priority}"

@@ -91,7 +91,9 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class FixedIf(Struct, frozen=True, kw_only=True):
-    """What is fixed only if an assumption falls so: with `value`, `count` classes of flows fare as `then` says."""
+    """What is fixed only if an open assumption has this value: `count` classes of flows. `then`: what to do if it has
+    the other one.
+    """
 
     assumption: str
     value: str
@@ -160,6 +162,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     plan: Plan
     alternatives: tuple[Plan, ...]
     unfixed: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    """Programs that own policy rules there, in words: which rules, what they read, where the plan's stand."""
     outcome: Applied | None = None
     """None where the plan was not applied."""
 

@@ -6,7 +6,7 @@ from msgspec import UnsetType
 
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import Range, format_address, parse_address, prefix_range
-from vnicheck.model.flow import Direction, Flow, Leg, Scope, Stage
+from vnicheck.model.flow import Direction, Flow, Leg, Outcome, Scope, Stage
 from vnicheck.rehearse.network import Remotes, Transit
 from vnicheck.rehearse.packets import Tried
 
@@ -36,7 +36,9 @@ class Sample:
         self._taken |= {parse_address(fip.address) for vni in view.server.vnis for fip in vni.floating_ips}
         held = set(locals_)
         for place, flow in enumerate(predicted):
-            if flow.direction is Direction.TRANSIT:
+            if any(hop.stage is Stage.REMOTE_ACL and hop.outcome is not Outcome.PASS for hop in flow.hops):
+                self.left_out[place] = "the network ACL of the remote's own subnet is not rebuilt"
+            elif flow.direction is Direction.TRANSIT:
                 self._choose_transit(view, place, flow)
             elif flow.local not in held:
                 self.left_out[place] = f"{flow.local} has no interface in the guest"

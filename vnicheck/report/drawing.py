@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from vnicheck.findings.terms import DROPS
-from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Verdict
+from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Outcome, Stage, Verdict
 from vnicheck.report.reach import protocols
 
 
@@ -57,7 +57,7 @@ def _ends(flow: Flow, arrow: str) -> tuple[str, str, str]:
     """How the request begins, and what the reply would do, and does."""
     at = flow.hops[0].at
     if flow.direction is Direction.INBOUND:
-        would, does = _leaves(flow.egress)
+        would, does = _leaves(flow)
         return f"remote {arrow} {flow.ingress or at}", would, does
     if flow.direction is Direction.OUTBOUND:
         would, does = _reaches(flow.ingress)
@@ -67,8 +67,12 @@ def _ends(flow: Flow, arrow: str) -> tuple[str, str, str]:
     return f"remote {arrow} {flow.ingress or at}{out}", would, does
 
 
-def _leaves(interface: str | None) -> tuple[str, str]:
-    return ("not leave", "does not leave") if interface is None else (f"leave {interface}", f"leaves {interface}")
+def _leaves(flow: Flow) -> tuple[str, str]:
+    if flow.egress is not None:
+        return f"leave {flow.egress}", f"leaves {flow.egress}"
+    if any(hop.stage is Stage.REPLY_ROUTE and hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
+        return "leave by an unknown way", "leaves by an unknown way"
+    return "not leave", "does not leave"
 
 
 def _reaches(place: str | None) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from vnicheck.model.baseline import Earlier
 from vnicheck.model.flow import Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
+from vnicheck.report.assumed import Assumed
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines, some
 from vnicheck.report.text import SEVERITY_STYLES, Page
 from vnicheck.report.writer import fix_line
@@ -28,10 +29,12 @@ class LintText:
         self._notes: dict[tuple[str, str], list[str]] = {}
         self._muted: dict[tuple[str, str, str], list[str]] = {}
         self._unchecked = Unchecked()
+        self._assumed = Assumed()
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report; of one without findings nothing is kept."""
         self._unchecked.add(instance)
+        self._assumed.add(instance)
         told: list[Finding] = []
         for finding in instance.findings:
             if not isinstance(finding.muted, UnsetType):
@@ -59,6 +62,8 @@ class LintText:
                 page.prose(line, indent=2, lead=(f"{page.glyphs.question} ", "bold yellow"))
         for note in note_lines(report):
             page.prose(note, lead=("note: ", "dim"))
+        for line in self._assumed.lines():
+            page.prose(line, lead=("assumed: ", "dim"))
         for instance in self._blocks:
             page.line()
             self._block(page, instance)

@@ -7,10 +7,12 @@ from msgspec import UnsetType
 from rich.console import Console
 from rich.text import Text
 
+from vnicheck.findings.messages import by_remotes
 from vnicheck.findings.terms import DROPS, RP_FILTER
 from vnicheck.model.flow import SEVERITIES, Direction, Evidence, Finding, Fix, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, Report, VniSummary
 from vnicheck.model.words import counted, listed, one_line
+from vnicheck.report.assumed import Assumed
 from vnicheck.report.drawing import ASCII, UNICODE, Glyphs, drawn_together
 from vnicheck.report.reach import protocols, reached, remotes
 
@@ -26,10 +28,14 @@ _LONGEST = 2000
 def write_text(report: Report, console: Console, *, explain: bool = False) -> None:
     """Writes the report to a console, no wider than it (and no wider than people read). `explain`: all evidence."""
     page = Page(console, explain=explain)
+    assumed = Assumed()
     for position, instance in enumerate(report.instances):
         if position:
             page.line()
         write_instance(page, instance)
+        assumed.add(instance)
+    for line in assumed.lines():
+        page.prose(line, lead=("assumed: ", "dim"))
     _closing(page, report)
 
 
@@ -175,7 +181,10 @@ def _path(page: Page, instance: InstanceReport, flows: list[Flow]) -> None:
         page.line((reply, style), indent=6)
     page.line()
     label = "to" if first.direction is Direction.OUTBOUND else "from"
-    page.labelled(label, remotes(drawn.flows, instance.flows))
+    groups = by_remotes(drawn.flows)
+    for locals_ in groups.values():
+        whose = [flow for flow in drawn.flows if flow.local in locals_]
+        page.labelled(label, remotes(whose, instance.flows) + (f" ({listed(locals_)})" if len(groups) > 1 else ""))
 
 
 def _evidence(page: Page, evidence: Sequence[Evidence]) -> None:

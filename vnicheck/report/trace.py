@@ -1,5 +1,7 @@
 """One flow as a numbered list of hops: request, then reply."""
 
+from msgspec import UnsetType
+
 from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.terms import DROPS, STAGES
 from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Verdict
@@ -22,7 +24,9 @@ def write_trace(page: Page, side: InstanceReport) -> None:
 def _flow(page: Page, server: str, flow: Flow) -> None:
     (remote,) = (prefix.removesuffix("/32") for prefix in flow.remote)
     ends = (remote, f"{server} ({flow.local})")
-    start, end = ends if flow.direction is Direction.INBOUND else ends[::-1]
+    start, end = ends[::-1] if flow.direction is Direction.OUTBOUND else ends
+    if not isinstance(flow.local_prefixes, UnsetType):
+        end = f"{flow.local_prefixes[0].removesuffix('/32')} through {server}"
     port = f" port {flow.ports[0]}" if flow.ports else ""
     page.prose((f"{flow.protocol}{port} ", "bold"), f"from {start} to {end}: ", _verdict(flow))
     number, dropped = 0, False

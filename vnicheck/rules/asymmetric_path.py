@@ -35,7 +35,7 @@ from vnicheck.findings.evidence import back_lines, rp_filter, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import places, protocol_words
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.fixes.policy_routing import policy_routing_for
+from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Verdict
 from vnicheck.model.words import listed
@@ -100,6 +100,8 @@ def _hangs_on(facts: Facts, ingress: str, egress: str, flows: tuple[Flow, ...]) 
     if leaving is not None and leaving.allow_ip_spoofing and any(flow.local not in leaving.addresses for flow in flows):
         hangs.append(f"{leaving.name} allowing IP spoofing")
         evidence += vni_field(facts, leaving, "allow_ip_spoofing")
+    if leaving is not None and any(hop.assumption == "spoofing-sibling" for flow in flows for hop in flow.hops):
+        hangs.append(f"the spoofing check of {leaving.name} passing addresses of other VNIs, as configured")
     return hangs, evidence
 
 

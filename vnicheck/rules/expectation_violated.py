@@ -28,8 +28,8 @@ As sure as of the stages that decide. The severity is `error` however sure that 
 from collections.abc import Iterable, Iterator
 
 from vnicheck.engine.partition import to_ports
-from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.broken_paths import to_no_host
+from vnicheck.findings.confidence import confidence_of_hops
 from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.expectations import Expected, expectations_of, identity, prefixes
 from vnicheck.findings.facts import Facts
@@ -39,7 +39,6 @@ from vnicheck.model.address import merge_ranges
 from vnicheck.model.flow import Confidence, Direction, Finding, Fix, Flow, Hop, Outcome, Protocol, Verdict
 from vnicheck.model.words import listed
 
-_BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS}
 _LISTED = 3
 _CORRECT = "correct the expectation in vnicheck.toml"
 _FIXES = {
@@ -174,9 +173,7 @@ def _deciding(flow: Flow) -> list[Hop]:
 
 def _confidence(flows: Iterable[Flow]) -> Confidence:
     """The lowest of what the verdicts rest on."""
-    hops = [hop for flow in flows for hop in _deciding(flow)]
-    bases = {_BASIS[hop.assumption] for hop in hops if hop.assumption is not None}
-    return "computed" if bases <= {"documented", "recorded"} else "assumed"
+    return confidence_of_hops(hop for flow in flows for hop in _deciding(flow))
 
 
 RULE = Rule(id="VNC501", name="expectation-violated", page=__doc__, severity="error", find=find)

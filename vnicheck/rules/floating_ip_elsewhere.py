@@ -30,8 +30,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import policy_routing_for
-from vnicheck.model.flow import DropCode, Finding
+from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.model.flow import DropCode, Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
@@ -39,7 +39,9 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     for path in broken_paths(facts, DropCode.FLOATING_IP):
         subject = f"{protocol_words(path.caused)} replies to the internet from {who(facts, path)}"
         said = f"{subject} are lost"
-        yield path_finding(rule, facts, path, what=said, fixes=policy_routing_for(facts, path.locals))
+        fixes = policy_routing_for(facts, path.locals)
+        elsewhere = (Fix("let replies leave by the VNI that holds the floating IP"),)
+        yield path_finding(rule, facts, path, what=said, fixes=fixes or elsewhere)
 
 
 RULE = Rule(id="VNC105", name="floating-ip-elsewhere", page=__doc__, find=find)

@@ -7,12 +7,15 @@ that interface does not allow IP spoofing.
 
 ## Why packets drop
 
-The VPC drops packets that leave a VNI with a source address that is none of the VNI's, primary or secondary.
+The VPC drops packets that leave a VNI with a source address that is none of the server's. Of an address of another VNI
+of the server it is an open question (`spoofing-sibling`; see `sibling-source`), but towards the internet, and where the
+configuration says that they are dropped.
 
 ## How to fix
 
 Policy routing, so that packets leave by the VNI of their source address. Allowing IP spoofing on the other VNI lets any
-source through there, needs the role IP Spoofing Operator, and does not help towards the internet.
+source through there, needs the role IP Spoofing Operator (on bare metal Bare Metal Advanced Network Operator), and does
+not help towards the internet.
 
 ## How sure we are
 
@@ -20,7 +23,7 @@ Documented by IBM.
 
 ## Sources
 
-IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics.
+IBM Cloud Docs, VPC: ip-spoofing-about, vsi_is_instance_vnics, vsi-is-iam-access, bare_metal_server_manage_nic.
 """
 
 from collections.abc import Iterator
@@ -30,7 +33,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import policy_routing_for
+from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.flow import DropCode, Finding, Leg
 
 

@@ -14,6 +14,8 @@ packet. Security groups and ACLs are not at fault, though they are what people s
 
 Policy routing, so that both directions cross one VNI. Or disable protocol state filtering on the VNI that sees half of
 the connection: for inbound flows the one by which replies leave, for outbound flows the one that owns the address.
+Where IP spoofing is not allowed, that does only if the spoofing check passes addresses of other VNIs of the server
+(`spoofing-sibling`).
 
 ## How sure we are
 
@@ -26,12 +28,13 @@ IBM Cloud Docs, VPC: vni-about. Captures in fixtures/article.
 
 from collections.abc import Iterator
 
+from vnicheck.engine.open_assumptions import open_hops
 from vnicheck.findings.broken_paths import broken_paths
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import policy_routing_for
+from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.flow import DropCode, Finding, Fix
 
 
@@ -45,7 +48,9 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         fixes = policy_routing_for(facts, path.locals)
         alone = all({drop.by for drop in flow.drops} == {path.code} for _, flow in path.flows)
         if vni is not None and not vni.legacy and alone:
-            fixes = (*fixes, Fix(f"or disable protocol state filtering on {vni.name} ({vni.id})"))
+            rests = any(True for _, flow in path.flows for _ in open_hops(flow))
+            if_so = ", which does only if spoofing-sibling is passed" if rests else ""
+            fixes = (*fixes, Fix(f"or disable protocol state filtering on {vni.name} ({vni.id}){if_so}"))
         yield path_finding(rule, facts, path, what=said, fixes=fixes)
 
 

@@ -5,8 +5,9 @@ import msgspec
 from vnicheck.findings.affected import affected_by
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.managed import WHY, is_managed
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import SEVERITIES, Finding, Flow
+from vnicheck.model.flow import SEVERITIES, Finding, Fix, Flow
 from vnicheck.rules import (
     address_not_answered,
     asymmetric_path,
@@ -21,13 +22,16 @@ from vnicheck.rules import (
     half_seen_connection,
     loose_everywhere,
     no_way_back,
+    own_network_led_out,
     reply_not_admitted,
     reverse_path_off,
+    rule_never_matches,
     rule_without_table,
     runtime_only_policy_rule,
     runtime_only_rp_filter,
     second_interface_unseen,
     shared_subnet,
+    sibling_source,
     spoofing_allowed,
     strict_reverse_path,
     table_without_rule,
@@ -46,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     address_not_answered.RULE,
     broken_transit.RULE,
     udp_from_elsewhere.RULE,
+    own_network_led_out.RULE,
     asymmetric_path.RULE,
     table_without_rule.RULE,
     rule_without_table.RULE,
@@ -53,6 +58,8 @@ RULES: tuple[Rule, ...] = (
     shared_subnet.RULE,
     vni_without_interface.RULE,
     balanced_to_secondary.RULE,
+    sibling_source.RULE,
+    rule_never_matches.RULE,
     runtime_only_rp_filter.RULE,
     runtime_only_policy_rule.RULE,
     filtering_disabled.RULE,
@@ -85,6 +92,11 @@ def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
         msgspec.structs.replace(flow, findings=tuple(rules_of.get(index, ()))) for index, flow in enumerate(facts.flows)
     )
     told = (
-        msgspec.structs.replace(each, affected=affected_by(flows[index] for index in each.flows)) for each in findings
+        msgspec.structs.replace(
+            each,
+            affected=affected_by(flows[index] for index in each.flows),
+            fixes=(Fix(WHY),) if each.fixes and is_managed(facts.view.server) else each.fixes,
+        )
+        for each in findings
     )
     return flows, tuple(told)

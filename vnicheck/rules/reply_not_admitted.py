@@ -30,7 +30,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import policy_routing_for
+from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.flow import DropCode, Finding, Fix, Leg
 
 
@@ -39,12 +39,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     for path in broken_paths(facts, DropCode.SECURITY_GROUP, DropCode.NETWORK_ACL, leg=Leg.REPLY):
         subject = f"{protocol_words(path.caused)} replies for {who(facts, path)}"
         said = f"{subject} are refused"
-        fixes = (
-            policy_routing_for(facts, path.locals)
-            if path.ingress != path.egress
-            else (Fix("admit the reply in the ACL"),)
-        )
-        yield path_finding(rule, facts, path, what=said, fixes=fixes)
+        routed = policy_routing_for(facts, path.locals) if path.ingress != path.egress else ()
+        yield path_finding(rule, facts, path, what=said, fixes=routed or (Fix("admit the reply in the ACL"),))
 
 
 RULE = Rule(id="VNC106", name="reply-not-admitted", page=__doc__, find=find)

@@ -38,6 +38,7 @@ from vnicheck.findings import evidence
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.reboot import (
     breaking,
+    endangering,
     facts_with_guest,
     flows_said,
     is_of_the_kernel,
@@ -78,15 +79,21 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         with_boot_rules(then, rules),
         routes=tuple(each for each in guest.routes if each not in routes),
     )
-    broken = [change for change in breaking(facts, facts_with_guest(facts, kept)) if change[0] not in alone]
-    if broken:
-        flows = sorted({index for index, _ in broken})
+    after = facts_with_guest(facts, kept)
+    broken = [change for change in breaking(facts, after) if change[0] not in alone]
+    risky = [change for change in endangering(facts, after) if change[0] not in alone]
+    if broken or risky:
+        flows = sorted({index for index, _ in (*broken, *risky)})
+        fates = {"dropped": broken, "at risk (spoofing-sibling)": risky}
+        said = [
+            f"{flows_said(facts, them)}, delivered now, would be {fate} then" for fate, them in fates.items() if them
+        ]
         yield observation(
             rule,
             facts,
             subject=sorted({vni.id for index in flows if (vni := facts.owner(facts.flows[index].local)) is not None}),
             what=f"no configuration sets {_lost(rules, routes)}, so a boot loses what runs now",
-            why=f". {flows_said(facts, broken)}, delivered now, would be dropped then.",
+            why=f". {'; '.join(said)}.",
             severity="warning",
             confidence="assumed",
             flows=flows,

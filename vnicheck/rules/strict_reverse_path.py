@@ -33,7 +33,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.policy_routing import policy_routing_for
+from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.flow import DropCode, Finding, Leg
 
 

@@ -4,7 +4,7 @@
 
 Flows of a collected server that are unknown: a fact that decides them was not readable, or is not modelled. Flows to
 the guest's own networks (docker0, a tunnel) are left out: no VNI is concerned. So are those of a VNI without an
-interface, which a finding of its own tells.
+interface, and those at risk by an open assumption (`sibling-source`), of which findings of their own tell.
 
 ## Why it matters
 
@@ -26,7 +26,9 @@ The hops of the flows, in the JSON report or by `vnicheck trace`.
 
 from collections.abc import Iterator
 
+from vnicheck.findings.at_risk import at_risk_flows
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.flow import Evidence, Finding, Fix, Flow, Outcome, Verdict
 
@@ -38,11 +40,15 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     guest = facts.view.server.guest
     if guest is None:
         return
-    told = _of_unmatched_vnis(facts)
+    told, at_risk = _of_unmatched_vnis(facts), at_risk_flows(facts)
     indexes = [
         index
         for index, flow in enumerate(facts.flows)
-        if flow.verdict is Verdict.UNKNOWN and not facts.is_inside(flow.egress) and _cause(flow) not in told
+        if flow.verdict is Verdict.UNKNOWN
+        and not facts.is_inside(flow.egress)
+        and _cause(flow) not in told
+        and index not in at_risk
+        and led_out(facts, flow) is None
     ]
     causes = list(dict.fromkeys(_cause(facts.flows[index]) for index in indexes))
     if not causes:

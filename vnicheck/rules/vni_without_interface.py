@@ -27,6 +27,7 @@ No field of the VPC API names the guest's device.
 
 from collections.abc import Iterator
 
+from vnicheck.engine.interfaces import of_virtual_machine
 from vnicheck.findings.evidence import guest_line, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
@@ -41,6 +42,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     for vni in facts.view.server.vnis:
         if vni.id in facts.view.interface_of:
             continue
+        others = of_virtual_machine(facts.view.server, vni)
         shown: list[Evidence] = [
             guest_line(facts, "ip link", f"{link.name}: {link.mac or 'no MAC address'}")
             for link in guest.interfaces
@@ -54,7 +56,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             why=f"; the flows of {', '.join(vni.addresses)} are unknown.",
             severity="note",
             evidence=[*vni_field(facts, vni, "mac"), *shown],
-            fixes=(Fix("compare 'ip link' in the guest with the MAC address of the VNI"),),
+            fixes=() if others else (Fix("compare 'ip link' in the guest with the MAC address of the VNI"),),
         )
 
 

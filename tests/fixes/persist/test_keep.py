@@ -43,21 +43,16 @@ network:
       - to: 0.0.0.0/0
         via: 10.0.0.1
         table: 1003
+      - to: 172.17.0.0/16
+        type: throw
+        table: 1003
       routing-policy:
       - from: 10.0.0.12
-        to: 172.17.0.0/16
-        table: 254
+        table: 1003
         priority: 1003
-      - from: 10.0.0.12
+      - from: 10.0.0.14
         table: 1003
         priority: 1004
-      - from: 10.0.0.14
-        to: 172.17.0.0/16
-        table: 254
-        priority: 1005
-      - from: 10.0.0.14
-        table: 1003
-        priority: 1006
 """
     }
     (action,) = kept(one).actions
@@ -171,9 +166,11 @@ def test_an_interface_whose_name_is_not_plain_is_in_no_file(manager: Manager, na
     def renamed(effect: Effect) -> Effect:
         if not isinstance(effect, AddRoutes):
             return effect
-        hops = [msgspec.structs.replace(route.nexthops[0], interface=name) for route in effect.routes]
+        hops = [
+            tuple(msgspec.structs.replace(hop, interface=name) for hop in route.nexthops) for route in effect.routes
+        ]
         routes = [
-            msgspec.structs.replace(*pair[:1], nexthops=pair[1:]) for pair in zip(effect.routes, hops, strict=True)
+            msgspec.structs.replace(route, nexthops=each) for route, each in zip(effect.routes, hops, strict=True)
         ]
         return msgspec.structs.replace(effect, routes=tuple(routes))
 

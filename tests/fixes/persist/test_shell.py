@@ -187,3 +187,63 @@ def test_an_action_of_no_file_has_none() -> None:
     for manager in (Manager.WICKED, Manager.NETWORK_SCRIPTS, Manager.NETWORK_MANAGER):
         actions: tuple[Action, ...] = kept(owned(SECONDARY, manager)).actions
         assert all(action.file is None for action in actions)
+
+
+OURS = "# vnicheck eth1-1 begin more\none\ntwo\n# vnicheck eth1-1 end\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    "after",
+    [
+        "a\n" + OURS.replace("# vnicheck eth1-1 end\n", "") + "an admin's\n",
+        "a\n" + OURS.replace("# vnicheck eth1-1 begin more\n", "") + "an admin's\n",
+        "a\n" + OURS.replace("two", "three") + "an admin's\n",
+        "a\n" + OURS.replace("two\n", "two\nan admin's\n"),
+        "a\n" + OURS + "an admin's\n" + OURS,
+        "a\n# vnicheck eth1-1 end\n" + OURS.replace("# vnicheck eth1-1 end\n", "") + "an admin's\n",
+        "a\n" + OURS.replace("begin more", "begin") + "an admin's\n",
+    ],
+    ids=["no end", "no begin", "edited", "added to", "twice", "the wrong way round", "another mark"],
+)
+def test_a_block_that_is_not_whole_and_ours_is_left(after: str, shell: str) -> None:
+    require(shell.split()[0])
+    commands = add_block("/etc/shared", "eth1-1", ["one", "two"])
+    with machine({"/etc/shared": after}) as host:
+        tree = host.tree()
+        done = host.sh(commands.undo, shell=shell, check=False)
+        assert done.returncode == 1
+        assert (
+            done.stderr
+            == "/etc/shared: the lines of vnicheck's there were changed since; look at them and remove them\n"
+        )
+        assert host.tree() == tree
+
+
+@pytest.mark.parametrize("before", ["a", "a\n", ""])
+def test_what_others_wrote_behind_a_block_stays_as_it_is(before: str) -> None:
+    commands = add_block("/etc/shared", "eth1-1", ["one", "two"])
+    with machine({"/etc/shared": before}) as host:
+        host.sh(commands.command)
+        host.sh("printf 'later\\n\\n' >>/etc/shared")
+        host.sh(commands.undo)
+        separator = "\n" if before and not before.endswith("\n") else ""
+        assert host.read("/etc/shared") == f"{before}{separator}later\n\n"
+
+
+def test_an_undoing_on_a_full_disk_leaves_the_file_whole() -> None:
+    commands = add_block("/etc/small/others", "eth1-1", ["one", "two"])
+    with machine() as host:
+        host.sh("mkdir /etc/small && mount -t tmpfs -o size=16k tmpfs /etc/small && echo old >/etc/small/others")
+        host.sh(commands.command)
+        host.sh("cat /dev/zero >/etc/small/filler || :")
+        before = host.sh("ls -A /etc/small; cat /etc/small/others").stdout
+        assert host.sh(commands.undo, check=False).returncode == 1
+        assert host.sh("ls -A /etc/small; cat /etc/small/others").stdout == before
+
+
+def test_what_is_there_already_says_so() -> None:
+    for commands in (write_file(File(path="/etc/whole", text="a\n")), add_block("/etc/shared", "eth1-1", ["one"])):
+        with machine() as host:
+            assert host.sh(commands.command).stdout == ""
+            assert host.sh(commands.command).stdout == "there already\n"

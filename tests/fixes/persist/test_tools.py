@@ -19,7 +19,7 @@ from vnicheck.fixes.persist.network_manager import keyfile_lines
 from vnicheck.fixes.persist.share import Share, shares
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
-from vnicheck.model.guest import Manager
+from vnicheck.model.guest import Manager, Route, RouteType
 from vnicheck.model.snapshot import Server
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
@@ -34,8 +34,15 @@ def wanted_rules(of: Server) -> set[tuple[int, str | None, str | None, int | Non
 
 
 def wanted_routes(of: Server) -> set[tuple[str, int, str | None, str | None]]:
-    routes = [route for effect in effects_for(of) if isinstance(effect, AddRoutes) for route in effect.routes]
-    return {(each.prefix, each.table, each.nexthops[0].interface, each.nexthops[0].gateway) for each in routes}
+    return {_way(route) for effect in effects_for(of) if isinstance(effect, AddRoutes) for route in effect.routes}
+
+
+def _way(route: Route) -> tuple[str, int, str | None, str | None]:
+    """A route that throws packets back leads to `throw`."""
+    if route.type is RouteType.THROW:
+        return route.prefix, route.table, "throw", None
+    (hop,) = route.nexthops
+    return route.prefix, route.table, hop.interface, hop.gateway
 
 
 def assert_set(host: Machine, of: Server) -> None:
@@ -43,9 +50,8 @@ def assert_set(host: Machine, of: Server) -> None:
     rules = parse_rules(host.sh("ip -j -N rule show").stdout).items
     found = {(rule.priority, rule.src, rule.dst, rule.table) for rule in rules}
     assert found - {(0, None, None, 255), (32766, None, None, 254), (32767, None, None, 253)} == wanted_rules(of)
-    routes = parse_routes(host.sh("ip -j -N -d route show table all type unicast").stdout).items
-    own = {(each.prefix, each.table, each.nexthops[0].interface, each.nexthops[0].gateway) for each in routes}
-    assert {each for each in own if each[1] != 254} == wanted_routes(of)
+    routes = parse_routes(host.sh("ip -j -N -d route show table all").stdout).items
+    assert {_way(each) for each in routes if each.table not in (254, 255)} == wanted_routes(of)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -67,9 +73,10 @@ def test_netplan_generates_it(name: str) -> None:
             ]
             expected = {line for line in lines if line != "To=None"} | {"[RoutingPolicyRule]"}
             assert any(set(section.split()) == expected for section in sections)
-        for prefix, table, _, gateway in wanted_routes(of):
+        for prefix, table, way, gateway in wanted_routes(of):
             expected = {"[Route]", f"Destination={prefix}", f"Table={table}"}
-            expected |= {"Scope=link"} if gateway is None else {f"Gateway={gateway}"}
+            on_link = "Type=throw" if way == "throw" else "Scope=link"
+            expected |= {on_link} if gateway is None else {f"Gateway={gateway}"}
             assert any(set(section.split()) == expected for section in sections)
 
 

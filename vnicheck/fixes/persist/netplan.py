@@ -10,7 +10,7 @@ import yaml
 
 from vnicheck.fixes.persist.share import NotKept, Share
 from vnicheck.fixes.persist.shell import file_action
-from vnicheck.model.guest import PolicyRule, Route
+from vnicheck.model.guest import PolicyRule, Route, RouteType
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.plan import Action, File
 
@@ -52,8 +52,10 @@ def _text(share: Share) -> str:
 
 def _route(route: Route) -> dict[str, Any]:
     """`to: 0.0.0.0/0` is the default route in every version; `default` is not known to old ones."""
-    (hop,) = route.nexthops
     entry: dict[str, Any] = {"to": route.prefix}
+    if route.type is not RouteType.UNICAST:
+        return {**entry, "type": route.type.value, "table": route.table}
+    (hop,) = route.nexthops
     if hop.gateway is not None:
         entry["via"] = hop.gateway
     else:
@@ -70,6 +72,4 @@ def _route(route: Route) -> dict[str, Any]:
 
 def _rule(rule: PolicyRule) -> dict[str, Any]:
     entry: dict[str, Any] = {} if rule.src is None else {"from": short_prefix(rule.src)}
-    if rule.dst is not None:
-        entry["to"] = rule.dst
     return {**entry, "table": rule.table, "priority": rule.priority}

@@ -7,7 +7,7 @@ removing takes out just that.
 import shlex
 
 from vnicheck.fixes.persist.share import Share
-from vnicheck.model.guest import PolicyRule, Route
+from vnicheck.model.guest import PolicyRule, Route, RouteType
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.plan import Action, Step
 
@@ -46,17 +46,17 @@ def _route(route: Route) -> str:
 
 
 def _way(route: Route) -> list[str]:
-    (hop,) = route.nexthops
-    gateway = [] if hop.gateway is None else [hop.gateway]
+    gateway = [hop.gateway for hop in route.nexthops if hop.gateway is not None]
     return [route.prefix, *gateway, *([str(route.metric)] if route.metric else [])]
 
 
 def _options(route: Route) -> list[str]:
     source = [] if route.source is None else [f"src={route.source}"]
-    return [f"table={route.table}", *source, *(["onlink=true"] if "onlink" in route.nexthops[0].flags else [])]
+    kind = [] if route.type is RouteType.UNICAST else [f"type={route.type.value}"]
+    onlink = ["onlink=true"] if any("onlink" in hop.flags for hop in route.nexthops) else []
+    return [f"table={route.table}", *source, *kind, *onlink]
 
 
 def _rule(rule: PolicyRule) -> str:
     source = "" if rule.src is None else f" from {short_prefix(rule.src)}"
-    to = "" if rule.dst is None else f" to {rule.dst}"
-    return f"priority {rule.priority}{source}{to} table {rule.table}"
+    return f"priority {rule.priority}{source} table {rule.table}"

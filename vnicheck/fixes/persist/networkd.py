@@ -2,7 +2,7 @@
 
 from vnicheck.fixes.persist.share import NotKept, Share
 from vnicheck.fixes.persist.shell import file_action
-from vnicheck.model.guest import PolicyRule, Route
+from vnicheck.model.guest import PolicyRule, Route, RouteType
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.plan import Action, File
 
@@ -24,6 +24,8 @@ def _section(name: str, values: dict[str, object]) -> str:
 
 
 def _route(route: Route) -> str:
+    if route.type is not RouteType.UNICAST:
+        return _section("Route", {"Destination": route.prefix, "Type": route.type.value, "Table": route.table})
     (hop,) = route.nexthops
     return _section(
         "Route",
@@ -44,7 +46,6 @@ def _rule(rule: PolicyRule) -> str:
         "RoutingPolicyRule",
         {
             "From": None if rule.src is None else short_prefix(rule.src),
-            "To": rule.dst,
             "Table": rule.table,
             "Priority": rule.priority,
         },

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
-from vnicheck.model.guest import MAIN_TABLE, Guest, Interface, Manager, NextHop, Owner, PolicyRule, Route, RouteType
+from vnicheck.model.guest import Guest, Interface, Manager, NextHop, Owner, PolicyRule, Route, RouteType
 from vnicheck.model.lines import format_route, is_plain_interface, short_prefix
 from vnicheck.model.words import listed, one_line
 
@@ -63,11 +63,9 @@ def shares(guest: Guest, effects: Sequence[Effect]) -> Iterator[Share | Unkept]:
     """Each interface's share of the plan."""
     added = {effect.table: effect.routes for effect in effects if isinstance(effect, AddRoutes)}
     rules = [effect.rule for effect in effects if isinstance(effect, AddRule)]
-    by_source = {rule.src: rule.table for rule in rules if rule.table is not None and rule.table != MAIN_TABLE}
     by_interface: dict[str | None, list[PolicyRule]] = {}
     for rule in rules:
-        table = by_source.get(rule.src)
-        by_interface.setdefault(_interface_of(guest, added, table), []).append(rule)
+        by_interface.setdefault(_interface_of(guest, added, rule.table), []).append(rule)
     for name, own in by_interface.items():
         try:
             yield _share(guest, name, own, added)
@@ -123,7 +121,7 @@ def _share(guest: Guest, name: str | None, rules: Sequence[PolicyRule], added: d
     routes: list[Route] = []
     lost: list[str] = []
     for table in dict.fromkeys(rule.table for rule in rules):
-        if table is None or table == MAIN_TABLE:
+        if table is None:
             continue
         if table in added:
             routes += added[table]

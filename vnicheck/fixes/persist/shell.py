@@ -2,7 +2,7 @@
 
 They run as root, in POSIX sh, and end with one line on stderr and a status other than 0 where they refuse. A file is
 written under a name that starts with a dot, which no manager reads, and renamed. Where what they write is there already
-they do nothing.
+they do nothing, and say `there already` on stdout: it is not theirs to be undone.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def write_file(file: File, *, check: Sequence[str] = (), own_folder: bool = Fals
         f"f={shlex.quote(path)}; t={shlex.quote(f'{folder}/.{name}.new')}",
         *(f"{step} &&" for step in steps),
         'if [ ! -e "$f" ] && [ ! -h "$f" ]; then mv "$t" "$f"',
-        'elif [ "$(cat "$f" 2>/dev/null)" = "$(cat "$t")" ]; then :',
+        'elif [ "$(cat "$f" 2>/dev/null)" = "$(cat "$t")" ]; then echo there already',
         'else echo "$f is there and holds something else; move it away first" >&2; false',
         'fi; s=$?; rm -f "$t"; [ "$s" = 0 ]',
     ]
@@ -65,7 +65,8 @@ def add_block(
 
     `unless`: nothing to do where a line of the file matches this pattern of `grep -E`. `refuse`: one that the file must
     not match, and what it is then. The undoing leaves the file as it was, to the byte: the first mark tells whether it
-    was there, and whether its last line had no end (`new`, `more`, `cut`).
+    was there, and whether its last line had no end (`new`, `more`, `cut`). It takes out the block only where both marks
+    are there once and the lines between them are ours.
     """
     mark = f"# vnicheck {label}"
     words = " ".join(shlex.quote(line) for line in lines)
@@ -74,12 +75,12 @@ def add_block(
     body = f"sed -n '/^{mark} begin/,/^{mark} end$/p' \"$f\" 2>/dev/null"
     command = [
         f"{place} || {{ echo {absent} >&2; exit 1; }}",
-        f"b=$({body} | sed '1d;$d')",
-        f'if [ "$b" = "$(printf \'%s\\n\' {words})" ]; then exit 0; fi',
+        f"b=$({body} | sed 1d)",
+        f"if [ \"$b\" = \"$(printf '%s\\n' {words} '{mark} end')\" ]; then echo there already; exit 0; fi",
         'if [ -n "$b" ]; then echo "$f has other lines of vnicheck\'s there; remove them first" >&2; exit 1; fi',
     ]
     if unless is not None:
-        command.append(f'if grep -Eqs {shlex.quote(unless)} "$f"; then exit 0; fi')
+        command.append(f'if grep -Eqs {shlex.quote(unless)} "$f"; then echo there already; exit 0; fi')
     if refuse is not None:
         command.append(f'if grep -Eqs {shlex.quote(refuse[0])} "$f"; then echo "$f {refuse[1]}" >&2; exit 1; fi')
     command += [
@@ -88,14 +89,20 @@ def add_block(
         f'{{ [ "$h" != cut ] || echo; printf \'%s\\n\' "{mark} begin $h" {words} \'{mark} end\'; }} >>"$t" &&',
         'mv "$t" "$f" || { rm -f "$t"; exit 1; }',
     ]
+    digest = hashlib.sha256("".join(f"{line}\n" for line in (*lines, f"{mark} end")).encode()).hexdigest()
     without = f"sed '/^{mark} begin/,/^{mark} end$/d' \"$f\""
     undo = [
         f"{place} || exit 0",
-        f"h=$(sed -n 's/^{mark} begin //p' \"$f\" 2>/dev/null)",
-        'if [ -z "$h" ]; then exit 0; fi',
+        f"c=$(grep -Ec '^{mark} (begin.*|end)$' \"$f\" 2>/dev/null)",
+        'if [ "${c:-0}" = 0 ]; then exit 0; fi',
+        f"h=$(sed -n 's/^{mark} begin //p' \"$f\")",
+        f"case $c,$h in 2,new | 2,more | 2,cut) s=$({body} | sed 1d | sha256sum) ;; *) s= ;; esac",
+        f'if [ "$s" != "{digest}  -" ]; then',
+        'echo "$f: the lines of vnicheck\'s there were changed since; look at them and remove them" >&2; exit 1; fi',
+        f'if [ "$h" = cut ] && [ "$(tail -n 1 "$f")" != "{mark} end" ]; then h=more; fi',
         'cp -p "$f" "$t" &&',
         f'if [ "$h" = cut ]; then printf %s "$({without})"; else {without}; fi >"$t" &&',
-        'if [ "$h" = new ] && [ ! -s "$t" ]; then rm -f "$f" "$t"; else mv "$t" "$f"; fi',
+        'if [ "$h" = new ] && [ ! -s "$t" ]; then rm -f "$f" "$t"; else mv "$t" "$f"; fi || { rm -f "$t"; exit 1; }',
     ]
     return Step(_apart(command), _apart(undo))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from vnicheck.fixes.persist.share import Share
 from vnicheck.fixes.persist.shell import lines_action
-from vnicheck.model.guest import Route
+from vnicheck.model.guest import Route, RouteType
 from vnicheck.model.lines import format_route, rule_words
 from vnicheck.model.plan import Action
 
@@ -38,6 +38,8 @@ def network_scripts(share: Share) -> tuple[Action, ...]:
 
 
 def _columns(route: Route) -> str:
+    if route.type is not RouteType.UNICAST:
+        return f"{route.prefix} - - - type {route.type.value} table {route.table}"
     (hop,) = route.nexthops
     options = [f"table {route.table}"]
     if route.metric:

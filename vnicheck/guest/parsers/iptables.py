@@ -100,6 +100,7 @@ def _read_rule(line: str, chains: set[str]) -> FirewallRule:
         verdict=verdict,
         target=target,
         sets_mark=sets_mark,
+        untracks="NOTRACK" in words[place:] or "--notrack" in words[place:],
         unmodelled=(capped(" ".join(unmodelled)),) if unmodelled else (),
     )
 

@@ -43,15 +43,19 @@ _SELECTORS: dict[tuple[str, ...], tuple[Selector, str | None]] = {
     **{(name, "dport"): (Selector.DESTINATION_PORT, name) for name in ("tcp", "udp", "sctp", "dccp", "udplite")},
     ("icmp", "type"): (Selector.ICMP_TYPE, "icmp"),
     ("ct", "state"): (Selector.CONNECTION_STATE, None),
+    ("ct", "status"): (Selector.CONNECTION_STATE, None),
     ("meta", "mark"): (Selector.MARK, None),
     ("ct", "mark"): (Selector.CONNECTION_MARK, None),
     ("fib", "daddr", "type"): (Selector.DESTINATION_KIND, None),
 }
 """What a condition begins with, and the protocol that it asks for by the way."""
-_IPV6_ONLY = {("meta", "nfproto", "ipv6"), ("ip6", "saddr"), ("ip6", "daddr"), ("ip6", "nexthdr"), ("icmpv6", "type")}
+_IPV6_ONLY = {("meta", "nfproto", "ipv6"), ("meta", "protocol", "ip6"), ("ip6",), ("icmpv6",)}
+_ANY_OF_OURS = (("meta", "nfproto", "ipv4"), ("meta", "protocol", "ip"))
 _PLAIN = {word: Verdict(word) for word in ("accept", "drop", "return", "queue")}
+_IN_MAPS: dict[str, Verdict | None] = {**_PLAIN, "jump": Verdict.JUMP, "goto": Verdict.GOTO, "continue": None}
 _TRANSLATIONS = {word: Verdict(word) for word in ("dnat", "snat", "masquerade", "redirect", "tproxy")}
-_DECIDES = {"vmap", "jump", "goto", "set", *_TRANSLATIONS}
+_DECIDES = {"vmap", "jump", "goto", "set", "target", "synproxy", "fwd", *_TRANSLATIONS}
+_CLAMPING = ("tcp", "option", "maxseg", "size", "set")
 _LOG_VALUES = {"prefix", "level", "group", "snaplen", "queue-threshold"}
 _NAT_FLAGS = {"random", "fully-random", "persistent", "random,persistent", "fully-random,persistent"}
 
@@ -88,6 +92,7 @@ def parse_nftables(text: str) -> tuple[tuple[FirewallChain, ...], tuple[str, ...
             chain |= _hook(match)
         elif chain is not None:
             rules += read_rule(line)
+            skipped = _depth(line)
         elif line.startswith("flags dormant"):
             dormant = True
         elif _depth(line) > 0:
@@ -122,20 +127,22 @@ def read_rule(line: str) -> Iterator[FirewallRule]:
     if words.list[:1] == ["comment"]:
         return
     rule = FirewallRule(text=capped(line))
+    if _depth(line) > 0:  # a chain without a name: `jump {`
+        yield msgspec.structs.replace(rule, verdict=Verdict.OTHER, unmodelled=(rule.text,))
+        return
     done = False
     while words.left():
         if any(words.begins(head) for head in _IPV6_ONLY):
             return
-        if words.take("meta", "mark", "set") or words.take("ct", "mark", "set"):
-            words.skip(_MARKING)
-            yield msgspec.structs.replace(rule, sets_mark=True)
-            done = True
-        elif words.begins(("tproxy",)):
-            words.next()
-            yield msgspec.structs.replace(rule, verdict=Verdict.TPROXY, target=words.destination())
+        if (by_the_way := words.by_the_way(rule)) is not None:
+            yield by_the_way
             done = True
         elif words.skip_statement():
             continue
+        elif (choices := words.verdict_map()) is not None:
+            for also, (verdict, target) in choices:
+                yield msgspec.structs.replace(rule, matches=(*rule.matches, *also), verdict=verdict, target=target)
+            return
         elif (matches := words.condition()) is not None:
             rule = msgspec.structs.replace(rule, matches=(*rule.matches, *matches))
         elif words.take("limit", "rate"):
@@ -177,6 +184,17 @@ class _Words:
         self._place += len(head) if found else 0
         return found
 
+    def by_the_way(self, rule: FirewallRule) -> FirewallRule | None:
+        """The rule, where what comes next is done to the packet before more is asked."""
+        if self.take("meta", "mark", "set") or self.take("ct", "mark", "set"):
+            self.skip(_MARKING)
+            return msgspec.structs.replace(rule, sets_mark=True)
+        if self.take("notrack"):
+            return msgspec.structs.replace(rule, untracks=True)
+        if self.take("tproxy"):
+            return msgspec.structs.replace(rule, verdict=Verdict.TPROXY, target=self.destination())
+        return None
+
     def skip(self, pattern: re.Pattern[str]) -> None:
         while self.left() and pattern.fullmatch(self.list[self._place]):
             self._place += 1
@@ -192,7 +210,7 @@ class _Words:
             self.next()
         elif self.take("log"):
             self._skip_log()
-        elif not (self.take("notrack") or self.take("meta", "nfproto", "ipv4") or self.take("continue")):
+        elif not (self.take("continue") or any(self.take(*head) for head in _ANY_OF_OURS)):
             return False
         return True
 
@@ -217,6 +235,30 @@ class _Words:
                     return None
                 return (match,) if protocol is None else (Match(selector=Selector.PROTOCOL, values=(protocol,)), match)
         return None
+
+    def verdict_map(self) -> list[tuple[tuple[Match, ...], tuple[Verdict | None, str | None]]] | None:
+        """Of `ct state vmap { established : accept, new : jump new }` the conditions, each with its verdict."""
+        start = self._place
+        head = next((head for head in _SELECTORS if self.begins((*head, "vmap"))), None)
+        body = "" if head is None else "".join(self.list[self._place + len(head) + 1 :][:1])
+        entries = [entry.rpartition(" : ") for entry in body[1:-1].split(",")] if body[:1] == "{" else []
+        choices = []
+        for key, _, verdict in entries:
+            value, (word, *target) = key.strip(), verdict.split() or [""]
+            if head is None or word not in _IN_MAPS or not _VALUE.fullmatch(value):
+                return None
+            selector, protocol = _SELECTORS[head]
+            also: tuple[Match, ...] = (Match(selector=selector, values=(value.strip('"'),)),)
+            if protocol is not None:
+                also = (Match(selector=Selector.PROTOCOL, values=(protocol,)), *also)
+            choices.append((also, (_IN_MAPS[word], target[0] if target else None)))
+        self._place += len(head or ()) + 2 if choices else 0
+        while choices and self.skip_statement():
+            continue
+        if not choices or self.left():
+            self._place = start
+            return None
+        return choices
 
     def _operand(self, selector: Selector) -> Match | None:
         mask = ""
@@ -288,6 +330,8 @@ class _Words:
                 self.next()
             elif self.take("log"):
                 self._skip_log()
+            elif self.take(*_CLAMPING):
+                rest.append(" ".join(_CLAMPING))
             else:
                 rest.append(self.next())
         decided = [word for word in rest if word in _PLAIN or word == "reject"]

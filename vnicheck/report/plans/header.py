@@ -7,12 +7,13 @@ from vnicheck import __version__
 from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.vni_changes import vni_changes
 from vnicheck.model.flow import Direction, Drop
-from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
-from vnicheck.model.words import listed
+from vnicheck.model.plan import NO_STRATEGY, FixedIf, InstancePlan, Plan
+from vnicheck.model.words import counted, listed
 from vnicheck.report.plans.plain import is_plain_path, said, title
 
 _WIDTH = 98
 DOES = "Does"
+AT_RISK = "at risk by an open assumption"
 
 
 def comment(instance: InstancePlan, *, usage: Sequence[str] = ()) -> str:
@@ -49,10 +50,12 @@ def parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
     said_of = {
         DOES: [said(action.summary) for action in plan.actions],
         "Fixes": list(_fixed(plan)),
+        "Fixes only if": [said(said_if(condition)) for condition in plan.fixed_if],
         "Costs": [said(effect) for effect in plan.side_effects],
         "Needs the IAM actions": [said(action) for action in plan.iam_actions],
         "After the next boot": [said(word) for word in plan.next_boot],
         "Stays broken": [said(word) for word in instance.unfixed],
+        "Rules of others": [said(word) for word in instance.agents],
         "REFUSED, for its name could mean something else than itself": [
             *(change.refused for change in changes if change.refused is not None),
             *(said(file.path) for file in plan.files if not is_plain_path(file.path)),
@@ -62,18 +65,23 @@ def parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
 
 
 def _fixed(plan: Plan) -> Iterator[str]:
-    groups: dict[tuple[Direction, str, Drop], dict[str, None]] = {}
+    groups: dict[tuple[Direction, str, Drop | None], dict[str, None]] = {}
     for index in plan.fixed_flows:
         flow = plan.before[index]
-        groups.setdefault((flow.direction, flow.local, flow.drops[0]), {})[flow.protocol.value] = None
+        drop = flow.drops[0] if flow.drops else None
+        groups.setdefault((flow.direction, flow.local, drop), {})[flow.protocol.value] = None
     for (direction, local, drop), protocols in groups.items():
         way = {Direction.INBOUND: "to", Direction.OUTBOUND: "from", Direction.TRANSIT: "through the server to"}[
             direction
         ]
-        yield (
-            f"{listed(list(protocols))} {way} {said(local)}, dropped by {DROPS[drop.by].agent} at {said(drop.at)} "
-            "until now"
-        )
+        until_now = AT_RISK if drop is None else f"dropped by {DROPS[drop.by].agent} at {said(drop.at)}"
+        yield f"{listed(list(protocols))} {way} {said(local)}, {until_now} until now"
+
+
+def said_if(condition: FixedIf) -> str:
+    """What is fixed only if an open assumption falls so, as a sentence."""
+    classes = counted(condition.count, "class", "classes")
+    return f"{classes} of flows only if {condition.assumption} is {condition.value}; {condition.then}"
 
 
 def _wrapped(text: str, lead: str = "") -> list[str]:

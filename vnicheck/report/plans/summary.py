@@ -32,7 +32,7 @@ def result_of(plan: Plan) -> Result:
     """Whether the plan fixes everything that is broken, some of it, or nothing."""
     if plan.strategy == NO_STRATEGY:
         return "by hand"
-    return "in part" if plan.remaining else "fixed"
+    return "in part" if plan.remaining or not plan.fixed else "fixed"
 
 
 def summary_lines(plans: Sequence[InstancePlan], scope: Scope) -> list[str]:
@@ -61,6 +61,9 @@ def headline(plan: Plan) -> str:
     if plan.strategy == NO_STRATEGY:
         return f"no fix for {classes}"
     boot = _BOOT[plan.at_boot]
+    if plan.fixed_if and not plan.fixed:
+        most = max(each.count for each in plan.fixed_if)
+        return f"{plan.strategy} fixes none of {classes} for sure, and {most} perhaps{boot}"
     if plan.remaining:
         return f"{plan.strategy} fixes {plan.fixed} of {classes}{boot}"
     return f"{plan.strategy} fixes {'all ' if broken > 1 else ''}{classes}, and breaks none{boot}"

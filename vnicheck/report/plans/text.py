@@ -11,6 +11,7 @@ from vnicheck.fixes.vni_changes import value_word
 from vnicheck.model.flow import Direction, Drop, Flow
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
 from vnicheck.model.words import listed
+from vnicheck.report.plans.header import AT_RISK, said_if
 from vnicheck.report.plans.summary import Scope, alike_line, headline, result_of, shape, summary_lines
 from vnicheck.report.reach import protocols, remotes
 from vnicheck.report.text import WIDEST, Page
@@ -64,6 +65,7 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
         _needs(page, plan.iam_actions)
         _listed(page, "After the next boot", plan.next_boot)
     _listed(page, "Stays broken", instance.unfixed)
+    _listed(page, "Rules of others", instance.agents)
     _alternatives(page, instance.alternatives)
 
 
@@ -92,10 +94,11 @@ def _action(page: Page, number: int, action: Action) -> None:
 
 def _fixed(page: Page, plan: Plan) -> None:
     """The fixed flows, those that meet the same drop in one sentence."""
-    groups: dict[tuple[Direction, str, Drop], list[Flow]] = {}
+    groups: dict[tuple[Direction, str, Drop | None], list[Flow]] = {}
     for index in plan.fixed_flows:
         flow = plan.before[index]
-        groups.setdefault((flow.direction, flow.local, flow.drops[0]), []).append(flow)
+        drop = flow.drops[0] if flow.drops else None
+        groups.setdefault((flow.direction, flow.local, drop), []).append(flow)
     page.line(("Fixes", "bold"))
     for (direction, local, drop), flows in groups.items():
         way = {
@@ -103,11 +106,11 @@ def _fixed(page: Page, plan: Plan) -> None:
             Direction.OUTBOUND: f"opened from {local}, to",
             Direction.TRANSIT: f"through the server to {local}, from",
         }[direction]
-        sentence = (
-            f"{listed(protocols(flows))} {way} {remotes(flows, plan.before)}: dropped by {DROPS[drop.by].agent} at "
-            f"{drop.at} until now"
-        )
+        until_now = AT_RISK if drop is None else f"dropped by {DROPS[drop.by].agent} at {drop.at}"
+        sentence = f"{listed(protocols(flows))} {way} {remotes(flows, plan.before)}: {until_now} until now"
         page.prose(sentence, indent=2, lead=(f"{page.glyphs.tick} ", "green"))
+    for condition in plan.fixed_if:
+        page.prose(said_if(condition), indent=2, lead=(f"{page.glyphs.question} ", "yellow"))
     page.line()
 
 

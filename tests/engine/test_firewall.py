@@ -1,0 +1,78 @@
+"""The guest's firewall in flows, findings' plans and transit; what is assumed where it was not read."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.cases import find
+from tests.support.servers import fabric, guest, link, report, server, two_vnis
+from vnicheck.fixes.planner import plan_server
+from vnicheck.guest.parsers.iptables import parse_iptables
+from vnicheck.model.config import Config
+from vnicheck.model.firewall import Firewall
+from vnicheck.model.flow import Outcome, Stage, Verdict
+from vnicheck.model.snapshot import Server
+
+CLOSED = """
+*filter
+:INPUT DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+COMMIT
+"""
+PUBLISHED = """
+*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -d 10.0.0.12/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+"""
+
+
+def read(text: str) -> Firewall:
+    chains, strange = parse_iptables(text)
+    return Firewall(chains=chains, unmodelled=strange)
+
+
+def one(text: str | None, **more: Any) -> Server:
+    return server(*two_vnis(), guest=guest(firewall=None if text is None else read(text), **more))
+
+
+def test_what_it_stops_is_unknown_and_its_answers_pass() -> None:
+    found = report(one(CLOSED))
+    assert find(found, "inbound tcp/22 10.8.0.4 -> 10.0.0.11").verdict is Verdict.DELIVERED
+    assert find(found, "outbound tcp/443 10.0.0.11 -> 10.8.0.4").verdict is Verdict.DELIVERED
+    flow = find(found, "inbound tcp/443 10.8.0.4 -> 10.0.0.11")
+    (doubt,) = [hop for hop in flow.hops if hop.outcome is Outcome.UNKNOWN]
+    assert (flow.verdict, doubt.stage) == (Verdict.UNKNOWN, Stage.GUEST_FIREWALL)
+    assert "policy drop of chain filter INPUT" in doubt.reason
+
+
+def test_what_the_fabric_drops_is_dropped_still_and_a_plan_fixes_what_the_firewall_lets_in() -> None:
+    of = one(CLOSED)
+    flow = find(report(of), "inbound tcp/443 10.8.0.4 -> 10.0.0.12")
+    assert flow.verdict is Verdict.DROPPED
+    assert Stage.GUEST_FIREWALL in {hop.stage for hop in flow.hops}
+    proof = plan_server(of, fabric(), Config())
+    assert proof is not None
+    assert proof.document.plan.strategy == "policy-routing"
+    assert {str(proof.trial.before[index].ports) for index in proof.promised} >= {"('22',)"}
+
+
+def test_a_plan_says_which_ports_it_does_not_fix() -> None:
+    proof = plan_server(one(PUBLISHED), fabric(), Config())
+    assert proof is not None
+    assert any("tcp 8080 of 10.0.0.12" in effect for effect in proof.document.plan.side_effects)
+
+
+@pytest.mark.parametrize(("forwarding", "text", "told"), [(1, None, True), (0, None, False), (1, CLOSED, False)])
+def test_a_server_with_containers_is_assumed_to_answer_itself(forwarding: int, text: str | None, told: bool) -> None:
+    inside = guest()
+    bridge = link("docker0", 2, "172.17.0.1/16", kind="bridge", index=9)
+    firewall = None if text is None else read(text)
+    inside = guest(*inside.interfaces, bridge, sysctls={"conf/eth0/forwarding": forwarding}, firewall=firewall)
+    of = server(*two_vnis(), guest=inside)
+    flow = find(report(of), "inbound tcp/22 10.8.0.4 -> 10.0.0.11")
+    assert flow.verdict is Verdict.DELIVERED
+    assert ("answered-here" in {hop.assumption for hop in flow.hops}) is told
+    assert ("guest-firewall" in {hop.assumption for hop in flow.hops}) is (text is None)

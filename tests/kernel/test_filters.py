@@ -1,0 +1,381 @@
+"""What netfilter's rules make of a flow: rulesets as the common tools write them, and odd ones."""
+
+import pytest
+
+from tests.support.guest_namespace import run_in_namespace
+from tests.support.kernel_guests import make_guest, replaced
+from tests.support.sshd import require
+from vnicheck.guest.parsers.iptables import parse_iptables
+from vnicheck.guest.parsers.nftables import parse_nftables
+from vnicheck.kernel.filtered import FilteredKernel
+from vnicheck.kernel.receive import Received, Reception
+from vnicheck.kernel.send import Sent
+from vnicheck.kernel.undetermined import Unknown
+from vnicheck.model.address import parse_address
+from vnicheck.model.firewall import Firewall
+
+ROUTES = """
+    default via 10.0.0.1 dev eth0
+    10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.11
+    10.0.0.0/24 dev eth1 proto kernel scope link src 10.0.0.12
+"""
+TCP, UDP, ICMP = 6, 17, 1
+ANY = (1024, 65535)
+REMOTE = "203.0.113.9"
+
+UFW = """
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+:ufw-before-input - [0:0]
+:ufw-not-local - [0:0]
+:ufw-after-input - [0:0]
+:ufw-skip-to-policy-input - [0:0]
+:ufw-user-input - [0:0]
+:ufw-user-limit - [0:0]
+:ufw-user-limit-accept - [0:0]
+:ufw-before-output - [0:0]
+-A INPUT -j ufw-before-input
+-A INPUT -j ufw-after-input
+-A OUTPUT -j ufw-before-output
+-A ufw-before-input -i lo -j ACCEPT
+-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-before-input -m conntrack --ctstate INVALID -j DROP
+-A ufw-before-input -p icmp -m icmp --icmp-type 3 -j ACCEPT
+-A ufw-before-input -p icmp -m icmp --icmp-type 8 -j ACCEPT
+-A ufw-before-input -p udp -m udp --sport 67 --dport 68 -j ACCEPT
+-A ufw-before-input -j ufw-not-local
+-A ufw-before-input -d 224.0.0.251/32 -p udp -m udp --dport 5353 -j ACCEPT
+-A ufw-before-input -j ufw-user-input
+-A ufw-not-local -m addrtype --dst-type LOCAL -j RETURN
+-A ufw-not-local -m addrtype --dst-type MULTICAST -j RETURN
+-A ufw-not-local -m limit --limit 3/min --limit-burst 10 -j LOG --log-prefix "[UFW BLOCK] "
+-A ufw-not-local -j DROP
+-A ufw-after-input -p udp -m udp --dport 137 -j ufw-skip-to-policy-input
+-A ufw-skip-to-policy-input -j DROP
+-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT
+-A ufw-user-input -s 10.8.0.0/16 -p tcp -m multiport --dports 80,443:445 -j ACCEPT
+-A ufw-before-output -o lo -j ACCEPT
+-A ufw-before-output -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT
+"""
+
+FIREWALLD = """
+table inet firewalld {
+	chain filter_PREROUTING {
+		type filter hook prerouting priority filter + 10; policy accept;
+		icmpv6 type { nd-router-advert, nd-neighbor-solicit } accept
+		meta nfproto ipv6 fib saddr . mark . iif oif missing drop
+	}
+	chain filter_INPUT {
+		type filter hook input priority filter + 10; policy accept;
+		ct state { established, related } accept
+		ct status dnat accept
+		iifname "lo" accept
+		ct state invalid drop
+		jump filter_INPUT_ZONES
+		reject with icmpx admin-prohibited
+	}
+	chain filter_INPUT_ZONES {
+		ip saddr 10.8.0.0/16 goto filter_IN_trusted
+		iifname "eth1" goto filter_IN_public
+		goto filter_IN_public
+	}
+	chain filter_IN_trusted {
+		accept
+	}
+	chain filter_IN_public {
+		jump filter_IN_public_deny
+		jump filter_IN_public_allow
+		meta l4proto { icmp, ipv6-icmp } accept
+		reject with icmpx admin-prohibited
+	}
+	chain filter_IN_public_deny {
+	}
+	chain filter_IN_public_allow {
+		tcp dport 22 accept
+		ip6 daddr fe80::/64 udp dport 546 accept
+	}
+	chain filter_OUTPUT {
+		type filter hook output priority filter + 10; policy accept;
+		ct state { established, related } accept
+		oifname "lo" accept
+	}
+}
+"""
+
+DOCKER = """
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A POSTROUTING -s 172.17.0.2/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE
+-A DOCKER -i docker0 -j RETURN
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+:DOCKER - [0:0]
+-A FORWARD -o docker0 -j DOCKER
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+COMMIT
+"""
+
+
+def kernel(text: str) -> FilteredKernel:
+    chains, strange = (parse_iptables if text.lstrip().startswith("*") else parse_nftables)(text)
+    guest = make_guest(routes=ROUTES)
+    return FilteredKernel(replaced(guest, firewall=Firewall(chains=chains, unmodelled=strange)))
+
+
+def taken(of: FilteredKernel, port: int, proto: int = TCP, remote: str = REMOTE, interface: str = "eth1") -> str:
+    """What becomes of an opening packet: `delivered`, or the reason for which that is not known."""
+    local, ports = parse_address("10.0.0.12"), ((0, 0), (0, 0)) if proto == ICMP else (ANY, (1, 65535))
+    found = of.received(interface, local, proto, *ports, of_source=False).at(parse_address(remote)).at(port)
+    return _fate(found)
+
+
+def answered(of: FilteredKernel, proto: int = TCP) -> str:
+    """The answer to what the server opens."""
+    ports = ((0, 0), (0, 0)) if proto == ICMP else ((1, 65535), ANY)
+    found = of.received("eth1", parse_address("10.0.0.12"), proto, *ports, of_source=True)
+    return _fate(found.at(parse_address(REMOTE)).at(443))
+
+
+def leaves(of: FilteredKernel, *, answer: bool, port: int = 443, remote: str = REMOTE, local: str = "10.0.0.12") -> str:
+    ports = ((1, 65535), ANY) if answer else (ANY, (1, 65535))
+    found = of.sent(parse_address(local), TCP, *ports, of_source=answer).at(parse_address(remote)).at(port)
+    return _fate(found)
+
+
+def _fate(found: object) -> str:
+    if isinstance(found, Unknown):
+        return found.reason
+    assert isinstance(found, Received | Sent)
+    if found.ruling is not None and not is_dropped(found):
+        return found.ruling.reason
+    return found.reception.value if isinstance(found, Received) else found.interface
+
+
+def is_dropped(found: Received | Sent) -> bool:
+    return isinstance(found, Received) and found.reception is not Reception.DELIVERED
+
+
+DELIVERED = Reception.DELIVERED.value
+
+
+def test_ufw() -> None:
+    ufw = kernel(UFW)
+    assert taken(ufw, 22) == DELIVERED
+    assert "policy drop of chain filter INPUT" in taken(ufw, 80)
+    assert [taken(ufw, port, remote="10.8.0.4") for port in (80, 444)] == [DELIVERED] * 2
+    assert "policy drop" in taken(ufw, 81, remote="10.8.0.4")
+    assert "policy drop" in taken(ufw, 53, UDP)
+    assert taken(ufw, 0, ICMP) == DELIVERED
+    assert answered(ufw) == answered(ufw, UDP) == answered(ufw, ICMP) == DELIVERED
+    assert leaves(ufw, answer=True) == leaves(ufw, answer=False) == "eth0"
+
+
+def test_firewalld() -> None:
+    zones = kernel(FIREWALLD)
+    assert taken(zones, 22) == DELIVERED
+    assert "reject with icmpx" in taken(zones, 80)
+    assert taken(zones, 80, remote="10.8.0.4") == DELIVERED
+    assert taken(zones, 0, ICMP) == DELIVERED
+    assert answered(zones) == DELIVERED
+    assert leaves(zones, answer=True) == leaves(zones, answer=False) == "eth0"
+
+
+def test_docker() -> None:
+    docker = kernel(DOCKER)
+    assert taken(docker, 22) == taken(docker, 8080, UDP) == taken(docker, 0, ICMP) == DELIVERED
+    assert "leads it to 172.17.0.2:80" in taken(docker, 8080)
+    assert answered(docker) == DELIVERED
+    assert leaves(docker, answer=True, port=8080) == leaves(docker, answer=False) == "eth0"
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ("tcp dport vmap { 22 : accept, 80-90 : drop, 443 : jump more }", {22: True, 85: False, 443: False, 444: True}),
+        ("ct state vmap { established : accept, related : accept, invalid : drop }", {22: True}),
+        ("ct state vmap { new : drop }", {22: False}),
+        ('iifname vmap { "eth1" : goto more, "lo" : accept }', {22: False}),
+        ('iifname vmap { "eth0" : goto more, "lo" : accept }', {22: True}),
+        ("ip saddr @blocked drop", {22: False}),
+        ("ip saddr 203.0.113.0/24 tcp dport != 22 drop", {22: True, 23: False}),
+        ("ip saddr != 203.0.113.0-203.0.113.255 drop", {22: True}),
+        ("limit rate 3/minute drop", {22: False}),
+        ("udp dport 22 drop", {22: True}),
+        ("meta mark 0x8000 drop", {22: True}),
+        ("tcp dport 22 meta mark set 0x8000\nmeta mark 0x8000 drop", {22: False, 23: True}),
+        ("jump nowhere", {22: False}),
+        ("tcp dport 80 goto more", {22: True, 80: False}),
+        ("tcp dport 80 return\ndrop", {80: True, 22: False}),
+        ("tcp flags syn tcp option maxseg size set rt mtu", {22: True}),
+        ("counter synproxy mss 1460 wscale 7", {22: False}),
+        ('xt target "TARPIT"', {22: False}),
+        ("queue to 0", {22: False}),
+        ('ip6 saddr ::1 drop\nicmpv6 code 1 drop\nmeta protocol ip6 drop\nmeta protocol ip tcp dport 23 drop',
+         {22: True, 23: False}),
+        ("tcp dport 22 jump {\n drop\n }", {22: False, 23: False}),
+    ],
+)  # fmt: skip
+def test_rules(rules: str, expected: dict[int, bool]) -> None:
+    of = kernel(
+        "table inet f {\nchain more {\ntcp dport 443 drop\ntcp dport 80 drop\nct state new drop\n}\n"
+        f"chain in {{\ntype filter hook input priority filter; policy accept;\n{rules}\n}}\n}}"
+    )
+    assert {port: taken(of, port) == DELIVERED for port in expected} == expected
+
+
+def test_packets_before_tracking_have_no_state() -> None:
+    raw = "table ip r {\nchain pre {\ntype filter hook prerouting priority raw; policy accept;\nct state new drop\n}\n}"
+    assert "ct state new drop" in taken(kernel(raw), 22)
+    untracked = (
+        "table ip r {\nchain pre {\ntype filter hook prerouting priority raw; policy accept;\n"
+        "tcp sport 443 notrack\n}\n"
+        "chain in {\ntype filter hook input priority 0; policy drop;\nct state established accept\n}\n}"
+    )
+    assert "policy drop" in answered(kernel(untracked))
+    assert answered(kernel(untracked), UDP) == DELIVERED
+
+
+def test_output_and_new_sources() -> None:
+    out = (
+        "table ip o {\nchain out {\ntype filter hook output priority 0; policy accept;\n"
+        'oifname "eth0" ip saddr 10.0.0.12 tcp dport 25 drop\n}\n'
+        "chain post {\ntype nat hook postrouting priority srcnat; policy accept;\n"
+        'oifname "eth0" tcp dport 80 masquerade\n}\n}'
+    )
+    of = kernel(out)
+    assert leaves(of, answer=False) == "eth0"
+    assert "tcp dport 25 drop" in leaves(of, answer=False, port=25)
+    assert "other addresses" in leaves(of, answer=False, port=80)
+    assert leaves(of, answer=False, port=80, local="10.0.0.11") == "eth0"
+    assert leaves(of, answer=True, port=80) == "eth0"
+
+
+PODMAN = """
+table inet netavark {
+	chain PREROUTING {
+		type nat hook prerouting priority dstnat; policy accept;
+		fib daddr type local jump NETAVARK-HOSTPORT-DNAT
+	}
+	chain NETAVARK-HOSTPORT-DNAT {
+		tcp dport 8080 jump nv_dnat
+	}
+	chain nv_dnat {
+		ip saddr 10.88.0.0/16 tcp dport 8080 jump NETAVARK-HOSTPORT-SETMARK
+		ip saddr 127.0.0.1 tcp dport 8080 jump NETAVARK-HOSTPORT-SETMARK
+		tcp dport 8080 dnat ip to 10.88.0.2:80
+	}
+	chain NETAVARK-HOSTPORT-SETMARK {
+		meta mark set meta mark | 0x00002000
+	}
+	chain INPUT {
+		type filter hook input priority filter; policy accept;
+		ip saddr 10.88.0.0/16 meta l4proto { tcp, udp } th dport 53 accept
+	}
+	chain POSTROUTING {
+		type nat hook postrouting priority srcnat; policy accept;
+		meta mark & 0x00002000 == 0x00002000 masquerade
+		ip saddr 10.88.0.0/16 masquerade
+	}
+}
+"""
+KUBE = """
+*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-NODEPORTS - [0:0]
+:KUBE-SVC-A - [0:0]
+:KUBE-SEP-1 - [0:0]
+:KUBE-SEP-2 - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-POSTROUTING - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
+-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j KUBE-SVC-A
+-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
+-A KUBE-NODEPORTS -p tcp -m tcp --dport 30080 -j KUBE-SVC-A
+-A KUBE-SVC-A -m statistic --mode random --probability 0.50000000000 -j KUBE-SEP-1
+-A KUBE-SVC-A -j KUBE-SEP-2
+-A KUBE-SEP-1 -s 10.244.0.2/32 -j KUBE-MARK-MASQ
+-A KUBE-SEP-1 -p tcp -m tcp -j DNAT --to-destination 10.244.0.2:80
+-A KUBE-SEP-2 -p tcp -m tcp -j DNAT --to-destination 10.244.0.3:80
+-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0
+-A KUBE-POSTROUTING -j MASQUERADE --random-fully
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:KUBE-FIREWALL - [0:0]
+-A INPUT -j KUBE-FIREWALL
+-A OUTPUT -j KUBE-FIREWALL
+-A KUBE-FIREWALL -m comment --comment "dropping marked packets" -m mark --mark 0x8000/0x8000 -j DROP
+COMMIT
+"""
+REDIRECTED = """
+*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -i eth1 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "words"),
+    [
+        (PODMAN, 8080, "leads it to 10.88.0.2:80"),
+        (KUBE, 30080, "may lead it to 10.244.0.2:80"),
+        (REDIRECTED, 80, "leads it to :8080"),
+    ],
+)
+def test_published_ports_alone_are_led_elsewhere(text: str, port: int, words: str) -> None:
+    of = kernel(text)
+    assert words in taken(of, port)
+    assert taken(of, 22) == taken(of, port, UDP) == taken(of, 0, ICMP) == answered(of) == DELIVERED
+    assert leaves(of, answer=True) == leaves(of, answer=False) == "eth0"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("text", [UFW, DOCKER])
+def test_the_same_rules_as_nft_lists_them(text: str) -> None:
+    """What iptables makes of them in nftables, as Debian's and Ubuntu's does."""
+    require("nft", "iptables-nft-restore")
+    listed = run_in_namespace(f"iptables-nft-restore <<'END'\n{text}\nEND\nnft list ruleset").decode()
+    told, same = kernel(text), kernel(listed)
+    for port in (22, 80, 8080):
+        assert (taken(told, port) == DELIVERED) is (taken(same, port) == DELIVERED)
+    assert taken(same, 22) == taken(same, 0, ICMP) == answered(same) == DELIVERED
+    assert leaves(same, answer=True) == leaves(same, answer=False) == "eth0"
+
+
+def test_a_drop_of_the_kernel_stays_one() -> None:
+    chains, _ = parse_iptables(UFW)
+    guest = make_guest(routes=ROUTES, sysctls={"eth1.rp_filter": 1})
+    of = FilteredKernel(replaced(guest, firewall=Firewall(chains=chains)))
+    assert taken(of, 80) == taken(of, 22) == Reception.RP_FILTER.value
+    found = of.received("eth1", parse_address("10.0.0.12"), TCP, ANY, (1, 65535), of_source=False)
+    rulings = [getattr(found.at(parse_address(REMOTE)).at(port), "ruling", None) for port in (22, 80)]
+    assert [ruling is None for ruling in rulings] == [True, False], "what the drop hides is told apart"
+
+
+def test_lines_that_are_not_understood_leave_all_open() -> None:
+    of = FilteredKernel(replaced(make_guest(routes=ROUTES), firewall=Firewall(unmodelled=("what is this",))))
+    assert "what is this" in taken(of, 22)
+    assert "what is this" in leaves(of, answer=True)

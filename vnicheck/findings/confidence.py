@@ -1,0 +1,14 @@
+"""How sure hops are, by the assumptions that they cite."""
+
+from collections.abc import Iterable
+
+from vnicheck.fabric.assumptions import ASSUMPTIONS
+from vnicheck.model.flow import Confidence, Hop
+
+_BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS if not assumption.shared}
+
+
+def confidence_of_hops(hops: Iterable[Hop]) -> Confidence:
+    """The lowest of what the hops rest on, but for the assumptions that all flows share."""
+    bases = {_BASIS[hop.assumption] for hop in hops if hop.assumption in _BASIS}
+    return "computed" if bases <= {"documented", "recorded"} else "assumed"

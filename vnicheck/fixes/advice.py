@@ -1,0 +1,45 @@
+"""What findings advise: of the plan for the whole server the part that is for the addresses of the finding."""
+
+from collections.abc import Iterable
+
+from vnicheck.findings.facts import Facts
+from vnicheck.fixes.actions import steps_of
+from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
+from vnicheck.fixes.policy_routing import propose
+from vnicheck.fixes.strategies import effects_of, routed
+from vnicheck.fixes.trial import Trial
+from vnicheck.model.flow import Fix
+
+
+def policy_routing_for(facts: Facts, locals_: Iterable[str]) -> tuple[Fix, ...]:
+    """Policy routing that lets packets of these addresses leave by their own interface, as `fix` would
+    do it. For addresses of which nothing is broken, what would end an asymmetric path.
+    """
+    planned = facts.once("planned routing", lambda: _planned(facts))
+    concerned = {f"{address}/32" for address in locals_}
+    broken = {f"{facts.flows[index].local}/32" for index in Trial.of(facts).targets}
+    others = concerned - broken
+    effects = [*_part(planned, concerned & broken)]
+    if others:
+        effects += _part(propose(facts, [address.removesuffix("/32") for address in sorted(others)]).effects, others)
+    commands = dict.fromkeys(step.command for effect in effects for step in steps_of(effect))
+    if commands:
+        return (Fix("policy routing", tuple(commands)),)
+    held_back = routed(Trial.of(facts)).held_back
+    return () if held_back is None else (Fix(f"no policy routing here, for {held_back}"),)
+
+
+def _planned(facts: Facts) -> tuple[Effect, ...]:
+    return effects_of(Trial.of(facts), ("policy-routing",))
+
+
+def _part(effects: Iterable[Effect], sources: set[str]) -> list[AddRoutes | AddRule]:
+    """The rules of these sources, with the tables that they lead to."""
+    rules = [each for each in effects if isinstance(each, AddRule) and each.rule.src in sources]
+    tables = {each.rule.table for each in rules}
+    return [
+        each
+        for each in effects
+        if each in rules or (isinstance(each, AddRoutes) and each.table in tables)
+        if isinstance(each, AddRoutes | AddRule)
+    ]

@@ -1,0 +1,176 @@
+"""A packet's way through netfilter's chains: which rules may end it.
+
+A verdict of accept ends one base chain, a drop ends the packet. A rule of which it is not known whether it applies is
+followed both ways.
+"""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from vnicheck.kernel.filter_match import Packets, applies
+from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule, Verdict
+
+TRANSLATING = {Verdict.DNAT, Verdict.REDIRECT}
+NEW_SOURCE = {Verdict.SNAT, Verdict.MASQUERADE}
+_DOUBTFUL = {Verdict.DROP, Verdict.REJECT, Verdict.QUEUE, Verdict.OTHER}
+_NOT_PASSING = _DOUBTFUL | TRANSLATING | NEW_SOURCE
+_PRIORITIES = {
+    "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100, "out": 100,
+}  # fmt: skip
+_PRIORITY = re.compile(r"([a-z]+)?\s*([+-]?)\s*(\d+)?", re.ASCII)
+_TRACKING = -200
+"""NF_IP_PRI_CONNTRACK: before it no packet has a connection."""
+_DEEPEST = 16
+"""The kernel allows no more jumps in a row."""
+MOST_RULES = 2_000_000
+"""Rules asked for one guest, before the rest is left unknown: seconds."""
+
+
+class TooManyRulesError(Exception):
+    """More rules were asked than are asked."""
+
+
+class Passage(Struct, frozen=True):
+    """What packets meet at a hook: `stopped`, rules that may end them; `translated`, rules that may give them other
+    addresses, each with whether it surely does.
+    """
+
+    stopped: tuple[FirewallRule, ...] = ()
+    translated: tuple[tuple[FirewallRule, bool], ...] = ()
+
+
+class Chains:
+    """The chains of a guest, by hook."""
+
+    def __init__(self, firewall: Firewall) -> None:
+        self._by_name = {(chain.family, chain.table, chain.name): chain for chain in firewall.chains}
+        self._base: dict[str, list[FirewallChain]] = {}
+        for chain in firewall.chains:
+            if chain.hook is not None:
+                self._base.setdefault(chain.hook, []).append(chain)
+        for chains in self._base.values():
+            chains.sort(key=lambda chain: priority(chain.priority))
+        self._left = MOST_RULES
+        self.marks_connections = any(
+            rule.sets_mark or "CONNMARK" in rule.text for chain in firewall.chains for rule in chain.rules
+        )
+
+    def matters(self, *hooks: str) -> bool:
+        """Whether some rule or policy of these hooks does more than to accept."""
+        return any(
+            chain.policy is Verdict.DROP
+            or any(rule.verdict in _NOT_PASSING or self._is_lost(at, rule) for rule in at.rules)
+            for hook in hooks
+            for chain in self._base.get(hook, ())
+            for at in self._met(chain)
+        )
+
+    def rules_of(self, *hooks: str) -> Iterator[FirewallRule]:
+        """All rules that packets at these hooks may meet."""
+        for hook in hooks:
+            for chain in self._base.get(hook, ()):
+                for at in self._met(chain):
+                    yield from at.rules
+
+    def _is_lost(self, chain: FirewallChain, rule: FirewallRule) -> bool:
+        """Whether it jumps to a chain that is not there."""
+        return rule.verdict in {Verdict.JUMP, Verdict.GOTO} and self.chain_of(chain, rule.target) is None
+
+    def _met(self, chain: FirewallChain) -> Iterator[FirewallChain]:
+        waiting, seen = [chain], {(chain.family, chain.table, chain.name)}
+        while waiting:
+            at = waiting.pop()
+            yield at
+            keys = {(at.family, at.table, rule.target) for rule in at.rules if rule.target is not None}
+            waiting += [self._by_name[key] for key in sorted(keys & self._by_name.keys() - seen)]
+            seen |= keys
+
+    def pass_hook(self, hook: str, packets: Packets, device: str | None = None) -> tuple[Passage, Packets]:
+        """The packets at a hook, and as they are behind it. `device`: of the chains bound to one."""
+        stopped: list[FirewallRule] = []
+        translated: list[tuple[FirewallRule, bool]] = []
+        for chain in self._base.get(hook, ()):
+            if chain.device is not None and device not in [name.strip() for name in chain.device.split(",")]:
+                continue
+            if chain.type == "nat" and (packets.state == "established" or any(surely for _, surely in translated)):
+                continue  # only a connection's first packet meets it, and one translation is all
+            early = priority(chain.priority) <= _TRACKING or hook == "ingress"
+            at = msgspec.structs.replace(packets, state=None) if early else packets
+            walk = _Walk(self, at)
+            through = walk.chain(chain, 0)
+            if through and chain.policy is Verdict.DROP:
+                walk.ends.append(
+                    FirewallRule(text=f"policy drop of chain {chain.table} {chain.name}", verdict=Verdict.DROP)
+                )
+            packets = msgspec.structs.replace(packets, marked=packets.marked or walk.packets.marked)
+            if walk.untracks:
+                packets = msgspec.structs.replace(packets, state=None)
+            stopped += [rule for rule in walk.ends if rule.verdict in _DOUBTFUL]
+            only = packets.state == "new" and not through and len(walk.ends) == 1
+            translated += [(rule, only) for rule in walk.ends if rule.verdict in TRANSLATING | NEW_SOURCE]
+        return Passage(tuple(stopped), tuple(translated)), packets
+
+    def chain_of(self, beside: FirewallChain, name: str | None) -> FirewallChain | None:
+        """The chain of a jump."""
+        return None if name is None else self._by_name.get((beside.family, beside.table, name))
+
+    def spend(self) -> None:
+        """Raises TooManyRulesError."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooManyRulesError
+
+
+class _Walk:
+    """Through one base chain. `ends`: the rules that may end it."""
+
+    def __init__(self, chains: Chains, packets: Packets) -> None:
+        self._chains = chains
+        self.packets = packets
+        self.ends: list[FirewallRule] = []
+        self.untracks = False
+
+    def chain(self, chain: FirewallChain, depth: int) -> bool:
+        """Whether packets may come out at the chain's end, or return from it."""
+        returned = False
+        for rule in chain.rules:
+            self._chains.spend()
+            holds = applies(rule, self.packets)
+            if holds is False:
+                continue
+            if rule.sets_mark:
+                self.packets = msgspec.structs.replace(self.packets, marked=True)
+            self.untracks = self.untracks or rule.untracks
+            if rule.verdict is None:
+                continue
+            if rule.verdict is Verdict.RETURN:
+                returned, surely = True, True
+            elif rule.verdict in {Verdict.JUMP, Verdict.GOTO}:
+                through = self._jump(chain, rule, depth)
+                returned = returned or (through and rule.verdict is Verdict.GOTO)
+                surely = rule.verdict is Verdict.GOTO or not through
+            else:
+                self.ends.append(rule)
+                surely = rule.verdict is not Verdict.OTHER and (rule.verdict is not Verdict.TPROXY)
+            if holds and surely:
+                return returned
+        return True
+
+    def _jump(self, chain: FirewallChain, rule: FirewallRule, depth: int) -> bool:
+        target = self._chains.chain_of(chain, rule.target)
+        if target is None or depth >= _DEEPEST:
+            self.ends.append(msgspec.structs.replace(rule, verdict=Verdict.OTHER))
+            return True
+        return self.chain(target, depth + 1)
+
+
+def priority(text: str | None) -> int:
+    """The number of `filter`, `mangle - 5` or `-300`."""
+    match = _PRIORITY.fullmatch((text or "").strip())
+    if match is None:
+        return 0
+    name, sign, number = match.groups()
+    return _PRIORITIES.get(name or "", 0) + int(number or 0) * (-1 if sign == "-" else 1)

@@ -1,0 +1,177 @@
+"""Whether a netfilter rule applies to packets: yes, no, or None where the rule asks what is not known of them."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from vnicheck.kernel.packet import ICMP
+from vnicheck.model.address import Range, merge_ranges, parse_address, prefix_range
+from vnicheck.model.firewall import FirewallRule, Match, Selector
+
+_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
+_ANY_PROTOCOL = {"all", "ip", "hopopt", "0"}
+_ECHOES = {"echo-reply": "0", "echo-request": "8"}
+_MARKS = {Selector.MARK, Selector.CONNECTION_MARK}
+_STATES = {"new", "established", "related", "invalid", "untracked", "snat", "dnat"}
+_KINDS = {"local", "unicast", "broadcast", "multicast", "anycast", "blackhole", "unreachable", "prohibit"}
+
+
+class Packets(Struct, frozen=True, kw_only=True):
+    """Packets at one of netfilter's hooks, that nothing but marks and what no flow says tells apart.
+
+    `iif`, `oif`: the interfaces; None: the hook knows none. `source`, `destination`: one address each. `sports`,
+    `dports`: (0, 0) for ICMP. `state`: `new`, `established`; None: not tracked yet, or not known. `own`: the
+    destination is the server's own; None: not known. `marked`, `connection_marked`: something may have set the mark.
+    """
+
+    iif: str | None
+    oif: str | None
+    source: int
+    destination: int
+    proto: int
+    sports: Range
+    dports: Range
+    state: str | None
+    translated: bool = False
+    own: bool | None = None
+    marked: bool = False
+    connection_marked: bool = False
+
+
+def applies(rule: FirewallRule, packets: Packets) -> bool | None:
+    """Whether the rule applies to the packets, all of them."""
+    found: bool | None = None if rule.unmodelled else True
+    for match in rule.matches:
+        holds = _holds(match, packets)
+        if holds is False:
+            return False
+        if holds is None:
+            found = None
+    return found
+
+
+def _holds(match: Match, packets: Packets) -> bool | None:
+    holds = _of_mark(match, packets) if match.selector in _MARKS else _one_of(match, packets)
+    return holds if holds is None or not match.negated else not holds
+
+
+def _one_of(match: Match, packets: Packets) -> bool | None:
+    values = match.values
+    match match.selector:
+        case Selector.IIF:
+            return _named(values, packets.iif)
+        case Selector.OIF:
+            return _named(values, packets.oif)
+        case Selector.SOURCE:
+            return _addressed(values, packets.source)
+        case Selector.DESTINATION:
+            return _addressed(values, packets.destination)
+        case Selector.PROTOCOL:
+            return _any(_is_protocol(value, packets.proto) for value in values)
+        case Selector.SOURCE_PORT:
+            return _ported(values, packets.sports, packets.proto)
+        case Selector.DESTINATION_PORT:
+            return _ported(values, packets.dports, packets.proto)
+        case Selector.ICMP_TYPE:
+            return _any(_is_echo(value, packets) for value in values)
+        case Selector.CONNECTION_STATE:
+            return _any(_is_state(value, packets) for value in values)
+        case Selector.DESTINATION_KIND:
+            return _any(_is_kind(value, packets.own) for value in values)
+        case _:
+            return None
+
+
+def _any(found: Iterable[bool | None]) -> bool | None:
+    """Whether one of them holds."""
+    doubt: bool | None = False
+    for each in found:
+        if each:
+            return True
+        if each is None:
+            doubt = None
+    return doubt
+
+
+def _named(values: tuple[str, ...], name: str | None) -> bool | None:
+    if name is None:
+        return None
+    return any(name.startswith(value[:-1]) if value.endswith("*") else name == value for value in values)
+
+
+def _addressed(values: tuple[str, ...], address: int) -> bool | None:
+    ranges = [address_range(value) for value in values]
+    return _any(None if each is None else each[0] <= address <= each[1] for each in ranges)
+
+
+def address_range(value: str) -> Range | None:
+    """The addresses of `10.0.0.1`, `10.0.0.0/8` or `10.0.0.1-10.0.0.9`; None: it is none of them."""
+    first, dash, last = value.partition("-")
+    try:
+        return (parse_address(first), parse_address(last)) if dash else prefix_range(value)
+    except ValueError:
+        return None
+
+
+def _is_protocol(value: str, proto: int) -> bool | None:
+    if value in _ANY_PROTOCOL:
+        return None
+    return (int(value) if value.isdecimal() else _PROTOCOLS.get(value)) == proto
+
+
+def port_range(value: str) -> Range | None:
+    """The ports of `80` or `80-90`; None where they have names."""
+    first, dash, last = value.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        return None
+    return int(first), int(last if dash else first)
+
+
+def _ported(values: tuple[str, ...], ports: Range, proto: int) -> bool | None:
+    ranges = [port_range(value) for value in values]
+    if proto == ICMP:
+        return None
+    told = merge_ranges(each for each in ranges if each is not None)
+    if any(first <= ports[0] and ports[1] <= last for first, last in told):
+        return True
+    apart = all(ports[1] < first or last < ports[0] for first, last in told)
+    return False if apart and None not in ranges else None
+
+
+def _is_echo(value: str, packets: Packets) -> bool | None:
+    if packets.proto != ICMP:
+        return False
+    kind, _, code = _ECHOES.get(value, value).partition("/")
+    if not kind.isdecimal():
+        return None
+    return kind == ("0" if packets.state == "established" else "8") and code in {"", "0"}
+
+
+def _is_state(value: str, packets: Packets) -> bool | None:
+    if packets.state is None or value not in _STATES:
+        return None
+    if value == "dnat":
+        return packets.translated
+    return value == packets.state
+
+
+def _is_kind(value: str, own: bool | None) -> bool | None:
+    if value not in _KINDS or own is None:
+        return None
+    if value == "local":
+        return own
+    return False if own else None
+
+
+def _of_mark(match: Match, packets: Packets) -> bool | None:
+    if packets.marked if match.selector is Selector.MARK else packets.connection_marked:
+        return None
+    return _any(_is_zero(value) for value in match.values)
+
+
+def _is_zero(value: str) -> bool | None:
+    number, _, mask = value.partition("/")
+    try:
+        return int(number, 0) & (int(mask, 0) if mask else 0xFFFFFFFF) == 0
+    except ValueError:
+        return None

@@ -1,0 +1,133 @@
+"""A guest's kernel with its firewall: routing says where packets go, netfilter's rules whether they get there."""
+
+from collections.abc import Hashable
+from functools import partial
+
+import msgspec
+
+from vnicheck.kernel.filters import ByPort as Rulings
+from vnicheck.kernel.filters import Filters, Judged, Led
+from vnicheck.kernel.kernel import ByPort, Kernel
+from vnicheck.kernel.receive import Received
+from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.kernel.undetermined import Unknown
+from vnicheck.kernel.worlds import Outcome, Several
+from vnicheck.model.address import LAST, Range
+from vnicheck.model.address_map import AddressMap, zipped
+from vnicheck.model.guest import Guest
+
+
+class Translated(Unknown, frozen=True):
+    """What becomes of packets that netfilter leads, or may lead, to another address."""
+
+
+class FilteredKernel(Kernel):
+    """As Kernel, where the guest's netfilter rules could be read: of a packet that they stop, or may stop, an answer
+    says so beside what routing makes of it; what becomes of one that they lead elsewhere is not known.
+    """
+
+    def __init__(self, guest: Guest, like: Kernel | None = None, *, unmarked: bool = False) -> None:
+        super().__init__(guest, like, unmarked=unmarked)
+        self.firewall_read = guest.firewall is not None
+        filters = Filters(guest, guest.firewall) if guest.firewall is not None else None
+        if isinstance(like, FilteredKernel) and like._filters is not None and like._filters.are_of(guest):
+            filters = like._filters
+        self._filters: Filters | None = filters if filters is not None and filters.matters else None
+        self.reads_transport = self.reads_transport or self._filters is not None
+        self._filtered: dict[Hashable, AddressMap[ByPort]] = {}
+        self._joint: dict[tuple[int, int, str | None], tuple[ByPort, Rulings, ByPort]] = {}
+
+    def received(
+        self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool
+    ) -> AddressMap[ByPort]:
+        """As of Kernel; packets about whose source ports a flow is are answers to the server's own."""
+        routed = super().received(interface, local, proto, sports, dports, of_source=of_source)
+        if self._filters is None:
+            return routed
+        key = ("received", interface, local, proto, sports, dports, of_source)
+        if key not in self._filtered:
+            ruled = self._filters.incoming(interface, local, proto, sports, dports, answer=of_source)
+            self._filtered[key] = self._shared(zipped([routed, ruled]).mapped(partial(self._joined, None)))
+        return self._filtered[key]
+
+    def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
+        """As of Kernel; packets about whose source ports a flow is are the server's answers."""
+        routed = super().sent(local, proto, sports, dports, of_source=of_source)
+        if self._filters is None:
+            return routed
+        key = ("sent", local, proto, sports, dports, of_source)
+        if key not in self._filtered:
+            filtered = routed
+            for interface in _interfaces(routed):
+                ruled = self._filters.outgoing(interface, local, proto, sports, dports, answer=of_source)
+                filtered = zipped([filtered, ruled]).mapped(partial(self._joined, interface))
+            self._filtered[key] = self._shared(filtered)
+        return self._filtered[key]
+
+    def may_forward(self, interface: str) -> bool:
+        """Whether the guest forwards what comes in by the interface, or that was not collected."""
+        return self._guest.sysctls.get(f"net/ipv4/conf/{interface}/forwarding", 1) != 0
+
+    def passed_on(
+        self,
+        iif: str,
+        oif: str,
+        source: int,
+        destination: int,
+        proto: int,
+        sports: Range,
+        dports: Range,
+        *,
+        answer: bool,
+    ) -> Unknown | None:
+        """What the firewall makes of a packet that the guest forwards; None: nothing, as far as it was read."""
+        if self._filters is None:
+            return None
+        return self._filters.forwarded(iif, oif, source, destination, proto, sports, dports, answer=answer)
+
+    def address_cuts(self) -> set[int]:
+        """As of Kernel."""
+        cuts = super().address_cuts()
+        return cuts if self._filters is None else cuts | {cut for cut in self._filters.address_cuts() if cut <= LAST}
+
+    def port_cuts(self) -> set[int]:
+        """As of Kernel."""
+        cuts = super().port_cuts()
+        return cuts if self._filters is None else cuts | self._filters.port_cuts()
+
+    def _joined(self, by: str | None, both: tuple[ByPort, Rulings]) -> ByPort:
+        """What becomes of packets that routing and rules judge; `by`: the interface whose rules these are."""
+        routed, ruled = both
+        if len(ruled.starts) == 1 and ruled.values[0] is None:
+            return routed
+        key = (id(routed), id(ruled), by)
+        if key not in self._joint:
+            joint = zipped([routed, ruled]).mapped(partial(_judged, by))
+            joint = self._by_port.setdefault((tuple(joint.starts), tuple(joint.values)), joint)
+            self._joint[key] = (routed, ruled, joint)  # keeps the parts alive, and so their ids
+        return self._joint[key][2]
+
+
+def _interfaces(routed: AddressMap[ByPort]) -> list[str]:
+    ways = (way for ports in routed.values for way in ports.values)
+    worlds = (world for way in ways for world in (way.worlds if isinstance(way, Several) else (way,)))
+    return sorted({world.interface for world in worlds if isinstance(world, Sent)})
+
+
+def _judged(by: str | None, both: tuple[Outcome, Judged]) -> Outcome:
+    routed, ruling = both
+    if ruling is None:
+        return routed
+    if isinstance(ruling, Led):
+        may = "leads" if ruling.surely else "may lead"
+        whose = ruling.target or "the server's own port"
+        return Translated(f"netfilter {may} it to {whose}, and answers go by the way of that address ({ruling.rule})")
+    if isinstance(routed, Several):
+        return Several(routed.reason, tuple([_ruled(world, ruling, by) for world in routed.worlds]))
+    return routed if isinstance(routed, Unknown) else _ruled(routed, ruling, by)
+
+
+def _ruled(routed: Received | Sent | NotSent, ruling: Unknown, by: str | None) -> Received | Sent | NotSent:
+    if isinstance(routed, Received) or (isinstance(routed, Sent) and routed.interface == by):
+        return msgspec.structs.replace(routed, ruling=ruling)
+    return routed

@@ -1,0 +1,1 @@
+"""Predictions held against what can be seen: the server's own kernel, asked."""
