@@ -61,7 +61,9 @@ def test_two_files(places: dict[str, Path]) -> None:
     assert "gone    ERROR VNC101 strict-reverse-path" in done.stdout
     assert "new     ERROR VNC102 half-seen-connection" in done.stdout
     assert "dropped by rp_filter" in done.stdout
-    assert done.stdout.splitlines()[-2].startswith("0 servers the same, 1 changed; findings: 1 error and 1 note new")
+    assert done.stdout.splitlines()[-2].startswith(
+        "0 servers the same, 1 changed; findings: 1 error, 1 warning and 1 note new"
+    )
 
 
 @pytest.mark.parametrize(
