@@ -16,7 +16,6 @@ from tests.support.sarif import checked
 from tests.support.servers import fabric
 from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.snapshot import Server, encode_snapshot
-from vnicheck.rules.registry import RULES
 
 COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
 MACS = ("02:00:05:02:70:58", "02:00:25:02:70:58")
@@ -126,7 +125,7 @@ def test_analyze_writes_them_too(repository: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
     checked((repository / "r.sarif").read_bytes())
     root = JUnitXml.fromfile("r.xml")
-    assert (root.failures, root.errors) == (1, len(RULES))
+    assert (root.failures, root.errors) == (1, 1)
     assert (repository / "r.txt").read_text().startswith("::error title=vnicheck::Checked 1 of 2 servers. 1 error, ")
     assert "unreached: ssh\\_timeout" in (repository / "r.md").read_text()
 
@@ -316,7 +315,7 @@ def test_the_same_input_is_the_same_bytes(repository: Path) -> None:
                 *options, *files, "-f", "text", "--write-baseline", f"{seed}.baseline",
                 env={**api.environ, "PYTHONHASHSEED": str(seed), "IBMCLOUD_REGION": "us-south"},
             )  # fmt: skip
-            assert done.returncode == 3, done.stderr
+            assert done.returncode == 1, done.stderr  # nothing answers for the addresses of db: VNC107
             assert api.unexpected == []
         written = {name: (repository / f"{seed}.{name}").read_text() for name in (*formats, "baseline")}
         time = json.loads(written["json"])["generated_at"]
