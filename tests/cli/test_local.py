@@ -101,7 +101,7 @@ def test_where_no_service_answers() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["analyze", "web-1", "--local"], "name the servers, or give --local"),
+        (["analyze", "web-1", "--local"], "name no server beside it"),
         (["analyze", "--local", "--region", "us-south"], "--region has no meaning with --local"),
         (["analyze", "--local", "--snapshot", "x"], "--snapshot has no meaning with --local"),
         (["analyze", "--local", "--guest", "a=b"], "--guest has no meaning with --local"),
