@@ -136,7 +136,7 @@ def test_a_script_that_does_not_run_is_the_guests_problem(
     if path is not None:
         monkeypatch.setenv("PATH", path)
     if script is not None:
-        monkeypatch.setattr("vnicheck.guest.local.collect_script", lambda: script)
+        monkeypatch.setattr("vnicheck.guest.local.collect_script_text", lambda: script)
     result: Any = collect_local(timeout=0.5)
     assert isinstance(result, Problem)
     assert result.code == "guest_unreadable"

@@ -64,6 +64,11 @@ def framed(section: str, payload: str) -> bytes:
     return (SEED[:first] + payload + SEED[last:]).encode()
 
 
+def test_two_interfaces_of_one_name_contradict_each_other() -> None:
+    with pytest.raises(CollectionError, match="contradicts itself"):
+        read_guest(framed("interfaces", "|2: a: <UP> mtu 1\n" * 2), via="ssh")
+
+
 MEGA = 1 << 20
 BOMBS = {
     "objects": framed("routes", "|[" + "{}," * MEGA + "{}]"),

@@ -15,7 +15,7 @@ def found(seed: int, *, ahead: bool = False) -> Found:
     return in_child(try_plan, configuration(Random(seed)), in_front if ahead else planned)
 
 
-@pytest.mark.long
+@pytest.mark.long(20)
 @pytest.mark.parametrize("start", range(0, 400, 20))
 def test_no_plan_changes_the_way_of_what_others_lead(start: int) -> None:
     require("ip")

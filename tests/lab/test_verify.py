@@ -74,7 +74,7 @@ def test_a_kernel_that_does_otherwise_contradicts_however_often_it_is_collected(
     assert all("10.0.0.11" in answer["command"] and "10.128." in answer["command"] for answer in wrong)
 
 
-@pytest.mark.long
+@pytest.mark.long(24)
 @pytest.mark.parametrize("name", scenarios.names())
 def test_no_scenario_is_contradicted(name: str, tmp_path: Path) -> None:
     require_lab()

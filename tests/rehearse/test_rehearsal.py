@@ -67,7 +67,7 @@ def delivered(phase: Phase, local: str) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.long) for name in WITH_GUEST]
+    "name", [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.long(24)) for name in WITH_GUEST]
 )
 def test_packets_do_what_was_predicted_and_plans_keep_their_promises(name: str) -> None:
     case = Rehearsed(name)
@@ -105,7 +105,7 @@ def test_loosening_rp_filter_uncovers_the_state_filter_as_in_the_article() -> No
     assert differing((before, after)) == []
 
 
-@pytest.mark.long
+@pytest.mark.long(sampled=False)
 def test_the_filter_of_the_vni_that_the_reply_leaves_by_is_the_one_that_matters() -> None:
     wrong = Rehearsed(ARTICLE).changed(LOOSE, ("vni-2.protocol_state_filtering_mode=disabled",))[1]
     right = Rehearsed(ARTICLE).changed(LOOSE, ("vni-1.protocol_state_filtering_mode=disabled",))[1]
@@ -127,7 +127,7 @@ ip rule add table 52 priority 5270
 """
 
 
-@pytest.mark.long
+@pytest.mark.long(24)
 @pytest.mark.parametrize(
     ("name", "script", "new"),
     [

@@ -22,7 +22,7 @@ from vnicheck.rehearse.sandbox import Sandbox
 pytestmark = [pytest.mark.root, pytest.mark.timeout(200)]
 
 
-@pytest.mark.long
+@pytest.mark.long(24)
 @pytest.mark.parametrize("name", scenarios.names())
 def test_a_scenario_is_rehearsed_from_what_is_collected_of_it(name: str) -> None:
     require_lab()

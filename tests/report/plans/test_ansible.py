@@ -63,6 +63,7 @@ def test_a_step_that_fails_is_undone_with_those_before_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.root
+@pytest.mark.long(sampled=False)
 def test_a_group_of_the_inventory_that_bears_the_servers_name_is_not_changed(tmp_path: Path) -> None:
     require_lab()
     plan = with_actions(document(), persist("/etc/vnicheck-kept", "kept\n"))

@@ -160,6 +160,7 @@ def test_ansible_reads_every_playbook(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
+@pytest.mark.long(sampled=False)
 def test_ansible_takes_no_name_text_or_command_for_a_template(tmp_path: Path) -> None:
     """All of them in one run: as the names of tasks, as what a file holds, and in a command."""
     require_lab()

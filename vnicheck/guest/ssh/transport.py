@@ -174,7 +174,7 @@ def _negotiate(
         client = Client(stream)
         deadline.closes(client.end)
         client.banner_timeout = limit * 0.8
-        client.handshake_timeout = limit
+        client.handshake_timeout = 2 * limit  # or paramiko closes the connection while we notice that time is up
         client.channel_timeout = connect_timeout
         prefer_known_kinds(hop, client, known_hosts)
         done = threading.Event()
