@@ -61,7 +61,10 @@ def test_the_region_has_what_it_promises(region: tuple[list[Server], Fabric]) ->
     reports = [analyze_server(server, fabric, Config()) for server in servers]
     assert {report.status for report in reports} == {"analyzed", "incomplete", "skipped"}
     assert {"VNC101", "VNC102", "VNC201", "VNC202", "VNC251"} <= {f.rule for report in reports for f in report.findings}
-    assert any(report.status == "analyzed" and not report.findings for report in reports)
+    well = [
+        report for report in reports if report.status == "analyzed" and {f.rule for f in report.findings} <= {"VNC402"}
+    ]
+    assert well, "nothing is wrong there; ACLs that decide by the clients' ports leave some flows unknown"
 
 
 def test_the_same_number_gives_the_same_region(folder: SnapshotFolder, tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_an_interface_whose_name_is_not_plain_is_in_no_file(manager: Manager, na
     assert all(said.isprintable() and said.startswith("a boot LOSES") for said in found.next_boot)
 
 
-@pytest.mark.parametrize("kind", ["macvlan", "dummy"])
+@pytest.mark.parametrize("kind", ["macvlan"])
 def test_netplan_has_no_section_for_it(kind: str) -> None:
     assert VLAN.guest is not None
     links = tuple(msgspec.structs.replace(each, kind=kind if each.kind else None) for each in VLAN.guest.interfaces)
