@@ -17,7 +17,7 @@ demo: $(RUNS_READY)  ## replay the recorded case: observed beside predicted
 # Much of the time is waiting for what never comes, so there are more workers than cores; each has its own namespaces,
 # folders and ports. A file stays with one worker: what its tests share is made once; and so do those that start network
 # managers, with those that ask a server which ones run: namespaces of the lab see the processes of one another.
-WORKERS ?= 4
+WORKERS ?= 3
 PYTEST_RUN = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 test: $(READY) packages  ## all checks: lint, and the tests, a sample of what is long by nature (PYTEST='-k name')
 	@$(MAKE) --no-print-directory lint
