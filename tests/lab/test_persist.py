@@ -5,6 +5,7 @@ configures the server from nothing, and packets pass as the plan promised.
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from msgspec import Struct
 
 from tests.lab import managers
-from tests.lab.bench import bench
+from tests.lab.bench import Bench, bench
 from tests.lab.probe import probe_predicted
 from tests.lab.program import holds
 from tests.lab.require import require_lab
@@ -141,7 +142,7 @@ def reborn(name: str, manager: str, strategy: str, folder: Path) -> Reborn:
             lab.target.run(["chmod", "-R", "a+rX", "/etc/systemd/network"])
         daemons = boot(lab, manager, 0)
         without, files = probe_predicted(lab), configuration(lab)
-        applied = instance(server.fix("--strategy", strategy))
+        applied = instance(fixed(server, strategy))
         for daemon in reversed(daemons):
             daemon.terminate()
             daemon.wait()
@@ -158,6 +159,18 @@ def reborn(name: str, manager: str, strategy: str, folder: Path) -> Reborn:
             findings=[each["rule"] for each in report["findings"] if each["severity"] != "note"],
             undone=undone.returncode == 0 and changed and configuration(lab) == files,
         )
+
+
+def fixed(server: Bench, strategy: str) -> subprocess.CompletedProcess[str]:
+    """What `fix` does. Managers of other namespaces are in sight here; where one comes or goes between its two looks,
+    it rightly changes nothing, and is asked again.
+    """
+    for _ in range(4):
+        done: subprocess.CompletedProcess[str] = server.fix("--strategy", strategy)
+        if "(what manages its network): nothing was changed" not in done.stderr:
+            break
+        time.sleep(3)
+    return done
 
 
 def instance(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def _negotiate(
 ) -> "Client":
     from paramiko import SSHException
 
-    from vnicheck.guest.ssh.client import Client
+    from vnicheck.guest.ssh.client import BannerError, Client
 
     limit = min(connect_timeout, deadline.remaining())
     try:
@@ -185,7 +185,10 @@ def _negotiate(
     if not client.is_active():
         raise negotiation_error(hop, client.get_exception(), client.banner_timeout)
     if not client.initial_kex_done:
+        heard = bool(client.remote_version)
         client.end()
+        if not heard:  # time was up before the thread that waits for the banner said so
+            raise negotiation_error(hop, BannerError("silent"), client.banner_timeout)
         raise CollectionError(
             "ssh_kex_timeout",
             f"{hop.label}: no key exchange within {limit:g} s; its sshd hangs, or see --connect-timeout",
