@@ -72,7 +72,8 @@ def delivered(phase: Phase, local: str) -> set[tuple[str, str, str]]:
 def test_packets_do_what_was_predicted_and_plans_keep_their_promises(name: str) -> None:
     case = Rehearsed(name)
     if case.server.guest is None:
-        pytest.skip("no guest in this case: there is nothing to rebuild")
+        assert case.server.problems, "there is nothing to rebuild, and it is said why"
+        return
     proof = plan_server(case.server, case.observed.fabric, case.config)
     phases = case.run(lambda rehearsing: rehearsing.with_fix(proof) if proof is not None and proof.effects else ())
     assert differing(phases) == []

@@ -77,7 +77,9 @@ def _serve(lines: BufferedRWPair) -> None:
                     raise RehearsalError("nothing is built yet")
                 else:
                     _answer(lines, _done(server, request))
-            except (RehearsalError, NetworkError, subprocess.TimeoutExpired) as error:
+            except subprocess.TimeoutExpired as error:
+                _answer(lines, Failed(message=f"a script did not end within {error.timeout:g} s"))
+            except (RehearsalError, NetworkError) as error:
                 _answer(lines, Failed(message=one_line(str(error), 300)))
 
 

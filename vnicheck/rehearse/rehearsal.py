@@ -23,7 +23,7 @@ from vnicheck.model.diff import ServerChange
 from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Outcome, Protocol, Scope, Verdict
 from vnicheck.model.guest import Guest
 from vnicheck.model.rehearsal import Judgement, Phase, PhaseKind, Place, RehearsedFlow, Untried
-from vnicheck.model.snapshot import Problem, Server
+from vnicheck.model.snapshot import Server
 from vnicheck.model.words import one_line
 from vnicheck.rehearse.namespaces import RehearsalError
 from vnicheck.rehearse.packets import Tried
@@ -95,15 +95,21 @@ class Rehearsing:
         held = [address for vni in rebuilt_vnis(self._view) for address in vni.addresses]
         self._sample = Sample(self._view, self._predicted, held, prefer=prefer)
         self._before: dict[int, Fate] = {}
+        self._otherwise: set[int] = set()
+        """The flows that the rebuilt server treats otherwise, for what could not be set here."""
 
     def as_is(self) -> Phase:
-        """The server as it is, rebuilt and tried. Flows that the rebuilt one treats otherwise, for what could not be
-        set here, are not judged. Raises RehearsalError.
+        """The server as it is, rebuilt and tried. Flows that the rebuilt one treats otherwise are not judged, here and
+        with a plan. Raises RehearsalError.
         """
         self._tell("building")
         self._build(self._view, self._guest)
         rebuilt = self._predict(self._seen_inside(self.server, self._fabric))
-        phase, self._before = self._try("as_is", self._predicted, rebuilt=rebuilt)
+        for place, tried in self._sample.flows.items():
+            here = class_of(rebuilt, tried)
+            if here is None or _answer(here) != _answer(self._predicted[place]):
+                self._otherwise.add(place)
+        phase, self._before = self._try("as_is", self._predicted)
         return phase
 
     def with_fix(self, proof: Proof) -> tuple[Phase, Phase]:
@@ -116,7 +122,12 @@ class Rehearsing:
         self._patch((action.vni, action.patch) for action in plan.actions)
         self._must(commands)
         fixed = carry_out(self.server, proof.effects)
-        kept = {place for place, fate in self._before.items() if fate.delivered} | proof.promised
+        promised = [proof.trial.before[place] for place in proof.promised]
+        kept = {
+            place
+            for place, tried in self._sample.flows.items()
+            if self._before[place].delivered or class_of(promised, tried) is not None
+        }
         after, _ = self._try(
             "fixed", self._predict(ServerView(fixed, self._fabric, self._config)), commands=commands, kept=kept
         )
@@ -178,8 +189,6 @@ class Rehearsing:
             seen = read_guest(ran.stdout, via="local")
         except CollectionError as error:
             raise RehearsalError(f"the rebuilt server cannot be collected: {error.message}") from error
-        if isinstance(seen, Problem):
-            raise RehearsalError(f"the rebuilt server cannot be collected: {seen.message}")
         return ServerView(msgspec.structs.replace(server, guest=_running(self._guest, seen)), fabric, self._config)
 
     def _patch(self, patches: Iterable[tuple[str | None, Mapping[str, Any] | None]]) -> None:
@@ -201,13 +210,12 @@ class Rehearsing:
         kind: PhaseKind,
         predicted: Sequence[Flow],
         *,
-        rebuilt: Sequence[Flow] | None = None,
         commands: Sequence[str] = (),
         kept: Collection[int] = (),
         same: Mapping[int, Fate] | None = None,
     ) -> tuple[Phase, dict[int, Fate]]:
-        """Sends one flow of every class and holds each against the prediction; `rebuilt`: what is predicted of the
-        server as it could be rebuilt. `kept`: those that have to be delivered; `same`: the fates to be as before.
+        """Sends one flow of every class and holds each against the prediction. `kept`: those that have to be
+        delivered; `same`: the fates to be as before.
         """
         self._tell("sending packets")
         flows = self._sample.flows
@@ -217,10 +225,12 @@ class Rehearsing:
         for place, tried in flows.items():
             flow, fate = class_of(predicted, tried), fates[place]
             scope = self._predicted[place].remote_scope
-            judgement, why = self._judge(flow, tried, fate, scope, rebuilt)
-            if place in kept and not fate.delivered:
+            judgement, why = self._judge(flow, fate, scope)
+            if kind != "changed" and place in self._otherwise and judgement != "not_judged":
+                judgement, why = "not_judged", "the rebuilt server is not as the snapshot's in what this flow meets"
+            elif place in kept and not fate.delivered:
                 judgement, why = "differs", "it worked before, or the plan promises it"
-            if same is not None and same[place].delivered is not fate.delivered:
+            elif same is not None and same[place].delivered is not fate.delivered:
                 judgement, why = "differs", "it is not as before the plan"
             judged.append(self._rehearsed(tried, scope, flow, fate, judgement, why))
         reasons = Counter(self._sample.left_out.values())
@@ -235,19 +245,13 @@ class Rehearsing:
             fates,
         )
 
-    def _judge(
-        self, flow: Flow | None, tried: Tried, fate: Fate, scope: Scope, rebuilt: Sequence[Flow] | None
-    ) -> tuple[Judgement, str | None]:
+    def _judge(self, flow: Flow | None, fate: Fate, scope: Scope) -> tuple[Judgement, str | None]:
         if flow is None:
             return "not_judged", "nothing is predicted of it"
         if flow.verdict is Verdict.UNKNOWN:
             return "not_judged", next((hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN), "unknown")
-        if rebuilt is not None:
-            here = class_of(rebuilt, tried)
-            if here is None or _answer(here) != _answer(flow):
-                return "not_judged", "the rebuilt server is not as the snapshot's in what this flow meets"
         if (flow.verdict is Verdict.DELIVERED) is not fate.delivered:
-            return "differs", "packets do not what was predicted"
+            return "differs", "packets do not do what was predicted"
         died = self._place(fate)
         if died is None or not flow.drops or any(hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
             return "agrees", None  # where it dies is not known, or not predicted: something unknown may come first
