@@ -14,6 +14,7 @@ from tests.support.fleet import BROKEN, TIMEOUT, WELL, fleet, member, snapshot
 from tests.support.program import lint, one_line, run
 from tests.support.sarif import checked
 from tests.support.servers import fabric
+from tests.support.sshd import refusing_port
 from vnicheck.collect.snapshot_folder import SnapshotFolder
 from vnicheck.model.snapshot import Server, encode_snapshot
 
@@ -362,9 +363,7 @@ def everywhere(home: StandIn, **roots: str) -> None:
 
 
 def test_all_regions_and_a_dead_one_hides_nothing(repository: Path) -> None:
-    dead = StandIn(World())
-    root = dead.root
-    dead.server.server_close()
+    root = f"http://127.0.0.1:{refusing_port()}"
     with StandIn(region("us-south", "web-1")) as home, StandIn(region("eu-de", "web-2")) as away:
         everywhere(home, us_south=home.root, eu_de=away.root, eu_gb=root)
         done = lint(
