@@ -17,7 +17,7 @@ from vnicheck.model.naming import Day
 from vnicheck.model.region import RegionInScope
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.report.lint import LintText
-from vnicheck.report.text import Page
+from vnicheck.report.page import Page
 
 DROPPED = "tcp, udp and icmp requests to 10.0.0.12 (eth1) are dropped as they come in"
 

@@ -3,14 +3,19 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+from msgspec import UNSET
+
 from vnicheck import __version__
 from vnicheck.analysis.interfaces import interface_summaries
+from vnicheck.analysis.cause_plans import with_plans
 from vnicheck.analysis.mutes import apply_mutes
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, of_virtual_machine, why_unmatched
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import is_known
 from vnicheck.findings.facts import Facts
+from vnicheck.model.cause import Cause
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Finding, Flow
@@ -20,6 +25,7 @@ from vnicheck.model.naming import Day
 from vnicheck.model.report import (
     NOT_RUNNING,
     REPORT_SCHEMA,
+    Collected,
     InstanceReport,
     InterfaceSummary,
     Report,
@@ -36,9 +42,11 @@ NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", NOT_RUNNING}
 
 
 def report_on(*snapshots: Snapshot, generated_at: str, config: Config) -> Report:
-    """The report on every server of some snapshots, one for a region. `generated_at`: UTC, ISO 8601."""
+    """The report on every server of some snapshots, one for a region, with proved plans. `generated_at`: UTC, ISO
+    8601.
+    """
     instances = tuple(
-        analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at)
+        analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at, plans=True)
         for snapshot in snapshots
         for server in snapshot.servers
     )
@@ -68,9 +76,10 @@ def analyze_server(
     *,
     read_at: str = "",
     predict: Callable[[ServerView], tuple[Flow, ...]] = predict_flows,
+    plans: bool = False,
 ) -> InstanceReport:
     """All that is said of one server: a pure function of its snapshot. `read_at`: when the VPC's side was read (UTC,
-    ISO 8601). `predict` chooses the flows, all by default.
+    ISO 8601). `predict` chooses the flows, all by default. `plans`: prove the fix of each cause; else it is only named.
     """
     problems = (*problems_of(server, fabric), *_too_old(server, read_at, config.max_age))
     status: Status = "analyzed"
@@ -78,17 +87,25 @@ def analyze_server(
         status = "skipped" if any(problem.code in NOT_APPLICABLE for problem in problems) else "incomplete"
     flows: tuple[Flow, ...] = ()
     findings: tuple[Finding, ...] = ()
+    causes: tuple[Cause, ...] = ()
     interfaces: tuple[InterfaceSummary, ...] = ()
     if all(vni.subnet in fabric.subnets for vni in server.vnis):
         view = ServerView(server, fabric, config)
         interfaces = interface_summaries(view)
         if status != "skipped":
             facts = Facts(view, predict(view), read_at, every_flow=predict is predict_flows)
-            flows, findings = find_all(facts)
+            flows, findings, causes = find_all(facts)
+            causes = with_plans(facts, findings, causes, prove=plans)
             if status == "analyzed" and facts.every_flow and not is_known(facts):
                 status = "incomplete"
                 problems = (NOTHING_KNOWN,)
-    return instance_report(server, status, problems, interfaces, flows, findings)
+    report = instance_report(server, status, problems, interfaces, flows, findings)
+    return msgspec.structs.replace(report, causes=causes, collected=_collected(server, read_at))
+
+
+def _collected(server: Server, read_at: str) -> Collected:
+    guest = server.guest.collected_at if server.guest is not None else ""
+    return Collected(vpc=read_at or UNSET, guest=guest or UNSET)
 
 
 def instance_report(

@@ -21,7 +21,8 @@ from vnicheck.model.rehearsal import Phase
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import counted
 from vnicheck.report.rehearsal import what_packets_did
-from vnicheck.report.text import Page, write_instance
+from vnicheck.report.page import Page
+from vnicheck.report.text import write_instance
 from vnicheck.system.clock import now
 
 
@@ -85,7 +86,7 @@ def _show(check: ArticleCheck, instance: InstanceReport, phase: Phase | None, *,
         page.line()
         page.prose(f"rehearsed here: {phase.count('agrees')} of {flows} of all kinds did what was predicted", indent=2)
     page.line()
-    write_instance(page, instance)
+    write_instance(page, instance, now())
     page.line()
 
 

@@ -35,7 +35,7 @@ from vnicheck.report.lines import JsonLinesWriter
 from vnicheck.report.lint import LintText
 from vnicheck.report.markdown import MarkdownWriter
 from vnicheck.report.places import Anchors, repository_root
-from vnicheck.report.text import Page
+from vnicheck.report.page import Page
 from vnicheck.report.writer import Settings, Writer, run_name
 from vnicheck.system.clock import now
 from vnicheck.system.files import UnreadableError, read_named

@@ -22,7 +22,7 @@ from vnicheck.report.plans.sh import render_sh
 from vnicheck.report.plans.summary import Scope
 from vnicheck.report.plans.terraform import render_terraform
 from vnicheck.report.plans.text import write_plan, write_plans
-from vnicheck.report.text import Page
+from vnicheck.report.page import Page
 from vnicheck.system.files import make_private_folder
 
 FORMATS = ("text", "json", "jsonl", "markdown", "sh", "ansible", "terraform", "ibmcloud")

@@ -20,7 +20,7 @@ from vnicheck.model.address import parse_address
 from vnicheck.model.flow import Flow, Outcome, Protocol, Verdict
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import one_line
-from vnicheck.report.text import Page
+from vnicheck.report.page import Page
 from vnicheck.report.trace import write_trace
 from vnicheck.system.clock import now
 

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from vnicheck.findings.facts import Facts
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Confidence, Direction, DropCode, Evidence, Finding, Fix, Severity
 
 
@@ -23,6 +24,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     find: Callable[["Rule", Facts], Iterable[Finding]]
     severity: Severity | None = None
     about: Literal["flows", "server"] = "flows"
+    cause: CauseKind | None = None
+    """What makes its findings; None: their flows show it."""
 
     @property
     def summary(self) -> str:
@@ -42,10 +45,11 @@ def observation(
     flows: Sequence[int] = (),
     evidence: Sequence[Evidence] = (),
     fixes: Sequence[Fix] = (),
+    about: Sequence[str] = (),
 ) -> Finding:
     """A finding on something other than a broken path. `what` happens, as a clause, and `why`, which goes on from there
     (`: the reason.`). `subject` tells it from the rule's others on the server: ids, and no addresses, times or
-    positions, which may change while the problem stays.
+    positions, which may change while the problem stays. `about`: addresses of the server, where there are no flows.
     """
     return Finding(
         rule=rule.id,
@@ -58,6 +62,7 @@ def observation(
         flows=tuple(flows),
         evidence=tuple(evidence),
         fixes=tuple(fixes),
+        about=tuple(about) or UNSET,
     )
 
 

@@ -69,7 +69,12 @@ def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strate
     """
     if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
         return None
-    trial = Trial(server, fabric, config)
+    return plan_of(Trial(server, fabric, config), strategy)
+
+
+def plan_of(trial: Trial, strategy: Strategy = "auto") -> Proof | None:
+    """The plan for a server that was predicted already, and whose guest was read. Raises NothingKnownError."""
+    server = trial.server
     if not trial.targets:
         if not is_known(trial.facts):
             raise NothingKnownError

@@ -322,6 +322,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     flows: tuple[int, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     fixes: tuple[Fix, ...] = ()
+    about: tuple[str, ...] | UnsetType = UNSET
+    """The server's addresses that it is about, where it has no flows to say so."""
     muted: Muted | UnsetType = UNSET
     """Set by a mute of the configuration: the finding counts nowhere, but is told."""
     aliases: tuple[str, ...] | UnsetType = UNSET

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.baseline import Earlier
+from vnicheck.model.cause import Cause
 from vnicheck.model.cloud import Ref, ServerKind
 from vnicheck.model.flow import SEVERITIES, Finding, Flow, Severity, plain
 from vnicheck.model.snapshot import Problem
@@ -54,6 +55,15 @@ class InterfaceSummary(Struct, frozen=True, kw_only=True):
     in_guest: bool
 
 
+class Collected(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When the facts are from (UTC, ISO 8601): the VPC's side and the server's own; absent where it was not read, or
+    that is not known.
+    """
+
+    vpc: str | UnsetType = UNSET
+    guest: str | UnsetType = UNSET
+
+
 Status = Literal["analyzed", "incomplete", "skipped"]
 NOT_RUNNING = "not_running"
 """The problem of a server that does not run."""
@@ -75,6 +85,9 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     flows: tuple[Flow, ...] = ()
     """Left out of a document that was not asked for them, which an empty list is not."""
     findings: tuple[Finding, ...]
+    causes: tuple[Cause, ...] = ()
+    """What makes the findings; every one belongs to one."""
+    collected: Collected = Collected()
 
     @property
     def stopped(self) -> bool:

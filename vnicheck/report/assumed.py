@@ -2,6 +2,7 @@
 
 from vnicheck.fabric.assumptions import SHARED
 from vnicheck.model.report import InstanceReport
+from vnicheck.model.words import listed
 from vnicheck.report.coverage import some
 
 
@@ -16,6 +17,12 @@ class Assumed:
         for assumption in {hop.assumption for flow in instance.flows for hop in flow.hops} & SHARED.keys():
             if assumption is not None:
                 self._servers.setdefault(assumption, {})[instance.name] = None
+
+    def short(self) -> str:
+        """All of them on one line; empty where there are none."""
+        if not self._servers:
+            return ""
+        return f"{listed(sorted(self._servers))} (vnicheck explain {min(self._servers)})"
 
     def lines(self) -> list[str]:
         """One line for each assumption."""

@@ -9,7 +9,7 @@ from vnicheck.findings.terms import DROPS, SCOPES
 from vnicheck.model.diff import Answer, Diff, FindingChange, FlowChange, ServerChange
 from vnicheck.model.flow import Direction, Protocol, Scope, Severity, Verdict
 from vnicheck.model.words import counted, listed
-from vnicheck.report.text import SEVERITY_STYLES, Page
+from vnicheck.report.page import SEVERITY_STYLES, Page
 
 FLOWS = 12
 """How many changes of flows are shown for a server."""

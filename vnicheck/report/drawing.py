@@ -17,10 +17,11 @@ class Glyphs(NamedTuple):
     tick: str
     question: str
     rule: str
+    dash: str
 
 
-UNICODE = Glyphs("─►", "┄►", "✗", "✓", "?", "─")
-ASCII = Glyphs("->", "~>", "x", "ok", "?", "-")
+UNICODE = Glyphs("─►", "┄►", "✗", "✓", "?", "─", "–")
+ASCII = Glyphs("->", "~>", "x", "ok", "?", "-", "-")
 
 
 class Drawn(NamedTuple):

@@ -12,7 +12,7 @@ from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.assumed import Assumed
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines, some
-from vnicheck.report.text import SEVERITY_STYLES, Page
+from vnicheck.report.page import SEVERITY_STYLES, Page
 from vnicheck.report.writer import fix_line
 
 BRIEF = 160

@@ -10,7 +10,7 @@ from vnicheck.model.flow import Direction, Protocol, Scope, Verdict
 from vnicheck.model.rehearsal import Phase, RehearsalDocument, RehearsedFlow
 from vnicheck.model.words import counted, listed
 from vnicheck.report.diff import write_server_change
-from vnicheck.report.text import Page
+from vnicheck.report.page import Page
 
 _TITLES = {
     "as_is": "As it is",

@@ -6,7 +6,7 @@ from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.findings.terms import DROPS, STAGES
 from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Verdict
 from vnicheck.model.report import InstanceReport
-from vnicheck.report.text import Page
+from vnicheck.report.page import Page
 
 HYPOTHETICAL = "as if the packet had not been dropped:"
 _STYLES = {Outcome.PASS: "green", Outcome.DROP: "red", Outcome.UNKNOWN: "yellow"}

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from vnicheck.model.verification import KernelAnswer, Verification, VerificationDocument
 from vnicheck.model.words import counted
-from vnicheck.report.text import Page
+from vnicheck.report.page import Page
 
 _SHOWN = 12
 """How many answers of a kind are shown."""

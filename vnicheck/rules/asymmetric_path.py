@@ -36,6 +36,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import places, protocol_words
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Verdict
 from vnicheck.model.words import listed
@@ -105,4 +106,4 @@ def _hangs_on(facts: Facts, ingress: str, egress: str, flows: tuple[Flow, ...]) 
     return hangs, evidence
 
 
-RULE = Rule(id="VNC201", name="asymmetric-path", page=__doc__, find=find, severity="warning")
+RULE = Rule(id="VNC201", name="asymmetric-path", page=__doc__, find=find, severity="warning", cause=CauseKind.WRONG_INTERFACE)

@@ -32,6 +32,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import pool_member, primary_interface
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.cloud import LoadBalancerMember, Vni
 from vnicheck.model.flow import Finding, Fix
 
@@ -70,4 +71,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC207", name="balanced-to-secondary", page=__doc__, find=find, severity="warning", about="server")
+RULE = Rule(id="VNC207", name="balanced-to-secondary", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.BALANCER_MEMBER)

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import Route, RouteType
 from vnicheck.model.words import listed
@@ -56,8 +57,9 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             why="; the first one counts, which depends on the order in which they were made.",
             severity="warning",
             evidence=[guest_line(facts, "ip route", route.text) for route in routes],
+            about=[each for name in ours if (vni := facts.view.vni_of(name)) is not None for each in vni.addresses],
             fixes=(Fix("give the default routes different metrics, or tables of their own with policy rules"),),
         )
 
 
-RULE = Rule(id="VNC204", name="equal-defaults", page=__doc__, find=find, severity="warning", about="server")
+RULE = Rule(id="VNC204", name="equal-defaults", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.EQUAL_ROUTES)

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Finding, Fix, Protocol, Verdict
 
 
@@ -53,4 +54,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC301", name="filtering-disabled", page=__doc__, find=find, severity="note", about="server")
+RULE = Rule(id="VNC301", name="filtering-disabled", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS)

@@ -27,6 +27,7 @@ from collections.abc import Iterator
 
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Evidence, Finding, Fix
 from vnicheck.model.words import one_line
 
@@ -49,4 +50,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     )
 
 
-RULE = Rule(id="VNC401", name="guest-not-seen", page=__doc__, find=find, severity="note", about="server")
+RULE = Rule(id="VNC401", name="guest-not-seen", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.NOT_SEEN)

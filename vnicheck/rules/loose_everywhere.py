@@ -30,6 +30,7 @@ from vnicheck.findings.broken_paths import asymmetric_ingresses
 from vnicheck.findings.evidence import rp_filter
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.words import listed
 
@@ -61,4 +62,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     )
 
 
-RULE = Rule(id="VNC304", name="loose-everywhere", page=__doc__, find=find, severity="note", about="server")
+RULE = Rule(id="VNC304", name="loose-everywhere", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS)

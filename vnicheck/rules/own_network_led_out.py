@@ -34,6 +34,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.address import merge_ranges, prefix_range, range_prefixes
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Direction, Evidence, Finding, Fix, GuestLines
 from vnicheck.model.guest import Guest, RouteType
 from vnicheck.model.lines import short_prefix
@@ -129,4 +130,4 @@ def _fix(guest: Guest, line: str, networks: list[str]) -> str:
     return f"delete the rule, or lead these networks to the main table ahead of it: {first}{rest}"
 
 
-RULE = Rule(id="VNC110", name="own-network-led-out", page=__doc__, find=find, severity="warning")
+RULE = Rule(id="VNC110", name="own-network-led-out", page=__doc__, find=find, severity="warning", cause=CauseKind.OWN_NETWORK)

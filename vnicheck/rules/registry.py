@@ -3,10 +3,12 @@
 import msgspec
 
 from vnicheck.findings.affected import affected_by
+from vnicheck.findings.causes import causes_of
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.managed import WHY, is_managed
 from vnicheck.findings.rule import Rule
+from vnicheck.model.cause import Cause
 from vnicheck.model.flow import SEVERITIES, Finding, Fix, Flow
 from vnicheck.rules import (
     address_not_answered,
@@ -73,8 +75,11 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
-    """The flows, each with the ids of the rules that found it, and the findings, the worst first."""
+BY_ID = {rule.id: rule for rule in RULES}
+
+
+def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...], tuple[Cause, ...]]:
+    """The flows, each with the ids of the rules that found it, and the findings and their causes, the worst first."""
     asked = [rule for rule in RULES if facts.every_flow or rule.about == "flows"]
     meant = expected_drops(facts.view, facts.flows)
     findings = [
@@ -99,4 +104,4 @@ def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...]]:
         )
         for each in findings
     )
-    return flows, tuple(told)
+    return flows, tuple(told), causes_of(facts, flows, findings, BY_ID)

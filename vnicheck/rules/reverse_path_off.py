@@ -30,6 +30,7 @@ from vnicheck.findings.broken_paths import asymmetric_ingresses
 from vnicheck.findings.evidence import rp_filter
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.words import listed
 
@@ -67,4 +68,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC303", name="reverse-path-off", page=__doc__, find=find, severity="note", about="server")
+RULE = Rule(id="VNC303", name="reverse-path-off", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS)

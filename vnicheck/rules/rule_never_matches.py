@@ -34,6 +34,7 @@ from vnicheck.engine.own_devices import owner_of
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import DEFAULT_RULES, Guest, PolicyRule, RouteType, RuleAction
 from vnicheck.model.words import counted, listed
@@ -120,4 +121,4 @@ def _selects_incoming(rule: PolicyRule, facts: Facts, guest: Guest) -> bool:
     return rule.table not in _OF_THE_KERNEL and leads and forwards == 0
 
 
-RULE = Rule(id="VNC209", name="rule-never-matches", page=__doc__, find=find, severity="note", about="server")
+RULE = Rule(id="VNC209", name="rule-never-matches", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.IDLE_RULE)

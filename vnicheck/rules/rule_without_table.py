@@ -31,6 +31,7 @@ from vnicheck.engine.own_devices import owner_of
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, PolicyRule, RuleAction
 from vnicheck.model.words import counted
@@ -44,25 +45,26 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     if guest is None:
         return
     filled = {route.table for route in guest.routes} | _OF_THE_KERNEL
-    empty: dict[int, list[str]] = {}
+    empty: dict[int, list[PolicyRule]] = {}
     for each in guest.rules:
         if each.action is not RuleAction.TABLE or each.table is None or each.table in filled:
             continue
         if each.fwmark is not None or each.unmodelled or not _selects_ours(each, facts):
             continue
-        empty.setdefault(each.table, []).append(each.text)
-    for table, lines in empty.items():
+        empty.setdefault(each.table, []).append(each)
+    for table, rules in empty.items():
         yield observation(
             rule,
             facts,
             subject=(str(table),),
             what=(
-                f"{counted(len(lines), 'policy rule leads', 'policy rules lead')} to routing table "
+                f"{counted(len(rules), 'policy rule leads', 'policy rules lead')} to routing table "
                 f"{table}, which holds no route"
             ),
             why="; the packets go on to the next rule.",
             severity="warning",
-            evidence=[guest_line(facts, "ip rule", line) for line in lines],
+            evidence=[guest_line(facts, "ip rule", each.text) for each in rules],
+            about=[each.src.removesuffix("/32") for each in rules if each.src is not None],
             fixes=(Fix(f"add the routes of table {table}, or delete the rule"),),
         )
 
@@ -81,4 +83,4 @@ def _is_gone(name: str, facts: Facts) -> bool:
     return not shown and owner_of(name) is not None
 
 
-RULE = Rule(id="VNC203", name="rule-without-table", page=__doc__, find=find, severity="warning", about="server")
+RULE = Rule(id="VNC203", name="rule-without-table", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.EMPTY_TABLE)

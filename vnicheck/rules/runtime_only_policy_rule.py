@@ -46,6 +46,7 @@ from vnicheck.findings.reboot import (
     with_boot_rules,
 )
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Evidence, Finding, Fix
 from vnicheck.model.guest import (
     DEFAULT_TABLE,
@@ -149,4 +150,4 @@ def _evidence(facts: Facts, rules: list[PolicyRule], routes: list[Route]) -> Ite
         yield evidence.guest_line(facts, "ip route", _worded(route))
 
 
-RULE = Rule(id="VNC252", name="runtime-only-policy-rule", page=__doc__, find=find, about="server")
+RULE = Rule(id="VNC252", name="runtime-only-policy-rule", page=__doc__, find=find, about="server", cause=CauseKind.LOST_AT_BOOT)

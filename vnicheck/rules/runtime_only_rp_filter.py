@@ -43,6 +43,7 @@ from vnicheck.findings.reboot import (
     with_boot_rp_filter,
 )
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Confidence, DropCode, Evidence, Finding, Fix, Verdict
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.words import listed
@@ -172,4 +173,4 @@ def _dotted(key: str) -> str:
     return key.translate(str.maketrans("./", "/."))
 
 
-RULE = Rule(id="VNC251", name="runtime-only-rp-filter", page=__doc__, find=find, about="server")
+RULE = Rule(id="VNC251", name="runtime-only-rp-filter", page=__doc__, find=find, about="server", cause=CauseKind.LOST_AT_BOOT)

@@ -32,6 +32,7 @@ from vnicheck.fabric.state_filter import state_filter
 from vnicheck.findings.evidence import vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Finding, Fix, Outcome, Protocol, Scope
 
@@ -74,4 +75,4 @@ def _drops(facts: Facts, primary: Vni, vni: Vni) -> list[str]:
     return drops + (["the state filter drops tcp"] if filtering.outcome is Outcome.DROP else [])
 
 
-RULE = Rule(id="VNC403", name="second-interface-unseen", page=__doc__, find=find, severity="warning", about="server")
+RULE = Rule(id="VNC403", name="second-interface-unseen", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.NOT_SEEN)

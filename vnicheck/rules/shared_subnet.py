@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import back_lines, subnet_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Direction, Finding, Fix, Flow, Scope
 
 
@@ -71,4 +72,4 @@ def _way(flow: Flow) -> tuple[str | None, str | None]:
     return flow.ingress, flow.egress
 
 
-RULE = Rule(id="VNC205", name="shared-subnet", page=__doc__, find=find, severity="note")
+RULE = Rule(id="VNC205", name="shared-subnet", page=__doc__, find=find, severity="note", cause=CauseKind.WRONG_INTERFACE)

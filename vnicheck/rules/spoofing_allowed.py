@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import sysctls, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Direction, Finding, Fix, Verdict
 from vnicheck.model.guest import Guest
@@ -71,4 +72,4 @@ def _has_foreign_address(guest: Guest, interface: str, vni: Vni) -> bool:
     )
 
 
-RULE = Rule(id="VNC302", name="spoofing-allowed", page=__doc__, find=find, severity="note", about="server")
+RULE = Rule(id="VNC302", name="spoofing-allowed", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS)

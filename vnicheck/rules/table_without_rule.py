@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Finding, Fix
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Route
 
@@ -60,6 +61,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             what=f"no policy rule leads to routing table {table}, whose routes leave by {', '.join(ours)}",
             severity="warning",
             evidence=[guest_line(facts, f"ip route show table {table}", route.text) for route in routes],
+            about=addresses,
             fixes=(Fix("policy rule", (f"ip rule add from {source} table {table}",)),),
         )
 
@@ -69,4 +71,4 @@ def _addresses(facts: Facts, device: str) -> tuple[str, ...]:
     return vni.addresses if vni is not None else ()
 
 
-RULE = Rule(id="VNC202", name="table-without-rule", page=__doc__, find=find, severity="warning", about="server")
+RULE = Rule(id="VNC202", name="table-without-rule", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.UNUSED_TABLE)

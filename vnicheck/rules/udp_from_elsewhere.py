@@ -37,6 +37,7 @@ from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_prefix
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Direction, Evidence, Finding, Fix, Flow, Protocol, Verdict
 from vnicheck.model.words import listed
 
@@ -107,4 +108,4 @@ def _sources(facts: Facts, flow: Flow, port: int) -> set[str]:
     return chosen
 
 
-RULE = Rule(id="VNC109", name="udp-from-elsewhere", page=__doc__, find=find, severity="note")
+RULE = Rule(id="VNC109", name="udp-from-elsewhere", page=__doc__, find=find, severity="note", cause=CauseKind.SERVICE_SOURCE)

@@ -30,6 +30,7 @@ from vnicheck.findings.at_risk import at_risk_flows
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Evidence, Finding, Fix, Flow, Outcome, Verdict
 
 _NAMED = 3
@@ -80,4 +81,4 @@ def _cause(flow: Flow) -> str:
     return next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
 
 
-RULE = Rule(id="VNC402", name="unknown-flows", page=__doc__, find=find, severity="note", about="server")
+RULE = Rule(id="VNC402", name="unknown-flows", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.UNKNOWN_FLOWS)

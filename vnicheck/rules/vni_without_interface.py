@@ -31,6 +31,7 @@ from vnicheck.engine.interfaces import of_virtual_machine
 from vnicheck.findings.evidence import guest_line, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Evidence, Finding, Fix
 
 
@@ -60,4 +61,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC206", name="vni-without-interface", page=__doc__, find=find, severity="note", about="server")
+RULE = Rule(id="VNC206", name="vni-without-interface", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.NO_INTERFACE)

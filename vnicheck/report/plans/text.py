@@ -14,7 +14,7 @@ from vnicheck.model.words import listed
 from vnicheck.report.plans.header import AT_RISK, said_if
 from vnicheck.report.plans.summary import Scope, alike_line, headline, result_of, shape, summary_lines
 from vnicheck.report.reach import protocols, remotes
-from vnicheck.report.text import WIDEST, Page
+from vnicheck.report.page import WIDEST, Page
 
 _SECURITY = "SECURITY: "
 

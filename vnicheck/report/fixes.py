@@ -1,0 +1,49 @@
+"""Fixes in words: the plan of a cause, what a boot leaves of it, and what is to be done by hand."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from vnicheck.model.cause import CausePlan
+from vnicheck.model.flow import Finding
+from vnicheck.model.words import listed, one_line
+from vnicheck.report.writer import fix_line
+
+STRATEGIES = {
+    "policy-routing": "policy routing",
+    "rp-filter": "loose rp_filter",
+    "state-filtering": "no state filtering",
+}
+
+
+def strategy_words(strategy: str) -> str:
+    """`policy routing and loose rp_filter`."""
+    return listed([STRATEGIES.get(part, part) for part in strategy.split("+")])
+
+
+def fix_words(plan: CausePlan, findings: Sequence[int], of: int, *, whole: bool) -> str:
+    """`Fix for 1 and 2: policy routing (proved: nothing that works stops working)`, by the numbers of the findings."""
+    which = "Fix" if of == len(findings) == 1 else f"Fix for {listed([str(each) for each in findings])}"
+    part = "" if whole else ", in part"
+    return f"{which}: {strategy_words(plan.strategy)}{part} (proved: nothing that works stops working)"
+
+
+def reboot_words(plan: CausePlan, server: str) -> Iterator[str]:
+    """What a boot leaves of it, and the command that applies it."""
+    command = f"`vnicheck fix {shlex.quote(one_line(server, 80))}`"
+    if not plan.commands:
+        yield f"{command} applies it with automatic rollback."
+    elif plan.at_boot == "kept" and plan.keeps:
+        yield (
+            f"Typed by hand, a boot loses it. {command} applies it with automatic rollback, and writes it to the "
+            f"configuration ({listed(plan.keeps)})."
+        )
+    elif plan.at_boot == "kept":
+        yield f"{command} applies it with automatic rollback."
+    else:
+        yield f"{command} applies it with automatic rollback, but {'; '.join(plan.next_boot) or 'a boot loses it'}."
+
+
+def by_hand(findings: Sequence[Finding], *, explain: bool) -> list[str]:
+    """What is to be done where no plan does it: titles, without commands that the next boot would lose unsaid."""
+    lines = dict.fromkeys(fix_line(fix) if explain else fix.title for finding in findings for fix in finding.fixes)
+    return list(lines)

@@ -1,0 +1,190 @@
+"""The matrix: of each address, in and out, what becomes of flows by where their remotes are. Shared by the formats that
+people read.
+
+A cell is judged over what is open: flows that the VPC's policy closes, or that nobody is meant to have, say something
+only where there are no others.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+
+from msgspec import Struct, UnsetType
+
+from vnicheck.findings.terms import CLOSED_IN, CLOSED_OUT, SHORT, SHORT_STAGES
+from vnicheck.model.flow import Direction, Flow, Outcome, Protocol, Scope, Stage, Verdict
+from vnicheck.model.report import InstanceReport
+from vnicheck.report.reach import remotes
+
+_PORTS = 3
+ALL_PORTS = ("1-65535",)
+
+
+class Mark(StrEnum):
+    """What becomes of flows."""
+
+    WORKS = "works"
+    DROPPED = "dropped"
+    UNKNOWN = "unknown"
+    CLOSED = "closed"
+
+
+class Part(Struct, frozen=True):
+    """Flows of a cell that fare alike. `what`: their protocols and ports, where they are not all that is open; `why`:
+    the stage that drops them or that is not known.
+    """
+
+    mark: Mark
+    what: str = ""
+    why: str = ""
+
+
+class Cell(Struct, frozen=True):
+    """One address, direction and scope. `mixed`: who fares how, where it depends on the remote; the parts are then
+    those of all remotes together.
+    """
+
+    parts: tuple[Part, ...] = ()
+    mixed: tuple[tuple[Part, str], ...] = ()
+
+    @property
+    def marks(self) -> frozenset[Mark]:
+        """What becomes of its flows."""
+        return frozenset(part.mark for part in self.parts)
+
+
+class Row(Struct, frozen=True):
+    """One direction of an address of the server (of transit: of the VPC route's destination)."""
+
+    direction: Direction
+    cells: tuple[Cell, ...]
+    """In the order of Scope."""
+
+    @property
+    def marks(self) -> frozenset[Mark]:
+        """What becomes of its open flows."""
+        return frozenset(mark for cell in self.cells for mark in cell.marks) - {Mark.CLOSED}
+
+
+class AddressRows(Struct, frozen=True):
+    """An address, where it belongs (the guest's interface, or the VNI's name), and its rows."""
+
+    address: str
+    place: str
+    rows: tuple[Row, ...]
+
+    def row(self, direction: Direction) -> Row | None:
+        """That of one direction."""
+        return next((row for row in self.rows if row.direction is direction), None)
+
+
+def matrix_of(instance: InstanceReport) -> tuple[AddressRows, ...]:
+    """The rows of every address, in the order of the interfaces; none where no flows were predicted, or are left out."""
+    place_of = {
+        address: interface.name
+        for interface in instance.interfaces
+        if interface.vni is not None
+        for address in (*interface.vni.addresses, *interface.vni.floating_ips)
+    }
+    by_address: dict[tuple[bool, str], dict[Direction, list[Flow]]] = {}
+    for flow in instance.flows:
+        if isinstance(flow.to_no_host, UnsetType):
+            key = (flow.direction is Direction.TRANSIT, flow.local)
+            by_address.setdefault(key, {}).setdefault(flow.direction, []).append(flow)
+    order = {address: position for position, address in enumerate(place_of)}
+    keys = sorted(by_address, key=lambda key: (key[0], order.get(key[1], len(order))))
+    return tuple(
+        AddressRows(
+            address,
+            "" if transit else place_of.get(address, ""),
+            tuple(
+                Row(direction, tuple(_cells(by_address[transit, address][direction], instance.flows)))
+                for direction in Direction
+                if direction in by_address[transit, address]
+            ),
+        )
+        for transit, address in keys
+    )
+
+
+def _cells(flows: Sequence[Flow], everything: Sequence[Flow]) -> Iterator[Cell]:
+    by_scope: dict[Scope, list[Flow]] = {}
+    for flow in flows:
+        by_scope.setdefault(flow.remote_scope, []).append(flow)
+    return (_cell(by_scope.get(scope, []), everything) for scope in Scope)
+
+
+def _cell(flows: Sequence[Flow], everything: Sequence[Flow]) -> Cell:
+    fates: dict[tuple[Mark, str], list[Flow]] = {}
+    for flow in flows:
+        fates.setdefault(fate_of(flow), []).append(flow)
+    closed = [flow for (mark, _), them in fates.items() if mark is Mark.CLOSED for flow in them]
+    open_ = {fate: them for fate, them in fates.items() if fate[0] is not Mark.CLOSED}
+    if not open_:
+        return Cell(tuple(Part(mark, "", why) for mark, why in list(fates)[:1]))
+    named = _names(open_, closed)
+    parts = tuple(Part(mark, what, why) for ((mark, why), _), what in zip(open_.items(), named, strict=True))
+    return Cell(parts, tuple(_by_remote(open_, everything)) if len(open_) > 1 else ())
+
+
+def fate_of(flow: Flow) -> tuple[Mark, str]:
+    """What becomes of a flow, and the short word for what does it."""
+    match flow.verdict:
+        case Verdict.DELIVERED:
+            return Mark.WORKS, ""
+        case Verdict.UNKNOWN:
+            hop = next((hop for hop in flow.hops if hop.outcome is Outcome.UNKNOWN), None)
+            return Mark.UNKNOWN, "" if hop is None else SHORT_STAGES[hop.stage]
+        case Verdict.DROPPED:
+            first = flow.drops[0]
+            own = {Direction.INBOUND: CLOSED_IN}.get(flow.direction, CLOSED_OUT)
+            why = own.get(first.by, SHORT[first.by])
+            if any(hop.outcome is Outcome.DROP and hop.stage is Stage.REMOTE_ACL for hop in flow.hops):
+                why = SHORT_STAGES[Stage.REMOTE_ACL]
+            return (Mark.DROPPED if flow.findings else Mark.CLOSED), why
+
+
+def _names(open_: dict[tuple[Mark, str], list[Flow]], closed: Sequence[Flow]) -> list[str]:
+    """What tells the parts apart: nothing where there is one, of all that there is. Of several that fare alike for
+    other reasons the largest, the rest, goes without.
+    """
+    words = [_protocols_and_ports(them) for them in open_.values()]
+    if closed:
+        return words
+    if len(words) == 1:
+        return [""]
+    marks = [mark for mark, _ in open_]
+    sizes = [len({flow.protocol for flow in them}) if marks.count(mark) > 1 else 0 for (mark, _), them in open_.items()]
+    rest = max(range(len(words)), key=lambda position: sizes[position]) if any(sizes) else None
+    return ["" if position == rest else word for position, word in enumerate(words)]
+
+
+def _protocols_and_ports(flows: Iterable[Flow]) -> str:
+    """`22,443 ping`: ports without a protocol are tcp's."""
+    ports: dict[Protocol, dict[str, None]] = {}
+    for flow in flows:
+        known = ports.setdefault(flow.protocol, {})
+        known.update(dict.fromkeys(() if isinstance(flow.ports, UnsetType) else flow.ports))
+    words = []
+    for protocol in Protocol:
+        if protocol not in ports:
+            continue
+        listed_ports = sorted(ports[protocol], key=lambda text: int(text.partition("-")[0]))
+        if protocol is Protocol.ICMP:
+            words.append("ping")
+        elif tuple(listed_ports) == ALL_PORTS:
+            words.append(protocol.value)
+        else:
+            more = f",+{len(listed_ports) - _PORTS}" if len(listed_ports) > _PORTS else ""
+            said = ",".join(listed_ports[:_PORTS]) + more
+            words.append(said if protocol is Protocol.TCP else f"{protocol.value} {said}")
+    return " ".join(words)
+
+
+def _by_remote(open_: dict[tuple[Mark, str], list[Flow]], everything: Sequence[Flow]) -> Iterator[tuple[Part, str]]:
+    """The parts with their remotes, where these differ."""
+    reach = [frozenset(prefix for flow in them for prefix in flow.remote) for them in open_.values()]
+    if len(set(reach)) == 1:
+        return
+    words = [_protocols_and_ports(them) for them in open_.values()]
+    for ((mark, why), them), what in zip(open_.items(), words, strict=True):
+        yield Part(mark, what if len(set(words)) > 1 else "", why), remotes(them, everything)

@@ -1,0 +1,84 @@
+"""The matrix as text: a table of at most the page's width."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from vnicheck.model.flow import Direction
+from vnicheck.model.report import InstanceReport
+from vnicheck.model.words import listed, one_line
+from vnicheck.report.matrix import AddressRows, Cell, Mark, Part, matrix_of
+from vnicheck.report.page import Page
+
+SCOPES = ("subnet", "VPC", "private", "services", "internet")
+_WAYS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.TRANSIT: "via"}
+_ROWS = 6
+"""Addresses beyond which those that fare alike share their rows."""
+
+
+def write_matrix(page: Page, instance: InstanceReport) -> None:
+    """What becomes of each address's flows; nothing where there are none."""
+    groups = _alike(matrix_of(instance))
+    if not groups:
+        return
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=26)
+    table.add_column("")
+    for scope in SCOPES:
+        table.add_column(scope)
+    for first, *others in groups:
+        name = page.text(f"{first.address} {first.place}".rstrip())
+        for number, row in enumerate(first.rows):
+            more = Text(f"  and {len(others)} more" if number == 1 and others else "", "dim")
+            lead = name if number == 0 else more
+            table.add_row(lead, _WAYS[row.direction], *(_cell(page, cell) for cell in row.cells))
+    page.table(table)
+    for first, *others in groups:
+        if others:
+            names = ", ".join(f"{each.address} {each.place}".rstrip() for each in others)
+            page.prose((f"like {first.address}: {one_line(names, 1000)}", "dim"))
+    for line in _mixed_lines(page, [group[0] for group in groups]):
+        page.prose((line, "dim"))
+    page.line()
+
+
+def _alike(matrix: tuple[AddressRows, ...]) -> list[list[AddressRows]]:
+    """Addresses one by one; where there are many, those that fare alike together."""
+    if len(matrix) <= _ROWS:
+        return [[rows] for rows in matrix]
+    groups: dict[object, list[AddressRows]] = {}
+    for rows in matrix:
+        alike = tuple((row.direction, row.cells) for row in rows.rows)
+        groups.setdefault(alike, []).append(rows)
+    return list(groups.values())
+
+
+def _cell(page: Page, cell: Cell) -> Text:
+    if cell.mixed:
+        worst = next(mark for mark in (Mark.DROPPED, Mark.UNKNOWN, Mark.WORKS) if mark in cell.marks)
+        return Text(f"{page.mark(worst)} mixed", page.mark_style(worst))
+    text = Text()
+    for number, part in enumerate(cell.parts):
+        if number:
+            text.append("\n")
+        text.append(part_words(page, part), page.mark_style(part.mark))
+    return text if cell.parts else Text(page.mark(Mark.CLOSED), "dim")
+
+
+def part_words(page: Page, part: Part) -> str:
+    """`✗ tcp state`."""
+    return " ".join(word for word in (page.mark(part.mark), part.what, part.why) if word)
+
+
+def _mixed_lines(page: Page, matrix: Sequence[AddressRows]) -> Iterator[str]:
+    """Who fares how in the cells that depend on the remote; in and out together where they are alike."""
+    said: dict[tuple[str, str, str], list[str]] = {}
+    for rows in matrix:
+        for row in rows.rows:
+            for scope, cell in zip(SCOPES, row.cells, strict=True):
+                if cell.mixed:
+                    fates = "; ".join(f"{part_words(page, part)} {who}" for part, who in cell.mixed)
+                    said.setdefault((rows.address, scope, fates), []).append(_WAYS[row.direction])
+    for (address, scope, fates), ways in said.items():
+        yield f"mixed, {address} {listed(ways)}, {scope}: {fates}"
