@@ -15,9 +15,7 @@ from vnicheck.model.plan import NO_STRATEGY, Plan
 ROUTING = "policy-routing"
 
 
-def with_plans(
-    facts: Facts, findings: Sequence[Finding], causes: Sequence[Cause], *, prove: bool
-) -> tuple[Cause, ...]:
+def with_plans(facts: Facts, findings: Sequence[Finding], causes: Sequence[Cause], *, prove: bool) -> tuple[Cause, ...]:
     """The causes, each with its fix. Without `prove`, causes that policy routing may fix name it, unproved."""
     by_fingerprint = {each.fingerprint: each for each in findings}
     plan = _proved(facts) if prove else None

@@ -71,12 +71,14 @@ def lint(
     on_done: Callable[[InstanceReport], None] = lambda _: None,
     spread: Spread = in_process,
     flows: bool = True,
+    plans: bool = False,
 ) -> LintResult:
     """Gives every server's report to the writers, and the head of the document to the caller. Raises WorkersLostError.
 
     `earlier`: the baseline, whose findings do not count. `whole`: the regions' servers are all that there are but for
     those with one interface, so that a server of the baseline that is not among them is no longer there. `spread`:
-    where servers are analyzed. `flows`: whether some writer reads flows, or a baseline is read or written.
+    where servers are analyzed. `flows`: whether some writer reads flows, or a baseline is read or written. `plans`:
+    prove the fix of each cause.
     """
     tally = Tally()
     ledger = _Ledger(earlier, with_flows=flows)
@@ -84,7 +86,12 @@ def lint(
     counts: list[RegionReport] = []
     for region in regions:
         shared = Shared(
-            fabric=region.fabric, config=config, read_at=region.read_at, generated_at=generated_at, flows=flows
+            fabric=region.fabric,
+            config=config,
+            read_at=region.read_at,
+            generated_at=generated_at,
+            flows=flows,
+            plans=plans,
         )
         jobs = (each if isinstance(each, Job) else job_of(each) for each in region.servers)
         for analyzed in analyze_many(jobs, shared, spread):

@@ -34,6 +34,8 @@ class Shared(Struct, frozen=True, kw_only=True):
     read_at: str
     generated_at: str
     flows: bool = True
+    plans: bool = False
+    """Whether the fix of each cause is proved."""
 
 
 _server = msgspec.json.Decoder(Server)
@@ -58,7 +60,7 @@ def _report(shared: Shared, job: Job) -> InstanceReport:
     try:
         if job.guest is not None:
             server = _with_guest_of(server, job.guest)
-        report = analyze_server(server, shared.fabric, shared.config, read_at=shared.read_at)
+        report = analyze_server(server, shared.fabric, shared.config, read_at=shared.read_at, plans=shared.plans)
         report = apply_mutes(report, shared.config.mute, Day(shared.generated_at[:10]))
     except Exception as error:  # noqa: BLE001 - a fault of ours must not take the other servers' results away
         report = _failed(server, error)

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import UNSET
 
 from vnicheck import __version__
-from vnicheck.analysis.interfaces import interface_summaries
 from vnicheck.analysis.cause_plans import with_plans
+from vnicheck.analysis.interfaces import interface_summaries
 from vnicheck.analysis.mutes import apply_mutes
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, of_virtual_machine, why_unmatched

@@ -27,8 +27,9 @@ def analyze(given: AnalyzeOptions) -> int:
         snapshot=given.snapshot,
         local=given.local,
         no_color=given.display.no_color,
+        quiet=given.quiet,
     )
     report = report_on(*observed.values(), generated_at=now(), config=config)
-    write_report(report, destination, no_color=given.display.no_color, explain=given.explain)
+    write_report(report, destination, no_color=given.display.no_color, explain=given.explain, quiet=given.quiet)
     tell_notes(config, report, whole=False)
     return exit_status(report, fail_on, allow_incomplete=given.display.allow_incomplete)

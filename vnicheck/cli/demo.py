@@ -20,8 +20,8 @@ from vnicheck.model.flow import Direction
 from vnicheck.model.rehearsal import Phase
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import counted
-from vnicheck.report.rehearsal import what_packets_did
 from vnicheck.report.page import Page
+from vnicheck.report.rehearsal import what_packets_did
 from vnicheck.report.text import write_instance
 from vnicheck.system.clock import now
 

@@ -37,11 +37,12 @@ def gather_regions(
     snapshot: Path | None = None,
     local: bool = False,
     no_color: bool,
+    quiet: bool = False,
 ) -> dict[str, Snapshot]:
     """The snapshots by region: live, of a file or folder, or of this instance. Raises UserError."""
     request = requested(instances, selection, ssh, snapshot=snapshot, local=local)
     with ended_by(CollectError):
-        return collect(request, Terminal(ask_pass=ssh.ask_pass, no_color=no_color))
+        return collect(request, Terminal(ask_pass=ssh.ask_pass, no_color=no_color, quiet=quiet))
 
 
 def requested(

@@ -29,6 +29,7 @@ class AnalyzeOptions(Options):
     config_file: options.ConfigFile = None
     max_age: options.MaxAge = None
     explain: options.Explain = False
+    quiet: options.Quiet = False
 
 
 class TraceOptions(Options):
@@ -129,6 +130,9 @@ class LintOptions(Options):
     max_age: options.MaxAge = None
     terraform: options.Terraform = None
     explain: options.Explain = False
+    verbose: options.Verbose = False
+    quiet: options.Quiet = False
+    plans: options.Plans = False
     flows: options.Flows = False
     workers: options.Workers = None
     dask: options.Dask = None

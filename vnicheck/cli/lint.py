@@ -34,8 +34,8 @@ from vnicheck.model.words import counted, one_line
 from vnicheck.report.lines import JsonLinesWriter
 from vnicheck.report.lint import LintText
 from vnicheck.report.markdown import MarkdownWriter
-from vnicheck.report.places import Anchors, repository_root
 from vnicheck.report.page import Page
+from vnicheck.report.places import Anchors, repository_root
 from vnicheck.report.writer import Settings, Writer, run_name
 from vnicheck.system.clock import now
 from vnicheck.system.files import UnreadableError, read_named
@@ -69,7 +69,7 @@ def lint(given: LintOptions) -> int:
         earlier=frozenset(each.id for each in known.findings) if known is not None else frozenset(),
     )
     request = requested((), given.selection, given.ssh, fleet=given.fleet, snapshot=given.snapshot)
-    terminal = Terminal(ask_pass=given.ssh.ask_pass, no_color=given.display.no_color)
+    terminal = Terminal(ask_pass=given.ssh.ask_pass, no_color=given.display.no_color, quiet=given.quiet)
     with ended_by(CollectError):
         regions = regions_in_scope(request, scope, terminal)
     anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=given.terraform)
@@ -89,7 +89,7 @@ def lint(given: LintOptions) -> int:
         rule_pages=_rule_pages(),
         job_summary=bool(os.environ.get(STEP_SUMMARY)),
     )
-    outputs = _Outputs(destination, settings, explain=given.explain, no_color=given.display.no_color)
+    outputs = _Outputs(destination, settings, given)
     total = sum(len(region.servers) for region in regions)
     if given.dask is not None and given.workers is not None:
         raise UserError("--workers and --dask exclude each other")
@@ -108,6 +108,7 @@ def lint(given: LintOptions) -> int:
             whole=scope.is_whole and given.snapshot is None,  # a snapshot may hold a few servers that somebody named
             on_done=lambda instance: progress.done(instance.id, ok=instance.status == "analyzed"),
             spread=spread,
+            plans=given.plans,
             flows=known is not None
             or given.write_baseline is not None
             or any(name in READ_FLOWS or (given.flows and name in JSON) for name, _ in destination.wanted),
@@ -130,9 +131,8 @@ def lint(given: LintOptions) -> int:
 class _Outputs:
     """What is written where. A job's summary on GitHub comes with the format of that name."""
 
-    def __init__(self, destination: Destination, settings: Settings, *, explain: bool, no_color: bool) -> None:
-        self._no_color = no_color
-        self._explain = explain
+    def __init__(self, destination: Destination, settings: Settings, given: LintOptions) -> None:
+        self._given = given
         self._wanted = [(self._writer(name, place, settings), place) for name, place in destination.wanted]
         self._summary: MarkdownWriter | None = None
         if any(name == "github" for name, _ in destination.wanted) and os.environ.get(STEP_SUMMARY):
@@ -141,7 +141,8 @@ class _Outputs:
     def _writer(self, name: str, place: Path | None, settings: Settings) -> Writer | LintText | JsonLinesWriter:
         match name:
             case "text":
-                return LintText(explain=self._explain)
+                given = self._given
+                return LintText(explain=given.explain, verbose=given.verbose, quiet=given.quiet)
             case "jsonl":
                 return JsonLinesWriter(emit_to(place), settings)
             case _:
@@ -158,9 +159,9 @@ class _Outputs:
         for writer, place in sorted(self._wanted, key=lambda wanted: wanted[1] is None):
             if isinstance(writer, LintText):
                 write_page(
-                    lambda screen, text=writer: text.write(Page(screen, explain=self._explain), report),  # type: ignore[misc]
+                    lambda screen, text=writer: text.write(Page(screen), report),  # type: ignore[misc]
                     place,
-                    no_color=self._no_color,
+                    no_color=self._given.display.no_color,
                 )
             else:
                 finish(writer, report, place)

@@ -136,7 +136,12 @@ MaxAge = Annotated[
 AllowIncomplete = Annotated[
     bool, typer.Option("--allow-incomplete", help="Exit 0 although something could not be checked.")
 ]
-Explain = Annotated[bool, typer.Option("--explain", help="Show every fact that a finding rests on.")]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Show everything: facts, interfaces, what works, what is closed.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show servers one by one, the worst first.")]
+Plans = Annotated[bool, typer.Option("--plans", help="Prove the fix of each cause, instead of naming it; slower.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer alone, and no progress.")]
 MinCoverage = Annotated[
     float | None,
     typer.Option(

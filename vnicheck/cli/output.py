@@ -63,13 +63,14 @@ def write_report(
     *,
     no_color: bool,
     explain: bool = False,
+    quiet: bool = False,
     settings: Settings | None = None,
     text: Callable[[Console], None] | None = None,
 ) -> None:
-    """Writes the report in every format that was asked for. `explain`: the text with all evidence. `text`: what writes
-    another text than the report's.
+    """Writes the report in every format that was asked for. `explain`: the text with all evidence. `quiet`: the text
+    with the answer alone. `text`: what writes another text than the report's.
     """
-    write = text or (lambda screen: write_text(report, screen, explain=explain))
+    write = text or (lambda screen: write_text(report, screen, explain=explain, quiet=quiet))
     for name, place in destination.wanted:
         if name == "text":
             write_page(write, place, no_color=no_color)

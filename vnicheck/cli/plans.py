@@ -14,6 +14,7 @@ from vnicheck.model.plan import InstancePlan
 from vnicheck.model.plan_document import encode_plans
 from vnicheck.model.words import one_line
 from vnicheck.report.lines import PlanLinesWriter
+from vnicheck.report.page import Page
 from vnicheck.report.plans.ansible import render_ansible
 from vnicheck.report.plans.files import files_of
 from vnicheck.report.plans.ibmcloud import render_ibmcloud
@@ -22,7 +23,6 @@ from vnicheck.report.plans.sh import render_sh
 from vnicheck.report.plans.summary import Scope
 from vnicheck.report.plans.terraform import render_terraform
 from vnicheck.report.plans.text import write_plan, write_plans
-from vnicheck.report.page import Page
 from vnicheck.system.files import make_private_folder
 
 FORMATS = ("text", "json", "jsonl", "markdown", "sh", "ansible", "terraform", "ibmcloud")

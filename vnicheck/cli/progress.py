@@ -66,8 +66,9 @@ class ProgressTally:
 class Progress(ProgressTally):
     """A spinner and the tally beside it, as a context."""
 
-    def __init__(self, what: str, screen: Console) -> None:
+    def __init__(self, what: str, screen: Console, *, shown: bool = True) -> None:
         super().__init__()
+        self._shown = shown
         self._what = what
         self._screen = screen
         self._status: Status | None = None
@@ -95,7 +96,7 @@ class Progress(ProgressTally):
             self._status.update(Text(f"{self._what}: {self.line()}", overflow="ellipsis", no_wrap=True))
 
     def __enter__(self) -> Self:
-        if self._screen.is_terminal:
+        if self._shown and self._screen.is_terminal:
             self._status = self._screen.status(self._what)
             self._status.start()
         return self

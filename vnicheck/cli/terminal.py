@@ -31,9 +31,10 @@ def console(*, stderr: bool = False, no_color: bool = False) -> Console:
 
 
 class Terminal:
-    """`ask_pass`: whether the user wants to be asked for the login's password."""
+    """`ask_pass`: whether the user wants to be asked for the login's password. `quiet`: no progress, and no notes."""
 
-    def __init__(self, *, ask_pass: bool, no_color: bool) -> None:
+    def __init__(self, *, ask_pass: bool, no_color: bool, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._ask_pass = ask_pass
         self._no_color = no_color
         self._progress: Progress | None = None
@@ -54,12 +55,13 @@ class Terminal:
 
     def note(self, line: str) -> None:
         """A line that is good to know."""
-        tell(f"note: {line}")
+        if not self._quiet:
+            tell(f"note: {line}")
 
     @contextmanager
     def watch(self, what: str) -> Iterator[Progress]:
         """Progress, as long as the context lasts; prompts put it out of the way."""
-        with Progress(what, console(stderr=True, no_color=self._no_color)) as self._progress:
+        with Progress(what, console(stderr=True, no_color=self._no_color), shown=not self._quiet) as self._progress:
             yield self._progress
         self._progress = None
 

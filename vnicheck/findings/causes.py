@@ -30,6 +30,7 @@ _OF_ONE_INTERFACE = {
     DropCode.PROTOCOL_STATE_FILTERING: CauseKind.STATE_FILTER,
     DropCode.IP_SPOOFING_CHECK: CauseKind.SPOOFING_CHECK,
     DropCode.FLOATING_IP: CauseKind.FLOATING_IP,
+    DropCode.NO_FLOATING_IP: CauseKind.FLOATING_IP,
 }
 """Drops of packets that enter and leave by one interface."""
 _HALF_ROUTING = {
@@ -66,6 +67,7 @@ def causes_of(
         group.findings.append(finding)
         group.flows += mine
     _join_routing(groups)
+    _join_expectations(groups)
     causes = [_cause(facts, kind, group) for kind, group in groups.items()]
     order = list(CauseKind)
     return tuple(sorted(causes, key=lambda each: (SEVERITIES.index(each.severity), order.index(each.kind))))
@@ -75,8 +77,6 @@ def _kind(rule: Rule, flows: Sequence[Flow]) -> CauseKind:
     """What makes a finding: what its rule is about, or what its flows show."""
     if rule.cause is not None:
         return rule.cause
-    if not flows:
-        return CauseKind.EXPECTATION
     first = flows[0]
     if first.direction is Direction.TRANSIT:
         return CauseKind.TRANSIT
@@ -84,7 +84,7 @@ def _kind(rule: Rule, flows: Sequence[Flow]) -> CauseKind:
         return _OF_THE_ADDRESS[first.dropped_by]
     if any(flow.symmetric is False for flow in flows):
         return CauseKind.WRONG_INTERFACE
-    return _OF_ONE_INTERFACE.get(first.dropped_by, CauseKind.EXPECTATION) if first.drops else CauseKind.EXPECTATION
+    return CauseKind.UNKNOWN_FLOWS if first.dropped_by is None else _OF_ONE_INTERFACE[first.dropped_by]
 
 
 def _join_routing(groups: dict[CauseKind, _Group]) -> None:
@@ -101,6 +101,22 @@ def _join_routing(groups: dict[CauseKind, _Group]) -> None:
             wrong.joined.append(kind)
         if apart:
             groups[kind] = _Group(apart, [], [])
+
+
+def _join_expectations(groups: dict[CauseKind, _Group]) -> None:
+    """An expectation that does not hold for what a cause breaks is its work, too."""
+    violated = groups.get(CauseKind.EXPECTATION)
+    if violated is None:
+        return
+    for finding in list(violated.findings):
+        for kind, group in groups.items():
+            broken = {index for each in group.findings for index in each.flows}
+            if kind is not CauseKind.EXPECTATION and finding.flows and broken.issuperset(finding.flows):
+                group.findings.append(finding)
+                violated.findings.remove(finding)
+                break
+    if not violated.findings:
+        del groups[CauseKind.EXPECTATION]
 
 
 def _about(finding: Finding) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import UnsetType
 
-from vnicheck.model.report import Collected, InstanceReport
+from vnicheck.model.report import Collected
 from vnicheck.model.words import counted, one_line
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -26,11 +26,10 @@ def collected_words(collected: Collected, now: str) -> str:
     return "; ".join(f"{side} collected {_said(time, now)}" for side, time in known.items())
 
 
-def oldest_words(instances: Iterable[InstanceReport], now: str) -> str:
-    """The same, of the oldest of what is known of several servers."""
-    sides = [side for each in instances for side in (each.collected.guest, each.collected.vpc)]
-    known = [time for time in sides if not isinstance(time, UnsetType) and _moment(time) is not None]
-    return f"facts collected {_said(min(known), now)} or later" if known else ""
+def since_words(times: Iterable[str], now: str) -> str:
+    """The oldest of the times at which servers were collected; empty where none is known."""
+    known = [time for time in times if _moment(time) is not None]
+    return f"facts collected {_said(min(known), now)}, or later" if known else ""
 
 
 def _said(time: str, now: str) -> str:

@@ -67,9 +67,14 @@ class Unchecked:
 
     def lines(self, report: Report) -> list[str]:
         """A line for everything that kept the report from being complete: regions, then servers."""
+        lines = [f"{some(names)}: {code}: {message}" for (code, message), names in self._alike.items()]
+        return [*self.region_lines(report), *(one_line(line, 600) for line in lines)]
+
+    @staticmethod
+    def region_lines(report: Report) -> list[str]:
+        """A line for everything that kept a region from being read whole."""
         regions = () if isinstance(report.regions, UnsetType) else report.regions
         lines = [f"{_where(region)}: {each.code}: {each.message}" for region in regions for each in region.problems]
-        lines += [f"{some(names)}: {code}: {message}" for (code, message), names in self._alike.items()]
         return [one_line(line, 600) for line in lines]
 
 

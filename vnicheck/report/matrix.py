@@ -78,7 +78,7 @@ class AddressRows(Struct, frozen=True):
 
 
 def matrix_of(instance: InstanceReport) -> tuple[AddressRows, ...]:
-    """The rows of every address, in the order of the interfaces; none where no flows were predicted, or are left out."""
+    """The rows of every address, in the order of the interfaces; none where there are no flows."""
     place_of = {
         address: interface.name
         for interface in instance.interfaces

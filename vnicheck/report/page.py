@@ -42,6 +42,21 @@ class Page:
         self.prose(*left)
         self.prose(right)
 
+    def row(self, mark: tuple[str, str], count: tuple[str, str], words: str, right: tuple[str, str] | str) -> None:
+        """`  ✗  43  what it is                     what fixes it`: the right end below where there is no room."""
+        lead = self._text(["  ", mark, count, "  "], 0)
+        body, last = self._text([words], 0), self._text([right], 0)
+        gap = self.width - lead.cell_len - body.cell_len - last.cell_len
+        if gap >= 2:
+            self._console.print((lead + body + Text(" " * gap) + last) if last.plain else lead + body, soft_wrap=True)
+            return
+        for line in body.wrap(self._console, max(self.width - lead.cell_len, 20)):
+            line.rstrip()
+            self._console.print(lead + line, soft_wrap=True)
+            lead = Text(" " * lead.cell_len)
+        if last.plain:
+            self._console.print(lead + last, soft_wrap=True)
+
     def mark(self, mark: Mark) -> str:
         """The sign for what becomes of flows."""
         glyphs = self.glyphs

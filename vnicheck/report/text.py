@@ -26,9 +26,15 @@ BRIEF = 400
 """Characters of a finding's headline."""
 
 
-def write_text(report: Report, console: Console, *, explain: bool = False) -> None:
-    """Writes the report to a console, no wider than it (and no wider than people read). `explain`: everything."""
+def write_text(report: Report, console: Console, *, explain: bool = False, quiet: bool = False) -> None:
+    """Writes the report to a console, no wider than it (and no wider than people read). `explain`: everything. `quiet`:
+    the answer alone, lines that begin with the server's name.
+    """
     page = Page(console, explain=explain)
+    if quiet:
+        for instance in report.instances:
+            _answer(page, instance, lead=f"{instance.name}: ")
+        return
     assumed = Assumed()
     for position, instance in enumerate(report.instances):
         if position:
@@ -60,9 +66,13 @@ def _head(page: Page, instance: InstanceReport, now: str) -> None:
     kind = "" if instance.kind == "instance" else ", bare metal"
     where = ", ".join(part for part in (f"VPC {instance.vpc.name}", instance.zone) if part) + kind
     page.ends(((instance.name, "bold"), f"  {where}"), (collected_words(instance.collected, now), "dim"))
-    for mark, line in verdict_lines(instance):
-        page.prose((line, page.mark_style(mark)), lead=(f"{page.mark(mark)} ", page.mark_style(mark)))
+    _answer(page, instance)
     page.line((page.glyphs.rule * page.width, "dim"))
+
+
+def _answer(page: Page, instance: InstanceReport, *, lead: str = "") -> None:
+    for mark, line in verdict_lines(instance):
+        page.prose((line, page.mark_style(mark)), lead=(f"{lead}{page.mark(mark)} ", page.mark_style(mark)))
 
 
 def _problems(page: Page, instance: InstanceReport) -> None:
@@ -171,7 +181,9 @@ def _foot(page: Page, instance: InstanceReport) -> None:
     muted = sum(finding.is_muted for finding in instance.findings)
     if muted:
         said.append(f"{muted} muted")
-    first = next((f.rule for severity in SEVERITIES for f in instance.findings if f.counts and f.severity == severity), None)
+    first = next(
+        (f.rule for severity in SEVERITIES for f in instance.findings if f.counts and f.severity == severity), None
+    )
     more = [] if page.explain or not instance.interfaces else ["facts: --explain"]
     if first is not None:
         more.append(f"rules: vnicheck explain {first}")

@@ -71,7 +71,9 @@ def _transit(row: Row) -> tuple[Mark, str]:
         return Mark.DROPPED, f"is {'' if part else 'not '}reached through this server{' only in part' if part else ''}"
     if Mark.UNKNOWN in row.marks:
         return Mark.UNKNOWN, "is not known through this server"
-    return (Mark.WORKS, "is reached through this server") if row.marks else (Mark.CLOSED, "is closed by the VPC's policy")
+    return (
+        (Mark.WORKS, "is reached through this server") if row.marks else (Mark.CLOSED, "is closed by the VPC's policy")
+    )
 
 
 def _some(places: list[str]) -> str:

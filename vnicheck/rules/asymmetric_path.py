@@ -106,4 +106,6 @@ def _hangs_on(facts: Facts, ingress: str, egress: str, flows: tuple[Flow, ...]) 
     return hangs, evidence
 
 
-RULE = Rule(id="VNC201", name="asymmetric-path", page=__doc__, find=find, severity="warning", cause=CauseKind.WRONG_INTERFACE)
+RULE = Rule(
+    id="VNC201", name="asymmetric-path", page=__doc__, find=find, severity="warning", cause=CauseKind.WRONG_INTERFACE
+)

@@ -71,4 +71,12 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC207", name="balanced-to-secondary", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.BALANCER_MEMBER)
+RULE = Rule(
+    id="VNC207",
+    name="balanced-to-secondary",
+    page=__doc__,
+    find=find,
+    severity="warning",
+    about="server",
+    cause=CauseKind.BALANCER_MEMBER,
+)

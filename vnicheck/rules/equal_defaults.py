@@ -62,4 +62,12 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC204", name="equal-defaults", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.EQUAL_ROUTES)
+RULE = Rule(
+    id="VNC204",
+    name="equal-defaults",
+    page=__doc__,
+    find=find,
+    severity="warning",
+    about="server",
+    cause=CauseKind.EQUAL_ROUTES,
+)

@@ -36,6 +36,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.findings.terms import DROPS
 from vnicheck.model.address import merge_ranges
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.flow import Confidence, Direction, Finding, Fix, Flow, Hop, Outcome, Protocol, Verdict
 from vnicheck.model.words import listed
 
@@ -176,4 +177,6 @@ def _confidence(flows: Iterable[Flow]) -> Confidence:
     return confidence_of_hops(hop for flow in flows for hop in _deciding(flow))
 
 
-RULE = Rule(id="VNC501", name="expectation-violated", page=__doc__, severity="error", find=find)
+RULE = Rule(
+    id="VNC501", name="expectation-violated", page=__doc__, severity="error", find=find, cause=CauseKind.EXPECTATION
+)

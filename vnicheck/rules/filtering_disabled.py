@@ -54,4 +54,12 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC301", name="filtering-disabled", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS)
+RULE = Rule(
+    id="VNC301",
+    name="filtering-disabled",
+    page=__doc__,
+    find=find,
+    severity="note",
+    about="server",
+    cause=CauseKind.LOOSE_SETTINGS,
+)

@@ -50,4 +50,12 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     )
 
 
-RULE = Rule(id="VNC401", name="guest-not-seen", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.NOT_SEEN)
+RULE = Rule(
+    id="VNC401",
+    name="guest-not-seen",
+    page=__doc__,
+    find=find,
+    severity="note",
+    about="server",
+    cause=CauseKind.NOT_SEEN,
+)

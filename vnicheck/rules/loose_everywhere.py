@@ -62,4 +62,12 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     )
 
 
-RULE = Rule(id="VNC304", name="loose-everywhere", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS)
+RULE = Rule(
+    id="VNC304",
+    name="loose-everywhere",
+    page=__doc__,
+    find=find,
+    severity="note",
+    about="server",
+    cause=CauseKind.LOOSE_SETTINGS,
+)

@@ -130,4 +130,6 @@ def _fix(guest: Guest, line: str, networks: list[str]) -> str:
     return f"delete the rule, or lead these networks to the main table ahead of it: {first}{rest}"
 
 
-RULE = Rule(id="VNC110", name="own-network-led-out", page=__doc__, find=find, severity="warning", cause=CauseKind.OWN_NETWORK)
+RULE = Rule(
+    id="VNC110", name="own-network-led-out", page=__doc__, find=find, severity="warning", cause=CauseKind.OWN_NETWORK
+)

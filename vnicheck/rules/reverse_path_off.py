@@ -68,4 +68,12 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC303", name="reverse-path-off", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS)
+RULE = Rule(
+    id="VNC303",
+    name="reverse-path-off",
+    page=__doc__,
+    find=find,
+    severity="note",
+    about="server",
+    cause=CauseKind.LOOSE_SETTINGS,
+)

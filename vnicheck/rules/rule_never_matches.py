@@ -121,4 +121,12 @@ def _selects_incoming(rule: PolicyRule, facts: Facts, guest: Guest) -> bool:
     return rule.table not in _OF_THE_KERNEL and leads and forwards == 0
 
 
-RULE = Rule(id="VNC209", name="rule-never-matches", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.IDLE_RULE)
+RULE = Rule(
+    id="VNC209",
+    name="rule-never-matches",
+    page=__doc__,
+    find=find,
+    severity="note",
+    about="server",
+    cause=CauseKind.IDLE_RULE,
+)

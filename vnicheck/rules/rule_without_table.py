@@ -83,4 +83,12 @@ def _is_gone(name: str, facts: Facts) -> bool:
     return not shown and owner_of(name) is not None
 
 
-RULE = Rule(id="VNC203", name="rule-without-table", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.EMPTY_TABLE)
+RULE = Rule(
+    id="VNC203",
+    name="rule-without-table",
+    page=__doc__,
+    find=find,
+    severity="warning",
+    about="server",
+    cause=CauseKind.EMPTY_TABLE,
+)

@@ -150,4 +150,6 @@ def _evidence(facts: Facts, rules: list[PolicyRule], routes: list[Route]) -> Ite
         yield evidence.guest_line(facts, "ip route", _worded(route))
 
 
-RULE = Rule(id="VNC252", name="runtime-only-policy-rule", page=__doc__, find=find, about="server", cause=CauseKind.LOST_AT_BOOT)
+RULE = Rule(
+    id="VNC252", name="runtime-only-policy-rule", page=__doc__, find=find, about="server", cause=CauseKind.LOST_AT_BOOT
+)

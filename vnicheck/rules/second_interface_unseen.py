@@ -75,4 +75,12 @@ def _drops(facts: Facts, primary: Vni, vni: Vni) -> list[str]:
     return drops + (["the state filter drops tcp"] if filtering.outcome is Outcome.DROP else [])
 
 
-RULE = Rule(id="VNC403", name="second-interface-unseen", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.NOT_SEEN)
+RULE = Rule(
+    id="VNC403",
+    name="second-interface-unseen",
+    page=__doc__,
+    find=find,
+    severity="warning",
+    about="server",
+    cause=CauseKind.NOT_SEEN,
+)

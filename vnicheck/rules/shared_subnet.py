@@ -72,4 +72,6 @@ def _way(flow: Flow) -> tuple[str | None, str | None]:
     return flow.ingress, flow.egress
 
 
-RULE = Rule(id="VNC205", name="shared-subnet", page=__doc__, find=find, severity="note", cause=CauseKind.WRONG_INTERFACE)
+RULE = Rule(
+    id="VNC205", name="shared-subnet", page=__doc__, find=find, severity="note", cause=CauseKind.WRONG_INTERFACE
+)

@@ -72,4 +72,12 @@ def _has_foreign_address(guest: Guest, interface: str, vni: Vni) -> bool:
     )
 
 
-RULE = Rule(id="VNC302", name="spoofing-allowed", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS)
+RULE = Rule(
+    id="VNC302",
+    name="spoofing-allowed",
+    page=__doc__,
+    find=find,
+    severity="note",
+    about="server",
+    cause=CauseKind.LOOSE_SETTINGS,
+)

@@ -71,4 +71,12 @@ def _addresses(facts: Facts, device: str) -> tuple[str, ...]:
     return vni.addresses if vni is not None else ()
 
 
-RULE = Rule(id="VNC202", name="table-without-rule", page=__doc__, find=find, severity="warning", about="server", cause=CauseKind.UNUSED_TABLE)
+RULE = Rule(
+    id="VNC202",
+    name="table-without-rule",
+    page=__doc__,
+    find=find,
+    severity="warning",
+    about="server",
+    cause=CauseKind.UNUSED_TABLE,
+)

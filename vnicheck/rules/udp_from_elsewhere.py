@@ -108,4 +108,6 @@ def _sources(facts: Facts, flow: Flow, port: int) -> set[str]:
     return chosen
 
 
-RULE = Rule(id="VNC109", name="udp-from-elsewhere", page=__doc__, find=find, severity="note", cause=CauseKind.SERVICE_SOURCE)
+RULE = Rule(
+    id="VNC109", name="udp-from-elsewhere", page=__doc__, find=find, severity="note", cause=CauseKind.SERVICE_SOURCE
+)

@@ -81,4 +81,12 @@ def _cause(flow: Flow) -> str:
     return next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
 
 
-RULE = Rule(id="VNC402", name="unknown-flows", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.UNKNOWN_FLOWS)
+RULE = Rule(
+    id="VNC402",
+    name="unknown-flows",
+    page=__doc__,
+    find=find,
+    severity="note",
+    about="server",
+    cause=CauseKind.UNKNOWN_FLOWS,
+)

@@ -61,4 +61,12 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC206", name="vni-without-interface", page=__doc__, find=find, severity="note", about="server", cause=CauseKind.NO_INTERFACE)
+RULE = Rule(
+    id="VNC206",
+    name="vni-without-interface",
+    page=__doc__,
+    find=find,
+    severity="note",
+    about="server",
+    cause=CauseKind.NO_INTERFACE,
+)

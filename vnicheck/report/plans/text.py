@@ -11,10 +11,10 @@ from vnicheck.fixes.vni_changes import value_word
 from vnicheck.model.flow import Direction, Drop, Flow
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
 from vnicheck.model.words import listed
+from vnicheck.report.page import WIDEST, Page
 from vnicheck.report.plans.header import AT_RISK, said_if
 from vnicheck.report.plans.summary import Scope, alike_line, headline, result_of, shape, summary_lines
 from vnicheck.report.reach import protocols, remotes
-from vnicheck.report.page import WIDEST, Page
 
 _SECURITY = "SECURITY: "
 

@@ -1,0 +1,151 @@
+"""A fleet in numbers: how many servers are well, what makes findings on how many, which are the worst.
+
+Servers go in one by one; of each only counts are kept, and its name.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from msgspec import Struct, UnsetType
+
+from vnicheck.findings.terms import CAUSES
+from vnicheck.model.cause import CauseKind
+from vnicheck.model.flow import SEVERITIES, Severity
+from vnicheck.model.report import InstanceReport
+from vnicheck.model.words import counted, listed
+from vnicheck.report.fixes import strategy_words
+
+State = str
+STATES: tuple[State, ...] = ("broken", "warnings", "fine", "unchecked", "stopped")
+
+
+class CauseCount(Struct, frozen=True):
+    """A kind of cause: on how many servers, its worst severity there, and what fixes it (empty: by hand)."""
+
+    kind: CauseKind
+    severity: Severity
+    servers: int
+    fix: str
+
+    @property
+    def title(self) -> str:
+        """Of any server."""
+        return CAUSES[self.kind]
+
+
+class WorstServer(Struct, frozen=True, order=True):
+    """A server by how much of it is broken: `broken` of its `addresses`."""
+
+    broken: int
+    errors: int
+    addresses: int
+    name: str
+
+
+def state_of(instance: InstanceReport) -> State:
+    """What a server is, in one word of STATES."""
+    worst = {finding.severity for finding in instance.findings if finding.counts}
+    if "error" in worst:
+        return "broken"
+    if instance.stopped:
+        return "stopped"
+    if instance.status != "analyzed":
+        return "unchecked"
+    return "warnings" if "warning" in worst else "fine"
+
+
+class Fleet:
+    """Collects servers."""
+
+    def __init__(self) -> None:
+        self.states: Counter[State] = Counter()
+        self._causes: dict[CauseKind, dict[str, tuple[Severity, str]]] = {}
+        self._broken: list[WorstServer] = []
+        self._problems: dict[str, dict[str, str]] = {}
+        self._regions: dict[str, None] = {}
+        self.collected: list[str] = []
+
+    def add(self, instance: InstanceReport) -> None:
+        """Takes one server's report."""
+        state = state_of(instance)
+        self.states[state] += 1
+        if instance.region:
+            self._regions[instance.region] = None
+        times = [each for each in (instance.collected.guest, instance.collected.vpc) if not isinstance(each, UnsetType)]
+        self.collected = [min([*self.collected, *times])] if times or self.collected else []
+        counting = {finding.fingerprint: finding for finding in instance.findings if finding.counts}
+        for cause in instance.causes:
+            mine = [counting[each].severity for each in cause.findings if each in counting]
+            if mine:
+                fix = "" if isinstance(cause.plan, UnsetType) else strategy_words(cause.plan.strategy)
+                worst = min(mine, key=SEVERITIES.index)
+                self._causes.setdefault(cause.kind, {})[instance.id] = (worst, fix)
+        if state == "broken":
+            self._broken.append(_how_broken(instance))
+            self._broken = sorted(self._broken, key=_rank)[:NAMED]
+        if instance.status != "analyzed" and not instance.stopped:
+            for problem in instance.problems:
+                self._problems.setdefault(problem.code, {})[instance.name] = problem.message
+
+    @property
+    def causes(self) -> list[CauseCount]:
+        """The kinds of causes, the worst first, then by how many servers have them."""
+        counts = []
+        for kind, servers in self._causes.items():
+            severity = min((each for each, _ in servers.values()), key=SEVERITIES.index)
+            (fix, _), *_ = Counter(fix for _, fix in servers.values()).most_common(1)
+            counts.append(CauseCount(kind, severity, len(servers), fix))
+        order = list(CauseKind)
+        return sorted(counts, key=lambda each: (SEVERITIES.index(each.severity), -each.servers, order.index(each.kind)))
+
+    @property
+    def worst(self) -> list[WorstServer]:
+        """The servers of which most is broken."""
+        return self._broken
+
+    @property
+    def problems(self) -> dict[str, dict[str, str]]:
+        """What kept servers from being checked: by the problem's code the servers' names, each with its message."""
+        return self._problems
+
+    @property
+    def answer(self) -> str:
+        """`us-south: 45 of 59 servers drop flows; 1 with warnings only, 11 fine, 2 not checked`."""
+        total = sum(self.states.values())
+        broken = self.states["broken"]
+        verb = "drops" if broken == 1 else "drop"
+        said = (
+            f"{broken} of {counted(total, 'server')} {verb} flows"
+            if broken
+            else f"none of {counted(total, 'server')} drops flows"
+        )
+        if not self.states["broken"] and not self.states["fine"] and not self.states["warnings"]:
+            said = f"{counted(total, 'server')}"
+        words = {"warnings": "with warnings only", "fine": "fine", "unchecked": "not checked", "stopped": "not running"}
+        rest = [f"{self.states[state]} {words[state]}" for state in STATES[1:] if self.states[state]]
+        where = f"{listed(list(self._regions))}: " if self._regions else ""
+        return f"{where}{said}{'; ' if rest else ''}{', '.join(rest)}"
+
+
+NAMED = 3
+
+
+def _rank(server: WorstServer) -> tuple[float, int, int, str]:
+    return (-(server.broken / max(server.addresses, 1)), -server.broken, -server.errors, server.name)
+
+
+def _how_broken(instance: InstanceReport) -> WorstServer:
+    errors = [finding for finding in instance.findings if finding.counts and finding.severity == "error"]
+    broken = {affected.local for finding in errors for affected in finding.affected}
+    own = {address for each in instance.interfaces if each.vni is not None for address in each.vni.addresses}
+    return WorstServer(len(broken & own), len(errors), len(own), instance.name)
+
+
+def problem_lines(problems: dict[str, dict[str, str]]) -> Sequence[tuple[int, str, list[str]]]:
+    """For each problem: on how many servers, what it is, and which servers. One message where all have the same."""
+    lines = []
+    for code, servers in problems.items():
+        messages = list(dict.fromkeys(servers.values()))
+        what = f"{code}: {messages[0]}" if len(messages) == 1 else f"{code}, as {messages[0]}"
+        lines.append((len(servers), what, list(servers)))
+    return sorted(lines, key=lambda line: -line[0])
