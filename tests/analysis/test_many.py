@@ -26,7 +26,7 @@ def expected(servers: list[Server]) -> tuple[InstanceReport, ...]:
     snapshot = Snapshot(
         schema=SCHEMA, tool_version="1", created_at=COLLECTED, servers=tuple(servers), fabric=SHARED.fabric
     )
-    return report_on(snapshot, generated_at=SHARED.generated_at, config=SHARED.config).instances
+    return report_on(snapshot, generated_at=SHARED.generated_at, config=SHARED.config, plans=False).instances
 
 
 def test_reports_are_those_of_one_server_after_the_other() -> None:

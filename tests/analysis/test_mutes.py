@@ -94,7 +94,7 @@ def test_a_violated_expectation_can_be_muted() -> None:
 def test_the_text_tells_what_is_muted_until_when_and_why() -> None:
     text = as_text(reported(mute()))
     assert "ERROR VNC101" not in text
-    assert "1 muted" in text.splitlines()[0]
+    assert "1 muted" in text.splitlines()[-2]
     words = " ".join(text.split())
     assert "Muted - VNC101 tcp, udp and icmp requests to 10.0.0.12 (eth1) are dropped" in words
     assert "Until 2027-06-30: known since May" in words

@@ -90,21 +90,35 @@ def test_a_fix_is_shown_once_and_each_command_on_a_line_of_its_own() -> None:
         "ip route add default via 10.0.0.1 dev eth1 table 1003",
         "ip rule add from 10.0.0.12 table 1003 priority 1003",
     ]
-    assert sum("policy routing, as for VNC101 of 10.0.0.12 above" in line for line in lines) == 1
+    assert "Fix for 1 and 2: policy routing (proved: nothing that works stops working)" in lines
+    assert any("a boot" in line for line in lines), "what the next boot does to it is never left out"
+
+
+def test_the_articles_server_is_thirty_lines_of_eighty_columns() -> None:
+    assert len(render(reports.demo(1), 80).splitlines()) <= 30
+
+
+def test_quiet_is_the_answer_alone() -> None:
+    shown = render(reports.demo(1), 80, quiet=True).splitlines()
+    assert shown == ["server: ✗ 10.0.0.12 (eth1) is not reachable.", "server: ✓ 10.0.0.11 (eth0) works."]
+
+
+def test_facts_have_an_age() -> None:
+    assert "collected 2024-06-20 02:11 UTC, " in render(reports.demo(1), 120).splitlines()[0]
 
 
 def test_what_could_not_be_checked_is_said() -> None:
     shown = render(reports.several(), 100)
     assert "ssh_timeout: 10.0.0.11 did not answer within 10 seconds" in shown
     assert "4 servers: 2 analyzed, 1 incomplete, 1 skipped; the state of what could not be checked is unknown" in shown
-    assert "no broken path" in shown
+    assert "nothing found" in shown
 
 
-def test_a_few_facts_stand_under_a_finding_and_all_with_explain() -> None:
+def test_facts_stand_behind_explain() -> None:
     brief = render(reports.demo(1), 80)
-    assert "  facts   sysctl: net/ipv4/conf/all/rp_filter = 0\n" in brief
-    assert "and 2 more with --explain" in brief
-    assert "vni-2: protocol_state_filtering_mode = auto (GET /virtual_network_int" in brief
+    assert "rp_filter = 0" not in brief
+    assert "facts: --explain" in brief
     whole = " ".join(render(reports.demo(1), 80, explain=True).split())
     assert "--explain" not in whole
+    assert "sysctl: net/ipv4/conf/all/rp_filter = 0 (collected 20" in whole
     assert "10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.11 metric 100 (collected 20" in whole

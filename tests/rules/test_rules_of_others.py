@@ -138,7 +138,7 @@ class TestClaims:
         assert "10.0.0.14 (eth1) and 10.0.0.12 (eth1) with 10.77.0.0/24 alone are dropped at eth0" in error.message
         affected = {(each.local, each.remotes) for each in error.affected if each.local == "10.0.0.12"}
         assert affected == {("10.0.0.12", ("10.77.0.0/24",))}
-        text = render(assemble_report((instance,), generated_at="2026-11-23T00:00:00Z"), 100)
+        text = render(assemble_report((instance,), generated_at="2026-11-23T00:00:00Z"), 100, explain=True)
         assert any("10.77.0.0/24" in line and line.endswith("(10.0.0.12)") for line in text.splitlines())
 
     def test_a_reply_of_which_the_way_is_unknown_is_not_said_to_stay(self) -> None:
@@ -146,7 +146,7 @@ class TestClaims:
         rules = rules_of("100: from all iif lo tos 0x10 lookup 7")
         routes = TWO_DEFAULTS + "default via 10.0.0.9 dev eth1 table 7\n"
         instance = report(server(guest=guest(*LINKS, routes=routes, rules=rules, rp_filter={"eth1": 1})))
-        text = render(assemble_report((instance,), generated_at="2026-11-23T00:00:00Z"), 100)
+        text = render(assemble_report((instance,), generated_at="2026-11-23T00:00:00Z"), 100, explain=True)
         assert "reply would not leave" not in text
 
     @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ class TestClaims:
     )
     def test_rp_filter_below_zero(self, everywhere: int, own: int, mode: str) -> None:
         instance = report(server(guest=guest(*LINKS, rp_filter={"all": everywhere, "eth1": own, "eth0": own})))
-        text = render(assemble_report((instance,), generated_at="2026-11-23T00:00:00Z"), 100)
+        text = render(assemble_report((instance,), generated_at="2026-11-23T00:00:00Z"), 100, explain=True)
         assert f"rp_filter {mode} (all={everywhere}, eth1={own})" in text
         strict = any(finding.rule == "VNC101" for finding in instance.findings)
         off = any(finding.rule == "VNC303" for finding in instance.findings)

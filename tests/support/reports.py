@@ -20,7 +20,7 @@ from tests.support.servers import (
     two_vnis,
     vni,
 )
-from vnicheck.analysis.server import assemble_report
+from vnicheck.analysis.server import assemble_report, report_on
 from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.model.cloud import NetworkAcl, Ref
 from vnicheck.model.report import Report
@@ -54,9 +54,7 @@ def _of(*servers: Server, around: Any = None) -> Report:
 
 
 def demo(number: int) -> Report:
-    snapshot = load_check(CHECKS[number - 1])
-    instance = report(snapshot.servers[0], snapshot.fabric, AS_RECORDED)
-    return assemble_report((instance,), generated_at=COLLECTED)
+    return report_on(load_check(CHECKS[number - 1]), generated_at=COLLECTED, config=AS_RECORDED)
 
 
 def several() -> Report:
@@ -121,7 +119,13 @@ ALL = {
 
 
 def render(
-    report: Report, width: int, *, encoding: str = "utf-8", terminal: bool = False, explain: bool = False
+    report: Report,
+    width: int,
+    *,
+    encoding: str = "utf-8",
+    terminal: bool = False,
+    explain: bool = False,
+    quiet: bool = False,
 ) -> str:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="")
@@ -133,6 +137,6 @@ def render(
         highlight=False,
         markup=False,
     )
-    write_text(report, console, explain=explain)
+    write_text(report, console, explain=explain, quiet=quiet)
     file.flush()
     return raw.getvalue().decode(encoding)

@@ -41,12 +41,12 @@ NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", NOT_RUNNING}
 """Problem codes of servers that are passed over, not failed at."""
 
 
-def report_on(*snapshots: Snapshot, generated_at: str, config: Config) -> Report:
-    """The report on every server of some snapshots, one for a region, with proved plans. `generated_at`: UTC, ISO
-    8601.
+def report_on(*snapshots: Snapshot, generated_at: str, config: Config, plans: bool = True) -> Report:
+    """The report on every server of some snapshots, one for a region. `generated_at`: UTC, ISO 8601. `plans`: prove the
+    fix of each cause.
     """
     instances = tuple(
-        analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at, plans=True)
+        analyze_server(server, snapshot.fabric, config, read_at=snapshot.created_at, plans=plans)
         for snapshot in snapshots
         for server in snapshot.servers
     )

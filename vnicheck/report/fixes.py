@@ -22,15 +22,19 @@ def strategy_words(strategy: str) -> str:
 
 def fix_words(plan: CausePlan, findings: Sequence[int], of: int, *, whole: bool) -> str:
     """`Fix for 1 and 2: policy routing (proved: nothing that works stops working)`, by the numbers of the findings."""
-    which = "Fix" if of == len(findings) == 1 else f"Fix for {listed([str(each) for each in findings])}"
     part = "" if whole else ", in part"
+    which = "Fix" if of == len(findings) == 1 else f"Fix for {listed([str(each) for each in findings])}"
+    if not plan.proved:
+        return f"{which}: {strategy_words(plan.strategy)}"
     return f"{which}: {strategy_words(plan.strategy)}{part} (proved: nothing that works stops working)"
 
 
 def reboot_words(plan: CausePlan, server: str) -> Iterator[str]:
     """What a boot leaves of it, and the command that applies it."""
     command = f"`vnicheck fix {shlex.quote(one_line(server, 80))}`"
-    if not plan.commands:
+    if not plan.proved:
+        yield f"`vnicheck fix {shlex.quote(one_line(server, 80))} --dry-run` plans it, and proves the plan."
+    elif not plan.commands:
         yield f"{command} applies it with automatic rollback."
     elif plan.at_boot == "kept" and plan.keeps:
         yield (

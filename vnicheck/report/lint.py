@@ -23,7 +23,7 @@ from vnicheck.report.writer import fix_line
 BRIEF = 160
 """Characters of a finding's headline."""
 _TOLD: tuple[Severity, ...] = ("error", "warning")
-_MARKS = {"error": Mark.DROPPED, "warning": Mark.UNKNOWN, "note": Mark.CLOSED}
+_MARKS = {"error": Mark.DROPPED, "warning": Mark.AT_RISK, "note": Mark.CLOSED}
 
 
 class LintText:

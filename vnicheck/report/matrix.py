@@ -20,10 +20,11 @@ ALL_PORTS = ("1-65535",)
 
 
 class Mark(StrEnum):
-    """What becomes of flows."""
+    """What becomes of flows; `at risk` of an address, or a server, as a whole."""
 
     WORKS = "works"
     DROPPED = "dropped"
+    AT_RISK = "at risk"
     UNKNOWN = "unknown"
     CLOSED = "closed"
 

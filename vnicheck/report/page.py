@@ -63,6 +63,7 @@ class Page:
         return {
             Mark.WORKS: glyphs.tick,
             Mark.DROPPED: glyphs.cross,
+            Mark.AT_RISK: "!",
             Mark.UNKNOWN: glyphs.question,
             Mark.CLOSED: glyphs.dash,
         }[mark]
@@ -70,7 +71,13 @@ class Page:
     @staticmethod
     def mark_style(mark: Mark) -> str:
         """How it is shown."""
-        return {Mark.WORKS: "green", Mark.DROPPED: "bold red", Mark.UNKNOWN: "yellow", Mark.CLOSED: "dim"}[mark]
+        return {
+            Mark.WORKS: "green",
+            Mark.DROPPED: "bold red",
+            Mark.AT_RISK: "bold yellow",
+            Mark.UNKNOWN: "yellow",
+            Mark.CLOSED: "dim",
+        }[mark]
 
     def text(self, words: str) -> Text:
         """Remote words, fit to be shown in a table."""
@@ -88,7 +95,7 @@ class Page:
         """Words, wrapped at the page's width beside `lead`, which stands on the first line only."""
         head = self._text([lead], indent)
         text = self._text(parts, 0)
-        width = max(self.width - len(head), 20)
+        width = max(self.width - len(head), 16)
         for line in [text] if text.cell_len <= width and text.plain.isprintable() else text.wrap(self._console, width):
             line.rstrip()
             self._console.print(head + line, soft_wrap=True)

@@ -152,7 +152,7 @@ def _fixes(page: Page, instance: InstanceReport, numbers: dict[str, int]) -> Non
     for told in plans.values():
         plan = told[0][1]
         mine = sorted({numbers[each] for cause, _ in told for each in cause.findings if each in numbers})
-        whole = all(each.whole for _, each in told)
+        whole = all(each.whole for _, each in told) or not plan.proved
         page.prose((fix_words(plan, mine, len(numbers), whole=whole), "bold"))
         for command in plan.commands:
             page.line((command, "bold"), indent=6)

@@ -19,7 +19,7 @@ def verdict_lines(instance: InstanceReport) -> list[tuple[Mark, str]]:
         mark, words = _verdict(rows, at_risk)
         where = f"{rows.address} ({rows.place})" if rows.place else rows.address
         said.setdefault((mark, words), []).append(where)
-    order = [Mark.DROPPED, Mark.UNKNOWN, Mark.WORKS, Mark.CLOSED]
+    order = [Mark.DROPPED, Mark.AT_RISK, Mark.UNKNOWN, Mark.WORKS, Mark.CLOSED]
     lines = [
         (mark, f"{_some(places)} {_plural(words, len(places))}.")
         for (mark, words), places in sorted(said.items(), key=lambda item: order.index(item[0][0]))
@@ -59,7 +59,7 @@ def _verdict(rows: AddressRows, at_risk: set[str]) -> tuple[Mark, str]:
         part = " in part" if Mark.WORKS in inbound | outbound else ""
         return Mark.UNKNOWN, f"is not known{part}" if not part else "works in part; of the rest it is not known"
     if rows.address in at_risk:
-        return Mark.UNKNOWN, "works, and is at risk"
+        return Mark.AT_RISK, "works, and is at risk"
     if inbound == _WORKS or outbound == _WORKS:
         return Mark.WORKS, "works"
     return Mark.CLOSED, "is closed by the VPC's policy"
