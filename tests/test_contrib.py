@@ -157,7 +157,7 @@ def test_only_annotations_are_workflow_commands(workspace: Workspace) -> None:
     lines = github(workspace, workspace.snapshot(forger, member("web-1", BROKEN))).stdout.splitlines()
     first, last = lines[0], next(number for number, line in enumerate(lines) if line == f"::{lines[0][17:]}::")
     assert re.fullmatch(r"::stop-commands::[0-9a-f]{32}", first)
-    assert "Checked 2 of 2" in lines[1]
+    assert "2 of 2 servers drop flows" in lines[1]
     annotations = lines[last + 1 :]
     assert annotations[0].startswith("::error title=vnicheck::Checked 2 of 2")
     assert not [line for line in annotations if line.startswith("::error::")]
