@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS_READY := $(VENV)/.run
 READY := $(VENV)/.ready
+DOCS_READY := $(VENV)/.docs
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo docs test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +39,11 @@ lowest: $(READY)  ## the tests of the pure folders with the oldest releases that
 	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	@$(LOWEST)/bin/python -m pip install -q --disable-pip-version-check -r $(VENV)/lowest.txt hypothesis pytest pytest-timeout pytest-xdist
 	@$(LOWEST)/bin/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
+
+SITE := .site
+docs: $(DOCS_READY)  ## build the documentation's site into .site/: no warning, no dead link
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
+	@$(BIN)/python -m website.check $(SITE)
 
 SBOM := .venv-sbom
 sbom:  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
@@ -88,11 +94,17 @@ $(READY): $(RUNS_READY) requirements/dev.txt
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(DOCS_READY): $(RUNS_READY) requirements/docs.txt
+	@echo 'installing what makes the site into $(VENV) ...' >&2
+	@$(PIP) --require-hashes -r requirements/docs.txt
+	@touch $@
+
 COMPILE = CUSTOM_COMPILE_COMMAND='make pins' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
 	--allow-unsafe --build-deps-for editable --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 pins: $(READY)  ## choose releases anew and write requirements/*.txt
 	@$(COMPILE) -o requirements/run.txt pyproject.toml
 	@$(COMPILE) -c requirements/run.txt --extra dev -o requirements/dev.txt pyproject.toml
+	@$(COMPILE) -c requirements/run.txt -c requirements/dev.txt --extra docs -o requirements/docs.txt pyproject.toml
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(LOWEST) $(SBOM) vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(LOWEST) $(SBOM) $(SITE) vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
