@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 RUNS_READY := $(VENV)/.run
 READY := $(VENV)/.ready
 DOCS_READY := $(VENV)/.docs
-PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+# The machine's pip fills the environment: to put one into it would take as long as half of what running needs.
+PIP = $$(test -x $(BIN)/pip && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python) install -q \
+	--disable-pip-version-check --no-compile
 
 .PHONY: help demo docs test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
 
@@ -66,7 +68,7 @@ differential: $(READY) packages  ## compare the kernel model with the running ke
 
 RUNS ?= 100000
 fuzz: $(READY)  ## feed what reads a server's output with inputs that are made to break it (RUNS=100000)
-	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[fuzz]'
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) -e '.[fuzz]'
 	@$(BIN)/python -m tests.fuzz $(RUNS)
 
 bench: $(READY)  ## measure, each figure beside something else in the same run
@@ -84,7 +86,8 @@ packages:
 
 # requirements/ names each release, and the hash of each file, that a development environment is made of.
 $(RUNS_READY): pyproject.toml requirements/run.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || { $(PYTHON) -m pip --python "$$(command -v $(PYTHON))" --version && $(PYTHON) -m venv --without-pip $(VENV); } \
+		>/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@echo 'installing vnicheck into $(VENV) ...' >&2
 	@$(PIP) --require-hashes -r requirements/run.txt && $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
