@@ -9,7 +9,7 @@ DOCS_READY := $(VENV)/.docs
 PIP = $$(test -x $(BIN)/pip && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python) install -q \
 	--disable-pip-version-check --no-compile
 
-.PHONY: help demo docs test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo docs pictures test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ SITE := .site
 docs: $(DOCS_READY)  ## build the documentation's site into .site/: no warning, no dead link
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 	@$(BIN)/python -m website.check $(SITE)
+
+pictures: $(RUNS_READY)  ## draw docs/pictures/report.svg anew, from what the program prints
+	@$(BIN)/python -m website.pictures
 
 SBOM := .venv-sbom
 sbom:  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
