@@ -9,10 +9,10 @@ DOCS_READY := $(VENV)/.docs
 PIP = $$(test -x $(BIN)/pip && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python) install -q \
 	--disable-pip-version-check --no-compile
 
-.PHONY: help demo docs pictures test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp image sbom differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
 
 demo: $(RUNS_READY)  ## replay the recorded case: observed beside predicted
 	@$(BIN)/vnicheck demo
@@ -50,10 +50,33 @@ docs: $(DOCS_READY)  ## build the documentation's site into .site/: no warning, 
 pictures: $(RUNS_READY)  ## draw docs/pictures/report.svg anew, from what the program prints
 	@$(BIN)/python -m website.pictures
 
-SBOM := .venv-sbom
-sbom:  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
-	@test -x $(SBOM)/bin/cyclonedx-py || { $(PYTHON) -m venv $(SBOM) && $(SBOM)/bin/python -m pip install -q --disable-pip-version-check 'cyclonedx-bom>=7,<8'; }
-	@$(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o vnicheck.cdx.json requirements/run.txt
+RELEASE := .venv-release
+$(RELEASE)/.ready: requirements/release.txt
+	@test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
+	@$(RELEASE)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/release.txt
+	@touch $@
+
+dist: $(RELEASE)/.ready  ## build the sdist, and the wheel from it, into dist/
+	@rm -f dist/*.whl dist/*.tar.gz
+	@$(RELEASE)/bin/python -m build --no-isolation . >/dev/null && ls dist/*.whl dist/*.tar.gz
+
+try-dist: dist  ## try the wheel in an environment that has nothing else
+	@sh release/try-wheel.sh $(PYTHON) dist/*.whl
+
+ZIPAPP ?= dist/vnicheck.pyz
+zipapp: $(RELEASE)/.ready dist  ## build dist/vnicheck.pyz: one file, for this kind of machine and PYTHON
+	@sh release/zipapp.sh $(PYTHON) $(RELEASE)/bin/shiv dist/*.whl $(ZIPAPP)
+
+try-zipapp: zipapp  ## try that file in an empty folder and home
+	@sh release/try-zipapp.sh $(PYTHON) $(ZIPAPP)
+
+IMAGE ?= vnicheck
+BUILDER ?= $$(command -v podman || command -v buildah || command -v docker)
+image:  ## build a container image by podman, buildah or docker (BASE=... names another base)
+	@$(BUILDER) build -f Containerfile $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
+
+sbom: $(RELEASE)/.ready  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
+	@$(RELEASE)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o vnicheck.cdx.json requirements/run.txt
 
 lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
@@ -111,6 +134,7 @@ pins: $(READY)  ## choose releases anew and write requirements/*.txt
 	@$(COMPILE) -o requirements/run.txt pyproject.toml
 	@$(COMPILE) -c requirements/run.txt --extra dev -o requirements/dev.txt pyproject.toml
 	@$(COMPILE) -c requirements/run.txt -c requirements/dev.txt --extra docs -o requirements/docs.txt pyproject.toml
+	@$(COMPILE) -c requirements/run.txt -c requirements/dev.txt --extra release -o requirements/release.txt pyproject.toml
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(LOWEST) $(SBOM) $(SITE) vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(LOWEST) $(RELEASE) $(SITE) dist vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
