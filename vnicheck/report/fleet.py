@@ -115,7 +115,12 @@ class Fleet:
         total, broken = sum(self.states.values()), self.states["broken"]
         if not total:
             return "no server to check"
-        words = {"warnings": "with warnings only", "fine": "fine", "unchecked": "not checked", "stopped": "not running"}
+        words: dict[State, str] = {
+            "warnings": "with warnings only",
+            "fine": "fine",
+            "unchecked": "not checked",
+            "stopped": "not running",
+        }
         rest = [f"{self.states[state]} {word}" for state, word in words.items() if self.states[state]]
         where = f"{listed(list(self._regions))}: " if self._regions else ""
         looked_at = broken + self.states["warnings"] + self.states["fine"]
