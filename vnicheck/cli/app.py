@@ -24,6 +24,10 @@ COMMANDS = {
     "rollback": ("rollback", "Undo a change that 'vnicheck fix' applied."),
     "ledger": ("rollback", "List what was applied where, or show one change."),
     "lint": ("lint", "Check every server in scope that has several interfaces, for CI; fails on errors."),
+    "list": (
+        "list",
+        "List servers with their VNIs: modes, addresses, security groups; nothing is judged, and no SSH.",
+    ),
     "snapshot": (
         "snapshot",
         "Collect servers into a file or folder that feeds every other command through --snapshot, offline.",

@@ -21,16 +21,21 @@ class Options:
         vars(self).update(given)
 
 
-class Selection(Options):
-    """Which servers, and whence their facts."""
+class Scope(Options):
+    """Which part of the cloud, and how to get in."""
 
     region: options.Region = None
     vpc: options.VpcFilter = None
     resource_group: options.ResourceGroup = None
     auth: options.Auth = None
+    api_timeout: options.ApiTimeout = 180
+
+
+class Selection(Scope):
+    """Which servers, and whence their facts."""
+
     guest: options.GuestFiles = None
     guest_dir: options.GuestFolder = None
-    api_timeout: options.ApiTimeout = 180
 
     @property
     def one_region(self) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vnicheck.cli import options
-from vnicheck.cli.bundles import Display, Fleet, Options, Selection, Ssh
+from vnicheck.cli.bundles import Display, Fleet, Options, Scope, Selection, Ssh
 
 LEAST_SECONDS = 5
 """Of the timer that undoes a fix."""
@@ -132,6 +132,21 @@ class LintOptions(Options):
     flows: options.Flows = False
     workers: options.Workers = None
     dask: options.Dask = None
+
+
+class ListOptions(Options):
+    """List servers with their VNIs: modes, addresses, security groups; nothing is judged, and no SSH."""
+
+    scope: Scope
+    all_regions: options.AllRegions = False
+    name: options.Names = None
+    snapshot: options.SnapshotFile = None
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json.")
+    ] = None
+    output: options.Output = None
+    no_color: options.NoColor = False
+    allow_incomplete: options.AllowIncomplete = False
 
 
 class SnapshotOptions(Options):
@@ -284,4 +299,4 @@ class AssumptionsOptions(Options):
 class SchemaOptions(Options):
     """Print a document's JSON Schema (draft 2020-12)."""
 
-    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline|rehearsal|verification")]
+    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline|rehearsal|verification|list")]
