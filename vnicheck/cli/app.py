@@ -28,6 +28,10 @@ COMMANDS = {
         "list",
         "List servers with their VNIs: modes, addresses, security groups; nothing is judged, and no SSH.",
     ),
+    "doctor": (
+        "doctor",
+        "Try what is needed, credentials, region, each list of the API, SSH, one server, and say what to do.",
+    ),
     "snapshot": (
         "snapshot",
         "Collect servers into a file or folder that feeds every other command through --snapshot, offline.",

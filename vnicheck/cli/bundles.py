@@ -30,19 +30,19 @@ class Scope(Options):
     auth: options.Auth = None
     api_timeout: options.ApiTimeout = 180
 
-
-class Selection(Scope):
-    """Which servers, and whence their facts."""
-
-    guest: options.GuestFiles = None
-    guest_dir: options.GuestFolder = None
-
     @property
     def one_region(self) -> str | None:
         """The region of a command that works in one at a time. Raises UserError where several are named."""
         if len(set(self.region or ())) > 1:
             raise UserError("this works in one region at a time: give one --region")
         return self.region[0] if self.region else None
+
+
+class Selection(Scope):
+    """Which servers, and whence their facts."""
+
+    guest: options.GuestFiles = None
+    guest_dir: options.GuestFolder = None
 
 
 class Fleet(Options):

@@ -149,6 +149,19 @@ class ListOptions(Options):
     allow_incomplete: options.AllowIncomplete = False
 
 
+class DoctorOptions(Options):
+    """Try what is needed, credentials, region, each list of the API, SSH, one server, and say what to do."""
+
+    instance: Annotated[
+        str | None, typer.Argument(metavar="[INSTANCE]", help="The server to connect to; default one that runs.")
+    ] = None
+    scope: Scope
+    ssh: Ssh
+    cloud_only: options.CloudOnly = False
+    config_file: options.ConfigFile = None
+    no_color: options.NoColor = False
+
+
 class SnapshotOptions(Options):
     """Collect servers into a file or folder that feeds every other command through --snapshot, offline."""
 

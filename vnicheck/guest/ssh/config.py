@@ -163,6 +163,11 @@ class SshConfig:
             return os.environ.get(configured[1:].strip("{}"), "none")
         return os.path.expanduser(configured)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those that were read."""
+        return tuple(path for _, path in self._texts)
+
     def notes(self) -> tuple[str, ...]:
         """What of the configuration was left out, and why: a line each."""
         return tuple(self._notes)
