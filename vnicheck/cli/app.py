@@ -32,6 +32,7 @@ COMMANDS = {
         "doctor",
         "Try what is needed, credentials, region, each list of the API, SSH, one server, and say what to do.",
     ),
+    "init": ("init", "Write a commented vnicheck.toml from what the account has."),
     "snapshot": (
         "snapshot",
         "Collect servers into a file or folder that feeds every other command through --snapshot, offline.",

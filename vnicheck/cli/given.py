@@ -162,6 +162,17 @@ class DoctorOptions(Options):
     no_color: options.NoColor = False
 
 
+class InitOptions(Options):
+    """Write a commented vnicheck.toml from what the account has."""
+
+    scope: Scope
+    snapshot: options.SnapshotFile = None
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; default vnicheck.toml, here.")
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False
+
+
 class SnapshotOptions(Options):
     """Collect servers into a file or folder that feeds every other command through --snapshot, offline."""
 
