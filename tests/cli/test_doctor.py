@@ -39,7 +39,7 @@ def ssh_to(sshd: Sshd, folder: Path, port: int | None = None) -> list[str]:
 
 def outcomes(text: str) -> dict[str, str]:
     """What each line says it came to, by what it is about."""
-    found = {}
+    found: dict[str, str] = {}
     for line in text.splitlines():
         mark, rest = line.split(maxsplit=1)
         found.setdefault(rest.partition(": ")[0], mark)

@@ -51,6 +51,10 @@ COMMANDS = {
     "rules": ("rules", "List the rules, with their severity where it does not depend on what is found."),
     "explain": ("rules", "Show the page of one rule, or of one assumption."),
     "assumptions": ("assumptions", "List what is assumed of the VPC, on what evidence, and how to override it."),
+    "completion": (
+        "completion",
+        "Print a script with which a shell completes commands, options, choices, and names of servers.",
+    ),
     "schema": ("schema", "Print a document's JSON Schema (draft 2020-12)."),
 }
 """By name, in the order in which help lists them: the module here that does the work, and what `given` says."""

@@ -88,7 +88,7 @@ def command_of(kind: type[T], work: Callable[[], Callable[[T], object]]) -> Call
     """The function that Typer makes a command of: it takes the options that `kind` declares, those of groups among
     them, and gives them to what `work` gives. That is asked for only then: help needs the options alone.
     """
-    parameters = list(_parameters(kind))
+    parameters = list(parameters_of(kind))
 
     def command(**given: Any) -> object:
         return work()(_filled(kind, given))
@@ -99,10 +99,11 @@ def command_of(kind: type[T], work: Callable[[], Callable[[T], object]]) -> Call
     return command
 
 
-def _parameters(kind: type[Options]) -> Iterator[inspect.Parameter]:
+def parameters_of(kind: type[Options]) -> Iterator[inspect.Parameter]:
+    """The options that `kind` declares, those of groups among them, as a function would take them."""
     for name, hint in get_type_hints(kind, include_extras=True).items():
         if _is_group(hint):
-            yield from _parameters(hint)
+            yield from parameters_of(hint)
         else:
             default = getattr(kind, name, inspect.Parameter.empty)
             yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)

@@ -320,6 +320,12 @@ class AssumptionsOptions(Options):
     format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
 
 
+class CompletionOptions(Options):
+    """Print a script with which a shell completes commands, options, choices, and names of servers."""
+
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell that will read it.")]
+
+
 class SchemaOptions(Options):
     """Print a document's JSON Schema (draft 2020-12)."""
 

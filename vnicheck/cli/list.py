@@ -8,6 +8,7 @@ from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import requested
 from vnicheck.cli.given import ListOptions
 from vnicheck.cli.output import Destination, write_bytes, write_page
+from vnicheck.cli.recent import remember
 from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.listing import list_servers
@@ -38,6 +39,9 @@ def list(given: ListOptions) -> Exit:  # noqa: A001 - functions here go by their
         servers=listed.servers,
         problems=listed.problems,
     )
+    if given.snapshot is None:
+        every = listing.complete and not given.name and given.scope.vpc is None and given.scope.resource_group is None
+        remember((server.name for server in listing.servers), whole=every)
     for name, place in destination.wanted:
         if name == "json":
             write_bytes(encode_listing(listing), place)
