@@ -196,7 +196,12 @@ def test_where_names_cannot_be_kept_nothing_fails(tmp_path: Path, monkeypatch: p
 
 
 def test_the_formats_that_are_offered_are_those_that_are_taken() -> None:
-    taken = {"trace": output.FORMATS, "analyze": output.FORMATS, "lint": output.FORMATS, "demo": output.FORMATS}
+    taken: dict[str, tuple[str, ...]] = {
+        "trace": output.FORMATS,
+        "analyze": output.FORMATS,
+        "lint": output.FORMATS,
+        "demo": output.FORMATS,
+    }
     taken |= {"fix": plans.FORMATS, "diff": diff.FORMATS, "verify": verify.FORMATS, "list": listing.FORMATS}
     for command in commands():
         for option in command.options:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from vnicheck import __version__
@@ -65,6 +65,19 @@ class _Commands(TyperGroup):
         name, _, rest = super().resolve_command(ctx, args)
         return name, _loaded(str(name)), rest
 
+    def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - Click's signature
+        from vnicheck.cli.help import program_help
+
+        return program_help(COMMANDS)
+
+
+class _Command(TyperCommand):
+    def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - Click's signature
+        from vnicheck.cli.help import command_help
+        from vnicheck.cli.tree import command
+
+        return command_help(command(str(self.name)))
+
 
 def _loaded(name: str) -> Any:
     from vnicheck.cli import given
@@ -74,7 +87,7 @@ def _loaded(name: str) -> Any:
         return getattr(import_module(f"vnicheck.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
 
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    one.command(name)(command_of(getattr(given, f"{name.title().replace('-', '')}Options"), work))
+    one.command(name, cls=_Command)(command_of(getattr(given, f"{name.title().replace('-', '')}Options"), work))
     return get_command(one)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.given import CompletionOptions
 from vnicheck.cli.tree import CommandTree, Parameter, Takes, commands
+from vnicheck.fabric.assumptions import ASSUMPTIONS
+from vnicheck.rules.registry import RULES
 
 _HEAD = "# Completion of vnicheck {version}; write it anew after an update: vnicheck completion {shell} > {place}"
 
@@ -44,7 +46,7 @@ def _bash(tree: list[CommandTree]) -> Iterator[str]:
 
 def _bash_takes(takes: Takes) -> str:
     simple = {"servers": "_vnicheck_servers", "files": "_vnicheck_files", "other": ":"}
-    return simple.get(takes.kind) or f"_vnicheck_words {' '.join(takes.choices)}"
+    return simple.get(takes.kind) or f"_vnicheck_words {' '.join(_choices(takes))}"
 
 
 def _zsh(tree: list[CommandTree]) -> Iterator[str]:
@@ -66,7 +68,7 @@ def _zsh(tree: list[CommandTree]) -> Iterator[str]:
 
 def _zsh_takes(takes: Takes) -> str:
     simple = {"servers": "_vnicheck_servers", "files": "_files", "other": "return 1"}
-    return simple.get(takes.kind) or f"compadd -- {' '.join(takes.choices)}"
+    return simple.get(takes.kind) or f"compadd -- {' '.join(_choices(takes))}"
 
 
 def _described(words: Iterable[tuple[str, str]]) -> str:
@@ -92,7 +94,7 @@ def _fish(tree: list[CommandTree]) -> Iterator[str]:
 
 def _fish_takes(takes: Takes) -> str:
     simple = {"servers": "-f -a '(__vnicheck_servers)'", "files": "-F", "other": "-f"}
-    return simple.get(takes.kind) or f"-f -a '{' '.join(takes.choices)}'"
+    return simple.get(takes.kind) or f"-f -a '{' '.join(_choices(takes))}'"
 
 
 def _fish_quoted(text: str) -> str:
@@ -108,6 +110,13 @@ def _values(tree: list[CommandTree]) -> Iterator[tuple[list[str], Takes]]:
                 found.setdefault(option.takes, []).extend(f"{command.name}:{name}" for name in option.names)
     for takes, names in found.items():
         yield names, takes
+
+
+def _choices(takes: Takes) -> tuple[str, ...]:
+    if takes.kind != "pages":
+        return takes.choices
+    words = tuple(word for rule in RULES for word in (rule.id, rule.name))
+    return words + tuple(each.id for each in ASSUMPTIONS)
 
 
 def _names(options: Iterable[Parameter]) -> list[str]:

@@ -301,6 +301,8 @@ class CollectScriptOptions(Options):
 class RulesOptions(Options):
     """List the rules, with their severity where it does not depend on what is found."""
 
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
+
 
 class ExplainOptions(Options):
     """Show the page of one rule, or of one assumption."""

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator
 from inspect import Parameter as Declared
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
-from msgspec import Struct
 from typer.models import OptionInfo
 
 from vnicheck.cli import given
@@ -19,24 +18,30 @@ _SERVERS = re.compile(r"\[?INSTANCE(?:\.\.\.)?\]?|ADDR")
 _PATHS = re.compile(r"FILE|PATH|DIR|OLD|NEW")
 
 
-class Takes(Struct, frozen=True):
-    """What an option or argument takes: `nothing` (a flag), `servers`, `files`, `words` (of `choices`), or `other`."""
+class Takes(NamedTuple):
+    """What an option or argument takes: `nothing` (a flag), `servers`, `files`, `pages` (of rules and
+    assumptions), `words` (of `choices`), or `other`.
+    """
 
     kind: str
     choices: tuple[str, ...] = ()
 
 
-class Parameter(Struct, frozen=True):
-    """An option (`names`: `--format`, `-f`) or an argument (none). `shown` is what help calls its value."""
+class Parameter(NamedTuple):
+    """An option (`names`: `--format`, `-f`) or an argument (none) of a group of help. `shown` is what help calls its
+    value, `limits` what it may be and is by default.
+    """
 
+    group: str
     names: tuple[str, ...]
     takes: Takes
     shown: str
     said: str
+    limits: str = ""
     required: bool = False
 
 
-class CommandTree(Struct, frozen=True):
+class CommandTree(NamedTuple):
     """A command."""
 
     name: str
@@ -52,28 +57,48 @@ class CommandTree(Struct, frozen=True):
         return tuple(each for each in self.parameters if not each.names)
 
 
-HELP = Parameter(("--help", "-h"), Takes("nothing"), "", "Show this message and exit.")
+HELP = Parameter("Options", ("--help", "-h"), Takes("nothing"), "", "Show this message and exit.")
+
+
+def command(name: str) -> CommandTree:
+    """One command."""
+    kind = getattr(given, f"{name.title().replace('-', '')}Options")
+    parameters = (_parameter(name, group, each) for group, each in parameters_of(kind))
+    return CommandTree(name, COMMANDS[name][1], (*parameters, HELP))
 
 
 def commands() -> Iterator[CommandTree]:
     """All commands, in the order in which help lists them."""
-    for name, (_, said) in COMMANDS.items():
-        kind = getattr(given, f"{name.title().replace('-', '')}Options")
-        yield CommandTree(name, said, (*(_parameter(name, each) for each in parameters_of(kind)), HELP))
+    return map(command, COMMANDS)
 
 
-def _parameter(command: str, declared: Declared) -> Parameter:
+def _parameter(of: str, group: str, declared: Declared) -> Parameter:
     wanted, info = get_args(declared.annotation)
     kinds = {wanted, *get_args(wanted), *(inner for each in get_args(wanted) for inner in get_args(each))}
     is_option, is_flag = isinstance(info, OptionInfo), wanted is bool
     # within Annotated, what stands first is no default, but the first name
-    given_names = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
-    names = tuple(name for each in given_names for name in each.split("/")) if is_option else ()
+    said_names = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
+    names = tuple(name for each in said_names for name in each.split("/")) if is_option else ()
     words = {int: "NUMBER", float: "SECONDS", Path: "PATH"}
     value = info.metavar or next((word for each, word in words.items() if each in kinds), "TEXT")
     said = info.help or ""
-    takes = Takes("nothing") if is_flag else _takes(command, value, said)
-    return Parameter(names, takes, "" if is_flag else value, said, declared.default is Declared.empty)
+    return Parameter(
+        group=group if is_option else "Arguments",
+        names=names,
+        takes=Takes("nothing") if is_flag else _takes(of, value, said),
+        shown="" if is_flag else value,
+        said=said,
+        limits=_limits(declared.default, info.min, info.max),
+        required=declared.default is Declared.empty,
+    )
+
+
+def _limits(default: object, least: float | None, most: float | None) -> str:
+    """`default 10, 0.1-86400`; nothing of flags."""
+    parts = [] if default in (None, Declared.empty) or isinstance(default, bool) else [f"default {default}"]
+    if least is not None:
+        parts.append(f"{least:g} or more" if most is None else f"{least:g}-{most:g}")
+    return ", ".join(parts)
 
 
 def _takes(command: str, metavar: str, said: str) -> Takes:
@@ -84,12 +109,5 @@ def _takes(command: str, metavar: str, said: str) -> Takes:
     if _SERVERS.fullmatch(metavar):
         return Takes("servers")
     if command == "explain":
-        return Takes("words", _pages())
+        return Takes("pages")
     return Takes("files" if _PATHS.fullmatch(metavar) else "other")
-
-
-def _pages() -> tuple[str, ...]:
-    from vnicheck.fabric.assumptions import ASSUMPTIONS
-    from vnicheck.rules.registry import RULES
-
-    return tuple(word for rule in RULES for word in (rule.id, rule.name)) + tuple(each.id for each in ASSUMPTIONS)
