@@ -6,7 +6,7 @@ RUNS_READY := $(VENV)/.run
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ bench-scale: $(READY)  ## measure a region of up to 10,000 servers (minutes)
 demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtures/cases
 	@$(BIN)/python -m tests.support.demo_snapshots
 
+man: $(READY)  ## write the manual pages, man/*.1, from what the program says of itself
+	@$(BIN)/python -m tests.support.man_pages man
+
 .PHONY: packages
 packages:
 	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers
@@ -95,4 +98,4 @@ pins: $(READY)  ## choose releases anew and write requirements/*.txt
 	@$(COMPILE) -c requirements/run.txt --extra dev -o requirements/dev.txt pyproject.toml
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(LOWEST) $(SBOM) vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(LOWEST) $(SBOM) vnicheck.cdx.json man .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

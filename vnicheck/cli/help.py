@@ -65,7 +65,7 @@ _FIRST = 26
 def program_help(commands: Mapping[str, tuple[str, str]]) -> str:
     """Help of the program: `commands` by name, each with (its module and) what is said of it."""
     width = _width()
-    lines = ["Usage: vnicheck COMMAND [OPTIONS] [ARGS]...", "", *textwrap.wrap(ABOUT, width, **_indented(2))]
+    lines = ["Usage: vnicheck COMMAND [OPTIONS] [ARGS]...", "", *_prose(ABOUT, width)]
     for title, names in GROUPS.items():
         lines += ["", f"{title}:", *_table([(name, commands[name][1]) for name in names], width)]
     flags = [
@@ -85,7 +85,7 @@ def command_help(command: "CommandTree") -> str:
     width = _width()
     arguments = [each.shown if each.required else _optional(each.shown) for each in command.arguments]
     usage = " ".join([f"vnicheck {command.name} [OPTIONS]", *arguments])
-    lines = [f"Usage: {usage}", "", *textwrap.wrap(command.said, width, **_indented(2))]
+    lines = [f"Usage: {usage}", "", *_prose(command.said, width)]
     for title in _titles(command):
         rows = [_row(each) for each in command.parameters if each.group == title]
         lines += ["", f"{title}:", *_table(rows, width)]
@@ -130,5 +130,5 @@ def _width() -> int:
     return max(min(shutil.get_terminal_size().columns, 100), 50)
 
 
-def _indented(columns: int) -> dict[str, str]:
-    return {"initial_indent": " " * columns, "subsequent_indent": " " * columns}
+def _prose(text: str, width: int) -> list[str]:
+    return [f"  {line}" for line in textwrap.wrap(text, width - 2)]
