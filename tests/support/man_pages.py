@@ -63,7 +63,7 @@ def _head(name: str, said: str) -> Iterator[str]:
 
 def _term(parameter: Parameter) -> str:
     names = ", ".join(rf"\fB{_text(name)}\fR" for name in parameter.names)
-    return rf"{names} \fI{_text(parameter.shown)}\fR" if parameter.shown else names
+    return rf"{names} \fI{_text(parameter.shown)}\fR".strip() if parameter.shown else names
 
 
 def _said(parameter: Parameter) -> str:

@@ -24,7 +24,17 @@ class Options:
         vars(self).update(given)
 
 
-class Scope(Options):
+class Credentials(Options):
+    """What opens the VPC API, where it is not to be what the environment has."""
+
+    title = "Credentials"
+
+    auth: options.Auth = None
+    api_key_file: options.ApiKeyFile = None
+    api_key_command: options.ApiKeyCommand = None
+
+
+class Scope(Credentials):
     """Which part of the cloud, and how to get in."""
 
     title = "Cloud"
@@ -32,7 +42,6 @@ class Scope(Options):
     region: options.Region = None
     vpc: options.VpcFilter = None
     resource_group: options.ResourceGroup = None
-    auth: options.Auth = None
     api_timeout: options.ApiTimeout = 180
 
     @property

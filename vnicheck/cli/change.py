@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from vnicheck.apply.ledger import Entry, Ledger, LedgerError
-from vnicheck.cli.bundles import Ssh
+from vnicheck.cli.bundles import Credentials, Ssh
 from vnicheck.cli.failure import Exit, UserError, ended_by
-from vnicheck.cli.gather import prompts, ssh_options
+from vnicheck.cli.gather import access_of, prompts, ssh_options
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect
 from vnicheck.cloud.errors import CloudError
@@ -102,14 +102,14 @@ def ended_in_order() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN if interrupted else handler)
 
 
-def vpc_client(region: str | None, auth: str | None, *, seconds: float = 120.0) -> VpcClient:
+def vpc_client(region: str | None, given: Credentials, *, seconds: float = 120.0) -> VpcClient:
     """The VPC API of a region, to change a VNI; of VPC_URL where that is set. `seconds`: what the change may take, of
     which no single answer may take more than a quarter. Raises UserError.
     """
     http = HttpSettings(read_timeout=min(HttpSettings.read_timeout, max(seconds / 4, 2.0)), retries=2)
     with ended_by(CloudError):
         named = None if os.environ.get("VPC_URL") else region
-        client = connect(region=named, environ=os.environ, auth=auth, http=http)
+        client = connect(region=named, environ=os.environ, auth=access_of(given), http=http)
         client.authenticate()
     return client
 

@@ -111,7 +111,7 @@ def _apply(
         runner=runner,
         ledger=Ledger.of_user(),
         connect=lambda region: vpc_client(
-            given.selection.one_region or region or None, given.selection.auth, seconds=given.rollback_after
+            given.selection.one_region or region or None, given.selection, seconds=given.rollback_after
         ),
         sudo=given.sudo,
         ask_sudo=ask_sudo(),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vnicheck.cli import options
-from vnicheck.cli.bundles import Display, Fleet, Options, Scope, Selection, Ssh
+from vnicheck.cli.bundles import Credentials, Display, Fleet, Options, Scope, Selection, Ssh
 
 LEAST_SECONDS = 5
 """Of the timer that undoes a fix."""
@@ -102,8 +102,8 @@ class RollbackOptions(Options):
 
     change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")]
     ssh: Ssh
+    credentials: Credentials
     region: options.OneRegion = None
-    auth: options.Auth = None
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False
     sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False
 

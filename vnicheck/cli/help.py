@@ -20,6 +20,8 @@ GROUPS = {
 }
 ENVIRONMENT = {
     "IBMCLOUD_API_KEY, IC_API_KEY": "the API key",
+    "VNICHECK_API_KEY_FILE": "a file with the key, as --api-key-file",
+    "VNICHECK_API_KEY_COMMAND": "a command that prints the key, as --api-key-command",
     "IBMCLOUD_REGION, IC_REGION": "the region where --region names none",
     "VPC_URL, VPC_AUTH_TYPE, ...": "the SDK's own settings; also in the file that IBM_CREDENTIALS_FILE names",
     "HTTPS_PROXY, NO_PROXY": "proxies to the API; REQUESTS_CA_BUNDLE names authorities of one's own",

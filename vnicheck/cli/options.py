@@ -27,6 +27,18 @@ Auth = Annotated[
         "--auth", metavar="instance", help="'instance': use the trusted profile of the instance that this runs on."
     ),
 ]
+ApiKeyFile = Annotated[
+    Path | None,
+    typer.Option("--api-key-file", metavar="FILE", help="A file with the API key, as the console downloads it."),
+]
+ApiKeyCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key-command",
+        metavar="COMMAND",
+        help="A command that prints the API key, as in 'pass show ibmcloud'; no shell reads it.",
+    ),
+]
 ApiTimeout = Annotated[
     float,
     typer.Option("--api-timeout", min=1, max=MOST_SECONDS, help="Seconds for reading a region from the API in all."),

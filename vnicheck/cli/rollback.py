@@ -32,7 +32,7 @@ def rollback(given: RollbackOptions) -> int:
     means = Means(
         runner=ssh_runner(given.ssh),
         ledger=book,
-        connect=lambda known: vpc_client(given.region or known or None, given.auth),
+        connect=lambda known: vpc_client(given.region or known or None, given.credentials),
         sudo=given.sudo,
         ask_sudo=ask_sudo(),
         script_seconds=given.ssh.timeout,

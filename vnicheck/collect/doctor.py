@@ -50,7 +50,7 @@ def examine(request: Request, asker: Asker) -> Iterator[Check]:
         client = connect(
             region=next(iter(request.regions), None),
             environ=os.environ,
-            auth=request.auth,
+            auth=request.access,
             http=HttpSettings(total=request.api_timeout),
         )
     except CloudError as error:

@@ -28,8 +28,8 @@ def connect_to(request: Request) -> tuple[Sequence[VpcClient], Mapping[str, Clou
     """A client for each region that is asked for, and why there is none for others, by name. Raises CloudError."""
     http = HttpSettings(total=request.api_timeout)
     if request.all_regions:
-        return connect_everywhere(environ=os.environ, auth=request.auth, http=http)
-    return connect_all(request.regions, environ=os.environ, auth=request.auth, http=http), {}
+        return connect_everywhere(environ=os.environ, auth=request.access, http=http)
+    return connect_all(request.regions, environ=os.environ, auth=request.access, http=http), {}
 
 
 def observe_regions(
