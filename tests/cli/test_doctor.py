@@ -7,7 +7,7 @@ import pytest
 
 from tests.api import StandIn, World
 from tests.support.program import run
-from tests.support.sshd import Sshd, refusing_port
+from tests.support.sshd import Sshd, generate_key, refusing_port
 from vnicheck.cloud.read import LISTS
 
 KEY = "a-secret-api-key-of-44-characters-0123456789"
@@ -127,6 +127,33 @@ def test_a_server_that_cannot_be_reached(sshd: Sshd, tmp_path: Path) -> None:
     assert "connection refused; does sshd run there" in done.stdout
     assert nobody.returncode == 3
     assert "did you mean alone" in nobody.stdout
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (None, "usual users of IBM's images: vpcuser, root or ubuntu"),
+        ("ibm-ubuntu-24-04-6-minimal-amd64-1", "usual users of image ibm-ubuntu-24-04-6-minimal-amd64-1: ubuntu, "),
+        ("my-rhel\x1b[2J", "usual users of image my-rhel [2J: vpcuser or root"),
+    ],
+)
+def test_a_refused_login_names_the_usual_users_and_tries_none(
+    sshd: Sshd, tmp_path: Path, image: str | None, words: str
+) -> None:
+    made = world()
+    if image is not None:
+        made.find("instances", "web-1")["image"] = {"id": "r006-1", "name": image}
+    stranger = generate_key(tmp_path / "stranger")
+    options = [str(stranger) if each == str(sshd.client_key) else each for each in ssh_to(sshd, tmp_path)]
+    before = sshd.connections()
+    with StandIn(made) as api:
+        done = run("doctor", *options, env=api.environ, folder=tmp_path)
+        saved = run("snapshot", "web-1", "-o", "web.json", *options, env=api.environ, folder=tmp_path)
+    assert (done.returncode, saved.returncode) == (3, 3)
+    for told in (done.stdout, saved.stderr):
+        assert f"login as {sshd.user} failed" in told
+        assert words in told
+    assert sshd.connections() == before + 2
 
 
 def test_configurations_that_cannot_be_read(tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ from msgspec import Struct
 
 
 class SshTarget(Struct, frozen=True, kw_only=True):
-    """A server to connect to: the instance's `name`, the `address` to reach it at; `id` tells it from its namesakes."""
+    """A server to connect to: the instance's `name`, the `address` to reach it at; `id` tells it from its namesakes.
+
+    `login_hint`: what to say where a login is refused.
+    """
 
     name: str
     address: str
     id: str = ""
+    login_hint: str = ""
 
     @property
     def key(self) -> str:
