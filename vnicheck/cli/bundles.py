@@ -77,6 +77,7 @@ class Ssh(Options):
 
     title = "SSH"
 
+    ssh_client: options.SshClient = "paramiko"
     ssh_user: options.SshUser = None
     ssh_port: options.SshPort = None
     identity: options.Identity = None

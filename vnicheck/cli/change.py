@@ -16,6 +16,7 @@ from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect
 from vnicheck.cloud.errors import CloudError
 from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.ssh.openssh import make_runner
 from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.guest.ssh.sudo import AskSudoPassword
 from vnicheck.model.plan import Applied
@@ -117,7 +118,17 @@ def vpc_client(region: str | None, given: Credentials, *, seconds: float = 120.0
 def ssh_runner(ssh: Ssh) -> SshRunner:
     """SSH as the options say. Raises UserError where its configuration cannot be read."""
     with ended_by(CollectionError):
-        return SshRunner(ssh_options(ssh), *prompts(ssh))
+        return make_runner(ssh_options(ssh), *prompts(ssh))
+
+
+def require_own_ssh(ssh: Ssh) -> None:
+    """Refuses to change a server over the system's ssh: a new connection is what proves a change, and ssh may share an
+    old one. Raises UserError.
+    """
+    if ssh_options(ssh).openssh:
+        raise UserError(
+            "--ssh openssh collects alone: leave it out to apply or undo a change, or add --dry-run to look"
+        )
 
 
 def ask_sudo() -> AskSudoPassword | None:

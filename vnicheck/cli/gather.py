@@ -20,6 +20,8 @@ from vnicheck.model.snapshot import Snapshot
 if TYPE_CHECKING:
     from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
 
+_CLIENTS = ("paramiko", "openssh")
+
 
 def gather(
     instances: Sequence[str], selection: Selection, ssh: Ssh, *, snapshot: Path | None = None, no_color: bool
@@ -136,7 +138,12 @@ def ssh_options(ssh: Ssh) -> SshOptions:
     """How to connect. Refuses a key file that cannot be opened: every server would say so."""
     for path in ssh.identity or ():
         _require_readable(path.expanduser())
+    if ssh.ssh_client not in _CLIENTS:
+        raise UserError(f"--ssh {ssh.ssh_client!r}: write {' or '.join(_CLIENTS)}")
+    if ssh.ssh_client == "openssh" and ssh.ask_pass:
+        raise UserError("--ask-pass is vnicheck's own: the system's ssh asks nobody here; leave out one of them")
     return SshOptions(
+        openssh=ssh.ssh_client == "openssh",
         user=ssh.ssh_user,
         port=ssh.ssh_port,
         identities=tuple(ssh.identity or ()),

@@ -99,6 +99,14 @@ GuestFolder = Annotated[
     ),
 ]
 
+SshClient = Annotated[
+    str,
+    typer.Option(
+        "--ssh",
+        metavar="paramiko|openssh",
+        help="Who connects: vnicheck itself, or the system's own ssh with all of its configuration.",
+    ),
+]
 SshUser = Annotated[str | None, typer.Option("--ssh-user", metavar="USER", help="Login name; default as ssh would.")]
 SshPort = Annotated[
     int | None, typer.Option("--ssh-port", metavar="PORT", min=1, max=65535, help="Port; default as ssh would.")

@@ -10,6 +10,7 @@ from vnicheck.cli.change import (
     confirm,
     ended_in_order,
     entries_of,
+    require_own_ssh,
     shown,
     ssh_runner,
     tell,
@@ -22,6 +23,7 @@ from vnicheck.cli.given import LedgerOptions, RollbackOptions
 
 def rollback(given: RollbackOptions) -> int:
     """The work of `RollbackOptions`: the exit code."""
+    require_own_ssh(given.ssh)
     book = Ledger.of_user()
     with ended_by(LedgerError):
         entry = book.read(given.change)

@@ -75,6 +75,8 @@ def examine(request: Request, asker: Asker) -> Iterator[Check]:
 
 
 def _ssh_configuration(request: Request) -> Check:
+    if request.ssh.openssh:
+        return Check("SSH configuration", "ok", "that of the system's own ssh (--ssh openssh)")
     try:
         config = SshConfig(request.ssh)
     except CollectionError as error:
@@ -124,7 +126,7 @@ def _of_server(client: VpcClient, request: Request, asker: Asker) -> Iterator[Ch
         yield Check(name, "skipped", "not tried: --cloud-only")
         return
     target = ssh_target(server, request.address)
-    if target is not None:
+    if target is not None and not request.ssh.openssh:
         try:
             config = SshConfig(request.ssh)
             yield Check(f"login on {name}", "ok", _way(config.hops(target)))

@@ -13,8 +13,8 @@ from msgspec import Struct
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
+from vnicheck.guest.ssh.openssh import make_runner
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
-from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import one_line
@@ -57,7 +57,7 @@ def collect_many(
     results: dict[str, Result] = {}
     reading = threading.Lock()
     workers = _workers(len(targets), MAX_JOBS if jobs is None else jobs)
-    with SshRunner(options, calls.ask_passphrase, calls.ask_password) as runner:
+    with make_runner(options, calls.ask_passphrase, calls.ask_password) as runner:
 
         def collect_one(target: SshTarget) -> Result:
             calls.on_start(target)
