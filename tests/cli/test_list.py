@@ -139,7 +139,9 @@ def test_on_a_terminal_a_server_is_named_once(tmp_path: Path) -> None:
         schema="vnicheck.list/1", tool=Tool(name="", version=""), listed_at="", complete=True, servers=found.servers
     )
     page = io.StringIO()
-    write_listing(listing, Console(file=page, width=150, force_terminal=True, color_system=None))
-    heading, first, second, foot = page.getvalue().splitlines()
-    assert heading.split()[:2] == ["server", "status"]
-    assert (first.split()[0], "well" in second, foot) == ("well", False, "1 server, 2 VNIs")
+    write_listing(listing, Console(file=page, width=60, force_terminal=True, color_system=None))
+    heading, named, first, second, foot = page.getvalue().splitlines()
+    assert heading.split()[:3] == ["VNI", "subnet", "addresses"]
+    assert (named.split()[0], foot) == ("well", "1 server, 2 VNIs")
+    assert first.split()[::2] == ["vni-1", "10.0.0.11", "auto"]  # no column is cut, however narrow the terminal is
+    assert second.split()[::2] == ["vni-2", "10.0.0.12", "auto"]

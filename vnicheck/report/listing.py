@@ -1,48 +1,49 @@
 """A listing, for people: a line for each VNI; in a pipe each line has all that it needs to be found by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from vnicheck.model.listing import ListedInterface, ListedServer, Listing
 from vnicheck.model.words import counted, one_line
 
-_COLUMNS = ("server", "status", "zone", "vpc", "VNI", "subnet", "addresses", "floating IP", "state filter", "spoofing")
-_OF_SERVER = 4
-"""So many columns are the server's, and are told once on a terminal."""
+_COLUMNS = ("VNI", "subnet", "addresses", "floating IP", "state filter", "spoofing")
 
 
 def write_listing(listing: Listing, console: Console) -> None:
-    """Writes the listing as a table where somebody looks, else as plain columns."""
+    """Writes the listing: a server with its VNIs below where somebody looks, else a line with all for each VNI."""
     if not console.is_terminal:
-        for line in _plain(listing):
+        rows = [
+            (*_server(server), *row) for server in listing.servers for row in _vnis(server) or [("-",) * len(_COLUMNS)]
+        ]
+        for line in _aligned(rows):
             console.print(Text(line), soft_wrap=True)
         return
-    table = Table(*_COLUMNS, box=None, pad_edge=False, header_style="bold")
+    heading, *lines = _aligned([_COLUMNS, *(row for server in listing.servers for row in _vnis(server))])
+    console.print(Text(f"  {heading}", "dim"), soft_wrap=True)
+    remaining = iter(lines)
     for server in listing.servers:
-        for number, row in enumerate(_rows(server)):
-            shown = row if number == 0 else ("",) * _OF_SERVER + row[_OF_SERVER:]
-            table.add_row(*map(Text, shown))
-    console.print(table)
+        name, *facts = _server(server)
+        console.print(Text(name, "bold") + Text(f"  {'  '.join(facts)}"), soft_wrap=True)
+        for _ in server.interfaces:
+            console.print(Text(f"  {next(remaining)}"), soft_wrap=True)
     vnis = sum(len(server.interfaces) for server in listing.servers)
     console.print(Text(f"{counted(len(listing.servers), 'server')}, {counted(vnis, 'VNI')}", "dim"), soft_wrap=True)
 
 
-def _plain(listing: Listing) -> Iterator[str]:
-    rows = [row for server in listing.servers for row in _rows(server)]
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _rows(server: ListedServer) -> Iterator[tuple[str, ...]]:
-    own = (_word(server.name), _word(server.status), _word(server.zone), _word(server.vpc.name))
-    for interface in server.interfaces:
-        yield (*own, *_of(interface))
-    if not server.interfaces:
-        yield (*own, *("-",) * (len(_COLUMNS) - _OF_SERVER))
+def _server(server: ListedServer) -> tuple[str, ...]:
+    return (_word(server.name), _word(server.status), _word(server.zone), _word(server.vpc.name))
+
+
+def _vnis(server: ListedServer) -> list[tuple[str, ...]]:
+    return [_of(interface) for interface in server.interfaces]
 
 
 def _of(interface: ListedInterface) -> tuple[str, ...]:

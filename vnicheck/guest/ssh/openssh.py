@@ -41,7 +41,7 @@ class OpenSshRunner(SshRunner):
                 "ssh_config", "there is no program ssh here: install OpenSSH's client, or leave out --ssh"
             )
         self._program = program
-        self._lock = threading.Lock()
+        self._guard = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._told: dict[str, dict[str, str]] = {}
 
@@ -70,7 +70,7 @@ class OpenSshRunner(SshRunner):
 
     def close(self) -> None:
         """End what still runs in other threads."""
-        with self._lock:
+        with self._guard:
             self.closed = True
             running = list(self._running)
         for process in running:
@@ -90,7 +90,7 @@ class OpenSshRunner(SshRunner):
             raise timed_out(hop.label, seconds, "ssh still ran") from None
         finally:
             _end(process)
-            with self._lock:
+            with self._guard:
                 self._running.discard(process)
         if self.closed:
             raise timed_out(hop.label, seconds, "ended by us")
@@ -101,7 +101,7 @@ class OpenSshRunner(SshRunner):
 
     def _start(self, words: list[str]) -> "subprocess.Popen[bytes]":
         """ssh in a session of its own: it has no terminal to ask on, and all that it starts ends with it."""
-        with self._lock:
+        with self._guard:
             if self.closed:
                 raise CollectionError("ssh_closed", "nothing more is collected: the run has ended")
             process = subprocess.Popen(  # noqa: S603
@@ -172,7 +172,7 @@ class OpenSshRunner(SshRunner):
 
     def _settings(self, host: str) -> dict[str, str]:
         """What ssh makes of its configuration for a host, by lower-case keywords. Raises CollectionError."""
-        with self._lock:
+        with self._guard:
             told = self._told.get(host)
         if told is not None:
             return told
@@ -193,7 +193,7 @@ class OpenSshRunner(SshRunner):
             raise CollectionError("ssh_config", f"ssh refuses its configuration: {said}; fix it or use -F none")
         lines = done.stdout.decode("utf-8", "replace").splitlines()
         told = dict(line.partition(" ")[::2] for line in reversed(lines))
-        with self._lock:
+        with self._guard:
             self._told[host] = told
         return told
 
