@@ -22,6 +22,7 @@ need tcsh tcsh
 need zsh zsh
 need mksh mksh
 need packer packer
+need groff groff-base
 [ -x /usr/lib/systemd/systemd-sysctl ] || [ -x /lib/systemd/systemd-sysctl ] || missing="$missing systemd"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

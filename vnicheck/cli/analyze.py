@@ -6,6 +6,7 @@ from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import gather_regions
 from vnicheck.cli.given import AnalyzeOptions
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_notes, write_report
+from vnicheck.cli.recent import remember
 from vnicheck.system.clock import now
 
 
@@ -29,6 +30,8 @@ def analyze(given: AnalyzeOptions) -> int:
         no_color=given.display.no_color,
         quiet=given.quiet,
     )
+    if given.snapshot is None and not given.local:
+        remember(server.name for snapshot in observed.values() for server in snapshot.servers)
     report = report_on(*observed.values(), generated_at=now(), config=config)
     write_report(report, destination, no_color=given.display.no_color, explain=given.explain, quiet=given.quiet)
     tell_notes(config, report, whole=False)

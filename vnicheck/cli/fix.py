@@ -16,6 +16,7 @@ from vnicheck.cli.change import (
     ask_sudo,
     confirm,
     ended_in_order,
+    require_own_ssh,
     ssh_runner,
     tell,
     tell_outcome,
@@ -44,6 +45,8 @@ def fix(given: FixOptions) -> int:
         raise UserError("a snapshot is only looked at: add --dry-run, or leave --snapshot out to fix the live server")
     if given.dask is not None and given.workers is not None:
         raise UserError("--workers and --dask exclude each other")
+    if not given.dry_run:
+        require_own_ssh(given.ssh)
     observed = gather(
         given.instances or [], given.selection, given.ssh, snapshot=given.snapshot, no_color=given.no_color
     )
@@ -111,7 +114,7 @@ def _apply(
         runner=runner,
         ledger=Ledger.of_user(),
         connect=lambda region: vpc_client(
-            given.selection.one_region or region or None, given.selection.auth, seconds=given.rollback_after
+            given.selection.one_region or region or None, given.selection, seconds=given.rollback_after
         ),
         sudo=given.sudo,
         ask_sudo=ask_sudo(),

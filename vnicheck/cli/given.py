@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vnicheck.cli import options
-from vnicheck.cli.bundles import Display, Fleet, Options, Selection, Ssh
+from vnicheck.cli.bundles import Credentials, Display, Fleet, Options, Scope, Selection, Ssh
 
 LEAST_SECONDS = 5
 """Of the timer that undoes a fix."""
@@ -103,8 +103,8 @@ class RollbackOptions(Options):
 
     change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")]
     ssh: Ssh
+    credentials: Credentials
     region: options.OneRegion = None
-    auth: options.Auth = None
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False
     sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False
 
@@ -136,6 +136,45 @@ class LintOptions(Options):
     flows: options.Flows = False
     workers: options.Workers = None
     dask: options.Dask = None
+
+
+class ListOptions(Options):
+    """List servers with their VNIs: modes, addresses, security groups; nothing is judged, and no SSH."""
+
+    scope: Scope
+    all_regions: options.AllRegions = False
+    name: options.Names = None
+    snapshot: options.SnapshotFile = None
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json.")
+    ] = None
+    output: options.Output = None
+    no_color: options.NoColor = False
+    allow_incomplete: options.AllowIncomplete = False
+
+
+class DoctorOptions(Options):
+    """Try what is needed, credentials, region, each list of the API, SSH, one server, and say what to do."""
+
+    instance: Annotated[
+        str | None, typer.Argument(metavar="[INSTANCE]", help="The server to connect to; default one that runs.")
+    ] = None
+    scope: Scope
+    ssh: Ssh
+    cloud_only: options.CloudOnly = False
+    config_file: options.ConfigFile = None
+    no_color: options.NoColor = False
+
+
+class InitOptions(Options):
+    """Write a commented vnicheck.toml from what the account has."""
+
+    scope: Scope
+    snapshot: options.SnapshotFile = None
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; default vnicheck.toml, here.")
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False
 
 
 class SnapshotOptions(Options):
@@ -266,6 +305,8 @@ class CollectScriptOptions(Options):
 class RulesOptions(Options):
     """List the rules, with their severity where it does not depend on what is found."""
 
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
+
 
 class ExplainOptions(Options):
     """Show the page of one rule, or of one assumption."""
@@ -285,7 +326,13 @@ class AssumptionsOptions(Options):
     format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
 
 
+class CompletionOptions(Options):
+    """Print a script with which a shell completes commands, options, choices, and names of servers."""
+
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell that will read it.")]
+
+
 class SchemaOptions(Options):
     """Print a document's JSON Schema (draft 2020-12)."""
 
-    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline|rehearsal|verification")]
+    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline|rehearsal|verification|list")]
