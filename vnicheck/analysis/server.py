@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from vnicheck import __version__
 from vnicheck.analysis.interfaces import interface_summaries
 from vnicheck.analysis.mutes import apply_mutes
+from vnicheck.analysis.observed import observed_flows
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, of_virtual_machine, why_unmatched
 from vnicheck.engine.server_view import ServerView
@@ -83,7 +84,7 @@ def analyze_server(
         view = ServerView(server, fabric, config)
         interfaces = interface_summaries(view)
         if status != "skipped":
-            facts = Facts(view, predict(view), read_at, every_flow=predict is predict_flows)
+            facts = Facts(view, observed_flows(view, predict(view)), read_at, every_flow=predict is predict_flows)
             flows, findings = find_all(facts)
             if status == "analyzed" and facts.every_flow and not is_known(facts):
                 status = "incomplete"

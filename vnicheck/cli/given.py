@@ -190,18 +190,36 @@ class DiffOptions(Options):
 
 
 class VerifyOptions(Options):
-    """Ask the server's own kernel whether it does what is predicted; no packet, no root."""
+    """Hold predictions against what can be seen: the server's own kernel, asked, and captures."""
 
     instances: Annotated[
         list[str], typer.Argument(metavar="INSTANCE...", help="Name, id, CRN, or one of its addresses.")
     ]
     selection: Selection
     ssh: Ssh
+    captures: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--capture",
+            metavar="FILE",
+            help="The text of 'tcpdump -nn -i any' on the server; '-' for stdin; eth1=FILE of one interface; "
+            "client:ADDRESS=FILE of that client. Repeatable.",
+        ),
+    ] = None
+    snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
     formats: Annotated[
         list[str] | None, typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json.")
     ] = None
-    output: options.Output = None
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Keep what was seen in this file, for --observations of all commands.",
+        ),
+    ] = None
     no_color: options.NoColor = False
 
 

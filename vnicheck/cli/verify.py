@@ -1,9 +1,11 @@
-"""`vnicheck verify`: predictions held against the server's own kernel."""
+"""`vnicheck verify`: predictions held against what can be seen of a server."""
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from vnicheck import __version__
+from vnicheck.cli.captures import CaptureFile, read_captures, sightings_of
 from vnicheck.cli.change import ssh_runner
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError
@@ -17,17 +19,22 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.runner import COMMAND, SshRunner
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
+from vnicheck.model.observation import facts_of
 from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Problem, Server, Snapshot
 from vnicheck.model.verification import (
     VERIFICATION_SCHEMA,
     KernelAnswer,
+    SeenAssumption,
+    SeenFlow,
     Verification,
     VerificationDocument,
     encode_verification,
 )
 from vnicheck.report.verification import write_verification
 from vnicheck.system.clock import now
+from vnicheck.verify.conclude import conclusions
+from vnicheck.verify.evidence import Evidence
 from vnicheck.verify.kernel import conclude, read_answers, script
 from vnicheck.verify.questions import questions
 
@@ -36,25 +43,25 @@ FORMATS = ("text", "json")
 
 def verify(given: VerifyOptions) -> int:
     """The work of `VerifyOptions`: the exit code."""
-    destination = Destination(given.formats, given.output)
-    for name, _ in destination.wanted:
-        if name not in FORMATS:
-            raise UserError(f"--format {name!r}: a verification is written as {' or '.join(FORMATS)}")
+    wanted = _wanted(given)
+    files = read_captures(given.captures or ())
+    if files and len(given.instances) > 1:
+        raise UserError("--capture is of one server: name that one alone")
+    if given.snapshot is not None and not files:
+        raise UserError("--snapshot has no kernel to ask: give --capture FILE, or leave it out")
     config = load_config(given.config_file)
-    observed = _observed(given)
     with ssh_runner(given.ssh) as runner:
-        found = [_verified(server, observed.fabric, config, runner, given) for server in observed.servers]
-        if any(each.count("contradicted") for each in found):
+        found = _verify_all(given, config, runner, files)
+        if given.snapshot is None and any(each.count("contradicted") for each in found):
             # what changed meanwhile is no error of ours: collected again, and asked again
-            observed = _observed(given)
-            found = [_verified(server, observed.fabric, config, runner, given) for server in observed.servers]
+            found = _verify_all(given, config, runner, files)
     document = VerificationDocument(
         schema=VERIFICATION_SCHEMA,
         tool=Tool(name="vnicheck", version=__version__),
         verified_at=now(),
         verifications=tuple(found),
     )
-    for name, place in destination.wanted:
+    for name, place in wanted:
         if name == "json":
             write_bytes(encode_verification(document), place)
         else:
@@ -62,32 +69,82 @@ def verify(given: VerifyOptions) -> int:
     return _status(document.verifications)
 
 
+def _wanted(given: VerifyOptions) -> list[tuple[str, Path | None]]:
+    """Formats with their places; `-o` alone keeps the document in a file, and shows the text all the same."""
+    if given.output is not None and not given.formats:
+        return [("text", None), ("json", given.output)]
+    destination = Destination(given.formats, given.output)
+    for name, _ in destination.wanted:
+        if name not in FORMATS:
+            raise UserError(f"--format {name!r}: a verification is written as {' or '.join(FORMATS)}")
+    return destination.wanted
+
+
+def _verify_all(
+    given: VerifyOptions, config: Config, runner: SshRunner, files: Sequence[CaptureFile]
+) -> list[Verification]:
+    observed = _observed(given)
+    return [_verified(server, observed.fabric, config, runner, given, files) for server in observed.servers]
+
+
 def _observed(given: VerifyOptions) -> Snapshot:
-    return gather(given.instances, given.selection, given.ssh, no_color=given.no_color)
+    return gather(given.instances, given.selection, given.ssh, snapshot=given.snapshot, no_color=given.no_color)
 
 
-def _verified(server: Server, fabric: Fabric, config: Config, runner: SshRunner, given: VerifyOptions) -> Verification:
-    target = ssh_target(server, address_choice(given.ssh))
-    if server.guest is None or target is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
+def _verified(
+    server: Server,
+    fabric: Fabric,
+    config: Config,
+    runner: SshRunner,
+    given: VerifyOptions,
+    files: Sequence[CaptureFile],
+) -> Verification:
+    if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
         problems = server.problems or (Problem(code="guest_not_collected", message="the guest was not collected"),)
         return Verification(id=server.id, name=server.name, problems=problems)
     view = ServerView(server, fabric, config)
-    asked = questions(view, predict_flows(view))
     answers: tuple[KernelAnswer, ...] = ()
     problem: tuple[Problem, ...] = ()
-    try:
-        runner.forget_failures()
-        output = runner.run(target, COMMAND, script(asked).encode(), timeout=given.ssh.timeout)
-        said = read_answers(output.stdout.decode(errors="replace"), len(asked))
-        answers = tuple(map(conclude, asked, said))
-    except CollectionError as error:
-        problem = (error.problem(),)
-    return Verification(id=server.id, name=server.name, kernel=answers, problems=problem)
+    if given.snapshot is None:
+        try:
+            answers = _ask(view, runner, given)
+        except CollectionError as error:
+            problem = (error.problem(),)
+    flows: tuple[SeenFlow, ...] = ()
+    assumptions: tuple[SeenAssumption, ...] = ()
+    notes: tuple[str, ...] = ()
+    if files:
+        seen, notes = sightings_of(view, files)
+        flows, assumptions = conclusions(server, fabric, config, Evidence(seen), "capture")
+    return Verification(
+        id=server.id,
+        name=server.name,
+        kernel=answers,
+        flows=flows,
+        assumptions=assumptions,
+        problems=problem,
+        notes=notes,
+        facts=facts_of(server),
+    )
+
+
+def _ask(view: ServerView, runner: SshRunner, given: VerifyOptions) -> tuple[KernelAnswer, ...]:
+    """What the server's kernel answers. Raises CollectionError."""
+    target = ssh_target(view.server, address_choice(given.ssh))
+    if target is None:
+        raise CollectionError("no_address", "it has no address to connect to")
+    asked = questions(view, predict_flows(view))
+    runner.forget_failures()
+    output = runner.run(target, COMMAND, script(asked).encode(), timeout=given.ssh.timeout)
+    said = read_answers(output.stdout.decode(errors="replace"), len(asked))
+    return tuple(map(conclude, asked, said))
 
 
 def _status(verifications: Sequence[Verification]) -> Exit:
     """1 where something is contradicted, 3 where something could not be tested."""
     if any(each.count("contradicted") for each in verifications):
         return Exit.FINDINGS
-    whole = all(each.kernel and not each.problems and not each.count("not_tested") for each in verifications)
+    whole = all(
+        (each.kernel or each.flows) and not each.problems and not each.count("not_tested") for each in verifications
+    )
     return Exit.OK if whole else Exit.INCOMPLETE

@@ -1,7 +1,7 @@
 """What was seen of flows: at each end their opening packets and the answers, by which interfaces, from captures.
 
-A capture on the server tells what enters and leaves it; of what arrives at a remote only the remote's next packet tells,
-or a capture of its own.
+A capture on the server tells what enters and leaves it; of what arrives at a remote only the remote's next packet
+tells, or a capture of its own.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -12,7 +12,8 @@ from vnicheck.model.flow import Direction, Leg, Protocol
 from vnicheck.verify.capture import CaptureError, Packet
 
 MAX_CONVERSATIONS = 100_000
-_SERVED_BELOW = 1024
+_CLIENTS_FROM = 32768
+"""Where Linux begins with the ports that it gives to who opens (net.ipv4.ip_local_port_range)."""
 
 
 class FlowKey(Struct, frozen=True, kw_only=True, order=True):
@@ -40,12 +41,14 @@ class Seen(Struct, kw_only=True):
 class Sighting(Struct, kw_only=True):
     """One flow. `server` and `remote`: what was seen at that end, by leg; None: nobody watched there.
 
-    `taken`: the opener sent a packet that answers the answer, or its program was given the answer: it has arrived.
-    `refused`: the answers were resets. `again`: opening packets that came after an answer had left.
+    `tried`: a program of ours opened it. `taken`: the opener sent a packet that answers the answer, or its program was
+    given the answer: it has arrived. `refused`: the answers were resets. `again`: opening packets that came after an
+    answer had left.
     """
 
     server: dict[Leg, Seen] | None = None
     remote: dict[Leg, Seen] | None = None
+    tried: bool = False
     taken: bool = False
     refused: bool = False
     again: int = 0
@@ -57,6 +60,10 @@ class Sighting(Struct, kw_only=True):
     def at_remote(self, leg: Leg) -> int | None:
         """How many packets were seen there; None where nobody watched."""
         return None if self.remote is None else self.remote[leg].packets
+
+    def interfaces(self, leg: Leg) -> set[str]:
+        """Those of the server by which packets were seen to go."""
+        return set() if self.server is None else {name for name in self.server[leg].interfaces if name is not None}
 
 
 def nothing_seen() -> dict[Leg, Seen]:
@@ -76,14 +83,18 @@ class Sightings:
         self.unopened = 0
         """Packets of flows whose opening packet was not seen."""
         self.sent: set[tuple[Protocol, str]] = set()
-        """Protocols and remotes to which a captured packet left the server."""
+        """Protocols and remotes to which a captured packet left the server: answers are not kept out of the capture."""
+        self.watched_server = False
+        """Whether all interfaces of the server were watched, so that what was not seen there was not there."""
+        self.watched_remotes: set[str] = set()
 
-    def add_server(self, packets: Iterable[Packet]) -> None:
-        """A capture on the server. Raises CaptureError."""
+    def add_server(self, packets: Iterable[Packet], *, whole: bool = True) -> None:
+        """A capture on the server, `whole`: of all its interfaces. Raises CaptureError."""
         self._conversations.clear()
+        self.watched_server = self.watched_server or whole
         for packet in packets:
             from_us, to_us = packet.source in self._own, packet.destination in self._own
-            if from_us is to_us or packet.out is not None and packet.out is not from_us:
+            if from_us is to_us or (packet.out is not None and packet.out is not from_us):
                 self.foreign += not (from_us and to_us)
                 continue
             if from_us:
@@ -95,6 +106,7 @@ class Sightings:
     def add_remote(self, packets: Iterable[Packet], remote: str) -> None:
         """A capture on a remote, which is `remote` for the server. Raises CaptureError."""
         self._conversations.clear()
+        self.watched_remotes.add(remote)
         for packet in packets:
             to_server = self._dialled(packet.destination)
             from_server = self._dialled(packet.source)
@@ -173,8 +185,8 @@ def _opens(packet: Packet) -> bool:
         return "S" in packet.flags and "." not in packet.flags
     if packet.protocol is Protocol.ICMP:
         return packet.flags == "request"
-    # one from a port of services to one of clients answers what was asked before the capture began
-    return not packet.source_port < _SERVED_BELOW <= packet.destination_port
+    # which end opened is not to be told of two ports of one kind: the capture may have begun in the middle
+    return packet.destination_port < _CLIENTS_FROM <= packet.source_port
 
 
 def _answers(packet: Packet) -> bool:
