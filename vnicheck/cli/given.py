@@ -27,6 +27,7 @@ class AnalyzeOptions(Options):
     local: options.Local = False
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     max_age: options.MaxAge = None
     explain: options.Explain = False
 
@@ -52,6 +53,7 @@ class TraceOptions(Options):
     ] = None
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
 
 
 class FixOptions(Options):
@@ -78,6 +80,7 @@ class FixOptions(Options):
     ] = 120
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -123,6 +126,7 @@ class LintOptions(Options):
     display: Display
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     baseline: options.BaselineFile = None
     write_baseline: options.WriteBaseline = None
     min_coverage: options.MinCoverage = None
@@ -231,6 +235,7 @@ class RehearseOptions(Options):
     ssh: Ssh
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     fix: Annotated[
         bool, typer.Option("--fix", help="Carry out the proved plan there, send the packets again, undo it, and again.")
     ] = False
@@ -296,6 +301,7 @@ class AssumptionsOptions(Options):
     """List what is assumed of the VPC, on what evidence, and how to override it."""
 
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
 
 

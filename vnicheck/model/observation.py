@@ -6,7 +6,6 @@ was seen of a hop, as long as its VNIs, routes, rules and sysctls are the same.
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 from msgspec import Struct, field
@@ -39,22 +38,21 @@ class InformedConfig(Config, frozen=True, kw_only=True):
     """A configuration with what is known of servers, by their ids."""
 
     known: dict[str, KnownServer] = field(default_factory=dict)
-    resolved: dict[tuple[str, tuple[str, ...]], Config] = field(default_factory=dict)
+    resolved: dict[tuple[object, ...], Config] = field(default_factory=dict)
 
     def for_server(self, server: str, vnis: Sequence[str]) -> Config:
         """The configuration with what was seen on the server in place of what is said of all; always the same one."""
-        key = (server, tuple(vnis))
+        key = self._key(server, vnis)
         if key not in self.resolved:
-            values = {
-                name.replace("-", "_"): seen.value
-                for name, (seen, _) in self.assumptions_of(server, vnis).items()
-                if seen.value is not None
-            }
-            changed = msgspec.convert(
-                msgspec.to_builtins(msgspec.structs.replace(self.assumptions)) | _kebab(values), type(self.assumptions)
-            )
-            self.resolved[key] = msgspec.structs.replace(self, assumptions=changed) if values else self
+            seen = self.assumptions_of(server, vnis)
+            values = {name: each.value for name, (each, _) in seen.items() if each.value is not None}
+            said = msgspec.convert(msgspec.to_builtins(self.assumptions) | values, type(self.assumptions))
+            made = msgspec.structs.replace(self, assumptions=said) if values else self
+            self.resolved[key] = self.resolved[made._key(server, vnis)] = made
         return self.resolved[key]
+
+    def _key(self, server: str, vnis: Sequence[str]) -> tuple[object, ...]:
+        return server, tuple(vnis), msgspec.json.encode(self.assumptions, order="deterministic")
 
     def assumptions_of(self, server: str, vnis: Sequence[str]) -> dict[str, tuple[SeenAssumption, Observed]]:
         """What was seen of assumptions on a server that has these VNIs."""
@@ -62,10 +60,6 @@ class InformedConfig(Config, frozen=True, kw_only=True):
         if known is None:
             return {}
         return {name: seen for name, seen in known.assumptions.items() if set(seen[0].vnis) <= set(vnis)}
-
-
-def _kebab(values: dict[str, Any]) -> dict[str, Any]:
-    return {name.replace("_", "-"): value for name, value in values.items()}
 
 
 def informed(config: Config, documents: Iterable[VerificationDocument]) -> InformedConfig:

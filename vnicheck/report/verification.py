@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from msgspec import UnsetType
 from rich.console import Console
 
+from vnicheck.model.flow import Hop
 from vnicheck.model.verification import SeenAssumption, SeenFlow, Verification, VerificationDocument
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.text import Page
@@ -60,6 +62,14 @@ def flow_words(flow: SeenFlow) -> str:
     port = f" {flow.port}" if flow.port is not None else ""
     ends = (flow.remote, flow.local) if flow.direction == "inbound" else (flow.local, flow.remote)
     return f"{flow.protocol}{port} from {ends[0]} to {ends[1]}"
+
+
+def observed_words(hop: Hop) -> str:
+    """` (seen by a capture, 2026-11-28 15:54:17Z)`; empty of a hop that is only computed."""
+    if isinstance(hop.observed, UnsetType):
+        return ""
+    by = {"kernel": "seen by its kernel", "capture": "seen by a capture", "probe": "seen by packets"}
+    return f" ({by.get(hop.observed.how, 'reported')}, {one_line(hop.observed.at, 40).replace('T', ' ')})"
 
 
 def _predicted(flow: SeenFlow) -> str:
