@@ -29,7 +29,10 @@ COMMANDS = {
         "Collect servers into a file or folder that feeds every other command through --snapshot, offline.",
     ),
     "diff": ("diff", "Compare two snapshots: findings that are new or gone, and flows that fare differently."),
-    "verify": ("verify", "Hold predictions against what can be seen: the server's own kernel, asked, and captures."),
+    "verify": (
+        "verify",
+        "Hold predictions against what can be seen: the server's own kernel, asked, captures, and packets.",
+    ),
     "rehearse": (
         "rehearse",
         "Rebuild a server on this machine's kernel from its snapshot, send real packets, and try a fix or any change.",

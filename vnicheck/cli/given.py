@@ -194,7 +194,7 @@ class DiffOptions(Options):
 
 
 class VerifyOptions(Options):
-    """Hold predictions against what can be seen: the server's own kernel, asked, and captures."""
+    """Hold predictions against what can be seen: the server's own kernel, asked, captures, and packets."""
 
     instances: Annotated[
         list[str], typer.Argument(metavar="INSTANCE...", help="Name, id, CRN, or one of its addresses.")
@@ -210,6 +210,28 @@ class VerifyOptions(Options):
             "client:ADDRESS=FILE of that client. Repeatable.",
         ),
     ] = None
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="HOST",
+            help="Send a few packets from there to the server and back: another server, [user@]host[:port] by SSH, or "
+            "'here'. Repeatable.",
+        ),
+    ] = None
+    protocols: Annotated[
+        list[str] | None, typer.Option("--protocol", metavar="tcp|udp|icmp", help="Only such packets. Repeatable.")
+    ] = None
+    directions: Annotated[
+        list[str] | None,
+        typer.Option("--direction", metavar="inbound|outbound", help="Only flows that are opened so. Repeatable."),
+    ] = None
+    ports: Annotated[
+        str | None,
+        typer.Option("--ports", metavar="PORT,...", help="Destination ports; default one that the VPC lets in."),
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False
+    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo, to watch packets.")] = False
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
     formats: Annotated[

@@ -78,8 +78,10 @@ class Evidence:
 
     def control(self, key: FlowKey) -> FlowKey | None:
         """A flow of the same remote, protocol and port that came back, seen at every end where this one is looked for;
-        None where there is none.
+        None where there is none, or the network was seen to lose packets.
         """
+        if self._lossy(key.remote):
+            return None
         for other in self.sightings.flows:
             alike = (other.direction, other.protocol, other.remote, other.port) == (
                 key.direction,
@@ -91,6 +93,19 @@ class Evidence:
                 return other
         return None
 
+    def _lossy(self, remote: str) -> bool:
+        """Whether a flow of the remote came back only when it was opened again."""
+        flows = self.sightings.flows.items()
+        return any(seen.tried > 1 and self.came_back(key) for key, seen in flows if key.remote == remote)
+
+    def _missed(self, key: FlowKey) -> tuple[Fate | None, str]:
+        """What it means that a packet was not seen."""
+        if self.control(key) is not None:
+            return "dropped", ""
+        if self._lossy(key.remote):
+            return None, f"the network between lost packets of {key.remote} meanwhile"
+        return None, _no_control(key)
+
     def _seen_alike(self, key: FlowKey, other: FlowKey) -> bool:
         """Captures of two ends may be of two times: who stands for another was seen at both."""
         seen = self.sightings.flows[other]
@@ -100,13 +115,19 @@ class Evidence:
     def _inbound(self, key: FlowKey) -> Iterator[tuple[Fate | None, str]]:
         seen, back = self.sightings.flows[key], self.came_back(key)
         left, came = bool(seen.at_server(Leg.REPLY)), bool(seen.at_server(Leg.REQUEST))
-        control = self.control(key)
         if came or left or back:
             yield "passed", ""
+        elif seen.unsent:
+            yield None, f"the remote could not send it: {seen.unsent}"
+        elif key.remote in self.sightings.watched_remotes and not seen.at_remote(Leg.REQUEST):
+            yield (
+                None,
+                "its opening packets were not seen to leave the remote, whose own firewall may have stopped them",
+            )
         elif not (seen.tried or seen.at_remote(Leg.REQUEST)) or not self.sightings.watched_server:
             yield None, "its opening packets were not looked for at both ends"
         else:
-            yield ("dropped", "") if control is not None else (None, _no_control(key))
+            yield self._missed(key)
         if left or back:
             yield "passed", ""
         elif not came:
@@ -120,14 +141,14 @@ class Evidence:
         elif not left:
             yield None, "no answer was seen to leave the server"
         elif key.remote in self.sightings.watched_remotes or seen.tried or seen.again:
-            yield ("dropped", "") if control is not None else (None, _no_control(key))
+            yield self._missed(key)
         else:
             yield None, "whether the answers arrive is not seen on the server; capture on the remote too"
 
     def _unanswered(self, key: FlowKey, seen: Sighting) -> tuple[Fate | None, str]:
-        if key.protocol is Protocol.UDP and not seen.tried:
+        if key.protocol is Protocol.UDP and not seen.served:
             return None, "nothing answered, which a service of UDP need not do"
-        if not seen.tried and (key.protocol, key.remote) not in self.sightings.sent:
+        if not self.sightings.unfiltered and (key.protocol, key.remote) not in self.sightings.sent:
             said = "no answer is in the capture, nor any packet to that remote: it may have been told to leave them out"
             return None, said
         return "dropped", ""
@@ -137,8 +158,6 @@ class Evidence:
         out, back_in = bool(seen.at_server(Leg.REQUEST)), bool(seen.at_server(Leg.REPLY))
         there, answered = bool(seen.at_remote(Leg.REQUEST)), bool(seen.at_remote(Leg.REPLY))
         watched = key.remote in self.sightings.watched_remotes
-        control = self.control(key)
-        missed: tuple[Fate | None, str] = ("dropped", "") if control is not None else (None, _no_control(key))
         if out or there or back_in or seen.taken:
             yield "passed", ""
         elif seen.tried and self.sightings.watched_server:
@@ -148,13 +167,13 @@ class Evidence:
         if there or back_in or seen.taken:
             yield "passed", ""
         elif out and watched:
-            yield missed
+            yield self._missed(key)
         else:
             yield None, "whether it arrives is not seen on the server; capture on the remote too"
         if back_in or seen.taken:
             yield "passed", ""
         elif answered and self.sightings.watched_server:
-            yield missed
+            yield self._missed(key)
         else:
             yield None, "the remote was not seen to answer"
         if seen.taken:

@@ -41,14 +41,16 @@ class Seen(Struct, kw_only=True):
 class Sighting(Struct, kw_only=True):
     """One flow. `server` and `remote`: what was seen at that end, by leg; None: nobody watched there.
 
-    `tried`: a program of ours opened it. `taken`: the opener sent a packet that answers the answer, or its program was
-    given the answer: it has arrived. `refused`: the answers were resets. `again`: opening packets that came after an
-    answer had left.
+    `tried`: how often a program of ours opened it, `unsent`: why it could not; `served`: one of ours answers. `taken`:
+    the opener sent a packet that answers the answer, or its program was given it: it has arrived. `refused`: the
+    answers were resets. `again`: opening packets that came after an answer had left.
     """
 
     server: dict[Leg, Seen] | None = None
     remote: dict[Leg, Seen] | None = None
-    tried: bool = False
+    tried: int = 0
+    unsent: str = ""
+    served: bool = False
     taken: bool = False
     refused: bool = False
     again: int = 0
@@ -87,6 +89,8 @@ class Sightings:
         self.watched_server = False
         """Whether all interfaces of the server were watched, so that what was not seen there was not there."""
         self.watched_remotes: set[str] = set()
+        self.unfiltered = False
+        """Whether nothing was left out of what was watched."""
 
     def add_server(self, packets: Iterable[Packet], *, whole: bool = True) -> None:
         """A capture on the server, `whole`: of all its interfaces. Raises CaptureError."""
@@ -183,7 +187,7 @@ class _Conversation:
 def _opens(packet: Packet) -> bool:
     if packet.protocol is Protocol.TCP:
         return "S" in packet.flags and "." not in packet.flags
-    if packet.protocol is Protocol.ICMP:
+    if packet.flags in {"request", "reply"}:
         return packet.flags == "request"
     # which end opened is not to be told of two ports of one kind: the capture may have begun in the middle
     return packet.destination_port < _CLIENTS_FROM <= packet.source_port
