@@ -172,7 +172,7 @@ def test_the_assumption_is_named_and_fed_back(name: str, tmp_path: Path) -> None
     world = WORLDS[name]
     scenario = world.change(replace(scenarios.load(world.scenario), name=world.scenario, obeys=world.obeys))
     with bench(scenario, tmp_path / "bench") as made:
-        config = ()
+        config: tuple[str, ...] = ()
         if world.config:
             (tmp_path / "vnicheck.toml").write_text(f"[assumptions]\n{world.config}\n")
             config = ("--config", str(tmp_path / "vnicheck.toml"))

@@ -26,7 +26,7 @@ from vnicheck.model.address import parse_address
 from vnicheck.model.flow import Direction, Protocol
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import counted, listed, one_line
-from vnicheck.verify.agents import Place, ask, run
+from vnicheck.verify.agents import AgentError, Place, ask, run
 from vnicheck.verify.probed import sightings_of
 from vnicheck.verify.probes import SERVER, Host, Probe, ProbeError, Wanted, asked_addresses, plan
 from vnicheck.verify.sightings import Sightings
@@ -159,6 +159,8 @@ def probe(
                 hosts.append(_host(name, source, view, session))
             except CollectionError as error:
                 problems.append(error.problem())
+            except AgentError as error:
+                problems.append(error.problem)
         if not hosts:
             return Probed(problems=tuple(problems))
         probes = plan(view, hosts, what)

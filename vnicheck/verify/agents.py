@@ -19,6 +19,7 @@ from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.guest.ssh.sudo import Root
 from vnicheck.guest.talk import Talk, talking_here
 from vnicheck.model.flow import Protocol
+from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import one_line
 from vnicheck.verify.probes import Probe, jobs
 
@@ -34,6 +35,14 @@ _END = 5.0
 
 Told = tuple[str, bool, Protocol, str, int, str, int, str]
 """A packet: interface, whether out, protocol, source with its port, destination with its own, flags."""
+
+
+class AgentError(Exception):
+    """An agent did not do its part. `problem` is for the document."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.problem = Problem(code=code, message=message)
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -100,7 +109,8 @@ echo {NO_PYTHON}
 
 
 def ask(place: Place, addresses: Sequence[str]) -> Asked:
-    """From which of its addresses a host would send to others, and whether it may watch. Raises CollectionError."""
+    """From which of its addresses a host would send to others, and whether it may watch. Raises AgentError, and
+    CollectionError where there is no session."""
     with _agent(place, {"seconds": 20, "ask": list(addresses)}) as talk:
         asked: Asked = _decoded(talk.line(_START + _patience(place)), Asked, place.name)
         return asked
@@ -137,24 +147,22 @@ def _note(heard: Heard, what: str, talk: Talk, kind: type[Struct], place: Place,
         return
     try:
         setattr(heard, what, _decoded(talk.line(seconds), kind, place.name))
-    except CollectionError as error:
-        heard.problem = error.message
+    except (CollectionError, AgentError) as error:
+        heard.problem = str(error)
 
 
 def _decoded(line: bytes | None, kind: type[Any], name: str) -> Any:
-    """Raises CollectionError."""
+    """Raises AgentError."""
     where = one_line(name, 80)
     if line is None:
-        raise CollectionError("agent_silent", f"{where}: what sends and watches packets ended, or says nothing")
+        raise AgentError("agent_silent", f"{where}: what sends and watches packets ended, or says nothing")
     if line.strip() == NO_PYTHON.encode():
-        raise CollectionError(
-            "agent_no_python", f"{where}: it has no Python 3.6 or later; captures can be read instead"
-        )
+        raise AgentError("agent_no_python", f"{where}: it has no Python 3.6 or later; captures can be read instead")
     try:
         return msgspec.json.decode(line, type=kind)
     except msgspec.MsgspecError as error:
         said = one_line(line[:200].decode(errors="replace"), 80)
-        raise CollectionError("agent_unreadable", f"{where}: {said!r} is not what the agent says") from error
+        raise AgentError("agent_unreadable", f"{where}: {said!r} is not what the agent says") from error
 
 
 def _patience(place: Place) -> float:
