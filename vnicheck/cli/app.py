@@ -38,7 +38,10 @@ COMMANDS = {
         "Collect servers into a file or folder that feeds every other command through --snapshot, offline.",
     ),
     "diff": ("diff", "Compare two snapshots: findings that are new or gone, and flows that fare differently."),
-    "verify": ("verify", "Ask the server's own kernel whether it does what is predicted; no packet, no root."),
+    "verify": (
+        "verify",
+        "Hold predictions against what can be seen: the server's own kernel, asked, captures, and packets.",
+    ),
     "rehearse": (
         "rehearse",
         "Rebuild a server on this machine's kernel from its snapshot, send real packets, and try a fix or any change.",

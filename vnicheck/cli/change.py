@@ -17,6 +17,7 @@ from vnicheck.cloud.connect import connect
 from vnicheck.cloud.errors import CloudError
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.openssh import make_runner
+from vnicheck.guest.ssh.options import SshOptions
 from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.guest.ssh.sudo import AskSudoPassword
 from vnicheck.model.plan import Applied
@@ -115,10 +116,10 @@ def vpc_client(region: str | None, given: Credentials, *, seconds: float = 120.0
     return client
 
 
-def ssh_runner(ssh: Ssh) -> SshRunner:
-    """SSH as the options say. Raises UserError where its configuration cannot be read."""
+def ssh_runner(ssh: Ssh, options: SshOptions | None = None) -> SshRunner:
+    """SSH as the options say, or with others. Raises UserError where its configuration cannot be read."""
     with ended_by(CollectionError):
-        return make_runner(ssh_options(ssh), *prompts(ssh))
+        return make_runner(options or ssh_options(ssh), *prompts(ssh))
 
 
 def require_own_ssh(ssh: Ssh) -> None:

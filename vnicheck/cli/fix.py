@@ -27,6 +27,7 @@ from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import address_choice, gather
 from vnicheck.cli.given import FixOptions
+from vnicheck.cli.observations import with_observations
 from vnicheck.cli.plans import PlanDestination, PlanOutputs, show_plan
 from vnicheck.cli.terminal import Terminal
 from vnicheck.collect.guests import ssh_target
@@ -40,7 +41,7 @@ def fix(given: FixOptions) -> int:
     """The work of `FixOptions`: the exit code."""
     strategy = _strategy(given.strategy)
     destination = PlanDestination(given.formats, given.output)
-    config = load_config(given.config_file)
+    config = with_observations(load_config(given.config_file), given.observations)
     if given.snapshot is not None and not given.dry_run:
         raise UserError("a snapshot is only looked at: add --dry-run, or leave --snapshot out to fix the live server")
     if given.dask is not None and given.workers is not None:

@@ -27,6 +27,7 @@ class AnalyzeOptions(Options):
     local: options.Local = False
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     max_age: options.MaxAge = None
     explain: options.Explain = False
     quiet: options.Quiet = False
@@ -53,6 +54,7 @@ class TraceOptions(Options):
     ] = None
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
 
 
 class FixOptions(Options):
@@ -79,6 +81,7 @@ class FixOptions(Options):
     ] = 120
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,6 +127,7 @@ class LintOptions(Options):
     display: Display
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     baseline: options.BaselineFile = None
     write_baseline: options.WriteBaseline = None
     min_coverage: options.MinCoverage = None
@@ -233,18 +237,58 @@ class DiffOptions(Options):
 
 
 class VerifyOptions(Options):
-    """Ask the server's own kernel whether it does what is predicted; no packet, no root."""
+    """Hold predictions against what can be seen: the server's own kernel, asked, captures, and packets."""
 
     instances: Annotated[
         list[str], typer.Argument(metavar="INSTANCE...", help="Name, id, CRN, or one of its addresses.")
     ]
     selection: Selection
     ssh: Ssh
+    captures: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--capture",
+            metavar="FILE",
+            help="The text of 'tcpdump -nn -i any' on the server; '-' for stdin; eth1=FILE of one interface; "
+            "client:ADDRESS=FILE of that client. Repeatable.",
+        ),
+    ] = None
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="HOST",
+            help="Send a few packets from there to the server and back: another server, [user@]host[:port] by SSH, or "
+            "'here'. Repeatable.",
+        ),
+    ] = None
+    protocols: Annotated[
+        list[str] | None, typer.Option("--protocol", metavar="tcp|udp|icmp", help="Only such packets. Repeatable.")
+    ] = None
+    directions: Annotated[
+        list[str] | None,
+        typer.Option("--direction", metavar="inbound|outbound", help="Only flows that are opened so. Repeatable."),
+    ] = None
+    ports: Annotated[
+        str | None,
+        typer.Option("--ports", metavar="PORT,...", help="Destination ports; default one that the VPC lets in."),
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False
+    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo, to watch packets.")] = False
+    snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
     formats: Annotated[
         list[str] | None, typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json.")
     ] = None
-    output: options.Output = None
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Keep what was seen in this file, for --observations of all commands.",
+        ),
+    ] = None
     no_color: options.NoColor = False
 
 
@@ -256,6 +300,7 @@ class RehearseOptions(Options):
     ssh: Ssh
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     fix: Annotated[
         bool, typer.Option("--fix", help="Carry out the proved plan there, send the packets again, undo it, and again.")
     ] = False
@@ -323,6 +368,7 @@ class AssumptionsOptions(Options):
     """List what is assumed of the VPC, on what evidence, and how to override it."""
 
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
 
 

@@ -14,6 +14,7 @@ from vnicheck.cli.config import find_config, load_config, with_max_age
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import requested
 from vnicheck.cli.given import LintOptions
+from vnicheck.cli.observations import with_observations
 from vnicheck.cli.output import (
     Destination,
     check_fail_on,
@@ -60,7 +61,7 @@ def lint(given: LintOptions) -> int:
     if given.terraform is not None and not given.terraform.is_dir():
         raise UserError(f"--terraform {given.terraform}: there is no such folder")
     path = find_config(given.config_file)
-    config = with_max_age(load_config(given.config_file), given.max_age)
+    config = with_observations(with_max_age(load_config(given.config_file), given.max_age), given.observations)
     known = _read_baseline(given.baseline)
     scope = ServerFilter(
         vpc=given.selection.vpc,

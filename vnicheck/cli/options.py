@@ -57,6 +57,12 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration; default vnicheck.toml, here or in a folder above."),
 ]
+Observations = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--observations", metavar="FILE", help="What 'vnicheck verify -o FILE' has seen of servers. Repeatable."
+    ),
+]
 AllRegions = Annotated[bool, typer.Option("--all-regions", help="Every region that the API lists.")]
 Names = Annotated[
     list[str] | None,

@@ -206,7 +206,8 @@ def _vpc_route(network: Network, route: VpcRoute, drop: str) -> list[str]:
 def _internet(network: Network, vni: Vni, index: int) -> list[str]:
     """Source translation. A floating IP serves its VNI's primary address, a public gateway the VNI's other addresses.
 
-    Anything else than the VNI's own addresses finds no way, whether spoofing is allowed or not.
+    Anything else than the VNI's own addresses finds no way, whether spoofing is allowed or not; but for answers, where
+    `fip_return` is not obeyed.
     """
     rules = []
     owned = f"ip saddr {_any_of(vni.addresses)}"
@@ -220,7 +221,24 @@ def _internet(network: Network, vni: Vni, index: int) -> list[str]:
             f"{owned} {_TRANSPORT} update @gateway {{ {flow} }} ip saddr set {gateway} accept",
             f"{owned} icmp type echo-request update @gateway_echo {{ {echo} }} ip saddr set {gateway} accept",
         ]
+    if not network.obeys.fip_return:
+        rules += _answers_of_others(network, vni)
     return [*rules, f"{owned} {_drop('no_floating_ip', index)}", _drop("floating_ip", index)]
+
+
+def _answers_of_others(network: Network, vni: Vni) -> list[str]:
+    """What answers a client that came through the floating IP of another VNI, translated as by that."""
+    rules = []
+    for other, each in enumerate(network.vnis):
+        if each.name != vni.name and each.floating_ip is not None:
+            answers = f"ip saddr {each.addresses[0]}"
+            translated = f"ip saddr set {each.floating_ip} accept"
+            echo = f"icmp type echo-reply ip daddr . ip saddr . icmp id @asked_echo_{other}"
+            rules += [
+                f"{answers} {_TRANSPORT} {_ENDS[0]} @opened_{other} {translated}",
+                f"{answers} {echo} {translated}",
+            ]
+    return rules
 
 
 def crossings() -> tuple[list[str], list[str]]:

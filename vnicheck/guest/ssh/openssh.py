@@ -22,6 +22,7 @@ from vnicheck.guest.ssh.options import SshOptions, SshTarget
 from vnicheck.guest.ssh.pipes import TooMuchError, exchange
 from vnicheck.guest.ssh.runner import CommandOutput, SshRunner
 from vnicheck.guest.ssh.transport import RETRIES
+from vnicheck.guest.talk import Talk
 from vnicheck.model.words import one_line
 
 _NOBODY = "vnicheck.invalid"
@@ -45,8 +46,14 @@ class OpenSshRunner(SshRunner):
         self._running: set[subprocess.Popen[bytes]] = set()
         self._told: dict[str, dict[str, str]] = {}
 
-    def run(self, target: SshTarget, command: str, stdin: bytes, *, timeout: float | None = None) -> CommandOutput:
-        """As SshRunner.run. A server that drops connections before its banner is tried again; a login never is."""
+    def run(
+        self, target: SshTarget, command: str, stdin: bytes, *, timeout: float | None = None, talk: Talk | None = None
+    ) -> CommandOutput:
+        """As SshRunner.run, but without a `talk`. A server that drops connections before its banner is tried again; a
+        login never is.
+        """
+        if talk is not None:
+            raise CollectionError("ssh_config", "--ssh openssh collects alone: leave it out")
         require_safe_host(target.address)
         seconds = self.options.timeout if timeout is None else timeout
         end = time.monotonic() + seconds
