@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import UnsetType
 
+from vnicheck.findings.terms import CAUSES
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
@@ -28,6 +29,8 @@ from vnicheck.report.writer import IN_MEMORY
 _MESSAGE = 4000
 _WHOLE = 512 << 10
 """Bytes that servers, the worst first, may take that are shown whole; the others are shown in brief."""
+_TITLE = 90
+"""Letters of a cause on a server's line."""
 _SERVERS = "<!-- servers -->"
 """Where the servers' parts go; nothing remote can say this, for it is escaped."""
 _STATES: dict[State, tuple[str, str, str]] = {
@@ -120,7 +123,8 @@ class HtmlWriter:
         what, fix = _line(instance, state)
         return self._entry.render(
             it=view,
-            css=" ".join([css, *kinds]),
+            css=css,
+            kinds=" ".join(["s", css, *kinds]),
             state=f"{sign} {_ONE.get(state, words)}",
             what=what,
             fix=fix,
@@ -162,6 +166,7 @@ class HtmlWriter:
         return {
             "report": report,
             "fleet": fleet,
+            "answer": fleet.answer.partition(";")[0],
             "total": before,
             "states": states,
             "causes": causes,
@@ -228,7 +233,11 @@ class _Entries:
 
 
 def _shown(value: object) -> object:
-    return one_line(value, _MESSAGE) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """What the templates write: remote text without what could steer anything, its spaces kept."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    text = value if value.isprintable() else "".join(char if char.isprintable() else " " for char in value)
+    return text if len(text) <= _MESSAGE else f"{text[: _MESSAGE - 1]}…"
 
 
 def _counts(instance: InstanceReport, fingerprints: tuple[str, ...]) -> bool:
@@ -244,10 +253,11 @@ def _line(instance: InstanceReport, state: State) -> tuple[str, str]:
         return "", ""
     first, more = causes[0], len([cause for cause in causes[1:] if cause.severity != "note"])
     broken = how_broken(instance)
-    said = f"{broken.broken} of {counted(broken.addresses, 'address', 'addresses')}: " if broken.broken else ""
+    title = first.title if len(first.title) <= _TITLE else CAUSES[first.kind]
+    said = f"{broken.broken} of {counted(broken.addresses, 'address', 'addresses')} – " if broken.broken else ""
     fix = "by hand" if isinstance(first.plan, UnsetType) else strategy_words(first.plan.strategy)
     others = f"; {counted(more, 'other cause')}" if more else ""
-    return f"{said}{first.title}{others}", fix if fix == "by hand" else f"fix: {fix}"
+    return f"{said}{title}{others}", fix if fix == "by hand" else f"fix: {fix}"
 
 
 def _where(instance: InstanceReport) -> str:

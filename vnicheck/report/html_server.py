@@ -35,7 +35,7 @@ def server_view(instance: InstanceReport, anchor: str, *, whole: bool) -> dict[s
     """What a fleet's page shows of every server; `whole`: all that is known of it. `anchor`: how its links begin."""
     numbers = _numbered(instance)
     verdicts = verdict_lines(instance)
-    brief = {
+    brief: dict[str, Any] = {
         "name": instance.name,
         "anchor": anchor,
         "whole": whole,
@@ -49,6 +49,7 @@ def server_view(instance: InstanceReport, anchor: str, *, whole: bool) -> dict[s
     if not whole:
         return brief
     return brief | {
+        "drawn": any(finding["pictures"] for cause in brief["causes"] for finding in cause["findings"]),
         "matrix": _matrix(matrix_of(instance), anchor),
         "interfaces": [_interface(each) for each in instance.interfaces],
         "flows": list(other_flows(instance)),
@@ -87,16 +88,24 @@ def _numbered(instance: InstanceReport) -> dict[str, int]:
 def _causes(instance: InstanceReport, numbers: dict[str, int], anchor: str, *, whole: bool) -> Iterator[dict[str, Any]]:
     for cause in instance.causes:
         mine = [each for each in instance.findings if each.counts and each.fingerprint in cause.findings]
-        if mine:
-            mine.sort(key=lambda finding: numbers[finding.fingerprint])
-            yield {
-                "title": cause.title,
-                "broken": any(finding.severity != "note" for finding in mine),
-                "findings": [
-                    _finding(instance, finding, numbers[finding.fingerprint], anchor, whole=whole) for finding in mine
-                ],
-                "by_hand": by_hand(mine, explain=whole) if isinstance(cause.plan, UnsetType) else [],
-            }
+        if not mine:
+            continue
+        mine.sort(key=lambda finding: numbers[finding.fingerprint])
+        told = [_finding(instance, each, numbers[each.fingerprint], anchor, whole=whole) for each in mine]
+        yield {
+            "title": cause.title,
+            "broken": any(finding.severity != "note" for finding in mine),
+            "findings": told if whole else _merged(told),
+            "by_hand": by_hand(mine, explain=False) if isinstance(cause.plan, UnsetType) else [],
+        }
+
+
+def _merged(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that read alike as one, which says how many they are."""
+    alike: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for each in findings:
+        alike.setdefault((each["severity"], each["rule"], each["headline"]), []).append(each)
+    return [same[0] | {"paths": len(same)} for same in alike.values()]
 
 
 def _finding(instance: InstanceReport, finding: Finding, number: int, anchor: str, *, whole: bool) -> dict[str, Any]:
@@ -177,7 +186,7 @@ def _matrix(matrix: tuple[AddressRows, ...], anchor: str) -> dict[str, Any] | No
         also = [f"{each.address} {each.place}".rstrip() for each in others]
         groups.append({"address": first.address, "place": first.place, "others": also, "rows": rows})
     told = [
-        {"where": f"{where} {listed(ways)}", "fates": [(_part(part), who) for part, who in mixed]}
+        {"where": f"{where}, {listed(ways)}", "fates": [(_part(part), who) for part, who in mixed]}
         for (where, mixed), ways in notes.items()
     ]
     return {"id": f"{anchor}-mixed", "scopes": SCOPES, "groups": groups, "notes": told}
@@ -193,6 +202,9 @@ def _alike(matrix: tuple[AddressRows, ...]) -> list[list[AddressRows]]:
 
 
 def _parts(cell: Cell) -> list[dict[str, str]]:
+    if cell.mixed:
+        worst = next(mark for mark in _MARKS if mark in cell.marks)
+        return [_part(Part(worst, "mixed"))]
     return [_part(part) for part in cell.parts] or [{"css": "c", "words": "–"}]
 
 

@@ -8,6 +8,7 @@ interface and leave by another, that is what one sees. It is narrow enough for a
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -77,7 +78,7 @@ class Mark(Struct, frozen=True):
 
 
 class Words(Struct, frozen=True):
-    """A line of text, by its baseline. `kind`: `name`, `dim`, `drop`, or empty. `middle`: it is centred on x."""
+    """A line of text, by its baseline. `kind`: `name`, `dim`, `drop`, `unknown` or empty. `middle`: centred on x."""
 
     text: str
     x: int
@@ -113,6 +114,14 @@ class _Stop(Struct, frozen=True):
         return textwrap.wrap(self.label, _LETTERS, max_lines=2, placeholder="…")
 
 
+class _Met(NamedTuple):
+    """A flow at a hop. `alive`: it was not dropped before."""
+
+    flow: Flow
+    hop: Hop
+    alive: bool
+
+
 class _Lane(Struct, frozen=True):
     """What packets meet on one side of the picture, in their order, on the way into the server (`down`) or out of it.
     `interface`: by which; None where there is none, and they come no farther than the last stop.
@@ -133,7 +142,6 @@ def pictures(flows: Sequence[Flow]) -> Iterator[Picture]:
     """The picture of flows that take one way; of flows through the server one of each leg that something happens to."""
     first = flows[0]
     request, reply = _stops(flows, Leg.REQUEST), _stops(flows, Leg.REPLY)
-    lost = any(stop.kind == "drop" for stop in request)
     if first.direction is Direction.TRANSIT:
         yield _drawn(_turned(request, "request"), ["remote", first.local], "")
         if any(stop.kind in {"drop", "unknown"} for stop in reply):
@@ -142,9 +150,7 @@ def pictures(flows: Sequence[Flow]) -> Iterator[Picture]:
     inbound = first.direction is Direction.INBOUND
     lanes = [
         _Lane("request", inbound, first.ingress if inbound else first.egress, request),
-        _Lane(
-            "the reply would go" if lost else "reply", not inbound, first.egress if inbound else first.ingress, reply
-        ),
+        _Lane("reply", not inbound, first.egress if inbound else first.ingress, reply),
     ]
     addresses = list(dict.fromkeys(flow.local for flow in flows))
     more = f" and {len(addresses) - 2} more" if len(addresses) > 2 else ""
@@ -160,46 +166,42 @@ def _turned(stops: list[_Stop], name: str) -> list[_Lane]:
     """The way of a leg through the server: in until the server's last stage, then out."""
     turn = max((position for position, stop in enumerate(stops, 1) if stop.inside), default=len(stops))
     came, went = stops[:turn], stops[turn:]
-    lost = any(stop.kind == "drop" for stop in came)
     return [
         _Lane(name, True, came[0].at if came else None, came),
-        _Lane("it would go" if lost else name, False, went[0].at if went else None, went),
+        _Lane(name, False, went[0].at if went else None, went),
     ]
 
 
 def _stops(flows: Sequence[Flow], leg: Leg) -> list[_Stop]:
     """What the packets of one leg meet. What befalls only some of the protocols names them."""
     met: list[tuple[str, Stage]] = []
-    hops: dict[tuple[str, Stage], list[tuple[Flow, Hop]]] = {}
+    hops: dict[tuple[str, Stage], list[_Met]] = {}
     for flow in flows:
-        last = -1
+        last, alive = -1, True
         for hop in flow.hops:
             if hop.leg is leg:
                 key = (hop.at, hop.stage)
                 if key not in hops:
                     met.insert(last + 1, key)
-                hops.setdefault(key, []).append((flow, hop))
+                hops.setdefault(key, []).append(_Met(flow, hop, alive))
                 last = met.index(key)
+            alive &= hop.outcome is not Outcome.DROP
     everyone = protocols(flows)
-    would = leg is Leg.REPLY and any(drop.leg is Leg.REQUEST for flow in flows for drop in flow.drops)
-    stops = []
-    for key in met:
-        stops.append(_stop(key, hops[key], everyone, would=would))
-        would |= stops[-1].kind == "drop"
-    return stops
+    return [_stop(*key, hops[key], everyone) for key in met]
 
 
-def _stop(key: tuple[str, Stage], met: Sequence[tuple[Flow, Hop]], everyone: Sequence[str], *, would: bool) -> _Stop:
-    at, stage = key
-    for outcome, kind in ((Outcome.DROP, "next" if would else "drop"), (Outcome.UNKNOWN, "unknown")):
-        hit = [(flow, hop) for flow, hop in met if hop.outcome is outcome]
+def _stop(at: str, stage: Stage, met: Sequence[_Met], everyone: Sequence[str]) -> _Stop:
+    for outcome in (Outcome.DROP, Outcome.UNKNOWN):
+        hit = [each for each in met if each.hop.outcome is outcome]
+        hit = [each for each in hit if each.alive] or hit
         if hit:
-            code = hit[0][1].drop
-            mine = protocols(flow for flow, _ in hit)
+            code, mine = hit[0].hop.drop, protocols(each.flow for each in hit)
             only = "" if mine == everyone else f" ({', '.join(mine)})"
             label, agent = DROPS[code] if code is not None else (STAGES[stage], STAGES[stage])
-            return _Stop(at, stage in _GUEST, kind, label + only, agent + only)
-    return _Stop(at, stage in _GUEST, "idle" if would else "pass", STAGES[stage], STAGES[stage])
+            kind = "unknown" if code is None else "drop" if hit[0].alive else "next"
+            return _Stop(at, stage in _GUEST, kind, label + (" ?" if code is None else only), agent + only)
+    kind = "pass" if any(each.alive for each in met) else "idle"
+    return _Stop(at, stage in _GUEST, kind, STAGES[stage], STAGES[stage])
 
 
 def _drawn(lanes: Sequence[_Lane], ends: Sequence[str], address: str) -> Picture:
@@ -211,7 +213,8 @@ def _drawn(lanes: Sequence[_Lane], ends: Sequence[str], address: str) -> Picture
     shown = [(x, lane) for x, lane in zip(_LANES, lanes, strict=True) if lane.stops]
     y = _BOX + _LINE
     for x, lane in shown:
-        picture.words.append(Words(lane.name, x + _BESIDE, y, "dim"))
+        lost = lane.stops[0].kind in _LOST
+        picture.words.append(Words(f"the {lane.name} would go" if lost else lane.name, x + _BESIDE, y, "dim"))
     y = _band(picture, "vpc", "VPC", y + _GAP, shown)
     foot = _band(picture, "server", "server", y + _GAP, shown, address)
     bottom = foot - _GAP - (_BOX if address else 0)
@@ -235,12 +238,13 @@ def _band(
         for stop in lane.rows(inside=kind == "server"):
             picture.marks.append(Mark(stop.kind, x, y + _LINE // 2))
             for row in stop.rows:
-                style = {"drop": "drop", "next": "drop", "pass": ""}.get(stop.kind, "dim")
+                style = {"drop": "drop", "next": "drop", "pass": "", "unknown": "unknown"}.get(stop.kind, "dim")
                 picture.words.append(Words(row, x + _BESIDE, y + 13, style))
                 y += _LINE
             y += _GAP
         foot = max(foot, y)
     if address:
+        foot += _GAP  # room for an arrow's head below a stage that drops
         _box(picture, Box("end", _GAP, foot, WIDTH - 2 * _GAP, _BOX), address)
         foot += _BOX
     picture.bands.append(Box(kind, 0, top, WIDTH, foot + _GAP - top))
@@ -262,8 +266,8 @@ def _line(picture: Picture, x: int, lane: _Lane, top: int, bottom: int) -> None:
     reaches = lane.interface is not None
     if not reaches:
         end = order[-1].y
-    would = order[0].kind in {"idle", "next"}
-    turn = next((mark.y for mark in marks if mark.kind == "drop"), end)
+    would = order[0].kind in _LOST
+    turn = next((mark.y for mark in reversed(order) if mark.kind == "drop"), end)
     if not would:
         picture.lines.append(Line(x, start, turn, False))
     if would or turn != end:
@@ -272,6 +276,8 @@ def _line(picture: Picture, x: int, lane: _Lane, top: int, bottom: int) -> None:
         picture.heads.append(Head(x, end, not lane.down, would or turn != end))
 
 
+_LOST = {"idle", "next"}
+"""Marks of stages that no packet comes to."""
 _DOES = {
     "pass": "passes {}",
     "idle": "would pass {}",
