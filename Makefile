@@ -74,7 +74,7 @@ demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtu
 
 .PHONY: packages
 packages:
-	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers
+	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers && sh tests/axe.sh $(VENV)/axe
 
 # requirements/ names each release, and the hash of each file, that a development environment is made of.
 $(RUNS_READY): pyproject.toml requirements/run.txt
