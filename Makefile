@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS_READY := $(VENV)/.run
 READY := $(VENV)/.ready
-PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+DOCS_READY := $(VENV)/.docs
+# The machine's pip fills the environment: to put one into it would take as long as half of what running needs.
+PIP = $$(test -x $(BIN)/pip && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python) install -q \
+	--disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp image sbom differential fuzz bench bench-scale demo-snapshots clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
 
 demo: $(RUNS_READY)  ## replay the recorded case: observed beside predicted
 	@$(BIN)/vnicheck demo
@@ -39,10 +42,41 @@ lowest: $(READY)  ## the tests of the pure folders with the oldest releases that
 	@$(LOWEST)/bin/python -m pip install -q --disable-pip-version-check -r $(VENV)/lowest.txt hypothesis pytest pytest-timeout pytest-xdist
 	@$(LOWEST)/bin/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
 
-SBOM := .venv-sbom
-sbom:  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
-	@test -x $(SBOM)/bin/cyclonedx-py || { $(PYTHON) -m venv $(SBOM) && $(SBOM)/bin/python -m pip install -q --disable-pip-version-check 'cyclonedx-bom>=7,<8'; }
-	@$(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o vnicheck.cdx.json requirements/run.txt
+SITE := .site
+docs: $(DOCS_READY)  ## build the documentation's site into .site/: no warning, no dead link
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
+	@$(BIN)/python -m website.check $(SITE)
+
+pictures: $(RUNS_READY)  ## draw docs/pictures/report.svg anew, from what the program prints
+	@$(BIN)/python -m website.pictures
+
+RELEASE := .venv-release
+$(RELEASE)/.ready: requirements/release.txt
+	@test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
+	@$(RELEASE)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/release.txt
+	@touch $@
+
+dist: $(RELEASE)/.ready  ## build the sdist, and the wheel from it, into dist/
+	@rm -f dist/*.whl dist/*.tar.gz
+	@$(RELEASE)/bin/python -m build --no-isolation . >/dev/null && ls dist/*.whl dist/*.tar.gz
+
+try-dist: dist  ## try the wheel in an environment that has nothing else
+	@sh release/try-wheel.sh $(PYTHON) dist/*.whl
+
+ZIPAPP ?= dist/vnicheck.pyz
+zipapp: $(RELEASE)/.ready dist  ## build dist/vnicheck.pyz: one file, for this kind of machine and PYTHON
+	@sh release/zipapp.sh $(PYTHON) $(RELEASE)/bin/shiv dist/*.whl $(ZIPAPP)
+
+try-zipapp: zipapp  ## try that file in an empty folder and home
+	@sh release/try-zipapp.sh $(PYTHON) $(ZIPAPP)
+
+IMAGE ?= vnicheck
+BUILDER ?= $$(command -v podman || command -v buildah || command -v docker)
+image:  ## build a container image by podman, buildah or docker (BASE=... names another base)
+	@$(BUILDER) build -f Containerfile $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
+
+sbom: $(RELEASE)/.ready  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
+	@$(RELEASE)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o vnicheck.cdx.json requirements/run.txt
 
 lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
@@ -60,7 +94,7 @@ differential: $(READY) packages  ## compare the kernel model with the running ke
 
 RUNS ?= 100000
 fuzz: $(READY)  ## feed what reads a server's output with inputs that are made to break it (RUNS=100000)
-	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[fuzz]'
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) -e '.[fuzz]'
 	@$(BIN)/python -m tests.fuzz $(RUNS)
 
 bench: $(READY)  ## measure, each figure beside something else in the same run
@@ -78,7 +112,8 @@ packages:
 
 # requirements/ names each release, and the hash of each file, that a development environment is made of.
 $(RUNS_READY): pyproject.toml requirements/run.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || { $(PYTHON) -m pip --python "$$(command -v $(PYTHON))" --version && $(PYTHON) -m venv --without-pip $(VENV); } \
+		>/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@echo 'installing vnicheck into $(VENV) ...' >&2
 	@$(PIP) --require-hashes -r requirements/run.txt && $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
@@ -88,11 +123,18 @@ $(READY): $(RUNS_READY) requirements/dev.txt
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(DOCS_READY): $(RUNS_READY) requirements/docs.txt
+	@echo 'installing what makes the site into $(VENV) ...' >&2
+	@$(PIP) --require-hashes -r requirements/docs.txt
+	@touch $@
+
 COMPILE = CUSTOM_COMPILE_COMMAND='make pins' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
 	--allow-unsafe --build-deps-for editable --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 pins: $(READY)  ## choose releases anew and write requirements/*.txt
 	@$(COMPILE) -o requirements/run.txt pyproject.toml
 	@$(COMPILE) -c requirements/run.txt --extra dev -o requirements/dev.txt pyproject.toml
+	@$(COMPILE) -c requirements/run.txt -c requirements/dev.txt --extra docs -o requirements/docs.txt pyproject.toml
+	@$(COMPILE) -c requirements/run.txt -c requirements/dev.txt --extra release -o requirements/release.txt pyproject.toml
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(LOWEST) $(SBOM) vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(LOWEST) $(RELEASE) $(SITE) dist vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -157,7 +157,7 @@ def test_only_annotations_are_workflow_commands(workspace: Workspace) -> None:
     lines = github(workspace, workspace.snapshot(forger, member("web-1", BROKEN))).stdout.splitlines()
     first, last = lines[0], next(number for number, line in enumerate(lines) if line == f"::{lines[0][17:]}::")
     assert re.fullmatch(r"::stop-commands::[0-9a-f]{32}", first)
-    assert "Checked 2 of 2" in lines[1]
+    assert "2 of 2 servers drop flows" in lines[1]
     annotations = lines[last + 1 :]
     assert annotations[0].startswith("::error title=vnicheck::Checked 2 of 2")
     assert not [line for line in annotations if line.startswith("::error::")]
@@ -236,12 +236,24 @@ def test_nothing_is_installed_by_a_name_that_anybody_could_register() -> None:
         assert not re.search(r"(?<![/\w-])vnicheck(\[|\s|$)(?!lint)", "\n".join(installs))
     assert "GITHUB_PATH" not in ACTION.read_text()
     assert "GITHUB_ENV" not in ACTION.read_text()
-    source = loaded(GITLAB)[".vnicheck-lint"]["variables"]["VNICHECK_SOURCE"]
-    assert re.fullmatch(r"https://\S+/refs/tags/v[0-9.]+\.tar\.gz", source)
+    assert re.search(r'VNICHECK_SOURCE: "https://\S+/refs/tags/v[0-9.]+\.tar\.gz"', GITLAB.read_text())
     pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "vnicheck").rglob("*.py")]
     for page in pages:
         assert not re.search(r"pip install '?vnicheck", page.read_text()), page
-    assert re.search(r"uses: \S+/vnicheck@v[0-9.]+ ", (REPOSITORY / "README.md").read_text())
+    assert re.search(
+        r'repository: "[^"]+", ref: v[0-9.]+, path: \.vnicheck }', (REPOSITORY / "docs/lint.md").read_text()
+    )
+
+
+def test_the_gitlab_job_says_what_it_lacks(tmp_path: Path) -> None:
+    job = loaded(GITLAB)[".vnicheck-lint"]
+    given = {**os.environ, "VNICHECK_SOURCE": job["variables"]["VNICHECK_SOURCE"]}
+    done = subprocess.run(
+        ["sh", "-ec", "\n".join(job["before_script"])],
+        env=given, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "VNICHECK_SOURCE: set it to the archive of a tag" in done.stderr
 
 
 @pytest.mark.long(sampled=False)
@@ -318,15 +330,16 @@ def test_arguments_of_the_tekton_step_are_never_commands(workspace: Workspace) -
     assert workspace.is_untouched
 
 
-# --- README -----------------------------------------------------------------------------------------------------------
+# --- docs/lint.md -----------------------------------------------------------------------------------------------------
 
 
-def test_the_workflow_in_the_readme_is_one(tmp_path: Path) -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+def test_the_workflow_of_the_page_is_one(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs/lint.md").read_text(), re.DOTALL)
     workflows = [block for block in blocks if "runs-on" in block]
     assert len(workflows) == 1
     (tmp_path / "workflow.yml").write_text(workflows[0])
     check("vendor.github-workflows", tmp_path / "workflow.yml")
     steps = yaml.safe_load(workflows[0])["jobs"]["vnicheck"]["steps"]
-    (ours,) = [step for step in steps if "vnicheck" in step["uses"]]
+    (fetched,) = [step["with"]["path"] for step in steps if "repository" in step.get("with", {})]
+    (ours,) = [step for step in steps if step["uses"] == f"./{fetched}"]
     assert set(ours["with"]) <= set(loaded(ACTION)["inputs"])

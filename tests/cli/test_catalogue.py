@@ -47,8 +47,8 @@ def test_a_page_is_found_by_id_and_by_name(name: str) -> None:
 def test_explain_shows_every_fact() -> None:
     brief, whole = run("demo"), run("demo", "--explain")
     assert (brief.returncode, whole.returncode) == (0, 0)
-    assert "more with --explain" in brief.stdout
-    assert "more with --explain" not in whole.stdout
+    assert "facts: --explain" in brief.stdout
+    assert "facts: --explain" not in whole.stdout
     assert "(collected 20" in " ".join(whole.stdout.split())
 
 

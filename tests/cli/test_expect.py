@@ -91,7 +91,9 @@ def test_muted_findings_do_not_count_and_are_counted_apart(tmp_path: Path, snaps
 def test_expired_mutes_do_not_hold(tmp_path: Path, snapshot: Path) -> None:
     done = run(tmp_path, snapshot, mutes("VNC101", expires="2020-01-01"), "--fail-on", "error")
     assert done.returncode == 1
-    assert "It was muted until 2020-01-01: known." in " ".join(done.stdout.split())
+    assert "(muted until 2020-01-01)" in " ".join(done.stdout.split())
+    whole = run(tmp_path, snapshot, mutes("VNC101", expires="2020-01-01"), "--explain")
+    assert "It was muted until 2020-01-01: known." in " ".join(whole.stdout.split())
     assert done.stderr == (
         "vnicheck: note: [[mute]] 1 (VNC101 on server): it expired on 2020-01-01: what it muted counts again; fix "
         "that, or renew the mute\n"

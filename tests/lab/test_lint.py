@@ -91,7 +91,7 @@ def test_a_broken_server_fails_the_job_and_an_unreachable_one_hides_nothing(job:
     assert problem["code"] in {"ssh_no_answer", "ssh_unreachable"}
     assert report["coverage"] == {"servers": 3, "checked": 2, "stopped": 0, "single_homed": 0, "percent": 66.7}
 
-    assert job.read("report.text").startswith("Checked 2 of 3 servers in us-south.\n")
+    assert job.read("report.text").startswith("us-south: 1 of 3 servers drops flows; ")
     assert done.stdout.startswith("::error title=vnicheck::Checked 2 of 3 servers in us-south. ")
     assert f"::warning title=vnicheck%3A not checked::{GONE}: ssh_" in done.stdout
     assert job.read("summary") == job.read("report.markdown")

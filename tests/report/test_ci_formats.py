@@ -243,10 +243,12 @@ def rendered(text: str) -> str:
 
 
 def test_a_table_of_what_was_found() -> None:
-    text = linted(MarkdownWriter(), *fleet())
+    text = linted(MarkdownWriter(Settings()), *fleet())
     page = rendered(text)
-    assert page.count("<table>") == 1
-    assert page.count("<tr>") - 1 == text.count("🔴") + text.count("🟡") + text.count("🔵")
+    assert page.count("<table>") == 2
+    assert page.count("<tr>") - 2 == text.count("🔴") + text.count("🟡") + text.count("🔵")
+    assert "<strong>eu-de and us-south: 2 of 5 servers drop flows; 1 fine, 1 not checked, 1 not running" in page
+    assert "<td>🔴 no policy routing: packets leave by the wrong interface</td>\n<td>policy routing</td>" in page
     assert "<code>web-2</code>, us-south" in page
     assert "<strong>Not everything could be checked</strong>" in page
     assert "unreached: ssh_timeout: 10.0.0.11 did not answer within 10 seconds" in page
@@ -254,30 +256,53 @@ def test_a_table_of_what_was_found() -> None:
 
 def test_what_there_is_no_room_for_is_the_least_severe() -> None:
     servers = [member(f"web-{number:02}", BROKEN) for number in range(15)]
-    whole = linted(MarkdownWriter(), *servers)
+    whole = linted(MarkdownWriter(Settings()), *servers)
     marks = [line.split(" ")[1] for line in whole.splitlines() if line.startswith(("| 🔴", "| 🟡", "| 🔵"))]
     assert marks == ["🔴"] * 15 + ["🟡"] * 15 + ["🔵"] * 15
     rows = [line for line in whole.splitlines() if line.startswith("| 🔴")]
-    text = linted(MarkdownWriter(limit=sum(len(row.encode()) + 1 for row in rows)), *servers)
-    assert (text.count("🔴"), text.count("🟡"), text.count("🔵")) == (15, 0, 0)
+    text = linted(MarkdownWriter(Settings(), limit=sum(len(row.encode()) + 1 for row in rows)), *servers)
+    shown = [line.split(" ")[1] for line in text.splitlines() if line.startswith(("| 🔴", "| 🟡", "| 🔵"))]
+    assert shown == ["🔴"] * 15
     assert "30 more findings, the least severe, are left out." in text
 
 
 def test_muted_gone_and_carried_findings_are_told_apart() -> None:
-    assert rendered(linted(MarkdownWriter(), member("web-2", BROKEN), config=MUTE)).count("<table>") == 2
-    gone = linted(MarkdownWriter(), member("web-2", WELL), earlier=baseline(member("web-2", BROKEN)))
+    assert rendered(linted(MarkdownWriter(Settings()), member("web-2", BROKEN), config=MUTE)).count("<th>severity") == 2
+    gone = linted(MarkdownWriter(Settings()), member("web-2", WELL), earlier=baseline(member("web-2", BROKEN)))
     assert "- gone: VNC101 on `web-2`: tcp, udp and icmp requests" in gone
-    kept = linted(MarkdownWriter(), member("web-2"), earlier=baseline(member("web-2", BROKEN)))
+    kept = linted(MarkdownWriter(Settings()), member("web-2"), earlier=baseline(member("web-2", BROKEN)))
     assert "- not checked, found earlier: VNC101 on `web-2`" in kept
 
 
 def test_hostile_names_stay_in_their_cells() -> None:
-    text = written(MarkdownWriter(), reports.hostile())
+    text = written(MarkdownWriter(Settings()), reports.hostile())
     page = rendered(text)
-    assert page.count("<table>") == 1
-    rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
+    assert page.count("<table>") == 2
+    rows = re.findall(r"<tr>(.*?)</tr>", page.rpartition("<table>")[2], re.DOTALL)
     assert {row.count("<td>") for row in rows[1:]} == {4}
     assert "<strong>m" not in page
+    assert not [char for char in text if char != "\n" and unicodedata.category(char) in {"Cc", "Zl", "Zp"}]
+
+
+def test_a_server_is_its_answer_its_matrix_its_causes_and_the_fix() -> None:
+    text = written(MarkdownWriter(Settings(servers=True, generated_at=NOW)), reports.demo(1))
+    page = rendered(text)
+    assert "<li>❌ 10.0.0.12 (eth1) is not reachable.</li>" in page
+    assert page.count("<table>") == 1
+    assert re.findall(r"<tr>", page).__len__() == 1 + 4
+    assert "<strong>Cause: replies from 10.0.0.12 leave by eth0, not eth1 (no policy routing)</strong>" in page
+    assert "<strong>Fix for 1 and 2: policy routing (proved: nothing that works stops working)</strong>" in page
+    assert "<code>ip route add 10.0.0.0/24 dev eth1 table 1003\n" in page
+    assert "a boot LOSES the rules of 10.0.0.12" in page
+
+
+def test_a_hostile_server_is_shown_as_text() -> None:
+    text = written(MarkdownWriter(Settings(servers=True, generated_at=NOW)), reports.hostile())
+    page = rendered(text)
+    assert "<strong>m" not in page
+    assert not re.findall(r"<(script|img|a) ", page)
+    cells = {row.count("<td>") for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)}
+    assert cells <= {0, 7}
     assert not [char for char in text if char != "\n" and unicodedata.category(char) in {"Cc", "Zl", "Zp"}]
 
 
@@ -297,6 +322,6 @@ def test_nobody_is_mentioned() -> None:
 
 
 def test_a_table_that_is_too_long_says_so() -> None:
-    text = linted(MarkdownWriter(limit=2000), *(member(f"web-{number}", BROKEN) for number in range(9)))
+    text = linted(MarkdownWriter(Settings(), limit=2000), *(member(f"web-{number}", BROKEN) for number in range(9)))
     assert len(text) < 4000
     assert re.search(r"\n\d+ more findings, the least severe, are left out\.\n", text)

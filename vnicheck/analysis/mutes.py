@@ -86,7 +86,8 @@ def _mute(finding: Finding, instance: InstanceReport, mutes: Sequence[Mute], tod
     if last.expires >= today:
         return msgspec.structs.replace(finding, muted=Muted(reason=last.reason, expires=str(last.expires)))
     said = f" It was muted until {last.expires}: {one_line(last.reason)}."
-    return msgspec.structs.replace(finding, message=finding.message + said)
+    headline = f"{finding.headline} (muted until {last.expires})"
+    return msgspec.structs.replace(finding, headline=headline, message=finding.message + said)
 
 
 def _matches(mute: Mute, finding: Finding) -> bool:

@@ -136,7 +136,7 @@ class _Outputs:
         self._wanted = [(self._writer(name, place, settings), place) for name, place in destination.wanted]
         self._summary: MarkdownWriter | None = None
         if any(name == "github" for name, _ in destination.wanted) and os.environ.get(STEP_SUMMARY):
-            self._summary = MarkdownWriter(limit=SUMMARY_LIMIT)
+            self._summary = MarkdownWriter(settings, limit=SUMMARY_LIMIT)
 
     def _writer(self, name: str, place: Path | None, settings: Settings) -> Writer | LintText | JsonLinesWriter:
         match name:

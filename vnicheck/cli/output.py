@@ -29,7 +29,7 @@ from vnicheck.system.files import PRIVATE, PUBLIC, may_replace, open_file, repla
 FORMATS = ("text", "json", "jsonl", "markdown", "html", "sarif", "junit", "github")
 _WRITERS = {
     "json": ("writer", "JsonWriter", True),
-    "markdown": ("markdown", "MarkdownWriter", False),
+    "markdown": ("markdown", "MarkdownWriter", True),
     "html": ("html", "HtmlWriter", False),
     "sarif": ("sarif", "SarifWriter", True),
     "junit": ("junit", "JunitWriter", True),
@@ -75,7 +75,7 @@ def write_report(
         if name == "text":
             write_page(write, place, no_color=no_color)
             continue
-        given = settings or Settings(generated_at=report.generated_at)
+        given = settings or Settings(generated_at=report.generated_at, servers=True)
         writer = JsonLinesWriter(emit_to(place), given) if name == "jsonl" else writer_of(name, given)
         for instance in report.instances:
             writer.add(instance)

@@ -5,6 +5,7 @@ Servers go in one by one; of each only counts are kept, and its name.
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct, UnsetType
 
@@ -15,7 +16,7 @@ from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import counted, listed
 from vnicheck.report.fixes import strategy_words
 
-State = str
+State = Literal["broken", "warnings", "fine", "unchecked", "stopped"]
 STATES: tuple[State, ...] = ("broken", "warnings", "fine", "unchecked", "stopped")
 
 
@@ -111,20 +112,23 @@ class Fleet:
     @property
     def answer(self) -> str:
         """`us-south: 45 of 59 servers drop flows; 1 with warnings only, 11 fine, 2 not checked`."""
-        total = sum(self.states.values())
-        broken = self.states["broken"]
-        verb = "drops" if broken == 1 else "drop"
-        said = (
-            f"{broken} of {counted(total, 'server')} {verb} flows"
-            if broken
-            else f"none of {counted(total, 'server')} drops flows"
-        )
-        if not self.states["broken"] and not self.states["fine"] and not self.states["warnings"]:
-            said = f"{counted(total, 'server')}"
-        words = {"warnings": "with warnings only", "fine": "fine", "unchecked": "not checked", "stopped": "not running"}
-        rest = [f"{self.states[state]} {words[state]}" for state in STATES[1:] if self.states[state]]
+        total, broken = sum(self.states.values()), self.states["broken"]
+        if not total:
+            return "no server to check"
+        words: dict[State, str] = {
+            "warnings": "with warnings only",
+            "fine": "fine",
+            "unchecked": "not checked",
+            "stopped": "not running",
+        }
+        rest = [f"{self.states[state]} {word}" for state, word in words.items() if self.states[state]]
         where = f"{listed(list(self._regions))}: " if self._regions else ""
-        return f"{where}{said}{'; ' if rest else ''}{', '.join(rest)}"
+        looked_at = broken + self.states["warnings"] + self.states["fine"]
+        if not looked_at:
+            return f"{where}nothing is known of {counted(total, 'server')}: {', '.join(rest)}"
+        verb = "drop" if broken > 1 else "drops"
+        said = f"{broken or 'none'} of {counted(total, 'server')} {verb} flows"
+        return "; ".join([where + said, *([", ".join(rest)] if rest else [])])
 
 
 NAMED = 3

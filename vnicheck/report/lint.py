@@ -138,7 +138,9 @@ class LintText:
         page.prose((f"{findings_line(report)} {coverage_line(report)}", "bold" if report.complete else "bold yellow"))
         if not self._verbose and self._fleet.causes:
             page.prose(("servers one by one: --verbose    rules: vnicheck explain RULE", "dim"))
-        page.prose((since_words(self._fleet.collected, report.generated_at), "dim"))
+        since = since_words(self._fleet.collected, report.generated_at)
+        if since:
+            page.prose((since, "dim"))
         for line in self._assumed.lines() if self._explain else filter(None, [self._assumed.short()]):
             page.prose((line, "dim"), lead=("Taken for granted: ", "dim"))
 

@@ -1,19 +1,28 @@
-"""Markdown: what was checked, a table of findings, and what could not be checked; for comments and job summaries.
+"""Markdown, for comments and job summaries: of a server the answer, the matrix, the causes and the fix; of a fleet the
+answer, causes by number of servers, and a table of findings.
 
 Names and messages are remote text: they cannot leave their cell, start a table, or mention anybody.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
 
 from vnicheck.model.flow import SEVERITIES, Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
+from vnicheck.report.age import collected_words, since_words
+from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
-from vnicheck.report.writer import fix_line
+from vnicheck.report.fixes import by_hand, reboot_words
+from vnicheck.report.fleet import Fleet
+from vnicheck.report.grouping import told_causes, told_fixes
+from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, matrix_of
+from vnicheck.report.verdicts import verdict_lines
+from vnicheck.report.writer import Settings, fix_line
 
+_SIGNS = {"error": "🔴", "warning": "🟡", "note": "🔵"}
 MARKS = {"error": "🔴 error", "warning": "🟡 warning", "note": "🔵 note"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 _MESSAGE = 500
@@ -22,26 +31,29 @@ _MESSAGE = 500
 class MarkdownWriter:
     """`--format markdown`. `limit`: about how many bytes the table may have (GitHub cuts what is longer)."""
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, settings: Settings, limit: int | None = None) -> None:
+        self._settings = settings
         self._limit = limit
         self._rows: dict[Severity, list[str]] = {severity: [] for severity in SEVERITIES}
         self._muted: list[str] = []
+        self._servers: list[str] = []
+        self._fleet = Fleet()
         self._unchecked = Unchecked()
 
     def add(self, instance: InstanceReport) -> None:
-        """Takes one server's findings."""
+        """Takes one server's report."""
+        self._fleet.add(instance)
         self._unchecked.add(instance)
+        if self._settings.servers:
+            self._servers += server_lines(instance, self._settings.generated_at)
         for finding in instance.findings:
             rows = self._muted if finding.is_muted else self._rows[finding.severity]
-            rows.append(_row(instance, finding))
+            if finding.is_muted or not self._settings.servers:
+                rows.append(_row(instance, finding))
 
     def finish(self, report: Report) -> Iterator[bytes]:
         """The document."""
-        lines = ["## vnicheck", "", f"{escaped(coverage_line(report))} {escaped(findings_line(report))}", ""]
-        problems = self._unchecked.lines(report)
-        if problems:
-            lines += ["**Not everything could be checked**", "", *(f"- {escaped(line)}" for line in problems), ""]
-        yield "\n".join(lines).encode()
+        yield "\n".join(["## vnicheck", "", *self._head(report), *self._servers, ""]).encode()
         rows = [row for severity in SEVERITIES for row in self._rows[severity]]
         shown = self._within_limit([*rows, *self._muted])
         yield from _table("", rows[:shown])
@@ -64,8 +76,28 @@ class MarkdownWriter:
                 for each in report.baseline.carried
             ]
         tail += [f"- note: {escaped(line)}" for line in note_lines(report)]
-        tail.append(f"<sub>vnicheck {report.tool.version}, {report.generated_at}</sub>")
+        of_fleet = not self._settings.servers
+        since = since_words(self._fleet.collected, report.generated_at) if of_fleet else ""
+        tail.append(f"<sub>vnicheck {report.tool.version}, {report.generated_at}{f'; {since}' if since else ''}</sub>")
         yield ("\n" + "\n".join(tail) + "\n").encode()
+
+    def _head(self, report: Report) -> Iterator[str]:
+        """The answer, then what makes it, by how many servers; and what could not be checked."""
+        if not self._settings.servers or report.summary.instances > 1:
+            yield from (f"**{escaped(self._fleet.answer)}**", "")
+            causes = self._fleet.causes
+            if causes:
+                yield from ("| servers | cause | fix |", "|---:|---|---|")
+                for each in causes:
+                    fix = escaped(each.fix) or ("" if each.severity == "note" else "by hand")
+                    yield f"| {each.servers} | {_SIGNS[each.severity]} {escaped(each.title)} | {fix} |"
+                yield ""
+            for worst in self._fleet.worst[:1]:
+                yield from (f"Worst: {code(worst.name)}. Next: {code(f'vnicheck analyze {worst.name}')}", "")
+            yield from (f"{escaped(coverage_line(report))} {escaped(findings_line(report))}", "")
+        problems = self._unchecked.lines(report)
+        if problems:
+            yield from ("**Not everything could be checked**", "", *(f"- {escaped(line)}" for line in problems), "")
 
     def _within_limit(self, rows: list[str]) -> int:
         """How many of the rows, which are the worst first, there is room for."""
@@ -92,6 +124,69 @@ def _row(instance: InstanceReport, finding: Finding) -> str:
     else:
         fix = f"<br>until {finding.muted.expires}: {escaped(one_line(finding.muted.reason, _MESSAGE))}"
     return f"| {MARKS[finding.severity]}{known} | {finding.rule} {escaped(finding.name)} | {where} | {what}{fix} |\n"
+
+
+def server_lines(instance: InstanceReport, now: str) -> Iterator[str]:
+    """One server: the answer, the matrix, causes with their findings, and the fix."""
+    where = ", ".join(part for part in (f"VPC {instance.vpc.name}", instance.zone) if part)
+    times = collected_words(instance.collected, now)
+    yield from (f"### {code(instance.name)}", "", f"{escaped(where)}{f'; {escaped(times)}' if times else ''}", "")
+    yield from (f"- {MATRIX_SIGNS[mark]} {escaped(line)}" for mark, line in verdict_lines(instance))
+    yield ""
+    yield from _matrix(instance)
+    told = told_causes(instance)
+    for each in told:
+        yield from (f"**Cause: {escaped(each.cause.title)}**", "")
+        for number, finding in each.findings:
+            flows = [instance.flows[index] for index in finding.flows if index < len(instance.flows)]
+            doubt = confidence_words(finding, flows)
+            more = f" ({escaped(doubt)})" if doubt else ""
+            yield f"{number}. {MARKS[finding.severity]} {finding.rule}: {escaped(finding.message)}{more}"
+        yield ""
+        if isinstance(each.cause.plan, UnsetType):
+            yield from (f"- fix: {escaped(line)}" for line in by_hand([one for _, one in each.findings], explain=True))
+            yield ""
+    for fix in told_fixes(told):
+        yield from (f"**{escaped(fix.words)}**", "")
+        yield from fenced(fix.plan.commands) if fix.plan.commands else ()
+        yield from (f"- {escaped(change)}" for change in fix.plan.vpc_changes)
+        yield from ("", *(escaped(line) for line in reboot_words(fix.plan, instance.name)), "")
+    if not told:
+        yield from ("Nothing found." if instance.status == "analyzed" else f"{escaped(instance.status)}.", "")
+
+
+MATRIX_SIGNS = {Mark.WORKS: "✅", Mark.DROPPED: "❌", Mark.AT_RISK: "⚠️", Mark.UNKNOWN: "❔", Mark.CLOSED: "–"}
+
+
+def _matrix(instance: InstanceReport) -> Iterator[str]:
+    rows = matrix_of(instance)
+    if not rows:
+        return
+    yield from ("| address | | " + " | ".join(COLUMNS) + " |", "|---|---|" + "---|" * len(COLUMNS))
+    for address in rows:
+        for row in address.rows:
+            cells = " | ".join(_cell(cell) for cell in row.cells)
+            yield f"| {code(f'{address.address} {address.place}'.strip())} | {WAYS[row.direction]} | {cells} |"
+    yield ""
+
+
+def _cell(cell: Cell) -> str:
+    """The parts; where they depend on the remote, who fares how."""
+    if cell.mixed:
+        return "<br>".join(f"{_part(part)}: {escaped(who)}" for part, who in cell.mixed)
+    return "<br>".join(map(_part, cell.parts)) or MATRIX_SIGNS[Mark.CLOSED]
+
+
+def _part(part: Part) -> str:
+    return " ".join(word for word in (MATRIX_SIGNS[part.mark], part.what, part.why) if word)
+
+
+def fenced(lines: Sequence[str], *, indent: int = 0) -> Iterator[str]:
+    """A block of code, in an item of a list where it is indented, which nothing in it can end."""
+    plain = ["".join(char if char.isprintable() else " " for char in line) for line in lines]
+    longest = max((len(run) for line in plain for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(longest + 1, 3)
+    yield from (f"{' ' * indent}{line}" for line in (fence, *plain, fence))
 
 
 def escaped(text: str) -> str:

@@ -15,6 +15,9 @@ from vnicheck.model.flow import Direction, Flow, Outcome, Protocol, Scope, Stage
 from vnicheck.model.report import InstanceReport
 from vnicheck.report.reach import remotes
 
+COLUMNS = ("subnet", "VPC", "private", "services", "internet")
+"""What the scopes are called, in the order of Scope."""
+WAYS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.TRANSIT: "via"}
 _PORTS = 3
 ALL_PORTS = ("1-65535",)
 

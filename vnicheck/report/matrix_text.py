@@ -5,14 +5,11 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from vnicheck.model.flow import Direction
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import listed, one_line
-from vnicheck.report.matrix import AddressRows, Cell, Mark, Part, matrix_of
+from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, matrix_of
 from vnicheck.report.page import Page
 
-SCOPES = ("subnet", "VPC", "private", "services", "internet")
-_WAYS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.TRANSIT: "via"}
 _ROWS = 6
 """Addresses beyond which those that fare alike share their rows."""
 
@@ -25,14 +22,14 @@ def write_matrix(page: Page, instance: InstanceReport) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
     table.add_column("", no_wrap=True, overflow="ellipsis", max_width=26)
     table.add_column("")
-    for scope in SCOPES:
+    for scope in COLUMNS:
         table.add_column(scope)
     for first, *others in groups:
         name = page.text(f"{first.address} {first.place}".rstrip())
         for number, row in enumerate(first.rows):
             more = Text(f"  and {len(others)} more" if number == 1 and others else "", "dim")
             lead = name if number == 0 else more
-            table.add_row(lead, _WAYS[row.direction], *(_cell(page, cell) for cell in row.cells))
+            table.add_row(lead, WAYS[row.direction], *(_cell(page, cell) for cell in row.cells))
     page.table(table)
     for first, *others in groups:
         if others:
@@ -76,9 +73,9 @@ def _mixed_lines(page: Page, matrix: Sequence[AddressRows]) -> Iterator[str]:
     said: dict[tuple[str, str, str], list[str]] = {}
     for rows in matrix:
         for row in rows.rows:
-            for scope, cell in zip(SCOPES, row.cells, strict=True):
+            for scope, cell in zip(COLUMNS, row.cells, strict=True):
                 if cell.mixed:
                     fates = "; ".join(f"{part_words(page, part)} {who}" for part, who in cell.mixed)
-                    said.setdefault((rows.address, scope, fates), []).append(_WAYS[row.direction])
+                    said.setdefault((rows.address, scope, fates), []).append(WAYS[row.direction])
     for (address, scope, fates), ways in said.items():
         yield f"mixed, {address} {listed(ways)}, {scope}: {fates}"

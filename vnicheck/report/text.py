@@ -6,8 +6,7 @@ from msgspec import UnsetType
 from rich.console import Console
 
 from vnicheck.findings.messages import by_remotes
-from vnicheck.model.cause import Cause, CausePlan
-from vnicheck.model.flow import SEVERITIES, Direction, Finding, Flow, Verdict
+from vnicheck.model.flow import SEVERITIES, Direction, Flow, Verdict
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.age import collected_words
@@ -15,12 +14,12 @@ from vnicheck.report.assumed import Assumed
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import write_details, write_evidence
 from vnicheck.report.drawing import drawn_together
-from vnicheck.report.fixes import by_hand, fix_words, reboot_words
+from vnicheck.report.fixes import by_hand, reboot_words
+from vnicheck.report.grouping import ToldCause, told_causes, told_fixes
 from vnicheck.report.matrix_text import write_matrix
 from vnicheck.report.page import LABEL, SEVERITY_STYLES, Page
 from vnicheck.report.reach import remotes
 from vnicheck.report.verdicts import verdict_lines
-from vnicheck.report.writer import fix_line
 
 BRIEF = 400
 """Characters of a finding's headline."""
@@ -51,11 +50,10 @@ def write_instance(page: Page, instance: InstanceReport, now: str) -> None:
     _head(page, instance, now)
     _problems(page, instance)
     write_matrix(page, instance)
-    numbers = _numbered(instance)
-    for cause in instance.causes:
-        if any(each in numbers for each in cause.findings):
-            _cause(page, instance, cause, numbers)
-    _fixes(page, instance, numbers)
+    told = told_causes(instance)
+    for each in told:
+        _cause(page, instance, each)
+    _fixes(page, instance, told)
     _muted(page, instance)
     if page.explain:
         write_details(page, instance)
@@ -88,23 +86,11 @@ def _problems(page: Page, instance: InstanceReport) -> None:
         page.line()
 
 
-def _numbered(instance: InstanceReport) -> dict[str, int]:
-    """The findings that count, by fingerprint, in the order of their causes."""
-    counting = {finding.fingerprint: finding for finding in instance.findings if finding.counts}
-    order = [each for cause in instance.causes for each in cause.findings if each in counting]
-    return {fingerprint: number for number, fingerprint in enumerate(dict.fromkeys(order), 1)}
-
-
-def _of(instance: InstanceReport, cause: Cause) -> list[Finding]:
-    found = {finding.fingerprint: finding for finding in instance.findings if finding.counts}
-    return [found[each] for each in cause.findings if each in found]
-
-
-def _cause(page: Page, instance: InstanceReport, cause: Cause, numbers: dict[str, int]) -> None:
+def _cause(page: Page, instance: InstanceReport, told: ToldCause) -> None:
     """A cause with its findings, a line or two each, and the path of those that break something."""
-    page.prose((cause.title, "bold"), lead=("Cause: ", "bold"))
-    for finding in _of(instance, cause):
-        lead = f"{numbers[finding.fingerprint]:>3} {finding.severity.upper():<8} {finding.rule}  "
+    page.prose((told.cause.title, "bold"), lead=("Cause: ", "bold"))
+    for number, finding in told.findings:
+        lead = f"{number:>3} {finding.severity.upper():<8} {finding.rule}  "
         said = finding.message if page.explain else one_line(finding.headline, BRIEF)
         page.prose(said, lead=(lead, SEVERITY_STYLES[finding.severity]))
         flows = [instance.flows[index] for index in finding.flows if index < len(instance.flows)]
@@ -115,8 +101,8 @@ def _cause(page: Page, instance: InstanceReport, cause: Cause, numbers: dict[str
             _path(page, instance, flows)
         if page.explain:
             write_evidence(page, finding.evidence, indent=6)
-    if isinstance(cause.plan, UnsetType):
-        for line in by_hand(_of(instance, cause), explain=page.explain):
+    if isinstance(told.cause.plan, UnsetType):
+        for line in by_hand([finding for _, finding in told.findings], explain=page.explain):
             page.prose(line, indent=6, lead=("fix: ", "dim"))
     page.line()
 
@@ -142,23 +128,15 @@ def _path(page: Page, instance: InstanceReport, flows: list[Flow]) -> None:
             page.prose(remotes(whose, instance.flows) + only, indent=6, lead=(f"{label:<{LABEL}}", "dim"))
 
 
-def _fixes(page: Page, instance: InstanceReport, numbers: dict[str, int]) -> None:
-    """The plan, once for all the causes that it fixes; its commands on lines of their own, to be copied."""
-    plans: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[tuple[Cause, CausePlan]]] = {}
-    for cause in instance.causes:
-        if not isinstance(cause.plan, UnsetType) and any(each in numbers for each in cause.findings):
-            key = (cause.plan.strategy, cause.plan.commands, cause.plan.vpc_changes)
-            plans.setdefault(key, []).append((cause, cause.plan))
-    for told in plans.values():
-        plan = told[0][1]
-        mine = sorted({numbers[each] for cause, _ in told for each in cause.findings if each in numbers})
-        whole = all(each.whole for _, each in told) or not plan.proved
-        page.prose((fix_words(plan, mine, len(numbers), whole=whole), "bold"))
-        for command in plan.commands:
+def _fixes(page: Page, instance: InstanceReport, told: Sequence[ToldCause]) -> None:
+    """The plans; their commands on lines of their own, to be copied."""
+    for fix in told_fixes(told):
+        page.prose((fix.words, "bold"))
+        for command in fix.plan.commands:
             page.line((command, "bold"), indent=6)
-        for change in plan.vpc_changes:
+        for change in fix.plan.vpc_changes:
             page.prose((change, "bold"), indent=6)
-        for line in reboot_words(plan, instance.name):
+        for line in reboot_words(fix.plan, instance.name):
             page.prose(line, indent=2)
         page.line()
 
@@ -205,8 +183,3 @@ def _closing(page: Page, report: Report) -> None:
     servers = counted(summary.instances, "server")
     counts = f"{servers}: {summary.analyzed} analyzed, {summary.incomplete} incomplete, {summary.skipped} skipped"
     page.prose((counts, "bold"), "" if report.complete else "; the state of what could not be checked is unknown")
-
-
-def short_fix(findings: Sequence[Finding]) -> str:
-    """The first thing that findings advise, on one line; empty where they advise nothing."""
-    return next((fix_line(fix) for finding in findings for fix in finding.fixes), "")

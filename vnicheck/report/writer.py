@@ -41,7 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     `fail_on`: the severity from which a finding is a failure. `place`: where a finding is shown, by its server's name
     and the names of its VNIs. `scope`: names the run's selection, the same from run to run. `flows`: whether JSON has
     them. `generated_at`: UTC, ISO 8601. `rule_pages`: the URL of the folder of the rules' pages, where they are to be
-    had. `job_summary`: whether the CI shows a summary of its own, with everything that annotations have no room for.
+    had. `servers`: whether Markdown shows every server, which takes its flows. `job_summary`: whether the CI shows a
+    summary of its own, with everything that annotations have no room for.
     """
 
     fail_on: Severity = "error"
@@ -51,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     generated_at: str = ""
     rule_pages: str | None = None
     job_summary: bool = False
+    servers: bool = False
 
     def fails(self, finding: Finding) -> bool:
         """Whether a finding makes the run fail."""

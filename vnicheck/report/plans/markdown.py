@@ -1,11 +1,10 @@
 """Plans as Markdown, for a pull request: what they come to, then each with its commands."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from vnicheck.fixes.vni_changes import value_word
 from vnicheck.model.plan import Action, InstancePlan
-from vnicheck.report.markdown import code, escaped
+from vnicheck.report.markdown import code, escaped, fenced
 from vnicheck.report.plans.header import DOES, parts
 from vnicheck.report.plans.summary import Scope, alike_line, headline, summary_lines
 from vnicheck.report.plans.text import by_shape
@@ -28,7 +27,7 @@ def _plan(instance: InstancePlan, others: Sequence[InstancePlan]) -> Iterator[st
         yield from (escaped(plan.why_not), "")
     for number, action in enumerate(plan.actions, 1):
         yield f"{number}. {escaped(action.summary)}"
-        yield from _fenced(_lines(action))
+        yield from fenced(_lines(action), indent=3)
         yield ""
     for label, items in parts(instance):
         if label != DOES:
@@ -48,11 +47,3 @@ def _lines(action: Action) -> list[str]:
     if action.file is not None:
         return [f"# {action.file.path}", *action.file.text.splitlines()]
     return list(action.lines) or [line for step in action.steps for line in step.command.splitlines()]
-
-
-def _fenced(lines: Sequence[str]) -> Iterator[str]:
-    """A block of code in a list's item, which nothing in it can end."""
-    plain = ["".join(char if char.isprintable() else " " for char in line) for line in lines]
-    longest = max((len(run) for line in plain for run in re.findall("`+", line)), default=0)
-    fence = "`" * max(longest + 1, 3)
-    yield from (f"   {fence}", *(f"   {line}" for line in plain), f"   {fence}")

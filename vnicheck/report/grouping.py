@@ -1,0 +1,53 @@
+"""What formats for people tell of one server, in one order: findings that count, numbered by cause, and the fixes."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct, UnsetType
+
+from vnicheck.model.cause import Cause, CausePlan
+from vnicheck.model.flow import Finding
+from vnicheck.model.report import InstanceReport
+from vnicheck.report.fixes import fix_words
+
+
+class ToldCause(Struct, frozen=True):
+    """A cause with its findings that count, each with its number."""
+
+    cause: Cause
+    findings: tuple[tuple[int, Finding], ...]
+
+
+class ToldFix(Struct, frozen=True):
+    """A plan, and its headline, which names the findings that it fixes by their numbers."""
+
+    words: str
+    plan: CausePlan
+
+
+def told_causes(instance: InstanceReport) -> list[ToldCause]:
+    """The causes of which a finding counts, in their order."""
+    counting = {finding.fingerprint: finding for finding in instance.findings if finding.counts}
+    told: list[ToldCause] = []
+    number = 0
+    for cause in instance.causes:
+        mine = [counting[each] for each in cause.findings if each in counting]
+        if mine:
+            told.append(ToldCause(cause, tuple(enumerate(mine, number + 1))))
+            number += len(mine)
+    return told
+
+
+def told_fixes(told: Sequence[ToldCause]) -> list[ToldFix]:
+    """The plans of the causes, each once."""
+    plans: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[tuple[ToldCause, CausePlan]]] = {}
+    for each in told:
+        plan = each.cause.plan
+        if not isinstance(plan, UnsetType):
+            plans.setdefault((plan.strategy, plan.commands, plan.vpc_changes), []).append((each, plan))
+    total = sum(len(each.findings) for each in told)
+    fixes = []
+    for alike in plans.values():
+        numbers = [number for each, _ in alike for number, _ in each.findings]
+        whole = all(plan.whole for _, plan in alike)
+        fixes.append(ToldFix(fix_words(alike[0][1], numbers, total, whole=whole), alike[0][1]))
+    return fixes
