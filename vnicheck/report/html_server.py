@@ -8,32 +8,28 @@ from msgspec import UnsetType
 
 from vnicheck.findings.messages import by_remotes
 from vnicheck.findings.terms import RP_FILTER
-from vnicheck.model.cause import Cause, CausePlan
 from vnicheck.model.flow import SEVERITIES, Direction, Finding, Flow
 from vnicheck.model.report import InstanceReport, InterfaceSummary
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import other_flows
 from vnicheck.report.drawing import drawn_together
-from vnicheck.report.fixes import by_hand, fix_words, reboot_words
-from vnicheck.report.matrix import AddressRows, Cell, Mark, Part, matrix_of
-from vnicheck.report.matrix_text import SCOPES
+from vnicheck.report.fixes import by_hand, reboot_words
+from vnicheck.report.grouping import ToldCause, ToldFix, told_causes, told_fixes
+from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, alike, matrix_of
 from vnicheck.report.path_svg import pictures
 from vnicheck.report.reach import remotes
 from vnicheck.report.verdicts import verdict_lines
 
 CSS = {"error": "e", "warning": "w", "note": "c"}
 _MARKS = {Mark.DROPPED: ("e", "✗"), Mark.UNKNOWN: ("w", "?"), Mark.WORKS: ("f", "✓"), Mark.CLOSED: ("c", "–")}
-_WAYS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.TRANSIT: "through"}
-_ROWS = 6
-"""Addresses beyond which those that fare alike share their rows."""
 _ANCHOR = 80
 _HEADLINE = 160
 
 
 def server_view(instance: InstanceReport, anchor: str, *, whole: bool) -> dict[str, Any]:
     """What a fleet's page shows of every server; `whole`: all that is known of it. `anchor`: how its links begin."""
-    numbers = _numbered(instance)
+    told = told_causes(instance)
     verdicts = verdict_lines(instance)
     brief: dict[str, Any] = {
         "name": instance.name,
@@ -42,8 +38,8 @@ def server_view(instance: InstanceReport, anchor: str, *, whole: bool) -> dict[s
         "verdicts": [(_MARKS[mark][0], f"{_MARKS[mark][1]} {line}") for mark, line in verdicts],
         "worst": _MARKS[verdicts[0][0]][0],
         "problems": list(_problems(instance)),
-        "causes": list(_causes(instance, numbers, anchor, whole=whole)),
-        "fixes": list(_fixes(instance, numbers, anchor)),
+        "causes": [_cause(instance, each, anchor, whole=whole) for each in told],
+        "fixes": [_fix(instance, each, f"{anchor}-fix-{n}") for n, each in enumerate(told_fixes(told), 1)],
         "quiet": list(_quiet(instance)),
     }
     if not whole:
@@ -78,26 +74,15 @@ def _problems(instance: InstanceReport) -> Iterator[str]:
         )
 
 
-def _numbered(instance: InstanceReport) -> dict[str, int]:
-    """The findings that count, by fingerprint, in the order of their causes."""
-    counting = {finding.fingerprint for finding in instance.findings if finding.counts}
-    order = dict.fromkeys(each for cause in instance.causes for each in cause.findings if each in counting)
-    return {fingerprint: number for number, fingerprint in enumerate(order, 1)}
-
-
-def _causes(instance: InstanceReport, numbers: dict[str, int], anchor: str, *, whole: bool) -> Iterator[dict[str, Any]]:
-    for cause in instance.causes:
-        mine = [each for each in instance.findings if each.counts and each.fingerprint in cause.findings]
-        if not mine:
-            continue
-        mine.sort(key=lambda finding: numbers[finding.fingerprint])
-        told = [_finding(instance, each, numbers[each.fingerprint], anchor, whole=whole) for each in mine]
-        yield {
-            "title": cause.title,
-            "broken": any(finding.severity != "note" for finding in mine),
-            "findings": told if whole else _merged(told),
-            "by_hand": by_hand(mine, explain=False) if isinstance(cause.plan, UnsetType) else [],
-        }
+def _cause(instance: InstanceReport, told: ToldCause, anchor: str, *, whole: bool) -> dict[str, Any]:
+    findings = [_finding(instance, finding, number, anchor, whole=whole) for number, finding in told.findings]
+    by_itself = [finding for _, finding in told.findings] if isinstance(told.cause.plan, UnsetType) else []
+    return {
+        "title": told.cause.title,
+        "broken": any(finding.severity != "note" for _, finding in told.findings),
+        "findings": findings if whole else _merged(findings),
+        "by_hand": by_hand(by_itself, explain=False),
+    }
 
 
 def _merged(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -140,23 +125,14 @@ def _who(flows: Sequence[Flow], everything: Sequence[Flow]) -> Iterator[str]:
         yield f"{word} {remotes(whose, everything)}{f' ({listed(locals_)})' if len(groups) > 1 else ''}"
 
 
-def _fixes(instance: InstanceReport, numbers: dict[str, int], anchor: str) -> Iterator[dict[str, Any]]:
-    """The plan, once for all the causes that it fixes."""
-    plans: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[tuple[Cause, CausePlan]]] = {}
-    for cause in instance.causes:
-        if not isinstance(cause.plan, UnsetType) and any(each in numbers for each in cause.findings):
-            key = (cause.plan.strategy, cause.plan.commands, cause.plan.vpc_changes)
-            plans.setdefault(key, []).append((cause, cause.plan))
-    for position, told in enumerate(plans.values(), 1):
-        plan = told[0][1]
-        mine = sorted({numbers[each] for cause, _ in told for each in cause.findings if each in numbers})
-        yield {
-            "id": f"{anchor}-fix{position if position > 1 else ''}",
-            "title": fix_words(plan, mine, len(numbers), whole=all(each.whole for _, each in told)),
-            "commands": plan.commands,
-            "changes": plan.vpc_changes,
-            "lines": list(reboot_words(plan, instance.name)),
-        }
+def _fix(instance: InstanceReport, told: ToldFix, anchor: str) -> dict[str, Any]:
+    return {
+        "id": anchor,
+        "title": told.words,
+        "commands": told.plan.commands,
+        "changes": told.plan.vpc_changes,
+        "lines": list(reboot_words(told.plan, instance.name)),
+    }
 
 
 def _quiet(instance: InstanceReport) -> Iterator[str]:
@@ -173,32 +149,23 @@ def _matrix(matrix: tuple[AddressRows, ...], anchor: str) -> dict[str, Any] | No
         return None
     notes: dict[tuple[str, tuple[tuple[Part, str], ...]], list[str]] = {}
     groups = []
-    for first, *others in _alike(matrix):
+    for first, *others in alike(matrix):
         rows = []
         for row in first.rows:
             cells = []
-            for scope, cell in zip(SCOPES, row.cells, strict=True):
+            for scope, cell in zip(COLUMNS, row.cells, strict=True):
                 if cell.mixed:
-                    notes.setdefault((f"{first.address}, {scope}", cell.mixed), []).append(_WAYS[row.direction])
+                    notes.setdefault((f"{first.address}, {scope}", cell.mixed), []).append(WAYS[row.direction])
                 number = list(notes).index((f"{first.address}, {scope}", cell.mixed)) + 1 if cell.mixed else None
                 cells.append({"parts": _parts(cell), "note": number})
-            rows.append({"way": _WAYS[row.direction], "cells": cells})
+            rows.append({"way": WAYS[row.direction], "cells": cells})
         also = [f"{each.address} {each.place}".rstrip() for each in others]
         groups.append({"address": first.address, "place": first.place, "others": also, "rows": rows})
     told = [
         {"where": f"{where}, {listed(ways)}", "fates": [(_part(part), who) for part, who in mixed]}
         for (where, mixed), ways in notes.items()
     ]
-    return {"id": f"{anchor}-mixed", "scopes": SCOPES, "groups": groups, "notes": told}
-
-
-def _alike(matrix: tuple[AddressRows, ...]) -> list[list[AddressRows]]:
-    """Addresses one by one; where there are many, those that fare alike together."""
-    groups: dict[object, list[AddressRows]] = {}
-    for rows in matrix:
-        alike = rows.address if len(matrix) <= _ROWS else tuple((row.direction, row.cells) for row in rows.rows)
-        groups.setdefault(alike, []).append(rows)
-    return list(groups.values())
+    return {"id": f"{anchor}-mixed", "scopes": COLUMNS, "groups": groups, "notes": told}
 
 
 def _parts(cell: Cell) -> list[dict[str, str]]:
