@@ -111,7 +111,7 @@ man: $(READY)  ## write the manual pages, man/*.1, from what the program says of
 
 .PHONY: packages
 packages:
-	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers
+	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers && sh tests/axe.sh $(VENV)/axe
 
 # requirements/ names each release, and the hash of each file, that a development environment is made of.
 $(RUNS_READY): pyproject.toml requirements/run.txt

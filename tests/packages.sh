@@ -1,5 +1,5 @@
 #!/bin/sh
-# The programs that the tests use beside Python: network namespaces, packets, an SSH server, other shells.
+# The programs that the tests use beside Python: network namespaces, packets, an SSH server, other shells, a browser.
 # Installed by apt where root and Debian allow it; elsewhere the tests that need them are skipped (failed in CI).
 set -u
 missing=
@@ -23,6 +23,9 @@ need zsh zsh
 need mksh mksh
 need packer packer
 need groff groff-base
+need npm npm
+need openssl openssl
+command -v google-chrome >/dev/null 2>&1 || need chromium chromium
 [ -x /usr/lib/systemd/systemd-sysctl ] || [ -x /lib/systemd/systemd-sysctl ] || missing="$missing systemd"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -1,6 +1,6 @@
 """What stands behind the short report: interfaces, what works, what is closed, what is not known, and the facts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
 
@@ -76,18 +76,31 @@ def _foreign_addresses(interface: InterfaceSummary, vni: VniSummary) -> list[str
 
 
 def _other_flows(page: Page, instance: InstanceReport) -> None:
-    """What works, what is closed by policy, and what is not known: a line each."""
+    signs = {
+        WORKS: (page.glyphs.tick, "green"),
+        ASYMMETRIC: (page.glyphs.tick, "yellow"),
+        UNKNOWN: (page.glyphs.question, ""),
+    }
+    for label, sentences in other_flows(instance):
+        page.line((label, "bold"))
+        glyph, style = signs.get(label, ("-", ""))
+        for sentence in sentences:
+            page.prose(sentence, indent=2, lead=(f"{glyph} ", style))
+
+
+def other_flows(instance: InstanceReport) -> Iterator[tuple[str, list[str]]]:
+    """What works, what is closed by policy, and what is not known, where there is any: a sentence each."""
     delivered = [flow for flow in instance.flows if flow.verdict is Verdict.DELIVERED]
-    for label, glyph, style, flows in (
-        ("Works", page.glyphs.tick, "green", [flow for flow in delivered if flow.symmetric]),
-        ("Works, asymmetrically", page.glyphs.tick, "yellow", [flow for flow in delivered if not flow.symmetric]),
-    ):
-        if flows:
-            page.line((label, "bold"))
-            for sentence in _summed_up(flows, instance.flows):
-                page.prose(sentence, indent=2, lead=(f"{glyph} ", style))
-    _grouped(page, "Closed", instance, Verdict.DROPPED)
-    _grouped(page, "Unknown", instance, Verdict.UNKNOWN)
+    told = {
+        WORKS: _summed_up([flow for flow in delivered if flow.symmetric], instance.flows),
+        ASYMMETRIC: _summed_up([flow for flow in delivered if not flow.symmetric], instance.flows),
+        CLOSED: _grouped(instance, Verdict.DROPPED),
+        UNKNOWN: _grouped(instance, Verdict.UNKNOWN),
+    }
+    return ((label, sentences) for label, sentences in told.items() if sentences)
+
+
+WORKS, ASYMMETRIC, CLOSED, UNKNOWN = "Works", "Works, asymmetrically", "Closed", "Unknown"
 
 
 def _summed_up(flows: Sequence[Flow], everything: Sequence[Flow]) -> list[str]:
@@ -117,7 +130,7 @@ def _summed_up(flows: Sequence[Flow], everything: Sequence[Flow]) -> list[str]:
     return sentences
 
 
-def _grouped(page: Page, label: str, instance: InstanceReport, verdict: Verdict) -> None:
+def _grouped(instance: InstanceReport, verdict: Verdict) -> list[str]:
     groups: dict[str, list[Flow]] = {}
     for flow in instance.flows:
         if flow.verdict is not verdict or (flow.findings and verdict is Verdict.DROPPED):
@@ -125,18 +138,13 @@ def _grouped(page: Page, label: str, instance: InstanceReport, verdict: Verdict)
         cause = _cause(flow)
         if cause is not None:
             groups.setdefault(cause, []).append(flow)
-    if not groups:
-        return
-    page.line((label, "bold"))
+    sentences = []
     for cause, flows in groups.items():
         locals_ = listed(list(dict.fromkeys(flow.local for flow in flows)))
         ways = {flow.direction for flow in flows}
         way = "both ways" if len(ways) == 2 else ways.pop().value
-        page.prose(
-            f"{locals_}, {way}, {listed(protocols(flows))}, {remotes(flows, instance.flows)}: {cause}",
-            indent=2,
-            lead=f"{page.glyphs.question} " if verdict is Verdict.UNKNOWN else "- ",
-        )
+        sentences.append(f"{locals_}, {way}, {listed(protocols(flows))}, {remotes(flows, instance.flows)}: {cause}")
+    return sentences
 
 
 def _cause(flow: Flow) -> str | None:

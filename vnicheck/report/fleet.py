@@ -82,8 +82,8 @@ class Fleet:
                 worst = min(mine, key=SEVERITIES.index)
                 self._causes.setdefault(cause.kind, {})[instance.id] = (worst, fix)
         if state == "broken":
-            self._broken.append(_how_broken(instance))
-            self._broken = sorted(self._broken, key=_rank)[:NAMED]
+            self._broken.append(how_broken(instance))
+            self._broken = sorted(self._broken, key=rank)[:NAMED]
         if instance.status != "analyzed" and not instance.stopped:
             for problem in instance.problems:
                 self._problems.setdefault(problem.code, {})[instance.name] = problem.message
@@ -134,11 +134,13 @@ class Fleet:
 NAMED = 3
 
 
-def _rank(server: WorstServer) -> tuple[float, int, int, str]:
+def rank(server: WorstServer) -> tuple[float, int, int, str]:
+    """Sorts the worst first."""
     return (-(server.broken / max(server.addresses, 1)), -server.broken, -server.errors, server.name)
 
 
-def _how_broken(instance: InstanceReport) -> WorstServer:
+def how_broken(instance: InstanceReport) -> WorstServer:
+    """How much of a server findings that count say is broken."""
     errors = [finding for finding in instance.findings if finding.counts and finding.severity == "error"]
     broken = {affected.local for finding in errors for affected in finding.affected}
     own = {address for each in instance.interfaces if each.vni is not None for address in each.vni.addresses}

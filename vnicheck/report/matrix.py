@@ -19,6 +19,8 @@ COLUMNS = ("subnet", "VPC", "private", "services", "internet")
 """What the scopes are called, in the order of Scope."""
 WAYS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.TRANSIT: "via"}
 _PORTS = 3
+_ROWS = 6
+"""Addresses beyond which those that fare alike share their rows."""
 ALL_PORTS = ("1-65535",)
 
 
@@ -108,6 +110,16 @@ def matrix_of(instance: InstanceReport) -> tuple[AddressRows, ...]:
         )
         for transit, address in keys
     )
+
+
+def alike(matrix: Sequence[AddressRows]) -> list[list[AddressRows]]:
+    """Addresses one by one; where there are many, those that fare alike together."""
+    if len(matrix) <= _ROWS:
+        return [[rows] for rows in matrix]
+    groups: dict[object, list[AddressRows]] = {}
+    for rows in matrix:
+        groups.setdefault(tuple((row.direction, row.cells) for row in rows.rows), []).append(rows)
+    return list(groups.values())
 
 
 def _cells(flows: Sequence[Flow], everything: Sequence[Flow]) -> Iterator[Cell]:

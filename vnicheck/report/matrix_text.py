@@ -7,16 +7,13 @@ from rich.text import Text
 
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import listed, one_line
-from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, matrix_of
+from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, alike, matrix_of
 from vnicheck.report.page import Page
-
-_ROWS = 6
-"""Addresses beyond which those that fare alike share their rows."""
 
 
 def write_matrix(page: Page, instance: InstanceReport) -> None:
     """What becomes of each address's flows; nothing where there are none."""
-    groups = _alike(matrix_of(instance))
+    groups = alike(matrix_of(instance))
     if not groups:
         return
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
@@ -38,17 +35,6 @@ def write_matrix(page: Page, instance: InstanceReport) -> None:
     for line in _mixed_lines(page, [group[0] for group in groups]):
         page.prose((line, "dim"))
     page.line()
-
-
-def _alike(matrix: tuple[AddressRows, ...]) -> list[list[AddressRows]]:
-    """Addresses one by one; where there are many, those that fare alike together."""
-    if len(matrix) <= _ROWS:
-        return [[rows] for rows in matrix]
-    groups: dict[object, list[AddressRows]] = {}
-    for rows in matrix:
-        alike = tuple((row.direction, row.cells) for row in rows.rows)
-        groups.setdefault(alike, []).append(rows)
-    return list(groups.values())
 
 
 def _cell(page: Page, cell: Cell) -> Text:
