@@ -17,9 +17,9 @@ for file in /etc/resolv.conf /etc/pip.conf "$HOME/.config/pip/pip.conf" /etc/ssl
 done
 if [ -r "$root/etc/ca-certificates.crt" ]; then mv "$root/etc/ca-certificates.crt" "$root/etc/ssl/certs/"; fi
 git clone -q --bare "$here" "$root/srv/vnicheck"
-chmod -R a+rX "$root/srv"
-if [ -r "$here/dist/vnicheck.pyz" ]; then cp "$here/dist/vnicheck.pyz" "$root/srv/"; fi
 chroot "$root" useradd --create-home newcomer
+chroot "$root" chown -R newcomer /srv
+if [ -r "$here/dist/vnicheck.pyz" ]; then cp "$here/dist/vnicheck.pyz" "$root/srv/"; fi
 cat >"$root/srv/steps" <<'STEPS'
 set -eu
 cd
