@@ -9,7 +9,7 @@ DOCS_READY := $(VENV)/.docs
 PIP = $$(test -x $(BIN)/pip && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python) install -q \
 	--disable-pip-version-check --no-compile
 
-.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp image sbom differential fuzz bench bench-scale demo-snapshots man clean
+.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp try-debian image sbom differential fuzz bench bench-scale demo-snapshots man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
@@ -69,6 +69,9 @@ zipapp: $(RELEASE)/.ready dist  ## build dist/vnicheck.pyz: one file, for this k
 
 try-zipapp: zipapp  ## try that file in an empty folder and home
 	@sh release/try-zipapp.sh $(PYTHON) $(ZIPAPP)
+
+try-debian:  ## try what the README says as a newcomer on a fresh Debian (root, debootstrap; minutes)
+	@sh release/try-debian.sh
 
 IMAGE ?= vnicheck
 BUILDER ?= $$(command -v podman || command -v buildah || command -v docker)

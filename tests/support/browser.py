@@ -43,7 +43,8 @@ OVERLAPS = """() => {
     boxes.forEach(([one, what], at) => {
         for (let next = at + 1; next < boxes.length && boxes[next][0].top < one.bottom - 2; next++) {
             const [other, with_] = boxes[next];
-            if (Math.min(one.right, other.right) - Math.max(one.left, other.left) > 1 && what + with_ !== 'a marka mark')
+            const shared = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+            if (shared > 1 && what + with_ !== 'a marka mark')
                 found.push(`${what} | ${with_}`);
         }
     });

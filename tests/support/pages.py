@@ -1,5 +1,5 @@
-"""Reports to show in a browser: a server that is broken, one with many interfaces, one out of reach, a fleet, names that
-are as long as they may be.
+"""Reports to show in a browser: a server that is broken, one with many interfaces, one out of reach, a fleet, and
+names that are as long as they may be.
 """
 
 from vnicheck.model.report import Report
