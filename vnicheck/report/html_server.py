@@ -22,7 +22,14 @@ from vnicheck.report.reach import remotes
 from vnicheck.report.verdicts import verdict_lines
 
 CSS = {"error": "e", "warning": "w", "note": "c"}
-_MARKS = {Mark.DROPPED: ("e", "✗"), Mark.UNKNOWN: ("w", "?"), Mark.WORKS: ("f", "✓"), Mark.CLOSED: ("c", "–")}
+_MARKS = {
+    Mark.DROPPED: ("e", "✗"),
+    Mark.UNKNOWN: ("w", "?"),
+    Mark.AT_RISK: ("w", "!"),
+    Mark.WORKS: ("f", "✓"),
+    Mark.CLOSED: ("c", "–"),
+}
+"""The class and the sign of each, the worst first."""
 _ANCHOR = 80
 _HEADLINE = 160
 
