@@ -74,10 +74,11 @@ def forwards() -> bytes:
 
 
 def long_names() -> bytes:
-    """Names without a place to break."""
+    """Names without a place to break; one is that of a VNI for which the server has no interface."""
     name = LONG.replace("-", "x")
     vnis = [msgspec.structs.replace(each, name=f"{n}{name}"[:63]) for n, each in enumerate(two_vnis())]
-    inside = guest(rp_filter={"eth1": 1}, missing={"counters": name * 3})
+    routes = "default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 scope link\n"
+    inside = guest(link("eth0", 0, "10.0.0.11/24"), routes=routes, missing={"counters": name * 3})
     return analyzed(
         server(*vnis, name=name, vpc=Ref(id="vpc", name=name), zone="us-south-1", guest=inside, problems=(_odd(),))
     )
