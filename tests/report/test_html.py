@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.support import reports
+from tests.support import pages, reports
 from tests.support.fleet import BROKEN, NOW, TIMEOUT, WELL, fleet, member, regions
+from tests.support.pages import linted, written
+from tests.support.servers import guest
 from vnicheck.analysis.lint import lint
 from vnicheck.model.config import Config
-from vnicheck.model.report import Report
-from vnicheck.report.html import HtmlWriter
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -47,57 +47,90 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def written(report: Report) -> str:
-    writer = HtmlWriter()
-    for instance in report.instances:
-        writer.add(instance)
-    return b"".join(writer.finish(report)).decode()
-
-
-def linted(*servers: Any, earlier: Any = None) -> Page:
-    writer = HtmlWriter()
-    outcome = lint(regions(*servers), Config(), generated_at=NOW, writers=[writer], earlier=earlier)
-    return Page(b"".join(writer.finish(outcome.report)).decode())
-
-
 @pytest.mark.parametrize("name", reports.ALL)
 def test_every_report_is_well_formed_and_asks_nobody(name: str) -> None:
-    text = written(reports.ALL[name]())
+    text = written(reports.ALL[name]()).decode()
     page = Page(text)
-    assert {"script", "img", "link", "iframe", "object", "form"}.isdisjoint(page.tags)
-    assert not [value for key, value in page.attributes if key in ("src", "href", "style") or key.startswith("on")]
+    assert {"script", "img", "link", "iframe", "object", "form", "use", "image"}.isdisjoint(page.tags)
+    assert not [value for key, value in page.attributes if key in ("src", "style") or key.startswith("on")]
+    assert all(str(value).startswith("#") for key, value in page.attributes if key == "href")
+    assert [page.tags.count(tag) for tag in ("title", "main", "h1")] == [1, 1, 1]
     assert "http" not in re.sub(r'http-equiv="Content-Security-Policy"', "", text)
     assert ("http-equiv", "Content-Security-Policy") in page.attributes
 
 
+def fleet_page(*servers: Any, earlier: Any = None, plans: bool = False) -> Page:
+    return Page(linted(*servers, earlier=earlier, plans=plans).decode())
+
+
+def test_one_server_the_answer_first() -> None:
+    page = Page(pages.check_1().decode())
+    words = page.text
+    order = [
+        "server: 1 error, 1 warning - vnicheck",
+        "collected 2024-06-20 02:11 UTC",
+        "✗ 10.0.0.12 (eth1) is not reachable. ✓ 10.0.0.11 (eth0) works.",
+        "Fix for 1 and 2: policy routing (proved: nothing that works stops working)",
+        "Who reaches what",
+        "✗ rp_filter",
+        "Cause: replies from 10.0.0.12 leave by eth0, not eth1 (no policy routing)",
+        "1 error VNC101",
+        "2 warning VNC102",
+        "ip rule add from 10.0.0.12 table 1003 priority 1003",
+        "a boot LOSES the rules of 10.0.0.12",
+        "2 interfaces",
+    ]
+    places = []
+    for each in order:
+        assert each in words, each
+        places.append(words.index(each, places[-1] if places else 0))
+    drawings = [str(value) for key, value in page.attributes if key == "aria-label"]
+    assert drawings[0] == (
+        "Request by eth1: passes ACL of the remote's subnet, network ACL, security groups and state filter, is dropped "
+        "by rp_filter. Reply by eth0: would pass reply's route and IP spoofing check, would be dropped by the state "
+        "filter (tcp), would pass security groups, network ACL, VPC routes and ACL of the remote's subnet."
+    )
+    doubted = fleet_page(member("web-1", guest(rp_filter={"all": 2}))).text
+    assert "rests on an assumption: spoofing-sibling" in doubted
+
+
 def test_a_fleet_at_a_glance() -> None:
-    page = linted(*fleet())
+    page = fleet_page(*fleet())
+    assert "eu-de and us-south: 2 of 5 servers drop flows - vnicheck" in page.text
     assert "Checked 3 of 4 multi-homed servers in eu-de and us-south" in page.text
-    assert "Not everything could be checked." in page.text
-    assert "unreached: ssh_timeout: 10.0.0.11 did not answer within 10 seconds" in page.text
-    assert page.tags.count("details") == 5, "one for each server with something to tell, and one for those without"
-    assert page.attributes.count(("open", None)) == 2, "errors stand open"
-    assert "remote ─► eth1 ✗ rp_filter" in page.text
-    assert "ip rule add from 10.0.0.12 table 1003 priority 1003" in page.text
-    assert "well 1 without anything found well" in page.text
+    assert "ssh_timeout: 10.0.0.11 did not answer within 10 seconds: unreached" in page.text
+    assert "✗ no policy routing: packets leave by the wrong interface 2 policy routing" in page.text
+    order = ["web-1", "web-2", "unreached", "well", "asleep"]
+    assert [page.words.index(name) for name in order] == sorted(page.words.index(name) for name in order)
+    assert "`" not in page.text
+    assert "vnicheck fix web-1 --dry-run" in page.text
+    assert "ip rule add from 10.0.0.12 table 1003 priority 1003" not in page.text, "what is not proved is not shown"
+    assert "ip rule add from 10.0.0.12 table 1003 priority 1003" in fleet_page(*fleet(), plans=True).text
 
 
 def test_what_became_of_the_baseline() -> None:
     earlier = lint(regions(member("web-1", BROKEN)), Config(), generated_at=NOW, writers=[]).baseline
-    assert "No longer found VNC101 web-1: tcp" in linted(member("web-1", WELL), earlier=earlier).text
-    kept = linted(member("web-1", problems=(TIMEOUT,)), earlier=earlier).text
+    assert "No longer found VNC101 web-1: tcp" in fleet_page(member("web-1", WELL), earlier=earlier).text
+    kept = fleet_page(member("web-1", problems=(TIMEOUT,)), earlier=earlier).text
     assert "Found earlier, could not be looked at now VNC101 web-1: tcp" in kept
-    assert "computed, known from the baseline" in linted(member("web-1", BROKEN), earlier=earlier).text
+    assert "Known from the baseline." in fleet_page(member("web-1", BROKEN), earlier=earlier).text
+
+
+def test_a_large_fleet_stays_small() -> None:
+    """The worst are shown whole, up to a limit; every other takes no more than 3 kB."""
+    one, two = (len(linted(*(member(f"web-{n}", BROKEN) for n in range(count)))) for count in (40, 80))
+    assert one < 800_000
+    assert (two - one) / 40 < 2500
 
 
 def test_hostile_names_are_text() -> None:
-    text = written(reports.hostile())
+    text = written(reports.hostile()).decode()
     page = Page(text)
     assert "[bold red]m[/bold red]:boom:" in page.text
     assert not [char for char in text if char != "\n" and unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp"}]
     nasty = "<script>alert(1)</script><!-- servers -->\"' onload=x {{ 7*7 }}"
-    spoilt = linted(member("web-1", BROKEN), member(nasty, BROKEN), member(f"{nasty}2", WELL))
+    spoilt = fleet_page(member("web-1", BROKEN), member(nasty, BROKEN), member(f"{nasty}2", WELL))
     assert "script" not in spoilt.tags
     assert "<script>alert(1)</script>" in spoilt.text
     assert "{{ 7*7 }}" in spoilt.text
-    assert spoilt.text.count("web-1") == 1, "the servers stand where they belong, once"
+    assert spoilt.words.count("web-1") == 1, "the servers stand where they belong, once"

@@ -42,10 +42,9 @@ OVERLAPS = """() => {
     const found = [];
     boxes.forEach(([one, what], at) => {
         for (let next = at + 1; next < boxes.length && boxes[next][0].top < one.bottom - 2; next++) {
-            const [other, with_] = boxes[next];
-            const shared = Math.min(one.right, other.right) - Math.max(one.left, other.left);
-            if (shared > 1 && what + with_ !== 'a marka mark')
-                found.push(`${what} | ${with_}`);
+            const [other, that] = boxes[next];
+            const common = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+            if (common > 1 && what + that !== 'a marka mark') found.push(`${what} | ${that}`);
         }
     });
     return found;

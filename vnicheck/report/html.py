@@ -27,7 +27,7 @@ from vnicheck.report.html_server import CSS, anchor_of, counts_of, server_view
 from vnicheck.report.writer import IN_MEMORY
 
 _MESSAGE = 4000
-_WHOLE = 512 << 10
+_WHOLE = 400 << 10
 """Bytes that servers, the worst first, may take that are shown whole; the others are shown in brief."""
 _TITLE = 90
 """Letters of a cause on a server's line."""

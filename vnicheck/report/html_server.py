@@ -22,9 +22,18 @@ from vnicheck.report.reach import remotes
 from vnicheck.report.verdicts import verdict_lines
 
 CSS = {"error": "e", "warning": "w", "note": "c"}
-_MARKS = {Mark.DROPPED: ("e", "✗"), Mark.UNKNOWN: ("w", "?"), Mark.WORKS: ("f", "✓"), Mark.CLOSED: ("c", "–")}
+_MARKS = {
+    Mark.DROPPED: ("e", "✗"),
+    Mark.UNKNOWN: ("w", "?"),
+    Mark.AT_RISK: ("w", "!"),
+    Mark.WORKS: ("f", "✓"),
+    Mark.CLOSED: ("c", "–"),
+}
+"""The class and the sign of each, the worst first."""
 _ANCHOR = 80
 _HEADLINE = 160
+_OPEN = 4
+"""Findings that stand open; of the others one sees the headline."""
 
 
 def server_view(instance: InstanceReport, anchor: str, *, whole: bool) -> dict[str, Any]:
@@ -108,6 +117,7 @@ def _finding(instance: InstanceReport, finding: Finding, number: int, anchor: st
         return brief
     drawn = drawn_together(flows) if finding.severity != "note" else None
     return brief | {
+        "open": number <= _OPEN,
         "name": finding.name,
         "message": finding.message,
         "evidence": finding.evidence,

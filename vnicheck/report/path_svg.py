@@ -52,10 +52,11 @@ class Box(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True):
-    """A part of a lane. `would`: where packets would go, were they not dropped before."""
+    """A part of a way. `would`: where packets would go, were they not dropped before."""
 
-    x: int
+    x1: int
     y1: int
+    x2: int
     y2: int
     would: bool
 
@@ -220,6 +221,9 @@ def _drawn(lanes: Sequence[_Lane], ends: Sequence[str], address: str) -> Picture
     bottom = foot - _GAP - (_BOX if address else 0)
     for x, lane in shown:
         _line(picture, x, lane, _BOX, bottom)
+    if not address and len(shown) == 2:
+        picture.lines.append(Line(_LANES[0], bottom, _LANES[1], bottom, shown[1][1].stops[0].kind in _LOST))
+        picture.heads = [head for head in picture.heads if head.up]
     picture.height = foot + 1
     return picture
 
@@ -243,8 +247,9 @@ def _band(
                 y += _LINE
             y += _GAP
         foot = max(foot, y)
-    if address:
+    if kind == "server":
         foot += _GAP  # room for an arrow's head below a stage that drops
+    if address:
         _box(picture, Box("end", _GAP, foot, WIDTH - 2 * _GAP, _BOX), address)
         foot += _BOX
     picture.bands.append(Box(kind, 0, top, WIDTH, foot + _GAP - top))
@@ -269,9 +274,9 @@ def _line(picture: Picture, x: int, lane: _Lane, top: int, bottom: int) -> None:
     would = order[0].kind in _LOST
     turn = next((mark.y for mark in reversed(order) if mark.kind == "drop"), end)
     if not would:
-        picture.lines.append(Line(x, start, turn, False))
+        picture.lines.append(Line(x, start, x, turn, False))
     if would or turn != end:
-        picture.lines.append(Line(x, start if would else turn, end, True))
+        picture.lines.append(Line(x, start if would else turn, x, end, True))
     if reaches:
         picture.heads.append(Head(x, end, not lane.down, would or turn != end))
 
