@@ -7,6 +7,7 @@ import sys
 import time
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROUNDS = 11
 BARE = """
@@ -25,7 +26,24 @@ CALL = BARE.replace("--help", "main")
 SNAPSHOT = files("vnicheck.demo") / "check-1.json"
 
 
+NAMES = 5000
+
+
+def completing(program: str, folder: Path) -> list[str]:
+    """A bash that completes a server's name, of as many as are kept; it starts no program."""
+    (folder / "vnicheck").mkdir()
+    (folder / "vnicheck" / "servers").write_text("".join(f"web-{number}\n" for number in range(NAMES)))
+    script = subprocess.run([program, "completion", "bash"], capture_output=True, text=True, check=True).stdout
+    code = f"XDG_CACHE_HOME={folder}; COMP_WORDS=(vnicheck analyze web-49); COMP_CWORD=2\n{script}\n_vnicheck"
+    return ["bash", "--norc", "-c", code]
+
+
 def main() -> None:
+    with TemporaryDirectory() as folder:
+        measure(Path(folder))
+
+
+def measure(folder: Path) -> None:
     program = str(Path(sys.executable).parent / "vnicheck")
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
@@ -37,6 +55,7 @@ def main() -> None:
         "vnicheck analyze --help": [program, "analyze", "--help"],
         "vnicheck analyze --snapshot": [program, "analyze", "server", f"--snapshot={SNAPSHOT}"],
         "vnicheck demo": [program, "demo"],
+        "bash completes a server": completing(program, folder),
     }
     walls: dict[str, list[float]] = {name: [] for name in commands}
     cpus: dict[str, list[float]] = {name: [] for name in commands}

@@ -184,6 +184,8 @@ def test_the_session_of_the_cli_and_its_region(home: Path) -> None:
     assert client.endpoint == "https://eu-de.iaas.cloud.ibm.com/v1"
     assert token in client.secrets
     assert connect(region="us-south", environ={"IBMCLOUD_HOME": str(home)}, auth=None, http=FAST).region == "us-south"
+    placed = {"HOME": str(home), "VPC_URL": "https://{region}.private.iaas.cloud.ibm.com/v1"}
+    assert connect(region=None, environ=placed, auth=None, http=FAST).region == "eu-de"
     assert key_of(opened({"HOME": str(home), "IBMCLOUD_API_KEY": KEY})) == KEY  # what is named comes first
 
 

@@ -58,7 +58,7 @@ def connect(
     secrets = tuple(settings[name] for name in SECRETS if settings.get(name))
     if credential.secret:
         secrets += (credential.secret,)
-    if asked is None and not settings.get("URL") and url is None:
+    if asked is None and "{region}" in settings.get("URL", "{region}") and url is None:
         asked = credential.region
     url = (
         url

@@ -310,6 +310,43 @@ def test_closing_ends_what_still_runs_and_nothing_is_left(start_sshd: Start, kno
     assert left.stdout == ""
 
 
+def test_a_connection_that_is_shared_is_used_and_none_is_left_behind(
+    start_sshd: Start, known: Known, tmp_path: Path
+) -> None:
+    """As where a login asks for a one-time code: it is opened by hand, and afterwards no key is taken any more."""
+    server = start_sshd()
+    config, socket_path = tmp_path / "config", Path("/tmp") / f"vt-{os.getpid()}-{server.port}"
+    config.write_text(
+        f"Host web-1\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.user}\n"
+        f"  IdentityFile {server.client_key}\n  UserKnownHostsFile {known(server)}\n"
+        f"  ControlPath {socket_path}\n  ControlMaster auto\n  ControlPersist 60\n"
+    )
+    options = SshOptions(openssh=True, config_file=config, timeout=20.0)
+    assert collected(options)
+    assert not socket_path.exists()
+    subprocess.run(["ssh", "-F", str(config), "-MNf", "web-1"], check=True, timeout=20, stderr=subprocess.DEVNULL)
+    try:
+        server.authorized_keys.write_text("")
+        assert collected(options)
+        assert socket_path.exists()
+        assert server.connections() == 2
+    finally:
+        subprocess.run(["ssh", "-F", str(config), "-O", "exit", "web-1"], check=True, timeout=20, capture_output=True)
+    assert refused(options).code == "ssh_auth"
+
+
+def test_files_whose_names_ssh_would_read_otherwise(start_sshd: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "a b%h"
+    folder.mkdir()
+    server = start_sshd()
+    (folder / "known hosts").write_text(server.known_hosts_line())
+    key = folder / "key %u"
+    shutil.copy(server.client_key, key)
+    assert collected(by_ssh(server, folder / "known hosts", identities=(key,)))
+    error = refused(by_ssh(server, Path('a"b')))
+    assert (error.code, "rename it" in error.message) == ("ssh_config", True)
+
+
 def test_without_ssh_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(CollectionError, match="there is no program ssh here"):

@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from math import ceil
+from pathlib import Path
 
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.config import SshHop, is_safe_host, require_safe_host
@@ -165,7 +166,7 @@ class OpenSshRunner(SshRunner):
         options = self.options
         words = ["-F", str(options.config_file)] if options.config_file is not None else []
         for path in options.identities:
-            words += ["-i", str(path.expanduser())]
+            words += ["-o", f"IdentityFile={_quoted(path)}"]  # -i would take a % in it for a token
         if options.port is not None:
             words += ["-p", str(options.port)]
         if options.user is not None:
@@ -173,7 +174,7 @@ class OpenSshRunner(SshRunner):
         if options.jump is not None:
             words += ["-J", options.jump]
         if options.known_hosts:
-            files = " ".join(f'"{path.expanduser()}"' for path in options.known_hosts)
+            files = " ".join(map(_quoted, options.known_hosts))
             words += ["-o", f"UserKnownHostsFile={files}", "-o", "GlobalKnownHostsFile=none"]
         return words
 
@@ -203,6 +204,14 @@ class OpenSshRunner(SshRunner):
         with self._guard:
             self._told[host] = told
         return told
+
+
+def _quoted(path: Path) -> str:
+    """A path as ssh's configuration takes it. Raises CollectionError `ssh_config` for one that it cannot say."""
+    text = str(path.expanduser())
+    if '"' in text or "\\" in text or "${" in text or not text.isprintable():
+        raise CollectionError("ssh_config", f"ssh cannot be told of a file named {one_line(text, 120)!r}; rename it")
+    return f'"{text.replace("%", "%%")}"'
 
 
 def _own(settings: dict[str, str]) -> dict[str, str]:
