@@ -17,13 +17,20 @@ for file in /etc/resolv.conf /etc/pip.conf "$HOME/.config/pip/pip.conf" /etc/ssl
 done
 if [ -r "$root/etc/ca-certificates.crt" ]; then mv "$root/etc/ca-certificates.crt" "$root/etc/ssl/certs/"; fi
 git clone -q --bare "$here" "$root/srv/vnicheck"
+git --git-dir="$root/srv/vnicheck" update-server-info
 chroot "$root" useradd --create-home newcomer
 chroot "$root" chown -R newcomer /srv
 if [ -r "$here/dist/vnicheck.pyz" ]; then cp "$here/dist/vnicheck.pyz" "$root/srv/"; fi
 cat >"$root/srv/steps" <<'STEPS'
 set -eu
 cd
-export REPOSITORY=file:///srv/vnicheck PATH="$HOME/.local/bin:$PATH"
+export PATH="$HOME/.local/bin:$PATH"
+python3 -u -m http.server --bind 127.0.0.1 --directory /srv 0 >http.txt 2>&1 &
+server=$!
+trap 'kill $server' EXIT
+until grep -q 'port [0-9]' http.txt; do sleep 0.1; done
+REPOSITORY="http://127.0.0.1:$(sed -n 's/.* port \([0-9]*\) .*/\1/p' http.txt)/vnicheck"
+export REPOSITORY
 step() { printf '%s ... ' "$*"; started=$(date +%s); }
 well() { echo "well, $(($(date +%s) - started)) s"; }
 tells() { grep -q '6 of 6 observations are as predicted' "$1" || { cat "$1"; exit 1; }; }
@@ -49,11 +56,17 @@ status=0; vnicheck analyze web-1 --guest web-1=web-1.txt >out.txt 2>err.txt || s
 well # there is no account here: one line says which variable is missing
 step 'a snapshot, offline'
 snapshot=$(find clone/vnicheck/demo -name check-1.json)
-vnicheck analyze --snapshot "$snapshot" >out.txt && grep -q VNC101 out.txt
-vnicheck trace server --snapshot "$snapshot" --from 10.8.0.4 --to 10.0.0.12 --port http >out.txt && grep -q rp_filter out.txt
-status=0; vnicheck lint --snapshot "$snapshot" --max-age 36500 -f sarif=vnicheck.sarif -f text >out.txt 2>&1 || status=$?
-[ "$status" = 1 ] && [ -s vnicheck.sarif ] || { cat out.txt; exit 1; }
-vnicheck fix server --dry-run --snapshot "$snapshot" >out.txt && grep -q 'ip rule add' out.txt
-vnicheck explain VNC101 >/dev/null; well
+vnicheck analyze --snapshot "$snapshot" >analyze.txt
+vnicheck trace server --snapshot "$snapshot" --from 10.8.0.4 --to 10.0.0.12 --port 443 >trace.txt
+status=0; vnicheck lint --snapshot "$snapshot" --max-age 36500 -f sarif=vnicheck.sarif -f text >lint.txt 2>&1 || status=$?
+[ "$status" = 1 ] || { cat lint.txt; exit 1; }
+vnicheck fix server --dry-run --snapshot "$snapshot" >fix.txt
+vnicheck explain VNC101 >page.txt
+grep -q VNC101 analyze.txt
+grep -q rp_filter trace.txt
+grep -q VNC101 vnicheck.sarif
+grep -q 'ip rule add' fix.txt
+grep -q 'packets drop' page.txt; well
+echo 'all of it: well'
 STEPS
 chroot "$root" su - newcomer -s /bin/sh /srv/steps

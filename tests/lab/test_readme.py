@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 FINDS = {
     "analyze": "VNC101",
-    "lint": "VNC101",
+    "lint": "web-1",
     "trace": "rp_filter",
     "explain": "VNC101",
     "rules": "VNC101",

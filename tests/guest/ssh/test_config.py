@@ -1,6 +1,9 @@
 """Which hops the user's SSH configuration makes of a target."""
 
 import getpass
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -280,3 +283,42 @@ def test_broken_configuration(tmp_path: Path, text: str) -> None:
 def test_missing_configuration_file(tmp_path: Path) -> None:
     with pytest.raises(CollectionError, match="-F"):
         SshConfig(SshOptions(config_file=tmp_path / "none-here"))
+
+
+HOPS = """
+import os
+import vnicheck.guest.ssh.light_paramiko
+import paramiko, paramiko.config, encodings.idna  # while they can be read
+from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.ssh.config import SshConfig
+from vnicheck.guest.ssh.options import SshOptions, SshTarget
+os.setuid(54321)
+try:
+    (hop,) = SshConfig(SshOptions()).hops(SshTarget(name="web-1", address="10.0.0.11"))
+    print(hop.user)
+except CollectionError as error:
+    print(error.code, error.message)
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "ssh_config uid 54321 has no name on this machine; set the variable USER to the login name\n"),
+        ({"USER": "carol"}, "carol\n"),
+    ],
+)
+@pytest.mark.parametrize("config", ["", "Host *\n  IdentityFile ~/.ssh/%r\n", "Match localuser x\n  Port 9\n"])
+def test_a_user_without_a_name(more: dict[str, str], said: str, config: str) -> None:
+    """As in a container that is run with a uid of its own."""
+    with tempfile.TemporaryDirectory() as home:
+        Path(home).chmod(0o755)
+        (Path(home) / ".ssh").mkdir()
+        (Path(home) / ".ssh" / "config").write_text(config)
+        done = subprocess.run(
+            [sys.executable, "-c", HOPS],
+            env={"HOME": home, "PYTHONPATH": str(Path(__file__).parents[3]), **more},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert (done.stdout, done.stderr) == (said, "")

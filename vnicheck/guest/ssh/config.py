@@ -81,6 +81,7 @@ class SshConfig:
         address or name holds characters that must not reach a command.
         """
         require_safe_host(target.address)
+        _require_own_name()
         values = self._lookup((target.name, target.address), target.address)
         options = self.options
         user = options.user or values.get("user") or getpass.getuser()
@@ -204,6 +205,16 @@ class SshConfig:
 def is_safe_host(host: str) -> bool:
     """Whether `host` can be no option, no shell syntax, no second word."""
     return _SAFE_HOST.fullmatch(host) is not None
+
+
+def _require_own_name() -> None:
+    """Raises CollectionError `ssh_config` in a container whose user has no name: SSH's defaults are made of it."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        raise CollectionError(
+            "ssh_config", f"uid {os.getuid()} has no name on this machine; set the variable USER to the login name"
+        ) from None
 
 
 def require_safe_host(host: str) -> None:
