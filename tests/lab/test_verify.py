@@ -63,6 +63,7 @@ def test_a_kernel_that_does_otherwise_contradicts_however_often_it_is_collected(
     server.lab.target.ip("rule add from 10.0.0.11 to 10.128.0.0/9 priority 77 prohibit")
     try:
         status, verification = verified(server)
+        analyzed = server.run("analyze", server.lab.scenario.name, "--verify", "-f", "json")
     finally:
         server.lab.target.ip("rule del priority 77")
         server.lab.target.run(["rm", "-r", "/run/lie"])
@@ -71,7 +72,23 @@ def test_a_kernel_that_does_otherwise_contradicts_however_often_it_is_collected(
     assert {(answer["predicted"], answer["answered"]) for answer in wrong} >= {
         ("leaves by eth0", "refused: Permission denied")
     }
+    doubted = [
+        flow
+        for flow in json.loads(analyzed.stdout)["instances"][0]["flows"]
+        if any("the server's kernel, asked" in hop["reason"] for hop in flow["hops"])
+    ]
+    assert doubted
+    assert "delivered" not in {flow["verdict"] for flow in doubted}
     assert all("10.0.0.11" in answer["command"] and "10.128." in answer["command"] for answer in wrong)
+
+
+def test_analyze_asks_too_and_its_hops_are_observed(server: Bench) -> None:
+    done = server.run("analyze", server.lab.scenario.name, "--verify", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)["instances"][0]
+    hops = [hop for flow in report["flows"] for hop in flow["hops"] if hop["stage"] == "source_validation"]
+    assert {hop.get("observed", {}).get("how") for hop in hops} == {"kernel"}
+    assert "observed" in {finding["confidence"] for finding in report["findings"]}
 
 
 @pytest.mark.long(24)

@@ -291,7 +291,7 @@ def test_a_server_is_its_answer_its_matrix_its_causes_and_the_fix() -> None:
     assert page.count("<table>") == 1
     assert re.findall(r"<tr>", page).__len__() == 1 + 4
     assert "<strong>Cause: replies from 10.0.0.12 leave by eth0, not eth1 (no policy routing)</strong>" in page
-    assert "<strong>Fix for 1 and 2: policy routing (proved: nothing that works stops working)</strong>" in page
+    assert "<strong>Fix for 1 and 2: policy routing (proved on the model: breaks nothing)</strong>" in page
     assert "<code>ip route add 10.0.0.0/24 dev eth1 table 1003\n" in page
     assert "a boot LOSES the rules of 10.0.0.12" in page
 

@@ -70,7 +70,7 @@ def test_one_server_the_answer_first() -> None:
         "server: 1 error, 1 warning - vnicheck",
         "collected 2024-06-20 02:11 UTC",
         "✗ 10.0.0.12 (eth1) is not reachable. ✓ 10.0.0.11 (eth0) works.",
-        "Fix for 1 and 2: policy routing (proved: nothing that works stops working)",
+        "Fix for 1 and 2: policy routing (proved on the model: breaks nothing)",
         "Who reaches what",
         "✗ rp_filter",
         "Cause: replies from 10.0.0.12 leave by eth0, not eth1 (no policy routing)",

@@ -90,7 +90,7 @@ def test_a_fix_is_shown_once_and_each_command_on_a_line_of_its_own() -> None:
         "ip route add default via 10.0.0.1 dev eth1 table 1003",
         "ip rule add from 10.0.0.12 table 1003 priority 1003",
     ]
-    assert "Fix for 1 and 2: policy routing (proved: nothing that works stops working)" in lines
+    assert "Fix for 1 and 2: policy routing (proved on the model: breaks nothing)" in lines
     assert any("a boot" in line for line in lines), "what the next boot does to it is never left out"
 
 

@@ -114,6 +114,36 @@ def test_another_way_out_than_the_predicted_one_contradicts(tmp_path: Path) -> N
     assert flows["tcp 80 10.0.0.12"].why == "the reply was predicted to go by eth0, and went by eth1"
 
 
+def test_another_way_than_the_predicted_one_speaks_of_no_assumption(tmp_path: Path) -> None:
+    seen = written(
+        tmp_path,
+        "way",
+        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]",
+        "eth1 Out 10.0.0.12.80 > 10.8.0.4.40000 [S.]",
+        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [.]",
+    )
+    flows, assumptions = concluded(2, [seen])
+    assert flows["tcp 80 10.0.0.12"].observed is Verdict.DELIVERED
+    assert flows["tcp 80 10.0.0.12"].other_way
+    assert assumptions == {}
+
+
+def test_without_interfaces_nothing_is_said_of_assumptions() -> None:
+    flows, assumptions = concluded(3, [CAPTURES / "older-any.txt"])
+    assert flows["tcp 80 10.0.0.12"].conclusion == "settled"
+    assert assumptions == {}
+
+
+def test_where_tcpdump_lost_packets_what_is_missing_does_not_count(tmp_path: Path) -> None:
+    silent = ("eth0 In 10.8.0.4.40000 > 10.0.0.11.443 [S]", "eth0 In 10.8.0.4.40000 > 10.0.0.11.443 [S]")
+    deaf = written(tmp_path, "deaf", *silent, *CONTROL)
+    assert concluded(3, [deaf])[0]["tcp 443 10.0.0.11"].conclusion == "contradicted"
+    deaf.write_text(deaf.read_text() + "3 packets dropped by kernel\n")
+    assert concluded(3, [deaf])[0]["tcp 443 10.0.0.11"].conclusion == "not_tested"
+    once = written(tmp_path, "once", silent[0], *CONTROL)
+    assert concluded(3, [once])[0]["tcp 443 10.0.0.11"].conclusion == "not_tested"
+
+
 CONTROL = (
     "eth0 In 10.8.0.4.40001 > 10.0.0.11.80 [S]",
     "eth0 Out 10.0.0.11.80 > 10.8.0.4.40001 [S.]",

@@ -159,9 +159,10 @@ def test_a_finding_whose_drop_was_seen_is_observed() -> None:
         if flow.local == "10.0.0.12" and flow.direction is Direction.INBOUND
     )
     answer = msgspec.structs.replace(kernel_answer("confirmed", Outcome.DROP), hops=hops)
-    found = {finding.rule: finding.confidence for finding in report(1, seen(1, kernel=(answer,))).findings}
+    found = {finding.rule: finding for finding in report(1, seen(1, kernel=(answer,))).findings}
     assert plain["VNC101"] == "computed"
-    assert found["VNC101"] == "observed"
+    assert found["VNC101"].confidence == "observed"
+    assert ("seen (kernel)", AT) in [(each.source, each.collected_at) for each in found["VNC101"].evidence]
 
 
 def _port(flow: Flow) -> int | None:

@@ -8,10 +8,11 @@ from msgspec import UnsetType
 
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import Range, parse_address, prefix_range
-from vnicheck.model.flow import Flow, Hop, LazyHops, Observed, Outcome, Verdict
+from vnicheck.model.flow import Flow, Hop, LazyHops, Observed, Outcome, Stage, Verdict
 from vnicheck.model.observation import InformedConfig, KnownHop, facts_of
 from vnicheck.model.verification import SeenFlow
 
+_WAYS = {Stage.GUEST_INTERFACE, Stage.REPLY_ROUTE, Stage.REQUEST_ROUTE}
 _Mark = Callable[[Hop], Hop]
 
 
@@ -50,6 +51,9 @@ def _of_packets(flow: Flow, seen: SeenFlow, at: Observed) -> Flow:
         reason = f"it is predicted to be {flow.verdict}, and was seen to be {seen.observed} ({at.how}, {at.at})"
         wrong = [hop for hop in flow.hops if hop.outcome is Outcome.DROP] or [flow.hops[-1]]
         return _unknown(flow, wrong, reason)
+    if seen.other_way:
+        way = [hop for hop in flow.hops if hop.stage in _WAYS] or [flow.hops[-1]]
+        return _unknown(flow, way, f"it was seen to go another way ({at.how}, {at.at}): {seen.last_seen}")
     sure = {(hop.leg, hop.stage, hop.at, hop.outcome) for hop in seen.hops if hop.conclusion == "confirmed"}
     return _with_hops(flow, lambda hop: _marked(hop, at) if (hop.leg, hop.stage, hop.at, hop.outcome) in sure else hop)
 

@@ -27,6 +27,8 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.model.plan import Applied
 from vnicheck.model.words import counted, one_line
 
+Probed = Callable[[ServerView, ServerView], str | None]
+
 
 class _Stop(Exception):  # noqa: N818 - not an error of ours
     """Ends the attempt; the message says why. `nothing`: nothing has been changed."""
@@ -38,7 +40,8 @@ class _Stop(Exception):  # noqa: N818 - not an error of ours
 
 class Attempt:
     """One plan on one server. `tell` gets a line of progress before each step; `seconds`: until the timer fires;
-    `record` writes down what is about to be begun, in the words of a ledger's entry, or raises LedgerError.
+    `record` writes down what is about to be begun, in the words of a ledger's entry, or raises LedgerError. `probed`,
+    given the server before and after, tells why promised flows do not get through; None where they do.
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class Attempt:
         seconds: int,
         *,
         record: Callable[[str], None],
+        probed: Probed | None = None,
     ) -> None:
         self._change = change
+        self._probed = probed
         self._proof = proof
         self._reach = reach
         self._tell = tell
@@ -169,12 +174,18 @@ class Attempt:
         patches = [effect for effect in self._proof.effects if isinstance(effect, PatchVni)]
         server = msgspec.structs.replace(carry_out(trial.server, patches), guest=guest)
         view = trial.facts.view
-        flows = predict_flows(ServerView(server, view.fabric, view.config))
+        after = ServerView(server, view.fabric, view.config)
+        flows = predict_flows(after)
         outcome = compare_flows(trial.before, flows, trial.targets, trial.facts.is_inside)
         lacking = {index for index, _ in self._proof.gained - outcome.gained}
         if lacking or outcome.worse:
             what = "promised flows are not fixed" if lacking else "flows that worked are worse off"
             raise _Stop(f"collected again, {len(lacking or outcome.worse)} classes of {what}")
+        if self._probed is not None:
+            self._tell("sending packets of the promised flows")
+            why = self._probed(view, after)
+            if why is not None:
+                raise _Stop(why)
 
     def _keep(self) -> None:
         self._tell("verified; stopping the rollback timer")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from vnicheck.apply.attempt import Attempt
+from vnicheck.apply.attempt import Attempt, Probed
 from vnicheck.apply.errors import ApplyError
 from vnicheck.apply.ledger import Entry, Ledger, LedgerError, new_change, vni_field
 from vnicheck.apply.live_server import LiveReach, log_in
@@ -50,7 +50,7 @@ class Applying:
     """Applies plans that were proved on `fabric`, each under a timer of so many `seconds`.
 
     `target`: where SSH goes, None where a server has no address; `collect`: the server, by its id, as it is now;
-    `show`: the plan, to be decided on.
+    `show`: the plan, to be decided on. `probed`: as of Attempt.
     """
 
     def __init__(
@@ -62,8 +62,10 @@ class Applying:
         target: Callable[[Server], SshTarget | None],
         collect: Callable[[str], Snapshot],
         show: Callable[[InstancePlan], None],
+        probed: Probed | None = None,
     ) -> None:
         self._means = means
+        self._probed = probed
         self._fabric = fabric
         self._seconds = seconds
         self._target = target
@@ -157,7 +159,7 @@ class Applying:
             settling=min(SETTLING, max(5.0, self._seconds / 2)),
         )
         tell = _telling(means, server.name)
-        attempt = Attempt(entry.id, proof, reach, tell, self._seconds, record=record.begin)
+        attempt = Attempt(entry.id, proof, reach, tell, self._seconds, record=record.begin, probed=self._probed)
         outcome = attempt.run()
         return _ended(means, msgspec.structs.replace(record.entry, found=attempt.found), outcome, attempt.close)
 

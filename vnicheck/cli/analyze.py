@@ -1,13 +1,20 @@
 """`vnicheck analyze`: from a server's name to a verdict."""
 
 from vnicheck.analysis.server import report_on
+from vnicheck.cli.change import ssh_runner
 from vnicheck.cli.config import load_config, with_max_age
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import gather_regions
 from vnicheck.cli.given import AnalyzeOptions
+from vnicheck.cli.kernel import ask_kernel, document_of
 from vnicheck.cli.observations import with_observations
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_notes, write_report
 from vnicheck.cli.recent import remember
+from vnicheck.cli.terminal import tell
+from vnicheck.model.config import Config
+from vnicheck.model.observation import informed
+from vnicheck.model.snapshot import Snapshot
+from vnicheck.model.verification import VerificationDocument
 from vnicheck.system.clock import now
 
 
@@ -22,7 +29,26 @@ def analyze(given: AnalyzeOptions) -> int:
         raise UserError(
             "name the servers, or give --local on the instance itself, or --snapshot PATH for all of its servers"
         )
-    observed = gather_regions(
+    if given.verify and (given.local or given.snapshot is not None):
+        raise UserError("--verify asks servers over SSH: leave --local and --snapshot out")
+    observed = _observed(given)
+    if given.verify:
+        documents = _asked(observed, config, given)
+        if any(each.count("contradicted") for document in documents for each in document.verifications):
+            # what changed meanwhile is no error of ours: collected again, and asked again
+            observed = _observed(given)
+            documents = _asked(observed, config, given)
+        config = informed(config, documents)
+    if given.snapshot is None and not given.local:
+        remember(server.name for snapshot in observed.values() for server in snapshot.servers)
+    report = report_on(*observed.values(), generated_at=now(), config=config)
+    write_report(report, destination, no_color=given.display.no_color, explain=given.explain, quiet=given.quiet)
+    tell_notes(config, report, whole=False)
+    return exit_status(report, fail_on, allow_incomplete=given.display.allow_incomplete)
+
+
+def _observed(given: AnalyzeOptions) -> dict[str, Snapshot]:
+    return gather_regions(
         given.instances or [],
         given.selection,
         given.ssh,
@@ -31,9 +57,15 @@ def analyze(given: AnalyzeOptions) -> int:
         no_color=given.display.no_color,
         quiet=given.quiet,
     )
-    if given.snapshot is None and not given.local:
-        remember(server.name for snapshot in observed.values() for server in snapshot.servers)
-    report = report_on(*observed.values(), generated_at=now(), config=config)
-    write_report(report, destination, no_color=given.display.no_color, explain=given.explain, quiet=given.quiet)
-    tell_notes(config, report, whole=False)
-    return exit_status(report, fail_on, allow_incomplete=given.display.allow_incomplete)
+
+
+def _asked(observed: dict[str, Snapshot], config: Config, given: AnalyzeOptions) -> list[VerificationDocument]:
+    """What the servers' kernels answer; of one that could not be asked, a line on stderr."""
+    found = []
+    with ssh_runner(given.ssh) as runner:
+        for snapshot in observed.values():
+            for server in snapshot.servers:
+                found.append(ask_kernel(server, snapshot.fabric, config, runner, given.ssh))
+                for problem in found[-1].problems if server.guest is not None else ():
+                    tell(f"{server.name}: its kernel was not asked: {problem.message}")
+    return [document_of(tuple(found))]

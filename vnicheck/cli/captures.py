@@ -94,6 +94,7 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
     seen = Sightings(view.own_addresses(), floating)
     notes: list[str] = []
     single: list[Packet] = []
+    lost: list[bool] = []
     for file in files:
         told = Capture()
         packets = read_capture(file.text.splitlines(keepends=True), told, _port_number, interface=file.interface)
@@ -113,11 +114,15 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
                 f"{one_line(server.name, 60)}; whose capture is it?"
             )
         notes += _notes(file, told)
+        lost.append(bool(told.lost))
     if single:
         # requests and answers may be in different files
         single.sort(key=lambda packet: packet.at or 0.0)
         captured = {file.interface for file in files}
         seen.add_server(single, whole=captured >= set(view.interface_of.values()))
+    if any(lost):  # then what was not seen may have been there
+        seen.watched_server = False
+        seen.watched_remotes.clear()
     return seen, tuple(notes)
 
 
@@ -129,6 +134,8 @@ def _notes(file: CaptureFile, told: Capture) -> list[str]:
             f"{name}: {told.without_interface} of {told.read} packets do not say by which interface they went; tcpdump "
             "before 4.99 does not with 'any': capture each, and give eth0=FILE and eth1=FILE"
         )
+    if told.lost:
+        notes.append(f"{name}: tcpdump lost {told.lost} packets, so that what it does not show may have been there")
     if told.named:
         notes.append(
             f"{name}: {told.named} lines have names for addresses or ports, and were left out; use tcpdump -nn"

@@ -29,8 +29,10 @@ from vnicheck.cli.gather import address_choice, gather
 from vnicheck.cli.given import FixOptions
 from vnicheck.cli.observations import with_observations
 from vnicheck.cli.plans import PlanDestination, PlanOutputs, show_plan
+from vnicheck.cli.probing import Asking, Source, promised, sources_of
 from vnicheck.cli.terminal import Terminal
 from vnicheck.collect.guests import ssh_target
+from vnicheck.engine.server_view import ServerView
 from vnicheck.fixes.planner import STRATEGIES, Proof, Strategy
 from vnicheck.model.plan import InstancePlan
 from vnicheck.model.snapshot import Server, Snapshot
@@ -44,6 +46,8 @@ def fix(given: FixOptions) -> int:
     config = with_observations(load_config(given.config_file), given.observations)
     if given.snapshot is not None and not given.dry_run:
         raise UserError("a snapshot is only looked at: add --dry-run, or leave --snapshot out to fix the live server")
+    if given.verify_from and given.dry_run:
+        raise UserError("--verify-from sends packets once a plan is applied: leave --dry-run out")
     if given.dask is not None and given.workers is not None:
         raise UserError("--workers and --dask exclude each other")
     if not given.dry_run:
@@ -123,6 +127,25 @@ def _apply(
         tell=tell,
         agree=lambda question: confirm(question, yes=given.yes),
     )
+    asking = Asking(
+        hosts=tuple(given.verify_from or ()),
+        selection=given.selection,
+        ssh=given.ssh,
+        sudo=given.sudo,
+        yes=given.yes,
+        no_color=given.no_color,
+    )
+    sources: dict[str, Source] = {}
+
+    def probed(before: ServerView, after: ServerView) -> str | None:
+        target = ssh_target(after.server, address_choice(given.ssh))
+        if target is None:
+            return f"{after.server.name} has no address to connect to"
+        try:
+            return promised(before, after, target, sources, asking)
+        except UserError as error:
+            return str(error)
+
     applying = Applying(
         means,
         fabric=observed.fabric,
@@ -130,13 +153,15 @@ def _apply(
         target=lambda server: ssh_target(server, address_choice(given.ssh)),
         collect=lambda server: gather([server], given.selection, given.ssh, no_color=given.no_color),
         show=lambda plan: show_plan(plan, no_color=given.no_color),
+        probed=probed if asking.hosts else None,
     )
     tell_unfinished(means.ledger)
     outputs.require_places()
     failure: UserError | None = None
     unwritten: list[str] = []
     try:
-        with ended_in_order(), runner:
+        with ended_in_order(), runner, sources_of(asking, runner) as found:
+            sources |= found
             for document in applying.each(proofs):
                 with _noting(unwritten):
                     outputs.add(document)

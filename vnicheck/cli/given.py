@@ -29,6 +29,10 @@ class AnalyzeOptions(Options):
     config_file: options.ConfigFile = None
     observations: options.Observations = None
     max_age: options.MaxAge = None
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Ask the server's own kernel too, and follow it; as 'vnicheck verify' does."),
+    ] = False
     explain: options.Explain = False
     quiet: options.Quiet = False
 
@@ -79,6 +83,15 @@ class FixOptions(Options):
             "--rollback-after", min=LEAST_SECONDS, help="Seconds after which the server undoes what is not verified."
         ),
     ] = 120
+    verify_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--verify-from",
+            metavar="HOST",
+            help="Before the timer is stopped, promised flows of this host must get through: a server, [user@]host, or "
+            "'here'. Repeatable.",
+        ),
+    ] = None
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
     observations: options.Observations = None

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from vnicheck.cli.bundles import Selection, Ssh
 from vnicheck.cli.change import ask_sudo, confirm, ssh_runner
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import address_choice, requested, ssh_options
@@ -17,23 +18,36 @@ from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.cloud.errors import CloudError
 from vnicheck.collect.guests import ssh_target
 from vnicheck.collect.observed import read_regions
+from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.engine.server_view import ServerView
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.guest.ssh.sudo import Root, RootError, Session, become_root, look
 from vnicheck.model.address import parse_address
-from vnicheck.model.flow import Direction, Protocol
+from vnicheck.model.flow import Direction, Protocol, Verdict
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.verify.agents import AgentError, Place, ask, run
+from vnicheck.verify.evidence import Evidence
 from vnicheck.verify.probed import sightings_of
 from vnicheck.verify.probes import SERVER, Host, Probe, ProbeError, Wanted, asked_addresses, plan
-from vnicheck.verify.sightings import Sightings
+from vnicheck.verify.sightings import FlowKey, Sightings
 
 HERE = "here"
 T = TypeVar("T", Protocol, Direction)
 _SSH_HOST = re.compile(r"(?:(?P<user>[^@\s]{1,100})@)?(?P<host>[^@\s:]{1,255})(?::(?P<port>[0-9]{1,5}))?")
+
+
+class Asking(Struct, frozen=True, kw_only=True):
+    """What the options say of hosts that packets are sent from."""
+
+    hosts: tuple[str, ...]
+    selection: Selection
+    ssh: Ssh
+    sudo: bool
+    yes: bool
+    no_color: bool
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -78,13 +92,13 @@ def _ports(text: str | None) -> tuple[int, ...]:
 
 
 @contextmanager
-def sources_of(given: VerifyOptions, runner: SshRunner) -> Iterator[dict[str, Source]]:
+def sources_of(given: Asking, runner: SshRunner) -> Iterator[dict[str, Source]]:
     """The hosts by the names that were given. Raises UserError."""
     with ExitStack() as stack:
-        yield {spec: _source(spec, given, runner, stack) for spec in dict.fromkeys(given.hosts or ())}
+        yield {spec: _source(spec, given, runner, stack) for spec in dict.fromkeys(given.hosts)}
 
 
-def _source(spec: str, given: VerifyOptions, runner: SshRunner, stack: ExitStack) -> Source:
+def _source(spec: str, given: Asking, runner: SshRunner, stack: ExitStack) -> Source:
     name, equals, address = spec.partition("=")
     source = _named(name, given, runner, stack)
     if not equals:
@@ -96,7 +110,7 @@ def _source(spec: str, given: VerifyOptions, runner: SshRunner, stack: ExitStack
     return msgspec.structs.replace(source, address=address)
 
 
-def _named(name: str, given: VerifyOptions, runner: SshRunner, stack: ExitStack) -> Source:
+def _named(name: str, given: Asking, runner: SshRunner, stack: ExitStack) -> Source:
     if name == HERE:
         return Source(place=Place(name=HERE), server_by=runner)
     match = _SSH_HOST.fullmatch(name)
@@ -127,7 +141,7 @@ def _named(name: str, given: VerifyOptions, runner: SshRunner, stack: ExitStack)
     return Source(place=Place(name=name, runner=own, target=target, root=_root(own, target, given)), server_by=runner)
 
 
-def _root(runner: SshRunner, target: SshTarget, given: VerifyOptions) -> Root:
+def _root(runner: SshRunner, target: SshTarget, given: Asking) -> Root:
     """The way to root, where there is one; else what can be seen without is seen. Raises UserError."""
     try:
         if given.sudo and look(runner, target).uid != 0:
@@ -146,14 +160,64 @@ class Probed(Struct, frozen=True, kw_only=True):
 
 
 def probe(
-    view: ServerView, target: SshTarget, sources: dict[str, Source], what: Wanted, given: VerifyOptions, *, agreed: bool
+    view: ServerView, target: SshTarget, sources: dict[str, Source], what: Wanted, given: Asking, *, agreed: bool
 ) -> Probed:
     """Packets from the hosts to the server and back. Nothing is seen where nobody agrees. Raises UserError."""
+    planned = _planned(view, target, sources, what)
+    if isinstance(planned, Probed):
+        return planned
+    probes, problems = planned
+    _show(view, probes)
+    if not agreed and not confirm("Send these packets?", yes=given.yes):
+        return Probed(problems=(Problem(code="not_sent", message="nobody agreed to send packets"),))
+    return _sent(view, target, sources, probes, problems, given)
+
+
+def promised(
+    before: ServerView, after: ServerView, target: SshTarget, sources: dict[str, Source], given: Asking
+) -> str | None:
+    """Why flows that were not delivered before, and now are predicted to be, are not seen to be; None where they are.
+    Raises UserError.
+    """
+    planned = _planned(after, target, sources, Wanted())
+    if isinstance(planned, Probed):
+        return planned.problems[0].message
+    probes = [each for each in planned[0] if _verdict(before, each.key) is not Verdict.DELIVERED]
+    probes = [each for each in probes if _verdict(after, each.key) is not Verdict.DROPPED]
+    hosts = listed([one_line(name, 80) for name in sources])
+    if not probes:
+        return f"none of the promised flows is one of {hosts}: nothing could be tried"
+    _show(after, probes)
+    probed = _sent(after, target, sources, probes, (), given)
+    if probed.seen is None:
+        return "no packet could be sent"
+    evidence = Evidence(probed.seen)
+    lost = [each for each in probes if each.key not in probed.seen.flows or not evidence.came_back(each.key)]
+    if not lost:
+        return None
+    count = f"{len(lost)} of {counted(len(probes), 'promised flow')}"
+    said = f"{count} of {hosts} did not get through, as {_words(lost[0].key)}"
+    return "; ".join([said, *(problem.message for problem in probed.problems)])
+
+
+def _verdict(view: ServerView, key: FlowKey) -> Verdict:
+    local = next(each for each in local_addresses(view) if each.address == key.local)
+    return predict_flow(view, key.direction, key.protocol, local, parse_address(key.remote), max(key.port, 1)).verdict
+
+
+def _words(key: FlowKey) -> str:
+    ends = (key.remote, key.local) if key.direction is Direction.INBOUND else (key.local, key.remote)
+    return f"{key.protocol}{f' {key.port}' if key.port else ''} from {ends[0]} to {ends[1]}"
+
+
+def _planned(
+    view: ServerView, target: SshTarget, sources: dict[str, Source], what: Wanted
+) -> tuple[tuple[Probe, ...], tuple[Problem, ...]] | Probed:
+    """What is to be sent, and of which hosts nothing can be; Probed where that is all of them."""
     problems: list[Problem] = []
     hosts = []
     try:
-        runner = next(iter(sources.values())).server_by
-        session = look(runner, target)
+        session = look(next(iter(sources.values())).server_by, target)
         for name, source in sources.items():
             try:
                 hosts.append(_host(name, source, view, session))
@@ -163,16 +227,26 @@ def probe(
                 problems.append(error.problem)
         if not hosts:
             return Probed(problems=tuple(problems))
-        probes = plan(view, hosts, what)
+        return plan(view, hosts, what), tuple(problems)
     except CollectionError as error:
         return Probed(problems=(error.problem(),))
     except ProbeError as error:
         return Probed(problems=(*problems, Problem(code="nothing_to_send", message=str(error))))
-    _show(view, probes)
-    if not agreed and not confirm("Send these packets?", yes=given.yes):
-        return Probed(problems=(Problem(code="not_sent", message="nobody agreed to send packets"),))
+
+
+def _sent(
+    view: ServerView,
+    target: SshTarget,
+    sources: dict[str, Source],
+    probes: Sequence[Probe],
+    before: tuple[Problem, ...],
+    given: Asking,
+) -> Probed:
+    """Raises UserError."""
+    problems = list(before)
+    runner = next(iter(sources.values())).server_by
     server = Place(name=view.server.name, runner=runner, target=target, root=_root(runner, target, given))
-    used = {host.name: sources[host.name].place for host in hosts}
+    used = {name: sources[name].place for name in dict.fromkeys(each.host for each in probes)}
     heard = run({SERVER: server, **used}, probes)
     notes: list[str] = []
     for name, each in heard.items():

@@ -5,43 +5,35 @@ from functools import partial
 from pathlib import Path
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from vnicheck import __version__
 from vnicheck.cli.captures import CaptureFile, read_captures, sightings_of
 from vnicheck.cli.change import ssh_runner
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError
 from vnicheck.cli.gather import address_choice, gather
 from vnicheck.cli.given import VerifyOptions
+from vnicheck.cli.kernel import ask_kernel, document_of
 from vnicheck.cli.output import Destination, write_bytes, write_page
-from vnicheck.cli.probing import Source, probe, sources_of, wanted_of
+from vnicheck.cli.probing import Asking, Source, probe, sources_of, wanted_of
 from vnicheck.collect.guests import ssh_target
-from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
-from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.runner import COMMAND, SshRunner
+from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.observation import facts_of
-from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.model.verification import (
-    VERIFICATION_SCHEMA,
     How,
-    KernelAnswer,
     SeenAssumption,
     SeenFlow,
     Verification,
-    VerificationDocument,
     encode_verification,
 )
 from vnicheck.report.verification import write_verification
-from vnicheck.system.clock import now
 from vnicheck.verify.conclude import conclusions
 from vnicheck.verify.evidence import Evidence
-from vnicheck.verify.kernel import conclude, read_answers, script
 from vnicheck.verify.probes import Wanted
-from vnicheck.verify.questions import questions
 from vnicheck.verify.sightings import Sightings
 
 FORMATS = ("text", "json")
@@ -59,18 +51,23 @@ def verify(given: VerifyOptions) -> int:
         raise UserError("--from sends packets to the server as it is: leave --snapshot out")
     what = wanted_of(given)
     config = load_config(given.config_file)
-    with ssh_runner(given.ssh) as runner, sources_of(given, runner) as sources:
-        work = _Work(given=given, config=config, runner=runner, files=files, sources=sources, wanted=what)
+    asking = Asking(
+        hosts=tuple(given.hosts or ()),
+        selection=given.selection,
+        ssh=given.ssh,
+        sudo=given.sudo,
+        yes=given.yes,
+        no_color=given.no_color,
+    )
+    with ssh_runner(given.ssh) as runner, sources_of(asking, runner) as sources:
+        work = _Work(
+            given=given, asking=asking, config=config, runner=runner, files=files, sources=sources, wanted=what
+        )
         found = _verify_all(work)
         if given.snapshot is None and any(each.count("contradicted") for each in found):
             # what changed meanwhile is no error of ours: collected again, and asked again
             found = _verify_all(work)
-    document = VerificationDocument(
-        schema=VERIFICATION_SCHEMA,
-        tool=Tool(name="vnicheck", version=__version__),
-        verified_at=now(),
-        verifications=tuple(found),
-    )
+    document = document_of(tuple(found))
     for name, place in wanted:
         if name == "json":
             write_bytes(encode_verification(document), place)
@@ -92,6 +89,7 @@ def _wanted(given: VerifyOptions) -> list[tuple[str, Path | None]]:
 
 class _Work(Struct, frozen=True, kw_only=True):
     given: VerifyOptions
+    asking: Asking
     config: Config
     runner: SshRunner
     files: Sequence[CaptureFile]
@@ -108,17 +106,13 @@ def _verify_all(work: _Work) -> list[Verification]:
 
 
 def _verified(server: Server, fabric: Fabric, work: _Work) -> Verification:
-    if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
-        problems = server.problems or (Problem(code="guest_not_collected", message="the guest was not collected"),)
-        return Verification(id=server.id, name=server.name, problems=problems)
-    view = ServerView(server, fabric, work.config)
-    answers: tuple[KernelAnswer, ...] = ()
-    problem: tuple[Problem, ...] = ()
+    known = Verification(id=server.id, name=server.name, facts=facts_of(server))
     if work.given.snapshot is None:
-        try:
-            answers = _ask(view, work.runner, work.given)
-        except CollectionError as error:
-            problem = (error.problem(),)
+        known = ask_kernel(server, fabric, work.config, work.runner, work.given.ssh)
+    if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
+        problem = Problem(code="guest_not_collected", message="the guest was not collected")
+        return replace(known, problems=known.problems or (problem,))
+    view = ServerView(server, fabric, work.config)
     evidence, notes, problems = _seen(view, work)
     flows: list[SeenFlow] = []
     assumptions: dict[str, SeenAssumption] = {}
@@ -128,15 +122,12 @@ def _verified(server: Server, fabric: Fabric, work: _Work) -> Verification:
         # of a capture and of packets, what refutes or settles outweighs what confirms
         new = [each for each in of_assumptions if each.id not in assumptions or each.conclusion != "confirmed"]
         assumptions |= {each.id: each for each in new}
-    return Verification(
-        id=server.id,
-        name=server.name,
-        kernel=answers,
+    return replace(
+        known,
         flows=tuple(flows),
         assumptions=tuple(assumptions.values()),
-        problems=(*problem, *problems),
+        problems=(*known.problems, *problems),
         notes=notes,
-        facts=facts_of(server),
     )
 
 
@@ -150,24 +141,12 @@ def _seen(view: ServerView, work: _Work) -> tuple[dict[How, Sightings], tuple[st
     target = ssh_target(view.server, address_choice(work.given.ssh))
     if work.sources and target is not None:
         agreed = view.server.id in work.agreed
-        probed = probe(view, target, work.sources, work.wanted, work.given, agreed=agreed)
+        probed = probe(view, target, work.sources, work.wanted, work.asking, agreed=agreed)
         notes, problems = notes + probed.notes, probed.problems
         if probed.seen is not None:
             found["probe"] = probed.seen
             work.agreed.add(view.server.id)
     return found, notes, problems
-
-
-def _ask(view: ServerView, runner: SshRunner, given: VerifyOptions) -> tuple[KernelAnswer, ...]:
-    """What the server's kernel answers. Raises CollectionError."""
-    target = ssh_target(view.server, address_choice(given.ssh))
-    if target is None:
-        return ()
-    asked = questions(view, predict_flows(view))
-    runner.forget_failures()
-    output = runner.run(target, COMMAND, script(asked).encode(), timeout=given.ssh.timeout)
-    said = read_answers(output.stdout.decode(errors="replace"), len(asked))
-    return tuple(map(conclude, asked, said))
 
 
 def _status(verifications: Sequence[Verification]) -> Exit:

@@ -21,6 +21,8 @@ class Assumption(Struct, frozen=True):
     source: str
     open: bool = False
     shared: bool = False
+    short: str = ""
+    """Of a shared one: the statement in a few words."""
 
 
 ASSUMPTIONS = (
@@ -129,6 +131,7 @@ ASSUMPTIONS = (
         "Linux: a packet starts with mark 0 (ip-sysctl.rst, socket(7) SO_MARK); programs that set one of their own are "
         "not seen",
         shared=True,
+        short="packets carry no mark",
     ),
     Assumption(
         "guest-firewall",
@@ -138,6 +141,7 @@ ASSUMPTIONS = (
         "assumed",
         "none: only root is told netfilter's rules; a host firewall is no part of the VPC",
         shared=True,
+        short="the server's own firewall lets them pass",
     ),
     Assumption(
         "answered-here",
@@ -148,6 +152,7 @@ ASSUMPTIONS = (
         "Linux: the answer of a translated flow is routed by the container's address and interface, before its source "
         "is translated back (net/ipv4/route.c, nf_nat; real packets in tests/lab/test_published_ports.py)",
         shared=True,
+        short="the server itself answers",
     ),
     Assumption(
         "guest-hooks",

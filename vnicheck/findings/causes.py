@@ -144,16 +144,15 @@ def _title(facts: Facts, kind: CauseKind, group: _Group) -> str:
         return f"the server does not have {_some(addresses)}"
     if kind is CauseKind.INTERFACE_DOWN:
         return f"{_some(_places(group))} {'is' if len(_places(group)) == 1 else 'are'} down"
-    if kind in _BY_WHOM:
-        return f"{_BY_WHOM[kind]} {_some(addresses)}"
+    if kind in _REFUSED:
+        opened = all(flow.direction is Direction.OUTBOUND for flow in group.flows)
+        return f"{_REFUSED[kind]} refuse replies {'to' if opened else 'from'} {_some(addresses)}"
+    if kind is CauseKind.NO_ROUTE:
+        return f"the server has no route for what it sends from {_some(addresses)}"
     return CAUSES[kind]
 
 
-_BY_WHOM = {
-    CauseKind.NO_ROUTE: "the server has no route for what it sends from",
-    CauseKind.NETWORK_ACL: "a network ACL refuses replies of",
-    CauseKind.SECURITY_GROUP: "security groups refuse replies of",
-}
+_REFUSED = {CauseKind.NETWORK_ACL: "network ACLs", CauseKind.SECURITY_GROUP: "security groups"}
 
 
 def _places(group: _Group) -> tuple[str, ...]:

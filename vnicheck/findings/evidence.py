@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import UnsetType
+
 from vnicheck.findings.facts import Facts
 from vnicheck.model.cloud import LoadBalancerMember, Vni
 from vnicheck.model.flow import Direction, DropCode, Evidence, Flow, GuestLines, Hop, Stage
@@ -15,8 +17,16 @@ def of_hops(facts: Facts, flow: Flow, hops: Sequence[Hop]) -> tuple[Evidence, ..
     found: dict[Evidence, None] = {}
     for hop in hops:
         named = list(_of_hop(facts, flow, hop))
-        found.update(dict.fromkeys(named or [_reason(facts, hop)]))
+        found.update(dict.fromkeys([*(named or [_reason(facts, hop)]), *_seen(hop)]))
     return tuple(found)
+
+
+def _seen(hop: Hop) -> list[Evidence]:
+    """That the hop was seen to be so, by whom and when."""
+    if isinstance(hop.observed, UnsetType):
+        return []
+    text = f"{hop.stage.replace('_', ' ')} at {hop.at}: {hop.outcome}, as predicted"
+    return [Evidence(source=f"seen ({hop.observed.how})", text=text, collected_at=hop.observed.at)]
 
 
 def sysctls(facts: Facts, *paths: str) -> list[Evidence]:

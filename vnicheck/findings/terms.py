@@ -49,8 +49,6 @@ SHORT = {
     DropCode.VPC_ROUTE: "VPC route",
 }
 """Drops, where there is room for a word."""
-CLOSED_IN = {DropCode.NO_FLOATING_IP: "no FIP"}
-CLOSED_OUT = {DropCode.NO_FLOATING_IP: "no PGW"}
 
 SHORT_STAGES = {
     Stage.NETWORK_ACL: "ACL",
@@ -125,7 +123,7 @@ CAUSES = {
     CauseKind.EXPECTATION: "an expectation of the configuration that does not hold",
     CauseKind.LOST_AT_BOOT: "settings that the next boot changes",
     CauseKind.NOT_SEEN: "the server itself was not looked at",
-    CauseKind.UNKNOWN_FLOWS: "flows of which it is not known what becomes of them",
+    CauseKind.UNKNOWN_FLOWS: "some flows are unknown",
     CauseKind.NO_INTERFACE: "a VNI without an interface in the server",
     CauseKind.IDLE_RULE: "a policy rule that never matches",
     CauseKind.LOOSE_SETTINGS: "settings looser than needed",

@@ -63,10 +63,10 @@ class InformedConfig(Config, frozen=True, kw_only=True):
 
 
 def informed(config: Config, documents: Iterable[VerificationDocument]) -> InformedConfig:
-    """The configuration with what the documents say; of one thing the latest. Raises ValueError where a value is none
-    for its assumption.
+    """The configuration with what the documents say, beside what it knows already; of one thing the latest. Raises
+    ValueError where a value is none for its assumption.
     """
-    known: dict[str, KnownServer] = {}
+    known: dict[str, KnownServer] = dict(config.known) if isinstance(config, InformedConfig) else {}
     for document in sorted(documents, key=lambda each: each.verified_at):
         at = document.verified_at
         for each in document.verifications:
@@ -75,7 +75,12 @@ def informed(config: Config, documents: Iterable[VerificationDocument]) -> Infor
             if each.facts != before.facts:
                 before = KnownServer(facts=each.facts, assumptions=before.assumptions)
             hops = tuple(
-                KnownHop(hop, answer.conclusion == "confirmed", answer.answered or "", Observed("kernel", at))
+                KnownHop(
+                    hop,
+                    answer.conclusion == "confirmed",
+                    f"{answer.answered} ({answer.command})",
+                    Observed("kernel", at),
+                )
                 for answer in each.kernel
                 if answer.conclusion != "not_tested"
                 for hop in answer.hops
@@ -86,7 +91,7 @@ def informed(config: Config, documents: Iterable[VerificationDocument]) -> Infor
                 flows=(*before.flows, *((flow, Observed(flow.how, at)) for flow in each.flows)),
                 assumptions=before.assumptions | seen,
             )
-    made = InformedConfig(**{name: getattr(config, name) for name in config.__struct_fields__}, known=known)
+    made = InformedConfig(**{name: getattr(config, name) for name in Config.__struct_fields__}, known=known)
     for server, said in known.items():
         made.for_server(server, sorted({vni for each, _ in said.assumptions.values() for vni in each.vnis}))
     return made

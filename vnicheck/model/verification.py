@@ -63,7 +63,8 @@ class SeenHop(Struct, frozen=True, kw_only=True):
 
 class SeenFlow(Struct, frozen=True, kw_only=True):
     """One flow of which packets were seen. `predicted` and `dropped_by` as in a report; `observed`: what became of it;
-    `last_seen`: how far its packets were seen to get. `control`: the address that the same remote was seen to reach.
+    `last_seen`: how far its packets were seen to get; `other_way`: by other interfaces of the server than predicted.
+    `control`: the address that the same remote was seen to reach.
     """
 
     direction: Direction
@@ -76,6 +77,7 @@ class SeenFlow(Struct, frozen=True, kw_only=True):
     dropped_by: DropCode | None
     observed: Verdict
     last_seen: str
+    other_way: bool = False
     conclusion: FlowConclusion
     why: str | None = None
     control: str | None = None

@@ -29,7 +29,7 @@ def collected_words(collected: Collected, now: str) -> str:
 def since_words(times: Iterable[str], now: str) -> str:
     """The oldest of the times at which servers were collected; empty where none is known."""
     known = [time for time in times if _moment(time) is not None]
-    return f"facts collected {_said(min(known), now)}, or later" if known else ""
+    return f"oldest facts collected {_said(min(known), now)}" if known else ""
 
 
 def _said(time: str, now: str) -> str:

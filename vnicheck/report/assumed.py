@@ -19,10 +19,9 @@ class Assumed:
                 self._servers.setdefault(assumption, {})[instance.name] = None
 
     def short(self) -> str:
-        """All of them on one line; empty where there are none."""
-        if not self._servers:
-            return ""
-        return f"{listed(sorted(self._servers))} (vnicheck explain {min(self._servers)})"
+        """All of them in a few words; empty where there are none."""
+        ids = sorted(self._servers)
+        return f"{listed([SHARED[each].short for each in ids])} ({', '.join(ids)})" if ids else ""
 
     def lines(self) -> list[str]:
         """One line for each assumption."""

@@ -21,12 +21,12 @@ def strategy_words(strategy: str) -> str:
 
 
 def fix_words(plan: CausePlan, findings: Sequence[int], of: int, *, whole: bool) -> str:
-    """`Fix for 1 and 2: policy routing (proved: nothing that works stops working)`, by the numbers of the findings."""
+    """`Fix for 1 and 2: policy routing (proved on the model: breaks nothing)`, by the numbers of the findings."""
     part = "" if whole else ", in part"
     which = "Fix" if of == len(findings) == 1 else f"Fix for {listed([str(each) for each in findings])}"
     if not plan.proved:
         return f"{which}: {strategy_words(plan.strategy)}"
-    return f"{which}: {strategy_words(plan.strategy)}{part} (proved: nothing that works stops working)"
+    return f"{which}: {strategy_words(plan.strategy)}{part} (proved on the model: breaks nothing)"
 
 
 def reboot_words(plan: CausePlan, server: str) -> Iterator[str]:

@@ -77,7 +77,7 @@ class Fleet:
         counting = {finding.fingerprint: finding for finding in instance.findings if finding.counts}
         for cause in instance.causes:
             mine = [counting[each].severity for each in cause.findings if each in counting]
-            if mine:
+            if mine and (cause.kind is not CauseKind.NOT_SEEN or instance.status == "analyzed"):
                 fix = "" if isinstance(cause.plan, UnsetType) else strategy_words(cause.plan.strategy)
                 worst = min(mine, key=SEVERITIES.index)
                 self._causes.setdefault(cause.kind, {})[instance.id] = (worst, fix)
@@ -152,6 +152,6 @@ def problem_lines(problems: dict[str, dict[str, str]]) -> Sequence[tuple[int, st
     lines = []
     for code, servers in problems.items():
         messages = list(dict.fromkeys(servers.values()))
-        what = f"{code}: {messages[0]}" if len(messages) == 1 else f"{code}, as {messages[0]}"
+        what = f"{code}: {messages[0]}" if len(messages) == 1 else f"{code}, for example: {messages[0]}"
         lines.append((len(servers), what, list(servers)))
     return sorted(lines, key=lambda line: -line[0])

@@ -5,6 +5,7 @@ Names and messages are remote text: they cannot leave their cell, start a table,
 """
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
@@ -13,6 +14,7 @@ from vnicheck.model.flow import SEVERITIES, Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import collected_words, since_words
+from vnicheck.report.assumed import Assumed
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
 from vnicheck.report.fixes import by_hand, reboot_words
@@ -39,11 +41,13 @@ class MarkdownWriter:
         self._servers: list[str] = []
         self._fleet = Fleet()
         self._unchecked = Unchecked()
+        self._assumed = Assumed()
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report."""
         self._fleet.add(instance)
         self._unchecked.add(instance)
+        self._assumed.add(instance)
         if self._settings.servers:
             self._servers += server_lines(instance, self._settings.generated_at)
         for finding in instance.findings:
@@ -76,6 +80,9 @@ class MarkdownWriter:
                 for each in report.baseline.carried
             ]
         tail += [f"- note: {escaped(line)}" for line in note_lines(report)]
+        granted = self._assumed.short()
+        tail += [f"- taken for granted: {escaped(granted)}"] if granted else []
+        tail += [""] if tail and tail[-1] else []
         of_fleet = not self._settings.servers
         since = since_words(self._fleet.collected, report.generated_at) if of_fleet else ""
         tail.append(f"<sub>vnicheck {report.tool.version}, {report.generated_at}{f'; {since}' if since else ''}</sub>")
@@ -93,7 +100,8 @@ class MarkdownWriter:
                     yield f"| {each.servers} | {_SIGNS[each.severity]} {escaped(each.title)} | {fix} |"
                 yield ""
             for worst in self._fleet.worst[:1]:
-                yield from (f"Worst: {code(worst.name)}. Next: {code(f'vnicheck analyze {worst.name}')}", "")
+                look, fix = code(f"vnicheck analyze {shlex.quote(worst.name)}"), code("vnicheck fix --dry-run")
+                yield from (f"Worst: {code(worst.name)}. Next: {look}, {fix}", "")
             yield from (f"{escaped(coverage_line(report))} {escaped(findings_line(report))}", "")
         problems = self._unchecked.lines(report)
         if problems:
@@ -136,7 +144,8 @@ def server_lines(instance: InstanceReport, now: str) -> Iterator[str]:
     yield from _matrix(instance)
     told = told_causes(instance)
     for each in told:
-        yield from (f"**Cause: {escaped(each.cause.title)}**", "")
+        lead = "Also" if each.cause.severity == "note" else "Cause"
+        yield from (f"**{lead}: {escaped(each.cause.title)}**", "")
         for number, finding in each.findings:
             flows = [instance.flows[index] for index in finding.flows if index < len(instance.flows)]
             doubt = confidence_words(finding, flows)

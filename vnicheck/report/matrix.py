@@ -10,8 +10,9 @@ from enum import StrEnum
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.findings.terms import CLOSED_IN, CLOSED_OUT, SHORT, SHORT_STAGES
-from vnicheck.model.flow import Direction, Flow, Outcome, Protocol, Scope, Stage, Verdict
+from vnicheck.findings.terms import SHORT, SHORT_STAGES
+from vnicheck.model.address import prefix_range
+from vnicheck.model.flow import Direction, DropCode, Flow, Outcome, Protocol, Scope, Stage, Verdict
 from vnicheck.model.report import InstanceReport
 from vnicheck.report.reach import remotes
 
@@ -22,6 +23,7 @@ _PORTS = 3
 _ROWS = 6
 """Addresses beyond which those that fare alike share their rows."""
 ALL_PORTS = ("1-65535",)
+_PROTOCOL_WORDS = {Protocol.ICMP: "ping"}
 
 
 class Mark(StrEnum):
@@ -152,8 +154,9 @@ def fate_of(flow: Flow) -> tuple[Mark, str]:
             return Mark.UNKNOWN, "" if hop is None else SHORT_STAGES[hop.stage]
         case Verdict.DROPPED:
             first = flow.drops[0]
-            own = {Direction.INBOUND: CLOSED_IN}.get(flow.direction, CLOSED_OUT)
-            why = own.get(first.by, SHORT[first.by])
+            why = SHORT[first.by]
+            if any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):  # whatever else drops it
+                why = "no FIP" if flow.direction is Direction.INBOUND else "no PGW"
             if any(hop.outcome is Outcome.DROP and hop.stage is Stage.REMOTE_ACL for hop in flow.hops):
                 why = SHORT_STAGES[Stage.REMOTE_ACL]
             return (Mark.DROPPED if flow.findings else Mark.CLOSED), why
@@ -186,7 +189,7 @@ def _protocols_and_ports(flows: Iterable[Flow]) -> str:
             continue
         listed_ports = sorted(ports[protocol], key=lambda text: int(text.partition("-")[0]))
         if protocol is Protocol.ICMP:
-            words.append("ping")
+            words.append(_PROTOCOL_WORDS[protocol])
         elif tuple(listed_ports) == ALL_PORTS:
             words.append(protocol.value)
         else:
@@ -197,10 +200,28 @@ def _protocols_and_ports(flows: Iterable[Flow]) -> str:
 
 
 def _by_remote(open_: dict[tuple[Mark, str], list[Flow]], everything: Sequence[Flow]) -> Iterator[tuple[Part, str]]:
-    """The parts with their remotes, where these differ."""
-    reach = [frozenset(prefix for flow in them for prefix in flow.remote) for them in open_.values()]
-    if len(set(reach)) == 1:
+    """Where the remotes of the parts differ: of protocols that fare alike together, each fate with its remotes, the
+    fewest first; the last has the rest.
+    """
+    alike: dict[tuple[tuple[tuple[Mark, str], frozenset[str]], ...], list[Protocol]] = {}
+    for protocol in Protocol:
+        fares = []
+        for fate, them in open_.items():
+            mine = frozenset(prefix for flow in them if flow.protocol is protocol for prefix in flow.remote)
+            if mine:
+                fares.append((fate, mine))
+        if fares:
+            alike.setdefault(tuple(fares), []).append(protocol)
+    if all(len({mine for _, mine in reach}) == 1 for reach in alike):
         return
-    words = [_protocols_and_ports(them) for them in open_.values()]
-    for ((mark, why), them), what in zip(open_.items(), words, strict=True):
-        yield Part(mark, what if len(set(words)) > 1 else "", why), remotes(them, everything)
+    for reach, protocols in alike.items():
+        what = "" if len(alike) == 1 else " ".join(_PROTOCOL_WORDS.get(each, each.value) for each in protocols)
+        for number, ((mark, why), prefixes) in enumerate(sorted(reach, key=lambda each: _size(each[1])), 1):
+            flows = [flow for flow in open_[mark, why] if flow.protocol is protocols[0] and prefixes >= {*flow.remote}]
+            last = number == len(reach) > 1
+            yield Part(mark, what, why), "the rest" if last else remotes(flows, everything)
+
+
+def _size(prefixes: Iterable[str]) -> int:
+    """How many addresses there are in them."""
+    return sum(last - first + 1 for first, last in map(prefix_range, prefixes))

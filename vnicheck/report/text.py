@@ -52,8 +52,12 @@ def write_instance(page: Page, instance: InstanceReport, now: str) -> None:
     write_matrix(page, instance)
     told = told_causes(instance)
     for each in told:
-        _cause(page, instance, each)
+        if each.cause.severity != "note":
+            _cause(page, instance, each)
     _fixes(page, instance, told)
+    for each in told:
+        if each.cause.severity == "note":
+            _cause(page, instance, each)
     _muted(page, instance)
     if page.explain:
         write_details(page, instance)
@@ -88,7 +92,7 @@ def _problems(page: Page, instance: InstanceReport) -> None:
 
 def _cause(page: Page, instance: InstanceReport, told: ToldCause) -> None:
     """A cause with its findings, a line or two each, and the path of those that break something."""
-    page.prose((told.cause.title, "bold"), lead=("Cause: ", "bold"))
+    page.prose((told.cause.title, "bold"), lead=("Also: " if told.cause.severity == "note" else "Cause: ", "bold"))
     for number, finding in told.findings:
         lead = f"{number:>3} {finding.severity.upper():<8} {finding.rule}  "
         said = finding.message if page.explain else one_line(finding.headline, BRIEF)
@@ -119,13 +123,21 @@ def _path(page: Page, instance: InstanceReport, flows: list[Flow]) -> None:
     else:
         page.line((request, style), indent=6)
         page.line((reply, style), indent=8)
-    if page.explain:
+    if page.explain or _is_part(flows, instance.flows):
         label = "to" if flows[0].direction is Direction.OUTBOUND else "from"
         groups = by_remotes(drawn.flows)
         for locals_ in groups.values():
             whose = [flow for flow in drawn.flows if flow.local in locals_]
             only = f" ({listed(locals_)})" if len(groups) > 1 else ""
             page.prose(remotes(whose, instance.flows) + only, indent=6, lead=(f"{label:<{LABEL}}", "dim"))
+
+
+def _is_part(flows: Sequence[Flow], everything: Sequence[Flow]) -> bool:
+    """Whether others of the same address, direction and protocols work: then it matters which do not."""
+    ways = {(flow.local, flow.direction, flow.protocol) for flow in flows}
+    return any(
+        flow.verdict is Verdict.DELIVERED and (flow.local, flow.direction, flow.protocol) in ways for flow in everything
+    )
 
 
 def _fixes(page: Page, instance: InstanceReport, told: Sequence[ToldCause]) -> None:

@@ -44,12 +44,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     names = [name for vni in facts.view.server.vnis if (name := facts.view.interface_of.get(vni.id)) is not None]
     needing = [name for name in names if name in asymmetric]
     own = {name: guest.sysctls.get(f"net/ipv4/conf/{name}/rp_filter", 2) for name in names}
-    others = [name for name in names if name not in asymmetric and own[name] < 2]
+    others = [name for name in names if name not in asymmetric and own[name] == 1]
     if not needing or not others:
         return
-    changed = "; ".join(
-        f"{name} would be {'strict' if own[name] == 1 else 'off'} by its own value ({own[name]})" for name in others
-    )
+    changed = "; ".join(f"{name} would be strict by its own value (1)" for name in others)
     yield observation(
         rule,
         facts,

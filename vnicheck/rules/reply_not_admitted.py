@@ -31,14 +31,14 @@ from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
 from vnicheck.fixes.advice import policy_routing_for
-from vnicheck.model.flow import DropCode, Finding, Fix, Leg
+from vnicheck.model.flow import Direction, DropCode, Finding, Fix, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces."""
     for path in broken_paths(facts, DropCode.SECURITY_GROUP, DropCode.NETWORK_ACL, leg=Leg.REPLY):
-        subject = f"{protocol_words(path.caused)} replies for {who(facts, path)}"
-        said = f"{subject} are refused"
+        way = "to" if path.direction is Direction.OUTBOUND else "from"
+        said = f"{protocol_words(path.caused)} replies {way} {who(facts, path)} are refused"
         routed = policy_routing_for(facts, path.locals) if path.ingress != path.egress else ()
         yield path_finding(rule, facts, path, what=said, fixes=routed or (Fix("admit the reply in the ACL"),))
 

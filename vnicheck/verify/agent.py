@@ -22,6 +22,7 @@ ETH_P_ALL = 0x0003
 ETH_P_IP = 0x0800
 PACKET_OUTGOING = 4
 SO_ATTACH_FILTER = 26
+SOL_PACKET, PACKET_STATISTICS = 263, 6
 MOST_PACKETS = 4000
 WAIT = 0.9  # seconds for an answer: a SYN is repeated after one (RFC 6298), and one packet is to be one try
 TRIES = 2
@@ -89,6 +90,13 @@ class Watch:
                 packet = parsed(data)
                 if packet is not None:
                     self.packets.append([interface, kind == PACKET_OUTGOING] + packet)
+
+    def lost(self) -> int:
+        """Packets that came and could not be kept."""
+        if self.sock is None:
+            return 0
+        _, dropped = struct.unpack("II", self.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        return int(dropped) + (len(self.packets) == MOST_PACKETS)
 
 
 def parsed(data: bytes) -> Optional[List[Any]]:
@@ -335,4 +343,4 @@ def main(job: Dict[str, Any]) -> None:
     watch.read()
     after = counters()
     grown = {name: after[name] - before[name] for name in after if name in before}
-    say(packets=watch.packets, counters=grown)
+    say(packets=watch.packets, lost=watch.lost(), counters=grown)

@@ -69,10 +69,11 @@ class Opened(Struct, frozen=True):
 
 
 class Watched(Struct, frozen=True):
-    """What an agent saw: by which interface, whether out, protocol, ends and flags; and what counters grew by."""
+    """What an agent saw, how many packets it could not keep, and what counters grew by."""
 
     packets: tuple[Told, ...]
     counters: dict[str, int]
+    lost: int = 0
 
 
 class Asked(Struct, frozen=True):

@@ -47,7 +47,7 @@ _NOT_PACKETS = (
     "# ",
     "^C",
 )
-_TALLY = re.compile(r"[0-9]+ packets? (captured|received by filter|dropped by kernel|dropped by interface)")
+_TALLY = re.compile(r"([0-9]{1,18}) packets? (captured|received by filter|dropped by kernel|dropped by interface)")
 _OTHERS = re.compile(r"(IP6|ARP|RARP|LLDP|STP|Request|Reply|IP)\b|.*ethertype |\S+ > \S+")
 
 
@@ -73,13 +73,14 @@ class Packet(Struct, frozen=True, kw_only=True):
 
 class Capture(Struct, kw_only=True):
     """How a file was read: `lines` of packets, of which `named` have names for addresses, and `without_interface` do
-    not say by which interface they went.
+    not say by which interface they went. `lost`: packets that tcpdump says the kernel did not give it.
     """
 
     lines: int = 0
     read: int = 0
     named: int = 0
     without_interface: int = 0
+    lost: int = 0
 
 
 def read_capture(
@@ -123,7 +124,10 @@ class _Reader:
         if line[:1] in " \t" and not self._is_timed(line):
             return self._continued(line)
         self._head = None
-        if line.startswith(_NOT_PACKETS) or _TALLY.match(line):
+        tally = _TALLY.match(line)
+        if tally is not None and tally[2].startswith("dropped"):
+            self._told.lost += int(tally[1])
+        if tally is not None or line.startswith(_NOT_PACKETS):
             return None
         return self._begun(line)
 

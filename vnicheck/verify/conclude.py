@@ -72,6 +72,7 @@ def _flow(evidence: Evidence, key: FlowKey, flow: Flow, how: How) -> SeenFlow:
         dropped_by=flow.dropped_by,
         observed=observed,
         last_seen=_last_seen(key, seen, came_back=evidence.came_back(key)),
+        other_way=bool(elsewhere),
         conclusion=conclusion,
         why=_why(parts, elsewhere, conclusion),
         control=None if control is None else control.local,

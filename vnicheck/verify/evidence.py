@@ -93,6 +93,19 @@ class Evidence:
                 return other
         return None
 
+    def went_as_predicted(self, key: FlowKey, flow: Flow) -> bool:
+        """Whether the flow was watched at the server, and all that was seen of it there went by the interfaces that are
+        predicted: else what became of it says nothing of the VNIs that it was to cross.
+        """
+        seen = self.sightings.flows[key]
+        comes_in, leaves = ways(key)
+        legs = [(comes_in, flow.ingress), (leaves, flow.egress)]
+        if any(seen.at_server(leg) and interface not in seen.interfaces(leg) for leg, interface in legs):
+            return False
+        if self.came_back(key):
+            return bool(seen.at_server(Leg.REQUEST) and seen.at_server(Leg.REPLY))
+        return seen.server is not None or self.sightings.watched_server
+
     def _lossy(self, remote: str) -> bool:
         """Whether a flow of the remote came back only when it was opened again."""
         flows = self.sightings.flows.items()
@@ -148,6 +161,8 @@ class Evidence:
     def _unanswered(self, key: FlowKey, seen: Sighting) -> tuple[Fate | None, str]:
         if key.protocol is Protocol.UDP and not seen.served:
             return None, "nothing answered, which a service of UDP need not do"
+        if not self.sightings.unfiltered and (seen.at_server(Leg.REQUEST) or 0) < 2:
+            return None, "it came once: the capture may have ended before the answer"
         if not self.sightings.unfiltered and (key.protocol, key.remote) not in self.sightings.sent:
             said = "no answer is in the capture, nor any packet to that remote: it may have been told to leave them out"
             return None, said
@@ -210,9 +225,14 @@ def contradicted(parts: Iterable[Part], *, guest: bool) -> bool:
     return any(part.differs for part in parts if part.guest is guest)
 
 
+def ways(key: FlowKey) -> tuple[Leg, Leg]:
+    """The leg that comes in at the server, and the one that leaves it."""
+    return (Leg.REQUEST, Leg.REPLY) if key.direction is Direction.INBOUND else (Leg.REPLY, Leg.REQUEST)
+
+
 def other_ways(key: FlowKey, flow: Flow, seen: Sighting) -> list[tuple[Leg, str, str]]:
     """Legs that were seen at the server by another interface than the one predicted: with that one, and those seen."""
-    comes_in, leaves = (Leg.REQUEST, Leg.REPLY) if key.direction is Direction.INBOUND else (Leg.REPLY, Leg.REQUEST)
+    comes_in, leaves = ways(key)
     return [
         (leg, predicted, ", ".join(sorted(seen.interfaces(leg))))
         for leg, predicted in ((comes_in, flow.ingress), (leaves, flow.egress))

@@ -51,7 +51,11 @@ def explain(evidence: Evidence, predict: Predict, config: Config, server: Server
     @cache
     def holds(settings: tuple[Setting, ...]) -> bool:
         flows = predict(with_settings(config, settings))
-        return not any(contradicted(evidence.parts(key, flow), guest=False) for key, flow in flows.items())
+        return not any(
+            contradicted(evidence.parts(key, flow), guest=False)
+            for key, flow in flows.items()
+            if evidence.went_as_predicted(key, flow)
+        )
 
     candidates = list(_candidates(config.assumptions, server))
     refuted: tuple[Setting, ...] = ()

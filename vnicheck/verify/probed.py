@@ -34,11 +34,13 @@ def sightings_of(view: ServerView, probes: Sequence[Probe], heard: Mapping[str, 
         if each.watched is None or each.ready is None or not each.ready.ready:
             continue
         if name == SERVER:
-            seen.add_server(_packets(each.watched.packets, known))
+            seen.add_server(_packets(each.watched.packets, known), whole=not each.watched.lost)
         else:
             for remote, near in {(probe.key.remote, probe.near) for probe in probes if probe.host == name}:
                 own = [packet for packet in each.watched.packets if near in (packet[3], packet[5])]
                 seen.add_remote(_packets(own, known), remote)
+                if each.watched.lost:
+                    seen.watched_remotes.discard(remote)
     for key in set(seen.flows) - {probe.key for probe in probes}:
         del seen.flows[key]  # others' packets between the same ends
     return seen
