@@ -9,7 +9,7 @@ DOCS_READY := $(VENV)/.docs
 PIP = $$(test -x $(BIN)/pip && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python) install -q \
 	--disable-pip-version-check --no-compile
 
-.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp image sbom differential fuzz bench bench-scale demo-snapshots clean
+.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp try-debian image sbom differential fuzz bench bench-scale demo-snapshots man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
@@ -70,6 +70,9 @@ zipapp: $(RELEASE)/.ready dist  ## build dist/vnicheck.pyz: one file, for this k
 try-zipapp: zipapp  ## try that file in an empty folder and home
 	@sh release/try-zipapp.sh $(PYTHON) $(ZIPAPP)
 
+try-debian:  ## try what the README says as a newcomer on a fresh Debian (root, debootstrap; minutes)
+	@sh release/try-debian.sh
+
 IMAGE ?= vnicheck
 BUILDER ?= $$(command -v podman || command -v buildah || command -v docker)
 image:  ## build a container image by podman, buildah or docker (BASE=... names another base)
@@ -106,6 +109,9 @@ bench-scale: $(READY)  ## measure a region of up to 10,000 servers (minutes)
 demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtures/cases
 	@$(BIN)/python -m tests.support.demo_snapshots
 
+man: $(READY)  ## write the manual pages, man/*.1, from what the program says of itself
+	@$(BIN)/python -m tests.support.man_pages man
+
 .PHONY: packages
 packages:
 	@sh tests/packages.sh && sh tests/managers.sh $(VENV)/managers && sh tests/axe.sh $(VENV)/axe
@@ -137,4 +143,4 @@ pins: $(READY)  ## choose releases anew and write requirements/*.txt
 	@$(COMPILE) -c requirements/run.txt -c requirements/dev.txt --extra release -o requirements/release.txt pyproject.toml
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(LOWEST) $(RELEASE) $(SITE) dist vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(LOWEST) $(RELEASE) $(SITE) dist man vnicheck.cdx.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -1,7 +1,9 @@
 """For all tests."""
 
+import os
 import signal
 import zlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,6 +23,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """A shell's background job ignores SIGINT, and so would the programs whose answer to it is tested."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     amounts.long = config.getoption("--long")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder of our own: the names of servers that the tests make up are not to be the user's completions."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", os.fspath(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

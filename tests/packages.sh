@@ -22,6 +22,7 @@ need tcsh tcsh
 need zsh zsh
 need mksh mksh
 need packer packer
+need groff groff-base
 need npm npm
 need openssl openssl
 command -v google-chrome >/dev/null 2>&1 || need chromium chromium

@@ -56,6 +56,11 @@ def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:  # without Typer, whose start takes longer than all else
         print(f"vnicheck {__version__}")
         return Exit.OK
+    if "--version" in arguments and set(arguments) <= {"--version", "-v", "--verbose"}:
+        from vnicheck.cli.versions import versions
+
+        print("\n".join(versions()))
+        return Exit.OK
     from vnicheck.cli.app import app
 
     gc.set_threshold(_YOUNG_OBJECTS)

@@ -1,6 +1,7 @@
 """`vnicheck rules` and `vnicheck explain`, and the facts behind a finding with `--explain`."""
 
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,17 @@ def test_rules_are_a_line_each_with_the_severity_where_it_is_fixed() -> None:
         assert line.endswith(rule.summary)
 
 
+def test_rules_as_json_have_their_pages() -> None:
+    done = run("rules", "-f", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == [
+        {"id": rule.id, "name": rule.name, "severity": rule.severity, "summary": rule.summary, "page": rule.page}
+        for rule in RULES
+    ]
+    refused = run("rules", "-f", "yaml")
+    assert (refused.returncode, refused.stderr) == (2, "vnicheck: --format 'yaml': write text or json\n")
+
+
 @pytest.mark.parametrize("name", ["VNC201", "asymmetric-path"])
 def test_a_page_is_found_by_id_and_by_name(name: str) -> None:
     done = run("explain", name)
@@ -67,7 +79,9 @@ def test_the_programs_own_help_loads_no_command() -> None:
         "print(*sorted(m for m in sys.modules if m.split('.')[0] in {'vnicheck', 'paramiko', 'ibm_vpc', 'rich'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "vnicheck vnicheck.cli vnicheck.cli.app"
+    assert (
+        done.stdout.splitlines()[-1] == "vnicheck vnicheck.cli vnicheck.cli.app vnicheck.cli.failure vnicheck.cli.help"
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -78,7 +92,7 @@ def test_a_commands_help_loads_its_options_and_nothing_that_works(name: str) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {module.removeprefix("vnicheck.cli.") for module in done.stdout.splitlines()[-1].split()}
-    assert loaded == {"vnicheck", "vnicheck.cli", "app", "bundles", "failure", "given", "options"}
+    assert loaded == {"vnicheck", "vnicheck.cli", "app", "bundles", "failure", "given", "help", "options", "tree"}
 
 
 def test_the_version_is_told_without_typer() -> None:

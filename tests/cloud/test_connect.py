@@ -10,7 +10,8 @@ import pytest
 from tests.api import StandIn, World
 from tests.support.vpc_client import FAST
 from vnicheck.cloud.client import VpcClient
-from vnicheck.cloud.connect import NO_CREDENTIALS, connect
+from vnicheck.cloud.connect import connect
+from vnicheck.cloud.credentials import NO_CREDENTIALS
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.read import read_region
 
@@ -31,11 +32,11 @@ def key_of(client: VpcClient) -> str:
     return str(client.service.authenticator.token_manager.apikey)
 
 
-def test_without_credentials_the_three_ways_are_named() -> None:
+def test_without_credentials_the_ways_are_named() -> None:
     error = refusal({})
     assert error.code == "no_credentials"
     assert error.message == NO_CREDENTIALS
-    for way in ("IBMCLOUD_API_KEY", "VPC_AUTH_TYPE", "IBM_CREDENTIALS_FILE", "--auth instance"):
+    for way in ("IBMCLOUD_API_KEY", "--api-key-file", "ibmcloud login", "VPC_AUTH_TYPE", "--auth instance"):
         assert way in error.message
 
 

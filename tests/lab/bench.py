@@ -10,6 +10,7 @@ from typing import Any
 from tests.api import StandIn
 from tests.lab import scenario as scenarios
 from tests.lab.program import PROGRAM, REPOSITORY, configuration, ssh_arguments
+from tests.lab.scenario import Scenario
 from tests.lab.topology import Lab
 from tests.lab.world import follow, world_of
 from tests.support.sshd import Sshd
@@ -59,9 +60,9 @@ class Bench:
 
 
 @contextmanager
-def bench(name: str, folder: Path, *, config: Sequence[str] = ()) -> Iterator[Bench]:
-    """A scenario's server, reached by SSH, in a VPC whose API changes what packets meet."""
-    scenario = scenarios.load(name)
+def bench(name: str | Scenario, folder: Path, *, config: Sequence[str] = ()) -> Iterator[Bench]:
+    """A scenario's server (by name, or as changed), reached by SSH, in a VPC whose API changes what packets meet."""
+    scenario = scenarios.load(name) if isinstance(name, str) else name
     folder.mkdir()
     with Lab(scenario, own_files=True) as lab:
         lab.target.run(["mkdir", "/run/sshd"])

@@ -226,7 +226,18 @@ def test_a_program_that_is_killed_leaves_it_to_the_servers_timer(server: Bench) 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_program_that_is_terminated_undoes_what_it_began(server: Bench, number: signal.Signals) -> None:
+    """Once both VNIs are changed, and before it can have looked at the server again."""
     before = server.everything()
+    follow = server.api.on_patch
+    second = server.api.world["virtual_network_interfaces"][1]["id"]
+
+    def let_it_wait_after(vni: dict[str, Any]) -> None:
+        assert follow is not None
+        follow(vni)
+        if vni["id"] == second:
+            server.sshd.let_wait()
+
+    server.api.on_patch = let_it_wait_after
     process = server.start("fix", "article-check-2", "--yes", "--strategy", "state-filtering")
     assert process.stderr is not None
     told = ""
@@ -235,6 +246,7 @@ def test_a_program_that_is_terminated_undoes_what_it_began(server: Bench, number
         if "connecting anew" in line:
             process.send_signal(number)
     process.wait(30)
+    server.sshd.let_in()
     assert (process.returncode, "interrupted" in told) == (4, True), told
     assert server.everything() == before
 

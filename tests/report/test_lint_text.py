@@ -74,7 +74,7 @@ def test_quiet_is_the_answer_alone() -> None:
 
 def test_nothing_found_is_few_lines_however_many_servers() -> None:
     first, *rest = shown(*(member(f"well-{number}", WELL) for number in range(50))).splitlines()
-    assert first == "us-south: none of 50 servers drops flows; 50 fine"
+    assert first == "us-south: 0 of 50 servers drop flows; 50 fine"
     assert len(rest) <= 5
     assert "Nothing found. Checked 50 of 50 servers in us-south." in rest
 

@@ -109,6 +109,7 @@ servers = st.builds(
     vnis=tuples(vnis),
     guest=st.none() | guests,
     profile=optional_texts,
+    image=optional_texts,
     problems=tuples(st.builds(Problem, code=texts, message=texts)),
 )
 group_rules = st.builds(

@@ -26,8 +26,10 @@ def run(
 
 
 def bare_environment() -> dict[str, str]:
+    """The environment without what is ours, and without the user's own credentials."""
     ours = ("VPC_", "IBM", "IC_", "VNICHECK_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONIOENCODING")
-    return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    return {**kept, "IBMCLOUD_HOME": "/nowhere", "XDG_CONFIG_HOME": "/nowhere"}
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:

@@ -23,7 +23,7 @@ from tests.support.servers import (
 from vnicheck.analysis.server import assemble_report, report_on
 from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.model.cloud import NetworkAcl, Ref
-from vnicheck.model.report import Report
+from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.report.text import write_text
 
@@ -51,6 +51,11 @@ WEB_ONLY = NetworkAcl(
 
 def _of(*servers: Server, around: Any = None) -> Report:
     return assemble_report(tuple(report(each, around) for each in servers), generated_at=COLLECTED)
+
+
+def around(*instances: InstanceReport) -> Report:
+    """A document of servers that are reported on already."""
+    return assemble_report(instances, generated_at=COLLECTED)
 
 
 def demo(number: int) -> Report:

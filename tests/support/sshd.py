@@ -188,6 +188,14 @@ class Sshd:
             self._process.wait(timeout=3)
         self._process = None
 
+    def let_wait(self) -> None:
+        """From now on who connects waits, until `let_in`; sessions that are open go on."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def let_in(self) -> None:
+        """After `let_wait`."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def kill_sessions(self) -> None:
         """Kill every connection's processes, and leave the daemon."""
         for pid in _descendants(self.pid):

@@ -10,6 +10,7 @@ from vnicheck import __version__
 from vnicheck.analysis.cause_plans import with_plans
 from vnicheck.analysis.interfaces import interface_summaries
 from vnicheck.analysis.mutes import apply_mutes
+from vnicheck.analysis.observed import observed_flows
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.interfaces import match_interfaces, of_virtual_machine, why_unmatched
 from vnicheck.engine.server_view import ServerView
@@ -93,7 +94,7 @@ def analyze_server(
         view = ServerView(server, fabric, config)
         interfaces = interface_summaries(view)
         if status != "skipped":
-            facts = Facts(view, predict(view), read_at, every_flow=predict is predict_flows)
+            facts = Facts(view, observed_flows(view, predict(view)), read_at, every_flow=predict is predict_flows)
             flows, findings, causes = find_all(facts)
             causes = with_plans(facts, findings, causes, prove=plans)
             if status == "analyzed" and facts.every_flow and not is_known(facts):

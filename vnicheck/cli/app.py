@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from vnicheck import __version__
@@ -24,12 +24,24 @@ COMMANDS = {
     "rollback": ("rollback", "Undo a change that 'vnicheck fix' applied."),
     "ledger": ("rollback", "List what was applied where, or show one change."),
     "lint": ("lint", "Check every server in scope that has several interfaces, for CI; fails on errors."),
+    "list": (
+        "list",
+        "List servers with their VNIs: modes, addresses, security groups; nothing is judged, and no SSH.",
+    ),
+    "doctor": (
+        "doctor",
+        "Try what is needed, credentials, region, each list of the API, SSH, one server, and say what to do.",
+    ),
+    "init": ("init", "Write a commented vnicheck.toml from what the account has."),
     "snapshot": (
         "snapshot",
         "Collect servers into a file or folder that feeds every other command through --snapshot, offline.",
     ),
     "diff": ("diff", "Compare two snapshots: findings that are new or gone, and flows that fare differently."),
-    "verify": ("verify", "Ask the server's own kernel whether it does what is predicted; no packet, no root."),
+    "verify": (
+        "verify",
+        "Hold predictions against what can be seen: the server's own kernel, asked, captures, and packets.",
+    ),
     "rehearse": (
         "rehearse",
         "Rebuild a server on this machine's kernel from its snapshot, send real packets, and try a fix or any change.",
@@ -42,6 +54,10 @@ COMMANDS = {
     "rules": ("rules", "List the rules, with their severity where it does not depend on what is found."),
     "explain": ("rules", "Show the page of one rule, or of one assumption."),
     "assumptions": ("assumptions", "List what is assumed of the VPC, on what evidence, and how to override it."),
+    "completion": (
+        "completion",
+        "Print a script with which a shell completes commands, options, choices, and names of servers.",
+    ),
     "schema": ("schema", "Print a document's JSON Schema (draft 2020-12)."),
 }
 """By name, in the order in which help lists them: the module here that does the work, and what `given` says."""
@@ -52,6 +68,19 @@ class _Commands(TyperGroup):
         name, _, rest = super().resolve_command(ctx, args)
         return name, _loaded(str(name)), rest
 
+    def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - Click's signature
+        from vnicheck.cli.help import program_help
+
+        return program_help(COMMANDS)
+
+
+class _Command(TyperCommand):
+    def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - Click's signature
+        from vnicheck.cli.help import command_help
+        from vnicheck.cli.tree import command
+
+        return command_help(command(str(self.name)))
+
 
 def _loaded(name: str) -> Any:
     from vnicheck.cli import given
@@ -61,7 +90,7 @@ def _loaded(name: str) -> Any:
         return getattr(import_module(f"vnicheck.cli.{COMMANDS[name][0]}"), name.replace("-", "_"))
 
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    one.command(name)(command_of(getattr(given, f"{name.title().replace('-', '')}Options"), work))
+    one.command(name, cls=_Command)(command_of(getattr(given, f"{name.title().replace('-', '')}Options"), work))
     return get_command(one)
 
 

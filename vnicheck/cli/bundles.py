@@ -17,19 +17,31 @@ class Options:
     No dataclass: to make fourteen of them takes longer than Python's own start.
     """
 
+    title = "Options"
+    """What help calls the group."""
+
     def __init__(self, **given: Any) -> None:
         vars(self).update(given)
 
 
-class Selection(Options):
-    """Which servers, and whence their facts."""
+class Credentials(Options):
+    """What opens the VPC API, where it is not to be what the environment has."""
+
+    title = "Credentials"
+
+    auth: options.Auth = None
+    api_key_file: options.ApiKeyFile = None
+    api_key_command: options.ApiKeyCommand = None
+
+
+class Scope(Credentials):
+    """Which part of the cloud, and how to get in."""
+
+    title = "Cloud"
 
     region: options.Region = None
     vpc: options.VpcFilter = None
     resource_group: options.ResourceGroup = None
-    auth: options.Auth = None
-    guest: options.GuestFiles = None
-    guest_dir: options.GuestFolder = None
     api_timeout: options.ApiTimeout = 180
 
     @property
@@ -40,8 +52,19 @@ class Selection(Options):
         return self.region[0] if self.region else None
 
 
+class Selection(Scope):
+    """Which servers, and whence their facts."""
+
+    title = "Cloud and saved guests"
+
+    guest: options.GuestFiles = None
+    guest_dir: options.GuestFolder = None
+
+
 class Fleet(Options):
     """Which of many servers, beside what Selection says."""
+
+    title = "Which servers"
 
     all_regions: options.AllRegions = False
     name: options.Names = None
@@ -52,6 +75,9 @@ class Fleet(Options):
 class Ssh(Options):
     """How to reach the guests."""
 
+    title = "SSH"
+
+    ssh_client: options.SshClient = "paramiko"
     ssh_user: options.SshUser = None
     ssh_port: options.SshPort = None
     identity: options.Identity = None
@@ -69,6 +95,8 @@ class Ssh(Options):
 class Display(Options):
     """How results are shown, and when they fail the command."""
 
+    title = "Output"
+
     formats: options.Formats = None
     output: options.Output = None
     no_color: options.NoColor = False
@@ -83,7 +111,7 @@ def command_of(kind: type[T], work: Callable[[], Callable[[T], object]]) -> Call
     """The function that Typer makes a command of: it takes the options that `kind` declares, those of groups among
     them, and gives them to what `work` gives. That is asked for only then: help needs the options alone.
     """
-    parameters = list(_parameters(kind))
+    parameters = [parameter for _, parameter in parameters_of(kind)]
 
     def command(**given: Any) -> object:
         return work()(_filled(kind, given))
@@ -94,13 +122,16 @@ def command_of(kind: type[T], work: Callable[[], Callable[[T], object]]) -> Call
     return command
 
 
-def _parameters(kind: type[Options]) -> Iterator[inspect.Parameter]:
+def parameters_of(kind: type[Options]) -> Iterator[tuple[str, inspect.Parameter]]:
+    """The options that `kind` declares, those of groups among them, as a function would take them; each with the title
+    of its group.
+    """
     for name, hint in get_type_hints(kind, include_extras=True).items():
         if _is_group(hint):
-            yield from _parameters(hint)
-        else:
+            yield from parameters_of(hint)
+        elif name != "title":
             default = getattr(kind, name, inspect.Parameter.empty)
-            yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+            yield kind.title, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 
 def _filled(kind: type[T], given: dict[str, Any]) -> T:

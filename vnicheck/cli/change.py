@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from vnicheck.apply.ledger import Entry, Ledger, LedgerError
-from vnicheck.cli.bundles import Ssh
+from vnicheck.cli.bundles import Credentials, Ssh
 from vnicheck.cli.failure import Exit, UserError, ended_by
-from vnicheck.cli.gather import prompts, ssh_options
+from vnicheck.cli.gather import access_of, prompts, ssh_options
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect
 from vnicheck.cloud.errors import CloudError
 from vnicheck.guest.errors import CollectionError
+from vnicheck.guest.ssh.openssh import make_runner
+from vnicheck.guest.ssh.options import SshOptions
 from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.guest.ssh.sudo import AskSudoPassword
 from vnicheck.model.plan import Applied
@@ -102,22 +104,32 @@ def ended_in_order() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN if interrupted else handler)
 
 
-def vpc_client(region: str | None, auth: str | None, *, seconds: float = 120.0) -> VpcClient:
+def vpc_client(region: str | None, given: Credentials, *, seconds: float = 120.0) -> VpcClient:
     """The VPC API of a region, to change a VNI; of VPC_URL where that is set. `seconds`: what the change may take, of
     which no single answer may take more than a quarter. Raises UserError.
     """
     http = HttpSettings(read_timeout=min(HttpSettings.read_timeout, max(seconds / 4, 2.0)), retries=2)
     with ended_by(CloudError):
         named = None if os.environ.get("VPC_URL") else region
-        client = connect(region=named, environ=os.environ, auth=auth, http=http)
+        client = connect(region=named, environ=os.environ, auth=access_of(given), http=http)
         client.authenticate()
     return client
 
 
-def ssh_runner(ssh: Ssh) -> SshRunner:
-    """SSH as the options say. Raises UserError where its configuration cannot be read."""
+def ssh_runner(ssh: Ssh, options: SshOptions | None = None) -> SshRunner:
+    """SSH as the options say, or with others. Raises UserError where its configuration cannot be read."""
     with ended_by(CollectionError):
-        return SshRunner(ssh_options(ssh), *prompts(ssh))
+        return make_runner(options or ssh_options(ssh), *prompts(ssh))
+
+
+def require_own_ssh(ssh: Ssh) -> None:
+    """Refuses to change a server over the system's ssh: a new connection is what proves a change, and ssh may share an
+    old one. Raises UserError.
+    """
+    if ssh_options(ssh).openssh:
+        raise UserError(
+            "--ssh openssh collects alone: leave it out to apply or undo a change, or add --dry-run to look"
+        )
 
 
 def ask_sudo() -> AskSudoPassword | None:

@@ -18,6 +18,18 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+MEANINGS = {
+    Exit.OK: "complete, and nothing found that fails the command",
+    Exit.FINDINGS: "a finding at or above --fail-on; of fix: something stays broken",
+    Exit.USAGE: "usage, configuration, credentials, or nothing matched the selection",
+    Exit.INCOMPLETE: "incomplete: something selected could not be checked",
+    Exit.ROLLED_BACK: "a fix was not applied, or failed and was rolled back",
+    Exit.UNCONFIRMED: "a rollback could not be confirmed",
+    Exit.INTERNAL: "an error of ours",
+    Exit.INTERRUPTED: "interrupted",
+}
+
+
 class UserError(Exception):
     """Ends the command: the message goes to stderr as one line, `status` is the exit code."""
 

@@ -16,6 +16,7 @@ from vnicheck.cli.change import (
     ask_sudo,
     confirm,
     ended_in_order,
+    require_own_ssh,
     ssh_runner,
     tell,
     tell_outcome,
@@ -26,6 +27,7 @@ from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import address_choice, gather
 from vnicheck.cli.given import FixOptions
+from vnicheck.cli.observations import with_observations
 from vnicheck.cli.plans import PlanDestination, PlanOutputs, show_plan
 from vnicheck.cli.terminal import Terminal
 from vnicheck.collect.guests import ssh_target
@@ -39,11 +41,13 @@ def fix(given: FixOptions) -> int:
     """The work of `FixOptions`: the exit code."""
     strategy = _strategy(given.strategy)
     destination = PlanDestination(given.formats, given.output)
-    config = load_config(given.config_file)
+    config = with_observations(load_config(given.config_file), given.observations)
     if given.snapshot is not None and not given.dry_run:
         raise UserError("a snapshot is only looked at: add --dry-run, or leave --snapshot out to fix the live server")
     if given.dask is not None and given.workers is not None:
         raise UserError("--workers and --dask exclude each other")
+    if not given.dry_run:
+        require_own_ssh(given.ssh)
     observed = gather(
         given.instances or [], given.selection, given.ssh, snapshot=given.snapshot, no_color=given.no_color
     )
@@ -111,7 +115,7 @@ def _apply(
         runner=runner,
         ledger=Ledger.of_user(),
         connect=lambda region: vpc_client(
-            given.selection.one_region or region or None, given.selection.auth, seconds=given.rollback_after
+            given.selection.one_region or region or None, given.selection, seconds=given.rollback_after
         ),
         sudo=given.sudo,
         ask_sudo=ask_sudo(),

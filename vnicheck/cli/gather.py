@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from vnicheck.cli.bundles import Fleet, Selection, Ssh
+from vnicheck.cli.bundles import Credentials, Fleet, Selection, Ssh
 from vnicheck.cli.failure import UserError, ended_by, refuse_given
 from vnicheck.cli.terminal import Terminal
+from vnicheck.cloud.credentials import Access
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.request import AddressChoice, Request
 from vnicheck.collect.snapshots import collect, only
@@ -18,6 +19,8 @@ from vnicheck.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
+
+_CLIENTS = ("paramiko", "openssh")
 
 
 def gather(
@@ -77,7 +80,7 @@ def requested(
         all_regions=fleet.all_regions,
         vpc=selection.vpc,
         resource_group=selection.resource_group,
-        auth=selection.auth,
+        access=access_of(selection),
         api_timeout=selection.api_timeout,
         guests=dict(map(_saved, selection.guest or ())),
         guest_folder=selection.guest_dir,
@@ -92,9 +95,18 @@ def _of_cloud(selection: Selection) -> dict[str, object]:
     return {
         "--resource-group": selection.resource_group,
         "--auth": selection.auth,
+        "--api-key-file": selection.api_key_file,
+        "--api-key-command": selection.api_key_command,
         "--guest": selection.guest,
         "--guest-dir": selection.guest_dir,
     }
+
+
+def access_of(given: Credentials) -> Access:
+    """The credentials that are named. Raises UserError where two keys are."""
+    if given.api_key_file is not None and given.api_key_command is not None:
+        raise UserError("--api-key-file and --api-key-command exclude each other")
+    return Access(given.auth, given.api_key_file, given.api_key_command)
 
 
 def _check_live(instances: Sequence[str], selection: Selection, ssh: Ssh, fleet: Fleet) -> None:
@@ -127,7 +139,12 @@ def ssh_options(ssh: Ssh) -> SshOptions:
     """How to connect. Refuses a key file that cannot be opened: every server would say so."""
     for path in ssh.identity or ():
         _require_readable(path.expanduser())
+    if ssh.ssh_client not in _CLIENTS:
+        raise UserError(f"--ssh {ssh.ssh_client!r}: write {' or '.join(_CLIENTS)}")
+    if ssh.ssh_client == "openssh" and ssh.ask_pass:
+        raise UserError("--ask-pass is vnicheck's own: the system's ssh asks nobody here; leave out one of them")
     return SshOptions(
+        openssh=ssh.ssh_client == "openssh",
         user=ssh.ssh_user,
         port=ssh.ssh_port,
         identities=tuple(ssh.identity or ()),

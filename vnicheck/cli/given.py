@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vnicheck.cli import options
-from vnicheck.cli.bundles import Display, Fleet, Options, Selection, Ssh
+from vnicheck.cli.bundles import Credentials, Display, Fleet, Options, Scope, Selection, Ssh
 
 LEAST_SECONDS = 5
 """Of the timer that undoes a fix."""
@@ -27,6 +27,7 @@ class AnalyzeOptions(Options):
     local: options.Local = False
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     max_age: options.MaxAge = None
     explain: options.Explain = False
     quiet: options.Quiet = False
@@ -53,6 +54,7 @@ class TraceOptions(Options):
     ] = None
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
 
 
 class FixOptions(Options):
@@ -79,6 +81,7 @@ class FixOptions(Options):
     ] = 120
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -103,8 +106,8 @@ class RollbackOptions(Options):
 
     change: Annotated[str, typer.Argument(metavar="ID", help="The change, as 'vnicheck ledger' lists it.")]
     ssh: Ssh
+    credentials: Credentials
     region: options.OneRegion = None
-    auth: options.Auth = None
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False
     sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo where the login is not.")] = False
 
@@ -124,6 +127,7 @@ class LintOptions(Options):
     display: Display
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     baseline: options.BaselineFile = None
     write_baseline: options.WriteBaseline = None
     min_coverage: options.MinCoverage = None
@@ -136,6 +140,45 @@ class LintOptions(Options):
     flows: options.Flows = False
     workers: options.Workers = None
     dask: options.Dask = None
+
+
+class ListOptions(Options):
+    """List servers with their VNIs: modes, addresses, security groups; nothing is judged, and no SSH."""
+
+    scope: Scope
+    all_regions: options.AllRegions = False
+    name: options.Names = None
+    snapshot: options.SnapshotFile = None
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json.")
+    ] = None
+    output: options.Output = None
+    no_color: options.NoColor = False
+    allow_incomplete: options.AllowIncomplete = False
+
+
+class DoctorOptions(Options):
+    """Try what is needed, credentials, region, each list of the API, SSH, one server, and say what to do."""
+
+    instance: Annotated[
+        str | None, typer.Argument(metavar="[INSTANCE]", help="The server to connect to; default one that runs.")
+    ] = None
+    scope: Scope
+    ssh: Ssh
+    cloud_only: options.CloudOnly = False
+    config_file: options.ConfigFile = None
+    no_color: options.NoColor = False
+
+
+class InitOptions(Options):
+    """Write a commented vnicheck.toml from what the account has."""
+
+    scope: Scope
+    snapshot: options.SnapshotFile = None
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; default vnicheck.toml, here.")
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False
 
 
 class SnapshotOptions(Options):
@@ -194,18 +237,58 @@ class DiffOptions(Options):
 
 
 class VerifyOptions(Options):
-    """Ask the server's own kernel whether it does what is predicted; no packet, no root."""
+    """Hold predictions against what can be seen: the server's own kernel, asked, captures, and packets."""
 
     instances: Annotated[
         list[str], typer.Argument(metavar="INSTANCE...", help="Name, id, CRN, or one of its addresses.")
     ]
     selection: Selection
     ssh: Ssh
+    captures: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--capture",
+            metavar="FILE",
+            help="The text of 'tcpdump -nn -i any' on the server; '-' for stdin; eth1=FILE of one interface; "
+            "client:ADDRESS=FILE of that client. Repeatable.",
+        ),
+    ] = None
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="HOST",
+            help="Send a few packets from there to the server and back: another server, [user@]host[:port] by SSH, or "
+            "'here'. Repeatable.",
+        ),
+    ] = None
+    protocols: Annotated[
+        list[str] | None, typer.Option("--protocol", metavar="tcp|udp|icmp", help="Only such packets. Repeatable.")
+    ] = None
+    directions: Annotated[
+        list[str] | None,
+        typer.Option("--direction", metavar="inbound|outbound", help="Only flows that are opened so. Repeatable."),
+    ] = None
+    ports: Annotated[
+        str | None,
+        typer.Option("--ports", metavar="PORT,...", help="Destination ports; default one that the VPC lets in."),
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False
+    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo, to watch packets.")] = False
+    snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
     formats: Annotated[
         list[str] | None, typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json.")
     ] = None
-    output: options.Output = None
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Keep what was seen in this file, for --observations of all commands.",
+        ),
+    ] = None
     no_color: options.NoColor = False
 
 
@@ -217,6 +300,7 @@ class RehearseOptions(Options):
     ssh: Ssh
     snapshot: options.SnapshotFile = None
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     fix: Annotated[
         bool, typer.Option("--fix", help="Carry out the proved plan there, send the packets again, undo it, and again.")
     ] = False
@@ -266,6 +350,8 @@ class CollectScriptOptions(Options):
 class RulesOptions(Options):
     """List the rules, with their severity where it does not depend on what is found."""
 
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
+
 
 class ExplainOptions(Options):
     """Show the page of one rule, or of one assumption."""
@@ -282,10 +368,17 @@ class AssumptionsOptions(Options):
     """List what is assumed of the VPC, on what evidence, and how to override it."""
 
     config_file: options.ConfigFile = None
+    observations: options.Observations = None
     format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json", help="How to write the list.")] = "text"
+
+
+class CompletionOptions(Options):
+    """Print a script with which a shell completes commands, options, choices, and names of servers."""
+
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell that will read it.")]
 
 
 class SchemaOptions(Options):
     """Print a document's JSON Schema (draft 2020-12)."""
 
-    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline|rehearsal|verification")]
+    document: Annotated[str, typer.Argument(metavar="report|snapshot|plan|diff|baseline|rehearsal|verification|list")]

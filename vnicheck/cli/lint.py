@@ -14,6 +14,7 @@ from vnicheck.cli.config import find_config, load_config, with_max_age
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import requested
 from vnicheck.cli.given import LintOptions
+from vnicheck.cli.observations import with_observations
 from vnicheck.cli.output import (
     Destination,
     check_fail_on,
@@ -24,12 +25,14 @@ from vnicheck.cli.output import (
     write_page,
     writer_of,
 )
+from vnicheck.cli.recent import remember
 from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.cloud.urls import is_http, shown_url
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.scope import ServerFilter, regions_in_scope
 from vnicheck.model.baseline import Baseline, BaselineError, decode_baseline, encode_baseline
 from vnicheck.model.report import Report
+from vnicheck.model.snapshot import Server
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.lines import JsonLinesWriter
 from vnicheck.report.lint import LintText
@@ -58,7 +61,7 @@ def lint(given: LintOptions) -> int:
     if given.terraform is not None and not given.terraform.is_dir():
         raise UserError(f"--terraform {given.terraform}: there is no such folder")
     path = find_config(given.config_file)
-    config = with_max_age(load_config(given.config_file), given.max_age)
+    config = with_observations(with_max_age(load_config(given.config_file), given.max_age), given.observations)
     known = _read_baseline(given.baseline)
     scope = ServerFilter(
         vpc=given.selection.vpc,
@@ -72,6 +75,8 @@ def lint(given: LintOptions) -> int:
     terminal = Terminal(ask_pass=given.ssh.ask_pass, no_color=given.display.no_color, quiet=given.quiet)
     with ended_by(CollectError):
         regions = regions_in_scope(request, scope, terminal)
+    if given.snapshot is None:
+        remember(server.name for region in regions for server in region.servers if isinstance(server, Server))
     anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=given.terraform)
     name = run_name(
         given.selection.region or _default_regions(given.fleet, given.snapshot),

@@ -9,14 +9,35 @@ _CLOUD, _SSH, _OUT = "Selection", "SSH", "Output"
 MOST_SECONDS = 86_400
 """Of any limit of time."""
 
-Region = Annotated[list[str] | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION. Repeatable.")]
-OneRegion = Annotated[str | None, typer.Option("--region", help="The region; default IBMCLOUD_REGION.")]
-VpcFilter = Annotated[str | None, typer.Option("--vpc", help="Only servers of this VPC (name or id).")]
+Region = Annotated[
+    list[str] | None,
+    typer.Option("--region", metavar="REGION", help="The region; default IBMCLOUD_REGION. Repeatable."),
+]
+OneRegion = Annotated[
+    str | None, typer.Option("--region", metavar="REGION", help="The region; default IBMCLOUD_REGION.")
+]
+VpcFilter = Annotated[str | None, typer.Option("--vpc", metavar="VPC", help="Only servers of this VPC (name or id).")]
 ResourceGroup = Annotated[
-    str | None, typer.Option("--resource-group", help="Only servers of this resource group (name or id).")
+    str | None,
+    typer.Option("--resource-group", metavar="GROUP", help="Only servers of this resource group (name or id)."),
 ]
 Auth = Annotated[
-    str | None, typer.Option("--auth", help="'instance': use the trusted profile of the instance that this runs on.")
+    str | None,
+    typer.Option(
+        "--auth", metavar="instance", help="'instance': use the trusted profile of the instance that this runs on."
+    ),
+]
+ApiKeyFile = Annotated[
+    Path | None,
+    typer.Option("--api-key-file", metavar="FILE", help="A file with the API key, as the console downloads it."),
+]
+ApiKeyCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key-command",
+        metavar="COMMAND",
+        help="A command that prints the API key, as in 'pass show ibmcloud'; no shell reads it.",
+    ),
 ]
 ApiTimeout = Annotated[
     float,
@@ -35,6 +56,12 @@ Local = Annotated[
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration; default vnicheck.toml, here or in a folder above."),
+]
+Observations = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--observations", metavar="FILE", help="What 'vnicheck verify -o FILE' has seen of servers. Repeatable."
+    ),
 ]
 AllRegions = Annotated[bool, typer.Option("--all-regions", help="Every region that the API lists.")]
 Names = Annotated[
@@ -78,19 +105,32 @@ GuestFolder = Annotated[
     ),
 ]
 
-SshUser = Annotated[str | None, typer.Option("--ssh-user", help="Login name; default as ssh would.")]
-SshPort = Annotated[int | None, typer.Option("--ssh-port", min=1, max=65535, help="Port; default as ssh would.")]
+SshClient = Annotated[
+    str,
+    typer.Option(
+        "--ssh",
+        metavar="paramiko|openssh",
+        help="Who connects: vnicheck itself, or the system's own ssh with all of its configuration.",
+    ),
+]
+SshUser = Annotated[str | None, typer.Option("--ssh-user", metavar="USER", help="Login name; default as ssh would.")]
+SshPort = Annotated[
+    int | None, typer.Option("--ssh-port", metavar="PORT", min=1, max=65535, help="Port; default as ssh would.")
+]
 Identity = Annotated[
-    list[Path] | None, typer.Option("--identity", "-i", help="Private key file. Repeatable; default as ssh would.")
+    list[Path] | None,
+    typer.Option("--identity", "-i", metavar="FILE", help="Private key file. Repeatable; default as ssh would."),
 ]
 AskPass = Annotated[
     bool, typer.Option("--ask-pass", help="Ask once for a password, for servers that take no key. Never stored.")
 ]
 SshConfigFile = Annotated[
-    Path | None, typer.Option("--ssh-config", "-F", help="SSH configuration file; default the user's own.")
+    Path | None,
+    typer.Option("--ssh-config", "-F", metavar="FILE", help="SSH configuration file; default the user's own."),
 ]
 KnownHosts = Annotated[
-    list[Path] | None, typer.Option("--known-hosts", help="Known hosts file. Repeatable; default as ssh would.")
+    list[Path] | None,
+    typer.Option("--known-hosts", metavar="FILE", help="Known hosts file. Repeatable; default as ssh would."),
 ]
 AcceptNewHostKeys = Annotated[
     bool,
@@ -99,7 +139,7 @@ AcceptNewHostKeys = Annotated[
 SshAddress = Annotated[
     str, typer.Option("--ssh-address", metavar="auto|private|floating", help="Which address to connect to.")
 ]
-Jump = Annotated[str | None, typer.Option("--jump", "-J", help="Jump host, as [user@]host[:port].")]
+Jump = Annotated[str | None, typer.Option("--jump", "-J", metavar="HOST", help="Jump host, as [user@]host[:port].")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, max=512, help="Servers to collect at once.")]
 ConnectTimeout = Annotated[
     float, typer.Option("--connect-timeout", min=0.1, max=MOST_SECONDS, help="Seconds to connect and negotiate.")
@@ -116,7 +156,9 @@ Formats = Annotated[
         "default text.",
     ),
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result here instead of stdout.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result here instead of stdout.")
+]
 Flows = Annotated[bool, typer.Option("--flows", help="JSON with every flow and its hops: some MB a server.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
 FailOn = Annotated[

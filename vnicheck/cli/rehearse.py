@@ -13,6 +13,7 @@ from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import gather
 from vnicheck.cli.given import RehearseOptions
+from vnicheck.cli.observations import with_observations
 from vnicheck.cli.output import Destination, write_bytes, write_page
 from vnicheck.cli.terminal import tell
 from vnicheck.model.address import parse_address
@@ -50,7 +51,7 @@ def rehearse(given: RehearseOptions) -> int:
         raise UserError("--shell needs a terminal; --run FILE runs a script")
     one = _one(given)
     script = _script(given.run)
-    config = load_config(given.config_file)
+    config = with_observations(load_config(given.config_file), given.observations)
     observed = gather([given.instance], given.selection, given.ssh, snapshot=given.snapshot, no_color=given.no_color)
     with ended_by(RehearsalError, NetworkError, SettingError):
         document = _rehearsed(observed, config, given, one, script)

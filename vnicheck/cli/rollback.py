@@ -10,6 +10,7 @@ from vnicheck.cli.change import (
     confirm,
     ended_in_order,
     entries_of,
+    require_own_ssh,
     shown,
     ssh_runner,
     tell,
@@ -22,6 +23,7 @@ from vnicheck.cli.given import LedgerOptions, RollbackOptions
 
 def rollback(given: RollbackOptions) -> int:
     """The work of `RollbackOptions`: the exit code."""
+    require_own_ssh(given.ssh)
     book = Ledger.of_user()
     with ended_by(LedgerError):
         entry = book.read(given.change)
@@ -32,7 +34,7 @@ def rollback(given: RollbackOptions) -> int:
     means = Means(
         runner=ssh_runner(given.ssh),
         ledger=book,
-        connect=lambda known: vpc_client(given.region or known or None, given.auth),
+        connect=lambda known: vpc_client(given.region or known or None, given.credentials),
         sudo=given.sudo,
         ask_sudo=ask_sudo(),
         script_seconds=given.ssh.timeout,

@@ -2,19 +2,32 @@
 
 import difflib
 
+import msgspec
 from rich.markdown import Markdown
 from rich.table import Table
 
 from vnicheck.cli.config import EXAMPLES
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.given import ExplainOptions, RulesOptions
+from vnicheck.cli.output import write_bytes
 from vnicheck.cli.terminal import console
 from vnicheck.fabric.assumptions import ASSUMPTIONS, Assumption
 from vnicheck.rules.registry import RULES
 
+FORMATS = ("text", "json")
 
-def rules(_: RulesOptions) -> None:
-    """The work of `RulesOptions`."""
+
+def rules(given: RulesOptions) -> None:
+    """The work of `RulesOptions`. Of a rule whose severity depends on what is found, JSON has null."""
+    if given.format_ not in FORMATS:
+        raise UserError(f"--format {given.format_!r}: write {' or '.join(FORMATS)}")
+    if given.format_ == "json":
+        listed = [
+            {"id": rule.id, "name": rule.name, "severity": rule.severity, "summary": rule.summary, "page": rule.page}
+            for rule in RULES
+        ]
+        write_bytes(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n", None)
+        return
     rows = [(rule.id, rule.name, rule.severity or "varies", rule.summary) for rule in RULES]
     screen = console()
     if screen.is_terminal:

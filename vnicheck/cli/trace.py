@@ -13,6 +13,7 @@ from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import gather
 from vnicheck.cli.given import TraceOptions
+from vnicheck.cli.observations import with_observations
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
 from vnicheck.cli.terminal import tell
 from vnicheck.findings.terms import DROPS
@@ -47,7 +48,7 @@ def trace(given: TraceOptions) -> int:
     ends = (given.start, given.end)
     for end in ends:
         _refuse_ipv6(end)
-    config = load_config(given.config_file)
+    config = with_observations(load_config(given.config_file), given.observations)
     others = [text for text in ends if not _is_address(text) and text != given.instance]
     wanted = [given.instance, *others]
     observed = gather(wanted, given.selection, given.ssh, snapshot=given.snapshot, no_color=given.display.no_color)

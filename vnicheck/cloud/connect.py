@@ -1,4 +1,4 @@
-"""From credentials and a region to a VpcClient: the three ways that the contract names, in its order."""
+"""From credentials and a region to a VpcClient: the ways that the contract names, in its order."""
 
 import logging
 import re
@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from vnicheck.cloud.answers import bounded_answer
 from vnicheck.cloud.client import HttpSettings, VpcClient
+from vnicheck.cloud.credentials import Access, Credential, find_credential, named_credential
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.sdk_environment import SECRETS, external_settings, names_credentials, sdk_environment
 from vnicheck.cloud.urls import is_http, shown_url
@@ -25,40 +26,40 @@ _SHORT = 1 << 16
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
 _ENDPOINT = re.compile(r"([a-z0-9-]+)(?:\.private)?\.iaas\.cloud\.ibm\.com")
 
-NO_CREDENTIALS = (
-    "no credentials for the VPC API: set IBMCLOUD_API_KEY (with --region or IBMCLOUD_REGION); "
-    "or VPC_AUTH_TYPE, VPC_APIKEY and VPC_URL, in the environment or in a file that IBM_CREDENTIALS_FILE names; "
-    "or, on an instance with a trusted profile, pass --auth instance"
-)
-
 
 def connect(
     *,
     region: str | None,
     environ: Mapping[str, str],
-    auth: str | None,
+    auth: str | Access | None,
     http: HttpSettings | None = None,
     url: str | None = None,
 ) -> VpcClient:
     """A client for one region; nothing is asked of the network yet.
 
-    `auth` is None or `instance`, which skips the other ways. VPC_URL and VPC_AUTH_URL hold for every way; VPC_URL wins
-    over the region, whose name takes the place of `{region}` in it; `url` wins over both. With VPC_* credentials and
-    neither VPC_URL nor a region the SDK's own default endpoint holds.
+    `auth`: what the command line says; `instance` skips the other ways. VPC_URL and VPC_AUTH_URL hold for every way;
+    VPC_URL wins over the region, whose name takes the place of `{region}` in it; `url` wins over both. With VPC_*
+    credentials and neither VPC_URL nor a region the SDK's own default endpoint holds.
     Raises CloudError: `no_credentials`, `no_region`, `bad_region`, `region_conflict`, `bad_endpoint`, `bad_auth`,
-    `bad_credentials`, `bad_credentials_file`.
+    `bad_credentials`, `bad_credentials_file`, `bad_session`, `session_expired`.
     """
-    if auth not in (None, "instance"):
-        raise CloudError("bad_auth", f"--auth {one_line(auth, 40)!r} is not known: the only value is instance")
+    access = auth if isinstance(auth, Access) else Access(auth=auth)
+    if access.auth not in (None, "instance"):
+        raise CloudError("bad_auth", f"--auth {one_line(access.auth, 40)!r} is not known: the only value is instance")
+    if access.names_key and access.auth is not None:
+        raise CloudError("bad_auth", "--auth instance takes no key: leave out --api-key-file and --api-key-command")
     _quieten()
     limits = http or HttpSettings()
     asked = _first(environ, "IBMCLOUD_REGION", "IC_REGION") if region is None else region
     if asked is not None and not _REGION.fullmatch(asked):
         raise CloudError("bad_region", f"{one_line(asked, 40)!r} is not a region's name: they read like us-south")
     settings, source = external_settings(environ)
-    api_key = _first(environ, "IBMCLOUD_API_KEY", "IC_API_KEY")
-    secrets = tuple(settings[name] for name in SECRETS if settings.get(name)) + ((api_key,) if api_key else ())
-    service, credential, own_default = _service(settings, source, api_key, environ, auth)
+    service, credential, own_default = _service(settings, source, environ, access)
+    secrets = tuple(settings[name] for name in SECRETS if settings.get(name))
+    if credential.secret:
+        secrets += (credential.secret,)
+    if asked is None and not settings.get("URL") and url is None:
+        asked = credential.region
     url = (
         url
         or _placed(settings.get("URL"), asked)
@@ -78,14 +79,14 @@ def connect(
         service=service,
         endpoint=endpoint,
         region=named or asked or "",
-        credential=credential,
+        credential=credential.origin,
         secrets=secrets,
         http=limits,
     )
 
 
 def connect_all(
-    regions: Sequence[str], *, environ: Mapping[str, str], auth: str | None, http: HttpSettings | None = None
+    regions: Sequence[str], *, environ: Mapping[str, str], auth: str | Access | None, http: HttpSettings | None = None
 ) -> tuple[VpcClient, ...]:
     """A client for each of the regions, or one for the region of the environment where none is named.
 
@@ -103,30 +104,38 @@ def connect_all(
 
 
 def _service(
-    settings: Mapping[str, str], source: str, api_key: str | None, environ: Mapping[str, str], auth: str | None
-) -> tuple[Any, str, bool]:
-    """The SDK's service, what its credential is called, and whether the SDK's own default endpoint may hold."""
-    from ibm_cloud_sdk_core.authenticators import IAMAuthenticator, VPCInstanceAuthenticator
+    settings: Mapping[str, str], source: str, environ: Mapping[str, str], access: Access
+) -> tuple[Any, Credential, bool]:
+    """The SDK's service, its credential (of the SDK's own, only where it came from), and whether the SDK's own default
+    endpoint may hold.
+    """
+    from ibm_cloud_sdk_core.authenticators import BearerTokenAuthenticator, IAMAuthenticator, VPCInstanceAuthenticator
     from ibm_vpc import VpcV1
 
+    found = named_credential(access)
+    origin = source
     try:
-        if auth == "instance":
+        if access.auth == "instance":
             authenticator = VPCInstanceAuthenticator(url=settings.get("AUTH_URL"))
-            return VpcV1(version=API_VERSION, authenticator=authenticator), "the instance's trusted profile", False
-        if names_credentials(settings):
+            known = Credential("", "the instance's trusted profile")
+            return VpcV1(version=API_VERSION, authenticator=authenticator), known, False
+        if found is None and names_credentials(settings):
+            known = Credential("", _described_credential(settings, source))
             with sdk_environment(settings):
-                return VpcV1.new_instance(version=API_VERSION), _described_credential(settings, source), True
-        if api_key is not None:
-            name = "IBMCLOUD_API_KEY" if _first(environ, "IBMCLOUD_API_KEY") else "IC_API_KEY"
-            authenticator = IAMAuthenticator(api_key, url=settings.get("AUTH_URL"))
-            return VpcV1(version=API_VERSION, authenticator=authenticator), f"the API key of {name}", False
+                return VpcV1.new_instance(version=API_VERSION), known, True
+        found = found or find_credential(environ)
+        origin = found.origin
+        if found.is_token:
+            authenticator = BearerTokenAuthenticator(found.secret)
+        else:
+            authenticator = IAMAuthenticator(found.secret, url=settings.get("AUTH_URL"))
+        return VpcV1(version=API_VERSION, authenticator=authenticator), found, False
     except (ValueError, TypeError, AttributeError):
         # of the SDK's checks; their texts may quote what they refuse
         raise CloudError(
             "bad_credentials",
-            f"the SDK refuses the credentials of {source}: check for quotes, braces and missing settings",
+            f"the SDK refuses the credentials of {origin}: check for quotes, braces and missing settings",
         ) from None
-    raise CloudError("no_credentials", NO_CREDENTIALS)
 
 
 def _described_credential(settings: Mapping[str, str], source: str) -> str:

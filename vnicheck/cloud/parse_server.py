@@ -64,6 +64,7 @@ def parse_server(
             zone=read.zone.name,
             region=region or re.sub(r"-\d+$", "", read.zone.name),
             status=read.status,
+            image=None if read.image is None or not read.image.name else read.image.name,
             profile=None if read.profile is None or not read.profile.name else read.profile.name,
             vnis=tuple(Vni(**interface) for interface in interfaces),
             problems=tuple(problems),

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect, regional_url
+from vnicheck.cloud.credentials import Access
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.lists import page_items
 from vnicheck.cloud.sdk_environment import external_settings
@@ -30,7 +31,7 @@ class RegionItem(Struct, frozen=True):
 
 
 def connect_everywhere(
-    *, environ: Mapping[str, str], auth: str | None, http: HttpSettings | None = None
+    *, environ: Mapping[str, str], auth: str | Access | None, http: HttpSettings | None = None
 ) -> tuple[list[VpcClient], dict[str, CloudError]]:
     """A client for each region that the API lists, and why there is none for the others, by their names.
 
@@ -64,7 +65,7 @@ def list_regions(client: VpcClient) -> dict[str, RegionItem]:
     return {region.name: region for region in sorted(regions, key=lambda region: region.name)}
 
 
-def _directory(environ: Mapping[str, str], auth: str | None, http: HttpSettings | None) -> VpcClient:
+def _directory(environ: Mapping[str, str], auth: str | Access | None, http: HttpSettings | None) -> VpcClient:
     try:
         return connect(region=None, environ=environ, auth=auth, http=http)
     except CloudError as error:

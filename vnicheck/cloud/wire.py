@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Named(Struct, frozen=True):
-    """A zone, a profile."""
+    """A zone, a profile, an image."""
 
     name: str = ""
 
@@ -72,6 +72,7 @@ class Server(Struct, frozen=True):
     network_attachments: list[Attachment] | None = None
     network_interfaces: list[InterfaceReference] | None = None
     profile: Named | None = None
+    image: Named | None = None
 
 
 class Target(Struct, frozen=True):

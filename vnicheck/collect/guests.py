@@ -8,6 +8,17 @@ from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.model.cloud import Vni
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem, Server, with_guest
+from vnicheck.model.words import one_line
+
+_USERS = (
+    ("ubuntu", "ubuntu, vpcuser or root"),
+    ("coreos", "core"),
+    ("debian", "vpcuser, root or debian"),
+    ("fedora", "vpcuser, root or fedora"),
+    ("windows", "Administrator, and vnicheck collects Linux alone"),
+    ("vyos", "vyos"),
+)
+"""By a word of the image's name. IBM's stock images: vpcuser, and root on older ones; Ubuntu's: ubuntu."""
 
 
 def collect_guests(
@@ -48,7 +59,20 @@ def ssh_target(server: Server, choice: AddressChoice) -> SshTarget | None:
     floating = next((floating_ip.address for vni in vnis for floating_ip in vni.floating_ips), None)
     private = next((vni.primary_address for vni in vnis if _has_address(vni)), None)
     address = {"auto": floating or private, "private": private, "floating": floating}[choice]
-    return None if address is None else SshTarget(id=server.id, name=server.name, address=address)
+    return (
+        None
+        if address is None
+        else SshTarget(id=server.id, name=server.name, address=address, login_hint=_usual_users(server))
+    )
+
+
+def _usual_users(server: Server) -> str:
+    """For a refused login: the users that the server's image usually has. None of them is tried by itself."""
+    image = (server.image or "").lower()
+    users = next((users for word, users in _USERS if word in image), None)
+    users = users or ("vpcuser or root" if image else "vpcuser, root or ubuntu")
+    of = f"image {one_line(server.image, 80)}" if server.image else "IBM's images"
+    return f"usual users of {of}: {users}"
 
 
 def _over_ssh(

@@ -28,8 +28,8 @@ def connect_to(request: Request) -> tuple[Sequence[VpcClient], Mapping[str, Clou
     """A client for each region that is asked for, and why there is none for others, by name. Raises CloudError."""
     http = HttpSettings(total=request.api_timeout)
     if request.all_regions:
-        return connect_everywhere(environ=os.environ, auth=request.auth, http=http)
-    return connect_all(request.regions, environ=os.environ, auth=request.auth, http=http), {}
+        return connect_everywhere(environ=os.environ, auth=request.access, http=http)
+    return connect_all(request.regions, environ=os.environ, auth=request.access, http=http), {}
 
 
 def observe_regions(
@@ -52,17 +52,8 @@ def observe_chosen(
     One that cannot be read leaves the others alone: it has no servers, and `failure` says why. One that has no VPC
     `vpc` while another has is left out. Raises CloudError where none can be read, and what `choose` raises.
     """
+    regions = read_in_bulk(clients, vpc=vpc, resource_group=resource_group)
     with workers(min(len(clients), REGIONS_AT_ONCE), "region") as pool:
-        read = list(pool.map(partial(_read, vpc=vpc, resource_group=resource_group), clients))
-        failures = [region.failure for region in read if region.failure is not None]
-        if len(failures) == len(read):
-            told = next((failure for failure in failures if failure.code != NO_SUCH_VPC), failures[0])
-            raise CloudError(told.code, told.message)
-        regions = {
-            client: region
-            for client, region in zip(clients, read, strict=True)
-            if region.failure is None or region.failure.code != NO_SUCH_VPC
-        }
         chosen = {server.id: server for server in choose(list(regions.values()))}
 
         def finish(client: VpcClient, region: Region) -> Region:
@@ -77,6 +68,25 @@ def observe_chosen(
                 return _unread(client, error)
 
         return tuple(pool.map(finish, regions.keys(), regions.values()))
+
+
+def read_in_bulk(
+    clients: Sequence[VpcClient], *, vpc: str | None, resource_group: str | None
+) -> dict[VpcClient, Region]:
+    """The regions with all servers in scope, as the bulk lists have them, in the order of `clients`; those that cannot
+    be read, or have no VPC `vpc`, as `observe_chosen` has them. Raises CloudError where none can be read.
+    """
+    with workers(min(len(clients), REGIONS_AT_ONCE), "region") as pool:
+        read = list(pool.map(partial(_read, vpc=vpc, resource_group=resource_group), clients))
+    failures = [region.failure for region in read if region.failure is not None]
+    if len(failures) == len(read):
+        told = next((failure for failure in failures if failure.code != NO_SUCH_VPC), failures[0])
+        raise CloudError(told.code, told.message)
+    return {
+        client: region
+        for client, region in zip(clients, read, strict=True)
+        if region.failure is None or region.failure.code != NO_SUCH_VPC
+    }
 
 
 def _read(client: VpcClient, *, vpc: str | None, resource_group: str | None) -> Region:

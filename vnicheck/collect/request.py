@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
+from vnicheck.cloud.credentials import Access
 from vnicheck.guest.ssh.options import SshOptions
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ class Request(Struct, frozen=True, kw_only=True):
     """Which servers, and whence their facts.
 
     `servers`: names, ids, CRNs or addresses (none: all in scope). `snapshot`: a file or folder to read instead of the
-    cloud; `local`: the instance that this runs on. `regions`: none for that of the environment. `api_timeout`: seconds
-    for reading a region. `guests`: guests' saved output, by what names a server; `guest_folder`: a file for each.
-    `cloud_only`: no SSH. `address`: which one of a server's SSH connects to; `jobs`: to how many servers at once.
+    cloud; `local`: the instance that this runs on. `regions`: none for that of the environment. `access`: credentials
+    that are named. `api_timeout`: seconds for reading a region. `guests`: guests' saved output, by what names a server;
+    `guest_folder`: a file for each. `cloud_only`: no SSH. `address`: which one of a server's SSH connects to; `jobs`:
+    to how many servers at once.
     """
 
     servers: tuple[str, ...] = ()
@@ -30,7 +32,7 @@ class Request(Struct, frozen=True, kw_only=True):
     all_regions: bool = False
     vpc: str | None = None
     resource_group: str | None = None
-    auth: str | None = None
+    access: Access = Access()
     api_timeout: float = 180
     guests: dict[str, Path] = {}
     guest_folder: Path | None = None

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from vnicheck.collect.errors import CollectError, told
 from vnicheck.collect.request import Asker, Request
-from vnicheck.collect.stored import stored_snapshots
+from vnicheck.collect.stored import open_stored, stored_snapshots
 from vnicheck.model.snapshot import Snapshot
+from vnicheck.system.clock import now
 
 
 def collect(request: Request, asker: Asker) -> dict[str, Snapshot]:
@@ -23,6 +24,20 @@ def collect(request: Request, asker: Asker) -> dict[str, Snapshot]:
         return observe(request, asker)
     with told():
         return this_instance(asker, timeout=request.ssh.timeout)
+
+
+def collect_cloud(request: Request, asker: Asker) -> dict[str, Snapshot]:
+    """The servers in scope by region as the VPC has them, without their guests. Raises CollectError."""
+    if request.snapshot is not None:
+        return dict(open_stored(request.snapshot, request.regions).regions)
+    from vnicheck.collect.live import make_snapshot
+    from vnicheck.collect.observed import read_regions
+
+    with told():
+        return {
+            region.name: make_snapshot(region, region.servers, created_at=now(), everything=True)
+            for region in read_regions(request, asker)
+        }
 
 
 def only(regions: Mapping[str, Snapshot]) -> Snapshot:

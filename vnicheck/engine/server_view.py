@@ -25,11 +25,11 @@ class ServerView:
     def __init__(self, server: Server, fabric: Fabric, config: Config, like: "ServerView | None" = None) -> None:
         """`like`: the view of a server of which this is a changed copy."""
         self.server = server
-        self.config = config
+        self.config = config = config.for_server(server.id, [vni.id for vni in server.vnis])
         self.fabric = fabric
         self.assume = config.assumptions
         self._client_ports = config.assumptions.client_port_range
-        names = (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
+        names = names_of(server)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
         self.sibling: Passage | None = setting_for(self.assume.spoofing_sibling, names)
         self.arrival: Passage | None = setting_for(self.assume.spoofing_arrival, names)
@@ -103,6 +103,11 @@ class ServerView:
             for interface in self.server.guest.interfaces:
                 addresses.update(address.address for address in interface.addresses)
         return addresses
+
+
+def names_of(server: Server) -> tuple[str, ...]:
+    """What settings may call a server, the more telling ones first."""
+    return (server.name, server.id, *([server.profile] if server.profile is not None else []), server.kind)
 
 
 def _held(server: Server) -> frozenset[str]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec import UnsetType
+
 from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.model.flow import Confidence, Hop
 
@@ -10,5 +12,9 @@ _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS if not a
 
 def confidence_of_hops(hops: Iterable[Hop]) -> Confidence:
     """The lowest of what the hops rest on, but for the assumptions that all flows share."""
-    bases = {_BASIS[hop.assumption] for hop in hops if hop.assumption in _BASIS}
+    hops = list(hops)
+    unseen = [hop for hop in hops if isinstance(hop.observed, UnsetType)]
+    if hops and not unseen:
+        return "observed"
+    bases = {_BASIS[hop.assumption] for hop in unseen if hop.assumption in _BASIS}
     return "computed" if bases <= {"documented", "recorded"} else "assumed"

@@ -38,8 +38,8 @@ STRATEGIES: tuple[Strategy, ...] = ("auto", "policy-routing", "rp-filter", "stat
 class NothingKnownError(Exception):
     """Of no flow of the server is it known what becomes of it: whether anything is broken cannot be said."""
 
-    def __init__(self) -> None:
-        super().__init__(NOTHING_KNOWN.message)
+    def __init__(self, message: str = NOTHING_KNOWN.message) -> None:
+        super().__init__(message)
 
 
 class Proof:

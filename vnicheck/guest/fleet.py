@@ -13,8 +13,8 @@ from msgspec import Struct
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
+from vnicheck.guest.ssh.openssh import make_runner
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
-from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import one_line
@@ -25,6 +25,9 @@ DESCRIPTORS = 6
 """Open files that one server takes at most: its connection, an agent's, a key, known_hosts, a ProxyCommand's pair."""
 CLOCK_TOLERANCE = 300
 """Seconds by which a guest's clock may be off before that is told."""
+
+REFUSED_LOGINS = frozenset({"ssh_auth", "ssh_auth_limit", "ssh_nologin", "ssh_password", "ssh_password_needed"})
+"""Codes of what another user name may help."""
 
 Result = Guest | Problem
 
@@ -54,7 +57,7 @@ def collect_many(
     results: dict[str, Result] = {}
     reading = threading.Lock()
     workers = _workers(len(targets), MAX_JOBS if jobs is None else jobs)
-    with SshRunner(options, calls.ask_passphrase, calls.ask_password) as runner:
+    with make_runner(options, calls.ask_passphrase, calls.ask_password) as runner:
 
         def collect_one(target: SshTarget) -> Result:
             calls.on_start(target)
@@ -64,7 +67,7 @@ def collect_many(
                 with reading:  # only one can run at a time anyway, and a hostile server's takes memory
                     return _with_clock(_read(data), arrived)
             except CollectionError as error:
-                return error.problem()
+                return _hinted(error.problem(), target)
 
         queue = iter(targets)
         turn = threading.Lock()
@@ -93,6 +96,13 @@ def collect_many(
         for note in runner.notes():
             calls.on_note(note)
     return {target.key: results[target.key] for target in targets}
+
+
+def _hinted(problem: Problem, target: SshTarget) -> Problem:
+    """Of a refused login, with what else to try."""
+    if problem.code not in REFUSED_LOGINS or not target.login_hint:
+        return problem
+    return Problem(code=problem.code, message=f"{problem.message}; {target.login_hint}")
 
 
 def _read(data: bytes) -> Guest:

@@ -121,6 +121,13 @@ Decider = GuestLines | str
 By = tuple[Decider, ...]
 
 
+class Observed(Struct, frozen=True):
+    """That a hop was seen to be so: by whom (`kernel`, `capture`, `probe`, `reported`), and when (UTC, ISO 8601)."""
+
+    how: Literal["kernel", "capture", "probe", "reported"]
+    at: str
+
+
 class Hop(Struct, frozen=True, kw_only=True, dict=True):
     """One stage that a packet meets. `at`: the guest's interface, or the VNI's name where the guest has none for it.
 
@@ -134,6 +141,8 @@ class Hop(Struct, frozen=True, kw_only=True, dict=True):
     reason: str
     assumption: str | None = None
     drop: DropCode | None = None
+    observed: Observed | UnsetType = UNSET
+    """Absent where it is not seen, only computed."""
 
     @property
     def by(self) -> By:

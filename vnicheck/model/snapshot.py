@@ -48,6 +48,8 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The API's word: `running`, `stopped`, ..."""
     profile: str | None = None
     """The profile's name as the API has it (`bx2-2x8`, `bx3d-4x20`, `bx2-metal-96x384`); None where not read."""
+    image: str | None = None
+    """The image's name that an instance was made from (`ibm-ubuntu-24-04-6-minimal-amd64-1`); None where not read."""
     vnis: tuple[Vni, ...]
     guest: Guest | None = None
     problems: tuple[Problem, ...] = ()

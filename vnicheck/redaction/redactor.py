@@ -23,7 +23,7 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
     Snapshot: {"schema": KEEP, "tool_version": KEEP, "created_at": KEEP},
     Server: {
         "id": ID, "name": "server", "crn": CRN, "kind": KEEP, "zone": KEEP, "region": KEEP, "status": KEEP,
-        "profile": KEEP,
+        "profile": KEEP, "image": "image",
     },
     Problem: {"code": KEEP, "message": MESSAGE},
     cloud.Ref: {"id": ID, "name": "name"},

@@ -22,7 +22,7 @@ from vnicheck.model.words import one_line
 from vnicheck.rehearse.guest import RebuiltServer
 from vnicheck.rehearse.namespaces import RehearsalError
 from vnicheck.rehearse.network import NetworkError
-from vnicheck.rehearse.packets import Tried, died_at, send
+from vnicheck.rehearse.packets import Tried, died_at, is_answered_inside, send
 from vnicheck.rehearse.requests import (
     Build,
     Built,
@@ -111,9 +111,10 @@ def _send(server: RebuiltServer, flows: Sequence[Tried]) -> Sent:
     seen = server.seen()
     fates = []
     for flow in tried:
-        died = None if flow.delivered else died_at(seen, flow)
+        delivered = flow.delivered and not is_answered_inside(seen, flow)
+        died = None if delivered else died_at(seen, flow)
         leg, at = died if died is not None else (None, None)
-        fates.append(Fate(delivered=flow.delivered, leg=leg, at=at))
+        fates.append(Fate(delivered=delivered, leg=leg, at=at))
     return Sent(fates=tuple(fates), rp_filter_drops=server.reverse_path_drops() - before)
 
 

@@ -100,7 +100,8 @@ class Subnet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Vni(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A VNI of the server. `addresses`: the primary one, then the secondary ones. `interface`: the guest's name for it.
 
-    Without `security_groups` everything passes.
+    Without `security_groups` everything passes. `translated`: whether the VPC translates addresses on its way to and
+    from the internet (infrastructure NAT).
     """
 
     name: str
@@ -111,6 +112,7 @@ class Vni(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     protocol_state_filtering_mode: Mode = "auto"
     allow_ip_spoofing: bool = False
     floating_ip: str | None = None
+    translated: bool = True
     security_groups: tuple[str, ...] | None = None
 
 
@@ -149,6 +151,7 @@ class Obeys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     psf_protocols: tuple[Protocol, ...] = ("tcp",)
     spoofing_check: bool = True
     spoofing_sibling: Literal["passed", "dropped"] = "dropped"
+    spoofing_arrival: Literal["passed", "dropped"] = "passed"
     fip_return: bool = True
     sg_stateless: bool = True
 

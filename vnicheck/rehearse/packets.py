@@ -74,6 +74,11 @@ def send(built: Rebuilt, flows: Sequence[Tried], *, timeouts: Sequence[float] = 
             agent.close()
 
 
+def is_answered_inside(seen: Seen, flow: Tried) -> bool:
+    """Whether an answer can only be the guest's own: it holds the remote's address, and the request never left it."""
+    return flow.direction == "outbound" and not any(_is_of(ends, flow, reply=False) for ends in seen.left)
+
+
 def died_at(seen: Seen, flow: Tried) -> tuple[str, str] | None:
     """Where the packets of a flow that was not delivered were last seen: the leg (`request`, `reply`) and the stage and
     VNI of the VPC that dropped them, or `guest`, which took a request and sent no reply, or sent no request. None: they

@@ -6,7 +6,7 @@ from msgspec import UnsetType
 
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import Range, format_address, parse_address, prefix_range
-from vnicheck.model.flow import Direction, Flow, Leg, Outcome, Scope, Stage
+from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Scope, Stage
 from vnicheck.rehearse.network import Remotes, Transit
 from vnicheck.rehearse.packets import Tried
 
@@ -36,8 +36,9 @@ class Sample:
         self._taken |= {parse_address(fip.address) for vni in view.server.vnis for fip in vni.floating_ips}
         held = set(locals_)
         for place, flow in enumerate(predicted):
-            if any(hop.stage is Stage.REMOTE_ACL and hop.outcome is not Outcome.PASS for hop in flow.hops):
-                self.left_out[place] = "the network ACL of the remote's own subnet is not rebuilt"
+            unbuilt = next((what for hop in flow.hops if (what := _not_rebuilt(hop)) is not None), None)
+            if unbuilt is not None:
+                self.left_out[place] = f"{unbuilt} not rebuilt"
             elif flow.direction is Direction.TRANSIT:
                 self._choose_transit(view, place, flow)
             elif flow.local not in held:
@@ -122,6 +123,17 @@ class Sample:
                 self._taken.add(address)
                 return format_address(address)
         return None
+
+
+def _not_rebuilt(hop: Hop) -> str | None:
+    """What of the VPC's part in a hop the rebuilt one does not play."""
+    if hop.stage is Stage.REMOTE_ACL and hop.outcome is not Outcome.PASS:
+        return "the network ACL of the remote's own subnet is"
+    if hop.stage is Stage.INGRESS_ROUTE and hop.outcome is not Outcome.UNKNOWN:
+        return "ingress routes are"
+    if hop.stage is Stage.FLOATING_IP and hop.assumption == "nlb-direct" and hop.outcome is not Outcome.UNKNOWN:
+        return "load balancers are"
+    return None
 
 
 def _candidates(ranges: list[Range]) -> Iterator[int]:

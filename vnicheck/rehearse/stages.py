@@ -83,7 +83,12 @@ def chains(network: Network, vni: Vni, index: int, clients: str) -> dict[str, li
             f"jump vpc_routes_{index}",
             f'oifname "{clients}" ip daddr @internet goto internet_{index}',
         ],
-        "entering": [f"jump inbound_acl_{index}", f"jump inbound_groups_{index}", f"jump state_{index}"],
+        "entering": [
+            *_spoofing_of_arriving(network, vni, index),
+            f"jump inbound_acl_{index}",
+            f"jump inbound_groups_{index}",
+            f"jump state_{index}",
+        ],
         "state": _state(network, vni, index),
         "outbound_groups": _groups(network, vni, index, "outbound"),
         "inbound_groups": _groups(network, vni, index, "inbound"),
@@ -99,6 +104,13 @@ def _spoofing(network: Network, vni: Vni, index: int) -> list[str]:
         return []
     passing = network.locals if network.obeys.spoofing_sibling == "passed" else vni.addresses
     return [f"ip saddr != {_any_of(passing)} {_drop('ip_spoofing_check', index)}"]
+
+
+def _spoofing_of_arriving(network: Network, vni: Vni, index: int) -> list[str]:
+    obeys = network.obeys
+    if vni.allow_ip_spoofing or not obeys.spoofing_check or obeys.spoofing_arrival == "passed":
+        return []
+    return [f"ip daddr != {_any_of(vni.addresses)} {_drop('ip_spoofing_check', index)}"]
 
 
 def _state(network: Network, vni: Vni, index: int) -> list[str]:
@@ -206,10 +218,14 @@ def _vpc_route(network: Network, route: VpcRoute, drop: str) -> list[str]:
 def _internet(network: Network, vni: Vni, index: int) -> list[str]:
     """Source translation. A floating IP serves its VNI's primary address, a public gateway the VNI's other addresses.
 
-    Anything else than the VNI's own addresses finds no way, whether spoofing is allowed or not.
+    Anything else than the VNI's own addresses finds no way, whether spoofing is allowed or not, but for replies to who
+    came by another VNI's floating IP, without assumption fip-return.
     """
-    rules = []
     owned = f"ip saddr {_any_of(vni.addresses)}"
+    none = [f"{owned} {_drop('no_floating_ip', index)}", _drop("floating_ip", index)]
+    if not vni.translated:
+        return none
+    rules = [] if network.obeys.fip_return else _replies_of_others(network, vni)
     if vni.floating_ip is not None:
         rules.append(f"ip saddr {vni.addresses[0]} ip saddr set {vni.floating_ip} accept")
     gateway = network.subnet_of(vni).public_gateway
@@ -220,7 +236,20 @@ def _internet(network: Network, vni: Vni, index: int) -> list[str]:
             f"{owned} {_TRANSPORT} update @gateway {{ {flow} }} ip saddr set {gateway} accept",
             f"{owned} icmp type echo-request update @gateway_echo {{ {echo} }} ip saddr set {gateway} accept",
         ]
-    return [*rules, f"{owned} {_drop('no_floating_ip', index)}", _drop("floating_ip", index)]
+    return [*rules, *none]
+
+
+def _replies_of_others(network: Network, vni: Vni) -> list[str]:
+    """What another VNI has seen asked by its floating IP."""
+    return [
+        f"ip saddr {other.addresses[0]} {asked} ip saddr set {other.floating_ip} accept"
+        for number, other in enumerate(network.vnis)
+        if other.name != vni.name and other.floating_ip is not None and other.translated
+        for asked in (
+            f"{_TRANSPORT} {_ENDS[0]} @opened_{number}",
+            f"icmp type echo-reply ip daddr . ip saddr . icmp id @asked_echo_{number}",
+        )
+    ]
 
 
 def crossings() -> tuple[list[str], list[str]]:

@@ -50,6 +50,7 @@ def network_of(view: ServerView, remotes: Remotes, transits: Iterable[Transit] =
             psf_protocols=tuple(protocol.value for protocol in assume.psf_protocols),
             spoofing_check=assume.spoofing_check,
             spoofing_sibling=view.sibling or "dropped",
+            spoofing_arrival=view.arrival or "passed",
             fip_return=assume.fip_return,
             sg_stateless=assume.sg_stateless,
         ),
@@ -69,6 +70,7 @@ def _mac(view: ServerView, vni: cloud.Vni) -> str | None:
 
 def _vni(view: ServerView, vni: cloud.Vni) -> Vni:
     mode = "auto" if vni.legacy else vni.protocol_state_filtering_mode
+    translated = vni.enable_infrastructure_nat is not False
     return Vni(
         name=vni.id,
         interface=view.interface_of[vni.id],
@@ -77,7 +79,8 @@ def _vni(view: ServerView, vni: cloud.Vni) -> Vni:
         addresses=vni.addresses,
         protocol_state_filtering_mode="enabled" if mode == "enabled" else "disabled" if mode == "disabled" else "auto",
         allow_ip_spoofing=vni.allow_ip_spoofing is True,
-        floating_ip=vni.floating_ips[0].address if vni.floating_ips else None,
+        floating_ip=vni.floating_ips[0].address if vni.floating_ips and translated else None,
+        translated=translated,
         security_groups=None if vni.security_groups is None else tuple(map(_group_name, vni.security_groups)),
     )
 

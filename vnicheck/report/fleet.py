@@ -126,8 +126,8 @@ class Fleet:
         looked_at = broken + self.states["warnings"] + self.states["fine"]
         if not looked_at:
             return f"{where}nothing is known of {counted(total, 'server')}: {', '.join(rest)}"
-        verb = "drop" if broken > 1 else "drops"
-        said = f"{broken or 'none'} of {counted(total, 'server')} {verb} flows"
+        verb = "drops" if broken == 1 or total == 1 else "drop"
+        said = f"{broken} of {counted(total, 'server')} {verb} flows"
         return "; ".join([where + said, *([", ".join(rest)] if rest else [])])
 
 

@@ -7,6 +7,7 @@ from vnicheck.findings.terms import DROPS, STAGES
 from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Verdict
 from vnicheck.model.report import InstanceReport
 from vnicheck.report.page import Page
+from vnicheck.report.verification import observed_words
 
 HYPOTHETICAL = "as if the packet had not been dropped:"
 _STYLES = {Outcome.PASS: "green", Outcome.DROP: "red", Outcome.UNKNOWN: "yellow"}
@@ -60,6 +61,7 @@ def _hop(page: Page, number: int, hop: Hop, *, after_drop: bool) -> None:
         (f"{STAGES[hop.stage]}: ", style or "bold"),
         (hop.reason, style),
         (f" [{hop.assumption}]" if hop.assumption is not None else "", "dim"),
+        (observed_words(hop), "dim"),
         indent=1,
         lead=f"{number:>2} {hop.at:<8} ",
     )

@@ -56,8 +56,8 @@ def _verdict(rows: AddressRows, at_risk: set[str]) -> tuple[Mark, str]:
         reach = {True: "is reachable, but ", False: ""}[Mark.WORKS in inbound]
         return Mark.DROPPED, f"{reach}loses {'some' if Mark.WORKS in outbound else 'all'} connections that it opens"
     if Mark.UNKNOWN in inbound | outbound:
-        part = " in part" if Mark.WORKS in inbound | outbound else ""
-        return Mark.UNKNOWN, f"is not known{part}" if not part else "works in part; of the rest it is not known"
+        works = Mark.WORKS in inbound | outbound
+        return Mark.UNKNOWN, "works in part; the rest is unknown" if works else "is in an unknown state"
     if rows.address in at_risk:
         return Mark.AT_RISK, "works, and is at risk"
     if inbound == _WORKS or outbound == _WORKS:
@@ -70,7 +70,7 @@ def _transit(row: Row) -> tuple[Mark, str]:
         part = Mark.WORKS in row.marks
         return Mark.DROPPED, f"is {'' if part else 'not '}reached through this server{' only in part' if part else ''}"
     if Mark.UNKNOWN in row.marks:
-        return Mark.UNKNOWN, "is not known through this server"
+        return Mark.UNKNOWN, "may or may not be reached through this server"
     return (
         (Mark.WORKS, "is reached through this server") if row.marks else (Mark.CLOSED, "is closed by the VPC's policy")
     )
@@ -85,4 +85,5 @@ def _plural(words: str, count: int) -> str:
     if count == 1:
         return words
     verbs = {"is": "are", "works": "work", "loses": "lose", "opens": "open", "it": "they"}
-    return " ".join(verbs.get(word, word) for word in words.split(" "))
+    first, semicolon, rest = words.partition(";")  # what stands behind is about the rest
+    return " ".join(verbs.get(word, word) for word in first.split(" ")) + semicolon + rest

@@ -1,9 +1,13 @@
-"""A verification, for people."""
+"""A verification, for people; and what a report says of hops that were seen."""
 
+from collections.abc import Sequence
+
+from msgspec import UnsetType
 from rich.console import Console
 
-from vnicheck.model.verification import KernelAnswer, Verification, VerificationDocument
-from vnicheck.model.words import counted
+from vnicheck.model.flow import Hop
+from vnicheck.model.verification import SeenAssumption, SeenFlow, Verification, VerificationDocument
+from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.page import Page
 
 _SHOWN = 12
@@ -20,31 +24,100 @@ def write_verification(document: VerificationDocument, console: Console) -> None
 
 
 def _verification(page: Page, verification: Verification, when: str) -> None:
-    page.prose((verification.name, "bold"), f"  its kernel, asked at {when.replace('T', ' ')}")
+    page.prose((verification.name, "bold"), f"  verified at {when.replace('T', ' ')}")
     page.line((page.glyphs.rule * page.width, "dim"))
     for problem in verification.problems:
         page.prose(f"{problem.code}: {problem.message}", lead=(f"{page.glyphs.question} ", "bold yellow"))
-    for answer in _of(verification, "contradicted"):
+    for note in verification.notes:
+        page.prose(f"note: {note}", lead=(f"{page.glyphs.question} ", "yellow"))
+    _flows(page, verification.flows)
+    _assumptions(page, verification.assumptions)
+    _kernel(page, verification)
+
+
+def _flows(page: Page, flows: Sequence[SeenFlow]) -> None:
+    marks = {
+        "contradicted": (f"{page.glyphs.cross} ", "bold red"),
+        "not_tested": (f"{page.glyphs.question} ", "bold yellow"),
+        "settled": (f"{page.glyphs.tick} ", "bold green"),
+        "confirmed": (f"{page.glyphs.tick} ", "green"),
+    }
+    for conclusion, mark in marks.items():
+        alike = [flow for flow in flows if flow.conclusion == conclusion]
+        for flow in alike[:_SHOWN]:
+            page.prose(
+                (flow_words(flow), "bold" if conclusion == "contradicted" else ""),
+                f": predicted {_predicted(flow)}; seen: {_seen(flow)}. {conclusion.replace('_', ' ').capitalize()}"
+                f"{f': {flow.why}' if flow.why else ''}.",
+                lead=mark,
+            )
+        if len(alike) > _SHOWN:
+            page.prose(
+                f"and {len(alike) - _SHOWN} more that are {conclusion.replace('_', ' ')}; -f json has all", indent=2
+            )
+
+
+def flow_words(flow: SeenFlow) -> str:
+    """`tcp 80 from 10.8.0.4 to 10.0.0.12`."""
+    port = f" {flow.port}" if flow.port is not None else ""
+    ends = (flow.remote, flow.local) if flow.direction == "inbound" else (flow.local, flow.remote)
+    return f"{flow.protocol}{port} from {ends[0]} to {ends[1]}"
+
+
+def observed_words(hop: Hop) -> str:
+    """` (seen by a capture, 2026-11-28 15:54:17Z)`; empty of a hop that is only computed."""
+    if isinstance(hop.observed, UnsetType):
+        return ""
+    by = {"kernel": "seen by its kernel", "capture": "seen by a capture", "probe": "seen by packets"}
+    return f" ({by.get(hop.observed.how, 'reported')}, {one_line(hop.observed.at, 40).replace('T', ' ')})"
+
+
+def _predicted(flow: SeenFlow) -> str:
+    return f"{flow.predicted}{f' by {flow.dropped_by}' if flow.dropped_by is not None else ''}"
+
+
+def _seen(flow: SeenFlow) -> str:
+    return flow.last_seen if flow.observed == "unknown" else f"{flow.observed} ({flow.last_seen})"
+
+
+def _assumptions(page: Page, assumptions: Sequence[SeenAssumption]) -> None:
+    for seen in assumptions:
+        if seen.conclusion == "confirmed":
+            continue
+        lead = (
+            (f"{page.glyphs.cross} ", "bold red") if seen.conclusion == "refuted" else (f"{page.glyphs.tick} ", "green")
+        )
+        page.prose(("assumption ", ""), (seen.id, "bold"), f" is {seen.conclusion} on this server", lead=lead)
+        if seen.line is not None:
+            page.prose("what was seen follows from this line of vnicheck.toml, below [assumptions]:", indent=4)
+            page.line((one_line(seen.line), "bold"), indent=4)
+        if seen.or_else:
+            page.prose(f"it would also follow from {' or '.join(seen.or_else)}, which claim more", indent=4)
+    confirmed = [seen.id for seen in assumptions if seen.conclusion == "confirmed"]
+    if confirmed:
+        page.prose(f"confirmed on this server: {listed(confirmed)}", lead=(f"{page.glyphs.tick} ", "green"))
+
+
+def _kernel(page: Page, verification: Verification) -> None:
+    answers = verification.kernel
+    for answer in (each for each in answers if each.conclusion == "contradicted"):
         page.prose(
             f"predicted: {answer.predicted}; the kernel: {answer.answered}",
             lead=(f"{page.glyphs.cross} ", "bold red"),
         )
         page.line((answer.command, "bold"), indent=4)
-    untested = _of(verification, "not_tested")
+    untested = [answer for answer in answers if answer.conclusion == "not_tested"]
     for answer in untested[:_SHOWN]:
         said = f"; the kernel says of an unmarked packet: {answer.answered}" if answer.answered is not None else ""
         page.prose(f"not tested: {answer.why}{said}", lead=(f"{page.glyphs.question} ", "bold yellow"))
         page.line((answer.command, "dim"), indent=4)
     if len(untested) > _SHOWN:
         page.prose(f"and {len(untested) - _SHOWN} more; -f json has all", indent=2)
-    if verification.kernel:
-        confirmed, asked = verification.count("confirmed"), len(verification.kernel)
-        style = "green" if confirmed == asked else "yellow"
+    if answers:
+        confirmed = sum(answer.conclusion == "confirmed" for answer in answers)
+        style = "green" if confirmed == len(answers) else "yellow"
         page.prose(
-            f"{confirmed} of {counted(asked, 'answer')} of the server's kernel confirm what is predicted of the guest.",
+            f"{confirmed} of {counted(len(answers), 'answer')} of the server's kernel confirm what is predicted of the "
+            "guest.",
             lead=(f"{page.glyphs.tick} ", style) if confirmed else "",
         )
-
-
-def _of(verification: Verification, conclusion: str) -> list[KernelAnswer]:
-    return [answer for answer in verification.kernel if answer.conclusion == conclusion]

@@ -105,6 +105,7 @@ def conclude(asked: Asked, answered: Answered | None) -> KernelAnswer:
         conclusion=conclusion,
         flows=asked.flows,
         why=why,
+        hops=asked.hops,
     )
 
 

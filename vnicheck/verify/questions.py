@@ -13,6 +13,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import format_address, prefix_range
 from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Stage
 from vnicheck.model.lines import is_plain_interface
+from vnicheck.model.verification import AskedHop
 
 _ENTERING = {Stage.SOURCE_VALIDATION, Stage.LOCAL_DELIVERY}
 _LEAVING = {Stage.REPLY_ROUTE, Stage.REQUEST_ROUTE}
@@ -55,11 +56,12 @@ class Expected(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A question with what is predicted, and how many classes of flows it is about."""
+    """A question with what is predicted, and how many classes of flows it is about, by whose hops."""
 
     question: Question
     expected: Expected
     flows: int
+    hops: tuple[AskedHop, ...] = ()
 
 
 def questions(view: ServerView, flows: Iterable[Flow]) -> list[Asked]:
@@ -71,17 +73,27 @@ def questions(view: ServerView, flows: Iterable[Flow]) -> list[Asked]:
     reads_ports = any(rule.sport is not None or rule.dport is not None for rule in rules)
     reads_protocol = reads_ports or any(rule.ipproto is not None for rule in rules)
     own = view.own_addresses()
-    found: dict[Question, list[Expected]] = {}
+    found: dict[Question, list[tuple[Expected, AskedHop]]] = {}
     for flow in flows:
         remote = _remote(flow, own)
         if flow.direction is Direction.TRANSIT or remote is None:
             continue
-        for question, expected in _of_flow(flow, remote, reads_protocol, reads_ports):
-            found.setdefault(question, []).append(expected)
-    return [Asked(question=question, expected=_agreed(said), flows=len(said)) for question, said in found.items()]
+        for question, expected, hop in _of_flow(flow, remote, reads_protocol, reads_ports):
+            found.setdefault(question, []).append((expected, hop))
+    return [
+        Asked(
+            question=question,
+            expected=_agreed([expected for expected, _ in said]),
+            flows=len(said),
+            hops=tuple(hop for _, hop in said),
+        )
+        for question, said in found.items()
+    ]
 
 
-def _of_flow(flow: Flow, remote: str, reads_protocol: bool, reads_ports: bool) -> Iterator[tuple[Question, Expected]]:
+def _of_flow(
+    flow: Flow, remote: str, reads_protocol: bool, reads_ports: bool
+) -> Iterator[tuple[Question, Expected, AskedHop]]:
     for leg in Leg:
         comes_in = (flow.direction is Direction.INBOUND) is (leg is Leg.REQUEST)
         hop = _deciding(flow, leg, _ENTERING if comes_in else _LEAVING)
@@ -97,7 +109,23 @@ def _of_flow(flow: Flow, remote: str, reads_protocol: bool, reads_ports: bool) -
                 ports=_ports(flow, opens=leg is Leg.REQUEST) if reads_ports else None,
             ),
             _expected(hop, comes_in=comes_in),
+            _asked_hop(flow, remote, hop),
         )
+
+
+def _asked_hop(flow: Flow, remote: str, hop: Hop) -> AskedHop:
+    ports = _ports(flow, opens=True)
+    return AskedHop(
+        direction=flow.direction,
+        protocol=flow.protocol,
+        local=flow.local,
+        remote=remote,
+        port=None if ports is None else ports[1],
+        leg=hop.leg,
+        stage=hop.stage,
+        at=hop.at,
+        outcome=hop.outcome,
+    )
 
 
 def _deciding(flow: Flow, leg: Leg, stages: set[Stage]) -> Hop | None:

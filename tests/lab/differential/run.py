@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 from tests.lab.differential.check import check
@@ -56,8 +57,8 @@ def _disagreement(commands: Sequence[str], name: str, also: Sequence[Question]) 
 
 def in_child(function: Callable[..., T], *arguments: object) -> T:
     """What the function returns, run in a process of its own: it may leave this one's network namespace."""
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        return pool.apply(function, arguments)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def minimal(commands: list[str], fails: Callable[[Sequence[str]], bool]) -> list[str]:

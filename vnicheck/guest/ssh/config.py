@@ -163,6 +163,11 @@ class SshConfig:
             return os.environ.get(configured[1:].strip("{}"), "none")
         return os.path.expanduser(configured)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those that were read."""
+        return tuple(path for _, path in self._texts)
+
     def notes(self) -> tuple[str, ...]:
         """What of the configuration was left out, and why: a line each."""
         return tuple(self._notes)
@@ -196,9 +201,14 @@ class SshConfig:
             raise
 
 
+def is_safe_host(host: str) -> bool:
+    """Whether `host` can be no option, no shell syntax, no second word."""
+    return _SAFE_HOST.fullmatch(host) is not None
+
+
 def require_safe_host(host: str) -> None:
     """Raises CollectionError `ssh_config` unless `host` can be no option, no shell syntax, no second word."""
-    if _SAFE_HOST.fullmatch(host) is None:
+    if not is_safe_host(host):
         raise CollectionError("ssh_config", f"{one_line(host, 80)!r} is neither an address nor a host name")
 
 

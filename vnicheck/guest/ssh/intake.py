@@ -1,6 +1,7 @@
 """What a command prints, taken in by paramiko's reading thread: each piece would wake the waiting one otherwise."""
 
 import threading
+from collections.abc import Callable
 
 from paramiko import Channel, Message
 from paramiko.common import (
@@ -43,6 +44,8 @@ class Intake:
         self.errors = b""
         self.overflow = False
         self.over = threading.Event()
+        self.heard: Callable[[bytes], None] = lambda _: None
+        """Told of stdout as it comes, in the reading thread."""
         self._size = 0
         vars(channel)["intake"] = self
 
@@ -56,6 +59,7 @@ class Intake:
             self.errors += data[: self.HINT - len(self.errors)]
         else:
             self.chunks.append(data)
+            self.heard(data)
 
 
 def _intake(channel: Channel) -> Intake | None:

@@ -19,6 +19,7 @@ from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword, KeyRing
 from vnicheck.guest.ssh.known_hosts import KnownHosts
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
 from vnicheck.guest.ssh.transport import connect
+from vnicheck.guest.talk import Talk
 from vnicheck.model.words import one_line
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ class SshRunner:
         self._active: set[Deadline] = set()
         self.closed = False
 
-    def run(self, target: SshTarget, command: str, stdin: bytes, *, timeout: float | None = None) -> CommandOutput:
-        """Run `command` on the target in one session, with `stdin` as its standard input.
+    def run(
+        self, target: SshTarget, command: str, stdin: bytes, *, timeout: float | None = None, talk: Talk | None = None
+    ) -> CommandOutput:
+        """Run `command` on the target in one session, with `stdin` as its standard input, and what `talk` sends.
 
         `timeout` replaces that of the options. Raises CollectionError with an `ssh_` code.
         """
@@ -88,7 +91,7 @@ class SshRunner:
             transport = self._connect(hops[-1], through, seconds, deadline)
             label = hops[-1].label
             try:
-                return _execute(transport, command, stdin, label, self.options.max_output, deadline)
+                return _execute(transport, command, stdin, label, self.options.max_output, deadline, talk)
             except CollectionError:
                 raise
             except Exception as error:
@@ -191,13 +194,21 @@ class SshRunner:
 
 
 def _execute(
-    client: "Client", command: str, stdin: bytes, label: str, max_output: int, deadline: Deadline
+    client: "Client",
+    command: str,
+    stdin: bytes,
+    label: str,
+    max_output: int,
+    deadline: Deadline,
+    talk: Talk | None = None,
 ) -> CommandOutput:
     channel, intake = client.take_in(max_output, deadline.remaining())
+    if talk is not None:
+        intake.heard = talk.hear
     deadline.closes(channel.close)
     channel.settimeout(deadline.remaining())
     _start(client, channel, command, label)
-    _send(channel, stdin)
+    _send(channel, stdin, talk)
     intake.over.wait(deadline.remaining())
     if intake.overflow:
         raise CollectionError(
@@ -231,19 +242,21 @@ def _start(client: "Client", channel: "Channel", command: str, label: str) -> No
         ) from error
 
 
-def _send(channel: "Channel", stdin: bytes) -> None:
-    """Send at once what the window takes; the rest in a thread of its own, so that a command that does not read its
-    input cannot keep us from its output.
+def _send(channel: "Channel", stdin: bytes, talk: Talk | None) -> None:
+    """Send at once what the window takes; the rest, and what a talk sends, in a thread of its own, so that a command
+    that does not read its input cannot keep us from its output.
     """
 
     def send() -> None:
         try:
             channel.sendall(stdin)
+            for data in talk.sending() if talk is not None else ():
+                channel.sendall(data)
             channel.shutdown_write()
         except OSError:
             return  # the command ended without reading: its status tells
 
-    if channel.out_window_size >= len(stdin):
+    if talk is None and channel.out_window_size >= len(stdin):
         send()
     else:
         threading.Thread(target=send, daemon=True).start()

@@ -1,0 +1,210 @@
+"""Captures held against predictions: what they confirm, contradict or settle, and what they leave open."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vnicheck.cli.captures import read_captures, sightings_of
+from vnicheck.demo.checks import CHECKS, load_check
+from vnicheck.engine.server_view import ServerView
+from vnicheck.model.config import Assumptions, Config
+from vnicheck.model.flow import Verdict
+from vnicheck.model.verification import SeenAssumption, SeenFlow
+from vnicheck.verify.conclude import conclusions
+from vnicheck.verify.evidence import Evidence
+
+ROOT = Path(__file__).parents[2]
+ARTICLE = ROOT / "fixtures" / "article"
+CAPTURES = Path(__file__).parent / "captures"
+
+
+def concluded(
+    check: int, captures: Sequence[str | Path], assumptions: Assumptions | None = None
+) -> tuple[dict[str, SeenFlow], dict[str, SeenAssumption]]:
+    snapshot = load_check(CHECKS[check - 1])
+    (server,) = snapshot.servers
+    config = Config(assumptions=assumptions or Assumptions())
+    files = read_captures([str(each) for each in captures])
+    seen, _ = sightings_of(ServerView(server, snapshot.fabric, config), files)
+    flows, said = conclusions(server, snapshot.fabric, config, Evidence(seen), "capture")
+    by_name = {f"{flow.protocol}{'' if flow.port is None else f' {flow.port}'} {flow.local}": flow for flow in flows}
+    return by_name, {each.id: each for each in said}
+
+
+def hops(flow: SeenFlow) -> dict[str, str]:
+    return {f"{hop.leg} {hop.stage}": hop.conclusion for hop in flow.hops}
+
+
+def written(tmp_path: Path, name: str, *lines: str) -> Path:
+    """A capture, a line each tenth of a second: `eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]`."""
+    text = ""
+    for number, line in enumerate(lines):
+        words = line.split()
+        said = f"Flags {words[-1]}, seq 1" if words[-1].startswith("[") else " ".join(words[5:])
+        at = f"02:11:{number // 10:02}.{number % 10}00000"
+        text += f"{at} {words[0]}  {words[1]:3} IP {words[2]} > {words[4]}: {said}, length 0\n"
+    place = tmp_path / f"{name}.txt"
+    place.write_text(text)
+    return place
+
+
+def test_check_1_comes_out_as_far_as_its_captures_allow() -> None:
+    flows, assumptions = concluded(1, sorted(ARTICLE.glob("tcpdump-check-1-*.txt")))
+    assert {flow.conclusion for flow in flows.values()} == {"not_tested"}
+    said = hops(flows["tcp 80 10.0.0.12"])
+    assert said["request security_group"] == "confirmed"
+    assert said["request source_validation"] == "not_tested"
+    assert "leave them out" in (flows["tcp 80 10.0.0.12"].why or "")
+    assert "guest-firewall" not in assumptions
+
+
+def test_check_2_comes_out_as_far_as_its_captures_allow() -> None:
+    client = f"client:10.8.0.4={ARTICLE / 'tcpdump-check-2-curl-client.txt'}"
+    flows, assumptions = concluded(2, [*sorted(ARTICLE.glob("tcpdump-check-2-*-server.txt")), client])
+    curl = flows["tcp 80 10.0.0.12"]
+    said = hops(curl)
+    assert said["request source_validation"] == said["reply reply_route"] == "confirmed"
+    assert said["reply protocol_state_filtering"] == "not_tested"
+    assert curl.conclusion == "not_tested"
+    assert "its own firewall" in (curl.why or "")
+    assert curl.last_seen == "the answer left by eth0"
+    assert flows["icmp 10.0.0.12"].last_seen == "the answer left by eth0"
+    assert all(each.conclusion == "confirmed" for each in assumptions.values())
+
+
+def test_a_recorded_check_3_settles_the_open_question() -> None:
+    flows, assumptions = concluded(3, [CAPTURES / "any.txt"])
+    assert flows["tcp 80 10.0.0.12"].observed is Verdict.DELIVERED
+    assert flows["tcp 80 10.0.0.12"].conclusion == "settled"
+    assert set(hops(flows["tcp 80 10.0.0.12"]).values()) == {"confirmed", "settled"}
+    sibling = assumptions["spoofing-sibling"]
+    assert (sibling.conclusion, sibling.value, sibling.line) == (
+        "settled",
+        "passed",
+        'spoofing-sibling = { server = "passed" }',
+    )
+
+
+def test_captures_of_single_interfaces_say_the_same_together() -> None:
+    split = [f"eth0={CAPTURES / 'eth0.txt'}", f"eth1={CAPTURES / 'eth1-v-e.txt'}"]
+    assert concluded(3, split) == concluded(3, [CAPTURES / "any.txt"])
+    alone, _ = concluded(3, split[1:])
+    assert alone["tcp 80 10.0.0.12"].last_seen == "the request came in by eth1"
+    assert "not all interfaces" in (alone["icmp 10.0.0.12"].why or "")
+
+
+def test_a_guest_that_answers_against_the_prediction_contradicts() -> None:
+    flows, _ = concluded(1, [CAPTURES / "any.txt"])
+    ping = flows["icmp 10.0.0.12"]
+    assert ping.conclusion == "contradicted"
+    assert hops(ping)["request source_validation"] == "contradicted"
+    assert flows["udp 99 10.0.0.12"].conclusion == "not_tested"
+
+
+def test_another_way_out_than_the_predicted_one_contradicts(tmp_path: Path) -> None:
+    seen = written(
+        tmp_path, "a", "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]", "eth1 Out 10.0.0.12.80 > 10.8.0.4.40000 [S.]"
+    )
+    flows, _ = concluded(2, [seen])
+    assert flows["tcp 80 10.0.0.12"].why == "the reply was predicted to go by eth0, and went by eth1"
+
+
+CONTROL = (
+    "eth0 In 10.8.0.4.40001 > 10.0.0.11.80 [S]",
+    "eth0 Out 10.0.0.11.80 > 10.8.0.4.40001 [S.]",
+    "eth0 In 10.8.0.4.40001 > 10.0.0.11.80 [.]",
+)
+LOST = (
+    "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]",
+    "eth0 Out 10.0.0.12.80 > 10.8.0.4.40000 [S.]",
+    "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]",
+    "eth0 Out 10.0.0.12.80 > 10.8.0.4.40000 [S.]",
+)
+
+
+def test_beside_a_control_flow_what_is_lost_counts(tmp_path: Path) -> None:
+    lone, _ = concluded(2, [written(tmp_path, "lone", *LOST)], Assumptions(spoofing_sibling="passed"))
+    assert lone["tcp 80 10.0.0.12"].conclusion == "not_tested"
+    flows, assumptions = concluded(
+        2, [written(tmp_path, "both", *LOST, *CONTROL)], Assumptions(spoofing_sibling="passed")
+    )
+    lost = flows["tcp 80 10.0.0.12"]
+    assert (lost.conclusion, lost.observed, lost.control) == ("confirmed", Verdict.DROPPED, "10.0.0.11")
+    assert hops(lost)["reply protocol_state_filtering"] == "confirmed"
+    assert assumptions["psf-auto"].conclusion == assumptions["psf-opening"].conclusion == "confirmed"
+    other = (*LOST, *(line.replace(".80 ", ".81 ") for line in CONTROL))
+    flows, _ = concluded(2, [written(tmp_path, "other", *other)])
+    assert flows["tcp 80 10.0.0.12"].conclusion == "not_tested"
+
+
+def test_a_server_that_says_nothing_is_its_own_firewall_perhaps(tmp_path: Path) -> None:
+    silent = ("eth0 In 10.8.0.4.40000 > 10.0.0.11.443 [S]", "eth0 In 10.8.0.4.40000 > 10.0.0.11.443 [S]")
+    flows, assumptions = concluded(3, [written(tmp_path, "silent", *silent, *CONTROL)])
+    assert flows["tcp 443 10.0.0.11"].conclusion == "contradicted"
+    assert assumptions["guest-firewall"].conclusion == "refuted"
+    assert assumptions["guest-firewall"].line is None
+    lone, assumptions = concluded(3, [written(tmp_path, "lone", *silent)])
+    assert lone["tcp 443 10.0.0.11"].conclusion == "not_tested"
+    assert assumptions == {}
+
+
+def test_several_assumptions_are_named_the_least_of_them_first(tmp_path: Path) -> None:
+    came = (*LOST, "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [.]")
+    _, assumptions = concluded(2, [written(tmp_path, "came", *came)])
+    assert assumptions["psf-auto"].conclusion == "refuted"
+    assert assumptions["psf-auto"].line == 'psf-auto = { server = "disabled" }'
+    assert assumptions["psf-auto"].or_else == ("psf-opening = false",)
+    assert "psf-opening" not in assumptions
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("any-A.txt", "line 2 is no packet's"),
+        ("/dev/null", "holds no packet"),
+        ("missing.txt", "cannot read"),
+        ("client:10.8=any.txt", "write client:ADDRESS=FILE"),
+        ("", "names no file"),
+    ],
+)
+def test_what_is_no_capture_ends_in_one_line(spec: str, said: str) -> None:
+    done = run(
+        "--snapshot", "vnicheck/demo/check-3.json", "--capture", str(CAPTURES / spec) if "any-A" in spec else spec
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_of_somebody_else_and_binary_ones(tmp_path: Path) -> None:
+    foreign = written(tmp_path, "foreign", "eth1 In 10.8.0.4.40000 > 10.99.0.12.80 [S]")
+    done = run("--snapshot", "vnicheck/demo/check-3.json", "--capture", str(foreign))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "whose capture is it?" in done.stderr
+    binary = tmp_path / "x.pcap"
+    binary.write_bytes(b"\xd4\xc3\xb2\xa1" + bytes(100))
+    done = run("--snapshot", "vnicheck/demo/check-3.json", "--capture", str(binary))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "tcpdump -nn -r FILE" in done.stderr
+
+
+def test_stdin_is_a_capture_and_o_keeps_what_was_seen(tmp_path: Path) -> None:
+    kept = tmp_path / "seen.json"
+    with (CAPTURES / "any.txt").open() as capture:
+        done = run("--snapshot", "vnicheck/demo/check-3.json", "--capture", "-", "-o", str(kept), stdin=capture)
+    assert done.returncode == 3
+    assert "spoofing-sibling is settled" in done.stdout
+    document: Any = json.loads(kept.read_text())
+    assert document["schema"] == "vnicheck.verification/1"
+    assert document["verifications"][0]["flows"][0]["how"] == "capture"
+
+
+def run(*options: str, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vnicheck", "verify", "server", *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, stdin=stdin, check=False)

@@ -1,0 +1,269 @@
+"""What was seen, fed back: the next prediction follows it, and says so; for that server, and those facts."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from vnicheck.analysis.server import analyze_server
+from vnicheck.demo.checks import CHECKS, load_check
+from vnicheck.model.config import Config
+from vnicheck.model.flow import Direction, Flow, Leg, Observed, Outcome, Protocol, Stage, Verdict
+from vnicheck.model.observation import facts_of, informed
+from vnicheck.model.report import InstanceReport, Tool
+from vnicheck.model.snapshot import Snapshot
+from vnicheck.model.verification import (
+    VERIFICATION_SCHEMA,
+    AskedHop,
+    KernelAnswer,
+    SeenAssumption,
+    SeenFlow,
+    SeenHop,
+    Verification,
+    VerificationDocument,
+)
+
+ROOT = Path(__file__).parents[2]
+AT = "2026-11-27T00:00:00Z"
+SIBLING = SeenAssumption(id="spoofing-sibling", conclusion="settled", how="capture", value="passed")
+
+
+def snapshot(check: int) -> Snapshot:
+    return load_check(CHECKS[check - 1])
+
+
+def seen(check: int, **fields: Any) -> VerificationDocument:
+    (server,) = snapshot(check).servers
+    each = Verification(**{"id": server.id, "name": server.name, "facts": facts_of(server)} | fields)
+    tool = Tool(name="vnicheck", version="1")
+    return VerificationDocument(schema=VERIFICATION_SCHEMA, tool=tool, verified_at=AT, verifications=(each,))
+
+
+def report(check: int, *documents: VerificationDocument) -> InstanceReport:
+    read = snapshot(check)
+    return analyze_server(read.servers[0], read.fabric, informed(Config(), documents))
+
+
+def ping(report: InstanceReport) -> Flow:
+    """From the client to the second interface."""
+    return next(
+        flow
+        for flow in report.flows
+        if (flow.direction, flow.protocol, flow.local) == (Direction.INBOUND, Protocol.ICMP, "10.0.0.12")
+        and any(prefix.startswith("10.") for prefix in flow.remote)
+        and flow.remote_scope == "private"
+    )
+
+
+def test_a_settled_question_is_settled_on_that_server_alone() -> None:
+    assert ping(report(2)).verdict is Verdict.UNKNOWN
+    settled = ping(report(2, seen(2, assumptions=(SIBLING,))))
+    assert settled.verdict is Verdict.DELIVERED
+    (hop,) = [hop for hop in settled.hops if hop.stage is Stage.IP_SPOOFING_CHECK]
+    assert hop.observed == Observed("capture", AT)
+    assert ping(report(2, seen(2, id="another", assumptions=(SIBLING,)))).verdict is Verdict.UNKNOWN
+
+
+def test_an_assumption_holds_as_long_as_the_server_has_its_vnis() -> None:
+    (server,) = snapshot(2).servers
+    own = msgspec.structs.replace(SIBLING, vnis=tuple(vni.id for vni in server.vnis))
+    gone = msgspec.structs.replace(SIBLING, vnis=("gone",))
+    assert ping(report(2, seen(2, facts="other", assumptions=(own,)))).verdict is Verdict.DELIVERED
+    assert ping(report(2, seen(2, assumptions=(gone,)))).verdict is Verdict.UNKNOWN
+
+
+def test_the_latest_counts() -> None:
+    dropped = msgspec.structs.replace(SIBLING, value="dropped")
+    later = msgspec.structs.replace(seen(2, assumptions=(dropped,)), verified_at="2026-11-28T00:00:00Z")
+    for order in ((later, seen(2, assumptions=(SIBLING,))), (seen(2, assumptions=(SIBLING,)), later)):
+        assert ping(report(2, *order)).verdict is Verdict.DROPPED
+
+
+def kernel_answer(conclusion: Any, outcome: Outcome) -> KernelAnswer:
+    hop = AskedHop(
+        direction=Direction.INBOUND,
+        protocol=Protocol.ICMP,
+        local="10.0.0.12",
+        remote="10.8.0.4",
+        port=None,
+        leg=Leg.REQUEST,
+        stage=Stage.SOURCE_VALIDATION,
+        at="eth1",
+        outcome=outcome,
+    )
+    return KernelAnswer(
+        command="ip route get ...", predicted="x", answered="y", conclusion=conclusion, flows=1, hops=(hop,)
+    )
+
+
+def test_a_hop_that_the_kernel_confirms_is_observed_while_the_facts_are_the_same() -> None:
+    confirmed = kernel_answer("confirmed", Outcome.DROP)
+    found = report(1, seen(1, kernel=(confirmed,)))
+    (hop,) = [hop for hop in ping(found).hops if hop.stage is Stage.SOURCE_VALIDATION and hop.leg is Leg.REQUEST]
+    assert hop.observed == Observed("kernel", AT)
+    assert ping(found).verdict is Verdict.DROPPED
+    other = ping(report(1, seen(1, kernel=(confirmed,), facts="other")))
+    assert all(hop.observed is msgspec.UNSET for hop in other.hops)
+
+
+def test_a_hop_that_the_kernel_contradicts_is_not_known() -> None:
+    doubted = ping(report(1, seen(1, kernel=(kernel_answer("contradicted", Outcome.DROP),))))
+    assert doubted.verdict is Verdict.UNKNOWN
+    (hop,) = [hop for hop in doubted.hops if hop.outcome is Outcome.UNKNOWN and hop.stage is Stage.SOURCE_VALIDATION]
+    assert "kernel" in hop.reason
+    passes = report(3, seen(3, kernel=(kernel_answer("contradicted", Outcome.PASS),), assumptions=(SIBLING,)))
+    assert ping(passes).verdict is Verdict.UNKNOWN
+
+
+def seen_flow(observed: Verdict, hops: tuple[SeenHop, ...] = ()) -> SeenFlow:
+    return SeenFlow(
+        direction=Direction.INBOUND,
+        protocol=Protocol.ICMP,
+        local="10.0.0.12",
+        remote="10.8.0.4",
+        port=None,
+        how="probe",
+        predicted=Verdict.DELIVERED,
+        dropped_by=None,
+        observed=observed,
+        last_seen="",
+        conclusion="contradicted",
+        hops=hops,
+    )
+
+
+def test_packets_that_fare_otherwise_leave_a_flow_unknown() -> None:
+    lost = ping(report(2, seen(2, assumptions=(SIBLING,), flows=(seen_flow(Verdict.DROPPED),))))
+    assert lost.verdict is Verdict.UNKNOWN
+    assert "was seen to be dropped (probe" in lost.hops[-1].reason
+    came = ping(report(1, seen(1, flows=(seen_flow(Verdict.DELIVERED),))))
+    assert came.verdict is Verdict.UNKNOWN
+    same = ping(report(2, seen(2, assumptions=(SIBLING,), flows=(seen_flow(Verdict.DELIVERED),))))
+    assert same.verdict is Verdict.DELIVERED
+
+
+def test_a_finding_whose_drop_was_seen_is_observed() -> None:
+    plain = {finding.rule: finding.confidence for finding in report(1).findings}
+    hops = tuple(
+        kernel_answer("confirmed", Outcome.DROP)
+        .hops[0]
+        .__class__(
+            **msgspec.structs.asdict(kernel_answer("confirmed", Outcome.DROP).hops[0])
+            | {"protocol": flow.protocol, "remote": flow.remote[0].split("/")[0], "port": _port(flow)}
+        )
+        for flow in report(1).flows
+        if flow.local == "10.0.0.12" and flow.direction is Direction.INBOUND
+    )
+    answer = msgspec.structs.replace(kernel_answer("confirmed", Outcome.DROP), hops=hops)
+    found = {finding.rule: finding.confidence for finding in report(1, seen(1, kernel=(answer,))).findings}
+    assert plain["VNC101"] == "computed"
+    assert found["VNC101"] == "observed"
+
+
+def _port(flow: Flow) -> int | None:
+    return None if isinstance(flow.ports, msgspec.UnsetType) else int(flow.ports[0].split("-")[0])
+
+
+def test_the_article_in_words_is_an_observation_file() -> None:
+    reported = msgspec.json.decode((ROOT / "fixtures/article/reported.json").read_bytes(), type=VerificationDocument)
+    assert {flow.how for each in reported.verifications for flow in each.flows} == {"reported"}
+    flow = ping(report(2, reported))
+    assert flow.verdict is Verdict.DELIVERED
+    assert Observed("reported", reported.verified_at) in {hop.observed for hop in flow.hops}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vnicheck", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_commands_take_the_file(tmp_path: Path) -> None:
+    place = tmp_path / "seen.json"
+    place.write_bytes(msgspec.json.encode(seen(3, assumptions=(SIBLING,))))
+    ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
+    given = ("--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    assert run("trace", "server", *ends, *given[:2]).returncode == 3
+    traced = run("trace", "server", *ends, *given)
+    assert traced.returncode == 0
+    assert "(seen by a capture, 2026-11-27 00:00:00Z)" in " ".join(traced.stdout.split())
+    analyzed = json.loads(run("analyze", "server", "-f", "json", *given).stdout)
+    hops = [hop for flow in analyzed["instances"][0]["flows"] for hop in flow["hops"]]
+    assert {"how": "capture", "at": AT} in [hop.get("observed") for hop in hops]
+    linted = json.loads(run("lint", "-f", "json", "--flows", *given).stdout)
+    verdicts = [[flow["verdict"] for flow in each["instances"][0]["flows"]] for each in (analyzed, linted)]
+    assert verdicts[0] == verdicts[1]
+    listed = run("assumptions", "--observations", str(place))
+    assert "Settled on server by a capture, 2026-11-27T00:00:00Z" in " ".join(listed.stdout.split())
+    (sibling,) = [
+        each
+        for each in json.loads(run("assumptions", "-f", "json", "--observations", str(place)).stdout)
+        if each["id"] == "spoofing-sibling"
+    ]
+    assert sibling["seen"][0]["conclusion"] == "settled"
+
+
+def test_todays_files_stay_readable(tmp_path: Path) -> None:
+    """One of the time when only the kernel was asked."""
+    old = {
+        "schema": "vnicheck.verification/1",
+        "tool": {"name": "vnicheck", "version": "0.1.0"},
+        "verified_at": AT,
+        "verifications": [
+            {
+                "id": "x",
+                "name": "server",
+                "kernel": [
+                    {
+                        "command": "ip route get 10.8.0.10 from 10.0.0.11",
+                        "predicted": "leaves by eth0",
+                        "answered": "leaves by eth0",
+                        "conclusion": "confirmed",
+                        "flows": 3,
+                        "why": None,
+                    }
+                ],
+                "problems": [],
+            }
+        ],
+    }
+    place = tmp_path / "old.json"
+    place.write_text(json.dumps(old))
+    done = run("analyze", "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not what 'vnicheck verify -o' writes"),
+        ("{}", "not what 'vnicheck verify -o' writes"),
+        ("[" * 100_000, "not what 'vnicheck verify -o' writes"),
+        (json.dumps({"schema": "vnicheck.report/2"}), "not what 'vnicheck verify -o' writes"),
+        ("WHEN", "is no time"),
+        ("VALUE", "a value is none for its assumption"),
+    ],
+)
+def test_what_is_no_observation_file_ends_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+    place = tmp_path / "seen.json"
+    document = seen(3, assumptions=(msgspec.structs.replace(SIBLING, value="perhaps"),))
+    if text == "WHEN":
+        document = msgspec.structs.replace(document, verified_at="yesterday\x1b[31m")
+    place.write_bytes(msgspec.json.encode(document) if text in {"WHEN", "VALUE"} else text.encode())
+    done = run("analyze", "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert said in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path) -> None:
+    place = tmp_path / "seen.json"
+    old = msgspec.structs.replace(seen(3, assumptions=(SIBLING,)), verified_at="2020-01-01T00:00:00Z")
+    place.write_bytes(msgspec.json.encode(old))
+    ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
+    done = run("trace", "server", *ends, "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    assert done.returncode == 3
+    assert "too old to count" in done.stderr

@@ -1,0 +1,144 @@
+"""Captures that the user names: `FILE`, `-`, `eth1=FILE`, `client:ADDRESS=FILE`."""
+
+import re
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from vnicheck.cli.failure import UserError
+from vnicheck.engine.server_view import ServerView
+from vnicheck.model.address import parse_address
+from vnicheck.model.flow import Protocol
+from vnicheck.model.lines import is_plain_interface
+from vnicheck.model.words import one_line
+from vnicheck.system.files import UnreadableError, read_named
+from vnicheck.verify.capture import MAX_BYTES, Capture, CaptureError, Packet, read_capture
+from vnicheck.verify.sightings import Sightings
+
+_CLIENT = re.compile(r"client:([^=]*)=(.*)", re.DOTALL)
+
+
+class CaptureFile(Struct, frozen=True, kw_only=True):
+    """A capture's text. `name`: as the user knows it; `interface`: of a capture of that alone; `client`: of one on that
+    remote, not on the server.
+    """
+
+    name: str
+    text: str
+    interface: str | None = None
+    client: str | None = None
+
+
+def read_captures(specs: Sequence[str]) -> tuple[CaptureFile, ...]:
+    """The files. Raises UserError."""
+    if sum(spec == "-" or spec.endswith("=-") for spec in specs) > 1:
+        raise UserError("--capture: only one can come from stdin")
+    return tuple(map(_read, specs))
+
+
+def _read(spec: str) -> CaptureFile:
+    client = _CLIENT.fullmatch(spec)
+    if client is not None:
+        try:
+            parse_address(client[1])
+        except ValueError as error:
+            raise UserError(f"--capture {one_line(spec, 80)!r}: write client:ADDRESS=FILE, as 10.8.0.4") from error
+        return CaptureFile(name=client[2], text=_text(client[2]), client=client[1])
+    name, equals, file = spec.partition("=")
+    if equals and is_plain_interface(name):
+        return CaptureFile(name=file, text=_text(file), interface=name)
+    return CaptureFile(name=spec, text=_text(spec))
+
+
+def _text(file: str) -> str:
+    if not file:
+        raise UserError("--capture names no file; '-' is stdin")
+    try:
+        if file != "-":
+            data = read_named(Path(file), MAX_BYTES)
+        elif sys.stdin.isatty():
+            raise UserError(
+                "--capture -: pipe tcpdump's text in, as in: ssh HOST cat capture.txt | vnicheck verify ..."
+            )
+        else:
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    except UnreadableError as error:
+        raise UserError(f"--capture: {error}") from error
+    if len(data) > MAX_BYTES:
+        raise UserError(f"--capture -: more than {MAX_BYTES >> 20} MiB; capture fewer packets, as in: host ADDRESS")
+    if data[:4] in _PCAP:
+        raise UserError(
+            f"--capture {one_line(file, 80)}: this is tcpdump's binary file; print it on the server, where interfaces "
+            "have their names: tcpdump -nn -r FILE"
+        )
+    return data.decode(errors="replace")
+
+
+_PCAP = {
+    b"\xd4\xc3\xb2\xa1",
+    b"\xa1\xb2\xc3\xd4",
+    b"\x4d\x3c\xb2\xa1",
+    b"\xa1\xb2\x3c\x4d",
+    b"\x0a\x0d\x0d\x0a",
+}
+"""How pcap files (microseconds, nanoseconds) and pcapng files begin."""
+
+
+def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sightings, tuple[str, ...]]:
+    """What the captures show of a server's flows, and what is to be told of how they were read. Raises UserError."""
+    server = view.server
+    floating = {fip.address: vni.primary_address for vni in server.vnis for fip in vni.floating_ips}
+    seen = Sightings(view.own_addresses(), floating)
+    notes: list[str] = []
+    single: list[Packet] = []
+    for file in files:
+        told = Capture()
+        packets = read_capture(file.text.splitlines(keepends=True), told, _port_number, interface=file.interface)
+        before = seen.foreign
+        try:
+            if file.client is not None:
+                seen.add_remote(packets, file.client)
+            elif file.interface is None:
+                seen.add_server(packets)
+            else:
+                single += packets
+        except CaptureError as error:
+            raise UserError(f"--capture {one_line(file.name, 80)}: {error}") from error
+        if seen.foreign - before == told.read:
+            raise UserError(
+                f"--capture {one_line(file.name, 80)}: none of its {told.read} packets goes to or from an address of "
+                f"{one_line(server.name, 60)}; whose capture is it?"
+            )
+        notes += _notes(file, told)
+    if single:
+        # requests and answers may be in different files
+        single.sort(key=lambda packet: packet.at or 0.0)
+        captured = {file.interface for file in files}
+        seen.add_server(single, whole=captured >= set(view.interface_of.values()))
+    return seen, tuple(notes)
+
+
+def _notes(file: CaptureFile, told: Capture) -> list[str]:
+    name = one_line(file.name, 80)
+    notes = []
+    if told.without_interface and file.client is None:
+        notes.append(
+            f"{name}: {told.without_interface} of {told.read} packets do not say by which interface they went; tcpdump "
+            "before 4.99 does not with 'any': capture each, and give eth0=FILE and eth1=FILE"
+        )
+    if told.named:
+        notes.append(
+            f"{name}: {told.named} lines have names for addresses or ports, and were left out; use tcpdump -nn"
+        )
+    return notes
+
+
+def _port_number(name: str, protocol: Protocol) -> int | None:
+    """Of a service, as this machine's /etc/services has it."""
+    try:
+        return socket.getservbyname(name, protocol.value)
+    except OSError:
+        return None

@@ -1,0 +1,74 @@
+"""A command that prints an API key: run without a shell, bounded in time and size, and once for a whole run."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from functools import cache
+
+from vnicheck.cloud.errors import CloudError
+from vnicheck.model.words import one_line
+from vnicheck.system.workers import bounded
+
+SECONDS = 60.0
+"""People unlock a key ring meanwhile."""
+_LIMIT = 1 << 16
+"""Bytes that are read of what it prints."""
+
+
+def key_of_command(command: str | list[str], named_by: str) -> tuple[str, str]:
+    """The first line that the command prints, and the name of its program. `command`: its words, or one line of them
+    quoted as a shell would take them. Raises CloudError `bad_credentials`; no message has what was printed, nor the
+    command's arguments, which may hold secrets.
+    """
+    try:
+        words = tuple(shlex.split(command) if isinstance(command, str) else command)
+    except ValueError:
+        words = ()
+    if not words or not words[0]:
+        raise CloudError(
+            "bad_credentials", f"{named_by}: a command is a program and its arguments, quoted as in a shell"
+        )
+    return _run(words, named_by), one_line(os.path.basename(words[0]), 60)
+
+
+@cache
+def _run(words: tuple[str, ...], named_by: str) -> str:
+    program = _program(words[0], named_by)
+    shown = f"{named_by}: {one_line(os.path.basename(program), 60)}"
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the user's own words, and no shell reads them
+            [program, *words[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+        )
+    except OSError as error:
+        raise CloudError("bad_credentials", f"{shown} cannot be started: {error.strerror}") from None
+    stream = process.stdout
+    assert stream is not None  # noqa: S101 - it is piped
+    try:
+        data = bounded(lambda: stream.read(_LIMIT + 1), SECONDS)
+        if len(data) > _LIMIT:
+            raise CloudError("bad_credentials", f"{shown} prints more than {_LIMIT} bytes: that is no API key")
+        status = process.wait(timeout=5)
+    except (TimeoutError, subprocess.TimeoutExpired):
+        raise CloudError("bad_credentials", f"{shown} did not end within {SECONDS:g} s; run it by hand") from None
+    finally:
+        process.kill()
+    if status != 0:
+        raise CloudError("bad_credentials", f"{shown} ended with status {status}; run it by hand to see why")
+    return next(iter(data.decode("utf-8", "replace").strip().splitlines()), "").strip()
+
+
+def _program(name: str, named_by: str) -> str:
+    """Where the program is: a full path, or found on PATH; never relative to the current folder."""
+    path = os.path.expanduser(name)
+    if "/" in name and not path.startswith("/"):
+        raise CloudError("bad_credentials", f"{named_by}: give the full path of {one_line(name, 60)}")
+    folders = [folder for folder in os.get_exec_path() if folder.startswith("/")]
+    found = shutil.which(path, path=os.pathsep.join(folders))
+    if found is None:
+        raise CloudError("bad_credentials", f"{named_by}: there is no program {one_line(name, 60)}")
+    return found

@@ -1,0 +1,198 @@
+"""What was seen of flows: at each end their opening packets and the answers, by which interfaces, from captures.
+
+A capture on the server tells what enters and leaves it; of what arrives at a remote only the remote's next packet
+tells, or a capture of its own.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from msgspec import Struct, field
+
+from vnicheck.model.flow import Direction, Leg, Protocol
+from vnicheck.verify.capture import CaptureError, Packet
+
+MAX_CONVERSATIONS = 100_000
+_CLIENTS_FROM = 32768
+"""Where Linux begins with the ports that it gives to who opens (net.ipv4.ip_local_port_range)."""
+
+
+class FlowKey(Struct, frozen=True, kw_only=True, order=True):
+    """One flow, as `predict_flow` takes it: `port` is the answering side's; 0 for icmp."""
+
+    direction: Direction
+    protocol: Protocol
+    local: str
+    remote: str
+    port: int
+
+
+class Seen(Struct, kw_only=True):
+    """What a watched end saw of a leg's packets: by which interfaces (None: it is not said), and how many."""
+
+    interfaces: set[str | None] = field(default_factory=set)
+    packets: int = 0
+
+    def add(self, interface: str | None) -> None:
+        """One packet more."""
+        self.interfaces.add(interface)
+        self.packets += 1
+
+
+class Sighting(Struct, kw_only=True):
+    """One flow. `server` and `remote`: what was seen at that end, by leg; None: nobody watched there.
+
+    `tried`: how often a program of ours opened it, `unsent`: why it could not; `served`: one of ours answers. `taken`:
+    the opener sent a packet that answers the answer, or its program was given it: it has arrived. `refused`: the
+    answers were resets. `again`: opening packets that came after an answer had left.
+    """
+
+    server: dict[Leg, Seen] | None = None
+    remote: dict[Leg, Seen] | None = None
+    tried: int = 0
+    unsent: str = ""
+    served: bool = False
+    taken: bool = False
+    refused: bool = False
+    again: int = 0
+
+    def at_server(self, leg: Leg) -> int | None:
+        """How many packets were seen there; None where nobody watched."""
+        return None if self.server is None else self.server[leg].packets
+
+    def at_remote(self, leg: Leg) -> int | None:
+        """How many packets were seen there; None where nobody watched."""
+        return None if self.remote is None else self.remote[leg].packets
+
+    def interfaces(self, leg: Leg) -> set[str]:
+        """Those of the server by which packets were seen to go."""
+        return set() if self.server is None else {name for name in self.server[leg].interfaces if name is not None}
+
+
+def nothing_seen() -> dict[Leg, Seen]:
+    """Of an end that is watched."""
+    return {leg: Seen() for leg in Leg}
+
+
+class Sightings:
+    """Those of one server. `own`: its addresses; `floating`: the address that each floating IP leads to."""
+
+    def __init__(self, own: Collection[str], floating: Mapping[str, str]) -> None:
+        self._own, self._floating = frozenset(own), dict(floating)
+        self._conversations: dict[tuple[object, ...], _Conversation] = {}
+        self.flows: dict[FlowKey, Sighting] = {}
+        self.foreign = 0
+        """Packets between others."""
+        self.unopened = 0
+        """Packets of flows whose opening packet was not seen."""
+        self.sent: set[tuple[Protocol, str]] = set()
+        """Protocols and remotes to which a captured packet left the server: answers are not kept out of the capture."""
+        self.watched_server = False
+        """Whether all interfaces of the server were watched, so that what was not seen there was not there."""
+        self.watched_remotes: set[str] = set()
+        self.unfiltered = False
+        """Whether nothing was left out of what was watched."""
+
+    def add_server(self, packets: Iterable[Packet], *, whole: bool = True) -> None:
+        """A capture on the server, `whole`: of all its interfaces. Raises CaptureError."""
+        self._conversations.clear()
+        self.watched_server = self.watched_server or whole
+        for packet in packets:
+            from_us, to_us = packet.source in self._own, packet.destination in self._own
+            if from_us is to_us or (packet.out is not None and packet.out is not from_us):
+                self.foreign += not (from_us and to_us)
+                continue
+            if from_us:
+                self.sent.add((packet.protocol, packet.destination))
+                self._take(packet, packet.source, packet.destination, from_server=True, here=True)
+            else:
+                self._take(packet, packet.destination, packet.source, from_server=False, here=True)
+
+    def add_remote(self, packets: Iterable[Packet], remote: str) -> None:
+        """A capture on a remote, which is `remote` for the server. Raises CaptureError."""
+        self._conversations.clear()
+        self.watched_remotes.add(remote)
+        for packet in packets:
+            to_server = self._dialled(packet.destination)
+            from_server = self._dialled(packet.source)
+            if (to_server is None) is (from_server is None):
+                self.foreign += 1
+            elif to_server is not None:
+                self._take(packet, to_server, remote, from_server=False, here=False)
+            elif from_server is not None:
+                self._take(packet, from_server, remote, from_server=True, here=False)
+
+    def of(self, key: FlowKey) -> Sighting:
+        """The flow's, made where there is none."""
+        return self.flows.setdefault(key, Sighting())
+
+    def _dialled(self, address: str) -> str | None:
+        address = self._floating.get(address, address)
+        return address if address in self._own else None
+
+    def _take(self, packet: Packet, local: str, remote: str, *, from_server: bool, here: bool) -> None:
+        ours, theirs = (
+            (packet.source_port, packet.destination_port)
+            if from_server
+            else (packet.destination_port, packet.source_port)
+        )
+        opener = _opens(packet)
+        ends: tuple[object, ...] = (packet.protocol, local, ours, remote, theirs)
+        if packet.protocol is Protocol.ICMP:
+            ends = (*ends, from_server is opener)  # either side may ask with one number
+        known = self._conversations.get(ends)
+        if known is None:
+            if not opener:
+                self.unopened += 1
+                return
+            if len(self._conversations) >= MAX_CONVERSATIONS:
+                raise CaptureError(f"it has more than {MAX_CONVERSATIONS} flows; capture fewer, as in: host ADDRESS")
+            key = FlowKey(
+                direction=Direction.OUTBOUND if from_server else Direction.INBOUND,
+                protocol=packet.protocol,
+                local=local,
+                remote=remote,
+                port=0 if packet.protocol is Protocol.ICMP else packet.destination_port,
+            )
+            known = self._conversations[ends] = _Conversation(self.of(key), opened_by_server=from_server)
+        known.take(packet, from_server=from_server, opens=opener, here=here)
+
+
+class _Conversation:
+    """A flow's packets between two pairs of ports, as one capture has them."""
+
+    def __init__(self, sighting: Sighting, *, opened_by_server: bool) -> None:
+        self._sighting, self._opened_by_server = sighting, opened_by_server
+        self._answered = False
+
+    def take(self, packet: Packet, *, from_server: bool, opens: bool, here: bool) -> None:
+        seen = self._sighting
+        if here and seen.server is None:
+            seen.server = nothing_seen()
+        if not here and seen.remote is None:
+            seen.remote = nothing_seen()
+        end = seen.server if here else seen.remote
+        assert end is not None  # noqa: S101 - made above
+        if from_server is self._opened_by_server:
+            if not opens and packet.protocol is Protocol.TCP:
+                seen.taken = seen.taken or self._answered
+                return
+            seen.again += here and self._answered and packet.protocol is Protocol.TCP
+            end[Leg.REQUEST].add(packet.interface)
+        elif _answers(packet):
+            self._answered = True
+            seen.refused = seen.refused or "R" in packet.flags
+            end[Leg.REPLY].add(packet.interface)
+
+
+def _opens(packet: Packet) -> bool:
+    if packet.protocol is Protocol.TCP:
+        return "S" in packet.flags and "." not in packet.flags
+    if packet.flags in {"request", "reply"}:
+        return packet.flags == "request"
+    # which end opened is not to be told of two ports of one kind: the capture may have begun in the middle
+    return packet.destination_port < _CLIENTS_FROM <= packet.source_port
+
+
+def _answers(packet: Packet) -> bool:
+    """Whether it is an answer to an opening packet, not what comes later."""
+    return packet.protocol is not Protocol.TCP or packet.flags.startswith("S") or "R" in packet.flags
