@@ -56,9 +56,9 @@ def two(first: Vni, second: Vni, *, inside: Guest | None = None, kind: str = "in
     return server(first, second, kind=kind, guest=inside or loose())
 
 
-def loose(*more: object, routes: str = ROUTES, **others: object) -> Guest:
-    links = (link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.1.12/24"), *more)
-    return guest(*links, routes=routes, rp_filter={"all": 2}, **others)  # type: ignore[arg-type]
+def loose(routes: str = ROUTES) -> Guest:
+    links = (link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.1.12/24"))
+    return guest(*links, routes=routes, rp_filter={"all": 2})
 
 
 def one_that_forwards() -> Server:

@@ -85,8 +85,8 @@ def _serve(lines: BufferedRWPair) -> None:
 
 def _done(server: RebuiltServer, request: Request) -> Reply:
     match request:
-        case Send(flows=flows):
-            return _send(server, flows)
+        case Send(flows=flows, timeouts=timeouts):
+            return _send(server, flows, timeouts)
         case Run(script=script, seconds=seconds):
             done = subprocess.run(
                 [*server.target.prefix("/"), "sh", "-s"],
@@ -103,11 +103,11 @@ def _done(server: RebuiltServer, request: Request) -> Reply:
     return Done()
 
 
-def _send(server: RebuiltServer, flows: Sequence[Tried]) -> Sent:
+def _send(server: RebuiltServer, flows: Sequence[Tried], timeouts: Sequence[float]) -> Sent:
     before = server.reverse_path_drops()
     server.forget_packets()
     server.introduce_gateways()
-    tried = send(server, flows)
+    tried = send(server, flows, timeouts=timeouts)
     seen = server.seen()
     fates = []
     for flow in tried:

@@ -17,7 +17,9 @@ from vnicheck.rehearse.topology import Rebuilt
 
 AGENT = Path(__file__).with_name("packets_agent.py")
 TIMEOUTS = (0.6, 1.0)
-"""Seconds of the first try and of the second: a busy machine must not look like a drop."""
+"""Seconds of the first try and of the second."""
+PATIENCE = (3.0, 6.0)
+"""The same, of flows that seem lost where they should not be: a busy machine must not look like a drop."""
 
 
 Way = Literal["inbound", "outbound", "transit"]

@@ -16,34 +16,23 @@ from vnicheck.fixes.planner import Proof
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.runner import collect_script_text
-from vnicheck.model.address import parse_address, prefix_range
+from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.diff import ServerChange
-from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Outcome, Protocol, Scope, Verdict
+from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Protocol, Scope, Verdict
 from vnicheck.model.guest import Guest
 from vnicheck.model.rehearsal import Judgement, Phase, PhaseKind, Place, RehearsedFlow, Untried
 from vnicheck.model.snapshot import Server
 from vnicheck.model.words import one_line
+from vnicheck.rehearse.judging import class_of, judge
 from vnicheck.rehearse.namespaces import RehearsalError
-from vnicheck.rehearse.packets import Tried
+from vnicheck.rehearse.packets import PATIENCE, TIMEOUTS, Tried
 from vnicheck.rehearse.requests import Build, Built, Done, Fate, Patch, Ran, Run, Send, Sent, Shell
 from vnicheck.rehearse.sampling import Sample
 from vnicheck.rehearse.sandbox import Sandbox
 from vnicheck.rehearse.vpc import network_of, rebuilt_vnis
 
-_BY_GUEST = {
-    DropCode.RP_FILTER,
-    DropCode.MARTIAN_SOURCE,
-    DropCode.NOT_LOCAL,
-    DropCode.INTERFACE_DOWN,
-    DropCode.NO_ROUTE,
-    DropCode.BLACKHOLE,
-    DropCode.UNREACHABLE,
-    DropCode.PROHIBIT,
-}
-_NO_WAY_OUT = {DropCode.IP_SPOOFING_CHECK, DropCode.FLOATING_IP}
-"""Both say that a foreign source does not get to the internet; which stage says so first is not documented."""
 _COLLECTING = 60.0
 
 
@@ -214,57 +203,46 @@ class Rehearsing:
         kept: Collection[int] = (),
         same: Mapping[int, Fate] | None = None,
     ) -> tuple[Phase, dict[int, Fate]]:
-        """Sends one flow of every class and holds each against the prediction. `kept`: those that have to be
-        delivered; `same`: the fates to be as before.
+        """Sends one flow of every class and holds each against the prediction; those that get lost and should not, or
+        not there, once more. `kept`: those that have to be delivered; `same`: the fates to be as before.
         """
-        self._tell("sending packets")
-        flows = self._sample.flows
-        sent = self._box.ask(Send(flows=tuple(flows.values())), Sent)
-        fates = dict(zip(flows, sent.fates, strict=True))
-        judged = []
-        for place, tried in flows.items():
-            flow, fate = class_of(predicted, tried), fates[place]
-            scope = self._predicted[place].remote_scope
-            judgement, why = self._judge(flow, fate, scope)
+
+        def judged(place: int) -> RehearsedFlow:
+            tried, fate = flows[place], fates[place]
+            flow, scope = class_of(predicted, tried), self._predicted[place].remote_scope
+            judgement, why = judge(flow, fate, self._place(fate), scope)
             if kind != "changed" and place in self._otherwise and judgement != "not_judged":
                 judgement, why = "not_judged", "the rebuilt server is not as the snapshot's in what this flow meets"
             elif place in kept and not fate.delivered:
                 judgement, why = "differs", "it worked before, or the plan promises it"
             elif same is not None and same[place].delivered is not fate.delivered:
                 judgement, why = "differs", "it is not as before the plan"
-            judged.append(self._rehearsed(tried, scope, flow, fate, judgement, why))
+            return self._rehearsed(tried, scope, flow, fate, judgement, why)
+
+        self._tell("sending packets")
+        flows = self._sample.flows
+        fates, rp_filter_drops = self._send(flows, TIMEOUTS)
+        rehearsed = {place: judged(place) for place in flows}
+        lost = [place for place, flow in rehearsed.items() if flow.judgement == "differs" and not flow.delivered]
+        if lost:
+            fates |= self._send({place: flows[place] for place in lost}, PATIENCE)[0]
+            rehearsed |= {place: judged(place) for place in lost}
         reasons = Counter(self._sample.left_out.values())
         return (
             Phase(
                 kind=kind,
-                flows=tuple(judged),
+                flows=tuple(rehearsed.values()),
                 untried=tuple(Untried(count=count, why=why) for why, count in reasons.items()),
-                rp_filter_drops=sent.rp_filter_drops,
+                rp_filter_drops=rp_filter_drops,
                 commands=tuple(commands),
             ),
             fates,
         )
 
-    def _judge(self, flow: Flow | None, fate: Fate, scope: Scope) -> tuple[Judgement, str | None]:
-        if flow is None:
-            return "not_judged", "nothing is predicted of it"
-        if flow.verdict is Verdict.UNKNOWN:
-            return "not_judged", next((hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN), "unknown")
-        if (flow.verdict is Verdict.DELIVERED) is not fate.delivered:
-            return "differs", "packets do not do what was predicted"
-        died = self._place(fate)
-        if died is None or not flow.drops or any(hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
-            return "agrees", None  # where it dies is not known, or not predicted: something unknown may come first
-        first = flow.drops[0]
-        if died.by is None:  # where in the guest, packets do not tell: it takes a request, and sends no reply
-            agrees = first.by in _BY_GUEST
-        elif died.leg is not first.leg:
-            return "differs", f"predicted was a drop of the {first.leg}"
-        else:
-            # the order of one VNI's stages is not documented: any that is said to drop this packet may be the first
-            no_way_out = scope is Scope.INTERNET and {first.by, died.by} <= _NO_WAY_OUT
-            agrees = no_way_out or died.by in {drop.by for drop in flow.drops if drop.leg is first.leg}
-        return ("agrees", None) if agrees else ("differs", f"predicted was a drop by {first.by}")
+    def _send(self, flows: Mapping[int, Tried], timeouts: tuple[float, ...]) -> tuple[dict[int, Fate], int]:
+        """What becomes of them, and what the rp_filter counter rose by."""
+        sent = self._box.ask(Send(flows=tuple(flows.values()), timeouts=timeouts), Sent)
+        return dict(zip(flows, sent.fates, strict=True)), sent.rp_filter_drops
 
     def _place(self, fate: Fate) -> Place | None:
         if fate.leg is None or fate.at is None:
@@ -291,32 +269,6 @@ class Rehearsing:
             judgement=judgement,
             why=UNSET if why is None else why,
         )
-
-
-def class_of(flows: Iterable[Flow], tried: Tried) -> Flow | None:
-    """The class that a flow is in, if it is in one."""
-    remote = parse_address(tried.remote)
-    for flow in flows:
-        if (flow.direction, flow.protocol) != (tried.direction, tried.protocol):
-            continue
-        if isinstance(flow.local_prefixes, UnsetType):
-            is_end = flow.local == tried.local
-        else:
-            is_end = _is_within(parse_address(tried.local), flow.local_prefixes)
-        if not is_end or not _is_within(remote, flow.remote):
-            continue
-        if tried.port is None or any(_holds(text, tried.port) for text in flow.ports or ()):
-            return flow
-    return None
-
-
-def _is_within(address: int, prefixes: Iterable[str]) -> bool:
-    return any(first <= address <= last for first, last in map(prefix_range, prefixes))
-
-
-def _holds(ports: str, port: int) -> bool:
-    first, _, last = ports.partition("-")
-    return int(first) <= port <= int(last or first)
 
 
 def _answer(flow: Flow) -> tuple[object, ...]:

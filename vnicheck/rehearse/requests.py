@@ -18,9 +18,10 @@ class Build(Struct, frozen=True, kw_only=True, tag="build"):
 
 
 class Send(Struct, frozen=True, kw_only=True, tag="send"):
-    """Try flows. Answer: Sent."""
+    """Try flows, each as often as there are `timeouts` (seconds). Answer: Sent."""
 
     flows: tuple[Tried, ...]
+    timeouts: tuple[float, ...]
 
 
 class Run(Struct, frozen=True, kw_only=True, tag="run"):
