@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from tests.lab import scenario as scenarios
 from tests.lab.bench import Bench, bench
-from tests.lab.probe import probe
-from tests.lab.program import holds
+from tests.lab.probe import probe, probe_predicted
+from tests.lab.program import configuration, holds
 from tests.lab.require import require_lab
 from tests.lab.scenario import Scenario
 from tests.support.sshd import require
@@ -201,3 +201,31 @@ def assert_predicts(made: Bench, options: tuple[str, ...], clients: tuple[str, .
     for each in tried:
         (flow,) = [flow for flow in flows if holds(flow, each)]
         assert flow["verdict"] == ("delivered" if each.delivered else "dropped"), (msgspec.to_builtins(each), flow)
+
+
+@pytest.mark.long(24)
+@pytest.mark.parametrize("name", scenarios.names())
+def test_every_row_of_a_scenario_agrees_with_the_packets(name: str, tmp_path: Path) -> None:
+    require_lab()
+    require("sshd", "ssh-keygen")
+    with bench(name, tmp_path / "bench") as made:
+        scenario = made.lab.scenario
+        config = configuration(scenario, tmp_path)
+        clients = [client for client in scenario.clients.addresses if client not in scenario.clients.service]
+        hosts = [option for client in clients for option in ("--from", f"here={client}")]
+        ports = ("--ports", str(scenario.ports[0]))
+        done = made.run("verify", name, "--yes", "-f", "json", *hosts, *ports, *config)
+        assert done.stdout, done.stderr
+        (verification,) = json.loads(done.stdout)["verifications"]
+        truth = {
+            (flow.direction, flow.protocol, flow.remote, flow.local): flow.delivered
+            for flow in probe_predicted(made.lab)
+            if flow.port in (None, scenario.ports[0])
+        }
+    rows = [flow for flow in verification["flows"] if flow["observed"] != "unknown"]
+    assert rows
+    assert [flow for flow in verification["flows"] if flow["conclusion"] == "contradicted"] == []
+    if scenario.client_ports is None:
+        for flow in rows:
+            delivered = truth.get((flow["direction"], flow["protocol"], flow["remote"], flow["local"]))
+            assert delivered in (None, flow["observed"] == "delivered"), flow
