@@ -35,7 +35,7 @@ FINDS = {
     "explain": "VNC101",
     "rules": "VNC101",
     "fix": "policy-routing",
-    "verify": "confirmed",
+    "verify": "confirm",
 }
 """Words that a command's output has."""
 FAILS = {"lint": 1}
