@@ -4,6 +4,7 @@ After a change that is meant: VNICHECK_UPDATE_GOLDEN=1 pytest tests/report, and 
 """
 
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from tests.support import reports
 from tests.support.reports import render
+from vnicheck.analysis.server import report_on
+from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.report.drawing import ASCII, UNICODE
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -122,3 +125,10 @@ def test_facts_stand_behind_explain() -> None:
     assert "--explain" not in whole
     assert "sysctl: net/ipv4/conf/all/rp_filter = 0 (collected 20" in whole
     assert "10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.11 metric 100 (collected 20" in whole
+
+
+def test_the_sample_of_the_documentation_is_real() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()
+    (sample,) = re.findall(r"```\n(server .*?)```", page, re.DOTALL)
+    report = report_on(load_check(CHECKS[0]), generated_at="2026-11-28T12:00:00Z", config=AS_RECORDED)
+    assert sample in render(report, 80)
