@@ -70,7 +70,8 @@ def counts_of(instance: InstanceReport) -> str:
     """`1 error, 1 warning`."""
     counts = {severity: sum(f.severity == severity and f.counts for f in instance.findings) for severity in SEVERITIES}
     said = [counted(count, severity) for severity, count in counts.items() if count]
-    return ", ".join(said) or ("nothing found" if instance.status == "analyzed" else instance.status)
+    nothing = "not running" if instance.stopped else "nothing found" if instance.status == "analyzed" else "not checked"
+    return ", ".join(said) or nothing
 
 
 def _problems(instance: InstanceReport) -> Iterator[str]:
