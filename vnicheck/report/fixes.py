@@ -23,10 +23,25 @@ def strategy_words(strategy: str) -> str:
 def fix_words(plan: CausePlan, findings: Sequence[int], of: int, *, whole: bool) -> str:
     """`Fix for 1 and 2: policy routing (proved on the model: breaks nothing)`, by the numbers of the findings."""
     part = "" if whole else ", in part"
-    which = "Fix" if of == len(findings) == 1 else f"Fix for {listed([str(each) for each in findings])}"
+    which = "Fix" if of == len(findings) == 1 else f"Fix for {listed(_runs(findings))}"
     if not plan.proved:
         return f"{which}: {strategy_words(plan.strategy)}"
     return f"{which}: {strategy_words(plan.strategy)}{part} (proved on the model: breaks nothing)"
+
+
+def _runs(numbers: Sequence[int]) -> list[str]:
+    """Numbers that rise, those of three in a row and more together: `1 to 5`, `7`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [
+        text
+        for run in runs
+        for text in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else [str(number) for number in run])
+    ]
 
 
 def reboot_words(plan: CausePlan, server: str) -> Iterator[str]:

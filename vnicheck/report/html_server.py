@@ -32,8 +32,8 @@ _MARKS = {
 """The class and the sign of each, the worst first."""
 _ANCHOR = 80
 _HEADLINE = 160
-_OPEN = 4
-"""Findings that stand open; of the others one sees the headline."""
+_OPEN = 2
+"""Findings of a cause that stand open; of the others one sees the headline."""
 
 
 def server_view(instance: InstanceReport, anchor: str, *, whole: bool) -> dict[str, Any]:
@@ -70,7 +70,8 @@ def counts_of(instance: InstanceReport) -> str:
     """`1 error, 1 warning`."""
     counts = {severity: sum(f.severity == severity and f.counts for f in instance.findings) for severity in SEVERITIES}
     said = [counted(count, severity) for severity, count in counts.items() if count]
-    return ", ".join(said) or ("nothing found" if instance.status == "analyzed" else instance.status)
+    nothing = "not running" if instance.stopped else "nothing found" if instance.status == "analyzed" else "not checked"
+    return ", ".join(said) or nothing
 
 
 def _problems(instance: InstanceReport) -> Iterator[str]:
@@ -85,6 +86,8 @@ def _problems(instance: InstanceReport) -> Iterator[str]:
 
 def _cause(instance: InstanceReport, told: ToldCause, anchor: str, *, whole: bool) -> dict[str, Any]:
     findings = [_finding(instance, finding, number, anchor, whole=whole) for number, finding in told.findings]
+    for position, finding in enumerate(findings):
+        finding["open"] = position < _OPEN and finding["severity"] != "note"
     by_itself = [finding for _, finding in told.findings] if isinstance(told.cause.plan, UnsetType) else []
     return {
         "title": told.cause.title,
@@ -117,7 +120,6 @@ def _finding(instance: InstanceReport, finding: Finding, number: int, anchor: st
         return brief
     drawn = drawn_together(flows) if finding.severity != "note" else None
     return brief | {
-        "open": number <= _OPEN,
         "name": finding.name,
         "message": finding.message,
         "evidence": finding.evidence,
