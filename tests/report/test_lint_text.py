@@ -64,11 +64,11 @@ def test_nothing_found_is_few_lines_however_many_servers() -> None:
     assert rest[-2:] == ["", "Nothing found."]
 
 
-def test_two_hundred_broken_servers_have_few_lines_each() -> None:
-    text = shown(*(member(f"web-{number:03}", BROKEN) for number in range(200)))
-    assert len(text.splitlines()) < 200 * 6
-    assert len(re.findall(r"^  error    VNC101  ", text, re.MULTILINE)) == 200
-    assert "  note     VNC303 reverse-path-off: 200 servers, web-000, web-001, web-002 and 197 more\n" in text
+def test_many_broken_servers_have_few_lines_each() -> None:
+    text = shown(*(member(f"web-{number:03}", BROKEN) for number in range(40)))
+    assert len(text.splitlines()) < 40 * 6
+    assert len(re.findall(r"^  error    VNC101  ", text, re.MULTILINE)) == 40
+    assert "  note     VNC303 reverse-path-off: 40 servers, web-000, web-001, web-002 and 37 more\n" in text
 
 
 def test_what_reads_alike_is_one_line_and_a_server_counts_once() -> None:
