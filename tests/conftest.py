@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("tests.support", "tests.lab")
 from tests.support import amounts  # noqa: E402 (what it imports is rewritten, too)
 
 # Of a test that is marked `long`, about one set of parameters in so many runs without --long; or in N of `long(N)`.
-SAMPLE = 4
+SAMPLE = 12
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -18,7 +18,7 @@ from vnicheck.kernel.kernel import Kernel
 from vnicheck.model.address import parse_address
 
 SEED, CONFIGURATIONS = 1, 300
-SAMPLE = 3
+SAMPLE = 6
 """Without --long, one in so many."""
 
 pytestmark = pytest.mark.root

