@@ -192,6 +192,17 @@ def test_several_assumptions_are_named_the_least_of_them_first(tmp_path: Path) -
     assert "psf-opening" not in assumptions
 
 
+def test_where_two_assumptions_explain_it_alike_neither_is_refuted(tmp_path: Path) -> None:
+    """Only TCP was tried: its answers may be filtered, or dropped for their source."""
+    assume = Assumptions(psf_auto="disabled", spoofing_sibling="passed")
+    _, assumptions = concluded(2, [written(tmp_path, "both", *LOST, *CONTROL)], assume)
+    assert {each.conclusion for each in assumptions.values()} == {"suspected"}
+    (suspected,) = assumptions.values()
+    assert suspected.value is None
+    assert suspected.line == 'psf-auto = { server = "enabled" }'
+    assert suspected.or_else == ('spoofing-sibling = { server = "dropped" }',)
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

@@ -83,6 +83,18 @@ def test_the_latest_counts() -> None:
         assert ping(report(2, *order)).verdict is Verdict.DROPPED
 
 
+def test_a_firewall_that_was_seen_to_drop_makes_no_hop_observed() -> None:
+    wall = SeenAssumption(id="guest-firewall", conclusion="refuted", how="probe")
+    assert all(
+        hop.observed is msgspec.UNSET for flow in report(2, seen(2, assumptions=(wall,))).flows for hop in flow.hops
+    )
+
+
+def test_what_is_suspected_changes_nothing() -> None:
+    suspected = msgspec.structs.replace(SIBLING, conclusion="suspected")
+    assert ping(report(2, seen(2, assumptions=(suspected,)))).verdict is Verdict.UNKNOWN
+
+
 def kernel_answer(conclusion: Any, outcome: Outcome) -> KernelAnswer:
     hop = AskedHop(
         direction=Direction.INBOUND,
