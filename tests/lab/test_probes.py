@@ -315,3 +315,27 @@ def _parents_of_agents(made: Bench) -> list[int]:
         except OSError:
             continue
     return found
+
+
+@pytest.mark.long(sampled=False)
+def test_from_another_server_of_the_account(tmp_path: Path) -> None:
+    """One of the VPC, by its name, whose sshd is at its address."""
+    require_lab()
+    require("sshd", "ssh-keygen")
+    name, peer = "group-names-a-group", "10.0.5.5"
+    with bench(name, tmp_path / "bench") as made:
+        assert peer in {member for group in made.lab.scenario.security_groups for member in group.members}
+        with Sshd(
+            tmp_path / "peer", address=peer, port=22, prefix=made.lab.client.prefix(), client_key=made.sshd.client_key
+        ) as sshd:
+            known = tmp_path / "known"
+            known.write_text(sshd.known_hosts_line(peer))
+            host = f"peer-{peer.replace('.', '-')}={peer}"
+            options = ("--protocol", "tcp", "--direction", "inbound", "--ports", "7777", "--known-hosts", str(known))
+            done = made.run("verify", name, "-f", "json", "--yes", "--from", host, *options)
+    assert done.stdout, done.stderr
+    (verification,) = json.loads(done.stdout)["verifications"]
+    assert verification["problems"] == []
+    assert {flow["remote"] for flow in verification["flows"]} == {peer}
+    assert "contradicted" not in rows(verification).values()
+    assert "confirmed" in rows(verification).values()
