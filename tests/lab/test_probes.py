@@ -92,6 +92,7 @@ def test_every_row_agrees_three_packets_a_flow_at_most_none_to_others_and_nothin
     assert status == 0
     assert set(rows(verification).values()) == {"confirmed"}
     assert len(rows(verification)) == 12
+    assert any("to 10.0.0.12 half open" in note for note in verification["notes"])
     assert agents(server) == []
     assert server.lab.target.run(found).stdout == files
     own = {CLIENT, *server.lab.scenario.locals}
