@@ -289,6 +289,21 @@ def counters() -> Dict[str, int]:
     return {name: found[name] for name in ("IPReversePathFilter",) if name in found}
 
 
+def half_open(remotes: List[str]) -> Dict[str, int]:
+    """Connections of the remotes whose SYN was answered, and of which no more was heard, by the address here."""
+    found = {}  # type: Dict[str, int]
+    try:
+        with open("/proc/net/tcp") as file:
+            lines = file.read().splitlines()[1:]
+    except OSError:
+        return found
+    for words in (line.split() for line in lines):
+        here, there = (socket.inet_ntoa(struct.pack("=I", int(end.split(":")[0], 16))) for end in words[1:3])
+        if words[3] == "03" and there in remotes:
+            found[here] = found.get(here, 0) + 1
+    return found
+
+
 def turns(watch: Watch, answers: Answers, flows: List[Opened]) -> Iterator[bool]:
     """Waits for what comes, again and again; each time whether our input has a line, ends at its end."""
     beat = 0.0
@@ -343,4 +358,4 @@ def main(job: Dict[str, Any]) -> None:
     watch.read()
     after = counters()
     grown = {name: after[name] - before[name] for name in after if name in before}
-    say(packets=watch.packets, lost=watch.lost(), counters=grown)
+    say(packets=watch.packets, lost=watch.lost(), counters=grown, half_open=half_open(job["remotes"]))
