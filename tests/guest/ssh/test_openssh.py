@@ -306,8 +306,17 @@ def test_closing_ends_what_still_runs_and_nothing_is_left(start_sshd: Start, kno
         runner.collect(WEB)
     timer.join()
     assert time.monotonic() - began < 8
-    left = subprocess.run(["pgrep", "-f", f"ssh .*-p {server.port} "], capture_output=True, text=True, check=False)
-    assert left.stdout == ""
+    mine = f"-p\0{server.port}\0".encode()
+    left = [place for place in Path("/proc").glob("[0-9]*/cmdline") if mine in _read(place)]
+    assert left == []
+
+
+def _read(place: Path) -> bytes:
+    """A file of /proc; nothing where the process has ended."""
+    try:
+        return place.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_a_connection_that_is_shared_is_used_and_none_is_left_behind(
