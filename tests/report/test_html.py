@@ -80,7 +80,7 @@ def test_one_server_the_answer_first() -> None:
         "a boot LOSES the rules of 10.0.0.12",
         "2 interfaces",
     ]
-    places = []
+    places: list[int] = []
     for each in order:
         assert each in words, each
         places.append(words.index(each, places[-1] if places else 0))

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 AXE = Path(__file__).resolve().parents[2] / ".venv" / "axe"
 WIDTHS = (1280, 768, 360)
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _PROGRAMS = ("chromium", "google-chrome", "chromium-browser")
 
 OVERFLOW = """() => [...document.querySelectorAll('body *')]

@@ -2,6 +2,7 @@
 one with names as long as they may be, and a fleet.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -108,7 +109,7 @@ def _odd() -> Problem:
     return Problem(code="guest_partial", message=f"some of it was not read: {LONG.replace('-', 'y')}")
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], bytes]] = {
     "check-1": check_1,
     "four-interfaces": four_interfaces,
     "unreachable": unreachable,
