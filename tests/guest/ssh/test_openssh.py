@@ -113,6 +113,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_faults_have_the_codes_that_they_have_with_our_own_client(
     name: str, start_sshd: Start, known: Known, tmp_path: Path
@@ -172,6 +173,7 @@ def says(data: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
+@pytest.mark.long(2)
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
