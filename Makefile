@@ -79,7 +79,9 @@ image:  ## build a container image by podman, buildah or docker (BASE=... names 
 	@$(BUILDER) build -f Containerfile $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
 
 sbom: $(RELEASE)/.ready  ## write vnicheck.cdx.json: CycloneDX, of the releases that requirements/run.txt pins
-	@$(RELEASE)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o vnicheck.cdx.json requirements/run.txt
+	@$(RELEASE)/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+		-o vnicheck.cdx.json requirements/run.txt
+	@$(RELEASE)/bin/python release/sbom.py vnicheck.cdx.json
 
 lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4

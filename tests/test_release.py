@@ -78,6 +78,20 @@ def test_the_one_file_runs_where_it_was_made_for(tmp_path: Path) -> None:
     runpy.run_path(str(RELEASE / "preamble.py"), {"site_packages": tmp_path})
 
 
+def test_the_bill_of_materials_names_the_program_and_what_it_needs() -> None:
+    completed = runpy.run_path(str(RELEASE / "sbom.py"))["completed"]
+    bill = {
+        "metadata": {"component": {"bom-ref": "root", "name": "vnicheck"}, "timestamp": "t"},
+        "components": [{"bom-ref": "b"}, {"bom-ref": "a"}],
+        "dependencies": [{"ref": "root"}, {"ref": "a"}, {"ref": "b"}],
+    }
+    assert completed(bill, "1.2.3") == {
+        "metadata": {"component": {"bom-ref": "root", "name": "vnicheck", "version": "1.2.3"}, "timestamp": "t"},
+        "components": bill["components"],
+        "dependencies": [{"ref": "root", "dependsOn": ["a", "b"]}, {"ref": "a"}, {"ref": "b"}],
+    }
+
+
 @pytest.mark.parametrize("script", sorted(RELEASE.glob("*.sh")), ids=lambda path: path.name)
 def test_scripts_are_ones(script: Path) -> None:
     subprocess.run(["sh", "-n", str(script)], check=True)

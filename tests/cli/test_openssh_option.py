@@ -41,6 +41,23 @@ def test_snapshot_and_doctor_collect_with_it(sshd: Sshd, tmp_path: Path) -> None
     assert sshd.sessions() == 2
 
 
+def test_without_the_program_it_is_said_what_to_do(sshd: Sshd, tmp_path: Path) -> None:
+    with StandIn(world()) as api:
+        nowhere = {**api.environ, "PATH": "/nowhere"}
+        tried = run("doctor", *options(sshd, tmp_path), env=nowhere, folder=tmp_path)
+        done = run("analyze", "web-1", *options(sshd, tmp_path), env=nowhere)
+    assert (tried.returncode, tried.stderr) == (3, "")
+    assert "FAILED  web-1: there is no program ssh here" in tried.stdout
+    assert (done.returncode, one_line(done).startswith("there is no program ssh here")) == (2, True)
+
+
+def test_a_dry_run_may_look_with_it(sshd: Sshd, tmp_path: Path) -> None:
+    with StandIn(world()) as api:
+        done = run("fix", "web-1", "--dry-run", *options(sshd, tmp_path), env=api.environ)
+    assert done.returncode in {0, 1, 3}, done.stderr
+    assert "openssh" not in done.stderr
+
+
 def test_what_changes_a_server_refuses_it_before_anything_is_read(sshd: Sshd, tmp_path: Path) -> None:
     with StandIn(world()) as api:
         for arguments in (["fix", "web-1", "--yes"], ["rollback", "20261128-120000-0a1b2c"]):

@@ -134,6 +134,7 @@ def test_a_program_of_the_current_folder_is_never_run(home: Path, monkeypatch: p
         refusal(
             {"VNICHECK_API_KEY_COMMAND": command} if command else {}, **({} if command else {"api_key_command": ""})
         )
+    assert "there is no program key" in refusal({"VNICHECK_API_KEY_COMMAND": "key"}).message
     (home.parent / "vnicheck.toml").write_text(f'api-key-command = ["{home.parent}/key"]\n')
     (home.parent / "credentials.toml").write_text(f'api-key-command = ["{home.parent}/key"]\n')
     assert refusal({"HOME": str(home), "XDG_CONFIG_HOME": "."}).code == "no_credentials"

@@ -92,20 +92,16 @@ def test_the_commands_of_the_readme_do_what_it_says(newcomer: Newcomer) -> None:
         if command == "diff":
             for name in ("before.json", "after.json"):
                 shutil.copy(newcomer.folder / "web-1.json", newcomer.folder / name)
+        typed = line.replace("=FILE", "=web-1.txt")
         if command == "rollback":
             applied = newcomer.types("vnicheck fix web-1 --yes")
             assert applied.returncode == 0, applied.stdout + applied.stderr
-        typed = line.replace("=FILE", "=web-1.txt").replace("rollback ID", f"rollback --yes {_last_change(newcomer)}")
+            change = newcomer.types("vnicheck ledger").stdout.split()[0]
+            typed = typed.replace("rollback ID", f"rollback --yes {change}")
         done = newcomer.types(typed)
         assert done.returncode == FAILS.get(command, 0), f"{typed}\n{done.stdout}{done.stderr}"
         assert FINDS.get(command, "") in done.stdout, typed
         assert "Traceback" not in done.stderr
-
-
-def _last_change(newcomer: Newcomer) -> str:
-    """Its id stands first in the ledger's lines; empty where there is none."""
-    listed = newcomer.types("vnicheck ledger").stdout.split()
-    return listed[0] if listed else ""
 
 
 def test_every_block_for_a_shell_is_run_somewhere() -> None:

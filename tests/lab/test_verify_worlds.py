@@ -203,7 +203,7 @@ def assert_predicts(made: Bench, options: tuple[str, ...], clients: tuple[str, .
         assert flow["verdict"] == ("delivered" if each.delivered else "dropped"), (msgspec.to_builtins(each), flow)
 
 
-@pytest.mark.long(24)
+@pytest.mark.long(sampled=False)
 @pytest.mark.parametrize("name", scenarios.names())
 def test_every_row_of_a_scenario_agrees_with_the_packets(name: str, tmp_path: Path) -> None:
     require_lab()
@@ -218,14 +218,19 @@ def test_every_row_of_a_scenario_agrees_with_the_packets(name: str, tmp_path: Pa
         assert done.stdout, done.stderr
         (verification,) = json.loads(done.stdout)["verifications"]
         truth = {
-            (flow.direction, flow.protocol, flow.remote, flow.local): flow.delivered
+            (str(flow.direction), str(flow.protocol), flow.remote, flow.local): flow.delivered
             for flow in probe_predicted(made.lab)
             if flow.port in (None, scenario.ports[0])
         }
-    rows = [flow for flow in verification["flows"] if flow["observed"] != "unknown"]
-    assert rows
-    assert [flow for flow in verification["flows"] if flow["conclusion"] == "contradicted"] == []
+    # the lab plays no ACL of a client's own subnet: such flows are not in the truth
+    rows = [flow for flow in verification["flows"] if (key_of(flow) in truth or flow["observed"] == "unknown")]
+    assert any(flow["observed"] != "unknown" for flow in rows)
+    assert [flow for flow in rows if flow["conclusion"] == "contradicted"] == []
     if scenario.client_ports is None:
         for flow in rows:
-            delivered = truth.get((flow["direction"], flow["protocol"], flow["remote"], flow["local"]))
-            assert delivered in (None, flow["observed"] == "delivered"), flow
+            delivered = truth.get(key_of(flow))
+            assert flow["observed"] in ("unknown", "delivered" if delivered else "dropped"), flow
+
+
+def key_of(flow: dict[str, Any]) -> tuple[str, str, str, str]:
+    return flow["direction"], flow["protocol"], flow["remote"], flow["local"]

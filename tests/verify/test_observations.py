@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from vnicheck.analysis.server import analyze_server
+from vnicheck.cli.failure import UserError
+from vnicheck.cli.observations import with_observations
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Leg, Observed, Outcome, Protocol, Stage, Verdict
@@ -81,6 +83,18 @@ def test_the_latest_counts() -> None:
     later = msgspec.structs.replace(seen(2, assumptions=(dropped,)), verified_at="2026-11-28T00:00:00Z")
     for order in ((later, seen(2, assumptions=(SIBLING,))), (seen(2, assumptions=(SIBLING,)), later)):
         assert ping(report(2, *order)).verdict is Verdict.DROPPED
+
+
+def test_a_firewall_that_was_seen_to_drop_makes_no_hop_observed() -> None:
+    wall = SeenAssumption(id="guest-firewall", conclusion="refuted", how="probe")
+    assert all(
+        hop.observed is msgspec.UNSET for flow in report(2, seen(2, assumptions=(wall,))).flows for hop in flow.hops
+    )
+
+
+def test_what_is_suspected_changes_nothing() -> None:
+    suspected = msgspec.structs.replace(SIBLING, conclusion="suspected")
+    assert ping(report(2, seen(2, assumptions=(suspected,)))).verdict is Verdict.UNKNOWN
 
 
 def kernel_answer(conclusion: Any, outcome: Outcome) -> KernelAnswer:
@@ -248,16 +262,17 @@ def test_todays_files_stay_readable(tmp_path: Path) -> None:
         ("VALUE", "a value is none for its assumption"),
     ],
 )
-def test_what_is_no_observation_file_ends_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str, tmp_path: Path) -> None:
     place = tmp_path / "seen.json"
     document = seen(3, assumptions=(msgspec.structs.replace(SIBLING, value="perhaps"),))
     if text == "WHEN":
         document = msgspec.structs.replace(document, verified_at="yesterday\x1b[31m")
     place.write_bytes(msgspec.json.encode(document) if text in {"WHEN", "VALUE"} else text.encode())
-    done = run("analyze", "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert said in done.stderr
-    assert "\x1b" not in done.stderr
+    with pytest.raises(UserError) as caught:
+        with_observations(Config(), [place])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
 
 
 def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def observed_flows(view: ServerView, flows: tuple[Flow, ...]) -> tuple[Flow, ...
         return flows
     known = config.known[view.server.id]
     seen = config.assumptions_of(view.server.id, [vni.id for vni in view.server.vnis])
-    by_assumption = {name: at for name, (_, at) in seen.items()}
+    # one that is refuted and has no setting (the server's own firewall) makes no hop so
+    sure = {name: each for name, each in seen.items() if each[0].value is not None or each[0].conclusion == "confirmed"}
+    by_assumption = {name: at for name, (_, at) in sure.items()}
     marked = tuple(_with_hops(flow, partial(_rests_on, by_assumption)) for flow in flows) if seen else flows
     if known.facts != facts_of(view.server):
         return marked

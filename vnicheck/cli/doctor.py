@@ -32,7 +32,11 @@ def doctor(given: DoctorOptions) -> Exit:
     def show(check: Check) -> None:
         found.add(check.outcome)
         mark, style = _MARKS[check.outcome]
-        parts = Text(f"{mark:<7} ", style) + Text(f"{one_line(check.name, 60)}: ", "bold") + Text(check.said)
+        parts = (
+            Text(f"{mark:<7} ", style)
+            + Text(f"{one_line(check.name, 60)}: ", "bold")
+            + Text(one_line(check.said, 1000))
+        )
         screen.print(parts, soft_wrap=True)
 
     show(_configuration(given))

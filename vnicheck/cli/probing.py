@@ -258,6 +258,11 @@ def _sent(
         if name == SERVER and each.watched is not None:
             grown = {counter: rise for counter, rise in each.watched.counters.items() if rise}
             notes += [f"{called}: its counter {counter} rose by {rise} meanwhile" for counter, rise in grown.items()]
+            notes += [
+                f"{called}: {counted(count, 'connection')} to {one_line(address, 40)} half open: its SYN-ACK was not "
+                "answered"
+                for address, count in each.watched.half_open.items()
+            ]
     return Probed(seen=sightings_of(view, probes, heard), notes=tuple(notes), problems=tuple(problems))
 
 

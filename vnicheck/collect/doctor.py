@@ -66,8 +66,9 @@ def examine(request: Request, asker: Asker) -> Iterator[Check]:
     lists = in_parallel({name: partial(read_list, client.bounded(), f"list_{name}", name) for name in LISTS})
     yield from (_of_list(name, found) for name, found in lists.items())
     vpcs = lists["vpcs"]
-    if not isinstance(vpcs, CloudError) and vpcs:
-        yield from _of_vpc(client, str(vpcs[0].get("id")))
+    first = None if isinstance(vpcs, CloudError) or not vpcs else vpcs[0].get("id")
+    if isinstance(first, str):
+        yield from _of_vpc(client, first)
     if isinstance(lists["instances"], CloudError):
         yield Check("a server", "skipped", "not tried: the instances cannot be listed")
     else:
@@ -135,7 +136,11 @@ def _of_server(client: VpcClient, request: Request, asker: Asker) -> Iterator[Ch
         except CollectionError as error:
             yield Check(f"login on {name}", "failed", error.message)
             return
-    (collected,) = collect_guests([server], {}, request, asker)
+    try:
+        (collected,) = collect_guests([server], {}, request, asker)
+    except CollectionError as error:
+        yield Check(name, "failed", error.message)
+        return
     guest = collected.guest
     if guest is None:
         new = collected.problems[len(server.problems) :]

@@ -71,7 +71,8 @@ def informed(config: Config, documents: Iterable[VerificationDocument]) -> Infor
         at = document.verified_at
         for each in document.verifications:
             before = known.get(each.id, KnownServer())
-            seen = {name.id: (name, Observed(name.how, at)) for name in each.assumptions}
+            sure = [name for name in each.assumptions if name.conclusion != "suspected"]
+            seen = {name.id: (name, Observed(name.how, at)) for name in sure}
             if each.facts != before.facts:
                 before = KnownServer(facts=each.facts, assumptions=before.assumptions)
             hops = tuple(

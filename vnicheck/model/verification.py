@@ -91,7 +91,7 @@ class SeenAssumption(Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    conclusion: Literal["confirmed", "refuted", "settled"]
+    conclusion: Literal["confirmed", "refuted", "suspected", "settled"]
     how: How
     value: bool | str | tuple[str, ...] | None = None
     line: str | None = None

@@ -92,7 +92,8 @@ def _assumptions(page: Page, assumptions: Sequence[SeenAssumption]) -> None:
             page.prose("what was seen follows from this line of vnicheck.toml, below [assumptions]:", indent=4)
             page.line((one_line(seen.line), "bold"), indent=4)
         if seen.or_else:
-            page.prose(f"it would also follow from {' or '.join(seen.or_else)}, which claim more", indent=4)
+            which = "which claims no less" if seen.conclusion != "suspected" else "so that it is not known by which"
+            page.prose(f"it would also follow from {'; or '.join(seen.or_else)}, {which}", indent=4)
     confirmed = [seen.id for seen in assumptions if seen.conclusion == "confirmed"]
     if confirmed:
         page.prose(f"confirmed on this server: {listed(confirmed)}", lead=(f"{page.glyphs.tick} ", "green"))

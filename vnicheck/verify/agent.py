@@ -1,4 +1,4 @@
-# ruff: noqa: UP006, UP031, UP035, UP045, B905, RUF005 - it runs on servers' Python 3.6, too
+# ruff: noqa: UP006, UP035, UP045, B905, RUF005 - it runs on servers' Python 3.6, too
 """Runs on a server or a client while flows are probed: watches, answers, opens. Standard library only.
 
 It ends when its standard input does, when nobody reads its output any more, or after `seconds`; it writes no file and
@@ -28,7 +28,6 @@ WAIT = 0.9  # seconds for an answer: a SYN is repeated after one (RFC 6298), and
 TRIES = 2
 BEAT = 0.25
 NAMES = {1: "icmp", 6: "tcp", 17: "udp"}
-NUMBERS = {"icmp": socket.IPPROTO_ICMP, "tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
 
 def say(**said: Any) -> None:
@@ -36,15 +35,11 @@ def say(**said: Any) -> None:
     sys.stdout.flush()
 
 
-def checksum(data: bytes) -> int:
-    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))  # type: int
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
-
-
 def echo_request(identity: int, number: int) -> bytes:
     rest = struct.pack("!HH", identity, number) + b"vnicheck"
-    return struct.pack("!BBH", 8, 0, checksum(struct.pack("!BBH", 8, 0, 0) + rest)) + rest
+    total = 0x0800 + sum(struct.unpack("!6H", rest))
+    total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack("!BBH", 8, 0, ~(total + (total >> 16)) & 0xFFFF) + rest
 
 
 class Watch:
@@ -245,17 +240,13 @@ class Opened:
         self.close()
         if error.errno == errno.ECONNREFUSED:
             self.answer = "refused"
-        elif error.errno in (errno.ETIMEDOUT, errno.EHOSTUNREACH) and self.tries < TRIES:
-            return  # nobody answered, in time or for the address
-        elif error.errno in (errno.ETIMEDOUT, errno.EHOSTUNREACH):
-            self.answer = "none"
-        else:
+        elif error.errno not in (errno.ETIMEDOUT, errno.EHOSTUNREACH):  # nobody answered in time, or for the address
             self.answer = "not sent: " + os.strerror(error.errno or 0)
 
     def close(self) -> None:
         if self.sock is not None:
             self.sock.close()
-            self.sock = None
+        self.sock = None
 
 
 def ping_socket() -> socket.socket:
@@ -276,17 +267,31 @@ def source_of(address: str) -> Optional[str]:
             return None
 
 
+def lines_of(path: str) -> List[str]:
+    try:
+        with open(path) as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
 def counters() -> Dict[str, int]:
     """Those of /proc/net/netstat that tell of drops."""
     found = {}  # type: Dict[str, int]
-    try:
-        with open("/proc/net/netstat") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return found
+    lines = lines_of("/proc/net/netstat")
     for names, values in zip(lines[::2], lines[1::2]):
         found.update({n: int(v) for n, v in zip(names.split()[1:], values.split()[1:])})
     return {name: found[name] for name in ("IPReversePathFilter",) if name in found}
+
+
+def half_open(remotes: List[str]) -> Dict[str, int]:
+    """Connections of the remotes whose SYN was answered, and of which no more was heard, by the address here."""
+    found = {}  # type: Dict[str, int]
+    for words in (line.split() for line in lines_of("/proc/net/tcp")[1:]):
+        here, there = (socket.inet_ntoa(struct.pack("=I", int(end.split(":")[0], 16))) for end in words[1:3])
+        if words[3] == "03" and there in remotes:
+            found[here] = found.get(here, 0) + 1
+    return found
 
 
 def turns(watch: Watch, answers: Answers, flows: List[Opened]) -> Iterator[bool]:
@@ -333,7 +338,7 @@ def main(job: Dict[str, Any]) -> None:
     say(ready=watch.sock is not None, why=watch.why, failed=answers.failed)
     going = told = False
     for heard in turns(watch, answers, flows):
-        going = going or heard
+        going |= heard
         if going and not told:
             for flow in flows:
                 flow.go(time.monotonic())
@@ -341,6 +346,5 @@ def main(job: Dict[str, Any]) -> None:
                 told = True
                 say(opened=[[flow.flow["number"], flow.answer, flow.tries, flow.source] for flow in flows])
     watch.read()
-    after = counters()
-    grown = {name: after[name] - before[name] for name in after if name in before}
-    say(packets=watch.packets, lost=watch.lost(), counters=grown)
+    grown = {name: now - before[name] for name, now in counters().items() if name in before}
+    say(packets=watch.packets, lost=watch.lost(), counters=grown, half_open=half_open(job["remotes"]))

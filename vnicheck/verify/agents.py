@@ -69,11 +69,14 @@ class Opened(Struct, frozen=True):
 
 
 class Watched(Struct, frozen=True):
-    """What an agent saw, how many packets it could not keep, and what counters grew by."""
+    """What an agent saw, how many packets it could not keep, what counters grew by, and how many connections are half
+    open, by the address.
+    """
 
     packets: tuple[Told, ...]
     counters: dict[str, int]
     lost: int = 0
+    half_open: dict[str, int] = {}
 
 
 class Asked(Struct, frozen=True):

@@ -165,7 +165,16 @@ def _assumptions(
             how=how,
             value=setting.value,
             line=toml_line(setting, server),
-            or_else=tuple(toml_line(other, server) for other in explained.or_else),
+            or_else=_lines(explained.or_else, server),
+            vnis=vnis,
+        )
+    for setting in explained.suspected:
+        yield SeenAssumption(
+            id=setting.id,
+            conclusion="suspected",
+            how=how,
+            line=toml_line(setting, server),
+            or_else=_lines(explained.or_else, server),
             vnis=vnis,
         )
     for setting in explained.settled:
@@ -180,6 +189,10 @@ def _assumptions(
     ]
     if silent:
         yield SeenAssumption(id="guest-firewall", conclusion="refuted", how=how, vnis=vnis)
+
+
+def _lines(ways: tuple[tuple[Setting, ...], ...], server: Server) -> tuple[str, ...]:
+    return tuple(" and ".join(toml_line(setting, server) for setting in way) for way in ways)
 
 
 def toml_line(setting: Setting, server: Server) -> str:

@@ -20,6 +20,8 @@ from vnicheck.model.snapshot import Server
 from vnicheck.verify.evidence import Evidence, contradicted
 from vnicheck.verify.sightings import FlowKey
 
+_WIDER = {"psf-auto": "psf-opening", "spoofing-sibling": "spoofing-check"}
+"""Assumptions that say of some packets what the other says of more."""
 Predict = Callable[[Config], Mapping[FlowKey, Flow]]
 """The flows that were seen, as they are predicted with a configuration."""
 
@@ -33,13 +35,14 @@ class Setting(Struct, frozen=True):
 
 class Explanation(Struct, frozen=True, kw_only=True):
     """`refuted`: the fewest settings that explain what the present ones do not; none where nothing contradicts them.
-    `or_else`: other assumptions of which one would explain it too, where one does. `unexplained`: no two settings do.
-    `settled`: open questions that only one answer is left to. `confirmed`: assumptions without which what was seen
-    could not be.
+    `suspected`: the same, where others of `or_else` explain it no less; else those of `or_else` claim more.
+    `unexplained`: no two settings do. `settled`: open questions that only one answer is left to. `confirmed`:
+    assumptions without which what was seen could not be.
     """
 
     refuted: tuple[Setting, ...] = ()
-    or_else: tuple[Setting, ...] = ()
+    suspected: tuple[Setting, ...] = ()
+    or_else: tuple[tuple[Setting, ...], ...] = ()
     unexplained: bool = False
     settled: tuple[Setting, ...] = ()
     confirmed: tuple[str, ...] = ()
@@ -59,16 +62,19 @@ def explain(evidence: Evidence, predict: Predict, config: Config, server: Server
 
     candidates = list(_candidates(config.assumptions, server))
     refuted: tuple[Setting, ...] = ()
-    or_else: tuple[Setting, ...] = ()
+    or_else: tuple[tuple[Setting, ...], ...] = ()
     if not holds(()):
-        singly = [setting for setting in candidates if holds((setting,))]
-        if singly:
-            refuted, or_else = (singly[0],), tuple(each for each in singly[1:] if each.id != singly[0].id)
-        else:
+        ways: list[tuple[Setting, ...]] = [(setting,) for setting in candidates if holds((setting,))]
+        if not ways:
             pairs = (pair for pair in combinations(candidates, 2) if pair[0].id != pair[1].id)
-            refuted = next((pair for pair in pairs if holds(pair)), ())
-        if not refuted:
+            ways = [pair for pair in pairs if holds(pair)]
+        if not ways:
             return Explanation(unexplained=True)
+        least = _least(ways)
+        or_else = tuple(way for way in _each_once(ways) if way != least[0])
+        if len(least) > 1:
+            return Explanation(suspected=least[0], or_else=or_else)
+        refuted = least[0]
     tried = {setting.id for setting in refuted}
     settled, confirmed = [], []
     by_id: dict[str, list[Setting]] = {}
@@ -83,6 +89,28 @@ def explain(evidence: Evidence, predict: Predict, config: Config, server: Server
         elif not left:
             confirmed.append(name)
     return Explanation(refuted=refuted, or_else=or_else, settled=tuple(settled), confirmed=tuple(confirmed))
+
+
+def _least(ways: list[tuple[Setting, ...]]) -> list[tuple[Setting, ...]]:
+    """Of several explanations those that no other one narrows."""
+    once = _each_once(ways)
+    known = {tuple(setting.id for setting in way) for way in once}
+
+    def narrowed(way: tuple[Setting, ...]) -> bool:
+        ids = [setting.id for setting in way]
+        return any(
+            tuple(sorted([*ids[:at], narrow, *ids[at + 1 :]])) in {tuple(sorted(each)) for each in known}
+            for at, name in enumerate(ids)
+            for narrow, wide in _WIDER.items()
+            if name == wide
+        )
+
+    return [way for way in once if not narrowed(way)]
+
+
+def _each_once(ways: list[tuple[Setting, ...]]) -> list[tuple[Setting, ...]]:
+    """Of explanations by the same assumptions the first, which claims least."""
+    return list({tuple(setting.id for setting in way): way for way in reversed(ways)}.values())[::-1]
 
 
 def with_settings(config: Config, settings: Iterable[Setting]) -> Config:

@@ -113,6 +113,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_faults_have_the_codes_that_they_have_with_our_own_client(
     name: str, start_sshd: Start, known: Known, tmp_path: Path
@@ -172,6 +173,7 @@ def says(data: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
+@pytest.mark.long(2)
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -306,8 +308,17 @@ def test_closing_ends_what_still_runs_and_nothing_is_left(start_sshd: Start, kno
         runner.collect(WEB)
     timer.join()
     assert time.monotonic() - began < 8
-    left = subprocess.run(["pgrep", "-f", f"ssh .*-p {server.port} "], capture_output=True, text=True, check=False)
-    assert left.stdout == ""
+    mine = f"-p\0{server.port}\0".encode()
+    left = [place for place in Path("/proc").glob("[0-9]*/cmdline") if mine in _read(place)]
+    assert left == []
+
+
+def _read(place: Path) -> bytes:
+    """A file of /proc; nothing where the process has ended."""
+    try:
+        return place.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_a_connection_that_is_shared_is_used_and_none_is_left_behind(
