@@ -12,6 +12,12 @@ from tests.support.browser import OUTSIDE, OVERFLOW, OVERLAPS, SCHEMES, WIDTHS, 
 from tests.support.pages import PAGES
 
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(each => each.open = true)"
+OPEN_SOME = """() => {
+    const rest = [...document.querySelectorAll('.s')].slice(2);
+    document.querySelectorAll('details').forEach(each => each.open = !rest.some(it => it.contains(each)));
+    rest.filter(it => it.classList.contains('x')).forEach(it => it.open = true);
+}"""
+"""All of one server; of a fleet two that are broken and those that were not checked: axe-core takes its time."""
 HIDDEN = (
     "() => [...document.querySelectorAll('details > :not(summary)')].filter(each => !each.checkVisibility()).length"
 )
@@ -67,7 +73,7 @@ def test_everything_has_its_place(shown: Callable[[str], Page], name: str) -> No
 @pytest.mark.parametrize("name", READ)
 def test_everybody_can_read_it(shown: Callable[[str], Page], name: str) -> None:
     page = shown(name)
-    page.evaluate(OPEN_ALL)
+    page.evaluate(OPEN_SOME)
     for width, scheme in zip((WIDTHS[0], WIDTHS[-1]), SCHEMES, strict=True):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
