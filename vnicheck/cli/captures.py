@@ -4,6 +4,7 @@ import re
 import socket
 import sys
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 from msgspec import Struct
@@ -97,7 +98,7 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
     lost: list[bool] = []
     for file in files:
         told = Capture()
-        packets = read_capture(file.text.splitlines(keepends=True), told, _port_number, interface=file.interface)
+        packets = read_capture(StringIO(file.text), told, _port_number, interface=file.interface)
         before = seen.foreign
         try:
             if file.client is not None:

@@ -12,6 +12,7 @@ from vnicheck.model.flow import Direction, Leg, Protocol
 from vnicheck.verify.capture import CaptureError, Packet
 
 MAX_CONVERSATIONS = 100_000
+MAX_FLOWS = 5000
 _CLIENTS_FROM = 32768
 """Where Linux begins with the ports that it gives to who opens (net.ipv4.ip_local_port_range)."""
 
@@ -62,6 +63,15 @@ class Sighting(Struct, kw_only=True):
     def at_remote(self, leg: Leg) -> int | None:
         """How many packets were seen there; None where nobody watched."""
         return None if self.remote is None else self.remote[leg].packets
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """All that conclusions are drawn from: what was seen at all, not how often."""
+        ends = [
+            None if end is None else tuple((min(seen.packets, 2), frozenset(seen.interfaces)) for seen in end.values())
+            for end in (self.server, self.remote)
+        ]
+        return (*ends, min(self.tried, 2), bool(self.unsent), self.served, self.taken, bool(self.again))
 
     def interfaces(self, leg: Leg) -> set[str]:
         """Those of the server by which packets were seen to go."""
@@ -145,7 +155,9 @@ class Sightings:
                 self.unopened += 1
                 return
             if len(self._conversations) >= MAX_CONVERSATIONS:
-                raise CaptureError(f"it has more than {MAX_CONVERSATIONS} flows; capture fewer, as in: host ADDRESS")
+                raise CaptureError(
+                    f"it has more than {MAX_CONVERSATIONS} conversations; capture fewer, as in: host ADDRESS"
+                )
             key = FlowKey(
                 direction=Direction.OUTBOUND if from_server else Direction.INBOUND,
                 protocol=packet.protocol,
@@ -153,6 +165,8 @@ class Sightings:
                 remote=remote,
                 port=0 if packet.protocol is Protocol.ICMP else packet.destination_port,
             )
+            if key not in self.flows and len(self.flows) >= MAX_FLOWS:
+                raise CaptureError(f"it has more than {MAX_FLOWS} flows; capture fewer, as in: host ADDRESS")
             known = self._conversations[ends] = _Conversation(self.of(key), opened_by_server=from_server)
         known.take(packet, from_server=from_server, opens=opener, here=here)
 
