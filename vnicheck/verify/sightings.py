@@ -96,6 +96,8 @@ class Sightings:
         """Packets of flows whose opening packet was not seen."""
         self.sent: set[tuple[Protocol, str]] = set()
         """Protocols and remotes to which a captured packet left the server: answers are not kept out of the capture."""
+        self.named: set[str] = set()
+        """The interfaces that captures on the server name."""
         self.watched_server = False
         """Whether all interfaces of the server were watched, so that what was not seen there was not there."""
         self.watched_remotes: set[str] = set()
@@ -111,6 +113,7 @@ class Sightings:
             if from_us is to_us or (packet.out is not None and packet.out is not from_us):
                 self.foreign += not (from_us and to_us)
                 continue
+            self.named.update([packet.interface] if packet.interface is not None else [])
             if from_us:
                 self.sent.add((packet.protocol, packet.destination))
                 self._take(packet, packet.source, packet.destination, from_server=True, here=True)
