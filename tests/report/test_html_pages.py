@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.support.browser import OUTSIDE, OVERFLOW, OVERLAPS, SCHEMES, WIDTHS, browser, violations
+from tests.support.browser import OUTSIDE, OVERFLOW, OVERLAPS, VIEWS, WIDTHS, browser, violations
 from tests.support.pages import PAGES
 
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(each => each.open = true)"
@@ -74,7 +74,7 @@ def test_everything_has_its_place(shown: Callable[[str], Page], name: str) -> No
 def test_everybody_can_read_it(shown: Callable[[str], Page], name: str) -> None:
     page = shown(name)
     page.evaluate(OPEN_SOME)
-    for width, scheme in zip((WIDTHS[0], WIDTHS[-1]), SCHEMES, strict=True):
+    for width, scheme in VIEWS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         assert violations(page) == [], scheme

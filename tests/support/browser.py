@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 AXE = Path(__file__).resolve().parents[2] / ".venv" / "axe"
 WIDTHS = (1280, 768, 360)
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+VIEWS: list[tuple[int, Literal["light", "dark"]]] = [(1280, "light"), (360, "dark")]
 _PROGRAMS = ("chromium", "google-chrome", "chromium-browser")
 
 OVERFLOW = """() => [...document.querySelectorAll('body *')]
