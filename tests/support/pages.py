@@ -2,7 +2,7 @@
 one with names as long as they may be, and a fleet.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -87,22 +87,27 @@ def long_names() -> bytes:
 
 def fleet(count: int = 60) -> bytes:
     """Most are broken, each in its way; some are well, out of reach, or stopped; two have names without a break."""
-    kinds: list[dict[str, Any]] = [
-        {"inside": BROKEN},
-        {"inside": guest(rp_filter={"all": 2})},
-        {"inside": BROKEN, "kind": "bare_metal_server"},
-        {"inside": WELL},
-        {"problems": (TIMEOUT,)},
-        {"inside": guest(routes="default via 10.0.0.1 dev eth0\n"), "region": "eu-de"},
-        {"status": "stopped"},
-        {"inside": BROKEN, "problems": (_odd(),)},
+    kinds = [
+        member("broken", BROKEN),
+        member("loose", guest(rp_filter={"all": 2})),
+        member("metal", BROKEN, kind="bare_metal_server"),
+        member("well", WELL),
+        member("unreached", problems=(TIMEOUT,)),
+        member("no-route", guest(routes="default via 10.0.0.1 dev eth0\n"), region="eu-de"),
+        member("asleep", status="stopped"),
+        member("partly", BROKEN, problems=(_odd(),)),
     ]
-    servers = []
-    for number in range(count):
-        fields = dict(kinds[number % len(kinds)])
-        name = f"web-{number}" if number % 30 else f"{LONG.replace('-', 'x')[:60]}{number}"
-        servers.append(member(name, fields.pop("inside", None), **fields))
-    return linted(*servers)
+    return of_kinds(kinds, count)
+
+
+def of_kinds(kinds: Sequence[Server], count: int) -> bytes:
+    """The document of so many servers, which are analyzed once for each kind."""
+    made = [analyze_server(kind, fabric(), Config()) for kind in kinds]
+    named = [f"web-{number}" if number % 30 else f"{LONG.replace('-', 'x')[:60]}{number}" for number in range(count)]
+    instances = [
+        msgspec.structs.replace(made[number % len(made)], name=name, id=name) for number, name in enumerate(named)
+    ]
+    return written(assemble_report(tuple(instances), generated_at=NOW))
 
 
 def _odd() -> Problem:
