@@ -1,5 +1,7 @@
 """tcpdump's text: the same packets, however it was told to print them; and files that are none, or hostile."""
 
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -156,6 +158,30 @@ def test_endless_lines_and_odd_ones_cost_nothing() -> None:
     packets, told = read(f"{SYN}{'x' * 10_000_000}\n{SYN}\n02:11:49.0 eth1  P   IP {'9' * MAX_LINE}\n")
     assert len(packets) == 2
     assert told.lines == 3
+
+
+def test_mangled_captures_are_read_or_refused() -> None:
+    drawn = random.Random(17)
+    whole = [(CAPTURES / f"{name}.txt").read_text() for name in ("any", "any-vv-e", "older-any-v", "eth1-v-e")]
+    for _ in range(400):
+        text = list(drawn.choice(whole))
+        for _ in range(drawn.randrange(1, 12)):
+            at = drawn.randrange(len(text))
+            text[at : at + drawn.randrange(30)] = drawn.choice(
+                ["", "\n", "\t", "\x00", " > ", "Flags [S]", "9" * 40, "\u202e"]
+            )
+        with suppress(CaptureError):
+            seen = Sightings({"10.0.0.12"}, {})
+            seen.add_server(read("".join(text))[0])
+
+
+def test_more_lines_or_flows_than_are_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vnicheck.verify.capture.MAX_LINES", 5)
+    with pytest.raises(CaptureError, match="more than 5 lines"):
+        read("\n" * 6)
+    monkeypatch.setattr("vnicheck.verify.sightings.MAX_FLOWS", 2)
+    with pytest.raises(CaptureError, match="more than 2 flows"):
+        Sightings({"10.0.0.12"}, {}).add_server(read("".join(f"{SYN.replace('.4.', f'.{n}.')}\n" for n in range(3)))[0])
 
 
 def test_lines_of_tcpdump_itself_and_of_a_shell_are_passed_over() -> None:

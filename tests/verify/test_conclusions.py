@@ -213,6 +213,7 @@ def test_where_two_assumptions_explain_it_alike_neither_is_refuted(tmp_path: Pat
         ("client:10.8=any.txt", "write client:ADDRESS=FILE"),
         ("", "names no file"),
         ("eth1=", "names no file"),
+        (f"eth9={CAPTURES / 'eth1.txt'}", "'eth9' is no interface of server, which has lo, eth0, eth1"),
     ],
 )
 def test_what_is_no_capture_is_refused_in_one_line(spec: str, said: str) -> None:
@@ -220,6 +221,14 @@ def test_what_is_no_capture_is_refused_in_one_line(spec: str, said: str) -> None
         concluded(3, [spec])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_interfaces_of_another_machine_are_refused(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere=1.txt"
+    elsewhere.write_text((CAPTURES / "any.txt").read_text().replace(" eth", " ifb"))
+    with pytest.raises(UserError, match="printed on the server"):
+        concluded(3, [elsewhere])
+    assert concluded(3, [f"any={CAPTURES / 'any.txt'}"]) == concluded(3, [CAPTURES / "any.txt"])
 
 
 def test_of_somebody_else_and_binary_ones(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import re
 import socket
 import sys
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import parse_address
 from vnicheck.model.flow import Protocol
 from vnicheck.model.lines import is_plain_interface
+from vnicheck.model.snapshot import Server
 from vnicheck.model.words import one_line
 from vnicheck.system.files import UnreadableError, read_named
 from vnicheck.verify.capture import MAX_BYTES, Capture, CaptureError, Packet, read_capture
@@ -48,8 +50,8 @@ def _read(spec: str) -> CaptureFile:
             raise UserError(f"--capture {one_line(spec, 80)!r}: write client:ADDRESS=FILE, as 10.8.0.4") from error
         return CaptureFile(name=client[2], text=_text(client[2]), client=client[1])
     name, equals, file = spec.partition("=")
-    if equals and is_plain_interface(name):
-        return CaptureFile(name=file, text=_text(file), interface=name)
+    if equals and is_plain_interface(name) and not Path(spec).exists():
+        return CaptureFile(name=file, text=_text(file), interface=None if name == "any" else name)
     return CaptureFile(name=spec, text=_text(spec))
 
 
@@ -95,9 +97,12 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
     notes: list[str] = []
     single: list[Packet] = []
     lost: list[bool] = []
+    known = [link.name for link in server.guest.interfaces] if server.guest is not None else []
     for file in files:
+        if file.interface is not None and file.interface not in known:
+            raise UserError(f"--capture {file.interface}=...: {_no_interface(server, file.interface, known)}")
         told = Capture()
-        packets = read_capture(file.text.splitlines(keepends=True), told, _port_number, interface=file.interface)
+        packets = read_capture(StringIO(file.text), told, _port_number, interface=file.interface)
         before = seen.foreign
         try:
             if file.client is not None:
@@ -120,10 +125,19 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
         single.sort(key=lambda packet: packet.at or 0.0)
         captured = {file.interface for file in files}
         seen.add_server(single, whole=captured >= set(view.interface_of.values()))
+    names = sorted(seen.named)
+    if names and not seen.named & set(known):
+        said = _no_interface(server, names[0], known)
+        raise UserError(f"--capture: {said}; a binary file is printed on the server, where interfaces have their names")
     if any(lost):  # then what was not seen may have been there
         seen.watched_server = False
         seen.watched_remotes.clear()
     return seen, tuple(notes)
+
+
+def _no_interface(server: Server, name: str, known: Sequence[str]) -> str:
+    some = ", ".join(one_line(each, 20) for each in known[:8])
+    return f"{one_line(name, 40)!r} is no interface of {one_line(server.name, 60)}, which has {some}"
 
 
 def _notes(file: CaptureFile, told: Capture) -> list[str]:

@@ -7,6 +7,7 @@ import typer
 
 from vnicheck.cli import options
 from vnicheck.cli.bundles import Credentials, Display, Fleet, Options, Scope, Selection, Ssh
+from vnicheck.cli.given_verify import VerifyOptions as VerifyOptions
 
 LEAST_SECONDS = 5
 """Of the timer that undoes a fix."""
@@ -247,62 +248,6 @@ class DiffOptions(Options):
         typer.Option("--fail-on", metavar="error|warning|note", help="Exit 1 if a finding this bad or worse is new."),
     ] = None
     allow_incomplete: options.AllowIncomplete = False
-
-
-class VerifyOptions(Options):
-    """Hold predictions against what can be seen: the server's own kernel, asked, captures, and packets."""
-
-    instances: Annotated[
-        list[str], typer.Argument(metavar="INSTANCE...", help="Name, id, CRN, or one of its addresses.")
-    ]
-    selection: Selection
-    ssh: Ssh
-    captures: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--capture",
-            metavar="FILE",
-            help="The text of 'tcpdump -nn -i any' on the server; '-' for stdin; eth1=FILE of one interface; "
-            "client:ADDRESS=FILE of that client. Repeatable.",
-        ),
-    ] = None
-    hosts: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from",
-            metavar="HOST",
-            help="Send a few packets from there to the server and back: another server, [user@]host[:port] by SSH, or "
-            "'here'. Repeatable.",
-        ),
-    ] = None
-    protocols: Annotated[
-        list[str] | None, typer.Option("--protocol", metavar="tcp|udp|icmp", help="Only such packets. Repeatable.")
-    ] = None
-    directions: Annotated[
-        list[str] | None,
-        typer.Option("--direction", metavar="inbound|outbound", help="Only flows that are opened so. Repeatable."),
-    ] = None
-    ports: Annotated[
-        str | None,
-        typer.Option("--ports", metavar="PORT,...", help="Destination ports; default one that the VPC lets in."),
-    ] = None
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False
-    sudo: Annotated[bool, typer.Option("--sudo", help="Become root by sudo, to watch packets.")] = False
-    snapshot: options.SnapshotFile = None
-    config_file: options.ConfigFile = None
-    formats: Annotated[
-        list[str] | None, typer.Option("--format", "-f", metavar="FORMAT[=FILE]", help="text or json.")
-    ] = None
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Keep what was seen in this file, for --observations of all commands.",
-        ),
-    ] = None
-    no_color: options.NoColor = False
 
 
 class RehearseOptions(Options):

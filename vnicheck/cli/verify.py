@@ -119,9 +119,7 @@ def _verified(server: Server, fabric: Fabric, work: _Work) -> Verification:
     for how, seen in evidence.items():
         of_flows, of_assumptions = conclusions(server, fabric, work.config, Evidence(seen), how)
         flows += of_flows
-        # of a capture and of packets, what refutes or settles outweighs what confirms
-        new = [each for each in of_assumptions if each.id not in assumptions or each.conclusion != "confirmed"]
-        assumptions |= {each.id: each for each in new}
+        assumptions |= {each.id: each for each in of_assumptions}  # what packets say now outweighs a capture
     return replace(
         known,
         flows=tuple(flows),

@@ -12,7 +12,8 @@ from vnicheck.model.address import parse_address
 from vnicheck.model.flow import Protocol
 from vnicheck.model.words import one_line
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 32 << 20
+MAX_LINES = 2_000_000
 MAX_LINE = 2000
 """Characters of a line that are looked at; what counts is at its beginning."""
 PortNumber = Callable[[str, Protocol], int | None]
@@ -94,6 +95,8 @@ def read_capture(
     """
     reader = _Reader(told, port_number, interface)
     for number, line in enumerate(lines, start=1):
+        if number > MAX_LINES:
+            raise CaptureError(f"it has more than {MAX_LINES} lines; capture fewer packets, as in: host ADDRESS")
         try:
             packet = reader.packet(line[:MAX_LINE].rstrip("\r\n"))
         except CaptureError as error:

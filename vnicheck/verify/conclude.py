@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.engine.server_view import ServerView
@@ -27,7 +28,7 @@ def conclusions(
     """What evidence of flows of a server says of their hops, and of the assumptions."""
     keys = sorted(evidence.sightings.flows)
 
-    def predict(config: Config) -> Mapping[FlowKey, Flow]:
+    def predict(config: Config, keys: Iterable[FlowKey]) -> Mapping[FlowKey, Flow]:
         view = ServerView(server, fabric, config)
         own = {local.address: local for local in local_addresses(view)}
         return {
@@ -38,12 +39,24 @@ def conclusions(
             if key.local in own
         }
 
-    predicted = predict(config)
+    predicted = predict(config, keys)
     for key in keys:
         if key not in predicted:
             del evidence.sightings.flows[key]
     flows = tuple(_flow(evidence, key, flow, how) for key, flow in predicted.items())
-    return flows, tuple(_assumptions(evidence, predict, config, server, predicted, how))
+    told = _telling(evidence, predicted)
+    return flows, tuple(_assumptions(evidence, partial(predict, keys=told), config, server, predicted, how))
+
+
+def _telling(evidence: Evidence, predicted: Mapping[FlowKey, Flow]) -> list[FlowKey]:
+    """Of flows that are predicted alike, and of which alike was seen, one."""
+    found: dict[tuple[object, ...], FlowKey] = {}
+    for key, flow in predicted.items():
+        hops = tuple((hop.leg, hop.stage, hop.at, hop.outcome, hop.reason) for hop in flow.hops)
+        fates = tuple(part.seen for part in evidence.parts(key, flow))
+        alike = (key.direction, key.protocol, key.local, hops, fates, evidence.sightings.flows[key].shape)
+        found.setdefault(alike, key)
+    return list(found.values())
 
 
 def _flow(evidence: Evidence, key: FlowKey, flow: Flow, how: How) -> SeenFlow:

@@ -6,6 +6,7 @@ port to another address of the server that came back; else the remote's own fire
 """
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct
@@ -54,7 +55,7 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Evidence:
-    """All that was seen in one run."""
+    """All that was seen in one run; complete before it is asked."""
 
     def __init__(self, sightings: Sightings) -> None:
         self.sightings = sightings
@@ -82,16 +83,15 @@ class Evidence:
         """
         if self._lossy(key.remote):
             return None
-        for other in self.sightings.flows:
-            alike = (other.direction, other.protocol, other.remote, other.port) == (
-                key.direction,
-                key.protocol,
-                key.remote,
-                key.port,
-            )
-            if alike and other.local != key.local and self.came_back(other) and self._seen_alike(key, other):
-                return other
-        return None
+        alike = self._by_remote.get((key.direction, key.protocol, key.remote, key.port), ())
+        return next((o for o in alike if o.local != key.local and self.came_back(o) and self._seen_alike(key, o)), None)
+
+    @cached_property
+    def _by_remote(self) -> dict[tuple[object, ...], list[FlowKey]]:
+        found: dict[tuple[object, ...], list[FlowKey]] = {}
+        for key in self.sightings.flows:
+            found.setdefault((key.direction, key.protocol, key.remote, key.port), []).append(key)
+        return found
 
     def went_as_predicted(self, key: FlowKey, flow: Flow) -> bool:
         """Whether the flow was watched at the server, and all that was seen of it there went by the interfaces that are
@@ -108,8 +108,12 @@ class Evidence:
 
     def _lossy(self, remote: str) -> bool:
         """Whether a flow of the remote came back only when it was opened again."""
+        return remote in self._lossy_remotes
+
+    @cached_property
+    def _lossy_remotes(self) -> set[str]:
         flows = self.sightings.flows.items()
-        return any(seen.tried > 1 and self.came_back(key) for key, seen in flows if key.remote == remote)
+        return {key.remote for key, seen in flows if seen.tried > 1 and self.came_back(key)}
 
     def _missed(self, key: FlowKey) -> tuple[Fate | None, str]:
         """What it means that a packet was not seen."""

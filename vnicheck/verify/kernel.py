@@ -13,6 +13,8 @@ from vnicheck.verify.questions import Asked, Expected
 _HEAD = "@vnicheck-verify 1"
 _TAIL = "@vnicheck-end"
 _FAILED = re.compile(r"Command failed -:([0-9]+)")
+_NOT_UNDERSTOOD = re.compile(r"is a garbage|is wrong|invalid argument '|is unknown|[Uu]sage:|not found|BusyBox")
+"""What `ip` itself says of a word that it does not know, or the shell of `ip`: no answer of the kernel."""
 _SCRIPT = """\
 PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 export PATH LC_ALL
@@ -93,6 +95,8 @@ def conclude(asked: Asked, answered: Answered | None) -> KernelAnswer:
     conclusion: Conclusion
     if answered is None or said is None:
         conclusion, why = "not_tested", "the kernel's answer is missing"
+    elif answered.refused and _NOT_UNDERSTOOD.search(answered.line):
+        conclusion, why = "not_tested", "the server's ip does not know the question"
     elif expected.outcome == "unknown":
         # `ip route get` knows no marks, filters or choice among equal routes: it settles nothing that rests on these
         conclusion, why = "not_tested", expected.why

@@ -12,6 +12,7 @@ from vnicheck.model.flow import Direction, Leg, Protocol
 from vnicheck.verify.capture import CaptureError, Packet
 
 MAX_CONVERSATIONS = 100_000
+MAX_FLOWS = 5000
 _CLIENTS_FROM = 32768
 """Where Linux begins with the ports that it gives to who opens (net.ipv4.ip_local_port_range)."""
 
@@ -63,6 +64,15 @@ class Sighting(Struct, kw_only=True):
         """How many packets were seen there; None where nobody watched."""
         return None if self.remote is None else self.remote[leg].packets
 
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """All that conclusions are drawn from: what was seen at all, not how often."""
+        ends = [
+            None if end is None else tuple((min(seen.packets, 2), frozenset(seen.interfaces)) for seen in end.values())
+            for end in (self.server, self.remote)
+        ]
+        return (*ends, min(self.tried, 2), bool(self.unsent), self.served, self.taken, bool(self.again))
+
     def interfaces(self, leg: Leg) -> set[str]:
         """Those of the server by which packets were seen to go."""
         return set() if self.server is None else {name for name in self.server[leg].interfaces if name is not None}
@@ -86,6 +96,8 @@ class Sightings:
         """Packets of flows whose opening packet was not seen."""
         self.sent: set[tuple[Protocol, str]] = set()
         """Protocols and remotes to which a captured packet left the server: answers are not kept out of the capture."""
+        self.named: set[str] = set()
+        """The interfaces that captures on the server name."""
         self.watched_server = False
         """Whether all interfaces of the server were watched, so that what was not seen there was not there."""
         self.watched_remotes: set[str] = set()
@@ -101,6 +113,7 @@ class Sightings:
             if from_us is to_us or (packet.out is not None and packet.out is not from_us):
                 self.foreign += not (from_us and to_us)
                 continue
+            self.named.update([packet.interface] if packet.interface is not None else [])
             if from_us:
                 self.sent.add((packet.protocol, packet.destination))
                 self._take(packet, packet.source, packet.destination, from_server=True, here=True)
@@ -145,7 +158,9 @@ class Sightings:
                 self.unopened += 1
                 return
             if len(self._conversations) >= MAX_CONVERSATIONS:
-                raise CaptureError(f"it has more than {MAX_CONVERSATIONS} flows; capture fewer, as in: host ADDRESS")
+                raise CaptureError(
+                    f"it has more than {MAX_CONVERSATIONS} conversations; capture fewer, as in: host ADDRESS"
+                )
             key = FlowKey(
                 direction=Direction.OUTBOUND if from_server else Direction.INBOUND,
                 protocol=packet.protocol,
@@ -153,6 +168,8 @@ class Sightings:
                 remote=remote,
                 port=0 if packet.protocol is Protocol.ICMP else packet.destination_port,
             )
+            if key not in self.flows and len(self.flows) >= MAX_FLOWS:
+                raise CaptureError(f"it has more than {MAX_FLOWS} flows; capture fewer, as in: host ADDRESS")
             known = self._conversations[ends] = _Conversation(self.of(key), opened_by_server=from_server)
         known.take(packet, from_server=from_server, opens=opener, here=here)
 

@@ -1,0 +1,83 @@
+"""What `ip route get` prints, by iproute2 old and new and by busybox, held against what is predicted."""
+
+import subprocess
+
+import pytest
+
+from vnicheck.guest.errors import CollectionError
+from vnicheck.verify.kernel import Answered, conclude, read_answers, script
+from vnicheck.verify.questions import Asked, Expected, Question
+
+LEAVES = Expected(outcome="leaves", interface="eth0")
+TAKEN = Expected(outcome="taken")
+DROPS = Expected(outcome="drops")
+ANSWER = "10.8.0.10 from 10.0.0.11 via 10.0.0.1 dev eth0 \\    cache"
+LOCAL = "local 10.0.0.12 from 10.8.0.10 dev lo table local \\    cache <local> iif eth1"
+
+
+def asked(expected: Expected) -> Asked:
+    question = Question(source="10.8.0.10", destination="10.0.0.12", interface="eth1")
+    return Asked(question=question, expected=expected, flows=1)
+
+
+def output(*lines: str) -> str:
+    return "\n".join(["motd of a login", "@vnicheck-verify 1", *lines, "@vnicheck-end", ""])
+
+
+@pytest.mark.parametrize("words", ["Invalid cross-device link", "Invalid argument"], ids=["older", "newer"])
+def test_refusals_and_answers_are_told_apart_by_number(words: str) -> None:
+    said = output(f"! RTNETLINK answers: {words}", "! Command failed -:2", f"= {ANSWER}", f"= {LOCAL}")
+    answers = read_answers(said, 3)
+    found = [
+        conclude(asked(expected), answer) for expected, answer in zip((LEAVES, DROPS, TAKEN), answers, strict=True)
+    ]
+    assert [(each.answered, each.conclusion) for each in found] == [
+        ("leaves by eth0", "confirmed"),
+        (f"refused: {words}", "confirmed"),
+        ("taken", "confirmed"),
+    ]
+
+
+def test_busybox_answers_one_by_one() -> None:
+    said = output(
+        "? 10.8.0.10 from 10.0.0.11 via 10.0.0.1 dev eth1 ", "? ip: RTNETLINK answers: Network is unreachable "
+    )
+    first, second = read_answers(said, 2)
+    assert conclude(asked(LEAVES), first).conclusion == "contradicted"
+    assert conclude(asked(TAKEN), second).conclusion == "contradicted"
+    assert conclude(asked(DROPS), second).conclusion == "confirmed"
+
+
+def test_an_unknown_prediction_is_not_settled_by_an_answer() -> None:
+    told = conclude(asked(Expected(outcome="unknown", why="a rule reads marks")), Answered(ANSWER, refused=False))
+    assert (told.conclusion, told.why) == ("not_tested", "a rule reads marks")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Error: either "to" is duplicate, or "ipproto" is a garbage.',
+        'Error: argument "tcp" is wrong: Invalid "ipproto" value',
+        "ip: invalid argument 'ipproto' to 'ip'",
+        "sh: ip: not found",
+    ],
+)
+def test_words_that_ip_does_not_know_are_no_refusal_of_the_kernel(line: str) -> None:
+    for expected in (TAKEN, DROPS, LEAVES):
+        told = conclude(asked(expected), Answered(line, refused=True))
+        assert (told.conclusion, told.why) == ("not_tested", "the server's ip does not know the question")
+
+
+def test_what_cannot_be_told_apart_is_no_answer() -> None:
+    assert read_answers(output(f"= {ANSWER}", f"= {ANSWER}"), 1) == [None]
+    assert read_answers(output(f"= {ANSWER}"), 2) == [Answered(ANSWER, refused=False), None]
+    assert read_answers(output("? only one"), 2) == [None, None]
+    for cut in ("", "@vnicheck-verify 1\n= x\n", "@vnicheck-end\n"):
+        with pytest.raises(CollectionError):
+            read_answers(cut, 1)
+
+
+def test_the_script_is_sh() -> None:
+    text = script([asked(TAKEN)])
+    assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
+    assert "route get 10.0.0.12 from 10.8.0.10 iif eth1" in text
