@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 RUNS_READY := $(VENV)/.run
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+# Modules are compiled once, not for each of the many programs that tests start, also where the environment says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test test-all quick lowest lint pins sbom differential fuzz bench bench-scale demo-snapshots clean
 
