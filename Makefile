@@ -8,6 +8,8 @@ DOCS_READY := $(VENV)/.docs
 # The machine's pip fills the environment: to put one into it would take as long as half of what running needs.
 PIP = $$(test -x $(BIN)/pip && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python) install -q \
 	--disable-pip-version-check --no-compile
+# Modules are compiled once, not for each of the many programs that tests start, also where the environment says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp try-debian image sbom differential fuzz bench bench-scale demo-snapshots man clean
 

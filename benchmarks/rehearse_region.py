@@ -1,4 +1,4 @@
-"""`unshare --user --map-user=65534 -- python -m benchmarks.rehearsed_region COUNT [OF] [SEED]`: so many random servers
+"""`unshare --user --map-user=65534 -- python -m benchmarks.rehearse_region COUNT [OF] [SEED]`: so many random servers
 of a made region of OF rehearsed, with the plan where `auto` offers one, and a tally.
 """
 

@@ -17,7 +17,7 @@ MORE = range(2, 11)
 def test_packets_do_what_was_predicted_and_plans_keep_their_promises(seed: int) -> None:
     require_lab()
     servers, of = (10, 1000) if amounts.long else (3, 60)
-    program = [*NOBODY, sys.executable, "-m", "benchmarks.rehearsed_region", str(servers), str(of), str(seed)]
+    program = [*NOBODY, sys.executable, "-m", "benchmarks.rehearse_region", str(servers), str(of), str(seed)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=580, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert f"{servers} servers" in done.stdout
