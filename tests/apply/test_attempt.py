@@ -108,6 +108,19 @@ def test_the_connection_never_comes_back(lab: Lab, what: str, monkeypatch: pytes
     assert "lock" not in leftovers(lab.target)
 
 
+def test_a_timer_that_may_have_been_started_is_told(lab: Lab) -> None:
+    """The connection goes before the answer, and stays away: nothing is changed, but others may have to wait."""
+    before = state(lab.target)
+    wire = Wire(lab.target, deafen=lambda _, call: call == "arm", cut=lambda _, call: call == "undo")
+    outcome = attempt(wire, both(lab.target), seconds=2)
+    assert (outcome.status, state(lab.target)) == ("refused", before)
+    assert "for 2 s a timer with nothing to undo may keep other changes from the server; nothing was" in outcome.said
+    deadline = time.monotonic() + 10
+    while "lock" in leftovers(lab.target) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert "lock" not in leftovers(lab.target)
+
+
 def test_a_step_that_the_server_refuses(lab: Lab) -> None:
     """A route that is there already: the first step fails, and is undone with what went before."""
     proof = both(lab.target, FILE)

@@ -115,8 +115,10 @@ class Attempt:
         try:
             answer = self._reach.run(scripts.arm(self._change, self._steps, self._seconds))
         except CollectionError as error:
-            quietly(self._reach, scripts.undo(self._change))  # or the lock would stay until the timer fires
-            raise _Stop(error.message, nothing=True) from error
+            why = error.message
+            if not quietly(self._reach, scripts.undo(self._change)):
+                why += f"; for {self._seconds} s a timer with nothing to undo may keep other changes from the server"
+            raise _Stop(why, nothing=True) from error
         if answer.verb == "busy":
             raise _Stop(f"another change of this server is under way ({answer.rest}); try again later", nothing=True)
         if answer.verb == "not-root":

@@ -31,7 +31,9 @@ class Reach(Protocol):
         """Waits."""
 
 
-def quietly(reach: Reach, script: str) -> None:
-    """A script whose failure changes nothing."""
+def quietly(reach: Reach, script: str) -> bool:
+    """A script whose failure changes nothing; whether it was answered."""
     with suppress(CollectionError):
         reach.run(script)
+        return True
+    return False
