@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct, UnsetType
 
+from vnicheck.engine.partition import parse_ports, to_ports
 from vnicheck.findings.terms import SHORT, SHORT_STAGES
 from vnicheck.model.address import prefix_range
 from vnicheck.model.flow import Direction, DropCode, Flow, Outcome, Protocol, Scope, Stage, Verdict
@@ -154,7 +155,8 @@ def fate_of(flow: Flow) -> tuple[Mark, str]:
             return Mark.UNKNOWN, "" if hop is None else SHORT_STAGES[hop.stage]
         case Verdict.DROPPED:
             first = flow.drops[0]
-            why = SHORT[first.by]
+            forwards = flow.direction is Direction.TRANSIT and first.by is DropCode.NOT_LOCAL
+            why = "not forwarded" if forwards else SHORT[first.by]
             if any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):  # whatever else drops it
                 why = "no FIP" if flow.direction is Direction.INBOUND else "no PGW"
             if any(hop.outcome is Outcome.DROP and hop.stage is Stage.REMOTE_ACL for hop in flow.hops):
@@ -187,7 +189,7 @@ def _protocols_and_ports(flows: Iterable[Flow]) -> str:
     for protocol in Protocol:
         if protocol not in ports:
             continue
-        listed_ports = sorted(ports[protocol], key=lambda text: int(text.partition("-")[0]))
+        listed_ports = to_ports(map(parse_ports, ports[protocol]))
         if protocol is Protocol.ICMP:
             words.append(_PROTOCOL_WORDS[protocol])
         elif tuple(listed_ports) == ALL_PORTS:
