@@ -1,5 +1,7 @@
 """The matrix: what a cell says is what its flows are."""
 
+from functools import cache
+
 import pytest
 
 from tests.support import cases
@@ -12,6 +14,7 @@ from vnicheck.report.verdicts import verdict_lines
 SCOPES = list(Scope)
 
 
+@cache
 def instance(name: str) -> InstanceReport:
     return cases.report_of(cases.snapshot_of(name), cases.config_of(name))
 
