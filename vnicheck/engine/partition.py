@@ -1,7 +1,7 @@
-"""The exact partition of remote addresses and ports into classes: no sampling.
+"""Who may be a remote; remotes and ports as texts; and the atoms by which flows in transit are told apart.
 
-Every stage's answer is constant between two cuts (the edges of the prefixes and port ranges that it reads), so one
-point of each atom, the stretch between two neighbouring cuts, stands for all of it.
+Every stage's answer is constant between two cuts (the edges of the prefixes that it reads), so one address of each
+atom, the stretch between two neighbouring cuts, stands for all of it: nothing is sampled.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,8 @@
-"""FIB lookups as maps (fib_lookup, __fib_lookup): one end of the packet is free, all else is fixed or a decision."""
+"""FIB lookups as maps (fib_lookup, __fib_lookup): one end of the packet is free, all else is fixed or a decision.
+
+Policy rules are composed from the last one back. With M(i) what happens from rule i on, M(i) is, where rule i matches,
+what its table says, or else M(i+1), and M(i+1) elsewhere; a goto takes M(target).
+"""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial

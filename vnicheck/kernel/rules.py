@@ -1,8 +1,5 @@
-"""Policy rules as a map of one end of a packet (net/core/fib_rules.c, net/ipv4/fib_rules.c).
-
-They are composed from the last one back. With M(i) what happens from rule i on, M(i) is, where rule i matches, what its
-table says, or else M(i+1), and M(i+1) elsewhere; a goto takes M(target). What a rule reads beside addresses and
-interfaces becomes a decision.
+"""Policy rules, compiled: what each wants of a packet, and what it leads to (net/core/fib_rules.c,
+net/ipv4/fib_rules.c). What a rule reads beside addresses and interfaces becomes a decision; `lookup` composes them.
 """
 
 from collections.abc import Iterator, Sequence
