@@ -182,7 +182,7 @@ class Attempt:
         lacking = {index for index, _ in self._proof.gained - outcome.gained}
         if lacking or outcome.worse:
             what = "promised flows are not fixed" if lacking else "flows that worked are worse off"
-            raise _Stop(f"collected again, {len(lacking or outcome.worse)} classes of {what}")
+            raise _Stop(f"collected again, {what}")
         if self._probed is not None:
             self._tell("sending packets of the promised flows")
             why = self._probed(view, after)

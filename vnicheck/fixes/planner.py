@@ -29,7 +29,7 @@ from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
 from vnicheck.model.snapshot import NOTHING_KNOWN, Server
-from vnicheck.model.words import listed
+from vnicheck.model.words import counted, listed
 
 Strategy = Literal["auto", "policy-routing", "rp-filter", "state-filtering"]
 STRATEGIES: tuple[Strategy, ...] = ("auto", "policy-routing", "rp-filter", "state-filtering")
@@ -218,18 +218,26 @@ def _why_not(trial: Trial, names: Combination, effects: tuple[Effect, ...], chos
         and names == ("policy-routing",)
         and (held_back := _held_back(trial)) is not None
     ):
-        return f"fixes {len(fixed)} of {len(trial.targets)} classes of flows: {held_back}"
+        return f"{_extent(trial, fixed)}: {held_back}"
     if not fixed and (conditions := list(fixed_if(trial, effects))):
         first = max(conditions, key=lambda each: each.count)
-        whole = f"fixes {first.count} of {len(trial.targets)} classes of flows"
-        return f"{whole} only if {first.assumption} is {first.value}: {first.then}"
+        extent = "all of it" if first.count == len(trial.targets) else "part of it"
+        return f"fixes {extent} only if {first.assumption} is {first.value}: {first.then}"
     if not fixed:
         return f"fixes nothing: {what_drops(trial, effects)}"
     if len(fixed) < len(best):
-        return f"fixes {len(fixed)} of {len(trial.targets)} classes of flows: {what_drops(trial, effects)}"
+        return f"{_extent(trial, fixed)}: {what_drops(trial, effects)}"
     fixes = "fixes the same" if len(fixed) == len(best) else "fixes more"
     asymmetric = "" if "policy-routing" in used_by(effects) else ", and leaves the path asymmetric"
     return f"{fixes}, but {listed(list(dict.fromkeys(map(_cost, effects))))}{asymmetric}"
+
+
+def _extent(trial: Trial, fixed: frozenset[int]) -> str:
+    """`fixes 1 of 2 addresses`; where it fixes none of them wholly, that it fixes a part."""
+    broken = {trial.before[index].local for index in trial.targets}
+    part = {trial.before[index].local for index in trial.targets - fixed}
+    whole = len(broken - part)
+    return f"fixes {whole} of {counted(len(broken), 'address', 'addresses')}" if whole else "fixes part of it"
 
 
 def _cost(effect: Effect) -> str:

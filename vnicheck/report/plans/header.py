@@ -8,8 +8,9 @@ from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.vni_changes import vni_changes
 from vnicheck.model.flow import Direction, Drop
 from vnicheck.model.plan import NO_STRATEGY, FixedIf, InstancePlan, Plan
-from vnicheck.model.words import counted, listed
+from vnicheck.model.words import listed
 from vnicheck.report.plans.plain import is_plain_path, said, title
+from vnicheck.report.plans.summary import broken_words
 
 _WIDTH = 98
 DOES = "Does"
@@ -36,10 +37,10 @@ def _headline(instance: InstancePlan) -> str:
     by = f"by vnicheck {__version__}"
     if plan.strategy == NO_STRATEGY:
         return f"No fix for {title(instance)}, {by}: {said(plan.why_not or '')}"
-    broken = plan.fixed + plan.remaining
+    extent = " in part" if plan.remaining else ""
     return (
         f"Fix for {title(instance)}, {by}: {said(plan.strategy)}. Proved on a model of the server: it fixes "
-        f"{plan.fixed} of {broken} broken classes of flows and breaks {plan.broken or 'none'}."
+        f"{said(broken_words(plan))}{extent}, and breaks nothing."
     )
 
 
@@ -80,8 +81,7 @@ def _fixed(plan: Plan) -> Iterator[str]:
 
 def said_if(condition: FixedIf) -> str:
     """What is fixed only if an open assumption falls so, as a sentence."""
-    classes = counted(condition.count, "class", "classes")
-    return f"{classes} of flows only if {condition.assumption} is {condition.value}; {condition.then}"
+    return f"some of it only if {condition.assumption} is {condition.value}; {condition.then}"
 
 
 def _wrapped(text: str, lead: str = "") -> list[str]:

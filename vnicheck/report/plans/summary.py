@@ -10,7 +10,7 @@ from msgspec import Struct
 from vnicheck.model.flow import Verdict
 from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
 from vnicheck.model.words import counted, listed
-from vnicheck.report.coverage import some
+from vnicheck.report.coverage import NAMED, some
 
 Result = Literal["fixed", "in part", "by hand"]
 _WHOLE: tuple[Result, ...] = ("fixed", "in part", "by hand")
@@ -56,17 +56,28 @@ def summary_lines(plans: Sequence[InstancePlan], scope: Scope) -> list[str]:
 
 def headline(plan: Plan) -> str:
     """What the plan does to the addresses with broken flows, and what the next boot leaves of it."""
-    broken = plan.fixed + plan.remaining
-    classes = f"{counted(broken, 'class', 'classes')} of broken flows"
+    who = broken_words(plan)
     if plan.strategy == NO_STRATEGY:
-        return f"no fix for {classes}"
+        return f"no fix for {who}"
     boot = _BOOT[plan.at_boot]
     if plan.fixed_if and not plan.fixed:
-        most = max(each.count for each in plan.fixed_if)
-        return f"{plan.strategy} fixes none of {classes} for sure, and {most} perhaps{boot}"
+        return f"{plan.strategy} fixes {who} only if an open assumption holds{boot}"
     if plan.remaining:
-        return f"{plan.strategy} fixes {plan.fixed} of {classes}{boot}"
-    return f"{plan.strategy} fixes {'all ' if broken > 1 else ''}{classes}, and breaks none{boot}"
+        return f"{plan.strategy} fixes {who} in part{boot}"
+    return f"{plan.strategy} fixes {who}, and breaks nothing{boot}"
+
+
+def broken_words(plan: Plan) -> str:
+    """The addresses of which something is broken, or how many there are."""
+    fixed = set(plan.fixed_flows)
+    addresses = dict.fromkeys(
+        flow.local
+        for index, flow in enumerate(plan.before)
+        if index in fixed or (flow.verdict is Verdict.DROPPED and flow.findings)
+    )
+    if not addresses:
+        return "what is broken"
+    return listed(list(addresses)) if len(addresses) <= NAMED else counted(len(addresses), "address", "addresses")
 
 
 def shape(text: str, instance: InstancePlan) -> str:
