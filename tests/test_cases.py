@@ -27,7 +27,7 @@ def test_case(name: str) -> None:
         each.vni.name: each.name if each.in_guest else "-" for each in instance.interfaces if each.vni is not None
     }
     assert matched.items() >= case.interfaces.items()
-    text = " ".join(render(assemble_report((instance,), generated_at=snapshot.created_at), 100).split())
+    text = " ".join(render(assemble_report((instance,), generated_at=snapshot.created_at), 100, explain=True).split())
     for words in case.text:
         assert words in text
     for expected in case.expect:
