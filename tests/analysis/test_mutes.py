@@ -118,10 +118,11 @@ def test_it_holds_to_the_end_of_its_day(expires: str, muted: bool) -> None:
     assert (f" It was muted until {expires}: known since May." in finding.message) is not muted
 
 
-def test_an_expired_mute_changes_nothing_but_the_message() -> None:
+def test_an_expired_mute_changes_nothing_but_the_words() -> None:
     before, after = of_rule(reported()), of_rule(reported(mute(expires="2026-01-01")))
-    assert msgspec.structs.replace(after, message=before.message) == before
+    assert msgspec.structs.replace(after, message=before.message, headline=before.headline) == before
     assert after.message.startswith(before.message)
+    assert after.headline == f"{before.headline} (muted until 2026-01-01)"
 
 
 def test_of_several_the_one_that_holds_longest_counts() -> None:

@@ -30,8 +30,10 @@ class Bench:
         return self.lab.client.run(self.command(*arguments), cwd=REPOSITORY, env=self.environ, timeout=100, check=False)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Also where these tests run under nohup, it hears that its terminal is gone."""
+        command = ["env", "--default-signal=HUP", *self.command(*arguments)]
         return self.lab.client.popen(
-            self.command(*arguments), cwd=REPOSITORY, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command, cwd=REPOSITORY, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
     def fix(self, *arguments: str) -> Any:

@@ -39,12 +39,6 @@ def test_the_documented_example_loads_and_names_every_setting(tmp_path: Path) ->
             assert re.search(rf"^{key} = ", example, re.MULTILINE), f"{key} is not in the example"
 
 
-def test_the_readmes_example_loads(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    config = load(tmp_path, example)
-    assert (len(config.expect), len(config.mute)) == (1, 1)
-
-
 def test_an_expectation_of_each_direction(tmp_path: Path) -> None:
     outbound = EXPECT.replace('to = "eth1"', 'direction = "outbound"\nto = "vpc-peers"').replace("on-prem", "eth1")
     config = load(tmp_path, NETWORKS.replace("vpc", "vpc-peers") + EXPECT + outbound)
