@@ -59,13 +59,17 @@ class OpenSshRunner(SshRunner):
         seconds = self.options.timeout if timeout is None else timeout
         end = time.monotonic() + seconds
         words, hop = self._destination(target)
+        throttled: CollectionError | None = None
         for attempt in range(RETRIES + 1):
             try:
                 return self._run_once([*words, command], hop, stdin, seconds, end)
             except CollectionError as error:
+                if throttled is not None and time.monotonic() >= end:
+                    raise throttled from error
                 pause = 2**attempt * (0.25 + 0.5 * random.random())  # noqa: S311 - it spreads retries
                 if error.code != THROTTLED or attempt == RETRIES or time.monotonic() + pause >= end:
                     raise
+                throttled = error
                 time.sleep(pause)
         raise AssertionError  # the last attempt returned or raised
 

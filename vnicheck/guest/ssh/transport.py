@@ -54,8 +54,8 @@ def connect(
         client = _reach(hop, through, known_hosts, connect_timeout, deadline)
         check_host_key(hop, client, known_hosts, behind_jump=through is not None)
         authenticate(hop, client, keys, max(connect_timeout, 1.0))
-    except CollectionError:
-        if deadline.expired:
+    except CollectionError as error:
+        if deadline.expired and error.code != THROTTLED:
             raise timed_out(hop.label, total, "connecting") from None
         raise
     return client
@@ -68,15 +68,21 @@ def _reach(
     connect_timeout: float,
     deadline: Deadline,
 ) -> "Client":
-    """The key exchange done, in as many connections as it takes while the server is throttling."""
+    """The key exchange done, in as many connections as it takes while the server is throttling. Where that takes all
+    the time there is, it is what is told.
+    """
+    throttled: CollectionError | None = None
     for attempt in range(RETRIES + 1):
         try:
             stream = open_stream(hop, through, min(connect_timeout, deadline.remaining()), deadline)
             return _negotiate(hop, stream, known_hosts, connect_timeout, deadline)
         except CollectionError as error:
+            if throttled is not None and deadline.expired:
+                raise throttled from error
             pause = 2**attempt * (0.25 + 0.5 * random.random())  # noqa: S311 - it spreads retries
             if error.code != THROTTLED or attempt == RETRIES or pause >= deadline.remaining():
                 raise
+            throttled = error
             deadline.wait(pause)
     raise AssertionError  # the last attempt returned or raised
 
