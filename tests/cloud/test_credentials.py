@@ -221,10 +221,14 @@ def test_a_session_that_others_may_read_or_write_is_not_used(home: Path, mode: i
     assert f"others may read or write {place}" in error.message
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another's file is made by root")
-def test_a_session_of_somebody_else_is_not_used(home: Path) -> None:
-    os.chown(session(home, access_token()), 12345, 12345)
-    assert "is user 12345's, not yours" in refusal({"HOME": str(home)}).message
+def test_a_session_of_somebody_else_is_not_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root gives the file away; another user, who cannot, becomes somebody else."""
+    place, owner = session(home, access_token()), os.geteuid() or 12345
+    if os.geteuid() == 0:
+        os.chown(place, owner, owner)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert f"is user {owner}'s, not yours" in refusal({"HOME": str(home)}).message
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 
 from tests.support import cases
 from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis
-from vnicheck.analysis.server import analyze_server
+from vnicheck.analysis.server import analyze_server, report_on
+from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.model.cause import Cause, CauseKind
 from vnicheck.model.config import Config
 from vnicheck.model.report import InstanceReport
@@ -41,6 +42,24 @@ def test_replies_by_the_wrong_interface_are_one_cause_with_one_plan() -> None:
     assert (wrong.plan.strategy, wrong.plan.proved, wrong.plan.whole) == ("policy-routing", True, True)
     assert wrong.plan.commands[-1].startswith("ip rule add from 10.0.0.12 ")
     assert wrong.plan.next_boot, "what a boot does to it is never left out"
+
+
+def test_a_plan_is_said_of_the_findings_alone_that_it_ends() -> None:
+    """A table that no rule uses stays so: the plan has a table of its own."""
+    report = reported(TWO_DEFAULTS + TABLE)
+    (wrong,) = [cause for cause in report.causes if cause.kind is CauseKind.WRONG_INTERFACE]
+    rule_of = {finding.fingerprint: finding.rule for finding in report.findings}
+    assert wrong.plan
+    assert {rule_of[each] for each in wrong.plan.findings} == {"VNC101", "VNC102"}
+    assert "VNC202" in rules_of(report, wrong)
+
+
+def test_a_path_that_works_by_two_interfaces_is_ended_too() -> None:
+    """The article's third check: nothing of VNC201 is dropped, and with the plan nothing of it is asymmetric."""
+    report = report_on(load_check(CHECKS[2]), generated_at="2026-01-01T00:00:00Z", config=AS_RECORDED).instances[0]
+    rule_of = {finding.fingerprint: finding.rule for finding in report.findings}
+    assert report.causes[0].plan
+    assert {rule_of[each] for each in report.causes[0].plan.findings} == {"VNC102", "VNC201"}
 
 
 def test_without_proof_a_plan_is_only_named() -> None:

@@ -100,3 +100,17 @@ def test_an_address_works_only_where_nothing_of_it_is_dropped_or_unknown() -> No
                 if flow.local in line.split() and not flow.to_no_host and prefix_range(flow.remote[0]):
                     assert flow.verdict is not Verdict.UNKNOWN
                     assert not (flow.verdict is Verdict.DROPPED and flow.findings)
+
+
+@pytest.mark.parametrize("name", cases.names())
+def test_what_is_not_reachable_is_known_not_to_be(name: str) -> None:
+    """Where it is unknown whether some client gets through, the line says so."""
+    report = instance(name)
+    for mark, line in verdict_lines(report):
+        if mark is Mark.DROPPED and line.endswith(("is not reachable.", "are not reachable.")):
+            inbound = {
+                flow.verdict
+                for flow in report.flows
+                if flow.local in line.split() and flow.direction is Direction.INBOUND and not flow.to_no_host
+            }
+            assert inbound == {Verdict.DROPPED}

@@ -6,10 +6,10 @@ import msgspec
 from msgspec import UNSET
 
 from vnicheck.findings.facts import Facts
-from vnicheck.fixes.planner import NothingKnownError, plan_of
+from vnicheck.fixes.planner import NothingKnownError, Proof, plan_of
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.cause import Cause, CausePlan
-from vnicheck.model.flow import Finding
+from vnicheck.model.flow import Finding, Verdict
 from vnicheck.model.plan import NO_STRATEGY, Plan
 
 ROUTING = "policy-routing"
@@ -18,21 +18,19 @@ ROUTING = "policy-routing"
 def with_plans(facts: Facts, findings: Sequence[Finding], causes: Sequence[Cause], *, prove: bool) -> tuple[Cause, ...]:
     """The causes, each with its fix. Without `prove`, causes that policy routing may fix name it, unproved."""
     by_fingerprint = {each.fingerprint: each for each in findings}
-    plan = _proved(facts) if prove else None
+    proof = _proved(facts) if prove else None
+    helped = _helped(proof) if proof is not None else frozenset()
     told = []
     for cause in causes:
         mine = [by_fingerprint[each] for each in cause.findings]
-        if plan is not None:
-            found = _part_of(plan, Trial.of(facts).targets & {index for each in mine for index in each.flows})
-        elif not prove and any(fix.commands for each in mine for fix in each.fixes if each.flows):
-            found = CausePlan(strategy=ROUTING, proved=False)
-        else:
-            found = None
-        told.append(msgspec.structs.replace(cause, plan=found if found is not None else UNSET))
+        plan = None if prove else _named(mine)
+        if proof is not None:
+            plan = _part_of(proof.document.plan, mine, helped)
+        told.append(msgspec.structs.replace(cause, plan=plan if plan is not None else UNSET))
     return tuple(told)
 
 
-def _proved(facts: Facts) -> Plan | None:
+def _proved(facts: Facts) -> Proof | None:
     """The plan that `fix` would show; None where there is nothing to fix, or nothing that we know of fixes it."""
     if facts.view.server.guest is None or not facts.every_flow:
         return None
@@ -40,21 +38,41 @@ def _proved(facts: Facts) -> Plan | None:
         proof = plan_of(Trial.of(facts))
     except NothingKnownError:
         return None
-    return None if proof is None or proof.document.plan.strategy == NO_STRATEGY else proof.document.plan
+    return None if proof is None or proof.document.plan.strategy == NO_STRATEGY else proof
 
 
-def _part_of(plan: Plan, broken: frozenset[int]) -> CausePlan | None:
-    """What the plan is to a cause that breaks these flows; None where it fixes none of them."""
-    fixed = broken & frozenset(plan.fixed_flows)
-    if not fixed:
+def _helped(proof: Proof) -> frozenset[int]:
+    """The flows that the plan fixes, and those that worked by two interfaces and then work by one."""
+    trial = proof.trial
+    after = trial.facts_after(proof.effects).flows
+    outcome = trial.outcome(proof.effects)
+    asymmetric = {piece.before for piece in outcome.pieces if after[piece.after].symmetric is not True}
+    worked = {
+        index
+        for index, flow in enumerate(trial.before)
+        if flow.verdict is Verdict.DELIVERED and flow.symmetric is False
+    }
+    return outcome.fixed | (worked - asymmetric)
+
+
+def _part_of(plan: Plan, findings: Sequence[Finding], helped: frozenset[int]) -> CausePlan | None:
+    """What the plan is to these findings; None where it fixes nothing of them."""
+    mine = [each for each in findings if not helped.isdisjoint(each.flows)]
+    if not mine:
         return None
     return CausePlan(
         strategy=plan.strategy,
         proved=True,
-        whole=fixed == broken,
+        findings=tuple(each.fingerprint for each in mine),
+        whole=all(helped.issuperset(each.flows) for each in mine),
         commands=tuple(step.command for action in plan.immediate for step in action.steps),
         vpc_changes=tuple(action.summary for action in plan.actions if action.where == "vpc"),
         keeps=tuple(action.summary for action in plan.persistent),
         next_boot=plan.next_boot,
         at_boot=plan.at_boot,
     )
+
+
+def _named(findings: Sequence[Finding]) -> CausePlan | None:
+    mine = [each.fingerprint for each in findings if each.flows and any(fix.commands for fix in each.fixes)]
+    return CausePlan(strategy=ROUTING, proved=False, findings=tuple(mine)) if mine else None

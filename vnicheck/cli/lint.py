@@ -1,7 +1,10 @@
 """`vnicheck lint`: every server in scope, for CI."""
 
 import os
+from functools import partial
 from pathlib import Path
+
+from rich.console import Console
 
 from vnicheck.analysis.dask_cluster import ClusterError
 from vnicheck.analysis.lint import LintResult, Taker
@@ -163,15 +166,15 @@ class _Outputs:
         """Everything, files before what goes to stdout: who reads that may look for them."""
         for writer, place in sorted(self._wanted, key=lambda wanted: wanted[1] is None):
             if isinstance(writer, LintText):
-                write_page(
-                    lambda screen, text=writer: text.write(Page(screen), report),  # type: ignore[misc]
-                    place,
-                    no_color=self._given.display.no_color,
-                )
+                write_page(partial(_write_text, writer, report), place, no_color=self._given.display.no_color)
             else:
                 finish(writer, report, place)
         if self._summary is not None:
             _append(Path(os.environ[STEP_SUMMARY]), b"".join(self._summary.finish(report)))
+
+
+def _write_text(text: LintText, report: Report, screen: Console) -> None:
+    text.write(Page(screen), report)
 
 
 def _append(place: Path, data: bytes) -> None:

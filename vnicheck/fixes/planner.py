@@ -233,7 +233,9 @@ def _why_not(trial: Trial, names: Combination, effects: tuple[Effect, ...], chos
 
 
 def _extent(trial: Trial, fixed: frozenset[int]) -> str:
-    """`fixes 1 of 2 addresses`; where it fixes none of them wholly, that it fixes a part."""
+    """`fixes 1 of 2 addresses`; where it fixes none of them wholly, that it fixes a part, or nothing."""
+    if not fixed:
+        return "fixes nothing"
     broken = {trial.before[index].local for index in trial.targets}
     part = {trial.before[index].local for index in trial.targets - fixed}
     whole = len(broken - part)

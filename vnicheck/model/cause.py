@@ -40,13 +40,15 @@ class CauseKind(StrEnum):
 
 class CausePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The fix of a cause, as `vnicheck fix` plans it for the whole server. `proved`: it was tried on the model; else
-    only `strategy` is known. `whole`: it fixes all that the cause breaks. `commands` change the running server, for a
-    root shell of the guest, and `vpc_changes` say what changes in the VPC. `keeps` and `next_boot` say what is written
-    to the server's configuration, and what the next boot does to it, in words.
+    only `strategy` is known. `findings` (fingerprints) are those of the cause of which it fixes something, and `whole`
+    says that it fixes all of them. `commands` change the running server, for a root shell of the guest, and
+    `vpc_changes` say what changes in the VPC. `keeps` and `next_boot` say what is written to the server's
+    configuration, and what the next boot does to it, in words.
     """
 
     strategy: str
     proved: bool
+    findings: tuple[str, ...]
     whole: bool = False
     commands: tuple[str, ...] = ()
     vpc_changes: tuple[str, ...] = ()

@@ -37,6 +37,13 @@ def told_causes(instance: InstanceReport) -> list[ToldCause]:
     return told
 
 
+def unplanned(told: ToldCause) -> list[Finding]:
+    """Those of which no plan fixes anything."""
+    plan = told.cause.plan
+    planned = () if isinstance(plan, UnsetType) else plan.findings
+    return [finding for _, finding in told.findings if finding.fingerprint not in planned]
+
+
 def told_fixes(told: Sequence[ToldCause]) -> list[ToldFix]:
     """The plans of the causes, each once."""
     plans: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[tuple[ToldCause, CausePlan]]] = {}
@@ -47,7 +54,9 @@ def told_fixes(told: Sequence[ToldCause]) -> list[ToldFix]:
     total = sum(len(each.findings) for each in told)
     fixes = []
     for alike in plans.values():
-        numbers = [number for each, _ in alike for number, _ in each.findings]
+        numbers = [number for each, plan in alike for number, one in each.findings if one.fingerprint in plan.findings]
+        if not numbers:
+            continue  # what it fixes is muted, or known
         whole = all(plan.whole for _, plan in alike)
         fixes.append(ToldFix(fix_words(alike[0][1], numbers, total, whole=whole), alike[0][1]))
     return fixes

@@ -15,7 +15,7 @@ from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import other_flows
 from vnicheck.report.drawing import drawn_together
 from vnicheck.report.fixes import by_hand, reboot_words
-from vnicheck.report.grouping import ToldCause, ToldFix, told_causes, told_fixes
+from vnicheck.report.grouping import ToldCause, ToldFix, told_causes, told_fixes, unplanned
 from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, alike, matrix_of
 from vnicheck.report.path_svg import pictures
 from vnicheck.report.reach import remotes
@@ -88,12 +88,11 @@ def _cause(instance: InstanceReport, told: ToldCause, anchor: str, *, whole: boo
     findings = [_finding(instance, finding, number, anchor, whole=whole) for number, finding in told.findings]
     for position, finding in enumerate(findings):
         finding["open"] = position < _OPEN and finding["severity"] != "note"
-    by_itself = [finding for _, finding in told.findings] if isinstance(told.cause.plan, UnsetType) else []
     return {
         "title": told.cause.title,
         "broken": any(finding.severity != "note" for _, finding in told.findings),
         "findings": findings if whole else _merged(findings),
-        "by_hand": by_hand(by_itself, explain=False),
+        "by_hand": by_hand(unplanned(told), explain=False),
     }
 
 

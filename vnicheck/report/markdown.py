@@ -19,7 +19,7 @@ from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
 from vnicheck.report.fixes import by_hand, reboot_words
 from vnicheck.report.fleet import Fleet
-from vnicheck.report.grouping import told_causes, told_fixes
+from vnicheck.report.grouping import told_causes, told_fixes, unplanned
 from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, matrix_of
 from vnicheck.report.verdicts import verdict_lines
 from vnicheck.report.writer import Settings, fix_line
@@ -152,9 +152,8 @@ def server_lines(instance: InstanceReport, now: str) -> Iterator[str]:
             more = f" ({escaped(doubt)})" if doubt else ""
             yield f"{number}. {MARKS[finding.severity]} {finding.rule}: {escaped(finding.message)}{more}"
         yield ""
-        if isinstance(each.cause.plan, UnsetType):
-            yield from (f"- fix: {escaped(line)}" for line in by_hand([one for _, one in each.findings], explain=True))
-            yield ""
+        advice = by_hand(unplanned(each), explain=True)
+        yield from (*(f"- fix: {escaped(line)}" for line in advice), *([""] if advice else []))
     for fix in told_fixes(told):
         yield from (f"**{escaped(fix.words)}**", "")
         yield from fenced(fix.plan.commands) if fix.plan.commands else ()

@@ -15,7 +15,7 @@ from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import write_details, write_evidence
 from vnicheck.report.drawing import drawn_together
 from vnicheck.report.fixes import by_hand, reboot_words
-from vnicheck.report.grouping import ToldCause, told_causes, told_fixes
+from vnicheck.report.grouping import ToldCause, told_causes, told_fixes, unplanned
 from vnicheck.report.matrix_text import write_matrix
 from vnicheck.report.page import LABEL, SEVERITY_STYLES, Page
 from vnicheck.report.reach import remotes
@@ -105,9 +105,8 @@ def _cause(page: Page, instance: InstanceReport, told: ToldCause) -> None:
             _path(page, instance, flows)
         if page.explain:
             write_evidence(page, finding.evidence, indent=6)
-    if isinstance(told.cause.plan, UnsetType):
-        for line in by_hand([finding for _, finding in told.findings], explain=page.explain):
-            page.prose(line, indent=6, lead=("fix: ", "dim"))
+    for line in by_hand(unplanned(told), explain=page.explain):
+        page.prose(line, indent=6, lead=("fix: ", "dim"))
     page.line()
 
 

@@ -51,9 +51,11 @@ def _verdict(rows: AddressRows, at_risk: set[str]) -> tuple[Mark, str]:
     inbound = into.marks if into is not None else frozenset()
     outbound = out.marks if out is not None else frozenset()
     if Mark.DROPPED in inbound:
-        return Mark.DROPPED, "is reachable only in part" if Mark.WORKS in inbound else "is not reachable"
+        if Mark.WORKS in inbound:
+            return Mark.DROPPED, "is reachable only in part"
+        return Mark.DROPPED, f"is not reachable{', as far as is known' if Mark.UNKNOWN in inbound else ''}"
     if Mark.DROPPED in outbound:
-        reach = {True: "is reachable, but ", False: ""}[Mark.WORKS in inbound]
+        reach = "is reachable, but " if inbound == _WORKS else ""
         return Mark.DROPPED, f"{reach}loses {'some' if Mark.WORKS in outbound else 'all'} connections that it opens"
     if Mark.UNKNOWN in inbound | outbound:
         works = Mark.WORKS in inbound | outbound

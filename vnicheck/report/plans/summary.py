@@ -68,16 +68,11 @@ def headline(plan: Plan) -> str:
 
 
 def broken_words(plan: Plan) -> str:
-    """The addresses of which something is broken, or how many there are."""
-    fixed = set(plan.fixed_flows)
-    addresses = dict.fromkeys(
-        flow.local
-        for index, flow in enumerate(plan.before)
-        if index in fixed or (flow.verdict is Verdict.DROPPED and flow.findings)
-    )
+    """The addresses of which something is fixed, or how many; of a plan that fixes nothing, those that are broken."""
+    addresses = _broken_addresses(plan)
     if not addresses:
         return "what is broken"
-    return listed(list(addresses)) if len(addresses) <= NAMED else counted(len(addresses), "address", "addresses")
+    return listed(addresses) if len(addresses) <= NAMED else counted(len(addresses), "address", "addresses")
 
 
 def shape(text: str, instance: InstancePlan) -> str:
