@@ -8,7 +8,7 @@ from vnicheck.analysis.server import assemble_report
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.fixes.planner import plan_server
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Fix
+from vnicheck.model.finding import Fix
 from vnicheck.model.snapshot import Snapshot, decode_snapshot, encode_snapshot
 
 

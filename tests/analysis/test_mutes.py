@@ -11,7 +11,7 @@ from tests.support.servers import POLICY_ROUTING, POLICY_RULES, fabric, guest, s
 from vnicheck.analysis.mutes import notes
 from vnicheck.analysis.server import report_on
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding, Muted
+from vnicheck.model.finding import Finding, Muted
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
 from vnicheck.model.report import Report, encode_report

@@ -6,7 +6,8 @@ from msgspec import UNSET, UnsetType
 from tests.support import reports
 from vnicheck.findings.affected import affected_by
 from vnicheck.model.address import merge_ranges, prefix_range
-from vnicheck.model.flow import Affected, Direction, Flow, Protocol, Scope, Verdict
+from vnicheck.model.finding import Affected
+from vnicheck.model.flow import Direction, Flow, Protocol, Scope, Verdict
 
 
 def size(protocols: int, ports: tuple[str, ...] | UnsetType, remotes: tuple[str, ...]) -> int:

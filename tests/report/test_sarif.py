@@ -13,7 +13,7 @@ from tests.support.sarif import VALIDATOR, checked
 from vnicheck.analysis.lint import LintResult, lint
 from vnicheck.model.baseline import Baseline
 from vnicheck.model.config import Config
-from vnicheck.model.flow import SEVERITIES, Finding
+from vnicheck.model.finding import SEVERITIES, Finding
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.servers import fabric, guest, report, server, two_vnis
 from vnicheck.model.cloud import LoadBalancerMember, Ref
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.snapshot import SCHEMA, Server, Snapshot, decode_snapshot, encode_snapshot
 
 SERVER = server(*two_vnis(), guest=guest())

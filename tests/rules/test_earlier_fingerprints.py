@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.support.servers import TWO_DEFAULTS, guest, link, report, server
 from vnicheck.findings.rule import fingerprint
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 
 LINKS = (link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.0.12/24"))
 READS_MARKS = """0: from all lookup local

@@ -23,7 +23,8 @@ from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import NetworkAcl
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Direction, Finding, Protocol
+from vnicheck.model.finding import Finding
+from vnicheck.model.flow import Direction, Protocol
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Server

@@ -9,7 +9,7 @@ from tests.support.plans import THREE
 from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, report, server, subnet, two_vnis, vni
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.guest import Guest, Route
 from vnicheck.model.snapshot import Server
 

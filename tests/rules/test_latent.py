@@ -23,7 +23,7 @@ from tests.support.servers import (
 from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.engine.own_devices import owner_of
 from vnicheck.model.config import Assumptions, Config
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server
 

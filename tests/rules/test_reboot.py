@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.support.servers import POLICY_ROUTING, POLICY_RULES, guest, report, server, two_vnis
-from vnicheck.model.flow import Finding, Fix
+from vnicheck.model.finding import Finding, Fix
 from vnicheck.model.guest import BootConfig, BootRoute, BootRule, BootValue, Guest
 from vnicheck.model.snapshot import Server
 

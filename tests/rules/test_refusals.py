@@ -8,7 +8,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.findings.facts import Facts
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.guest import Guest
 
 DISABLED = two_vnis(protocol_state_filtering_mode="disabled")

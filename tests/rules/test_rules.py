@@ -25,7 +25,7 @@ from tests.support.servers import (
 )
 from vnicheck.model.cloud import SecurityGroup
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Server
 from vnicheck.rules.registry import RULES

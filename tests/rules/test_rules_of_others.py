@@ -10,7 +10,8 @@ import pytest
 from tests.support.reports import render
 from tests.support.servers import TWO_DEFAULTS, guest, link, report, server, two_vnis, vni
 from vnicheck.analysis.server import assemble_report
-from vnicheck.model.flow import Finding, Verdict
+from vnicheck.model.finding import Finding
+from vnicheck.model.flow import Verdict
 from vnicheck.model.guest import Guest, Interface
 from vnicheck.model.snapshot import Server
 

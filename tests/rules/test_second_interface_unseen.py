@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.servers import guest, report, server, two_vnis, vni
 from vnicheck.model.config import Assumptions, Config
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.snapshot import Problem
 
 

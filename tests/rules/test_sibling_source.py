@@ -4,7 +4,8 @@ import pytest
 
 from tests.support.servers import DROPPED, guest, link, report, server, two_vnis, vni
 from vnicheck.model.config import Assumptions, Config
-from vnicheck.model.flow import Finding, Verdict
+from vnicheck.model.finding import Finding
+from vnicheck.model.flow import Verdict
 from vnicheck.model.snapshot import Server
 
 LOOSE = {"all": 2}

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.support.servers import POLICY_ROUTING, POLICY_RULES, guest, report, server, two_vnis
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.guest import Guest, Sockets
 from vnicheck.model.snapshot import Server
 

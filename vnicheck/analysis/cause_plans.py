@@ -9,7 +9,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.fixes.planner import NothingKnownError, Proof, plan_of
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.cause import Cause, CausePlan
-from vnicheck.model.flow import Finding, Verdict
+from vnicheck.model.finding import Finding
+from vnicheck.model.flow import Verdict
 from vnicheck.model.plan import NO_STRATEGY, Plan
 
 ROUTING = "policy-routing"

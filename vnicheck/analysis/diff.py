@@ -20,7 +20,8 @@ from vnicheck.model.diff import (
     Side,
     Summary,
 )
-from vnicheck.model.flow import SEVERITIES, Direction, Finding, Flow, Protocol, Scope, Severity, is_as_severe
+from vnicheck.model.finding import SEVERITIES, Finding, Severity, is_as_severe
+from vnicheck.model.flow import Direction, Flow, Protocol, Scope
 from vnicheck.model.report import InstanceReport, Tool
 from vnicheck.model.snapshot import Problem
 

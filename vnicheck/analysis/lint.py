@@ -15,7 +15,7 @@ from vnicheck.analysis.many import Shared, analyze_many
 from vnicheck.analysis.processes import Spread, in_process
 from vnicheck.model.baseline import Baseline, Earlier, Known, baseline_of
 from vnicheck.model.config import Config
-from vnicheck.model.flow import SEVERITIES, Finding, Severity, is_as_severe
+from vnicheck.model.finding import SEVERITIES, Finding, Severity, is_as_severe
 from vnicheck.model.region import Job, RegionInScope, job_of
 from vnicheck.model.report import (
     REPORT_SCHEMA,

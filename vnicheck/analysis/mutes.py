@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding, Muted
+from vnicheck.model.finding import Finding, Muted
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day, names_server
 from vnicheck.model.report import InstanceReport

@@ -19,7 +19,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.model.cause import Cause
 from vnicheck.model.cloud import ADVISORY, Fabric, Vni
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding, Flow
+from vnicheck.model.finding import Finding
+from vnicheck.model.flow import Flow
 from vnicheck.model.guest import NO_PROC, Guest
 from vnicheck.model.mute import Mute
 from vnicheck.model.naming import Day

@@ -12,7 +12,7 @@ from vnicheck.cli.terminal import tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.stored import open_stored
 from vnicheck.model.diff import encode_diff
-from vnicheck.model.flow import is_as_severe
+from vnicheck.model.finding import is_as_severe
 from vnicheck.model.naming import Day
 from vnicheck.report.diff import write_diff
 from vnicheck.report.diff_markdown import diff_markdown

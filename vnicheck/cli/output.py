@@ -16,7 +16,7 @@ from vnicheck.analysis.mutes import notes
 from vnicheck.cli.failure import Exit, UserError
 from vnicheck.cli.terminal import console, tell
 from vnicheck.model.config import Config
-from vnicheck.model.flow import SEVERITIES, Severity, is_as_severe
+from vnicheck.model.finding import SEVERITIES, Severity, is_as_severe
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line

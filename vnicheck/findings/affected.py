@@ -7,7 +7,8 @@ from msgspec import UNSET, UnsetType
 
 from vnicheck.engine.partition import parse_ports, to_ports, to_prefixes
 from vnicheck.model.address import prefix_range
-from vnicheck.model.flow import Affected, Flow, Protocol
+from vnicheck.model.finding import Affected
+from vnicheck.model.flow import Flow, Protocol
 
 _Ports = tuple[str, ...] | UnsetType
 

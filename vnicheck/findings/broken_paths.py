@@ -8,17 +8,8 @@ from vnicheck.findings.confidence import confidence_of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.led_out import led_out
-from vnicheck.model.flow import (
-    Confidence,
-    Direction,
-    DropCode,
-    Flow,
-    Hop,
-    Leg,
-    Outcome,
-    Stage,
-    Verdict,
-)
+from vnicheck.model.finding import Confidence
+from vnicheck.model.flow import Direction, DropCode, Flow, Hop, Leg, Outcome, Stage, Verdict
 from vnicheck.model.guest import RouteType
 
 _POLICY = {DropCode.NETWORK_ACL, DropCode.SECURITY_GROUP}

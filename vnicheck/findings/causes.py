@@ -8,7 +8,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule
 from vnicheck.findings.terms import CAUSES
 from vnicheck.model.cause import Cause, CauseKind
-from vnicheck.model.flow import SEVERITIES, Direction, DropCode, Finding, Flow, Scope
+from vnicheck.model.finding import SEVERITIES, Finding
+from vnicheck.model.flow import Direction, DropCode, Flow, Scope
 from vnicheck.model.words import counted, listed
 
 _NAMED = 3

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from msgspec import UnsetType
 
 from vnicheck.fabric.assumptions import ASSUMPTIONS
-from vnicheck.model.flow import Confidence, Hop
+from vnicheck.model.finding import Confidence
+from vnicheck.model.flow import Hop
 
 _BASIS = {assumption.id: assumption.basis for assumption in ASSUMPTIONS if not assumption.shared}
 

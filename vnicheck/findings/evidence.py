@@ -6,7 +6,8 @@ from msgspec import UnsetType
 
 from vnicheck.findings.facts import Facts
 from vnicheck.model.cloud import LoadBalancerMember, Vni
-from vnicheck.model.flow import Direction, DropCode, Evidence, Flow, GuestLines, Hop, Stage
+from vnicheck.model.finding import Evidence
+from vnicheck.model.flow import Direction, DropCode, Flow, GuestLines, Hop, Stage
 from vnicheck.model.words import one_line
 
 RPF_COUNTER = "TcpExtIPReversePathFilter"

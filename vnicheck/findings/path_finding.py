@@ -11,7 +11,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words
 from vnicheck.findings.rule import Rule, path_fingerprint
 from vnicheck.findings.terms import DROPS
-from vnicheck.model.flow import Direction, DropCode, Evidence, Finding, Fix, Flow, Outcome, Scope, Severity
+from vnicheck.model.finding import Evidence, Finding, Fix, Severity
+from vnicheck.model.flow import Direction, DropCode, Flow, Outcome, Scope
 from vnicheck.model.words import listed
 
 _FOREIGN_SOURCE = "VNC103"

@@ -8,7 +8,8 @@ from msgspec import UNSET, Struct
 
 from vnicheck.findings.facts import Facts
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Confidence, Direction, DropCode, Evidence, Finding, Fix, Severity
+from vnicheck.model.finding import Confidence, Evidence, Finding, Fix, Severity
+from vnicheck.model.flow import Direction, DropCode
 
 
 class Rule(Struct, frozen=True, kw_only=True):

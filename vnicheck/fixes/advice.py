@@ -8,7 +8,7 @@ from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
 from vnicheck.fixes.policy_routing import propose
 from vnicheck.fixes.strategies import effects_of, routed
 from vnicheck.fixes.trial import Trial
-from vnicheck.model.flow import Fix
+from vnicheck.model.finding import Fix
 
 
 def policy_routing_for(facts: Facts, locals_: Iterable[str]) -> tuple[Fix, ...]:

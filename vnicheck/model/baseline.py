@@ -10,7 +10,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from vnicheck.model.flow import Direction, Protocol, Severity
+from vnicheck.model.finding import Severity
+from vnicheck.model.flow import Direction, Protocol
 from vnicheck.model.snapshot import why_no_document
 from vnicheck.model.words import shown_json
 

@@ -4,7 +4,8 @@ from enum import StrEnum
 
 from msgspec import UNSET, Struct, UnsetType
 
-from vnicheck.model.flow import Scope, Severity
+from vnicheck.model.finding import Severity
+from vnicheck.model.flow import Scope
 from vnicheck.model.plan import AtBoot
 
 

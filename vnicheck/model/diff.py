@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from vnicheck.model.flow import Confidence, Direction, DropCode, Protocol, Scope, Severity, Verdict
+from vnicheck.model.finding import Confidence, Severity
+from vnicheck.model.flow import Direction, DropCode, Protocol, Scope, Verdict
 from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Problem
 

@@ -8,7 +8,8 @@ from msgspec import UNSET, Struct, UnsetType
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.cause import Cause
 from vnicheck.model.cloud import Ref, ServerKind
-from vnicheck.model.flow import SEVERITIES, Finding, Flow, Severity, plain
+from vnicheck.model.finding import SEVERITIES, Finding, Severity
+from vnicheck.model.flow import Flow, plain
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import shown_json
 

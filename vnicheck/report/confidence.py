@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from vnicheck.model.flow import Finding, Flow, Outcome
+from vnicheck.model.finding import Finding
+from vnicheck.model.flow import Flow, Outcome
 from vnicheck.model.words import listed
 
 

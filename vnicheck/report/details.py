@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from msgspec import UnsetType
 
 from vnicheck.findings.terms import DROPS, RP_FILTER
-from vnicheck.model.flow import Direction, Evidence, Flow, Outcome, Verdict
+from vnicheck.model.finding import Evidence
+from vnicheck.model.flow import Direction, Flow, Outcome, Verdict
 from vnicheck.model.report import InstanceReport, InterfaceSummary, VniSummary
 from vnicheck.model.words import listed
 from vnicheck.report.page import LABEL, Page

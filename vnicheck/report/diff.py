@@ -7,7 +7,8 @@ from rich.console import Console
 
 from vnicheck.findings.terms import DROPS, SCOPES
 from vnicheck.model.diff import Answer, Diff, FindingChange, FlowChange, ServerChange
-from vnicheck.model.flow import Direction, Protocol, Scope, Severity, Verdict
+from vnicheck.model.finding import Severity
+from vnicheck.model.flow import Direction, Protocol, Scope, Verdict
 from vnicheck.model.words import counted, listed
 from vnicheck.report.page import SEVERITY_STYLES, Page
 

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from vnicheck.model.cause import CausePlan
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.words import listed, one_line
 from vnicheck.report.writer import fix_line
 

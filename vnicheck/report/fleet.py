@@ -11,7 +11,7 @@ from msgspec import Struct, UnsetType
 
 from vnicheck.findings.terms import CAUSES
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import SEVERITIES, Severity
+from vnicheck.model.finding import SEVERITIES, Severity
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import counted, listed
 from vnicheck.report.fixes import strategy_words

@@ -6,7 +6,7 @@ none, what is not shown follows as a group of plain lines.
 
 from collections.abc import Iterator
 
-from vnicheck.model.flow import Severity
+from vnicheck.model.finding import Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
 from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct, UnsetType
 
 from vnicheck.model.cause import Cause, CausePlan
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.report import InstanceReport
 from vnicheck.report.fixes import fix_words
 

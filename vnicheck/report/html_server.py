@@ -8,7 +8,8 @@ from msgspec import UnsetType
 
 from vnicheck.findings.messages import by_remotes
 from vnicheck.findings.terms import RP_FILTER
-from vnicheck.model.flow import SEVERITIES, Direction, Finding, Flow
+from vnicheck.model.finding import SEVERITIES, Finding
+from vnicheck.model.flow import Direction, Flow
 from vnicheck.model.report import InstanceReport, InterfaceSummary
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.confidence import confidence_words

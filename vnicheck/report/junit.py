@@ -13,7 +13,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from msgspec import UnsetType
 
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
 from vnicheck.report.coverage import coverage_line, findings_line

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UnsetType
 
 from vnicheck.model.baseline import Earlier
-from vnicheck.model.flow import SEVERITIES, Finding, Severity
+from vnicheck.model.finding import SEVERITIES, Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import since_words

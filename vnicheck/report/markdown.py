@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
 
-from vnicheck.model.flow import SEVERITIES, Finding, Severity
+from vnicheck.model.finding import SEVERITIES, Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import collected_words, since_words

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Finding
+from vnicheck.model.finding import Finding
 from vnicheck.model.naming import names_server
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import one_line

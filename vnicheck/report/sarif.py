@@ -14,7 +14,8 @@ import msgspec
 from vnicheck.findings.rule import Rule
 from vnicheck.findings.terms import DROPS, STAGES
 from vnicheck.model.baseline import Earlier
-from vnicheck.model.flow import SEVERITIES, Finding, Flow, Outcome, Severity
+from vnicheck.model.finding import SEVERITIES, Finding, Severity
+from vnicheck.model.flow import Flow, Outcome
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line, shown_json
 from vnicheck.report.coverage import Unchecked, coverage_line

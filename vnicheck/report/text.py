@@ -6,7 +6,8 @@ from msgspec import UnsetType
 from rich.console import Console
 
 from vnicheck.findings.messages import by_remotes
-from vnicheck.model.flow import SEVERITIES, Direction, Flow, Verdict
+from vnicheck.model.finding import SEVERITIES
+from vnicheck.model.flow import Direction, Flow, Verdict
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.age import collected_words

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.model.baseline import Earlier
-from vnicheck.model.flow import Finding, Fix, Severity, is_as_severe
+from vnicheck.model.finding import Finding, Fix, Severity, is_as_severe
 from vnicheck.model.report import InstanceReport, Report, encode_instance, encode_report
 
 IN_MEMORY = 32 << 20

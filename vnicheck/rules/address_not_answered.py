@@ -34,7 +34,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import Direction, DropCode, Finding, Fix, Leg, Severity
+from vnicheck.model.finding import Finding, Fix, Severity
+from vnicheck.model.flow import Direction, DropCode, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

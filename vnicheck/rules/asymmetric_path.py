@@ -38,7 +38,8 @@ from vnicheck.findings.rule import Rule, observation
 from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Direction, Evidence, Finding, Flow, Verdict
+from vnicheck.model.finding import Evidence, Finding
+from vnicheck.model.flow import Direction, Flow, Verdict
 from vnicheck.model.words import listed
 
 

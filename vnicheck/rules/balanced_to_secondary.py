@@ -34,7 +34,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.cloud import LoadBalancerMember, Vni
-from vnicheck.model.flow import Finding, Fix
+from vnicheck.model.finding import Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -33,7 +33,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.model.flow import DropCode, Finding, Fix, Leg
+from vnicheck.model.finding import Finding, Fix
+from vnicheck.model.flow import DropCode, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

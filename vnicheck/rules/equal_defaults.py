@@ -30,7 +30,7 @@ from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Finding, Fix
+from vnicheck.model.finding import Finding, Fix
 from vnicheck.model.guest import Route, RouteType
 from vnicheck.model.words import listed
 

@@ -37,7 +37,8 @@ from vnicheck.findings.rule import Rule, observation
 from vnicheck.findings.terms import DROPS
 from vnicheck.model.address import merge_ranges
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Confidence, Direction, Finding, Fix, Flow, Hop, Outcome, Protocol, Verdict
+from vnicheck.model.finding import Confidence, Finding, Fix
+from vnicheck.model.flow import Direction, Flow, Hop, Outcome, Protocol, Verdict
 from vnicheck.model.words import listed
 
 _LISTED = 3

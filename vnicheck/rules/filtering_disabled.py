@@ -30,7 +30,8 @@ from vnicheck.findings.evidence import vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Finding, Fix, Protocol, Verdict
+from vnicheck.model.finding import Finding, Fix
+from vnicheck.model.flow import Protocol, Verdict
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

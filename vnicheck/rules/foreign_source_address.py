@@ -34,7 +34,8 @@ from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
 from vnicheck.fixes.advice import policy_routing_for
-from vnicheck.model.flow import DropCode, Finding, Leg
+from vnicheck.model.finding import Finding
+from vnicheck.model.flow import DropCode, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

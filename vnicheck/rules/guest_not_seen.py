@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Evidence, Finding, Fix
+from vnicheck.model.finding import Evidence, Finding, Fix
 from vnicheck.model.words import one_line
 
 

@@ -31,7 +31,7 @@ from vnicheck.findings.evidence import rp_filter
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Finding, Fix
+from vnicheck.model.finding import Finding, Fix
 from vnicheck.model.words import listed
 
 

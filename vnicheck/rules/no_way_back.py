@@ -32,7 +32,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.model.flow import DropCode, Finding, Fix, Hop, Leg
+from vnicheck.model.finding import Finding, Fix
+from vnicheck.model.flow import DropCode, Hop, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -35,7 +35,8 @@ from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.address import merge_ranges, prefix_range, range_prefixes
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Direction, Evidence, Finding, Fix, GuestLines
+from vnicheck.model.finding import Evidence, Finding, Fix
+from vnicheck.model.flow import Direction, GuestLines
 from vnicheck.model.guest import Guest, RouteType
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.words import listed

@@ -9,7 +9,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.managed import WHY, is_managed
 from vnicheck.findings.rule import Rule
 from vnicheck.model.cause import Cause
-from vnicheck.model.flow import SEVERITIES, Finding, Fix, Flow
+from vnicheck.model.finding import SEVERITIES, Finding, Fix
+from vnicheck.model.flow import Flow
 from vnicheck.rules import (
     address_not_answered,
     asymmetric_path,

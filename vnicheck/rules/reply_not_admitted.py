@@ -31,7 +31,8 @@ from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
 from vnicheck.fixes.advice import policy_routing_for
-from vnicheck.model.flow import Direction, DropCode, Finding, Fix, Leg
+from vnicheck.model.finding import Finding, Fix
+from vnicheck.model.flow import Direction, DropCode, Leg
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ from vnicheck.findings.reboot import (
 )
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Evidence, Finding, Fix
+from vnicheck.model.finding import Evidence, Finding, Fix
 from vnicheck.model.guest import (
     DEFAULT_TABLE,
     LOCAL_TABLE,

@@ -44,7 +44,8 @@ from vnicheck.findings.reboot import (
 )
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Confidence, DropCode, Evidence, Finding, Fix, Verdict
+from vnicheck.model.finding import Confidence, Evidence, Finding, Fix
+from vnicheck.model.flow import DropCode, Verdict
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.words import listed
 

@@ -34,7 +34,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Finding, Fix, Outcome, Protocol, Scope
+from vnicheck.model.finding import Finding, Fix
+from vnicheck.model.flow import Outcome, Protocol, Scope
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

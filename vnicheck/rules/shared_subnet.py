@@ -31,7 +31,8 @@ from vnicheck.findings.evidence import back_lines, subnet_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Direction, Finding, Fix, Flow, Scope
+from vnicheck.model.finding import Finding, Fix
+from vnicheck.model.flow import Direction, Flow, Scope
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:

@@ -37,7 +37,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import places, protocol_words
 from vnicheck.findings.rule import Rule, observation, path_fingerprint
 from vnicheck.fixes.advice import policy_routing_for
-from vnicheck.model.flow import Direction, DropCode, Evidence, Finding, Fix, Flow, Hop, Outcome
+from vnicheck.model.finding import Evidence, Finding, Fix
+from vnicheck.model.flow import Direction, DropCode, Flow, Hop, Outcome
 from vnicheck.model.words import listed
 
 

@@ -30,7 +30,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Direction, Finding, Fix, Verdict
+from vnicheck.model.finding import Finding, Fix
+from vnicheck.model.flow import Direction, Verdict
 from vnicheck.model.guest import Guest
 
 

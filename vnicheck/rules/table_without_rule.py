@@ -30,7 +30,7 @@ from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Finding, Fix
+from vnicheck.model.finding import Finding, Fix
 from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Route
 
 _OF_THE_KERNEL = {0, DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE}

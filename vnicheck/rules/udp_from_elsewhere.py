@@ -38,7 +38,8 @@ from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_prefix
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Direction, Evidence, Finding, Fix, Flow, Protocol, Verdict
+from vnicheck.model.finding import Evidence, Finding, Fix
+from vnicheck.model.flow import Direction, Flow, Protocol, Verdict
 from vnicheck.model.words import listed
 
 DHCP_CLIENT = 68

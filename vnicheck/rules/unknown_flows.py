@@ -31,7 +31,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Evidence, Finding, Fix, Flow, Outcome, Verdict
+from vnicheck.model.finding import Evidence, Finding, Fix
+from vnicheck.model.flow import Flow, Outcome, Verdict
 
 _NAMED = 3
 

@@ -32,7 +32,7 @@ from vnicheck.findings.evidence import guest_line, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
-from vnicheck.model.flow import Evidence, Finding, Fix
+from vnicheck.model.finding import Evidence, Finding, Fix
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
