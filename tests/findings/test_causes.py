@@ -6,8 +6,11 @@ from tests.support import cases
 from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis
 from vnicheck.analysis.server import analyze_server, report_on
 from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
+from vnicheck.findings import causes
+from vnicheck.findings.terms import CAUSES, DROPS, SHORT, SHORT_STAGES, STAGES
 from vnicheck.model.cause import Cause, CauseKind
 from vnicheck.model.config import Config
+from vnicheck.model.flow import DropCode, Stage
 from vnicheck.model.report import InstanceReport
 
 LINKS = (link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.0.12/24"))
@@ -96,3 +99,10 @@ def test_kinds(name: str, kind: CauseKind, title: str) -> None:
     titles = [cause.title for cause in report.causes if cause.kind is kind]
     assert len(titles) == 1
     assert titles[0].startswith(title)
+
+
+def test_every_drop_every_stage_and_every_kind_has_its_words() -> None:
+    drops = causes.OF_THE_ADDRESS.keys() | causes.OF_ONE_INTERFACE.keys()
+    assert drops == SHORT.keys() == DROPS.keys() == set(DropCode)
+    assert SHORT_STAGES.keys() == STAGES.keys() == set(Stage)
+    assert CAUSES.keys() == set(CauseKind)

@@ -13,7 +13,7 @@ from vnicheck.model.flow import Direction, DropCode, Flow, Scope
 from vnicheck.model.words import counted, listed
 
 _NAMED = 3
-_OF_THE_ADDRESS = {
+OF_THE_ADDRESS = {
     DropCode.NOT_LOCAL: CauseKind.ADDRESS_MISSING,
     DropCode.INTERFACE_DOWN: CauseKind.INTERFACE_DOWN,
     DropCode.NO_ROUTE: CauseKind.NO_ROUTE,
@@ -23,7 +23,7 @@ _OF_THE_ADDRESS = {
     DropCode.VPC_ROUTE: CauseKind.VPC_ROUTE,
 }
 """Drops that have their cause whichever way packets take."""
-_OF_ONE_INTERFACE = {
+OF_ONE_INTERFACE = {
     DropCode.NETWORK_ACL: CauseKind.NETWORK_ACL,
     DropCode.SECURITY_GROUP: CauseKind.SECURITY_GROUP,
     DropCode.RP_FILTER: CauseKind.SOURCE_CHECK,
@@ -81,11 +81,11 @@ def _kind(rule: Rule, flows: Sequence[Flow]) -> CauseKind:
     first = flows[0]
     if first.direction is Direction.TRANSIT:
         return CauseKind.TRANSIT
-    if first.dropped_by in _OF_THE_ADDRESS:
-        return _OF_THE_ADDRESS[first.dropped_by]
+    if first.dropped_by in OF_THE_ADDRESS:
+        return OF_THE_ADDRESS[first.dropped_by]
     if any(flow.symmetric is False for flow in flows):
         return CauseKind.WRONG_INTERFACE
-    return CauseKind.UNKNOWN_FLOWS if first.dropped_by is None else _OF_ONE_INTERFACE[first.dropped_by]
+    return CauseKind.UNKNOWN_FLOWS if first.dropped_by is None else OF_ONE_INTERFACE[first.dropped_by]
 
 
 def _join_routing(groups: dict[CauseKind, _Group]) -> None:
