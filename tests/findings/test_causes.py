@@ -3,13 +3,13 @@
 import pytest
 
 from tests.support import cases
-from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server, two_vnis, vni
 from vnicheck.analysis.server import analyze_server, report_on
 from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.findings import causes
 from vnicheck.findings.terms import CAUSES, DROPS, SHORT, SHORT_STAGES, STAGES
 from vnicheck.model.cause import Cause, CauseKind
-from vnicheck.model.config import Config
+from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import DropCode, Stage
 from vnicheck.model.report import InstanceReport
 
@@ -63,6 +63,21 @@ def test_a_path_that_works_by_two_interfaces_is_ended_too() -> None:
     rule_of = {finding.fingerprint: finding.rule for finding in report.findings}
     assert report.causes[0].plan
     assert {rule_of[each] for each in report.causes[0].plan.findings} == {"VNC102", "VNC201"}
+
+
+def test_a_path_that_the_plan_leaves_as_it_is_is_none_of_its_work() -> None:
+    """10.0.0.12 is dropped by rp_filter; 10.0.0.13 works by two interfaces, and goes on so."""
+    links = (*LINKS, link("eth2", 2, "10.0.0.13/24"))
+    inside = guest(*links, routes=TWO_DEFAULTS, rp_filter={"eth1": 1, "eth2": 2})
+    vnis = [vni(number, f"10.0.0.1{number + 1}", protocol_state_filtering_mode="disabled") for number in range(3)]
+    passed = Config(assumptions=Assumptions(spoofing_sibling="passed"))
+    report = analyze_server(server(*vnis, guest=inside), fabric(), passed, plans=True)
+    by_fingerprint = {finding.fingerprint: finding for finding in report.findings}
+    (wrong,) = [cause for cause in report.causes if cause.kind is CauseKind.WRONG_INTERFACE]
+    assert wrong.plan
+    assert {each.local for one in wrong.plan.findings for each in by_fingerprint[one].affected} == {"10.0.0.12"}
+    left = [by_fingerprint[one] for one in wrong.findings if one not in wrong.plan.findings]
+    assert {each.local for one in left if one.rule == "VNC201" for each in one.affected} == {"10.0.0.13"}
 
 
 def test_without_proof_a_plan_is_only_named() -> None:
