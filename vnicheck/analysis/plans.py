@@ -6,8 +6,11 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.analysis.many import internal_error
+from vnicheck.analysis.observed import observed_flows
 from vnicheck.analysis.processes import Spread, chunks_of
 from vnicheck.analysis.server import problems_of
+from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.server_view import ServerView
 from vnicheck.fixes.planner import NothingKnownError, Proof, Strategy, plan_server
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -75,12 +78,17 @@ def prove(server: Server, planning: Planning) -> Proof | None:
         return None
     problems = problems_of(server, planning.fabric)
     try:
-        proof = plan_server(server, planning.fabric, planning.config, planning.strategy)
+        proof = plan_server(server, planning.fabric, planning.config, planning.strategy, _seen)
     except NothingKnownError as error:
         raise NotCheckedError(next(iter(problems), NOTHING_KNOWN)) from error
     if proof is None and problems:
         raise NotCheckedError(problems[0])
     return proof
+
+
+def _seen(view: ServerView) -> tuple[Flow, ...]:
+    """As `analyze` has them."""
+    return observed_flows(view, predict_flows(view))
 
 
 def _one(server: Server, planning: Planning) -> Planned:

@@ -1,12 +1,15 @@
 """From a server to its plan: the preferred strategy that fixes most and hurts nothing, and why not the others."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
+from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.open_assumptions import World, open_hops
+from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import is_known
+from vnicheck.findings.facts import Facts
 from vnicheck.findings.managed import WHY, is_managed
 from vnicheck.fixes.actions import action_of, iam_actions, side_effects
 from vnicheck.fixes.agents import agents
@@ -27,6 +30,7 @@ from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of,
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
+from vnicheck.model.flow import Flow
 from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
 from vnicheck.model.snapshot import NOTHING_KNOWN, Server
 from vnicheck.model.words import counted, listed
@@ -61,15 +65,22 @@ class Proof:
         return self.trial.outcome(self.effects).gained
 
 
-def plan_server(server: Server, fabric: Fabric, config: Config, strategy: Strategy = "auto") -> Proof | None:
+def plan_server(
+    server: Server,
+    fabric: Fabric,
+    config: Config,
+    strategy: Strategy = "auto",
+    predict: Callable[[ServerView], tuple[Flow, ...]] = predict_flows,
+) -> Proof | None:
     """The plan for one server, proved; None where nothing is broken, or its guest or a subnet was not read.
-    Raises NothingKnownError.
+    Raises NothingKnownError. `predict` says how the flows are.
 
     A plan that is not offered has the strategy `none`, no actions, and says why.
     """
     if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
         return None
-    return plan_of(Trial(server, fabric, config), strategy)
+    view = ServerView(server, fabric, config)
+    return plan_of(Trial.of(Facts(view, predict(view))), strategy)
 
 
 def plan_of(trial: Trial, strategy: Strategy = "auto") -> Proof | None:
