@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import pytest
 from rich.console import Console
 
 from tests.api import StandIn, World
@@ -145,3 +146,18 @@ def test_on_a_terminal_a_server_is_named_once(tmp_path: Path) -> None:
     assert (named.split()[0], foot) == ("well", "1 server, 2 VNIs")
     assert first.split()[::2] == ["vni-1", "10.0.0.11", "auto"]  # no column is cut, however narrow the terminal is
     assert second.split()[::2] == ["vni-2", "10.0.0.12", "auto"]
+
+
+@pytest.mark.parametrize("options", [("--region", "zz"), ("--vpc", "zz")])
+@pytest.mark.parametrize("command", ["list", "init"])
+def test_what_a_snapshot_does_not_hold_is_no_empty_answer(
+    command: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    place = tmp_path / "s.json"
+    place.write_bytes(encode_snapshot(snapshot(*fleet()[2:3])))
+    made = tmp_path / "vnicheck.toml"
+    done = run(command, "--snapshot", str(place), *options, *(["-o", str(made)] if command == "init" else []))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert one_line(done.stderr)
+    assert "'zz'" in done.stderr
+    assert not made.exists()

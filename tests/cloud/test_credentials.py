@@ -4,6 +4,7 @@ any message.
 
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,28 @@ def test_options_that_exclude_each_other(home: Path) -> None:
     )
     snapshot = run("list", "--api-key-file", "x", "--snapshot", "y")
     assert "--api-key-file has no meaning with --snapshot" in snapshot.stderr
+
+
+def test_a_region_of_the_session_is_a_regions_name(home: Path) -> None:
+    """It becomes part of the host that the token goes to."""
+    session(home, access_token(), Region="127.0.0.1:9/x?")
+    with pytest.raises(CloudError) as caught:
+        connect(region=None, environ={"HOME": str(home)}, http=FAST)
+    assert caught.value.code == "bad_region"
+
+
+def test_a_session_in_a_folder_that_others_may_write_is_not_used(home: Path) -> None:
+    place = session(home, access_token())
+    place.parent.chmod(0o777)
+    error = refusal({"HOME": str(home)})
+    assert (error.code, str(place.parent) in error.message) == ("bad_session", True)
+
+
+def test_a_pipe_gives_its_key_to_every_region(tmp_path: Path) -> None:
+    pipe = tmp_path / "key"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(KEY,), daemon=True)
+    writer.start()
+    clients = [opened({}, api_key_file=pipe) for _ in range(2)]
+    writer.join(10)
+    assert {client.credential for client in clients} == {"the API key in the file of --api-key-file"}

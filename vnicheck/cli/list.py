@@ -40,7 +40,8 @@ def list(given: ListOptions) -> Exit:  # noqa: A001 - functions here go by their
         problems=listed.problems,
     )
     if given.snapshot is None:
-        every = listing.complete and not given.name and given.scope.vpc is None and given.scope.resource_group is None
+        every = given.all_regions and listing.complete and not given.name
+        every = every and given.scope.vpc is None and given.scope.resource_group is None
         remember((server.name for server in listing.servers), whole=every)
     for name, place in destination.wanted:
         if name == "json":

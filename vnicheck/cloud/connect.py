@@ -51,8 +51,7 @@ def connect(
     _quieten()
     limits = http or HttpSettings()
     asked = _first(environ, "IBMCLOUD_REGION", "IC_REGION") if region is None else region
-    if asked is not None and not _REGION.fullmatch(asked):
-        raise CloudError("bad_region", f"{one_line(asked, 40)!r} is not a region's name: they read like us-south")
+    _require_region(asked)
     settings, source = external_settings(environ)
     service, credential, own_default = _service(settings, source, environ, access)
     secrets = tuple(settings[name] for name in SECRETS if settings.get(name))
@@ -60,6 +59,7 @@ def connect(
         secrets += (credential.secret,)
     if asked is None and "{region}" in settings.get("URL", "{region}") and url is None:
         asked = credential.region
+        _require_region(asked)
     url = (
         url
         or _placed(settings.get("URL"), asked)
@@ -83,6 +83,12 @@ def connect(
         secrets=secrets,
         http=limits,
     )
+
+
+def _require_region(name: str | None) -> None:
+    """A region becomes part of the host that the key goes to. Raises CloudError `bad_region`."""
+    if name is not None and not _REGION.fullmatch(name):
+        raise CloudError("bad_region", f"{one_line(name, 40)!r} is not a region's name: they read like us-south")
 
 
 def connect_all(

@@ -12,6 +12,7 @@ import stat
 import time
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def find_credential(environ: Mapping[str, str]) -> Credential:
 def _of_file(path: Path, named_by: str) -> Credential:
     """A key file: JSON as the console downloads it, or the key alone."""
     try:
-        data = read_named(path.expanduser(), _LIMIT)
+        data = _read_once(path.expanduser()) if path.is_fifo() else read_named(path.expanduser(), _LIMIT)
     except (UnreadableError, RuntimeError) as error:
         raise CloudError("bad_credentials_file", f"{named_by}: {error}") from None
     text = data.decode("utf-8", "replace").strip()
@@ -107,6 +108,12 @@ def _of_file(path: Path, named_by: str) -> Credential:
         except (ValueError, RecursionError):
             text = ""
     return Credential(_checked(text, f"{named_by}: {path}"), f"the API key in the file of {named_by}")
+
+
+@cache
+def _read_once(pipe: Path) -> bytes:
+    """A pipe gives its key once, and each region asks for it."""
+    return read_named(pipe, _LIMIT)
 
 
 def _of_command(command: str | list[str], named_by: str) -> Credential:
@@ -189,14 +196,19 @@ def _own_file(path: Path, code: str, *, forbidden: int) -> str | None:
 
     None where there is none. Raises CloudError of this code.
     """
-    try:
-        told = os.stat(path)
+
+    def check(told: os.stat_result) -> None:
         if told.st_uid not in (0, os.geteuid()):
             raise CloudError(code, f"{path} is user {told.st_uid}'s, not yours: it is not used")
         if stat.S_IMODE(told.st_mode) & forbidden:
             who = "write" if forbidden == 0o022 else "read or write"
             raise CloudError(code, f"others may {who} {path}: it is not used until you 'chmod go-rwx {path}'")
-        data = read_file(path, _LIMIT)
+
+    try:
+        data = read_file(path, _LIMIT, check=check)
+        folder = path.parent.stat()
+        if folder.st_uid not in (0, os.geteuid()) or stat.S_IMODE(folder.st_mode) & 0o022:
+            raise CloudError(code, f"others may put a file into {path.parent}: {path} is not used")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from vnicheck.collect.errors import CollectError, told
 from vnicheck.collect.request import Asker, Request
-from vnicheck.collect.stored import open_stored
+from vnicheck.collect.stored import in_vpc, open_stored
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.listing import ListedServer, RegionProblem, listed_server
 from vnicheck.model.snapshot import Problem, Server
@@ -62,9 +62,9 @@ def _live(request: Request, asker: Asker) -> Iterator[_Region]:
 
 
 def _stored(path: Path, request: Request) -> Iterator[_Region]:
-    for name, snapshot in open_stored(path, request.regions if path.is_dir() else ()).regions.items():
-        servers = [server for server in snapshot.servers if request.vpc in (None, server.vpc.id, server.vpc.name)]
-        yield name, servers, snapshot.fabric, ()
+    stored = open_stored(path, request.regions)
+    for name, servers in in_vpc(stored, request.vpc, path).items():
+        yield name, servers, stored.regions[name].fabric, ()
 
 
 def _missing(fabric: Fabric) -> Iterator[Problem]:

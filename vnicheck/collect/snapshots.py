@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from vnicheck.collect.errors import CollectError, told
 from vnicheck.collect.request import Asker, Request
-from vnicheck.collect.stored import open_stored, stored_snapshots
+from vnicheck.collect.stored import in_vpc, open_stored, stored_snapshots
 from vnicheck.model.snapshot import Snapshot
 from vnicheck.system.clock import now
 
@@ -29,7 +31,12 @@ def collect(request: Request, asker: Asker) -> dict[str, Snapshot]:
 def collect_cloud(request: Request, asker: Asker) -> dict[str, Snapshot]:
     """The servers in scope by region as the VPC has them, without their guests. Raises CollectError."""
     if request.snapshot is not None:
-        return dict(open_stored(request.snapshot, request.regions).regions)
+        stored = open_stored(request.snapshot, request.regions)
+        chosen = in_vpc(stored, request.vpc, request.snapshot)
+        return {
+            name: msgspec.structs.replace(snapshot, servers=tuple(chosen[name]))
+            for name, snapshot in stored.regions.items()
+        }
     from vnicheck.collect.live import make_snapshot
     from vnicheck.collect.observed import read_regions
 

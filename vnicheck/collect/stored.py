@@ -44,7 +44,7 @@ def require_regions(path: Path, wanted: Sequence[str], there: Sequence[str]) -> 
 
 
 def open_stored(path: Path, regions: Sequence[str] = ()) -> Stored:
-    """The snapshot at `path`, a file or a folder; of a folder, these `regions` (none: all). Raises CollectError."""
+    """The snapshot at `path`, a file or a folder; of these `regions` (none: all). Raises CollectError."""
     with told():
         if path.is_dir():
             folder = SnapshotFolder.open(path)
@@ -56,7 +56,9 @@ def open_stored(path: Path, regions: Sequence[str] = ()) -> Stored:
             snapshot = decode_snapshot(data)
         except SnapshotError as error:
             raise SnapshotError(f"{path}: {error}") from error
-        return Stored({next((server.region for server in snapshot.servers), ""): snapshot})
+        name = next((server.region for server in snapshot.servers), "")
+        require_regions(path, regions, [name])
+        return Stored({name: snapshot})
 
 
 def stored_snapshots(request: Request, path: Path) -> dict[str, Snapshot]:
@@ -65,13 +67,8 @@ def stored_snapshots(request: Request, path: Path) -> dict[str, Snapshot]:
     Of several regions only those that have such a server, and only those servers' guests are read. Raises CollectError.
     """
     stored = open_stored(path, request.regions)
-    known = {
-        name: [server for server in snapshot.servers if request.vpc in (None, server.vpc.id, server.vpc.name)]
-        for name, snapshot in stored.regions.items()
-    }
+    known = in_vpc(stored, request.vpc, path)
     everything = [server for servers in known.values() for server in servers]
-    if not everything and request.vpc is not None:
-        raise CollectError(f"{path} holds no server of a VPC {request.vpc!r}")
     try:
         chosen = select_servers(everything, request.servers, scope=str(path))
     except CloudError as error:
@@ -83,6 +80,17 @@ def stored_snapshots(request: Request, path: Path) -> dict[str, Snapshot]:
         if mine or not request.servers:
             cut[name] = msgspec.structs.replace(stored.regions[name], servers=mine)
     return cut
+
+
+def in_vpc(stored: Stored, vpc: str | None, path: Path) -> dict[str, list[Server]]:
+    """The servers by region, of one VPC (an id or a name) or of all. Raises CollectError where it has none."""
+    known = {
+        name: [server for server in snapshot.servers if vpc in (None, server.vpc.id, server.vpc.name)]
+        for name, snapshot in stored.regions.items()
+    }
+    if vpc is not None and not any(known.values()):
+        raise CollectError(f"{path} holds no server of a VPC {vpc!r}")
+    return known
 
 
 class FolderServers:

@@ -5,7 +5,7 @@ import secrets
 import selectors
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -31,14 +31,19 @@ class FileTooLargeError(UnreadableError):
     """A file larger than what it may hold."""
 
 
-def read_file(path: Path, limit: int, *, seconds: float = 0.0) -> bytes:
-    """All of a file of at most `limit` bytes, or of a pipe that ends within `seconds` (0: a pipe is not read).
+def read_file(
+    path: Path, limit: int, *, seconds: float = 0.0, check: Callable[[os.stat_result], None] = lambda _: None
+) -> bytes:
+    """All of a file of at most `limit` bytes, or of a pipe that ends within `seconds` (0: a pipe is not read). `check`
+    looks at what is read, once it is open, and raises where it is not to be.
 
     Raises OSError, FileTooLargeError, or UnreadableError for a device, a socket, and a pipe that does not end.
     """
     # O_NONBLOCK: opening a named pipe that nobody writes to would wait for ever
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
-        mode = os.fstat(file.fileno()).st_mode
+        told = os.fstat(file.fileno())
+        check(told)
+        mode = told.st_mode
         if stat.S_ISFIFO(mode) and seconds:
             parts = _pipe_parts(file.fileno(), path, seconds)
         elif stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # of a folder, reading says that it is one

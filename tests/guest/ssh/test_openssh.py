@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -313,6 +314,35 @@ def test_closing_ends_what_still_runs_and_nothing_is_left(start_sshd: Start, kno
     assert left == []
 
 
+def test_ssh_ends_with_us_also_where_we_are_killed(start_sshd: Start, known: Known, tmp_path: Path) -> None:
+    server = start_sshd(force_command="sleep 60")
+    options = by_ssh(server, known(server), timeout=60.0)
+    code = (
+        "import sys, msgspec; from pathlib import Path; from vnicheck.guest.ssh.openssh import OpenSshRunner; "
+        "from vnicheck.guest.ssh.options import SshOptions, SshTarget; "
+        "given = msgspec.convert(msgspec.json.decode(sys.argv[1]), SshOptions, dec_hook=lambda kind, it: kind(it)); "
+        "OpenSshRunner(given).collect(SshTarget(name='web-1', address='127.0.0.1', id='web-1'))"
+    )
+    given = msgspec.json.encode(options, enc_hook=str).decode()
+    program = subprocess.Popen([sys.executable, "-c", code, given])
+    mine = f"-p\0{server.port}\0".encode()
+
+    def running() -> list[Path]:
+        return [place for place in Path("/proc").glob("[0-9]*/cmdline") if mine in _read(place)]
+
+    assert _eventually(lambda: bool(running()) and server.sessions() == 1)
+    program.kill()
+    program.wait(10)
+    assert _eventually(lambda: not running())
+
+
+def _eventually(so: Callable[[], bool], seconds: float = 15.0) -> bool:
+    end = time.monotonic() + seconds
+    while not so() and time.monotonic() < end:
+        time.sleep(0.1)
+    return so()
+
+
 def _read(place: Path) -> bytes:
     """A file of /proc; nothing where the process has ended."""
     try:
@@ -363,3 +393,37 @@ def test_without_ssh_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CollectionError, match="there is no program ssh here"):
         make_runner(SshOptions(openssh=True))
     assert os.environ["PATH"] == "/nowhere"
+
+
+def test_the_host_key_of_a_jump_host_is_checked_as_the_servers_is(
+    start_sshd: Start, known: Known, tmp_path: Path
+) -> None:
+    """By itself ssh asks the configuration alone, which may say not to check; nor are its keys written down."""
+    server, jump = start_sshd(), start_sshd("jump")
+    config, written = tmp_path / "config", tmp_path / "written"
+    lax = f"Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile {written}\n"
+    login = f"  User {jump.user}\n  IdentityFile {jump.client_key}\n"
+    config.write_text(f"Host bastion\n  HostName 127.0.0.1\n  Port {jump.port}\n{login}{lax}")
+    options = by_ssh(server, known(server), config_file=config, jump="bastion")
+    assert refused(options).code == "ssh_host_key_unknown"
+    assert not written.exists()
+    assert server.connections() == 0
+    config.write_text(config.read_text().replace("Host *\n", "Host web-1\n  ProxyJump bastion\nHost *\n", 1))
+    assert refused(by_ssh(server, known(server), config_file=config)).code == "ssh_host_key_unknown"
+    assert not written.exists()
+    assert collected(by_ssh(server, known(server, jump), config_file=config))
+
+
+def test_a_path_made_of_the_name_makes_no_entry_of_its_own(tmp_path: Path) -> None:
+    """ssh -G puts names into ControlPath: that alone is no reason to leave the address's own entry aside."""
+    config = tmp_path / "config"
+    config.write_text(f"Host 10.*\n  User jumper\nHost *\n  ControlPath {tmp_path}/cm-%C\n")
+    runner = OpenSshRunner(SshOptions(openssh=True, config_file=config))
+    words, hop = runner._destination(SshTarget(name="web-1", address="10.0.0.4", id="web-1"))
+    assert (words[-1], hop.user) == ("10.0.0.4", "jumper")
+
+
+@pytest.mark.parametrize("jump", ["-oProxyCommand=x", "a b", "x;id", "$(id)", "u`id`@h", "a,b,-c"])
+def test_a_jump_host_is_no_option_and_no_command(jump: str, tmp_path: Path) -> None:
+    error = refused(SshOptions(openssh=True, config_file=NONE, jump=jump))
+    assert error.code == "ssh_config"

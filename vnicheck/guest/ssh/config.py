@@ -24,7 +24,7 @@ MAX_JUMPS = 8
 
 _SAFE_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,254}(%[A-Za-z0-9._-]{1,15})?", re.ASCII)
 _SAFE_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,99}\$?", re.ASCII)
-_JUMP = re.compile(
+JUMP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@,/]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^@:,/\[\]]+))(?::(?P<port>\d{1,5}))?/?"
 )
 
@@ -102,7 +102,7 @@ class SshConfig:
             raise CollectionError("ssh_config", f"more than {MAX_JUMPS} jump hosts; does ProxyJump lead in a circle?")
         hops: list[SshHop] = []
         for number, spec in enumerate(specs):
-            match = _JUMP.fullmatch(spec)
+            match = JUMP.fullmatch(spec)
             if match is None:
                 raise CollectionError("ssh_config", f"{one_line(spec, 80)!r} is no jump host; write [user@]host[:port]")
             host = match["v6"] or match["host"]
@@ -207,6 +207,11 @@ def is_safe_host(host: str) -> bool:
     return _SAFE_HOST.fullmatch(host) is not None
 
 
+def is_safe_user(user: str) -> bool:
+    """The same of a user's name."""
+    return _SAFE_USER.fullmatch(user) is not None
+
+
 def _require_own_name() -> None:
     """Raises CollectionError `ssh_config` in a container whose user has no name: SSH's defaults are made of it."""
     try:
@@ -229,7 +234,7 @@ def _with_command(hop: SshHop, command: str, name: str) -> SshHop:
     if "%n" in command:
         words.append(name)
         command = command.replace("%n", name)
-    if _SAFE_USER.fullmatch(hop.user) is None or any(_SAFE_HOST.fullmatch(word) is None for word in words):
+    if not is_safe_user(hop.user) or any(_SAFE_HOST.fullmatch(word) is None for word in words):
         raise CollectionError(
             "ssh_config", f"{one_line(name, 80)!r}: its name, address or user must not reach a ProxyCommand"
         )

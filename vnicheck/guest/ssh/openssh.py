@@ -5,6 +5,7 @@ It asks nobody anything: BatchMode, and no terminal. Limits and problem codes ar
 
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from math import ceil
 from pathlib import Path
 
 from vnicheck.guest.errors import CollectionError
-from vnicheck.guest.ssh.config import SshHop, is_safe_host, require_safe_host
+from vnicheck.guest.ssh.config import JUMP, MAX_JUMPS, SshHop, is_safe_host, is_safe_user, require_safe_host
 from vnicheck.guest.ssh.errors import THROTTLED, timed_out
 from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
 from vnicheck.guest.ssh.openssh_errors import FAILED, failure
@@ -43,6 +44,8 @@ class OpenSshRunner(SshRunner):
                 "ssh_config", "there is no program ssh here: install OpenSSH's client, or leave out --ssh"
             )
         self._program = program
+        tie = shutil.which("setpriv")  # where there is one: ssh ends with us, however we end
+        self._tie = [tie, "--pdeathsig", "KILL", "--"] if tie is not None else []
         self._guard = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._told: dict[str, dict[str, str]] = {}
@@ -86,7 +89,7 @@ class OpenSshRunner(SshRunner):
             self.closed = True
             running = list(self._running)
         for process in running:
-            _end(process)
+            _kill(process)  # whoever waits for it closes its streams
 
     def _run_once(self, words: list[str], hop: SshHop, stdin: bytes, seconds: float, end: float) -> CommandOutput:
         process = self._start(words)
@@ -117,7 +120,7 @@ class OpenSshRunner(SshRunner):
             if self.closed:
                 raise CollectionError("ssh_closed", "nothing more is collected: the run has ended")
             process = subprocess.Popen(  # noqa: S603
-                [self._program, *words],
+                [*self._tie, self._program, *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -147,6 +150,16 @@ class OpenSshRunner(SshRunner):
             user=settings.get("user", ""),
             identities=(),
         )
+        through = self._by_jumps(self.options.jump or settings.get("proxyjump"))
+        return [*self._fixed(settings), *through, *named, *self._asked(), *self._common(), "--", host], hop
+
+    def _asked(self) -> list[str]:
+        """What the options of ours say of the server's own connection."""
+        words = ["-p", str(self.options.port)] if self.options.port is not None else []
+        return [*words, *(["-l", self.options.user] if self.options.user is not None else [])]
+
+    def _fixed(self, settings: dict[str, str]) -> list[str]:
+        """What holds of every connection, whatever the configuration says."""
         accept_new = self.options.accept_new_host_keys or settings.get("stricthostkeychecking") == "accept-new"
         fixed = {
             "BatchMode": "yes",
@@ -162,21 +175,36 @@ class OpenSshRunner(SshRunner):
             "RemoteCommand": "none",
             "RequestTTY": "no",
         }
-        words = [word for key, value in fixed.items() for word in ("-o", f"{key}={value}")]
-        return [*words, *named, *self._given(), "--", host], hop
+        return [word for key, value in fixed.items() for word in ("-o", f"{key}={value}")]
 
-    def _given(self) -> list[str]:
-        """What the options of ours say, in words of ssh."""
+    def _by_jumps(self, jumps: str | None, depth: int = 0) -> list[str]:
+        """A command for the way through jump hosts: by itself ssh would check their host keys, and share connections,
+        as the configuration alone says. Raises CollectionError `ssh_config`.
+        """
+        if jumps is None or jumps.lower() == "none":
+            return []
+        *before, last = jumps.split(",")
+        match = JUMP.fullmatch(last.strip())
+        if match is None or depth >= MAX_JUMPS:
+            raise CollectionError("ssh_config", f"{one_line(jumps, 80)!r} is no way: write [user@]host[:port]")
+        host, user = match["v6"] or match["host"], match["user"]
+        require_safe_host(host)
+        if user is not None and not is_safe_user(user):
+            raise CollectionError("ssh_config", f"{one_line(user, 80)!r} is no user's name")
+        settings = self._settings(host)
+        words = [self._program, *self._fixed(settings), *self._common()]
+        words += self._by_jumps(",".join(before) or settings.get("proxyjump"), depth + 1)
+        words += ["-l", user] if user is not None else []
+        words += ["-p", match["port"]] if match["port"] is not None else []
+        escaped = [word.replace("%", "%%") for word in words]  # for the ssh that starts it
+        return ["-o", f"ProxyCommand={shlex.join([*escaped, '-W', '[%h]:%p', '--', host])}"]
+
+    def _common(self) -> list[str]:
+        """What the options of ours say of every connection, in words of ssh."""
         options = self.options
         words = ["-F", str(options.config_file)] if options.config_file is not None else []
         for path in options.identities:
             words += ["-o", f"IdentityFile={_quoted(path)}"]  # -i would take a % in it for a token
-        if options.port is not None:
-            words += ["-p", str(options.port)]
-        if options.user is not None:
-            words += ["-l", options.user]
-        if options.jump is not None:
-            words += ["-J", options.jump]
         if options.known_hosts:
             files = " ".join(map(_quoted, options.known_hosts))
             words += ["-o", f"UserKnownHostsFile={files}", "-o", "GlobalKnownHostsFile=none"]
@@ -190,7 +218,7 @@ class OpenSshRunner(SshRunner):
             return told
         try:
             done = subprocess.run(  # noqa: S603
-                [self._program, "-G", *self._given(), "--", host],
+                [self._program, "-G", *self._asked(), *self._common(), "--", host],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_ASKED_SECONDS,
@@ -219,14 +247,19 @@ def _quoted(path: Path) -> str:
 
 
 def _own(settings: dict[str, str]) -> dict[str, str]:
-    """The settings but for what is the host's own name."""
-    return {key: value for key, value in settings.items() if key not in {"host", "hostname", "originalhost"}}
+    """The settings but for what is, or is made of, the host's own name (ssh puts it into ControlPath)."""
+    names = {"host", "hostname", "originalhost", "controlpath"}
+    return {key: value for key, value in settings.items() if key not in names}
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _kill(process: "subprocess.Popen[bytes]") -> None:
     """Kills ssh and what it started: a proxy, the ssh to a jump host."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    _kill(process)
     process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
