@@ -262,7 +262,7 @@ def test_a_region_of_the_session_is_a_regions_name(home: Path) -> None:
     """It becomes part of the host that the token goes to."""
     session(home, access_token(), Region="127.0.0.1:9/x?")
     with pytest.raises(CloudError) as caught:
-        connect(region=None, environ={"HOME": str(home)}, http=FAST)
+        connect(region=None, environ={"HOME": str(home)}, auth=None, http=FAST)
     assert caught.value.code == "bad_region"
 
 
