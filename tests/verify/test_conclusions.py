@@ -14,10 +14,14 @@ from vnicheck.cli.failure import UserError
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.config import Assumptions, Config
-from vnicheck.model.flow import Verdict
+from vnicheck.model.flow import Direction, Protocol, Verdict
 from vnicheck.model.verification import SeenAssumption, SeenFlow
+from vnicheck.verify.agents import Heard, Opened, Ready, Told, Watched
 from vnicheck.verify.conclude import conclusions
 from vnicheck.verify.evidence import Evidence
+from vnicheck.verify.probed import sightings_of as probes_of
+from vnicheck.verify.probes import SERVER, Probe
+from vnicheck.verify.sightings import FlowKey
 
 ROOT = Path(__file__).parents[2]
 ARTICLE = ROOT / "fixtures" / "article"
@@ -143,6 +147,64 @@ def test_where_tcpdump_lost_packets_what_is_missing_does_not_count(tmp_path: Pat
     assert concluded(3, [deaf])[0]["tcp 443 10.0.0.11"].conclusion == "not_tested"
     once = written(tmp_path, "once", silent[0], *CONTROL)
     assert concluded(3, [once])[0]["tcp 443 10.0.0.11"].conclusion == "not_tested"
+
+
+def test_a_capture_without_interfaces_may_be_of_one_alone(tmp_path: Path) -> None:
+    """`tcpdump -i eth0`, given as a plain file: that eth1's packets are not in it shows nothing."""
+    server = tmp_path / "server.txt"
+    named = written(tmp_path, "named", *CONTROL).read_text()
+    server.write_text(named.replace("eth0  In  ", "").replace("eth0  Out ", ""))
+    asked = [f"eth1 Out 10.8.0.4.4000{n} > 10.0.0.12.80 [S]" for n in (2, 2)]
+    client = written(tmp_path, "client", *[line.replace(" In ", " Out ") for line in CONTROL[:1]], *asked)
+    text = client.read_text().replace("eth0  Out ", "").replace("eth1  Out ", "")
+    client.write_text(text)
+    flows, assumptions = concluded(3, [server, f"client:10.8.0.4={client}"])
+    assert flows["tcp 80 10.0.0.12"].observed is Verdict.UNKNOWN
+    assert assumptions == {}
+
+
+def test_the_servers_own_address_is_no_client(tmp_path: Path) -> None:
+    capture = written(tmp_path, "own", *CONTROL)
+    with pytest.raises(UserError, match="address of the server itself"):
+        concluded(3, [f"client:10.0.0.11={capture}"])
+
+
+def probed(answer: str, *, packets: Sequence[Told] = (), watched: bool = True, served: bool = True) -> SeenFlow:
+    """What the opener of a flow to 10.0.0.12 was answered, and what was seen of it on the server."""
+    (server,) = (snapshot := load_check(CHECKS[2])).servers
+    view = ServerView(server, snapshot.fabric, Config())
+    key = FlowKey(direction=Direction.INBOUND, protocol=Protocol.TCP, local="10.0.0.12", remote="10.8.0.4", port=80)
+    ends = {"to": "10.0.0.12", "source": "", "near": "10.8.0.4", "server": "10.0.0.12"}
+    probe = Probe(number=1, opener="host", host="host", key=key, **ends)
+    failed = () if served else (("tcp", "10.0.0.12", 80, "EACCES"),)
+    heard = {
+        SERVER: Heard(ready=Ready(watched, failed=failed), opened=Opened(()), watched=Watched(tuple(packets), {})),
+        "host": Heard(ready=Ready(False), opened=Opened(((1, answer, 1, "10.8.0.4"),))),
+    }
+    seen = probes_of(view, [probe], heard)
+    (flow,), _ = conclusions(server, snapshot.fabric, Config(), Evidence(seen), "probe")
+    return flow
+
+
+ASKED: Told = ("eth1", False, Protocol.TCP, "10.8.0.4", 40000, "10.0.0.12", 80, "S")
+RESET: Told = ("eth0", True, Protocol.TCP, "10.0.0.12", 80, "10.8.0.4", 40000, "R.")
+TAKEN: Told = ("eth0", True, Protocol.TCP, "10.0.0.12", 80, "10.8.0.4", 40000, "S.")
+
+
+def test_an_answer_that_the_server_did_not_give_is_not_its_answer() -> None:
+    """A firewall between refuses, or another machine has the address: the server, watched, saw nothing."""
+    for answer in ("answered", "refused"):
+        flow = probed(answer)
+        assert (flow.observed, flow.conclusion) == (Verdict.UNKNOWN, "not_tested")
+        assert set(hops(flow).values()) == {"not_tested"}
+    assert probed("answered", packets=[ASKED, TAKEN]).observed is Verdict.DELIVERED
+
+
+def test_a_refusal_is_an_answer_only_where_the_server_was_seen_to_give_it_and_nothing_listens() -> None:
+    assert probed("refused", packets=[ASKED, RESET], served=False).observed is Verdict.DELIVERED
+    assert probed("refused", packets=[ASKED, RESET], served=True).observed is Verdict.UNKNOWN
+    assert probed("refused", watched=False, served=False).observed is Verdict.UNKNOWN
+    assert probed("answered", watched=False).observed is Verdict.DELIVERED
 
 
 CONTROL = (

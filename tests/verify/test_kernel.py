@@ -81,3 +81,37 @@ def test_the_script_is_sh() -> None:
     text = script([asked(TAKEN)])
     assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
     assert "route get 10.0.0.12 from 10.8.0.10 iif eth1" in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        'Cannot find device "eth1"',
+        "RTNETLINK answers: Operation not permitted",
+        "Cannot talk to rtnetlink: Connection refused",
+        "RTNETLINK answers: No such device",
+    ],
+)
+def test_an_error_confirms_no_drop(line: str) -> None:
+    told = conclude(asked(DROPS), Answered(line, refused=True))
+    assert told.conclusion == "not_tested"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Network is unreachable",
+        "No route to host",
+        "Invalid cross-device link",
+        "Invalid argument",
+        "Permission denied",
+    ],
+)
+def test_what_the_kernel_refuses_with_is_a_drop(said: str) -> None:
+    assert conclude(asked(DROPS), Answered(f"RTNETLINK answers: {said}", refused=True)).conclusion == "confirmed"
+    assert conclude(asked(TAKEN), Answered(f"RTNETLINK answers: {said}", refused=True)).conclusion == "contradicted"
+
+
+def test_an_empty_line_is_no_answer() -> None:
+    assert read_answers(output("? ", "? local 10.0.0.1 dev lo"), 2)[0] is None

@@ -13,7 +13,7 @@ from vnicheck.analysis.server import analyze_server
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.observations import with_observations
 from vnicheck.demo.checks import CHECKS, load_check
-from vnicheck.model.config import Config
+from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Direction, Flow, Leg, Observed, Outcome, Protocol, Stage, Verdict
 from vnicheck.model.observation import facts_of, informed
 from vnicheck.model.report import InstanceReport, Tool
@@ -90,6 +90,30 @@ def test_a_firewall_that_was_seen_to_drop_makes_no_hop_observed() -> None:
     assert all(
         hop.observed is msgspec.UNSET for flow in report(2, seen(2, assumptions=(wall,))).flows for hop in flow.hops
     )
+
+
+def test_of_a_flow_the_latest_counts() -> None:
+    old = msgspec.structs.replace(
+        seen(2, assumptions=(SIBLING,), flows=(seen_flow(Verdict.DROPPED),)), verified_at="2026-11-01T00:00:00+09:00"
+    )
+    new = seen(2, assumptions=(SIBLING,), flows=(seen_flow(Verdict.DELIVERED),))
+    for order in ((old, new), (new, old)):
+        assert ping(report(2, *order)).verdict is Verdict.DELIVERED
+
+
+def test_what_was_confirmed_holds_with_the_value_that_it_had() -> None:
+    """Whatever a configuration says otherwise; and of an older file, which does not say it, nothing is marked."""
+    known = SeenAssumption(id="psf-opening", conclusion="confirmed", how="capture", value=True)
+    otherwise = Config(assumptions=Assumptions(psf_opening=False))
+    read = snapshot(2)
+
+    def filtered(one: SeenAssumption) -> set[tuple[Outcome, bool]]:
+        told = analyze_server(read.servers[0], read.fabric, informed(otherwise, [seen(2, assumptions=(one,))]))
+        hops = (hop for flow in told.flows for hop in flow.hops if hop.assumption == "psf-opening")
+        return {(hop.outcome, hop.observed is not msgspec.UNSET) for hop in hops}
+
+    assert (Outcome.DROP, True) in filtered(known)
+    assert not any(observed for _, observed in filtered(msgspec.structs.replace(known, value=None)))
 
 
 def test_what_is_suspected_changes_nothing() -> None:
@@ -260,6 +284,7 @@ def test_todays_files_stay_readable(tmp_path: Path) -> None:
         (json.dumps({"schema": "vnicheck.report/2"}), "not what 'vnicheck verify -o' writes"),
         ("WHEN", "is no time"),
         ("VALUE", "a value is none for its assumption"),
+        ("REMOTE", "'abc' is no IPv4 address"),
     ],
 )
 def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str, tmp_path: Path) -> None:
@@ -267,7 +292,9 @@ def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str
     document = seen(3, assumptions=(msgspec.structs.replace(SIBLING, value="perhaps"),))
     if text == "WHEN":
         document = msgspec.structs.replace(document, verified_at="yesterday\x1b[31m")
-    place.write_bytes(msgspec.json.encode(document) if text in {"WHEN", "VALUE"} else text.encode())
+    if text == "REMOTE":
+        document = seen(3, flows=(msgspec.structs.replace(seen_flow(Verdict.DROPPED), remote="abc"),))
+    place.write_bytes(msgspec.json.encode(document) if text in {"WHEN", "VALUE", "REMOTE"} else text.encode())
     with pytest.raises(UserError) as caught:
         with_observations(Config(), [place])
     assert said in str(caught.value)

@@ -1,6 +1,8 @@
 """Options of probes that mean nothing are one line; the plan of what is sent."""
 
 import ast
+import select
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +10,17 @@ from typing import Any
 
 import pytest
 
+from vnicheck.cli import probing
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.given import VerifyOptions
 from vnicheck.cli.probing import wanted_of
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.engine.server_view import ServerView
+from vnicheck.guest.ssh.sudo import Session
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Protocol
-from vnicheck.verify.agents import script
+from vnicheck.verify import agent
+from vnicheck.verify.agents import AgentError, Asked, Place, script
 from vnicheck.verify.probes import MOST_FLOWS, SERVER, Host, ProbeError, Wanted, asked_addresses, jobs, plan
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +33,7 @@ def view() -> ServerView:
 
 
 def host(address: str, name: str = "client") -> Host:
-    return Host(name=name, sources=dict.fromkeys(asked_addresses(view()), address))
+    return Host(name=name, sources=dict.fromkeys(asked_addresses(view()), address), known=frozenset({address}))
 
 
 @pytest.mark.parametrize(
@@ -93,3 +98,47 @@ def test_the_agent_is_python_3_6() -> None:
     source = (ROOT / "vnicheck" / "verify" / "agent.py").read_text()
     ast.parse(source, feature_version=(3, 6))
     assert b"base64" in script({"seconds": 1})
+
+
+def test_the_server_opens_nothing_to_an_address_that_only_the_host_claims() -> None:
+    """A hostile host, or one behind translation, would have it send to somebody else."""
+    claimed = Host(name="client", sources=dict.fromkeys(asked_addresses(view()), CLIENT))
+    probes = plan(view(), [claimed], Wanted())
+    assert {probe.key.direction for probe in probes} == {Direction.INBOUND}
+    assert all(each["open"] == [] for name, each in jobs(probes, 60).items() if name == SERVER)
+
+
+@pytest.mark.parametrize("source", ["x", "::1", "10.0.0.300"])
+def test_a_host_that_names_no_address_is_no_host(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Asked(sources=dict.fromkeys(asked_addresses(view()), source), watches=True)
+    monkeypatch.setattr(probing, "ask", lambda *_: told)
+    one = probing.Source(place=Place(name="here"), server_by=None)  # type: ignore[arg-type]
+    with pytest.raises(AgentError, match="is no address of it"):
+        probing._host("here", one, view(), Session(uid=0))
+
+
+def test_agents_answer_questions_of_the_remotes_and_no_answers() -> None:
+    """Two agents that listen on one port would else answer each other without end."""
+    answers = agent.Answers([["udp", "127.0.0.1", 0]], ["127.0.0.1"])
+    (listening,) = answers.sockets.values()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.settimeout(0.5)
+        other.connect(listening.getsockname())
+        for said, answer in ((b"answered", None), (b"vnicheck", b"answered"), (b"vnicheckx", None)):
+            other.send(said)
+            select.select([listening], [], [], 5)
+            answers.answer(listening.fileno())
+            assert _received(other) == answer
+        answers._left["127.0.0.1"] = 0
+        other.send(b"vnicheck")
+        select.select([listening], [], [], 5)
+        answers.answer(listening.fileno())
+        assert _received(other) is None
+    listening.close()
+
+
+def _received(sock: socket.socket) -> bytes | None:
+    try:
+        return sock.recv(64)
+    except TimeoutError:
+        return None

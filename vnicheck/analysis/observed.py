@@ -23,9 +23,8 @@ def observed_flows(view: ServerView, flows: tuple[Flow, ...]) -> tuple[Flow, ...
         return flows
     known = config.known[view.server.id]
     seen = config.assumptions_of(view.server.id, [vni.id for vni in view.server.vnis])
-    # one that is refuted and has no setting (the server's own firewall) makes no hop so
-    sure = {name: each for name, each in seen.items() if each[0].value is not None or each[0].conclusion == "confirmed"}
-    by_assumption = {name: at for name, (_, at) in sure.items()}
+    # one without a value (the server's own firewall, or of an older file) makes no hop so
+    by_assumption = {name: at for name, (each, at) in seen.items() if each.value is not None}
     marked = tuple(_with_hops(flow, partial(_rests_on, by_assumption)) for flow in flows) if seen else flows
     if known.facts != facts_of(view.server):
         return marked

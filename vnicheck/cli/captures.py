@@ -97,10 +97,13 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
     notes: list[str] = []
     single: list[Packet] = []
     lost: list[bool] = []
+    unnamed = False
     known = [link.name for link in server.guest.interfaces] if server.guest is not None else []
     for file in files:
         if file.interface is not None and file.interface not in known:
             raise UserError(f"--capture {file.interface}=...: {_no_interface(server, file.interface, known)}")
+        if file.client is not None and file.client in view.own_addresses():
+            raise UserError(f"--capture client:{file.client}=...: that is an address of the server itself")
         told = Capture()
         packets = read_capture(StringIO(file.text), told, _port_number, interface=file.interface)
         before = seen.foreign
@@ -120,6 +123,7 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
             )
         notes += _notes(file, told)
         lost.append(bool(told.lost))
+        unnamed |= file.client is None and file.interface is None and bool(told.without_interface)
     if single:
         # requests and answers may be in different files
         single.sort(key=lambda packet: packet.at or 0.0)
@@ -129,6 +133,8 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
     if names and not seen.named & set(known):
         said = _no_interface(server, names[0], known)
         raise UserError(f"--capture: {said}; a binary file is printed on the server, where interfaces have their names")
+    if unnamed:  # it may be of one interface alone
+        seen.watched_server = False
     if any(lost):  # then what was not seen may have been there
         seen.watched_server = False
         seen.watched_remotes.clear()

@@ -1,15 +1,16 @@
 """`--observations FILE`: what verifications have shown, for the predictions of a command."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.terminal import tell
+from vnicheck.model.address import parse_address
 from vnicheck.model.config import Config
-from vnicheck.model.observation import informed
+from vnicheck.model.observation import informed, verified
 from vnicheck.model.verification import VerificationDocument
 from vnicheck.model.words import one_line
 from vnicheck.system.clock import now
@@ -48,12 +49,23 @@ def read_observations(file: Path) -> VerificationDocument:
             f"--observations {file}: not what 'vnicheck verify -o' writes: {one_line(error, 200)}"
         ) from error
     _when(file, document)
+    _require_addresses(file, document)
     return document
 
 
 def _when(file: Path, document: VerificationDocument) -> datetime:
     try:
-        at = datetime.fromisoformat(document.verified_at)
+        return verified(document)
     except ValueError as error:
         raise UserError(f"--observations {file}: {one_line(document.verified_at, 40)!r} is no time") from error
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def _require_addresses(file: Path, document: VerificationDocument) -> None:
+    """Such files may be written by hand."""
+    for each in document.verifications:
+        remotes = [flow.remote for flow in each.flows] + [hop.remote for answer in each.kernel for hop in answer.hops]
+        for remote in remotes:
+            try:
+                parse_address(remote)
+            except ValueError as error:
+                raise UserError(f"--observations {file}: {one_line(remote, 40)!r} is no IPv4 address") from error

@@ -51,12 +51,14 @@ class Asking(Struct, frozen=True, kw_only=True):
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """A host as it is reached. `server_by`: how the server is; `address`: the one of the host's own that was named;
-    `public`: what stands for it on the internet, where that is known.
+    """A host as it is reached. `server_by`: how the server is; `known`: addresses of which others than the host say
+    that they are its own, `address`: the one of them that was named; `public`: what stands for it on the internet,
+    where that is known.
     """
 
     place: Place
     server_by: SshRunner
+    known: frozenset[str] = frozenset()
     address: str | None = None
     public: str | None = None
 
@@ -107,7 +109,7 @@ def _source(spec: str, given: Asking, runner: SshRunner, stack: ExitStack) -> So
         parse_address(address)
     except ValueError as error:
         raise UserError(f"--from {one_line(spec, 80)!r}: write HOST=ADDRESS, an IPv4 address of that host") from error
-    return msgspec.structs.replace(source, address=address)
+    return msgspec.structs.replace(source, address=address, known=source.known | {address})
 
 
 def _named(name: str, given: Asking, runner: SshRunner, stack: ExitStack) -> Source:
@@ -126,7 +128,8 @@ def _named(name: str, given: Asking, runner: SshRunner, stack: ExitStack) -> Sou
                 raise UserError(f"--from {one_line(name, 80)}: it has no address to connect to")
             fips = [fip.address for vni in server.vnis for fip in vni.floating_ips]
             place = Place(name=name, runner=runner, target=target, root=_root(runner, target, given))
-            return Source(place=place, server_by=runner, public=fips[0] if fips else None)
+            known = frozenset(address for vni in server.vnis for address in vni.addresses)
+            return Source(place=place, server_by=runner, known=known, public=fips[0] if fips else None)
         except CloudError as error:
             if error.code != "no_such_instance":
                 raise UserError(str(error)) from error
@@ -138,7 +141,8 @@ def _named(name: str, given: Asking, runner: SshRunner, stack: ExitStack) -> Sou
     if changes != {"user": options.user, "port": options.port}:
         own = stack.enter_context(ssh_runner(given.ssh, msgspec.structs.replace(options, **changes)))
     target = SshTarget(name=match["host"], address=match["host"])
-    return Source(place=Place(name=name, runner=own, target=target, root=_root(own, target, given)), server_by=runner)
+    place = Place(name=name, runner=own, target=target, root=_root(own, target, given))
+    return Source(place=place, server_by=runner, known=frozenset({match["host"]}))
 
 
 def _root(runner: SshRunner, target: SshTarget, given: Asking) -> Root:
@@ -183,7 +187,7 @@ def promised(
     if isinstance(planned, Probed):
         return planned.problems[0].message
     probes = [each for each in planned[0] if _verdict(before, each.key) is not Verdict.DELIVERED]
-    probes = [each for each in probes if _verdict(after, each.key) is not Verdict.DROPPED]
+    probes = [each for each in probes if _verdict(after, each.key) is Verdict.DELIVERED]
     hosts = listed([one_line(name, 80) for name in sources])
     if not probes:
         return f"none of the promised flows is one of {hosts}: nothing could be tried"
@@ -269,11 +273,24 @@ def _sent(
 def _host(name: str, source: Source, view: ServerView, session: Session) -> Host:
     asked = ask(source.place, asked_addresses(view))
     if source.address is not None:
-        return Host(name=name, sources=dict.fromkeys(asked.sources, source.address), bound=True)
-    public = source.public
+        return Host(name=name, sources=dict.fromkeys(asked.sources, source.address), known=source.known, bound=True)
+    for each in asked.sources.values():
+        if each is not None and not _is_address(each):
+            raise AgentError("agent_unreadable", f"{one_line(name, 80)}: {one_line(each, 40)!r} is no address of it")
+    public, known = source.public, source.known
+    if source.place.runner is None and session.client is not None:
+        known |= {session.client}
     if source.place.runner is None and session.client is not None and ip_address(session.client).is_global:
         public = session.client
-    return Host(name=name, sources=asked.sources, public=public)
+    return Host(name=name, sources=asked.sources, known=known, public=public)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _show(view: ServerView, probes: Sequence[Probe]) -> None:

@@ -36,6 +36,7 @@ Passage = Literal["passed", "dropped"]
 T = TypeVar("T")
 NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", re.ASCII)
 MAX_NETWORKS = 1000
+MOST_DAYS = 36500
 """Each is a class of its own in every partition of flows, for each address; their prefixes cost next to nothing."""
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 
@@ -104,8 +105,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         ranges: list[tuple[int, int]] = []
-        if self.max_age < 0:
-            raise ValueError(f"max-age {self.max_age} is no number of days")
+        if not 0 <= self.max_age <= MOST_DAYS:
+            raise ValueError(f"max-age {self.max_age} is no number of days up to {MOST_DAYS}")
         if len(self.networks) > MAX_NETWORKS:
             raise ValueError(f"{len(self.networks)} networks; there is room for {MAX_NETWORKS}: join those alike")
         for name, prefixes in self.networks.items():

@@ -5,6 +5,7 @@ was seen of a hop, as long as its VNIs, routes, rules and sysctls are the same.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import msgspec
@@ -67,7 +68,7 @@ def informed(config: Config, documents: Iterable[VerificationDocument]) -> Infor
     ValueError where a value is none for its assumption.
     """
     known: dict[str, KnownServer] = dict(config.known) if isinstance(config, InformedConfig) else {}
-    for document in sorted(documents, key=lambda each: each.verified_at):
+    for document in sorted(documents, key=verified):
         at = document.verified_at
         for each in document.verifications:
             before = known.get(each.id, KnownServer())
@@ -86,16 +87,33 @@ def informed(config: Config, documents: Iterable[VerificationDocument]) -> Infor
                 if answer.conclusion != "not_tested"
                 for hop in answer.hops
             )
+            flows = [(flow, Observed(flow.how, at)) for flow in each.flows]
             known[each.id] = KnownServer(
                 facts=each.facts,
-                hops=(*before.hops, *hops),
-                flows=(*before.flows, *((flow, Observed(flow.how, at)) for flow in each.flows)),
+                hops=tuple({_place(hop): hop for hop in (*before.hops, *hops)}.values()),
+                flows=tuple({_ends(flow): (flow, seen_at) for flow, seen_at in (*before.flows, *flows)}.values()),
                 assumptions=before.assumptions | seen,
             )
     made = InformedConfig(**{name: getattr(config, name) for name in Config.__struct_fields__}, known=known)
     for server, said in known.items():
         made.for_server(server, sorted({vni for each, _ in said.assumptions.values() for vni in each.vnis}))
     return made
+
+
+def verified(document: VerificationDocument) -> datetime:
+    """When it was; a time without a zone is UTC. Raises ValueError."""
+    at = datetime.fromisoformat(document.verified_at)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def _place(known: KnownHop) -> tuple[object, ...]:
+    """What a question to the kernel was about: of one thing the latest answer counts."""
+    hop = known.hop
+    return hop.direction, hop.protocol, hop.local, hop.remote, hop.port, hop.leg, hop.stage, hop.at
+
+
+def _ends(flow: SeenFlow) -> tuple[object, ...]:
+    return flow.direction, flow.protocol, flow.local, flow.remote, flow.port
 
 
 def facts_of(server: Server) -> str:

@@ -85,9 +85,10 @@ class SeenFlow(Struct, frozen=True, kw_only=True):
 
 
 class SeenAssumption(Struct, frozen=True, kw_only=True):
-    """An assumption that what was seen says something of. `value`: what it must be for the predictions to agree, where
-    it is refuted or was an open question; `line`: so much for vnicheck.toml. `or_else`: other lines of which one alone
-    would do it too. It holds for this server, as long as it has `vnis` (ids).
+    """An assumption that what was seen says something of. `value`: what it must be for the predictions to agree (of one
+    that is confirmed, what it was: older files lack that); `line`: so much for vnicheck.toml, where it is refuted or
+    was an open question. `or_else`: other lines of which one alone would do it too. It holds for this server
+    while it has `vnis` (ids).
     """
 
     id: str

@@ -18,14 +18,13 @@ import sys
 import time
 from typing import Any, Dict, Iterator, List, Optional, Tuple  # noqa: F401 - in comments
 
-ETH_P_ALL = 0x0003
-ETH_P_IP = 0x0800
-PACKET_OUTGOING = 4
-SO_ATTACH_FILTER = 26
+ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
+PACKET_OUTGOING, SO_ATTACH_FILTER = 4, 26
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 MOST_PACKETS = 4000
 WAIT = 0.9  # seconds for an answer: a SYN is repeated after one (RFC 6298), and one packet is to be one try
 TRIES = 2
+QUESTION, MOST_ANSWERS = b"vnicheck", 600  # to one remote: its flows, each tried twice
 BEAT = 0.25
 NAMES = {1: "icmp", 6: "tcp", 17: "udp"}
 
@@ -118,12 +117,12 @@ def parsed(data: bytes) -> Optional[List[Any]]:
 
 
 class Answers:
-    """Sockets that answer what others open: TCP is accepted and reset, UDP sent back; only to the remotes."""
+    """Sockets that answer: TCP is accepted and reset, a question of the remotes by UDP answered, an answer never."""
 
     def __init__(self, wanted: List[List[Any]], remotes: List[str]) -> None:
         self.sockets = {}  # type: Dict[int, socket.socket]
         self.failed = []  # type: List[List[Any]]
-        self._remotes = set(remotes)
+        self._left = dict.fromkeys(remotes, MOST_ANSWERS)
         for protocol, address, port in wanted:
             kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
             sock = socket.socket(socket.AF_INET, kind)
@@ -145,8 +144,9 @@ class Answers:
                 reset(sock.accept()[0])
                 return
             data, peer = sock.recvfrom(64)
-            if peer[0] in self._remotes:
-                sock.sendto(data, peer)
+            if data == QUESTION and self._left.get(peer[0], 0):
+                self._left[peer[0]] -= 1
+                sock.sendto(b"answered", peer)
         except OSError:
             return
 
@@ -203,7 +203,7 @@ class Opened:
                 raise OSError(code, os.strerror(code))
         elif protocol == "udp":
             sock.connect(there)
-            sock.send(b"vnicheck")
+            sock.send(QUESTION)
         else:
             sock.connect((there[0], 0))
             sock.send(echo_request(self.flow["id"], self.tries))

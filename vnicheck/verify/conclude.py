@@ -14,7 +14,7 @@ from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Protocol, Ve
 from vnicheck.model.snapshot import Server
 from vnicheck.model.verification import FlowConclusion, How, SeenAssumption, SeenFlow, SeenHop
 from vnicheck.verify.evidence import Evidence, Part, other_ways
-from vnicheck.verify.explain import Predict, Setting, explain
+from vnicheck.verify.explain import Predict, Setting, explain, present
 from vnicheck.verify.sightings import FlowKey, Sighting
 
 _PER_SERVER = ("psf-auto", "spoofing-sibling", "spoofing-arrival")
@@ -194,7 +194,8 @@ def _assumptions(
         line = toml_line(setting, server)
         yield SeenAssumption(id=setting.id, conclusion="settled", how=how, value=setting.value, line=line, vnis=vnis)
     for name in explained.confirmed:
-        yield SeenAssumption(id=name, conclusion="confirmed", how=how, vnis=vnis)
+        value = present(config.assumptions, server, name)
+        yield SeenAssumption(id=name, conclusion="confirmed", how=how, value=value, vnis=vnis)
     silent = [
         key
         for key, flow in predicted.items()

@@ -71,11 +71,31 @@ class Evidence:
         return tuple(found)
 
     def came_back(self, key: FlowKey) -> bool:
-        """Whether the answer was seen to reach who opened the flow."""
+        """Whether the other side's answer was seen to reach who opened the flow."""
         seen = self.sightings.flows[key]
+        if self._doubt(key):
+            return False
         if key.direction is Direction.INBOUND:
             return seen.taken or bool(seen.at_remote(Leg.REPLY))
         return seen.taken
+
+    def _doubt(self, key: FlowKey) -> str:
+        """Why an answer that a program of ours got is not the other side's, or may not be; empty where it is."""
+        seen = self.sightings.flows[key]
+        if not (seen.tried and seen.taken):
+            return ""
+        if key.direction is Direction.INBOUND:
+            watched, came, left = self.sightings.watched_server, seen.at_server(Leg.REQUEST), seen.at_server(Leg.REPLY)
+        else:
+            watched = key.remote in self.sightings.watched_remotes
+            came, left = seen.at_remote(Leg.REQUEST), seen.at_remote(Leg.REPLY)
+        if watched and not (came and left):
+            return "something else answered: at the other end nothing of it was seen"
+        if seen.refused and seen.served:
+            return "it was refused, though a program listens: a firewall does so"
+        if seen.refused and not watched:
+            return "it was refused, and whether by the other end itself was not seen"
+        return ""
 
     def control(self, key: FlowKey) -> FlowKey | None:
         """A flow of the same remote, protocol and port that came back, seen at every end where this one is looked for;
@@ -130,7 +150,10 @@ class Evidence:
         return at_server and (key.remote not in self.sightings.watched_remotes or bool(seen.at_remote(Leg.REQUEST)))
 
     def _inbound(self, key: FlowKey) -> Iterator[tuple[Fate | None, str]]:
-        seen, back = self.sightings.flows[key], self.came_back(key)
+        seen, back, doubt = self.sightings.flows[key], self.came_back(key), self._doubt(key)
+        if doubt:
+            yield from [(None, doubt)] * 3
+            return
         left, came = bool(seen.at_server(Leg.REPLY)), bool(seen.at_server(Leg.REQUEST))
         if came or left or back:
             yield "passed", ""
@@ -173,7 +196,10 @@ class Evidence:
         return "dropped", ""
 
     def _outbound(self, key: FlowKey) -> Iterator[tuple[Fate | None, str]]:
-        seen = self.sightings.flows[key]
+        seen, doubt = self.sightings.flows[key], self._doubt(key)
+        if doubt:
+            yield from [(None, doubt)] * 4
+            return
         out, back_in = bool(seen.at_server(Leg.REQUEST)), bool(seen.at_server(Leg.REPLY))
         there, answered = bool(seen.at_remote(Leg.REQUEST)), bool(seen.at_remote(Leg.REPLY))
         watched = key.remote in self.sightings.watched_remotes

@@ -129,6 +129,13 @@ def _said(assume: Assumptions, server: Server, name: str) -> Any:
     return setting_for(getattr(assume, name.replace("-", "_")), names_of(server))
 
 
+def present(assume: Assumptions, server: Server, name: str) -> Any:
+    """The value that holds for the server."""
+    if name == "psf-auto":
+        return "enabled" if assume.auto_filters(server.kind, *names_of(server)) else "disabled"
+    return _said(assume, server, name) if name in OPEN else getattr(assume, name.replace("-", "_"))
+
+
 def _candidates(assume: Assumptions, server: Server) -> Iterator[Setting]:
     """Other values of each, those first that claim least: of several that explain a thing, the first is named."""
     auto = "disabled" if assume.auto_filters(server.kind, *names_of(server)) else "enabled"

@@ -15,6 +15,12 @@ _TAIL = "@vnicheck-end"
 _FAILED = re.compile(r"Command failed -:([0-9]+)")
 _NOT_UNDERSTOOD = re.compile(r"is a garbage|is wrong|invalid argument '|is unknown|[Uu]sage:|not found|BusyBox")
 """What `ip` itself says of a word that it does not know, or the shell of `ip`: no answer of the kernel."""
+_REFUSED = re.compile(
+    r"Network is unreachable|No route to host|Invalid cross-device link|Invalid argument$|Permission denied"
+)
+"""What the kernel says where no route leads there, or its source check (EXDEV, EINVAL) or a rule (EACCES) refuses; any
+other error is none of a packet's.
+"""
 _SCRIPT = """\
 PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 export PATH LC_ALL
@@ -83,8 +89,8 @@ def read_answers(output: str, count: int) -> list[Answered | None]:
     return answers if next(given, None) is None else [None] * count
 
 
-def _plain(line: str) -> Answered:
-    return Answered(line, refused=line.startswith(("RTNETLINK", "ip:", "Error")) or not line.strip())
+def _plain(line: str) -> Answered | None:
+    return Answered(line, refused=line.startswith(("RTNETLINK", "ip:", "Error"))) if line.strip() else None
 
 
 def conclude(asked: Asked, answered: Answered | None) -> KernelAnswer:
@@ -97,6 +103,8 @@ def conclude(asked: Asked, answered: Answered | None) -> KernelAnswer:
         conclusion, why = "not_tested", "the kernel's answer is missing"
     elif answered.refused and _NOT_UNDERSTOOD.search(answered.line):
         conclusion, why = "not_tested", "the server's ip does not know the question"
+    elif not answered.line.strip() or (answered.refused and not _REFUSED.search(answered.line.strip())):
+        conclusion, why = "not_tested", "that is an error, and no answer"
     elif expected.outcome == "unknown":
         # `ip route get` knows no marks, filters or choice among equal routes: it settles nothing that rests on these
         conclusion, why = "not_tested", expected.why

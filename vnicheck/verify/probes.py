@@ -25,12 +25,14 @@ class ProbeError(ValueError):
 
 class Host(Struct, frozen=True, kw_only=True):
     """A machine that flows are opened from. `sources`: the address of its own that a packet to each address would come
-    from; `bound`: all come from the one that was named. `public`: what stands for it on the internet, where that is
+    from; `known`: addresses that are the host's as others than itself say; only to these the server opens anything.
+    `bound`: all come from the one that was named. `public`: what stands for it on the internet, where that is
     known.
     """
 
     name: str
     sources: Mapping[str, str | None]
+    known: frozenset[str] = frozenset()
     bound: bool = False
     public: str | None = None
 
@@ -69,6 +71,11 @@ class Pair(Struct, frozen=True, kw_only=True):
     near: str
     to: str
 
+    @property
+    def may_be_sent_to(self) -> bool:
+        """Whether what the server sends to `remote` goes to the host, and nobody else."""
+        return self.near == self.remote and self.remote in self.host.known
+
 
 def plan(view: ServerView, hosts: Sequence[Host], wanted: Wanted) -> tuple[Probe, ...]:
     """The flows, numbered. Raises ProbeError."""
@@ -76,7 +83,7 @@ def plan(view: ServerView, hosts: Sequence[Host], wanted: Wanted) -> tuple[Probe
     probes: list[Probe] = []
     for protocol in wanted.protocols:
         for direction in wanted.directions:
-            tried = [pair for pair in pairs if direction is Direction.INBOUND or pair.near == pair.remote]
+            tried = [pair for pair in pairs if direction is Direction.INBOUND or pair.may_be_sent_to]
             if not tried:
                 continue
             for port in _ports(view, direction, protocol, tried, wanted.ports):

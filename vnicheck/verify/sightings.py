@@ -71,7 +71,7 @@ class Sighting(Struct, kw_only=True):
             None if end is None else tuple((min(seen.packets, 2), frozenset(seen.interfaces)) for seen in end.values())
             for end in (self.server, self.remote)
         ]
-        return (*ends, min(self.tried, 2), bool(self.unsent), self.served, self.taken, bool(self.again))
+        return (*ends, min(self.tried, 2), bool(self.unsent), self.served, self.taken, self.refused, bool(self.again))
 
     def interfaces(self, leg: Leg) -> set[str]:
         """Those of the server by which packets were seen to go."""
