@@ -173,6 +173,9 @@ def test_list_and_analyze_remember_names_for_this_user_alone(cache: Path) -> Non
         assert run("lint", "--cloud-only", "--include-single-homed", "--name", "web-*", env=api.environ).returncode
         assert cache.read_text() == "web-1\ngone-1\n"
         assert run("list", env=api.environ).returncode == 0
+        assert cache.read_text() == "web-1\ngone-1\n"  # which may be of another region
+        world.listed_region("us-south", api.root)
+        assert run("list", "--all-regions", env=api.environ).returncode == 0
     assert cache.read_text() == "web-1\n"
     assert (cache.stat().st_mode & 0o777, cache.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 

@@ -205,6 +205,7 @@ def test_a_refusal_is_an_answer_only_where_the_server_was_seen_to_give_it_and_no
     assert probed("refused", packets=[ASKED, RESET], served=True).observed is Verdict.UNKNOWN
     assert probed("refused", watched=False, served=False).observed is Verdict.UNKNOWN
     assert probed("answered", watched=False).observed is Verdict.DELIVERED
+    assert probed("answered", packets=[ASKED, TAKEN, RESET], served=True).observed is Verdict.DELIVERED  # ours resets
 
 
 CONTROL = (

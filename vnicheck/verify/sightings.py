@@ -196,8 +196,8 @@ class _Conversation:
             seen.again += here and self._answered and packet.protocol is Protocol.TCP
             end[Leg.REQUEST].add(packet.interface)
         elif _answers(packet):
+            seen.refused = seen.refused or ("R" in packet.flags and not self._answered)
             self._answered = True
-            seen.refused = seen.refused or "R" in packet.flags
             end[Leg.REPLY].add(packet.interface)
 
 
