@@ -10,7 +10,7 @@ from vnicheck.engine.own_devices import own_devices, own_networks
 from vnicheck.engine.partition import NO_PORTS
 from vnicheck.fabric.public_range import held_addresses
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
-from vnicheck.kernel.filtered import FilteredKernel
+from vnicheck.kernel.published import PublishingKernel
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
@@ -38,13 +38,14 @@ class ServerView:
         unmarked = setting_for(self.assume.packets_unmarked, names) is not False
         self.public = held_addresses(fabric, server.vpc.id, server.vnis, _held(server))
         """Its addresses of public address ranges, each with the VNI that an ingress route leads it to."""
-        self.kernel: FilteredKernel | None = None
+        self.interface_of = match_interfaces(server)
+        self.own_devices = own_devices(server, self.interface_of.values())
+        self.kernel: PublishingKernel | None = None
         if like is not None and server.guest is like.server.guest:
             self.kernel = like.kernel
         elif server.guest is not None:
-            self.kernel = FilteredKernel(server.guest, None if like is None else like.kernel, unmarked=unmarked)
-        self.interface_of = match_interfaces(server)
-        self.own_devices = own_devices(server, self.interface_of.values())
+            before = None if like is None else like.kernel
+            self.kernel = PublishingKernel(server.guest, before, unmarked=unmarked, inside=self.own_devices)
         self.own_networks = self._own_networks()
         """Private networks behind them: no remotes of flows that come in by a VNI."""
         self.own_network_map = membership([self.own_networks]).mapped(lambda held: (held, None))

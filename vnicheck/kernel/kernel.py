@@ -13,7 +13,7 @@ from vnicheck.kernel.marks import NOTHING, marked
 from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, Packet
-from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
+from vnicheck.kernel.receive import Arrivals, Received, Reception, Returns, arrives
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, known
 from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
@@ -109,6 +109,27 @@ class Kernel:
                 by_destination.mapped(
                     lambda found: self._agree(key, found, lambda: self._departure(local, found, box), field, box)
                 )
+            )
+        return self._maps[key]
+
+    def returned(self, interface: str, source: int, proto: int, sports: Range, dports: Range) -> AddressMap[ByPort]:
+        """What becomes of packets from the address of a container that come in by an interface, by their destination.
+        One that the guest forwards is an answer.
+        """
+        box, _ = self._box(proto, sports, dports, of_source=False, sending=False)
+        key = ("returned", interface, source, box)
+        if key not in self._maps:
+            returns = [Returns(host, interface, source) for host in self._hosts]
+
+            def worlds(found: Sequence[Any]) -> list[list[World]]:
+                doubt = self._hooks.program(interface) or found[0]
+                if doubt is not None:
+                    return [[(box, doubt)]]
+                return [list(each.outcomes(at, box)) for each, at in zip(returns, found[1:], strict=True)]
+
+            by_destination = zipped([self._hooks.ipsec(source), *[each.situations for each in returns]])
+            self._maps[key] = by_destination.mapped(
+                lambda found: self._agree(key, found, lambda: worlds(found), None, box)
             )
         return self._maps[key]
 
