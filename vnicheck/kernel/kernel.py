@@ -214,7 +214,11 @@ class Kernel:
             # whoever answers for an address that is none of the guest's may do so by a mark (TPROXY)
             box = self._fields.of_any_mark(box)
             worlds = [list(each.outcomes(at, box)) for each, at in arrivals]
-        return worlds
+        return [[(part, self._unless_led_elsewhere(fate)) for part, fate in each] for each in worlds]
+
+    def _unless_led_elsewhere(self, fate: Received | Unknown) -> Received | Unknown:
+        lacking = isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL
+        return self._translation if lacking and self._translation is not None else fate
 
     def _judged(self, outcome: Outcome) -> Outcome:
         """An outcome but for what is not modelled of it."""
@@ -223,8 +227,6 @@ class Kernel:
             return next((each for each in judged if isinstance(each, Unknown)), outcome)
         if not isinstance(outcome, Received):
             return outcome
-        if outcome.reception is Reception.NOT_LOCAL and self._translation is not None:
-            return self._translation
         if outcome.reception is Reception.BROADCAST:
             return Unknown("the destination is a broadcast address to the guest")
         if outcome.reception in {Reception.DELIVERED, Reception.FORWARDED}:

@@ -158,6 +158,6 @@ def _decision(words: list[str], chains: set[str]) -> tuple[Verdict | None, str |
     if target is None and "--to-ports" in told and name == "REDIRECT":
         target = f":{told['--to-ports']}"
     sets_mark = name in _SETS_MARK and "--save-mark" not in words
-    if name in _GOING_ON:
+    if name in _GOING_ON and not any(word.startswith("--zone") for word in words):
         return None, None, sets_mark
     return _TARGETS.get(name, Verdict.OTHER), target, sets_mark
