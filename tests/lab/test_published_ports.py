@@ -11,6 +11,7 @@ from tests.support.sshd import require
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.flow import Flow, Outcome, Verdict
+from vnicheck.model.report import InstanceReport
 
 pytestmark = pytest.mark.root
 
@@ -190,7 +191,7 @@ table ip ways {
   }
 }
 RULES
-ip rule add fwmark 0x3eb table 1003 priority 1002
+ip rule add iif docker0 fwmark 0x3eb table 1003 priority 1002
 """
 """The way that docs/fixes.md shows."""
 
@@ -198,8 +199,8 @@ ONE, OTHER = "10.0.0.11", "10.0.1.12"
 ALIVE, DEAD = "delivered", "dropped"
 
 
-def tried(setup: str, ends: list[tuple[str, int]]) -> tuple[list[str], list[Flow]]:
-    """What real connections come to, `delivered` or `dropped`, and what is predicted of them."""
+def tried(setup: str, ends: list[tuple[str, int]]) -> tuple[list[str], list[Flow], InstanceReport]:
+    """What real connections come to, `delivered` or `dropped`, what is predicted of them, and the whole report."""
     tries = "\n".join(f"try {address} {port} >> tried" for address, port in ends)
     script = f"cd $(mktemp -d)\n{NETWORK}{setup}\n{tries}\ncat tried; echo @end\nset +e\n{collect_script_text()}"
     seen, _, collected = run_in_namespace(script).partition(b"@end\n")
@@ -210,7 +211,7 @@ def tried(setup: str, ends: list[tuple[str, int]]) -> tuple[list[str], list[Flow
     )
     said = report(of)
     came_to = [{"connected": ALIVE, "dead": DEAD}[word] for word in seen.decode().split()]
-    return came_to, [find(said, f"inbound tcp/{port} 10.8.0.4 -> {address}") for address, port in ends]
+    return came_to, [find(said, f"inbound tcp/{port} 10.8.0.4 -> {address}") for address, port in ends], said
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ def tried(setup: str, ends: list[tuple[str, int]]) -> tuple[list[str], list[Flow
 )  # fmt: skip
 def test_packets_fare_as_predicted(setup: str, ends: dict[tuple[str, int], str]) -> None:
     require("nft", "iptables-nft-restore", "ip", "unshare", "nsenter")
-    came_to, flows = tried(setup, list(ends))
+    came_to, flows, _ = tried(setup, list(ends))
     assert came_to == [said.partition(":")[0] for said in ends.values()]
     for flow, expected in zip(flows, ends.values(), strict=True):
         first = f": {flow.drops[0].by} at {flow.drops[0].at}" if flow.drops else ""
@@ -273,13 +274,20 @@ def test_packets_fare_as_predicted(setup: str, ends: dict[tuple[str, int], str])
 )
 def test_what_is_not_plain_is_unknown(setup: str, end: tuple[str, int], words: str) -> None:
     require("nft", "iptables-nft-restore", "ip", "unshare", "nsenter")
-    _, (flow,) = tried(setup, [end])
+    _, (flow,), _ = tried(setup, [end])
     assert flow.verdict is Verdict.UNKNOWN
     assert any(words in hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
 
 
-def test_connection_marks_lead_answers_of_containers_back() -> None:
+@pytest.mark.parametrize("more", ["", STRICT])
+def test_what_findings_advise_leads_answers_of_containers_back(more: str) -> None:
     require("nft", "ip", "unshare", "nsenter")
-    came_to, (own, _) = tried(DOCKER + CONNECTION_MARKS, [(OTHER, 22), (OTHER, 8080)])
-    assert came_to == [ALIVE, ALIVE]
+    came_to, _, said = tried(DOCKER + more, [(OTHER, 8080)])
+    assert came_to == [DEAD]
+    advised = [fix for finding in said.findings for fix in finding.fixes if fix.by_hand is True]
+    commands = "\n".join(command for fix in advised for command in fix.commands)
+    came_to, (*_, own), _ = tried(
+        f"{DOCKER}{more}\n{{\n{commands}\n}} > /dev/null", [(ONE, 8080), (OTHER, 8080), (OTHER, 22)]
+    )
+    assert came_to == [ALIVE, ALIVE, ALIVE]
     assert own.verdict is Verdict.DELIVERED

@@ -187,7 +187,17 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     first_hop = _unmarked(view.kernel, _first_hop(view, vni, sent, by, opening, stage))
     entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
-    return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *_ruled(sent), *state))
+    left = walk.steps(leg, sent.interface, first_hop, *_ruled(sent), *state)
+    return Passage(
+        sent.interface, vni, left if sent.sender is None else walk.joined(_sent_on(walk, leg, sent.sender), left)
+    )
+
+
+def _sent_on(walk: Walk, leg: Leg, sender: tuple[str, str]) -> Section:
+    """A container's packet comes in."""
+    address, device = sender
+    reason = f"a container's answer comes in, and is routed as a packet from {address}"
+    return walk.steps(leg, device, walk.once(("sent on", sender), lambda: passes(Stage.FORWARDING, reason)))
 
 
 def _may_be_taken(became: Became) -> bool:
@@ -200,8 +210,7 @@ def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: By, opening: Opening,
     subnet = view.subnet(vni)
     first, last = prefix_range(subnet.cidr)
     leaves = f"leaves by {sent.interface}"
-    if sent.sender is not None:
-        stage, leaves = Stage.FORWARDING, f"comes in as {sent.sender}, and {leaves}"
+    stage = stage if sent.sender is None else Stage.FORWARDING
     if sent.gateway is None:
         if first <= opening.remote <= last:
             return passes(stage, f"{leaves}, on-link", by=by)

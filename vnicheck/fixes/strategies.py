@@ -6,10 +6,12 @@ from typing import Literal
 
 from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.published import is_published
 from vnicheck.fixes import policy_routing, rp_filter, state_filtering
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.free_numbers import priorities_ahead
 from vnicheck.fixes.policy_routing import Made, Proposal
+from vnicheck.fixes.published import WHY
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.flow import Flow
 
@@ -72,7 +74,7 @@ def routed(trial: Trial, effects: tuple[Effect, ...] = ()) -> Proposal:
 
 
 def _routed(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> Proposal:
-    locals_ = list(dict.fromkeys(flow.local for flow in _still_broken(facts)))
+    locals_ = list(dict.fromkeys(flow.local for flow in _still_broken(facts) if not is_published(flow)))
     guest = facts.guest_with("rules")
     best = policy_routing.propose(facts, locals_)
     if guest is None:
@@ -92,6 +94,8 @@ def _routed(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> Proposal
                 f"a rule of others takes what is sent from {address}, and one of ours ahead of it would lead packets "
                 "astray"
             )
+    if held_back is None and any(map(is_published, _still_broken(facts))):
+        held_back = f"at published ports {WHY}"
     return Proposal(best.effects, held_back)
 
 
@@ -105,7 +109,11 @@ def _taken_first(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> lis
     found: dict[str, None] = {}
     for flow in _still_broken(after):
         owner = facts.owner(flow.local)
-        if owner is not None and flow.egress not in (None, facts.view.interface_of.get(owner.id)):
+        if (
+            owner is not None
+            and not is_published(flow)
+            and flow.egress not in (None, facts.view.interface_of.get(owner.id))
+        ):
             found[flow.local] = None
     return list(found)
 

@@ -216,7 +216,7 @@ class Kernel:
             worlds = [list(each.outcomes(at, box)) for each, at in arrivals]
         return [[(part, self._unless_led_elsewhere(fate)) for part, fate in each] for each in worlds]
 
-    def _unless_led_elsewhere(self, fate: Received | Unknown) -> Received | Unknown:
+    def _unless_led_elsewhere(self, fate: Outcome) -> Outcome:
         lacking = isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL
         return self._translation if lacking and self._translation is not None else fate
 

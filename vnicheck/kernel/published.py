@@ -132,14 +132,14 @@ class PublishingKernel(FilteredKernel):
         found = self.returned(device, address, proto, ports, dports)
         ways_out = sorted({name for ways in found.values for each in ways.values for name in _egresses(each)})
         ruled = [self._filters.led_back(led, device, name, local, proto, dports) for name in ways_out]
-        sender = f"{format_address(address)} by {device}"
+        sender = format_address(address), device
 
         def leaves(at: tuple[Any, ...]) -> Way:
             ways, ipsec, fixed, *rulings = at
             by_way = {name: _alike(ruling, (0, 0)) for name, ruling in zip(ways_out, rulings, strict=True)}
 
             def sent(way: Received) -> Way:
-                passed = _passed(way, device, sender, by_way)
+                passed = _passed(way, sender, by_way)
                 return passed if isinstance(passed, NotSent) else self._undisturbed(passed, fixed)
 
             return ipsec or _in_each(_alike(ways, (0, 0)), sent)
@@ -197,7 +197,7 @@ def _taken(led: Led, device: str | None, ruling: Judged, received: Received) -> 
     return msgspec.structs.replace(received, reason=reason, ruling=stopped, led=led.target or "another port")
 
 
-def _passed(way: Received, device: str, sender: str, rulings: dict[str, Judged]) -> Sent | NotSent | Unknown:
+def _passed(way: Received, sender: tuple[str, str], rulings: dict[str, Judged]) -> Sent | NotSent | Unknown:
     """A container's packet, as the guest sends it on."""
     if way.reception is Reception.FORWARDED:
         if len(way.egress) != 1 or len(way.gateways) != 1:
@@ -205,10 +205,10 @@ def _passed(way: Received, device: str, sender: str, rulings: dict[str, Judged])
         ruling = rulings.get(way.egress[0])
         stopped = ruling if isinstance(ruling, Unknown) else None
         return Sent(way.egress[0], way.gateways[0], way.by, ruling=stopped, sender=sender)
-    refusal = (way.failure or way.reception).value
-    no_way = way.reception is Reception.NOT_LOCAL
-    why = "the guest does not forward it" if no_way else way.reason
-    return NotSent(way.failure, f"{why}, for it comes in as {sender}", way.by, refused_at=device, refusal=refusal)
+    address, device = sender
+    lacking = way.reception is Reception.NOT_LOCAL
+    why = f"the guest does not forward what comes in from {address}" if lacking else way.reason
+    return NotSent(way.failure, why, way.by, refused_at=device, refusal=(way.failure or way.reception).value)
 
 
 def _egresses(outcome: Outcome) -> Iterator[str]:

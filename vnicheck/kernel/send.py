@@ -40,8 +40,8 @@ class Sent(Struct, frozen=True):
     source: str | None = None
     ruling: Unknown | None = None
     """What the guest's firewall, where it was read, may make of it beside that."""
-    sender: str | None = None
-    """Who sends it, where the guest forwards it for a container: `172.17.0.2 by docker0`."""
+    sender: tuple[str, str] | None = None
+    """The address and the device of the container for which the guest forwards it."""
 
     @property
     def essence(self) -> tuple[object, ...]:
