@@ -240,7 +240,12 @@ def tried(setup: str, ends: list[tuple[str, int]]) -> tuple[list[str], list[Flow
             DOCKER + STRICT, {(ONE, 8080): ALIVE, (OTHER, 22): ALIVE, (OTHER, 8080): "dropped: rp_filter at eth1"},
             id="strict",
         ),
-        pytest.param(DOCKER + NOT_FORWARDING, {(ONE, 8080): "dropped: not_local at docker0"}, id="not forwarding"),
+        pytest.param(
+            DOCKER + NOT_FORWARDING,
+            {(ONE, 8080): "dropped: not_local at docker0"},
+            id="not forwarding",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             BY_HAND,
             {
@@ -265,11 +270,11 @@ def test_packets_fare_as_predicted(setup: str, ends: dict[tuple[str, int], str])
 @pytest.mark.parametrize(
     ("setup", "end", "words"),
     [
-        pytest.param(DOCKER, (OTHER, 9), "dport 9 drop", id="input"),
+        pytest.param(DOCKER, (OTHER, 9), "dport 9 drop", id="input", marks=pytest.mark.long),
         pytest.param(IPTABLES, (ONE, 9091), "policy drop of chain filter FORWARD", id="forward"),
-        pytest.param(MASQUERADED, (ONE, 8080), "masquerade", id="masqueraded"),
-        pytest.param(BALANCED, (ONE, 8080), "numgen", id="balanced"),
-        pytest.param(DOCKER + CONNECTION_MARKS, (OTHER, 8080), "mark", id="marks"),
+        pytest.param(MASQUERADED, (ONE, 8080), "masquerade", id="masqueraded", marks=pytest.mark.long),
+        pytest.param(BALANCED, (ONE, 8080), "numgen", id="balanced", marks=pytest.mark.long),
+        pytest.param(DOCKER + CONNECTION_MARKS, (OTHER, 8080), "mark", id="marks", marks=pytest.mark.long),
     ],
 )
 def test_what_is_not_plain_is_unknown(setup: str, end: tuple[str, int], words: str) -> None:

@@ -71,7 +71,7 @@ def _free_mark(guest: Guest, wanted: int) -> int:
         selected = any((mark ^ value) & mask == 0 for value, mask in selectors)
         return not selected and not any(f"{mark:x}" in text.lower() for text in texts)
 
-    return next((mark for mark in range(wanted, wanted + len(selectors) + len(texts)) if is_free(mark)), wanted)
+    return next((mark for mark in range(wanted, wanted + len(selectors) + len(texts) + 1) if is_free(mark)), wanted)
 
 
 def _strict(guest: Guest, interface: str) -> bool:
