@@ -167,9 +167,8 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "guest-hooks",
-        "What could not be looked at on a server (tc's filters, netfilter's rules, IPsec's policies, BPF programs), or "
-        "never is (IP virtual servers), drops, changes or leads elsewhere no packet that the server itself takes or "
-        "sends.",
+        "What could not be looked at on a server (tc's filters, netfilter's rules, IPsec's policies, BPF programs) "
+        "drops, changes or leads elsewhere no packet that the server itself takes or sends.",
         "assumed",
         "none: root sees more of them than others do, and the collection says what it could not see",
     ),

@@ -75,18 +75,18 @@ vnicheck_texts() {
 }
 
 # Files of which only the lines that match are taken: names of programs that manage the network or the firewall, what the
-# managers note of interfaces, netfilter's modules, sockets that answer from an address that the kernel chooses (UDP on
-# every address), and half-open connections.
+# managers note of interfaces, netfilter's modules and IP virtual servers, sockets that answer from an address that the
+# kernel chooses (UDP on every address), and half-open connections.
 vnicheck_matches() {
   vnicheck_programs='NetworkManager|systemd-network|wickedd|dhcpcd|connmand|dhclient|udhcpc|netifd|firewalld'
-  vnicheck_modules='ipt_rpfilter|nft_fib_ipv4|nft_fib_inet'
+  vnicheck_modules='ipt_rpfilter|nft_fib_ipv4|nft_fib_inet|ip_vs'
   vnicheck_every='(00000000|00000000000000000000000000000000)'
   grep -sHE -m 500 -e "^($vnicheck_programs)\$" -e "^($vnicheck_modules) " \
     -e '^(ADMIN_STATE|NETWORK_FILE|managed|connection-uuid)=' -e " $vnicheck_every:[0-9A-F]{4} 0+:0000 07 " \
-    -e ' [0-9A-F]{8}:[0-9A-F]{4} [0-9A-F]{8}:[0-9A-F]{4} 03 ' \
-    /proc/[0-9]*/comm /proc/modules /proc/net/udp /proc/net/udp6 /proc/net/tcp \
+    -e ' [0-9A-F]{8}:[0-9A-F]{4} [0-9A-F]{8}:[0-9A-F]{4} 03 ' -e '^(TCP|UDP|SCTP|FWM) +[0-9A-F]{8}[: ]' \
+    /proc/[0-9]*/comm /proc/modules /proc/net/ip_vs /proc/net/udp /proc/net/udp6 /proc/net/tcp \
     /run/systemd/netif/links/[0-9]* /run/NetworkManager/devices/[0-9]*
-  for vnicheck_path in /proc/modules /proc/net/udp; do
+  for vnicheck_path in /proc/modules /proc/net/ip_vs /proc/net/udp; do
     if [ -r "$vnicheck_path" ]; then printf '@read %s\n' "$vnicheck_path"; fi
   done
   return 0

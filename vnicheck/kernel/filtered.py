@@ -20,7 +20,7 @@ from vnicheck.model.guest import Guest
 class Translated(Unknown, frozen=True):
     """What becomes of packets that netfilter leads, or may lead, to another address."""
 
-    led: Led
+    led: Led | None = None
 
 
 class FilteredKernel(Kernel):

@@ -51,6 +51,7 @@ class PublishingKernel(FilteredKernel):
         self._devices = {
             prefix_range(route.prefix): _on_link(route, devices) for route in guest.routes if route.table == MAIN_TABLE
         }
+        self.reads_transport = self.reads_transport or self._hooks.balance
         self._followed: dict[Hashable, AddressMap[ByPort]] = {}
 
     def received(
@@ -58,6 +59,9 @@ class PublishingKernel(FilteredKernel):
     ) -> AddressMap[ByPort]:
         """As of FilteredKernel; of what it leads to a container, that the guest forwards it there."""
         found = super().received(interface, local, proto, sports, dports, of_source=of_source)
+        if of_source:
+            return found
+        found = self._unless_balanced(found, local, proto)
         key = ("received", interface, local, proto, sports, dports, of_source)
         return self._following(key, found, found, partial(self._there, interface, local, proto, sports))
 
@@ -67,8 +71,24 @@ class PublishingKernel(FilteredKernel):
         """
         sent = self.sent(local, proto, sports, dports, of_source=True)
         asked = super().received(interface, local, proto, dports, sports, of_source=False)
+        asked = self._unless_balanced(asked, local, proto)
         key = ("answered", interface, local, proto, sports, dports)
         return self._following(key, sent, asked, partial(self._back, local, proto, dports))
+
+    def _unless_balanced(self, found: AddressMap[ByPort], local: int, proto: int) -> AddressMap[ByPort]:
+        """What is found but for ports of virtual servers: of these it is not known who answers, and by which way."""
+        if not self._hooks.balance:
+            return found
+        served = self._hooks.balanced(local, proto)
+        known: dict[int, ByPort] = {}
+
+        def served_or(ports: ByPort) -> ByPort:
+            if id(ports) not in known:
+                parts = zipped([ports, served]).mapped(lambda at: at[0] if at[1] is None else Translated(at[1].reason))
+                known[id(ports)] = self._by_port.setdefault((tuple(parts.starts), tuple(parts.values)), parts)
+            return known[id(ports)]
+
+        return self._shared(found.mapped(served_or))
 
     def _following(
         self,
@@ -79,9 +99,10 @@ class PublishingKernel(FilteredKernel):
     ) -> AddressMap[ByPort]:
         """What is found, but where the opening packet (`asked`) is led on, what comes of following it."""
         outcomes = (outcome for ports in set(asked.values) for outcome in ports.values)
-        every = list(dict.fromkeys(each.led for each in outcomes if isinstance(each, Translated)))
-        if not every:
+        led = dict.fromkeys(each.led for each in outcomes if isinstance(each, Translated))
+        if not led:
             return found
+        every = [each for each in led if each is not None]
         if key not in self._followed:
             known: dict[tuple[int, ...], ByPort] = {}
 
@@ -99,7 +120,7 @@ class PublishingKernel(FilteredKernel):
             own, opening = both
             if not isinstance(opening, Translated):
                 return own
-            way = ways.get(opening.led)
+            way = None if opening.led is None else ways.get(opening.led)
             return opening if way is None else way
 
         followed = zipped([found, asked]).mapped(outcome)
