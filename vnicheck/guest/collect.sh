@@ -148,7 +148,8 @@ vnicheck_devices() {
   cd / && [ -d /sys/class/net ]
 }
 
-# tc's programs on the way in and out: the disciplines, then the filters that belong to them, after `@DEVICE DIRECTION`.
+# tc's programs on the way in and out: the disciplines, then the filters that belong to them, after `@DEVICE DIRECTION`
+# (`root`: those that choose a class of what leaves).
 # Beyond 16 devices a filter is taken for granted wherever there is a place for one.
 vnicheck_traffic() {
   vnicheck_disciplines=$(tc qdisc show) || return
@@ -165,13 +166,16 @@ vnicheck_traffic() {
     case $vnicheck_line in
       'qdisc clsact '*) vnicheck_directions='ingress egress' ;;
       'qdisc ingress '*) vnicheck_directions=ingress ;;
+      'qdisc htb '*' root '* | 'qdisc hfsc '*' root '* | 'qdisc prio '*' root '* | 'qdisc ets '*' root '* | \
+        'qdisc drr '*' root '* | 'qdisc cbq '*' root '* | 'qdisc qfq '*' root '* | 'qdisc multiq '*' root '* | \
+        'qdisc dsmark '*' root '*) vnicheck_directions=root ;;
       *) continue ;;
     esac
     if [ "$vnicheck_left" -eq 0 ]; then return 0; fi
     vnicheck_left=$((vnicheck_left - 1))
     for vnicheck_direction in $vnicheck_directions; do
       printf '@%s %s\n' "$vnicheck_link" "$vnicheck_direction"
-      if tc filter show dev "$vnicheck_link" "$vnicheck_direction"; then printf '@end\n'; fi
+      if tc filter show dev "$vnicheck_link" ${vnicheck_direction#root}; then printf '@end\n'; fi
     done
   done
 }

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from vnicheck.kernel.filter_match import Packets, address_range, applies, port_range
 from vnicheck.model.address import Range
-from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule, Verdict
+from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule, Selector, Verdict
 
 TRANSLATING = {Verdict.DNAT, Verdict.REDIRECT}
 NEW_SOURCE = {Verdict.SNAT, Verdict.MASQUERADE}
@@ -26,6 +26,10 @@ _TRACKING = -200
 """NF_IP_PRI_CONNTRACK: before it no packet has a connection."""
 _NAT = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
 """NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC: when chains of type nat are asked, whatever their own priority."""
+_ARP = "arp"
+_BEFORE_IP = {"ingress", "egress"}
+"""Hooks of devices, which ARP meets too."""
+_OF_IP = set(Selector) - {Selector.IIF, Selector.OIF}
 _DEEPEST = 16
 """The kernel allows no more jumps in a row."""
 MOST_RULES = 2_000_000
@@ -54,7 +58,7 @@ class Chains:
         self._by_name = {(chain.family, chain.table, chain.name): chain for chain in firewall.chains}
         self._base: dict[str, list[FirewallChain]] = {}
         for chain in firewall.chains:
-            if chain.hook is not None:
+            if chain.hook is not None and chain.family != _ARP:
                 self._base.setdefault(chain.hook, []).append(chain)
         for chains in self._base.values():
             chains.sort(key=lambda chain: (_turn(chain), priority(chain.priority)))
@@ -62,6 +66,18 @@ class Chains:
         self.marks_connections = any(
             rule.sets_mark or "CONNMARK" in rule.text for chain in firewall.chains for rule in chain.rules
         )
+
+    def against_arp(self) -> str | None:
+        """A rule or policy that may keep the guest from finding the MAC address of its next hops."""
+        for chain in self._by_name.values():
+            if chain.family != _ARP and chain.hook not in _BEFORE_IP:
+                continue
+            if chain.policy is Verdict.DROP:
+                return f"policy drop of chain {chain.table} {chain.name}"
+            for rule in chain.rules:
+                if rule.verdict in _DOUBTFUL and not any(match.selector in _OF_IP for match in rule.matches):
+                    return rule.text
+        return None
 
     def matters(self, *hooks: str) -> bool:
         """Whether some rule or policy of these hooks does more than to accept."""

@@ -59,9 +59,15 @@ class Filters:
             if interface.addresses
         }
         self._own = {parse_address(each.address) for link in guest.interfaces for each in link.addresses}
+        arp = self._chains.against_arp()
+        self._arp = (
+            None if arp is None else Unknown(f"a rule may keep the guest from finding its next hop by ARP ({arp})")
+        )
         strange = firewall.unmodelled
         self._strange = Unknown(f"a line of the firewall is not understood ({strange[0]})") if strange else None
-        self.matters = self._strange is not None or self._chains.matters(*_IN, *_OUT, *_THROUGH)
+        self.matters = (
+            self._strange is not None or self._arp is not None or self._chains.matters(*_IN, *_OUT, *_THROUGH)
+        )
         """Whether any packet may fare worse by it."""
 
     def are_of(self, guest: Guest) -> bool:
@@ -191,6 +197,8 @@ class Filters:
 
     def _passed_on(self, packets: Packets, iif: str, oif: str, *, led: bool = False) -> Unknown | None:
         """`led`: they are given their destination on the way."""
+        if self._arp is not None:
+            return self._arp
         for hook in _THROUGH:
             if hook == "forward":
                 packets = msgspec.structs.replace(packets, oif=oif)
@@ -222,6 +230,8 @@ class Filters:
 
     def _sent(self, packets: Packets) -> Judged:
         device = packets.oif
+        if self._arp is not None:
+            return self._arp
         for hook in _OUT:
             passage, packets = self._chains.pass_hook(hook, packets, device)
             kept = tuple(each for each in passage.translated if not self._keeps_source(each[0], packets, device))
@@ -265,7 +275,7 @@ class Filters:
         """What is judged of each remote; those that the same rules name fare alike."""
         if self._strange is not None:
             return constant(constant(self._strange))
-        if not self._chains.matters(*hooks):
+        if not self._chains.matters(*hooks) and (self._arp is None or hooks == _IN):
             return constant(constant(None))
         rules = list(self._chains.rules_of(*hooks))
         apart = membership(list(_address_sets(rules)))

@@ -80,7 +80,7 @@ class FirewallChain(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A chain of rules. One without `hook` is only jumped to."""
 
     family: str
-    """`ip`, `inet`, `netdev`, `bridge`, `arp`; those for IPv6 alone are left out."""
+    """`ip`, `inet`, `netdev`, `arp`; those for IPv6 alone, and for bridges, are left out."""
     table: str
     name: str
     type: str | None = None

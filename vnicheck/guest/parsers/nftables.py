@@ -19,7 +19,7 @@ import msgspec
 from vnicheck.guest.parsers.parsed import capped, text_lines
 from vnicheck.model.firewall import FirewallChain, FirewallRule, Match, Selector, Verdict
 
-FAMILIES = {"ip", "inet", "netdev"}
+FAMILIES = {"ip", "inet", "netdev", "arp"}
 _TABLE = re.compile(r"table (\S+) (\S+) \{", re.ASCII)
 _CHAIN = re.compile(r"chain (\S+) \{", re.ASCII)
 _HOOK = re.compile(
@@ -154,7 +154,11 @@ def read_rule(line: str) -> Iterator[FirewallRule]:
         else:
             may, marks, rest = words.abandon()
             yield msgspec.structs.replace(
-                rule, verdict=may, sets_mark=marks, unmodelled=(*rule.unmodelled, capped(rest))
+                rule,
+                verdict=may,
+                sets_mark=marks,
+                untracks="notrack" in rest.split(),
+                unmodelled=(*rule.unmodelled, capped(rest)),
             )
             return
     if not done:
