@@ -180,3 +180,115 @@ def test_chains_before_the_translation_see_the_address_that_was_asked() -> None:
         asked, _ = fates(rules(PLAIN, chain(f"filter hook prerouting priority {priority}", "ip daddr 172.17.0.2 drop")))
         assert isinstance(asked, Received)
         assert (asked.ruling is not None) is stops
+
+
+NETAVARK = """
+table inet netavark {
+	chain INPUT {
+		type filter hook input priority filter; policy accept;
+		ip saddr 10.88.0.0/16 meta l4proto { tcp, udp } th dport 53 accept
+	}
+	chain FORWARD {
+		type filter hook forward priority filter; policy accept;
+		ct state invalid drop
+		jump NETAVARK-ISOLATION-1
+		ip daddr 172.17.0.0/16 ct state established,related accept
+		ip saddr 172.17.0.0/16 accept
+	}
+	chain POSTROUTING {
+		type nat hook postrouting priority srcnat; policy accept;
+		meta mark & 0x00002000 == 0x00002000 masquerade
+		ip saddr 172.17.0.0/16 jump nv_1
+	}
+	chain PREROUTING {
+		type nat hook prerouting priority dstnat; policy accept;
+		fib daddr type local jump NETAVARK-HOSTPORT-DNAT
+	}
+	chain OUTPUT {
+		type nat hook output priority dstnat; policy accept;
+		fib daddr type local jump NETAVARK-HOSTPORT-DNAT
+	}
+	chain NETAVARK-HOSTPORT-DNAT {
+		tcp dport 8080 jump nv_1_dnat
+	}
+	chain NETAVARK-HOSTPORT-SETMARK {
+		meta mark set meta mark | 0x00002000
+	}
+	chain NETAVARK-ISOLATION-1 {
+	}
+	chain nv_1 {
+		ip daddr 172.17.0.0/16 accept
+		ip daddr != 224.0.0.0/4 masquerade
+	}
+	chain nv_1_dnat {
+		ip saddr 172.17.0.0/16 tcp dport 8080 jump NETAVARK-HOSTPORT-SETMARK
+		ip saddr 127.0.0.1 tcp dport 8080 jump NETAVARK-HOSTPORT-SETMARK
+		tcp dport 8080 dnat ip to 172.17.0.2:80
+	}
+}
+"""
+PORTMAP = """
+*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:CNI-HOSTPORT-DNAT - [0:0]
+:CNI-HOSTPORT-SETMARK - [0:0]
+:CNI-HOSTPORT-MASQ - [0:0]
+:CNI-DN-abc - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+-A POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j CNI-HOSTPORT-MASQ
+-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name" -m multiport --dports 8080 -j CNI-DN-abc
+-A CNI-DN-abc -s 172.17.0.0/16 -p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-abc -s 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-abc -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+-A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE
+-A CNI-HOSTPORT-SETMARK -m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark 0x2000/0x2000
+COMMIT
+"""
+KUBE_PROXY = """
+*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-NODEPORTS - [0:0]
+:KUBE-EXT-X - [0:0]
+:KUBE-SVL-X - [0:0]
+:KUBE-SVC-X - [0:0]
+:KUBE-SEP-Y - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-POSTROUTING - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
+-A KUBE-SERVICES -d 10.96.0.10/32 -p udp -m comment --comment "dns" -m udp --dport 53 -j KUBE-SVC-X
+-A KUBE-SERVICES -m comment --comment "nodeports" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
+-A KUBE-NODEPORTS -p tcp -m comment --comment "web" -m tcp --dport 8080 -j KUBE-EXT-X
+-A KUBE-EXT-X -s 10.244.0.0/16 -m comment --comment "pod traffic" -j KUBE-SVC-X
+-A KUBE-EXT-X -m comment --comment "masquerade LOCAL traffic" -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ
+-A KUBE-EXT-X -m comment --comment "route LOCAL traffic" -m addrtype --src-type LOCAL -j KUBE-SVC-X
+-A KUBE-EXT-X -j KUBE-SVL-X
+-A KUBE-SVL-X -j KUBE-SEP-Y
+-A KUBE-SEP-Y -s 172.17.0.2/32 -j KUBE-MARK-MASQ
+-A KUBE-SEP-Y -p tcp -m tcp -j DNAT --to-destination 172.17.0.2:80
+-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0
+-A KUBE-POSTROUTING -m comment --comment "masq" -j MASQUERADE --random-fully
+COMMIT
+"""
+CLUSTER = KUBE_PROXY.replace(
+    "-A KUBE-EXT-X -j KUBE-SVL-X", "-A KUBE-EXT-X -j KUBE-MARK-MASQ\n-A KUBE-EXT-X -j KUBE-SVL-X"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [(NETAVARK, True), (PORTMAP, True), (KUBE_PROXY, True), (CLUSTER, False)],
+    ids=["podman", "portmap", "kube-proxy, policy Local", "kube-proxy, policy Cluster"],
+)
+def test_what_agents_publish(text: str, known: bool) -> None:
+    """What is masqueraded as it comes in, as by default with a node port, is left open."""
+    asked, answered = fates(text)
+    assert isinstance(asked, Received)
+    assert (asked.led, asked.ruling is None) == ("172.17.0.2:80", known)
+    assert isinstance(answered, Sent)
+    assert answered.sender == ("172.17.0.2", "docker0")

@@ -112,6 +112,7 @@ class Filters:
                     destination=remote,
                     state="established" if answer else "new",
                     own=False,
+                    sent=True,
                 )
             )
 

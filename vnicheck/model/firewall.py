@@ -20,6 +20,8 @@ class Selector(StrEnum):
     """`new`, `established`, `related`, `invalid`, `untracked`; also statuses, such as `dnat`."""
     DESTINATION_KIND = "destination_kind"
     """`local`: the destination is an address of the server (`fib daddr type local`, `--dst-type LOCAL`)."""
+    SOURCE_KIND = "source_kind"
+    """The same of the source (`fib saddr type local`, `--src-type LOCAL`)."""
     MARK = "mark"
     """`0x1` or `0x1/0xff`."""
     CONNECTION_MARK = "connection_mark"

@@ -22,11 +22,12 @@ _SELECTORS = {
     "-s": Selector.SOURCE, "-d": Selector.DESTINATION, "-i": Selector.IIF, "-o": Selector.OIF, "-p": Selector.PROTOCOL,
     "--sport": Selector.SOURCE_PORT, "--sports": Selector.SOURCE_PORT, "--dport": Selector.DESTINATION_PORT,
     "--dports": Selector.DESTINATION_PORT, "--icmp-type": Selector.ICMP_TYPE, "--ctstate": Selector.CONNECTION_STATE,
-    "--state": Selector.CONNECTION_STATE, "--dst-type": Selector.DESTINATION_KIND, "--mark": Selector.MARK,
+    "--state": Selector.CONNECTION_STATE, "--dst-type": Selector.DESTINATION_KIND,
+    "--src-type": Selector.SOURCE_KIND, "--mark": Selector.MARK,
 }  # fmt: skip
 _BARE = {"-s", "-d", "-i", "-o", "-p"}
 """What needs no module."""
-_LOWERED = {Selector.CONNECTION_STATE, Selector.DESTINATION_KIND}
+_LOWERED = {Selector.CONNECTION_STATE, Selector.DESTINATION_KIND, Selector.SOURCE_KIND}
 _KNOWN_MODULES = {
     "tcp", "udp", "sctp", "dccp", "udplite", "icmp", "multiport", "comment", "conntrack", "state", "addrtype", "mark",
     "connmark",

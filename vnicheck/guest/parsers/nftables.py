@@ -47,6 +47,7 @@ _SELECTORS: dict[tuple[str, ...], tuple[Selector, str | None]] = {
     ("meta", "mark"): (Selector.MARK, None),
     ("ct", "mark"): (Selector.CONNECTION_MARK, None),
     ("fib", "daddr", "type"): (Selector.DESTINATION_KIND, None),
+    ("fib", "saddr", "type"): (Selector.SOURCE_KIND, None),
 }
 """What a condition begins with, and the protocol that it asks for by the way."""
 _IPV6_ONLY = {("meta", "nfproto", "ipv6"), ("meta", "protocol", "ip6"), ("ip6",), ("icmpv6",)}
