@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ from tests.lab.require import require_lab
 from tests.support.sshd import require
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(200)]
+CLIENT = "10.8.0.4"
 LYING_IP = """#!/bin/sh
-# hides the rule of priority 77 from whoever lists rules
+# hides the rule of priority 77 from whoever lists rules, where "once" exists till the kernel is asked
+PATH=/usr/sbin:/sbin:/usr/bin:/bin
 case "$*" in
-*rule*show*) PATH=/usr/sbin:/sbin:/usr/bin:/bin ip -4 -d rule show | grep -v '^77:' ;;
-*) PATH=/usr/sbin:/sbin:/usr/bin:/bin exec ip "$@" ;;
+*rule*show*)
+  if ! [ -e /run/lie/asked ]; then ip -4 -d rule show | grep -v '^77:'; exit; fi ;;
+*batch*) ! [ -e /run/lie/once ] || : >/run/lie/asked ;;
 esac
+exec ip "$@"
 """
 
 
@@ -48,7 +53,7 @@ def test_the_kernel_confirms_what_is_predicted(server: Bench) -> None:
     refused = {said[command] for command in said if command.endswith("iif eth1") and " from 10.128." in command}
     assert len(refused) == 1
     assert refused.pop().startswith("refused: Invalid")
-    assert "leaves by eth0" in said.values()
+    assert "leaves by eth0 via 10.0.0.1" in said.values()
 
 
 def test_text_says_how_much_is_confirmed(server: Bench) -> None:
@@ -57,29 +62,82 @@ def test_text_says_how_much_is_confirmed(server: Bench) -> None:
     assert "answers of the server's kernel confirm what is predicted of the guest." in " ".join(done.stdout.split())
 
 
-def test_a_kernel_that_does_otherwise_contradicts_however_often_it_is_collected(server: Bench) -> None:
+@contextmanager
+def hidden_rule(made: Bench, rule: str, *, once: bool = False) -> Iterator[None]:
+    """A rule that is not among those which are collected; `once`: the first time alone."""
     install = "mkdir -p /run/lie; cat > /run/lie/ip; chmod +x /run/lie/ip"
-    server.lab.target.run(["sh", "-euc", install], input=LYING_IP)
-    server.lab.target.ip("rule add from 10.0.0.11 to 10.128.0.0/9 priority 77 prohibit")
+    made.lab.target.run(["sh", "-euc", f"{install}; touch /run/lie/once" if once else install], input=LYING_IP)
+    made.lab.target.ip(f"rule add {rule} priority 77")
     try:
-        status, verification = verified(server)
-        analyzed = server.run("analyze", server.lab.scenario.name, "--verify", "-f", "json")
+        yield
     finally:
-        server.lab.target.ip("rule del priority 77")
-        server.lab.target.run(["rm", "-r", "/run/lie"])
+        made.lab.target.ip("rule del priority 77")
+        made.lab.target.run(["rm", "-r", "/run/lie"])
+
+
+def analyzed(made: Bench, *options: str) -> Any:
+    done = made.run("analyze", made.lab.scenario.name, "--verify", "-f", "json", *options)
+    (instance,) = json.loads(done.stdout)["instances"]
+    return instance
+
+
+def rests_on_a_contradiction(flow: Any) -> bool:
+    return any("the server's kernel, asked" in hop["reason"] for hop in flow["hops"])
+
+
+def test_a_kernel_that_does_otherwise_contradicts_however_often_it_is_collected(server: Bench) -> None:
+    with hidden_rule(server, "from 10.0.0.11 to 10.128.0.0/9 prohibit"):
+        status, verification = verified(server)
+        flows = [flow for flow in analyzed(server)["flows"] if rests_on_a_contradiction(flow)]
     wrong = [answer for answer in verification["kernel"] if answer["conclusion"] == "contradicted"]
     assert status == 1
     assert {(answer["predicted"], answer["answered"]) for answer in wrong} >= {
-        ("leaves by eth0", "refused: Permission denied")
+        ("leaves by eth0 via 10.0.0.1", "refused: Permission denied")
     }
-    doubted = [
-        flow
-        for flow in json.loads(analyzed.stdout)["instances"][0]["flows"]
-        if any("the server's kernel, asked" in hop["reason"] for hop in flow["hops"])
-    ]
-    assert doubted
-    assert "delivered" not in {flow["verdict"] for flow in doubted}
     assert all("10.0.0.11" in answer["command"] and "10.128." in answer["command"] for answer in wrong)
+    assert {hop["verdict"] for answer in wrong for hop in answer["hops"]} == {"dropped"}
+    asked = {hop["remote"] for answer in wrong for hop in answer["hops"]}
+    followed = [flow for flow in flows if {prefix.split("/")[0] for prefix in flow["remote"]} <= asked]
+    assert {flow["verdict"] for flow in followed} == {"dropped"}
+    assert {flow["verdict"] for flow in flows if flow not in followed} == {"unknown"}
+    assert {hop["observed"]["how"] for flow in followed for hop in flow["hops"] if hop.get("drop")} == {"kernel"}
+
+
+def test_flows_follow_a_kernel_that_does_better_where_it_was_asked_alone(server: Bench) -> None:
+    """The hidden rule leads replies of the second address out by its own interface, so that they arrive: packets of
+    the client say so, too.
+    """
+    server.lab.target.ip("route add default via 10.0.0.1 dev eth1 table 100")
+    try:
+        with hidden_rule(server, "from 10.0.0.12 lookup 100"):
+            options = ("--from", f"here={CLIENT}", "--direction", "inbound", "--yes")
+            status, verification = verified(server, *options, "--ports", "30140")
+            instance = analyzed(server)
+    finally:
+        server.lab.target.ip("route flush table 100")
+    assert status == 1
+    second = [flow for flow in verification["flows"] if flow["local"] == "10.0.0.12"]
+    assert {(flow["predicted"], flow["observed"], flow["conclusion"]) for flow in second} == {
+        ("unknown", "delivered", "settled")
+    }
+    asked = {hop["remote"] for answer in verification["kernel"] if answer["says"] for hop in answer["hops"]}
+    flows = [flow for flow in instance["flows"] if rests_on_a_contradiction(flow)]
+    delivered = [flow for flow in flows if flow["verdict"] == "delivered"]
+    assert {flow["local"] for flow in delivered} == {"10.0.0.12"}
+    assert {flow["egress"] for flow in delivered} == {"eth1"}
+    assert {prefix.removesuffix("/32") for flow in delivered for prefix in flow["remote"]} <= asked
+
+
+def test_what_changed_meanwhile_is_collected_again_and_contradicts_nothing(server: Bench) -> None:
+    with hidden_rule(server, "from 10.0.0.11 to 10.128.0.0/9 prohibit", once=True):
+        status, verification = verified(server)
+    assert status == 0
+    assert {answer["conclusion"] for answer in verification["kernel"]} == {"confirmed"}
+    assert "drops" in {answer["predicted"] for answer in verification["kernel"]}
+    with hidden_rule(server, "from 10.0.0.11 to 10.128.0.0/9 prohibit", once=True):
+        flows = analyzed(server)["flows"]
+    assert not any(map(rests_on_a_contradiction, flows))
+    assert {drop["by"] for flow in flows for drop in flow["drops"]} >= {"prohibit"}
 
 
 def test_analyze_asks_too_and_its_hops_are_observed(server: Bench) -> None:

@@ -8,7 +8,7 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.verify.kernel import Answered, conclude, read_answers, script
 from vnicheck.verify.questions import Asked, Expected, Question
 
-LEAVES = Expected(outcome="leaves", interface="eth0")
+LEAVES = Expected(outcome="leaves", ways=frozenset({("eth0", "10.0.0.1")}))
 TAKEN = Expected(outcome="taken")
 DROPS = Expected(outcome="drops")
 ANSWER = "10.8.0.10 from 10.0.0.11 via 10.0.0.1 dev eth0 \\    cache"
@@ -17,6 +17,8 @@ LOCAL = "local 10.0.0.12 from 10.8.0.10 dev lo table local \\    cache <local> i
 
 def asked(expected: Expected) -> Asked:
     question = Question(source="10.8.0.10", destination="10.0.0.12", interface="eth1")
+    if expected.outcome == "leaves":
+        question = Question(source="10.0.0.11", destination="10.8.0.10")
     return Asked(question=question, expected=expected, flows=1)
 
 
@@ -32,7 +34,7 @@ def test_refusals_and_answers_are_told_apart_by_number(words: str) -> None:
         conclude(asked(expected), answer) for expected, answer in zip((LEAVES, DROPS, TAKEN), answers, strict=True)
     ]
     assert [(each.answered, each.conclusion) for each in found] == [
-        ("leaves by eth0", "confirmed"),
+        ("leaves by eth0 via 10.0.0.1", "confirmed"),
         (f"refused: {words}", "confirmed"),
         ("taken", "confirmed"),
     ]
@@ -49,7 +51,7 @@ def test_busybox_answers_one_by_one() -> None:
 
 
 def test_an_unknown_prediction_is_not_settled_by_an_answer() -> None:
-    told = conclude(asked(Expected(outcome="unknown", why="a rule reads marks")), Answered(ANSWER, refused=False))
+    told = conclude(asked(Expected(outcome="unknown", why="a rule reads marks")), Answered(LOCAL, refused=False))
     assert (told.conclusion, told.why) == ("not_tested", "a rule reads marks")
 
 
@@ -78,7 +80,7 @@ def test_what_cannot_be_told_apart_is_no_answer() -> None:
 
 
 def test_the_script_is_sh() -> None:
-    text = script([asked(TAKEN)])
+    text = script([asked(TAKEN).question.command])
     assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
     assert "route get 10.0.0.12 from 10.8.0.10 iif eth1" in text
 

@@ -13,17 +13,28 @@ from msgspec import Struct, field
 
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Observed
+from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server
-from vnicheck.model.verification import AskedHop, SeenAssumption, SeenFlow, VerificationDocument
+from vnicheck.model.verification import (
+    AskedHop,
+    KernelAnswer,
+    KernelSays,
+    SeenAssumption,
+    SeenFlow,
+    VerificationDocument,
+)
 
 
 class KnownHop(Struct, frozen=True):
-    """A hop of which something was seen: that it is as predicted (`confirmed`), or that it is not."""
+    """A hop of which something was seen: that it is as predicted (`confirmed`), or that it is not. `said`: both answers,
+    in words; `says`: the kernel's (older files lack it).
+    """
 
     hop: AskedHop
     confirmed: bool
     said: str
     observed: Observed
+    says: KernelSays | None = None
 
 
 class KnownServer(Struct, frozen=True, kw_only=True):
@@ -77,12 +88,7 @@ def informed(config: Config, documents: Iterable[VerificationDocument]) -> Infor
             if each.facts != before.facts:
                 before = KnownServer(facts=each.facts, assumptions=before.assumptions)
             hops = tuple(
-                KnownHop(
-                    hop,
-                    answer.conclusion == "confirmed",
-                    f"{answer.answered} ({answer.command})",
-                    Observed("kernel", at),
-                )
+                KnownHop(hop, answer.conclusion == "confirmed", _both(answer, at), Observed("kernel", at), answer.says)
                 for answer in each.kernel
                 if answer.conclusion != "not_tested"
                 for hop in answer.hops
@@ -106,10 +112,22 @@ def verified(document: VerificationDocument) -> datetime:
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
+def without_answers(config: Config) -> Config:
+    """The configuration without what kernels have answered."""
+    if not isinstance(config, InformedConfig):
+        return config
+    known = {server: msgspec.structs.replace(each, hops=()) for server, each in config.known.items()}
+    return msgspec.structs.replace(config, known=known, resolved={})
+
+
+def _both(answer: KernelAnswer, at: str) -> str:
+    return f"predicted: {answer.predicted}; the server's kernel, asked at {at}: {answer.answered} ({answer.command})"
+
+
 def _place(known: KnownHop) -> tuple[object, ...]:
     """What a question to the kernel was about: of one thing the latest answer counts."""
     hop = known.hop
-    return hop.direction, hop.protocol, hop.local, hop.remote, hop.port, hop.leg, hop.stage, hop.at
+    return hop.direction, hop.protocol, hop.local, hop.remote, hop.port, hop.leg
 
 
 def _ends(flow: SeenFlow) -> tuple[object, ...]:
@@ -118,9 +136,11 @@ def _ends(flow: SeenFlow) -> tuple[object, ...]:
 
 def facts_of(server: Server) -> str:
     """A digest of what hops of the server rest on: its VNIs, and the guest's links, routes, rules and sysctls."""
-    guest = server.guest
-    own: tuple[object, ...] = ()
-    if guest is not None:
-        own = (guest.interfaces, guest.routes, guest.rules, guest.sysctls)
+    own = () if server.guest is None else routing_of(server.guest)
     encoded = msgspec.json.encode((server.vnis, own), order="deterministic")
     return sha256(encoded).hexdigest()[:32]
+
+
+def routing_of(guest: Guest) -> tuple[object, ...]:
+    """What the answers of a guest's kernel rest on."""
+    return guest.interfaces, guest.routes, guest.rules, guest.sysctls

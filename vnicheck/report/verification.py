@@ -6,7 +6,7 @@ from msgspec import UnsetType
 from rich.console import Console
 
 from vnicheck.model.flow import Hop
-from vnicheck.model.verification import SeenAssumption, SeenFlow, Verification, VerificationDocument
+from vnicheck.model.verification import AskedHop, SeenAssumption, SeenFlow, Verification, VerificationDocument
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.page import Page
 
@@ -72,6 +72,15 @@ def observed_words(hop: Hop) -> str:
     return f" ({by.get(hop.observed.how, 'reported')}, {one_line(hop.observed.at, 40).replace('T', ' ')})"
 
 
+def _follows(hop: AskedHop) -> str:
+    """What becomes of a flow by the kernel's answer."""
+    ends = (hop.remote, hop.local) if hop.direction == "inbound" else (hop.local, hop.remote)
+    by = "" if isinstance(hop.dropped_by, UnsetType) else f" by {hop.dropped_by}"
+    verdict = "unknown" if isinstance(hop.verdict, UnsetType) else hop.verdict
+    port = "" if hop.port is None else f" {hop.port}"
+    return f"by that, {hop.protocol}{port} from {ends[0]} to {ends[1]} is {verdict}{by}"
+
+
 def _predicted(flow: SeenFlow) -> str:
     return f"{flow.predicted}{f' by {flow.dropped_by}' if flow.dropped_by is not None else ''}"
 
@@ -107,6 +116,8 @@ def _kernel(page: Page, verification: Verification) -> None:
             lead=(f"{page.glyphs.cross} ", "bold red"),
         )
         page.line((answer.command, "bold"), indent=4)
+        for said in dict.fromkeys(map(_follows, answer.hops)):
+            page.prose(said, indent=4)
     untested = [answer for answer in answers if answer.conclusion == "not_tested"]
     for answer in untested[:_SHOWN]:
         said = f"; the kernel says of an unmarked packet: {answer.answered}" if answer.answered is not None else ""

@@ -1,0 +1,65 @@
+"""What a server's kernel contradicts, for the model of its kernel."""
+
+from collections.abc import Iterable
+
+from msgspec import UnsetType
+
+from vnicheck.engine.partition import parse_ports
+from vnicheck.kernel.fib import Failure
+from vnicheck.kernel.receive import Received, Reception
+from vnicheck.kernel.seen import Seen
+from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.kernel.undetermined import Unknown
+from vnicheck.kernel.worlds import Outcome
+from vnicheck.model.address import merge_ranges, parse_address, prefix_range
+from vnicheck.model.config import Config
+from vnicheck.model.flow import Direction, DropCode, Leg
+from vnicheck.model.observation import InformedConfig, KnownHop, facts_of
+from vnicheck.model.snapshot import Server
+from vnicheck.model.verification import KernelSays
+
+
+def seen_of(server: Server, config: Config) -> tuple[Seen, ...]:
+    """The contradictions that were seen of the server as it is."""
+    known = config.known.get(server.id) if isinstance(config, InformedConfig) else None
+    if known is None or not any(hop.says is not None for hop in known.hops) or known.facts != facts_of(server):
+        return ()
+    return tuple(_contradictions(known.hops))
+
+
+def _contradictions(hops: Iterable[KnownHop]) -> Iterable[Seen]:
+    for known in hops:
+        hop, says = known.hop, known.says
+        if says is None or known.confirmed or isinstance(hop.remotes, UnsetType):
+            continue
+        comes_in = (hop.direction is Direction.INBOUND) is (hop.leg is Leg.REQUEST)
+        ports = None if isinstance(hop.ports, UnsetType) else merge_ranges(map(parse_ports, hop.ports))
+        yield Seen(
+            local=parse_address(hop.local),
+            entering=hop.at if comes_in else None,
+            protocol=hop.protocol.number,
+            of_source=hop.leg is Leg.REPLY,
+            remote=parse_address(hop.remote),
+            outcome=_received(says, known.said) if comes_in else _sent(says, known.said),
+            alike=tuple(merge_ranges(map(prefix_range, hop.remotes))),
+            doubt=Unknown(f"another of these remotes does otherwise: {known.said}"),
+            port=None if ports is None else hop.port,
+            ports=tuple(ports or ()),
+        )
+
+
+def _received(says: KernelSays, said: str) -> Outcome:
+    if says.outcome == "taken":
+        return Received(Reception.DELIVERED, "the guest takes it", said)
+    if says.outcome == "drops":
+        return Received(Reception(says.drop or DropCode.NOT_LOCAL), "the guest refuses it", said)
+    return Unknown(f"{says.why}: {said}")
+
+
+def _sent(says: KernelSays, said: str) -> Outcome:
+    if says.outcome == "leaves" and says.interface is not None:
+        return Sent(says.interface, says.gateway, said)
+    if says.outcome == "drops":
+        failure = None if says.drop is DropCode.NOT_LOCAL else Failure(says.drop or DropCode.NO_ROUTE)
+        return NotSent(failure, "the guest refuses to send it", said)
+    return Unknown(f"{says.why}: {said}")
