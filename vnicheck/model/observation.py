@@ -26,8 +26,8 @@ from vnicheck.model.verification import (
 
 
 class KnownHop(Struct, frozen=True):
-    """A hop of which something was seen: that it is as predicted (`confirmed`), or that it is not. `said`: both answers,
-    in words; `says`: the kernel's (older files lack it).
+    """A hop of which something was seen: that it is as predicted (`confirmed`), or that it is not. `said`: both
+    answers, in words; `says`: the kernel's (older files lack it).
     """
 
     hop: AskedHop

@@ -42,8 +42,8 @@ class AskedHop(Struct, frozen=True, kw_only=True):
 
 
 class KernelSays(Struct, frozen=True, kw_only=True):
-    """A kernel's answer: the packet is taken, or it leaves by `interface` to `gateway` (None: on-link), or it is dropped
-    (`drop`), or what follows from the answer is not known (`why`).
+    """A kernel's answer: the packet is taken, or it leaves by `interface` to `gateway` (None: on-link), or it is
+    dropped (`drop`), or what follows from the answer is not known (`why`).
     """
 
     outcome: Literal["taken", "leaves", "drops", "unclear"]

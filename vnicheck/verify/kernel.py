@@ -218,7 +218,11 @@ def follow(answer: KernelAnswer, route: Answered | None) -> KernelAnswer:
     says = answer.says
     if says is None or (says.interface == _value(words, "dev") and not {"from", "nexthop"} & set(words)):
         return answer
-    why = "whether it is the only next hop of its route is not known" if "nexthop" not in words else "it is one of several"
+    why = (
+        "whether it is the only next hop of its route is not known"
+        if "nexthop" not in words
+        else "it is one of several"
+    )
     return replace(answer, says=KernelSays(outcome="unclear", why=why))
 
 
