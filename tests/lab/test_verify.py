@@ -1,6 +1,7 @@
 """`vnicheck verify` over real SSH: the server's own kernel confirms, or contradicts, what is predicted of it."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -138,6 +139,27 @@ def test_what_changed_meanwhile_is_collected_again_and_contradicts_nothing(serve
         flows = analyzed(server)["flows"]
     assert not any(map(rests_on_a_contradiction, flows))
     assert {drop["by"] for flow in flows for drop in flow["drops"]} >= {"prohibit"}
+
+
+def test_the_kernels_reasons_are_counted_where_tracefs_is_mounted_and_nothing_is_switched_on(server: Bench) -> None:
+    """Packets to the second address come in by eth1, and the way back leaves by eth0: rp_filter drops them."""
+    options = ("--from", f"here={CLIENT}", "--direction", "inbound", "--protocol", "udp", "--yes")
+    server.lab.target.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"])
+    switches = [
+        "sh",
+        "-c",
+        "cd /sys/kernel/tracing; cat events/skb/kfree_skb/enable events/skb/kfree_skb/filter set_event",
+    ]
+    try:
+        before = server.lab.target.run(switches).stdout
+        status, verification = verified(server, *options)
+        assert server.lab.target.run(switches).stdout == before
+    finally:
+        server.lab.target.run(["umount", "/sys/kernel/tracing"])
+    assert status == 0
+    told = re.compile(r"while probing, the server's kernel dropped (\d+) IPv4 packets by reverse path filtering")
+    (count,) = [int(match[1]) for note in verification["notes"] if (match := told.search(note))]
+    assert count >= 2  # each flow is tried twice, and the whole machine is counted
 
 
 def test_analyze_asks_too_and_its_hops_are_observed(server: Bench) -> None:
