@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from vnicheck.analysis.observations import informed
 from vnicheck.analysis.server import analyze_server
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.observations import with_observations
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Direction, Flow, Leg, Observed, Outcome, Protocol, Stage, Verdict
-from vnicheck.model.observation import facts_of, informed
+from vnicheck.model.observation import facts_of
 from vnicheck.model.report import InstanceReport, Tool
 from vnicheck.model.snapshot import Snapshot
 from vnicheck.model.verification import (

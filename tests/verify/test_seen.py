@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from vnicheck.analysis.observations import informed
 from vnicheck.analysis.plans import Planning, prove
 from vnicheck.analysis.server import analyze_server
 from vnicheck.demo.checks import CHECKS, load_check
@@ -13,7 +14,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow, Observed, Verdict
 from vnicheck.model.guest import PolicyRule, Route, RouteType
-from vnicheck.model.observation import facts_of, informed
+from vnicheck.model.observation import facts_of
 from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Server, Snapshot
 from vnicheck.model.verification import VERIFICATION_SCHEMA, KernelAnswer, Verification, VerificationDocument

@@ -1,5 +1,6 @@
 """`vnicheck analyze`: from a server's name to a verdict."""
 
+from vnicheck.analysis.observations import informed
 from vnicheck.analysis.server import report_on
 from vnicheck.cli.change import ssh_runner
 from vnicheck.cli.config import load_config, with_max_age
@@ -12,7 +13,6 @@ from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_no
 from vnicheck.cli.recent import remember
 from vnicheck.cli.terminal import tell
 from vnicheck.model.config import Config
-from vnicheck.model.observation import informed
 from vnicheck.model.snapshot import Snapshot
 from vnicheck.model.verification import VerificationDocument
 from vnicheck.system.clock import now

@@ -6,6 +6,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from vnicheck import __version__
+from vnicheck.analysis.observations import informed, without_answers
 from vnicheck.cli.bundles import Ssh
 from vnicheck.cli.gather import address_choice
 from vnicheck.collect.guests import ssh_target
@@ -17,7 +18,7 @@ from vnicheck.guest.ssh.runner import COMMAND, SshRunner
 from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
-from vnicheck.model.observation import facts_of, informed, without_answers
+from vnicheck.model.observation import facts_of
 from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.model.verification import VERIFICATION_SCHEMA, AskedHop, Verification, VerificationDocument

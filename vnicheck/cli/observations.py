@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from vnicheck.analysis.observations import informed, verified
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.terminal import tell
 from vnicheck.model.address import parse_address
 from vnicheck.model.config import Config
-from vnicheck.model.observation import informed, verified
 from vnicheck.model.verification import VerificationDocument
 from vnicheck.model.words import one_line
 from vnicheck.system.clock import now

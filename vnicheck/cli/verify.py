@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from vnicheck.analysis.observations import informed
 from vnicheck.cli.captures import CaptureFile, read_captures, sightings_of
 from vnicheck.cli.change import ssh_runner
 from vnicheck.cli.config import load_config
@@ -21,7 +22,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
-from vnicheck.model.observation import facts_of, informed
+from vnicheck.model.observation import facts_of
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.model.verification import (
     How,
