@@ -1,10 +1,15 @@
 """The program as a process, and the one line that a failure of it is."""
 
+import gc
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+from vnicheck import __main__
 
 
 def run(
@@ -23,6 +28,19 @@ def run(
         timeout=60,
         check=False,
     )
+
+
+def run_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program in this process, for what asks it often: starting it anew takes a second."""
+    threshold = gc.get_threshold()
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    try:
+        with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+            status = __main__._run(list(arguments))
+    finally:
+        gc.set_threshold(*threshold)
+    stdout, stderr = (stream.buffer.getvalue().decode() for stream in streams)
+    return subprocess.CompletedProcess(arguments, status, stdout, stderr)
 
 
 def bare_environment() -> dict[str, str]:

@@ -1,14 +1,13 @@
 """What was seen, fed back: the next prediction follows it, and says so; for that server, and those facts."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.support.program import run_here
 from vnicheck.analysis.observations import informed
 from vnicheck.analysis.server import analyze_server
 from vnicheck.cli.failure import UserError
@@ -31,6 +30,7 @@ from vnicheck.model.verification import (
 )
 
 ROOT = Path(__file__).parents[2]
+SNAPSHOT = str(ROOT / "vnicheck/demo/check-3.json")
 AT = "2026-11-27T00:00:00Z"
 SIBLING = SeenAssumption(id="spoofing-sibling", conclusion="settled", how="capture", value="passed")
 
@@ -216,31 +216,26 @@ def test_the_article_in_words_is_an_observation_file() -> None:
     assert Observed("reported", reported.verified_at) in {hop.observed for hop in flow.hops}
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vnicheck", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-
-
 def test_commands_take_the_file(tmp_path: Path) -> None:
     place = tmp_path / "seen.json"
     place.write_bytes(msgspec.json.encode(seen(3, assumptions=(SIBLING,))))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
-    given = ("--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
-    assert run("trace", "server", *ends, *given[:2]).returncode == 3
-    traced = run("trace", "server", *ends, *given)
+    given = ("--snapshot", SNAPSHOT, "--observations", str(place))
+    assert run_here("trace", "server", *ends, *given[:2]).returncode == 3
+    traced = run_here("trace", "server", *ends, *given)
     assert traced.returncode == 0
     assert "(seen by a capture, 2026-11-27 00:00:00Z)" in " ".join(traced.stdout.split())
-    analyzed = json.loads(run("analyze", "server", "-f", "json", *given).stdout)
+    analyzed = json.loads(run_here("analyze", "server", "-f", "json", *given).stdout)
     hops = [hop for flow in analyzed["instances"][0]["flows"] for hop in flow["hops"]]
     assert {"how": "capture", "at": AT} in [hop.get("observed") for hop in hops]
-    linted = json.loads(run("lint", "-f", "json", "--flows", *given).stdout)
+    linted = json.loads(run_here("lint", "-f", "json", "--flows", *given).stdout)
     verdicts = [[flow["verdict"] for flow in each["instances"][0]["flows"]] for each in (analyzed, linted)]
     assert verdicts[0] == verdicts[1]
-    listed = run("assumptions", "--observations", str(place))
+    listed = run_here("assumptions", "--observations", str(place))
     assert "Settled on server by a capture, 2026-11-27T00:00:00Z" in " ".join(listed.stdout.split())
     (sibling,) = [
         each
-        for each in json.loads(run("assumptions", "-f", "json", "--observations", str(place)).stdout)
+        for each in json.loads(run_here("assumptions", "-f", "json", "--observations", str(place)).stdout)
         if each["id"] == "spoofing-sibling"
     ]
     assert sibling["seen"][0]["conclusion"] == "settled"
@@ -272,7 +267,7 @@ def test_todays_files_stay_readable(tmp_path: Path) -> None:
     }
     place = tmp_path / "old.json"
     place.write_text(json.dumps(old))
-    done = run("analyze", "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    done = run_here("analyze", "--snapshot", SNAPSHOT, "--observations", str(place))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -308,6 +303,6 @@ def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path) -> None:
     old = msgspec.structs.replace(seen(3, assumptions=(SIBLING,)), verified_at="2020-01-01T00:00:00Z")
     place.write_bytes(msgspec.json.encode(old))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
-    done = run("trace", "server", *ends, "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    done = run_here("trace", "server", *ends, "--snapshot", SNAPSHOT, "--observations", str(place))
     assert done.returncode == 3
     assert "too old to count" in done.stderr
