@@ -117,3 +117,50 @@ def test_what_the_kernel_refuses_with_is_a_drop(said: str) -> None:
 
 def test_an_empty_line_is_no_answer() -> None:
     assert read_answers(output("? ", "? local 10.0.0.1 dev lo"), 2)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("rest", "said", "conclusion"),
+    [
+        ("via 10.0.0.1 dev eth0 uid 1000 \\    cache expires 597sec mtu 1400", "via 10.0.0.1", "confirmed"),
+        ("tos 0x10 via 10.0.0.1 dev eth0 table 100 src 10.0.0.11 realm 5 uid 0", "via 10.0.0.1", "confirmed"),
+        ("via 10.0.0.9 dev eth0 uid 0 \\ cache <redirected> expires 299sec", "via 10.0.0.9", "contradicted"),
+        ("dev eth0 uid 0 \\ cache", "leaves by eth0", "contradicted"),
+        ("via 10.0.0.1 dev dev", "leaves by dev via 10.0.0.1", "contradicted"),
+        ("via 10.0.0.1 dev encap", "leaves by encap via 10.0.0.1", "contradicted"),
+        ("via inet6 fe80::1 dev eth0 uid 0", "via inet6 fe80::1 dev eth0", "contradicted"),
+        ("encap ip id 7 src 0.0.0.0 dst 10.0.0.5 ttl 0 tos 0 via 10.0.0.1 dev eth0", "encap ip", "contradicted"),
+    ],
+)
+def test_words_of_an_answer(rest: str, said: str, conclusion: str) -> None:
+    told = conclude(asked(LEAVES), Answered(f"10.8.0.10 from 10.0.0.11 {rest}", refused=False))
+    assert said in (told.answered or "")
+    assert told.conclusion == conclusion
+    assert (told.says is None) is (conclusion == "confirmed")
+
+
+@pytest.mark.parametrize("expected", [TAKEN, DROPS])
+def test_what_the_guest_forwards_is_neither_taken_nor_dropped(expected: Expected) -> None:
+    for line in (
+        "10.0.0.12 from 10.8.0.10 via 10.0.1.1 dev eth0 \\    cache iif eth1",
+        "broadcast 10.0.0.12 from 10.8.0.10 dev lo \\    cache <local,brd> iif eth1",
+    ):
+        told = conclude(asked(expected), Answered(line, refused=False))
+        assert told.conclusion == "contradicted"
+        assert told.says is not None
+        assert told.says.outcome == "unclear"
+
+
+def test_an_answer_to_another_question_is_none() -> None:
+    told = conclude(asked(LEAVES), Answered(ANSWER.replace("10.8.0.10", "10.8.0.11"), refused=False))
+    assert (told.conclusion, told.answered) == ("not_tested", None)
+
+
+def test_of_equal_routes_any_confirms_and_its_interface_alone_is_seen() -> None:
+    ways = frozenset({("eth0", "10.0.0.1"), ("eth1", "10.0.1.1")})
+    question = asked(Expected(outcome="leaves", ways=ways))
+    for device, gateway in ways:
+        line = f"10.8.0.10 from 10.0.0.11 via {gateway} dev {device} uid 0 \\    cache"
+        assert conclude(question, Answered(line, refused=False)).conclusion == "confirmed"
+    other = "10.8.0.10 from 10.0.0.11 via 10.0.1.1 dev eth0 uid 0 \\    cache"
+    assert conclude(question, Answered(other, refused=False)).conclusion == "contradicted"

@@ -22,6 +22,7 @@ from vnicheck.model.verification import (
     VERIFICATION_SCHEMA,
     AskedHop,
     KernelAnswer,
+    KernelSays,
     SeenAssumption,
     SeenFlow,
     SeenHop,
@@ -281,6 +282,10 @@ def test_todays_files_stay_readable(tmp_path: Path) -> None:
         ("WHEN", "is no time"),
         ("VALUE", "a value is none for its assumption"),
         ("REMOTE", "'abc' is no IPv4 address"),
+        ("remotes", "'10.0.0.0/33' is no IPv4 prefix"),
+        ("ports", "'9-2' is no port"),
+        ("local", "'abc' is no IPv4 address"),
+        ("gateway", "'fe80::1' is no IPv4 address"),
     ],
 )
 def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str, tmp_path: Path) -> None:
@@ -290,7 +295,15 @@ def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str
         document = msgspec.structs.replace(document, verified_at="yesterday\x1b[31m")
     if text == "REMOTE":
         document = seen(3, flows=(msgspec.structs.replace(seen_flow(Verdict.DROPPED), remote="abc"),))
-    place.write_bytes(msgspec.json.encode(document) if text in {"WHEN", "VALUE", "REMOTE"} else text.encode())
+    wrong = {"remotes": ("10.0.0.0/33",), "ports": ("9-2",), "local": "abc", "gateway": "fe80::1"}
+    if text in wrong:
+        answer = kernel_answer("contradicted", Outcome.DROP)
+        says = KernelSays(outcome="leaves", interface="eth1", gateway="fe80::1" if text == "gateway" else None)
+        (hop,) = answer.hops
+        hop = hop if text == "gateway" else msgspec.structs.replace(hop, **{text: wrong[text]})
+        document = seen(3, kernel=(msgspec.structs.replace(answer, says=says, hops=(hop,)),))
+    made = text in {"WHEN", "VALUE", "REMOTE", *wrong}
+    place.write_bytes(msgspec.json.encode(document) if made else text.encode())
     with pytest.raises(UserError) as caught:
         with_observations(Config(), [place])
     assert said in str(caught.value)

@@ -48,18 +48,28 @@ def _contradictions(hops: Iterable[KnownHop]) -> Iterable[Seen]:
         )
 
 
+_REFUSED: dict[DropCode | None, Reception] = {
+    DropCode.RP_FILTER: Reception.RP_FILTER,
+    DropCode.MARTIAN_SOURCE: Reception.MARTIAN_SOURCE,
+}
+_NOT_SENT: dict[DropCode | None, Failure] = {DropCode(failure.value): failure for failure in Failure}
+
+
 def _received(says: KernelSays, said: str) -> Outcome:
     if says.outcome == "taken":
         return Received(Reception.DELIVERED, "the guest takes it", said)
     if says.outcome == "drops":
-        return Received(Reception(says.drop or DropCode.NOT_LOCAL), "the guest refuses it", said)
-    return Unknown(f"{says.why}: {said}")
+        return Received(_REFUSED.get(says.drop, Reception.NOT_LOCAL), "the guest refuses it", said)
+    return _unclear(says, said)
 
 
 def _sent(says: KernelSays, said: str) -> Outcome:
     if says.outcome == "leaves" and says.interface is not None:
         return Sent(says.interface, says.gateway, said)
     if says.outcome == "drops":
-        failure = None if says.drop is DropCode.NOT_LOCAL else Failure(says.drop or DropCode.NO_ROUTE)
-        return NotSent(failure, "the guest refuses to send it", said)
-    return Unknown(f"{says.why}: {said}")
+        return NotSent(_NOT_SENT.get(says.drop, Failure.NO_ROUTE), "the guest refuses to send it", said)
+    return _unclear(says, said)
+
+
+def _unclear(says: KernelSays, said: str) -> Unknown:
+    return Unknown(f"{says.why or 'that is not followed'}: {said}")

@@ -151,10 +151,11 @@ def _says(asked: Asked, answered: Answered) -> KernelSays | None:
         return KernelSays(outcome="taken")
     if words[0] in {"local", "broadcast"} and not comes_in:
         return KernelSays(outcome="drops", drop=DropCode.UNREACHABLE)
-    device, via = _value(words, "dev"), _value(words, "via")
     if comes_in:
         return KernelSays(outcome="unclear", why="what the guest forwards, or takes as a broadcast, is not followed")
-    if "encap" in words or words[0] != asked.question.destination or device is None or not _is_address(via):
+    device, via, encapsulated = (_value(words, key) for key in ("dev", "via", "encap"))
+    plain = words[0] == asked.question.destination and encapsulated is None
+    if not plain or device is None or not _is_address(via):
         return KernelSays(outcome="unclear", why="such a route is not followed")
     return KernelSays(outcome="leaves", interface=one_line(device, 20), gateway=via)
 
@@ -218,11 +219,7 @@ def follow(answer: KernelAnswer, route: Answered | None) -> KernelAnswer:
     says = answer.says
     if says is None or (says.interface == _value(words, "dev") and not {"from", "nexthop"} & set(words)):
         return answer
-    why = (
-        "whether it is the only next hop of its route is not known"
-        if "nexthop" not in words
-        else "it is one of several"
-    )
+    why = "by one of several next hops" if "nexthop" in words else "perhaps by one of several next hops"
     return replace(answer, says=KernelSays(outcome="unclear", why=why))
 
 
