@@ -13,7 +13,7 @@ from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow, Observed, Verdict
-from vnicheck.model.guest import PolicyRule, Route, RouteType
+from vnicheck.model.guest import NextHop, PolicyRule, Route, RouteType
 from vnicheck.model.observation import facts_of
 from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Server, Snapshot
@@ -254,3 +254,50 @@ def test_the_last_answer_counts_whatever_it_is() -> None:
     assert not any("asked" in hop.reason for flow in flows for hop in flow.hops)
     assert any(each.says is not None for each in wrong)
     assert [flow.verdict for flow in flows] == [flow.verdict for flow in flows_of(server, snapshot, Config())]
+
+
+def test_where_a_rule_reads_ports_the_answer_is_about_one() -> None:
+    """The rule of port 443 is predicted to lead replies out by the second interface; the kernel says not."""
+    snapshot, server = check(2)
+    assert server.guest is not None
+    rule = PolicyRule(
+        priority=50, src="10.0.0.12/32", ipproto=6, sport=(440, 450), table=99, text="50: from 10.0.0.12 sport 440-450"
+    )
+    hop = NextHop(interface="eth1", gateway="10.0.0.1")
+    route = Route(prefix="0.0.0.0/0", nexthops=(hop,), table=99, text="default via 10.0.0.1 dev eth1 table 99")
+    rules = (server.guest.rules[0], rule, *server.guest.rules[1:])
+    server = with_guest(server, rules=rules, routes=(*server.guest.routes, route))
+
+    def kernel(each: Asked) -> str | None:
+        if ("eth1", "10.0.0.1") not in each.expected.ways:
+            return None
+        assert each.question.ports is not None
+        return f"{each.question.destination} from {SECOND} via 10.0.0.1 dev eth0 uid 0"
+
+    kernel_says, others = followed(snapshot, server, kernel, "default via 10.0.0.1 dev eth0")
+    assert {flow.ports for flow in kernel_says if flow.egress == "eth0"} == {("440",)}
+    assert {flow.verdict for flow in others} == {Verdict.UNKNOWN}
+    at_port = [flow.ports for flow in others if len(flow.remote) == 1]
+    assert not at_port or set(at_port) == {("441-450",)}
+    answers = asked(server, snapshot, kernel, "default via 10.0.0.1 dev eth0")
+    flows = flows_of(server, snapshot, told(server, *answers))
+    untouched = [flow for flow in flows if flow.protocol == "tcp" and flow.ports == ("1-439", "451-65535")]
+    assert not any("asked" in hop.reason for flow in untouched for hop in flow.hops)
+    assert untouched
+
+
+def test_of_a_changed_guest_no_answer_is_known() -> None:
+    """Where it is the same but for its VNIs, all answers hold."""
+    snapshot, server = check(2)
+    config = told(server, *asked(server, snapshot, by("eth1"), ROUTE))
+    view = ServerView(server, snapshot.fabric, config)
+    before = {flow.verdict for flow in predict_flows(view) if "10.128.0.10/32" in flow.remote}
+    assert before == {Verdict.DELIVERED}
+    assert server.guest is not None
+    again = with_guest(server, collected_at="2026-11-28T00:00:00Z")
+    assert ServerView(again, snapshot.fabric, config, like=view).contradicted == view.contradicted
+    changed = with_guest(server, sysctls=server.guest.sysctls | {"net/ipv4/conf/eth1/rp_filter": 2})
+    after = ServerView(changed, snapshot.fabric, config, like=view)
+    flows = [flow for flow in predict_flows(after) if flow.local == SECOND and is_private(flow)]
+    assert {flow.verdict for flow in flows} == {Verdict.UNKNOWN}
+    assert "once it is changed is not known" in "".join(hop.reason for flow in flows for hop in flow.hops)

@@ -36,12 +36,12 @@ def observed_flows(view: ServerView, flows: tuple[Flow, ...]) -> tuple[Flow, ...
     return tuple(_of_same_facts(flow, by_way.get((flow.direction, flow.protocol, flow.local), ())) for flow in marked)
 
 
-def _of_same_facts(flow: Flow, known: Iterable[KnownHop | tuple[SeenFlow, Observed]]) -> Flow:
-    for each in known:
+def _of_same_facts(flow: Flow, seen: Iterable[KnownHop | tuple[SeenFlow, Observed]]) -> Flow:
+    for each in seen:
         if isinstance(each, KnownHop):
             if _is_of(flow, each.hop.remote, each.hop.port):
-                follows = each.confirmed or each.says is not None
-                flow = _with_hops(flow, partial(_seen, each)) if follows else _doubted(flow, each)
+                known = each.confirmed or each.can_be_followed
+                flow = _with_hops(flow, partial(_seen, each)) if known else _doubted(flow, each)
         elif _is_of(flow, each[0].remote, each[0].port):
             flow = _of_packets(flow, *each)
     return flow

@@ -22,15 +22,16 @@ from vnicheck.model.verification import KernelSays
 def seen_of(server: Server, config: Config) -> tuple[Seen, ...]:
     """The contradictions that were seen of the server as it is."""
     known = config.known.get(server.id) if isinstance(config, InformedConfig) else None
-    if known is None or not any(hop.says is not None for hop in known.hops) or known.facts != facts_of(server):
+    contradicted = [] if known is None else [hop for hop in known.hops if hop.can_be_followed]
+    if known is None or not contradicted or known.facts != facts_of(server):
         return ()
-    return tuple(_contradictions(known.hops))
+    return tuple(_contradictions(contradicted))
 
 
 def _contradictions(hops: Iterable[KnownHop]) -> Iterable[Seen]:
     for known in hops:
         hop, says = known.hop, known.says
-        if says is None or known.confirmed or isinstance(hop.remotes, UnsetType):
+        if says is None or isinstance(hop.remotes, UnsetType):
             continue
         comes_in = (hop.direction is Direction.INBOUND) is (hop.leg is Leg.REQUEST)
         ports = None if isinstance(hop.ports, UnsetType) else merge_ranges(map(parse_ports, hop.ports))

@@ -25,8 +25,18 @@ from vnicheck.model.snapshot import Server
 class ServerView:
     """A server, its fabric, its kernel (None where the guest was not collected), and who belongs to whom."""
 
-    def __init__(self, server: Server, fabric: Fabric, config: Config, like: "ServerView | None" = None) -> None:
-        """`like`: the view of a server of which this is a changed copy."""
+    def __init__(
+        self,
+        server: Server,
+        fabric: Fabric,
+        config: Config,
+        like: "ServerView | None" = None,
+        *,
+        contradicted: tuple[Seen, ...] | None = None,
+    ) -> None:
+        """`like`: the view of a server of which this is a changed copy. `contradicted`: what its kernel said otherwise,
+        where that is known from elsewhere than from the configuration.
+        """
         self.server = server
         self.config = config = config.for_server(server.id, [vni.id for vni in server.vnis])
         self.fabric = fabric
@@ -41,7 +51,9 @@ class ServerView:
         unmarked = setting_for(self.assume.packets_unmarked, names) is not False
         self.public = held_addresses(fabric, server.vpc.id, server.vnis, _held(server))
         """Its addresses of public address ranges, each with the VNI that an ingress route leads it to."""
-        self.contradicted = seen_of(server, config) if like is None else like.seen_by(server)
+        if contradicted is None:
+            contradicted = seen_of(server, config) if like is None else like.contradicted_of(server)
+        self.contradicted = contradicted
         """What the server's kernel said otherwise than the model."""
         self.kernel: FilteredKernel | None = None
         if like is not None and server.guest is like.server.guest:
@@ -60,7 +72,7 @@ class ServerView:
         self.classes: dict[Hashable, tuple[Flow, ...]] = like.classes if like is not None and shares else {}
         """Classes of flows by what they come from (`RemoteSets.origin`), of changed copies too."""
 
-    def seen_by(self, copy: Server) -> tuple[Seen, ...]:
+    def contradicted_of(self, copy: Server) -> tuple[Seen, ...]:
         """What counts of the contradictions for a changed copy of the server."""
         now, then = self.server.guest, copy.guest
         if not self.contradicted or (now is not None and then is not None and routing_of(now) == routing_of(then)):

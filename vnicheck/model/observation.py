@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, UnsetType, field
 
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Observed
@@ -27,6 +27,11 @@ class KnownHop(Struct, frozen=True):
     said: str
     observed: Observed
     says: KernelSays | None = None
+
+    @property
+    def can_be_followed(self) -> bool:
+        """Whether it is known what the kernel does instead, and of which class this was predicted."""
+        return not self.confirmed and self.says is not None and not isinstance(self.hop.remotes, UnsetType)
 
 
 class KnownServer(Struct, frozen=True, kw_only=True):

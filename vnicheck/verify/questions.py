@@ -121,7 +121,7 @@ class _Asking:
     def of(self, flow: Flow) -> Iterator[tuple[Question, Expected, AskedHop]]:
         """The questions about a class of flows."""
         remote = _remote(flow, self._own)
-        if flow.local not in self._local or remote is None:
+        if flow.direction is Direction.TRANSIT or flow.local not in self._local or remote is None:
             return
         for leg in Leg:
             comes_in = (flow.direction is Direction.INBOUND) is (leg is Leg.REQUEST)
