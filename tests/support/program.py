@@ -1,15 +1,14 @@
 """The program as a process, and the one line that a failure of it is."""
 
-import gc
-import io
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from vnicheck import __main__
+from tests.support import forked
+
+_OF_PYTHONS_START = ("PYTHON", "LC_", "LANG", "LD_")
 
 
 def run(
@@ -18,9 +17,13 @@ def run(
     program: tuple[str, ...] = ("-m", "vnicheck"),
     folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *program, *arguments]
+    environ = {**bare_environment(), "PYTHONPATH": str(forked.ROOT), **(env or {})}
+    if program == ("-m", "vnicheck") and not any(key.startswith(_OF_PYTHONS_START) for key in env or {}):
+        return subprocess.CompletedProcess(command, *forked.run(arguments, environ, folder, timeout=60))
     return subprocess.run(
-        [sys.executable, *program, *arguments],
-        env={**bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2]), **(env or {})},
+        command,
+        env=environ,
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -28,19 +31,6 @@ def run(
         timeout=60,
         check=False,
     )
-
-
-def run_here(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The program in this process, for what asks it often: starting it anew takes a second."""
-    threshold = gc.get_threshold()
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
-    try:
-        with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
-            status = __main__._run(list(arguments))
-    finally:
-        gc.set_threshold(*threshold)
-    stdout, stderr = (stream.buffer.getvalue().decode() for stream in streams)
-    return subprocess.CompletedProcess(arguments, status, stdout, stderr)
 
 
 def bare_environment() -> dict[str, str]:

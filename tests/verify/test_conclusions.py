@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.program import run_here
+from tests.support.program import run
 from vnicheck.cli.captures import read_captures, sightings_of
 from vnicheck.cli.failure import UserError
 from vnicheck.demo.checks import CHECKS, load_check
@@ -298,7 +298,7 @@ def test_interfaces_of_another_machine_are_refused(tmp_path: Path) -> None:
 
 def test_a_capture_of_somebody_else_is_refused(tmp_path: Path) -> None:
     foreign = written(tmp_path, "foreign", "eth1 In 10.8.0.4.40000 > 10.99.0.12.80 [S]")
-    done = run_here("verify", "server", "--snapshot", SNAPSHOT, "--capture", str(foreign))
+    done = run("verify", "server", "--snapshot", SNAPSHOT, "--capture", str(foreign))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "whose capture is it?" in done.stderr
 
@@ -338,14 +338,12 @@ def test_a_console_of_windows_wrote_it(encoding: str, tmp_path: Path) -> None:
 def test_stdin_is_a_capture_and_o_keeps_what_was_seen(tmp_path: Path) -> None:
     kept = tmp_path / "seen.json"
     with (CAPTURES / "any.txt").open() as capture:
-        done = run("--snapshot", SNAPSHOT, "--capture", "-", "-o", str(kept), stdin=capture)
+        command = [sys.executable, "-m", "vnicheck", "verify", "server", "--snapshot", SNAPSHOT, "--capture", "-"]
+        done = subprocess.run(
+            [*command, "-o", str(kept)], capture_output=True, text=True, cwd=ROOT, stdin=capture, check=False
+        )
     assert done.returncode == 3
     assert "spoofing-sibling is settled" in done.stdout
     document: Any = json.loads(kept.read_text())
     assert document["schema"] == "vnicheck.verification/1"
     assert document["verifications"][0]["flows"][0]["how"] == "capture"
-
-
-def run(*options: str, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vnicheck", "verify", "server", *options]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, stdin=stdin, check=False)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.program import run_here
+from tests.support.program import run
 from vnicheck.analysis.observations import informed
 from vnicheck.analysis.server import analyze_server
 from vnicheck.cli.failure import UserError
@@ -222,21 +222,21 @@ def test_commands_take_the_file(tmp_path: Path) -> None:
     place.write_bytes(msgspec.json.encode(seen(3, assumptions=(SIBLING,))))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
     given = ("--snapshot", SNAPSHOT, "--observations", str(place))
-    assert run_here("trace", "server", *ends, *given[:2]).returncode == 3
-    traced = run_here("trace", "server", *ends, *given)
+    assert run("trace", "server", *ends, *given[:2]).returncode == 3
+    traced = run("trace", "server", *ends, *given)
     assert traced.returncode == 0
     assert "(seen by a capture, 2026-11-27 00:00:00Z)" in " ".join(traced.stdout.split())
-    analyzed = json.loads(run_here("analyze", "server", "-f", "json", *given).stdout)
+    analyzed = json.loads(run("analyze", "server", "-f", "json", *given).stdout)
     hops = [hop for flow in analyzed["instances"][0]["flows"] for hop in flow["hops"]]
     assert {"how": "capture", "at": AT} in [hop.get("observed") for hop in hops]
-    linted = json.loads(run_here("lint", "-f", "json", "--flows", *given).stdout)
+    linted = json.loads(run("lint", "-f", "json", "--flows", *given).stdout)
     verdicts = [[flow["verdict"] for flow in each["instances"][0]["flows"]] for each in (analyzed, linted)]
     assert verdicts[0] == verdicts[1]
-    listed = run_here("assumptions", "--observations", str(place))
+    listed = run("assumptions", "--observations", str(place))
     assert "Settled on server by a capture, 2026-11-27T00:00:00Z" in " ".join(listed.stdout.split())
     (sibling,) = [
         each
-        for each in json.loads(run_here("assumptions", "-f", "json", "--observations", str(place)).stdout)
+        for each in json.loads(run("assumptions", "-f", "json", "--observations", str(place)).stdout)
         if each["id"] == "spoofing-sibling"
     ]
     assert sibling["seen"][0]["conclusion"] == "settled"
@@ -268,7 +268,7 @@ def test_todays_files_stay_readable(tmp_path: Path) -> None:
     }
     place = tmp_path / "old.json"
     place.write_text(json.dumps(old))
-    done = run_here("analyze", "--snapshot", SNAPSHOT, "--observations", str(place))
+    done = run("analyze", "--snapshot", SNAPSHOT, "--observations", str(place))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -316,6 +316,6 @@ def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path) -> None:
     old = msgspec.structs.replace(seen(3, assumptions=(SIBLING,)), verified_at="2020-01-01T00:00:00Z")
     place.write_bytes(msgspec.json.encode(old))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
-    done = run_here("trace", "server", *ends, "--snapshot", SNAPSHOT, "--observations", str(place))
+    done = run("trace", "server", *ends, "--snapshot", SNAPSHOT, "--observations", str(place))
     assert done.returncode == 3
     assert "too old to count" in done.stderr
