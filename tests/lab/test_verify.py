@@ -73,10 +73,11 @@ def hidden_rule(made: Bench, rule: str, *, once: bool = False) -> Iterator[None]
         made.lab.target.run(["rm", "-r", "/run/lie"])
 
 
-def analyzed(made: Bench, *options: str) -> Any:
+def analyzed(made: Bench, *options: str) -> tuple[Any, str]:
+    """What the report says of the server, and what is told beside it."""
     done = made.run("analyze", made.lab.scenario.name, "-f", "json", *options)
     (instance,) = json.loads(done.stdout)["instances"]
-    return instance
+    return instance, done.stderr
 
 
 def rests_on_a_contradiction(flow: Any) -> bool:
@@ -86,7 +87,7 @@ def rests_on_a_contradiction(flow: Any) -> bool:
 def test_a_kernel_that_does_otherwise_contradicts_however_often_it_is_collected(server: Bench) -> None:
     with hidden_rule(server, "from 10.0.0.11 to 10.128.0.0/9 prohibit"):
         status, text, verification = verified(server)
-        instance = analyzed(server, "--observations", str(server.folder / "seen.json"))
+        instance, _ = analyzed(server, "--observations", str(server.folder / "seen.json"))
     flows = [flow for flow in instance["flows"] if rests_on_a_contradiction(flow)]
     wrong = [answer for answer in verification["kernel"] if answer["conclusion"] == "contradicted"]
     assert status == 1
@@ -102,7 +103,8 @@ def test_a_kernel_that_does_otherwise_contradicts_however_often_it_is_collected(
 
 def test_analyze_collects_again_what_changed_meanwhile_and_its_hops_are_observed(server: Bench) -> None:
     with hidden_rule(server, "from 10.0.0.11 to 10.128.0.0/9 prohibit", once=True):
-        instance = analyzed(server, "--verify")
+        instance, told = analyzed(server, "--verify")
+    assert "contradict" not in told
     assert not any(map(rests_on_a_contradiction, instance["flows"]))
     assert {drop["by"] for flow in instance["flows"] for drop in flow["drops"]} >= {"prohibit"}
     hops = [hop for flow in instance["flows"] for hop in flow["hops"] if hop["stage"] == "source_validation"]
@@ -129,10 +131,11 @@ def test_flows_follow_a_kernel_that_does_better_where_it_was_asked_alone(server:
         with hidden_rule(server, "from 10.0.0.12 lookup 100"):
             options = ("--from", f"here={CLIENT}", "--direction", "inbound", "--yes")
             status, _, verification = verified(server, *options, "--ports", "30140")
-            instance = analyzed(server, "--verify")
+            instance, told = analyzed(server, "--verify")
     finally:
         server.lab.target.ip("route flush table 100")
     assert status == 1
+    assert "of its kernel contradict what is predicted, and flows follow them" in told
     second = [flow for flow in verification["flows"] if flow["local"] == "10.0.0.12"]
     assert {(flow["predicted"], flow["observed"], flow["conclusion"]) for flow in second} == {
         ("unknown", "delivered", "settled")
