@@ -14,15 +14,14 @@ import struct
 from typing import Dict, List, Tuple
 
 SYSCALLS = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "s390x": 331}
-"""perf_event_open, by machine."""
+"""perf_event_open, by machine, of programs with pointers of 8 bytes."""
+POINTER = 8
 TRACEPOINT, CLOSE_ON_EXEC, SET_FILTER = 2, 8, 0x40082406
 REASONS = (
     "IP_RPFILTER", "IP_LOCAL_SOURCE", "IP_INVALID_SOURCE", "NETFILTER_DROP", "XFRM_POLICY", "TC_INGRESS", "TC_EGRESS",
     "XDP", "IP_INNOROUTES", "IP_OUTNOROUTES", "NEIGH_FAILED", "SECURITY_HOOK", "BPF_CGROUP_EGRESS",
 )  # fmt: skip
 """Those that tell of routes and filters; the first ones first, where not all can be counted."""
-
-
 BEHIND_OTHERS = 1024
 """The first descriptor that counts: select() takes smaller ones alone."""
 
@@ -48,7 +47,7 @@ class Drops:
             return
         identity, numbers = kfree_skb(folder)
         cpus = online()
-        syscall = SYSCALLS.get(os.uname().machine)
+        syscall = SYSCALLS.get(os.uname().machine) if struct.calcsize("P") == POINTER else None
         if not numbers or syscall is None:
             self.why = "its kernel names no reasons (before 5.17)" if not numbers else "its machine is not known"
             return
