@@ -1,6 +1,7 @@
 """Where a server's kernel contradicts the model, flows follow the kernel: for what it was asked about, no further."""
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,9 +12,11 @@ from vnicheck.analysis.server import analyze_server
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
+from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.model.config import Assumptions, Config
+from vnicheck.model.firewall import Firewall
 from vnicheck.model.flow import Flow, Observed, Verdict
-from vnicheck.model.guest import NextHop, PolicyRule, Route, RouteType
+from vnicheck.model.guest import Hook, HookKind, Neighbour, NextHop, PolicyRule, Route, RouteType
 from vnicheck.model.observation import facts_of
 from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Server, Snapshot
@@ -211,8 +214,12 @@ def test_nothing_unknown_becomes_delivered() -> None:
     assert server.guest is not None
     marks = PolicyRule(priority=50, fwmark=1, fwmask=1, table=99, text="50: from all fwmark 0x1/0x1 lookup 99")
     away = Route(prefix="0.0.0.0/0", type=RouteType.BLACKHOLE, table=99, text="blackhole default table 99")
+    unmarked = dict.fromkeys((f"net/ipv4/conf/{name}/src_valid_mark" for name in ("all", "eth0", "eth1")), 0)
     changed = with_guest(
-        server, rules=(server.guest.rules[0], marks, *server.guest.rules[1:]), routes=(*server.guest.routes, away)
+        server,
+        rules=(server.guest.rules[0], marks, *server.guest.rules[1:]),
+        routes=(*server.guest.routes, away),
+        sysctls=server.guest.sysctls | unmarked,
     )
     unsure = Assumptions(packets_unmarked=False)
     found = [
@@ -301,3 +308,27 @@ def test_of_a_changed_guest_no_answer_is_known() -> None:
     flows = [flow for flow in predict_flows(after) if flow.local == SECOND and is_private(flow)]
     assert {flow.verdict for flow in flows} == {Verdict.UNKNOWN}
     assert "once it is changed is not known" in "".join(hop.reason for flow in flows for hop in flow.hops)
+
+
+WALL = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -o eth1 -s 10.0.0.12 -j DROP\nCOMMIT\n"
+PROGRAM = Hook(kind=HookKind.EGRESS_PROGRAM, interface="eth1", text="filter protocol ip pref 1 bpf")
+NEIGHBOUR = Neighbour(interface="eth1", address="10.0.0.1", mac="02:00:00:00:00:99")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"hooks": (PROGRAM,)},
+        {"neighbours": (NEIGHBOUR,)},
+        {"firewall": Firewall(chains=parse_iptables(WALL)[0])},
+    ],
+    ids=["tc on output", "a permanent neighbour", "netfilter"],
+)
+def test_what_ip_does_not_see_is_still_asked_at_the_interface_that_the_kernel_names(beside: dict[str, Any]) -> None:
+    """All of them are at the second interface, by which nothing is predicted to leave."""
+    snapshot, server = check(2)
+    server = with_guest(server, **beside)
+    answers = asked(server, snapshot, by("eth1"), ROUTE)
+    assert any(answer.says is not None and answer.says.outcome == "leaves" for answer in answers)
+    flows = flows_of(server, snapshot, told(server, *answers))
+    assert {flow.verdict for flow in flows if flow.local == SECOND and is_private(flow)} == {Verdict.UNKNOWN}
