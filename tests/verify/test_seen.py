@@ -16,7 +16,8 @@ from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.firewall import Firewall
 from vnicheck.model.flow import Flow, Observed, Verdict
-from vnicheck.model.guest import Hook, HookKind, Neighbour, NextHop, PolicyRule, Route, RouteType
+from vnicheck.model.guest import Hook, HookKind, NextHop, PolicyRule, Route, RouteType
+from vnicheck.model.interface import Neighbour
 from vnicheck.model.observation import facts_of
 from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Server, Snapshot
@@ -332,3 +333,14 @@ def test_what_ip_does_not_see_is_still_asked_at_the_interface_that_the_kernel_na
     assert any(answer.says is not None and answer.says.outcome == "leaves" for answer in answers)
     flows = flows_of(server, snapshot, told(server, *answers))
     assert {flow.verdict for flow in flows if flow.local == SECOND and is_private(flow)} == {Verdict.UNKNOWN}
+
+
+def test_who_is_named_is_asked_about() -> None:
+    snapshot, server = check(2)
+    view = ServerView(server, snapshot.fabric, Config())
+    named = questions(view, predict_flows(view), ["10.8.0.4", "10.0.0.11"])
+    remotes = {hop.remote for each in named for hop in each.hops}
+    plain = {hop.remote for each in questions(view, predict_flows(view)) for hop in each.hops}
+    assert "10.8.0.4" in remotes - plain
+    assert "10.128.0.10" in plain - remotes
+    assert "10.0.0.11" not in remotes

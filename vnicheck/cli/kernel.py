@@ -1,6 +1,6 @@
 """A server's own kernel asked, over SSH: for `verify`, and for `analyze --verify`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -27,8 +27,10 @@ from vnicheck.verify.kernel import Answered, conclude, follow, is_way_out, read_
 from vnicheck.verify.questions import questions
 
 
-def ask_kernel(server: Server, fabric: Fabric, config: Config, runner: SshRunner, ssh: Ssh) -> Verification:
-    """What the server's kernel answers, or why it could not be asked."""
+def ask_kernel(
+    server: Server, fabric: Fabric, config: Config, runner: SshRunner, ssh: Ssh, *, prefer: Iterable[str] = ()
+) -> Verification:
+    """What the server's kernel answers, or why it could not be asked. `prefer`: remotes to ask about, of many alike."""
     if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
         problems = server.problems or (Problem(code="guest_not_collected", message="the guest was not collected"),)
         return Verification(id=server.id, name=server.name, problems=problems)
@@ -38,7 +40,7 @@ def ask_kernel(server: Server, fabric: Fabric, config: Config, runner: SshRunner
         problem = Problem(code="no_address", message="it has no address to connect to")
         return Verification(id=server.id, name=server.name, problems=(problem,), facts=facts)
     view = ServerView(server, fabric, without_answers(config))
-    asked = questions(view, predict_flows(view))
+    asked = questions(view, predict_flows(view), prefer)
     try:
         runner.forget_failures()
         said = _answers(runner, target, [each.question.command for each in asked], ssh)

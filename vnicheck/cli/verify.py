@@ -109,7 +109,9 @@ def _verify_all(work: _Work) -> list[Verification]:
 def _verified(server: Server, fabric: Fabric, work: _Work) -> Verification:
     known = Verification(id=server.id, name=server.name, facts=facts_of(server))
     if work.given.snapshot is None:
-        known = ask_kernel(server, fabric, work.config, work.runner, work.given.ssh)
+        named = [source.address for source in work.sources.values()] + [file.client for file in work.files]
+        prefer = [address for address in named if address is not None]
+        known = ask_kernel(server, fabric, work.config, work.runner, work.given.ssh, prefer=prefer)
     if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
         problem = Problem(code="guest_not_collected", message="the guest was not collected")
         return replace(known, problems=known.problems or (problem,))

@@ -82,12 +82,13 @@ class Asked(Struct, frozen=True, kw_only=True):
     refusal: DropCode = DropCode.RP_FILTER
 
 
-def questions(view: ServerView, flows: Iterable[Flow]) -> list[Asked]:
+def questions(view: ServerView, flows: Iterable[Flow], prefer: Iterable[str] = ()) -> list[Asked]:
     """Each question once, in the order of the flows. Flows in transit, addresses that two VNIs have, and interfaces
-    whose names are not put into commands, are left out.
+    whose names are not put into commands, are left out. `prefer`: the remotes that are asked about where their class
+    is.
     """
     found: dict[Question, list[tuple[Expected, AskedHop]]] = {}
-    asking = _Asking(view)
+    asking = _Asking(view, prefer)
     for flow in flows:
         for question, expected, hop in asking.of(flow):
             found.setdefault(question, []).append((expected, hop))
@@ -106,8 +107,9 @@ def questions(view: ServerView, flows: Iterable[Flow]) -> list[Asked]:
 class _Asking:
     """What questions to a server's kernel are made of."""
 
-    def __init__(self, view: ServerView) -> None:
+    def __init__(self, view: ServerView, prefer: Iterable[str]) -> None:
         self._view = view
+        self._prefer = [parse_address(address) for address in prefer]
         guest = view.server.guest
         rules = guest.rules if guest is not None else ()
         self._reads_ports = any(rule.sport is not None or rule.dport is not None for rule in rules)
@@ -120,7 +122,7 @@ class _Asking:
 
     def of(self, flow: Flow) -> Iterator[tuple[Question, Expected, AskedHop]]:
         """The questions about a class of flows."""
-        remote = _remote(flow, self._own)
+        remote = self._remote(flow)
         if flow.direction is Direction.TRANSIT or flow.local not in self._local or remote is None:
             return
         for leg in Leg:
@@ -137,6 +139,13 @@ class _Asking:
                 ports=_ports(flow, opens=leg is Leg.REQUEST) if self._reads_ports else None,
             )
             yield question, self._expected(flow, hop, remote, comes_in=comes_in), self._hop(flow, remote, hop)
+
+    def _remote(self, flow: Flow) -> str | None:
+        ranges = sorted(map(prefix_range, flow.remote), key=lambda each: each[0] - each[1])
+        wanted = [address for address in self._prefer if any(first <= address <= last for first, last in ranges)]
+        others = [address for first, last in ranges for address in (first + 10, first + 1, first) if address <= last]
+        named = map(format_address, [*wanted, *others])
+        return next((address for address in named if address not in self._own), None)
 
     def refusal(self, interface: str | None) -> DropCode:
         """Newer kernels say EINVAL of either (net/ipv4/fib_frontend.c, fib_validate_source)."""
@@ -193,14 +202,6 @@ def _agreed(said: list[Expected]) -> Expected:
     if all(each.outcome == said[0].outcome and each.ways == said[0].ways for each in said):
         return said[0]
     return Expected(outcome="unknown", why="flows that differ in more than this fare differently")
-
-
-def _remote(flow: Flow, own: set[str]) -> str | None:
-    for first, last in sorted(map(prefix_range, flow.remote), key=lambda each: each[0] - each[1]):
-        for address in (first + 10, first + 1, first):
-            if address <= last and format_address(address) not in own:
-                return format_address(address)
-    return None
 
 
 def _ports(flow: Flow, *, opens: bool) -> tuple[int, int] | None:
