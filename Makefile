@@ -11,7 +11,7 @@ PIP = $$(test -x $(BIN)/pip && echo $(BIN)/python -m pip || echo $(PYTHON) -m pi
 # Modules are compiled once, not for each of the many programs that tests start, also where the environment says otherwise.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp try-debian image sbom differential fuzz bench bench-scale demo-snapshots man clean
+.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp try-debian image sbom differential fuzz bench bench-scale demo-snapshot man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
@@ -110,8 +110,8 @@ bench: $(READY)  ## measure, each figure beside something else in the same run
 bench-scale: $(READY)  ## measure a region of up to 10,000 servers (minutes)
 	@$(BIN)/python -m benchmarks scale
 
-demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtures/cases
-	@$(BIN)/python -m tests.support.demo_snapshots
+demo-snapshot: $(READY)  ## write the demo's packaged snapshot anew from fixtures/cases
+	@$(BIN)/python -m tests.support.demo_snapshot
 
 man: $(READY)  ## write the manual pages, man/*.1, from what the program says of itself
 	@$(BIN)/python -m tests.support.man_pages man

@@ -64,6 +64,6 @@ def check_plan(snapshot: Snapshot, wanted: cases.PlanExpectation, config: Config
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: f"check-{check.number}")
 def test_the_packaged_demo_is_the_case(check: object) -> None:
-    """`make demo-snapshots` writes them anew."""
+    """`make demo-snapshot` writes it anew."""
     packaged = load_check(check)  # type: ignore[arg-type]
     assert packaged == cases.snapshot_of(f"article-check-{check.number}")  # type: ignore[attr-defined]
