@@ -64,10 +64,9 @@ def test_explain_shows_every_fact() -> None:
     assert "(collected 20" in " ".join(whole.stdout.split())
 
 
-def test_the_table_of_commands_says_what_they_say_themselves() -> None:
-    for name, (module, said) in COMMANDS.items():
+def test_each_command_of_the_table_is_given_its_options() -> None:
+    for name, (module, _) in COMMANDS.items():
         options = getattr(given, f"{name.title().replace('-', '')}Options")
-        assert inspect.getdoc(options) == said, name
         work = getattr(import_module(f"vnicheck.cli.{module}"), name.replace("-", "_"))
         (parameter,) = inspect.signature(work).parameters.values()
         assert parameter.annotation is options, name
