@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
+from vnicheck.model.grouped import grouped
 from vnicheck.model.plan import Action
 from vnicheck.model.words import one_line
 
@@ -43,10 +44,7 @@ class VniChange(Struct, frozen=True, kw_only=True):
 
 def vni_changes(actions: Iterable[Action]) -> tuple[VniChange, ...]:
     """What the actions change in the VPC: two patches of a VNI in a row could meet while it is updating."""
-    by_vni: dict[str, list[Action]] = {}
-    for action in actions:
-        if action.vni is not None:
-            by_vni.setdefault(action.vni, []).append(action)
+    by_vni = grouped((action.vni, action) for action in actions if action.vni is not None)
     return tuple(_change(vni, actions) for vni, actions in by_vni.items())
 
 

@@ -9,6 +9,7 @@ from msgspec import UnsetType
 
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.finding import SEVERITIES, Finding, Severity
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import since_words
@@ -149,9 +150,7 @@ class LintText:
         if not findings:
             return
         what = {"gone": "no longer found", "kept": "could not be looked at, and stays in the baseline"}[kind]
-        by_rule: dict[str, list[str]] = {}
-        for each in findings:
-            by_rule.setdefault(each.rule, []).append(each.name)
+        by_rule = grouped((each.rule, each.name) for each in findings)
         page.line()
         for rule, names in sorted(by_rule.items()):
             page.prose(f"{rule} on {some(list(dict.fromkeys(names)))}: {what}", indent=2, lead=f"{kind:<8} ")

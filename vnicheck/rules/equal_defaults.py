@@ -31,7 +31,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import Finding, Fix
-from vnicheck.model.guest import Route, RouteType
+from vnicheck.model.grouped import grouped
+from vnicheck.model.guest import RouteType
 from vnicheck.model.words import listed
 
 
@@ -40,10 +41,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     guest = facts.guest_with("routes")
     if guest is None:
         return
-    alike: dict[tuple[int, int, int], list[Route]] = {}
-    for route in guest.routes:
-        if route.prefix == "0.0.0.0/0" and route.type is RouteType.UNICAST:
-            alike.setdefault((route.table, route.metric, route.tos), []).append(route)
+    alike = grouped(
+        ((route.table, route.metric, route.tos), route)
+        for route in guest.routes
+        if route.prefix == "0.0.0.0/0" and route.type is RouteType.UNICAST
+    )
     for (table, metric, tos), routes in alike.items():
         devices = [hop.interface for route in routes for hop in route.nexthops[:1] if hop.interface is not None]
         ours = list(dict.fromkeys(name for name in devices if facts.view.vni_of(name) is not None))

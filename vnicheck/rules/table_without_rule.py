@@ -31,7 +31,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import Finding, Fix
-from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Route
+from vnicheck.model.grouped import grouped
+from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE
 
 _OF_THE_KERNEL = {0, DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE}
 
@@ -43,10 +44,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         return
     vrf = {link.vrf_table for link in guest.interfaces}
     asked = {each.table for each in guest.rules} | vrf | _OF_THE_KERNEL
-    tables: dict[int, list[Route]] = {}
-    for route in guest.routes:
-        if route.table not in asked:
-            tables.setdefault(route.table, []).append(route)
+    tables = grouped((route.table, route) for route in guest.routes if route.table not in asked)
     for table, routes in tables.items():
         devices = {hop.interface for route in routes for hop in route.nexthops if hop.interface is not None}
         ours = sorted(device for device in devices if facts.view.vni_of(device) is not None)

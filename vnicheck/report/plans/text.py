@@ -9,6 +9,7 @@ from rich.console import Console
 from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.vni_changes import value_word
 from vnicheck.model.flow import Direction, Drop, Flow
+from vnicheck.model.grouped import grouped
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
 from vnicheck.model.words import listed
 from vnicheck.report.page import WIDEST, Page
@@ -34,9 +35,7 @@ def write_plans(plans: Sequence[InstancePlan], console: Console, scope: Scope) -
 
 def by_shape(plans: Sequence[InstancePlan]) -> list[list[InstancePlan]]:
     """Plans that differ in nothing but the servers' own addresses and VNIs, together."""
-    alike: dict[str, list[InstancePlan]] = {}
-    for each in plans:
-        alike.setdefault(shape(_plain(each), each), []).append(each)
+    alike = grouped((shape(_plain(each), each), each) for each in plans)
     return list(alike.values())
 
 
