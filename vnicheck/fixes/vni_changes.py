@@ -83,6 +83,11 @@ def _refusal(vni: str, *patches: dict[str, Any]) -> str | None:
     return None
 
 
+def patch_line(vni: str | None, patch: dict[str, Any]) -> str:
+    """`PATCH virtual_network_interfaces/ID: allow_ip_spoofing = true`, for people."""
+    return f"PATCH virtual_network_interfaces/{vni}: {', '.join(f'{key} = {value_word(patch[key])}' for key in patch)}"
+
+
 def value_word(value: object) -> str:
     """`true`, or a word as it is: a field's value as the API and its tools have it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

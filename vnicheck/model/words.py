@@ -1,6 +1,7 @@
 """Words for people: lists of things, and remote text made fit to be shown (it may hold anything)."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import chain, count
 
 
 def one_line(text: object, limit: int = 300) -> str:
@@ -33,6 +34,12 @@ def _escape(char: str) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 server`, `2 servers`; `many` where the plural has more to it than an s."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def untaken(wanted: str, taken: Container[str], between: str = "-") -> str:
+    """The name itself, or with the first number from 2 on behind it with which it is not `taken`."""
+    names = chain([wanted], (f"{wanted}{between}{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def listed(items: Sequence[str]) -> str:
