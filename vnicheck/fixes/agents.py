@@ -143,9 +143,7 @@ def _what(rule: PolicyRule) -> str:
 
 
 def _some(lines: list[PolicyRule] | list[Route]) -> str:
-    more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-    texts = [f"'{line.text}'" for line in lines[:_NAMED]]
-    return f"{', '.join(texts)}{more}" if more else listed(texts)
+    return listed([f"'{line.text}'" for line in lines], _NAMED)
 
 
 def _place(rules: list[PolicyRule], ours: list[PolicyRule]) -> str:

@@ -42,6 +42,8 @@ def untaken(wanted: str, taken: Container[str], between: str = "-") -> str:
     return next(name for name in names if name not in taken)
 
 
-def listed(items: Sequence[str]) -> str:
-    """`a, b and c`."""
+def listed(items: Sequence[str], most: int | None = None, others: str = "more") -> str:
+    """`a, b and c`; where there are more than the `most` that are shown, `a, b and 4 more`."""
+    if most is not None and len(items) > most:
+        return f"{', '.join(items[:most])} and {len(items) - most} {others}"
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

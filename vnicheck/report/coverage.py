@@ -95,9 +95,7 @@ def note_lines(report: Report) -> list[str]:
 
 def some(names: Sequence[str]) -> str:
     """A few names, and how many more."""
-    shown = [one_line(name, 80) for name in names[:NAMED]]
-    more = len(names) - NAMED
-    return listed(shown) if more <= 0 else f"{', '.join(shown)} and {more} more"
+    return listed([one_line(name, 80) for name in names], NAMED)
 
 
 def _where(region: RegionReport) -> str:

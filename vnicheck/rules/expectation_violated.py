@@ -139,8 +139,7 @@ def _instead(expected: Expected, flows: list[Flow], *, whole: bool) -> tuple[str
 
 def _remotes(expected: Expected, flows: Iterable[Flow]) -> str:
     shared = prefixes(merge_ranges(each for flow in flows for each in expected.shared_remotes(flow)))
-    more = len(shared) - _LISTED
-    return listed(shared) if more <= 0 else f"{', '.join(shared[:_LISTED])} and {more} more prefixes"
+    return listed(shared, _LISTED, "more prefixes")
 
 
 def _ports(expected: Expected, flows: Iterable[Flow]) -> str:
