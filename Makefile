@@ -33,9 +33,9 @@ test-all: $(READY) packages  ## all checks and every test (before an issue is re
 	@$(PYTEST_RUN) --long $(PYTEST)
 
 PURE := analysis engine fabric kernel model redaction rules
-quick: $(READY)  ## lint, and the tests of the pure folders: under a minute
+quick: $(READY)  ## lint, and the tests of the pure folders, a sample of recorded cases: under a minute
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
+	@$(BIN)/python -m pytest -q -n 2 --quick -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
 
 LOWEST := .venv-lowest
 lowest: $(READY)  ## the tests of the pure folders with the oldest releases that pyproject.toml allows
