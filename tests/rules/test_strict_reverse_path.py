@@ -1,6 +1,5 @@
 """VNC101: networks that nobody is meant to send from by a VNI, and sysctls that were not read."""
 
-
 import msgspec
 import pytest
 
