@@ -89,6 +89,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         said = [
             f"{flows_said(facts, them)}, delivered now, would be {fate} then" for fate, them in fates.items() if them
         ]
+        manager = next(iter(guest.network_managers), "the server's network manager")
         yield observation(
             rule,
             facts,
@@ -99,7 +100,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             confidence="assumed",
             flows=flows,
             evidence=list(_evidence(facts, rules, routes)),
-            fixes=(Fix(f"write {_lost(rules, routes)} to the configuration of {_manager(guest)}"),),
+            fixes=(Fix(f"write {_lost(rules, routes)} to the configuration of {manager}"),),
         )
 
 
@@ -137,10 +138,6 @@ def _few(kind: str, texts: list[str]) -> list[str]:
 
 def _worded(route: Route) -> str:
     return route.text if "table" in route.text.split() else f"{route.text} table {route.table}"
-
-
-def _manager(guest: Guest) -> str:
-    return guest.network_managers[0] if guest.network_managers else "the server's network manager"
 
 
 def _evidence(facts: Facts, rules: list[PolicyRule], routes: list[Route]) -> Iterator[Evidence]:
