@@ -57,19 +57,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             subject=(str(table), str(metric), str(tos)),
             what=(f"table {table} has default routes by {listed(ours)} of the same metric ({metric})"),
             why="; the first one counts, which depends on the order in which they were made.",
-            severity="warning",
             evidence=[guest_line(facts, "ip route", route.text) for route in routes],
             about=[each for name in ours if (vni := facts.view.vni_of(name)) is not None for each in vni.addresses],
             fixes=(Fix("give the default routes different metrics, or tables of their own with policy rules"),),
         )
 
 
-RULE = Rule(
-    id="VNC204",
-    name="equal-defaults",
-    page=__doc__,
-    find=find,
-    severity="warning",
-    about="server",
-    cause=CauseKind.EQUAL_ROUTES,
-)
+RULE = Rule("VNC204", "equal-defaults", __doc__, find, severity="warning", about="server", cause=CauseKind.EQUAL_ROUTES)

@@ -69,7 +69,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             f"{'network' if len(networks) == 1 else 'networks'} behind {_behind(facts, guest, networks)}, out by "
             f"{egress}",
             why=": they never arrive.",
-            severity="warning",
             flows=list(flows),
             evidence=_evidence(facts, guest, flows, networks),
             fixes=(Fix(_fix(guest, line, networks)),),
@@ -126,6 +125,4 @@ def _fix(guest: Guest, line: str, networks: list[str]) -> str:
     return f"delete the rule, or lead these networks to the main table ahead of it: {first}{rest}"
 
 
-RULE = Rule(
-    id="VNC110", name="own-network-led-out", page=__doc__, find=find, severity="warning", cause=CauseKind.OWN_NETWORK
-)
+RULE = Rule("VNC110", "own-network-led-out", __doc__, find, severity="warning", cause=CauseKind.OWN_NETWORK)

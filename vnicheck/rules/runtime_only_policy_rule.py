@@ -147,6 +147,4 @@ def _evidence(facts: Facts, rules: list[PolicyRule], routes: list[Route]) -> Ite
         yield evidence.guest_line(facts, "ip route", _worded(route))
 
 
-RULE = Rule(
-    id="VNC252", name="runtime-only-policy-rule", page=__doc__, find=find, about="server", cause=CauseKind.LOST_AT_BOOT
-)
+RULE = Rule("VNC252", "runtime-only-policy-rule", __doc__, find, about="server", cause=CauseKind.LOST_AT_BOOT)

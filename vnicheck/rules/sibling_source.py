@@ -64,7 +64,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             subject=(*(["transit"] if transit else []), *(_vni_id(facts, place) for place in (ingress, egress))),
             what=f"{ways} {protocol_words(flows)} flows {whose}{said} are at risk",
             why=f": {reasons}.",
-            severity="warning",
             confidence="assumed",
             flows=[index for index, _ in indexed],
             evidence=_evidence(facts, flows),
@@ -105,4 +104,4 @@ def _vni_id(facts: Facts, place: str | None) -> str:
     return vni.id if vni is not None else "-"
 
 
-RULE = Rule(id="VNC208", name="sibling-source", page=__doc__, find=find, severity="warning")
+RULE = Rule("VNC208", "sibling-source", __doc__, find, severity="warning")

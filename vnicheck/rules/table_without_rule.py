@@ -57,7 +57,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             facts,
             subject=(str(table),),
             what=f"no policy rule leads to routing table {table}, whose routes leave by {', '.join(ours)}",
-            severity="warning",
             evidence=[guest_line(facts, f"ip route show table {table}", route.text) for route in routes],
             about=addresses,
             fixes=(Fix("policy rule", (f"ip rule add from {source} table {table}",)),),
@@ -70,11 +69,5 @@ def _addresses(facts: Facts, device: str) -> tuple[str, ...]:
 
 
 RULE = Rule(
-    id="VNC202",
-    name="table-without-rule",
-    page=__doc__,
-    find=find,
-    severity="warning",
-    about="server",
-    cause=CauseKind.UNUSED_TABLE,
+    "VNC202", "table-without-rule", __doc__, find, severity="warning", about="server", cause=CauseKind.UNUSED_TABLE
 )
