@@ -28,8 +28,8 @@ _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000  # linux/if_tun.h
 
 
 class Peer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is behind the server's `device`; its own end is `eth0`, and all that it sends goes there. `serves`: the ports
-    that it answers on besides the scenario's, on all its addresses.
+    """What is behind the server's `device`; its own end is `eth0`, and all that it sends goes there. `serves`:
+    the ports that it answers on besides the scenario's, on all its addresses.
     """
 
     device: str
@@ -82,9 +82,7 @@ class OwnScenario(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 address, published, port = answerer.partition(":")
                 for protocol in PROTOCOLS if not published else ("tcp",):
                     on = None if protocol == "icmp" else int(port or self.ports[0])
-                    flow = Flow(
-                        opener=opener, answerer=address, protocol=protocol, port=on, published=bool(published)
-                    )
+                    flow = Flow(opener=opener, answerer=address, protocol=protocol, port=on, published=bool(published))
                     flows[flow] = protocol in delivered
         return flows
 

@@ -20,7 +20,7 @@ from tests.lab.require import require_lab
 from tests.support.sshd import require
 from vnicheck.rehearse.packets import Tried
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
 
 
 class Packets(Struct, frozen=True):
