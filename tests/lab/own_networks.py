@@ -53,15 +53,13 @@ class OwnScenario(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     it, `"OPENER... -> ANSWERER..."`: a word is a scope of the clients, an address of a peer, a client or the server
     (0.0.0.0: whichever it takes), or ADDRESS:PORT, which something else than the scenario's servers answers.
 
-    `unknown`: of how many of all flows at most the program may say that it does not know. `strategy`: what `fix` is
-    told; `fixes`: whether it then has something to do. `rules`: findings that have to be among its findings.
+    `unknown`: of how many flows at most the program may say that it does not know. `rules`: findings that have to be
+    among its findings.
     """
 
     peers: tuple[Peer, ...]
     own: dict[str, str]
     unknown: int
-    strategy: str = "auto"
-    fixes: bool = True
     rules: tuple[str, ...] = ()
 
     @property

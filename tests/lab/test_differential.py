@@ -46,7 +46,7 @@ def lab() -> None:
 @pytest.mark.timeout(400)
 def test_random_configurations_agree(request: pytest.FixtureRequest) -> None:
     part = 1 if request.config.getoption("--long") else SAMPLE
-    tally = run(SEED, CONFIGURATIONS // part)
+    tally = run(str(SEED), CONFIGURATIONS // part)
     assert not tally.disagreements, "\n".join(map(str, tally.disagreements[:5]))
     assert tally.configurations == CONFIGURATIONS // part
     assert tally.compared >= 20_000 / part

@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct
 
 from tests.lab import own_networks as own
-from tests.lab.bench import Bench, bench
+from tests.lab.bench import bench
 from tests.lab.probe import probe_predicted
 from tests.lab.program import configuration, holds
 from tests.lab.require import require_lab
@@ -34,14 +34,13 @@ class Run(Struct, frozen=True):
     """What the program said, and what packets did, before its plan was carried out and after it."""
 
     instance: dict[str, Any]
-    plan: dict[str, Any] | None
+    plan: dict[str, Any]
     before: Packets
     after: Packets
-    stderr: str
 
 
-def packets(server: Bench, lab: own.OwnLab) -> Packets:
-    return Packets(probe_predicted(server.lab), lab.try_own())
+def packets(lab: own.OwnLab) -> Packets:
+    return Packets(probe_predicted(lab), lab.try_own())
 
 
 def try_plan(name: str, folder: Path) -> Run:
@@ -49,16 +48,13 @@ def try_plan(name: str, folder: Path) -> Run:
     with bench(scenario, folder, build=own.OwnLab) as server:
         lab = server.lab
         assert isinstance(lab, own.OwnLab)
-        before = packets(server, lab)
+        before = packets(lab)
         said = server.run("analyze", name, "-f", "json", *configuration(scenario, folder))
         (instance,) = json.loads(said.stdout)["instances"]
-        done = server.fix("--strategy", scenario.strategy)
+        done = server.fix()
         assert done.returncode in {0, 1}, done.stderr
-        plans = [each["plan"] for each in json.loads(done.stdout)["instances"]]
-        acted = any(plan["actions"] for plan in plans)
-        return Run(
-            instance, plans[0] if acted else None, before, packets(server, lab) if acted else before, done.stderr
-        )
+        (fixed,) = json.loads(done.stdout)["instances"]
+        return Run(instance, fixed["plan"], before, packets(lab))
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +114,8 @@ def test_packets_do_what_the_scenario_says(name: str, runs: dict[str, Run]) -> N
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_every_verdict_is_what_packets_did(name: str, when: str, runs: dict[str, Run]) -> None:
     run, scenario = runs[name], own.load(name)
-    flows = run.instance["flows"] if when == "before" or run.plan is None else run.plan["after"]
-    found = list(judged(scenario, flows, run.before if when == "before" else run.after))
+    flows, seen = (run.instance["flows"], run.before) if when == "before" else (run.plan["after"], run.after)
+    found = list(judged(scenario, flows, seen))
     assert len(found) >= len(run.before.tried)
     verdicts = Counter(verdict for _, verdict in found)
     wrong = [(tried, said) for tried, said in found if said != ("delivered" if tried.delivered else "dropped")]
@@ -130,19 +126,15 @@ def test_every_verdict_is_what_packets_did(name: str, when: str, runs: dict[str,
 @pytest.mark.parametrize("name", NAMES)
 def test_the_plan_changes_no_flow_of_own_networks(name: str, runs: dict[str, Run]) -> None:
     run, scenario = runs[name], own.load(name)
-    assert (run.plan is not None) == scenario.fixes, run.stderr
     behind = {address for peer in scenario.peers for address in peer.addresses}
     for flow, delivered in run.before.own.items():
         of_peer = flow.opener in behind or flow.answerer in behind
         assert run.after.own[flow] == delivered or (delivered is False and not of_peer), flow
     for old, new in zip(run.before.tried, run.after.tried, strict=True):
         assert new.delivered or not old.delivered, old
-    if run.plan is not None:
-        assert run.plan["fixed"] > 0
-        assert run.plan["broken"] == 0
-        promised = [change for change in run.plan["changes"] if change["fixed"]]
-        assert promised
-        assert sum(each.delivered for each in run.after.tried) > sum(each.delivered for each in run.before.tried)
+    assert run.plan["fixed"] > 0
+    assert run.plan["broken"] == 0
+    assert sum(each.delivered for each in run.after.tried) > sum(each.delivered for each in run.before.tried)
 
 
 @pytest.mark.parametrize("name", NAMES)
