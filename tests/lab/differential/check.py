@@ -48,7 +48,7 @@ def _check_collected(guest: Guest, state: HiddenState, seed: str, also: Sequence
     asked = [*also, *questions(guest, kernel, seed)]
     with RouteSocket() as route_socket:
         refused = compare_all(guest, host, kernel, asked, route_socket, tally)
-        compare_worlds(guest, asked, route_socket, tally)
+        compare_worlds(guest, host, asked, route_socket, tally)
     inject.inject(guest, _sample(host, asked, seed), tally)
     with RouteSocket() as route_socket:
         _tell_refusals_apart(guest, host, refused, route_socket, tally)

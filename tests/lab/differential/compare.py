@@ -112,19 +112,29 @@ def compare_all(
         if question.interface is not None and not route_socket.knows(question.interface):
             continue
         answer = route_socket.ask(question)
-        try:
-            if question.interface is None:
-                _compare_output(host, question, answer, tally)
-            else:
-                received = receive(host, question.packet(), question.interface)
-                _compare_input(question, received, answer, forwarding[question.interface], tally)
-                if answer.errno in _REJECTED_SOURCE:
-                    refused.append((question, received))
-        except Undetermined as reason:
-            tally.undetermined[_category(reason)] += 1
+        forwards = forwarding.get(question.interface or "", False)
+        received = compare_one(host, question, answer, forwards, tally)
+        if received is not None and answer.errno in _REJECTED_SOURCE:
+            refused.append((question, received))
         if number % 3 == 0:
-            _compare_over_worlds(kernel, question, answer, forwarding.get(question.interface or "", False), tally)
+            _compare_over_worlds(kernel, question, answer, forwards, tally)
     return refused
+
+
+def compare_one(
+    host: Host, question: Question, answer: KernelAnswer, forwarding: bool, tally: Tally
+) -> Received | None:
+    """One exactly known packet; of one that comes in, the model's answer where there is one."""
+    try:
+        if question.interface is None:
+            _compare_output(host, question, answer, tally)
+            return None
+        received = receive(host, question.packet(), question.interface)
+    except Undetermined as reason:
+        tally.undetermined[_category(reason)] += 1
+        return None
+    _compare_input(question, received, answer, forwarding, tally)
+    return received
 
 
 def _compare_output(host: Host, question: Question, answer: KernelAnswer, tally: Tally) -> None:

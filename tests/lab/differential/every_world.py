@@ -7,13 +7,22 @@ from itertools import product
 
 from msgspec.structs import replace
 
-from tests.lab.differential.compare import Disagreement, Tally, input_agrees, output_agrees_over_worlds, show
+from tests.lab.differential.compare import (
+    Disagreement,
+    Tally,
+    compare_one,
+    input_agrees,
+    output_agrees_over_worlds,
+    show,
+)
 from tests.lab.differential.questions import tos_values, users
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
+from vnicheck.kernel.host import Host
 from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.kernel.open_fields import ECHO_REQUEST_AS_PORT, marks
 from vnicheck.kernel.packet import ICMP
 from vnicheck.kernel.receive import Received
+from vnicheck.kernel.send import EQUAL_COST
 from vnicheck.kernel.undetermined import Several, Unknown
 from vnicheck.kernel.worlds import HIDDEN, Outcome
 from vnicheck.model.guest import Guest
@@ -23,8 +32,12 @@ _EVERY = 5
 Asked = list[tuple[Question, KernelAnswer]]
 
 
-def compare_worlds(guest: Guest, asked: Iterable[Question], route_socket: RouteSocket, tally: Tally) -> None:
-    """Compares both models: of packets of any mark, and of packets that nothing marks."""
+def compare_worlds(
+    guest: Guest, host: Host, asked: Iterable[Question], route_socket: RouteSocket, tally: Tally
+) -> None:
+    """Compares both models, of packets of any mark and of packets that nothing marks, and what the host in its true
+    hidden state makes of each packet.
+    """
     every_mark = marks(guest.rules) or (0,)
     every_tos, every_user = tos_values(guest), users(guest)
     kernels = ((Kernel(guest), every_mark), (Kernel(guest, unmarked=True), (0,)))
@@ -38,7 +51,10 @@ def compare_worlds(guest: Guest, asked: Iterable[Question], route_socket: RouteS
                 for mark, tos in product(asked_marks, every_tos)
                 for each in _sent_by(replace(question, mark=mark, tos=tos), every_user)
             ]
-            _compare(guest, question, outcome, worlds, tally, whole=asked_marks is every_mark)
+            whole = asked_marks is every_mark
+            _compare(guest, question, outcome, worlds, tally, whole=whole)
+            for each, answer in worlds if whole else ():
+                compare_one(host, each, answer, _forwards(guest, question), tally)
 
 
 def _sent_by(question: Question, every_user: list[int]) -> Iterator[Question]:
@@ -65,24 +81,27 @@ def _outcome(kernel: Kernel, question: Question) -> Outcome:
 
 
 def _compare(guest: Guest, question: Question, outcome: Outcome, worlds: Asked, tally: Tally, *, whole: bool) -> None:
-    forwarding = bool(guest.sysctls.get(f"net/ipv4/conf/{question.interface}/forwarding", 0))
     tally.in_every_world += len(worlds)
     if isinstance(outcome, Unknown) and not isinstance(outcome, Several):
         tally.not_told[outcome.reason.partition(" (")[0]] += len(worlds)
         return
     possible = outcome.worlds if isinstance(outcome, Several) else (outcome,)
-    agrees = _input(forwarding) if question.interface is not None else output_agrees_over_worlds
+    agrees = _input(_forwards(guest, question)) if question.interface is not None else output_agrees_over_worlds
     for each, answer in worlds:
         if not any(agrees(one, answer) for one in possible):
             tally.disagreements.append(Disagreement("in one world", each, show(answer), str(outcome)))
     if not isinstance(outcome, Several):
         return
     tally.of_several_worlds += len(worlds)
-    if outcome.reason == HIDDEN or not whole:
-        return
+    if not whole or outcome.reason == HIDDEN or outcome.reason.startswith(EQUAL_COST):
+        return  # the kernel has one of the hidden states, and chooses by a hash
     for one in possible:
         if not any(agrees(one, answer) for _, answer in worlds):
             tally.disagreements.append(Disagreement("a world that is none", question, "no packet", str(one)))
+
+
+def _forwards(guest: Guest, question: Question) -> bool:
+    return bool(guest.sysctls.get(f"net/ipv4/conf/{question.interface}/forwarding", 0))
 
 
 def _input(forwarding: bool) -> Callable[[Received, KernelAnswer], bool]:
