@@ -22,7 +22,7 @@ def test_case(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in cases.names() if cases.variants(name)])
 def test_variants(name: str) -> None:
     for case in cases.variants(name):
-        check_case(cases.snapshot_of(name, case), case, cases.config_of(name))
+        check_case(cases.snapshot_of(name, case), case, cases.config_of(name, case))
 
 
 def check_case(snapshot: Snapshot, case: cases.Case, config: Config) -> None:

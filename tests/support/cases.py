@@ -150,9 +150,9 @@ class _Files:
         assert {old for old, _ in self._edits} == self._found, "an edit changes nothing"
 
 
-def config_of(name: str) -> Config:
-    """The configuration of a case, read as the program reads it; without a file, the defaults."""
-    case = load(name)
+def config_of(name: str, case: Case | None = None) -> Config:
+    """The configuration of a case, or of a variant, read as the program reads it; without a file, the defaults."""
+    case = load(name) if case is None else case
     return Config() if case.config is None else load_config(CASES / name / case.config)
 
 

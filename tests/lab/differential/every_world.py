@@ -21,7 +21,7 @@ from vnicheck.kernel.host import Host
 from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.kernel.open_fields import ECHO_REQUEST_AS_PORT, marks
 from vnicheck.kernel.packet import ICMP
-from vnicheck.kernel.receive import Received
+from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import EQUAL_COST
 from vnicheck.kernel.undetermined import Several, Unknown
 from vnicheck.kernel.worlds import HIDDEN, Outcome
@@ -105,4 +105,9 @@ def _forwards(guest: Guest, question: Question) -> bool:
 
 
 def _input(forwarding: bool) -> Callable[[Received, KernelAnswer], bool]:
-    return lambda one, answer: input_agrees(one, answer, forwarding)
+    def agrees(one: Received, answer: KernelAnswer) -> bool:
+        if one.reception is Reception.NOT_LOCAL:
+            return answer.errno != 0  # for which reason, in one of the worlds alone
+        return input_agrees(one, answer, forwarding)
+
+    return agrees
