@@ -19,6 +19,7 @@ def test_case(name: str) -> None:
     check_case(snapshot, cases.load(name), cases.config_of(name))
 
 
+@pytest.mark.long(3)
 @pytest.mark.parametrize("name", [name for name in cases.names() if cases.variants(name)])
 def test_variants(name: str) -> None:
     for case in cases.variants(name):

@@ -85,13 +85,13 @@ def test_a_ruleset_leaves_it_open_where_it_sets_bits_that_a_rule_reads(hook: str
 
 def test_a_chain_that_is_jumped_to_counts_as_the_one_that_jumps() -> None:
     jump, sets = chain("output", "-A OUTPUT -j sets", target="sets"), chain(None, "meta mark set 0x80000", name="sets")
-    assert marked(guest(firewall=Firewall(chains=(jump, sets)))).sent == {0, 0x80000}
+    assert marked(guest(firewall=Firewall(chains=(jump, sets)))).sent == frozenset({0, 0x80000})
     assert marked(guest(firewall=Firewall(chains=(sets,)))) == NOTHING
 
 
 def test_incoming_marks_leave_what_is_sent_alone() -> None:
     known = guest(firewall=Firewall(chains=(chain("prerouting", "meta mark set 0x80000"),)))
-    assert marked(known).incoming == {0, 0x80000}
+    assert marked(known).incoming == frozenset({0, 0x80000})
     assert egress(known) == "eth0"
 
 

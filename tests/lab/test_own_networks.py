@@ -17,6 +17,7 @@ from tests.lab.probe import probe_predicted
 from tests.lab.program import configuration, holds
 from tests.lab.require import require_lab
 from tests.support.sshd import require
+from vnicheck.rehearse.network import Direction
 from vnicheck.rehearse.packets import Tried
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
@@ -71,20 +72,13 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def as_tried(scenario: own.OwnScenario, flow: own.Flow, delivered: bool) -> Tried | None:
     """An own flow that is one between a client and an address of a VNI; None where it is not."""
     addresses = {address for vni in scenario.vnis for address in vni.addresses}
-    for direction, local, remote in (
-        ("inbound", flow.answerer, flow.opener),
-        ("outbound", flow.opener, flow.answerer),
-    ):
-        if local in addresses and remote in scenario.clients.addresses:
-            return Tried(
-                direction=direction,
-                protocol=flow.protocol,
-                remote=remote,
-                local=local,
-                port=flow.port,
-                delivered=delivered,
-            )
-    return None
+    direction: Direction = "inbound" if flow.answerer in addresses else "outbound"
+    local, remote = (flow.answerer, flow.opener) if direction == "inbound" else (flow.opener, flow.answerer)
+    if local not in addresses or remote not in scenario.clients.addresses:
+        return None
+    return Tried(
+        direction=direction, protocol=flow.protocol, remote=remote, local=local, port=flow.port, delivered=delivered
+    )
 
 
 def judged(scenario: own.OwnScenario, flows: list[dict[str, Any]], seen: Packets) -> Iterator[tuple[Tried, str]]:
