@@ -95,8 +95,8 @@ def test_a_host_that_is_the_server_or_has_no_way_is_refused() -> None:
 
 
 def test_the_agent_is_python_3_6() -> None:
-    source = (ROOT / "vnicheck" / "verify" / "agent.py").read_text()
-    ast.parse(source, feature_version=(3, 6))
+    for name in ("agent.py", "agent_drops.py"):
+        ast.parse((ROOT / "vnicheck" / "verify" / name).read_text(), feature_version=(3, 6))
     assert b"base64" in script({"seconds": 1})
 
 

@@ -3,6 +3,7 @@
 import re
 import socket
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -76,17 +77,17 @@ def _text(file: str) -> str:
             f"--capture {one_line(file, 80)}: this is tcpdump's binary file; print it on the server, where interfaces "
             "have their names: tcpdump -nn -r FILE"
         )
-    return data.decode(errors="replace")
+    packed = next((name for start, name in _PACKED.items() if data.startswith(start)), None)
+    if packed is not None:
+        raise UserError(f"--capture {one_line(file, 80)}: this is compressed ({packed}); unpack it first")
+    # a console of Windows writes what a command prints as UTF-16
+    return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig", errors="replace")
 
 
-_PCAP = {
-    b"\xd4\xc3\xb2\xa1",
-    b"\xa1\xb2\xc3\xd4",
-    b"\x4d\x3c\xb2\xa1",
-    b"\xa1\xb2\x3c\x4d",
-    b"\x0a\x0d\x0d\x0a",
-}
-"""How pcap files (microseconds, nanoseconds) and pcapng files begin."""
+_MAGICS = [number.to_bytes(4, "big") for number in (0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34, 0x0A0D0D0A)]
+_PCAP = {*_MAGICS, *(magic[::-1] for magic in _MAGICS)}
+"""How pcap files (microseconds, nanoseconds, with more of each packet) and pcapng files begin."""
+_PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
 
 
 def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sightings, tuple[str, ...]]:

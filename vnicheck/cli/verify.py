@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from vnicheck.analysis.observations import informed
 from vnicheck.cli.captures import CaptureFile, read_captures, sightings_of
 from vnicheck.cli.change import ssh_runner
 from vnicheck.cli.config import load_config
@@ -113,11 +114,15 @@ def _verified(server: Server, fabric: Fabric, work: _Work) -> Verification:
         problem = Problem(code="guest_not_collected", message="the guest was not collected")
         return replace(known, problems=known.problems or (problem,))
     view = ServerView(server, fabric, work.config)
+    config = work.config
+    if known.count("contradicted"):  # packets are held against what follows from the kernel's own answers
+        config = informed(config, [document_of((known,))])
+        view = ServerView(server, fabric, config)
     evidence, notes, problems = _seen(view, work)
     flows: list[SeenFlow] = []
     assumptions: dict[str, SeenAssumption] = {}
     for how, seen in evidence.items():
-        of_flows, of_assumptions = conclusions(server, fabric, work.config, Evidence(seen), how)
+        of_flows, of_assumptions = conclusions(server, fabric, config, Evidence(seen), how)
         flows += of_flows
         assumptions |= {each.id: each for each in of_assumptions}  # what packets say now outweighs a capture
     return replace(

@@ -11,7 +11,9 @@ from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFi
 from vnicheck.fixes.free_numbers import priorities_ahead
 from vnicheck.fixes.policy_routing import Made, Proposal
 from vnicheck.fixes.trial import Trial
+from vnicheck.model.address import format_address
 from vnicheck.model.flow import Flow
+from vnicheck.model.words import listed
 
 Single = Literal["policy-routing", "rp-filter", "state-filtering"]
 Combination = tuple[Single, ...]
@@ -72,7 +74,9 @@ def routed(trial: Trial, effects: tuple[Effect, ...] = ()) -> Proposal:
 
 
 def _routed(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> Proposal:
-    locals_ = list(dict.fromkeys(flow.local for flow in _still_broken(facts)))
+    broken = dict.fromkeys(flow.local for flow in _still_broken(facts))
+    contradicted = {format_address(each.local) for each in facts.view.contradicted}
+    locals_ = [address for address in broken if address not in contradicted]
     guest = facts.guest_with("rules")
     best = policy_routing.propose(facts, locals_)
     if guest is None:
@@ -80,7 +84,12 @@ def _routed(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> Proposal
     ahead: dict[str, int] = {}
     fixed = _fixed(trial, effects, best.effects)
     held_back = best.held_back
+    if len(locals_) < len(broken):
+        told = listed([address for address in broken if address in contradicted])
+        held_back = f"the server's kernel contradicts what was collected of its routing of {told}"
     for address in _taken_first(trial, facts, (*effects, *best.effects)):
+        if address in contradicted:
+            continue
         for priority in islice(priorities_ahead(guest, address), _PLACES):
             tried = policy_routing.propose(facts, locals_, {**ahead, address: priority})
             now = _fixed(trial, effects, tried.effects)
