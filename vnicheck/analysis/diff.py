@@ -22,6 +22,7 @@ from vnicheck.model.diff import (
 )
 from vnicheck.model.finding import SEVERITIES, Finding, Severity, is_as_severe
 from vnicheck.model.flow import Direction, Flow, Protocol, Scope
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, Tool
 from vnicheck.model.snapshot import Problem
 
@@ -147,9 +148,7 @@ _Cell = tuple[Extent, Scope, Answer | None, Answer | None]
 
 def _flows(old: Sequence[Flow], new: Sequence[Flow]) -> tuple[FlowChange, ...]:
     """The flows of which the answers differ, in classes of the same two answers."""
-    cells: dict[_Key, list[_Cell]] = {}
-    for flow, cell in _cells(old, new):
-        cells.setdefault((flow.direction, flow.protocol, flow.local), []).append(cell)
+    cells = grouped(((flow.direction, flow.protocol, flow.local), cell) for flow, cell in _cells(old, new))
     return tuple(change for key in sorted(cells, key=_order) for change in _joined(key, cells[key]))
 
 

@@ -192,10 +192,10 @@ class Kernel:
         """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
         What no policy rule reads is left out, so that all protocols share one answer.
         """
-        marks = self._marked is None or (self._marked.sent if sending else self._marked.incoming) is not None
+        marks = None if self._marked is None else self._marked.sent if sending else self._marked.incoming
         if not self._fields.read_transport:
-            return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marked=marks), None
-        box = self._fields.box(proto, sports, dports, sending=sending, marked=marks)
+            return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marks=marks), None
+        box = self._fields.box(proto, sports, dports, sending=sending, marks=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
     def _reception(self, interface: str, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:

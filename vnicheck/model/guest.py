@@ -157,7 +157,7 @@ class Examined(StrEnum):
     TRAFFIC = "traffic"
     """tc's filters: hooks of kinds INGRESS_PROGRAM and EGRESS_PROGRAM (any user may ask; tc may be missing)."""
     FIREWALL = "firewall"
-    """netfilter's rules: `Guest.firewall`, and hooks of kind SOURCE_MATCH (root)."""
+    """netfilter's rules: `Guest.firewall` (root); without it, hooks of kind SOURCE_MATCH."""
     IPSEC = "ipsec"
     """IPsec's policies and defaults: hooks of kind IPSEC (root)."""
     BPF = "bpf"

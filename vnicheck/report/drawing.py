@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from vnicheck.findings.terms import DROPS
-from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Outcome, Stage, Verdict
+from vnicheck.model.flow import Direction, Flow, Leg, Outcome, Stage, Verdict
+from vnicheck.model.grouped import grouped
 from vnicheck.report.reach import protocols
 
 
@@ -83,11 +84,7 @@ def _reaches(place: str | None) -> tuple[str, str]:
 def _drops(flows: Sequence[Flow], leg: Leg, glyphs: Glyphs) -> str:
     """The drops of one leg over all the flows, in packet order, each with its protocols where not all share it."""
     everyone = protocols(flows)
-    hit: dict[tuple[DropCode, str], list[Flow]] = {}
-    for flow in flows:
-        for drop in flow.drops:
-            if drop.leg is leg:
-                hit.setdefault((drop.by, drop.at), []).append(flow)
+    hit = grouped(((drop.by, drop.at), flow) for flow in flows for drop in flow.drops if drop.leg is leg)
     words = []
     for (code, _), concerned in hit.items():
         only = protocols(concerned)

@@ -10,6 +10,7 @@ from vnicheck.findings.messages import by_remotes
 from vnicheck.findings.terms import RP_FILTER
 from vnicheck.model.finding import SEVERITIES, Finding
 from vnicheck.model.flow import Direction, Flow
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, InterfaceSummary
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.confidence import confidence_words
@@ -99,9 +100,7 @@ def _cause(instance: InstanceReport, told: ToldCause, anchor: str, *, whole: boo
 
 def _merged(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those that read alike as one, which says how many they are."""
-    alike: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for each in findings:
-        alike.setdefault((each["severity"], each["rule"], each["headline"]), []).append(each)
+    alike = grouped(((each["severity"], each["rule"], each["headline"]), each) for each in findings)
     return [same[0] | {"paths": len(same)} for same in alike.values()]
 
 

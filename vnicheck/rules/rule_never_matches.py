@@ -67,7 +67,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
                 subject=(subject,),
                 what=f"{takes} nothing that the server sends",
                 why=f": {names}{more}; {why}.",
-                severity="note",
                 evidence=[guest_line(facts, "ip rule", each.text) for each in rules],
                 fixes=(
                     Fix("select by source address ('from'), before the rule of the main table, or delete the rule"),
@@ -121,12 +120,4 @@ def _selects_incoming(rule: PolicyRule, facts: Facts, guest: Guest) -> bool:
     return rule.table not in _OF_THE_KERNEL and leads and forwards == 0
 
 
-RULE = Rule(
-    id="VNC209",
-    name="rule-never-matches",
-    page=__doc__,
-    find=find,
-    severity="note",
-    about="server",
-    cause=CauseKind.IDLE_RULE,
-)
+RULE = Rule("VNC209", "rule-never-matches", __doc__, find, severity="note", about="server", cause=CauseKind.IDLE_RULE)
