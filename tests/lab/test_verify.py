@@ -92,6 +92,7 @@ def test_a_kernel_that_does_otherwise_contradicts_however_often_it_is_collected(
     wrong = [answer for answer in verification["kernel"] if answer["conclusion"] == "contradicted"]
     assert status == 1
     assert "predicted: leaves by eth0 via 10.0.0.1; the kernel: refused: Permission denied" in text
+    assert "from 10.0.0.11 to 10.128.0.10 are dropped by prohibit" in text
     assert all("10.0.0.11" in answer["command"] and "10.128." in answer["command"] for answer in wrong)
     assert {hop["verdict"] for answer in wrong for hop in answer["hops"]} == {"dropped"}
     asked = {hop["remote"] for answer in wrong for hop in answer["hops"]}

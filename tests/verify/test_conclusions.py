@@ -25,7 +25,6 @@ from vnicheck.verify.probes import SERVER, Probe
 from vnicheck.verify.sightings import FlowKey
 
 ROOT = Path(__file__).parents[2]
-SNAPSHOT = str(ROOT / "vnicheck/demo/check-3.json")
 ARTICLE = ROOT / "fixtures" / "article"
 CAPTURES = Path(__file__).parent / "captures"
 
@@ -296,9 +295,9 @@ def test_interfaces_of_another_machine_are_refused(tmp_path: Path) -> None:
     assert concluded(3, [f"any={CAPTURES / 'any.txt'}"]) == concluded(3, [CAPTURES / "any.txt"])
 
 
-def test_a_capture_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_a_capture_of_somebody_else_is_refused(tmp_path: Path, check_3: Path) -> None:
     foreign = written(tmp_path, "foreign", "eth1 In 10.8.0.4.40000 > 10.99.0.12.80 [S]")
-    done = run("verify", "server", "--snapshot", SNAPSHOT, "--capture", str(foreign))
+    done = run("verify", "server", "--snapshot", str(check_3), "--capture", str(foreign))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "whose capture is it?" in done.stderr
 
@@ -335,10 +334,10 @@ def test_a_console_of_windows_wrote_it(encoding: str, tmp_path: Path) -> None:
     assert concluded(3, [place]) == concluded(3, [CAPTURES / "any.txt"])
 
 
-def test_stdin_is_a_capture_and_o_keeps_what_was_seen(tmp_path: Path) -> None:
+def test_stdin_is_a_capture_and_o_keeps_what_was_seen(tmp_path: Path, check_3: Path) -> None:
     kept = tmp_path / "seen.json"
     with (CAPTURES / "any.txt").open() as capture:
-        command = [sys.executable, "-m", "vnicheck", "verify", "server", "--snapshot", SNAPSHOT, "--capture", "-"]
+        command = [sys.executable, "-m", "vnicheck", "verify", "server", "--snapshot", str(check_3), "--capture", "-"]
         done = subprocess.run(
             [*command, "-o", str(kept)], capture_output=True, text=True, cwd=ROOT, stdin=capture, check=False
         )

@@ -31,7 +31,6 @@ from vnicheck.model.verification import (
 )
 
 ROOT = Path(__file__).parents[2]
-SNAPSHOT = str(ROOT / "vnicheck/demo/check-3.json")
 AT = "2026-11-27T00:00:00Z"
 SIBLING = SeenAssumption(id="spoofing-sibling", conclusion="settled", how="capture", value="passed")
 
@@ -217,11 +216,11 @@ def test_the_article_in_words_is_an_observation_file() -> None:
     assert Observed("reported", reported.verified_at) in {hop.observed for hop in flow.hops}
 
 
-def test_commands_take_the_file(tmp_path: Path) -> None:
+def test_commands_take_the_file(tmp_path: Path, check_3: Path) -> None:
     place = tmp_path / "seen.json"
     place.write_bytes(msgspec.json.encode(seen(3, assumptions=(SIBLING,))))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
-    given = ("--snapshot", SNAPSHOT, "--observations", str(place))
+    given = ("--snapshot", str(check_3), "--observations", str(place))
     assert run("trace", "server", *ends, *given[:2]).returncode == 3
     traced = run("trace", "server", *ends, *given)
     assert traced.returncode == 0
@@ -242,7 +241,7 @@ def test_commands_take_the_file(tmp_path: Path) -> None:
     assert sibling["seen"][0]["conclusion"] == "settled"
 
 
-def test_todays_files_stay_readable(tmp_path: Path) -> None:
+def test_todays_files_stay_readable(tmp_path: Path, check_3: Path) -> None:
     """One of the time when only the kernel was asked."""
     old = {
         "schema": "vnicheck.verification/1",
@@ -268,7 +267,7 @@ def test_todays_files_stay_readable(tmp_path: Path) -> None:
     }
     place = tmp_path / "old.json"
     place.write_text(json.dumps(old))
-    done = run("analyze", "--snapshot", SNAPSHOT, "--observations", str(place))
+    done = run("analyze", "--snapshot", str(check_3), "--observations", str(place))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -311,11 +310,11 @@ def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str
     assert "\x1b" not in str(caught.value)
 
 
-def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path) -> None:
+def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path, check_3: Path) -> None:
     place = tmp_path / "seen.json"
     old = msgspec.structs.replace(seen(3, assumptions=(SIBLING,)), verified_at="2020-01-01T00:00:00Z")
     place.write_bytes(msgspec.json.encode(old))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
-    done = run("trace", "server", *ends, "--snapshot", SNAPSHOT, "--observations", str(place))
+    done = run("trace", "server", *ends, "--snapshot", str(check_3), "--observations", str(place))
     assert done.returncode == 3
     assert "too old to count" in done.stderr
