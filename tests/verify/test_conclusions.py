@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.demo_file import demo_file
 from vnicheck.cli.captures import read_captures, sightings_of
 from vnicheck.cli.failure import UserError
 from vnicheck.demo.checks import CHECKS, load_check
@@ -296,12 +297,12 @@ def test_interfaces_of_another_machine_are_refused(tmp_path: Path) -> None:
 
 def test_of_somebody_else_and_binary_ones(tmp_path: Path) -> None:
     foreign = written(tmp_path, "foreign", "eth1 In 10.8.0.4.40000 > 10.99.0.12.80 [S]")
-    done = run("--snapshot", "vnicheck/demo/check-3.json", "--capture", str(foreign))
+    done = run("--snapshot", demo_file(tmp_path, 3), "--capture", str(foreign))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "whose capture is it?" in done.stderr
     binary = tmp_path / "x.pcap"
     binary.write_bytes(b"\xd4\xc3\xb2\xa1" + bytes(100))
-    done = run("--snapshot", "vnicheck/demo/check-3.json", "--capture", str(binary))
+    done = run("--snapshot", demo_file(tmp_path, 3), "--capture", str(binary))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "tcpdump -nn -r FILE" in done.stderr
 
@@ -309,7 +310,7 @@ def test_of_somebody_else_and_binary_ones(tmp_path: Path) -> None:
 def test_stdin_is_a_capture_and_o_keeps_what_was_seen(tmp_path: Path) -> None:
     kept = tmp_path / "seen.json"
     with (CAPTURES / "any.txt").open() as capture:
-        done = run("--snapshot", "vnicheck/demo/check-3.json", "--capture", "-", "-o", str(kept), stdin=capture)
+        done = run("--snapshot", demo_file(tmp_path, 3), "--capture", "-", "-o", str(kept), stdin=capture)
     assert done.returncode == 3
     assert "spoofing-sibling is settled" in done.stdout
     document: Any = json.loads(kept.read_text())

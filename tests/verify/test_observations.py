@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support.demo_file import demo_file
 from vnicheck.analysis.server import analyze_server
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.observations import with_observations
@@ -224,7 +225,7 @@ def test_commands_take_the_file(tmp_path: Path) -> None:
     place = tmp_path / "seen.json"
     place.write_bytes(msgspec.json.encode(seen(3, assumptions=(SIBLING,))))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
-    given = ("--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    given = ("--snapshot", demo_file(tmp_path, 3), "--observations", str(place))
     assert run("trace", "server", *ends, *given[:2]).returncode == 3
     traced = run("trace", "server", *ends, *given)
     assert traced.returncode == 0
@@ -271,7 +272,7 @@ def test_todays_files_stay_readable(tmp_path: Path) -> None:
     }
     place = tmp_path / "old.json"
     place.write_text(json.dumps(old))
-    done = run("analyze", "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    done = run("analyze", "--snapshot", demo_file(tmp_path, 3), "--observations", str(place))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -307,6 +308,6 @@ def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path) -> None:
     old = msgspec.structs.replace(seen(3, assumptions=(SIBLING,)), verified_at="2020-01-01T00:00:00Z")
     place.write_bytes(msgspec.json.encode(old))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
-    done = run("trace", "server", *ends, "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    done = run("trace", "server", *ends, "--snapshot", demo_file(tmp_path, 3), "--observations", str(place))
     assert done.returncode == 3
     assert "too old to count" in done.stderr

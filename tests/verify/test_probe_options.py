@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.demo_file import demo_file
 from vnicheck.cli import probing
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.given import VerifyOptions
@@ -53,8 +54,8 @@ def test_options_that_mean_nothing_are_one_line(options: dict[str, Any], said: s
     assert "\n" not in str(caught.value)
 
 
-def test_a_snapshot_is_sent_no_packets() -> None:
-    options = ["--from", "here", "--yes", "--snapshot", "vnicheck/demo/check-3.json", "--capture", "-"]
+def test_a_snapshot_is_sent_no_packets(tmp_path: Path) -> None:
+    options = ["--from", "here", "--yes", "--snapshot", demo_file(tmp_path, 3), "--capture", "-"]
     command = [sys.executable, "-m", "vnicheck", "verify", "server", *options]
     with (ROOT / "tests" / "verify" / "captures" / "any.txt").open() as capture:
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, stdin=capture)

@@ -9,7 +9,6 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from vnicheck import __version__
 from vnicheck.analysis.extent import is_within, known_flows
 from vnicheck.analysis.many import Shared, analyze_many
 from vnicheck.analysis.processes import Spread, in_process
@@ -19,13 +18,13 @@ from vnicheck.model.finding import SEVERITIES, Finding, Severity, is_as_severe
 from vnicheck.model.region import Job, RegionInScope, job_of
 from vnicheck.model.report import (
     REPORT_SCHEMA,
+    TOOL,
     BaselineReport,
     Coverage,
     InstanceReport,
     RegionReport,
     Report,
     Tally,
-    Tool,
 )
 
 
@@ -116,7 +115,7 @@ def lint(
     fate = ledger.close(unread=unread, read={region.name for region in counts} - unread, whole=whole)
     report = Report(
         schema=REPORT_SCHEMA,
-        tool=Tool(name="vnicheck", version=__version__),
+        tool=TOOL,
         generated_at=generated_at,
         complete=tally.complete and not unread,
         summary=tally.summary(baseline=earlier is not None),

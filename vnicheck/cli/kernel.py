@@ -1,6 +1,5 @@
 """A server's own kernel asked, over SSH: for `verify`, and for `analyze --verify`."""
 
-from vnicheck import __version__
 from vnicheck.cli.bundles import Ssh
 from vnicheck.cli.gather import address_choice
 from vnicheck.collect.guests import ssh_target
@@ -11,7 +10,7 @@ from vnicheck.guest.ssh.runner import COMMAND, SshRunner
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.observation import facts_of
-from vnicheck.model.report import Tool
+from vnicheck.model.report import TOOL
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.model.verification import VERIFICATION_SCHEMA, Verification, VerificationDocument
 from vnicheck.system.clock import now
@@ -42,5 +41,4 @@ def ask_kernel(server: Server, fabric: Fabric, config: Config, runner: SshRunner
 
 def document_of(verifications: tuple[Verification, ...]) -> VerificationDocument:
     """The document, as of now."""
-    tool = Tool(name="vnicheck", version=__version__)
-    return VerificationDocument(schema=VERIFICATION_SCHEMA, tool=tool, verified_at=now(), verifications=verifications)
+    return VerificationDocument(schema=VERIFICATION_SCHEMA, tool=TOOL, verified_at=now(), verifications=verifications)

@@ -8,7 +8,7 @@ import msgspec
 
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.terminal import tell
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address
 from vnicheck.model.config import Config
 from vnicheck.model.observation import informed, verified
 from vnicheck.model.verification import VerificationDocument
@@ -65,7 +65,5 @@ def _require_addresses(file: Path, document: VerificationDocument) -> None:
     for each in document.verifications:
         remotes = [flow.remote for flow in each.flows] + [hop.remote for answer in each.kernel for hop in answer.hops]
         for remote in remotes:
-            try:
-                parse_address(remote)
-            except ValueError as error:
-                raise UserError(f"--observations {file}: {one_line(remote, 40)!r} is no IPv4 address") from error
+            if not is_address(remote):
+                raise UserError(f"--observations {file}: {one_line(remote, 40)!r} is no IPv4 address")
