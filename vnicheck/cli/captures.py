@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from vnicheck.cli.failure import UserError
 from vnicheck.engine.server_view import ServerView
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address
 from vnicheck.model.flow import Protocol
 from vnicheck.model.lines import is_plain_interface
 from vnicheck.model.snapshot import Server
@@ -45,10 +45,8 @@ def read_captures(specs: Sequence[str]) -> tuple[CaptureFile, ...]:
 def _read(spec: str) -> CaptureFile:
     client = _CLIENT.fullmatch(spec)
     if client is not None:
-        try:
-            parse_address(client[1])
-        except ValueError as error:
-            raise UserError(f"--capture {one_line(spec, 80)!r}: write client:ADDRESS=FILE, as 10.8.0.4") from error
+        if not is_address(client[1]):
+            raise UserError(f"--capture {one_line(spec, 80)!r}: write client:ADDRESS=FILE, as 10.8.0.4")
         return CaptureFile(name=client[2], text=_text(client[2]), client=client[1])
     name, equals, file = spec.partition("=")
     if equals and is_plain_interface(name) and not Path(spec).exists():

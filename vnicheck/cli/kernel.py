@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from vnicheck import __version__
 from vnicheck.analysis.observations import informed, without_answers
 from vnicheck.cli.bundles import Ssh
 from vnicheck.cli.gather import address_choice
@@ -19,7 +18,7 @@ from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.observation import facts_of
-from vnicheck.model.report import Tool
+from vnicheck.model.report import TOOL
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.model.verification import VERIFICATION_SCHEMA, AskedHop, Verification, VerificationDocument
 from vnicheck.system.clock import now
@@ -84,5 +83,4 @@ def _followed(known: Verification, view: ServerView) -> Verification:
 
 def document_of(verifications: tuple[Verification, ...]) -> VerificationDocument:
     """The document, as of now."""
-    tool = Tool(name="vnicheck", version=__version__)
-    return VerificationDocument(schema=VERIFICATION_SCHEMA, tool=tool, verified_at=now(), verifications=verifications)
+    return VerificationDocument(schema=VERIFICATION_SCHEMA, tool=TOOL, verified_at=now(), verifications=verifications)

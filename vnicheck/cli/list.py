@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from vnicheck import __version__
 from vnicheck.cli.bundles import Fleet, Selection, Ssh
 from vnicheck.cli.failure import Exit, ended_by
 from vnicheck.cli.gather import requested
@@ -13,7 +12,7 @@ from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.listing import list_servers
 from vnicheck.model.listing import LISTING_SCHEMA, Listing, encode_listing
-from vnicheck.model.report import Tool
+from vnicheck.model.report import TOOL
 from vnicheck.model.words import one_line
 from vnicheck.report.listing import write_listing
 from vnicheck.system.clock import now
@@ -31,7 +30,7 @@ def list(given: ListOptions) -> Exit:  # noqa: A001 - functions here go by their
         listed = list_servers(request, given.name or (), Terminal(ask_pass=False, no_color=given.no_color))
     listing = Listing(
         schema=LISTING_SCHEMA,
-        tool=Tool(name="vnicheck", version=__version__),
+        tool=TOOL,
         listed_at=now(),
         complete=not listed.problems and not any(server.problems for server in listed.servers),
         servers=listed.servers,

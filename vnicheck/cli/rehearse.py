@@ -7,7 +7,6 @@ from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 
-from vnicheck import __version__
 from vnicheck.analysis.plans import NotCheckedError, Planning, prove
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
@@ -27,7 +26,7 @@ from vnicheck.model.rehearsal import (
     RehearsalDocument,
     encode_rehearsal,
 )
-from vnicheck.model.report import Tool
+from vnicheck.model.report import TOOL
 from vnicheck.model.snapshot import Server, Snapshot
 from vnicheck.rehearse.namespaces import RehearsalError
 from vnicheck.rehearse.network import NetworkError
@@ -92,7 +91,7 @@ def _rehearsed(
             phases.append(phase)
     return RehearsalDocument(
         schema=REHEARSAL_SCHEMA,
-        tool=Tool(name="vnicheck", version=__version__),
+        tool=TOOL,
         collected_at=server.guest.collected_at,
         rehearsal=Rehearsal(
             id=server.id,

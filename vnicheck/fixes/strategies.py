@@ -7,7 +7,7 @@ from typing import Literal
 from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes import policy_routing, rp_filter, state_filtering
-from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
+from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter, of_sources
 from vnicheck.fixes.free_numbers import priorities_ahead
 from vnicheck.fixes.policy_routing import Made, Proposal
 from vnicheck.fixes.trial import Trial
@@ -46,9 +46,7 @@ def _needed(trial: Trial, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
     of addresses of which nothing is fixed can go, and tables for which no rule is left.
     """
     helped = {f"{trial.before[index].local}/32" for index in trial.outcome(effects).fixed}
-    rules = [each for each in effects if isinstance(each, AddRule) and each.rule.src in helped]
-    tables = {each.rule.table for each in rules}
-    return tuple(each for each in effects if each in rules or (isinstance(each, AddRoutes) and each.table in tables))
+    return of_sources(effects, helped)
 
 
 def used_by(effects: Iterable[Effect]) -> Combination:

@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from vnicheck.engine.own_devices import owner_of
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.reboot import is_of_the_kernel
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import Finding, Fix
@@ -80,7 +81,7 @@ def _behind_all(guest: Guest) -> tuple[list[PolicyRule], PolicyRule | None]:
         if each.action is RuleAction.GOTO:
             return [], None
         if _takes_all(each, guest):
-            return [other for other in guest.rules[place + 1 :] if not _is_the_kernels(other)], each
+            return [other for other in guest.rules[place + 1 :] if not is_of_the_kernel(other)], each
     return [], None
 
 
@@ -99,10 +100,6 @@ def _takes_all(rule: PolicyRule, guest: Guest) -> bool:
         and not any("dead" in hop.flags or "linkdown" in hop.flags for hop in route.nexthops)
         for route in guest.routes
     )
-
-
-def _is_the_kernels(rule: PolicyRule) -> bool:
-    return rule.table in _OF_THE_KERNEL and rule == PolicyRule(priority=rule.priority, table=rule.table, text=rule.text)
 
 
 def _names_what_is_gone(rule: PolicyRule, guest: Guest) -> bool:
