@@ -6,7 +6,7 @@ guest forwards; only behind that is its source translated back (net/ipv4/ip_forw
 the address that was asked do not see it.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from vnicheck.kernel.filtered import FilteredKernel, Translated
 from vnicheck.kernel.filters import Judged, Led
 from vnicheck.kernel.kernel import ByPort, Kernel
 from vnicheck.kernel.receive import Received, Reception
+from vnicheck.kernel.seen import Seen
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import Outcome, Several
@@ -38,10 +39,11 @@ class PublishingKernel(FilteredKernel):
         like: Kernel | None = None,
         *,
         unmarked: bool = False,
+        seen: Sequence[Seen] = (),
         inside: frozenset[str] = frozenset(),
     ) -> None:
         """`inside`: the devices by which the guest's own networks are reached."""
-        super().__init__(guest, like, unmarked=unmarked)
+        super().__init__(guest, like, unmarked=unmarked, seen=seen)
         members = [link.master for link in guest.interfaces if self._sees_packets(link.name)]
         devices = {
             link.name
@@ -52,7 +54,7 @@ class PublishingKernel(FilteredKernel):
             prefix_range(route.prefix): _on_link(route, devices) for route in guest.routes if route.table == MAIN_TABLE
         }
         self.reads_transport = self.reads_transport or self._hooks.balance
-        self._followed: dict[Hashable, AddressMap[ByPort]] = {}
+        self._led_ways: dict[Hashable, AddressMap[ByPort]] = {}
 
     def received(
         self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool
@@ -103,7 +105,7 @@ class PublishingKernel(FilteredKernel):
         if not led:
             return found
         every = [each for each in led if each is not None]
-        if key not in self._followed:
+        if key not in self._led_ways:
             known: dict[tuple[int, ...], ByPort] = {}
 
             def followed(at: tuple[Any, ...]) -> ByPort:
@@ -112,8 +114,8 @@ class PublishingKernel(FilteredKernel):
                 return known[same]
 
             parts = zipped([found, asked, *[follow(led) for led in every]])
-            self._followed[key] = self._shared(parts.mapped(followed))
-        return self._followed[key]
+            self._led_ways[key] = self._shared(parts.mapped(followed))
+        return self._led_ways[key]
 
     def _followed_ports(self, found: ByPort, asked: ByPort, ways: dict[Led, Way]) -> ByPort:
         def outcome(both: tuple[Outcome, Outcome]) -> Outcome:

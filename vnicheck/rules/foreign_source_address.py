@@ -47,4 +47,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         yield path_finding(rule, facts, path, what=said, fixes=ways_back(facts, path.members))
 
 
-RULE = Rule(id="VNC103", name="foreign-source-address", page=__doc__, find=find)
+RULE = Rule("VNC103", "foreign-source-address", __doc__, find)

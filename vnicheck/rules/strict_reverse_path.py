@@ -47,4 +47,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         yield path_finding(rule, facts, path, what=said, fixes=ways_back(facts, path.members))
 
 
-RULE = Rule(id="VNC101", name="strict-reverse-path", page=__doc__, find=find)
+RULE = Rule("VNC101", "strict-reverse-path", __doc__, find)
