@@ -119,6 +119,7 @@ def test_other_ports_are_the_servers_own() -> None:
         rules("ip saddr @friends " + PLAIN),
         rules("numgen random mod 2 == 0 " + PLAIN + "\n\t\ttcp dport 8080 dnat to 172.17.0.3:80"),
         rules("tcp dport 8080 dnat to 127.0.0.1:80"),
+        rules("tcp dport 8080 dnat to 172.17.0.1:80"),
         rules("tcp dport 8080 dnat to 10.9.0.1:80"),
         rules("tcp dport 8080 dnat to 10.244.0.1:80"),
         rules(PLAIN, chain("filter hook prerouting priority raw", "ct zone set 1")),

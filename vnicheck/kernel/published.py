@@ -18,7 +18,7 @@ from vnicheck.kernel.kernel import ByPort, Kernel
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.seen import Seen
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.kernel.undetermined import Unknown
+from vnicheck.kernel.undetermined import Unknown, or_unknown
 from vnicheck.kernel.worlds import Outcome, Several
 from vnicheck.model.address import Range, format_address, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, zipped
@@ -178,6 +178,8 @@ class PublishingKernel(FilteredKernel):
         address, ports = led.to
         if address == local:
             return address, ports, None
+        if or_unknown(lambda: self._hosts[0].is_local_source(address)) is not False:
+            return None  # another one of the server's own
         covering = [(first, -last) for first, last in self._devices if first <= address <= last]
         narrowest = max(covering, default=(0, 0))
         device = self._devices.get((narrowest[0], -narrowest[1]))
