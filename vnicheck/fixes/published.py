@@ -15,7 +15,7 @@ from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest
 from vnicheck.model.lines import is_plain_interface
 
-WHY = "containers answer with their own addresses, so that no rule for the server's sees it: connection marks do"
+WHY = "containers answer from their own addresses, which no rule for the server's sees; connection marks help"
 _KEPT = (
     "keep the nft rules in a file that nftables.service loads (/etc/nftables.conf includes it), the rule and the table "
     "where the network's manager has its own (docs/fixes.md, Published ports)"
@@ -32,7 +32,7 @@ def connection_marks(facts: Facts, flows: Iterable[Flow], made: Iterable[Effect]
 
 
 def _way(facts: Facts, ingress: str, flows: list[Flow], made: list[Effect]) -> Fix:
-    title = f"by hand, for published ports at {ingress}: {WHY}"
+    title = f"by hand, for ports that are published at {ingress}: {WHY}"
     devices = containers_devices(flows)
     effects = propose(facts, dict.fromkeys(flow.local for flow in flows)).effects
     rule = next((each.rule for each in effects if isinstance(each, AddRule)), None)

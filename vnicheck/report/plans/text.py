@@ -121,7 +121,7 @@ def _listed(page: Page, label: str, lines: Sequence[str]) -> None:
 
 def _by_hand(page: Page, fixes: Sequence[Fix]) -> None:
     if fixes:
-        page.line(("Nothing here does", "bold"))
+        page.line(("By hand", "bold"))
         for fix in fixes:
             page.prose(fix.title, indent=2, lead="- ")
             for command in fix.commands:
