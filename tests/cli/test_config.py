@@ -20,7 +20,7 @@ from vnicheck.model.snapshot import encode_snapshot
 
 NETWORKS = '[networks]\non-prem = ["10.8.0.0/16"]\n'
 FIXED = ["spoofing-internet", "nlb-direct", "public-ranges", "transit-unchanged", "vpn-source"]
-FIXED += ["guest-firewall", "answered-here", "guest-hooks"]
+FIXED += ["guest-firewall", "answered-here", "container-answers", "guest-hooks"]
 """Assumptions that have no override."""
 REPOSITORY = Path(__file__).parents[2]
 

@@ -27,16 +27,21 @@ _PORT_SELECTORS = {Selector.SOURCE_PORT, Selector.DESTINATION_PORT}
 
 
 class Led(Struct, frozen=True):
-    """A rule leads the connection to another address or port, or may do so: `target`, where it says which."""
+    """A rule leads the connection to another address, or may do so: `target`, where it says which. `to`: the one
+    address and the ports to which it surely leads all connections to `ports`; None: it is not known.
+    """
 
     rule: str
     target: str | None
     surely: bool
+    ports: Range = (0, 0)
+    to: tuple[int, Range] | None = None
 
 
 Judged = Led | Unknown | None
 """None: the packets get through, as they are."""
 ByPort = AddressMap[Judged]
+_UNTRACKED = Unknown("netfilter keeps it out of connection tracking, and translates nothing of it")
 _TOO_MANY = Unknown("the firewall's rules tell too many packets apart")
 
 
@@ -44,7 +49,8 @@ class Filters:
     """The firewall of a guest. Answers are by the other end's address and by the port that the flow is about."""
 
     def __init__(self, guest: Guest, firewall: Firewall) -> None:
-        self._chains = Chains(firewall)
+        links = [link for link in guest.interfaces if len(link.addresses) == 1]
+        self._chains = Chains(firewall, {link.name: parse_address(link.addresses[0].address) for link in links})
         self._of = (firewall, guest.interfaces)
         self._known: dict[Hashable, AddressMap[ByPort]] = {}
         self._first_address = {
@@ -53,9 +59,15 @@ class Filters:
             if interface.addresses
         }
         self._own = {parse_address(each.address) for link in guest.interfaces for each in link.addresses}
+        arp = self._chains.against_arp()
+        self._arp = (
+            None if arp is None else Unknown(f"a rule may keep the guest from finding its next hop by ARP ({arp})")
+        )
         strange = firewall.unmodelled
         self._strange = Unknown(f"a line of the firewall is not understood ({strange[0]})") if strange else None
-        self.matters = self._strange is not None or self._chains.matters(*_IN, *_OUT, *_THROUGH)
+        self.matters = (
+            self._strange is not None or self._arp is not None or self._chains.matters(*_IN, *_OUT, *_THROUGH)
+        )
         """Whether any packet may fare worse by it."""
 
     def are_of(self, guest: Guest) -> bool:
@@ -100,11 +112,51 @@ class Filters:
                     destination=remote,
                     state="established" if answer else "new",
                     own=False,
+                    sent=True,
                 )
             )
 
         key = (_OUT, interface, local, proto, sports, dports, answer)
         return self._once(key, lambda: self._by_remote(_OUT, judge, sports if answer else dports))
+
+    def led_on(self, led: Led, iif: str, oif: str | None, local: int, proto: int, sports: Range) -> AddressMap[ByPort]:
+        """Of packets to a local address that a rule surely leads elsewhere and that are forwarded there, or (without
+        `oif`) to another port of it.
+        """
+
+        def judge(remote: int, ports: Range) -> Judged:
+            whole = msgspec.structs.replace(
+                self._packets(proto, sports, ports),
+                iif=iif,
+                source=remote,
+                destination=local,
+                state="new",
+                own=True if local in self._own else None,
+            )
+            return self._taken(whole, led=True) if oif is None else self._passed_on(whole, iif, oif, led=True)
+
+        key = ("led on", led, iif, oif, local, proto, sports)
+        return self._once(key, lambda: self._by_remote(_IN + _THROUGH, judge, led.ports))
+
+    def led_back(self, led: Led, iif: str, oif: str, local: int, proto: int, dports: Range) -> AddressMap[ByPort]:
+        """Of what answers them: it is forwarded as it comes from where they were led, and gets the local address for
+        its source somewhere behind that.
+        """
+        assert led.to is not None  # noqa: S101 - the caller has looked
+        address, ports = led.to
+
+        def judge(remote: int, _: Range) -> Judged:
+            said = []
+            for source, sports in ((address, ports), (local, led.ports)):
+                packets = self._packets(proto, sports, dports)
+                whole = msgspec.structs.replace(
+                    packets, iif=iif, source=source, destination=remote, state="established", translated=True, own=False
+                )
+                said.append(self._passed_on(whole, iif, oif))
+            return said[0] or said[1]
+
+        key = ("led back", led, iif, oif, local, proto, dports)
+        return self._once(key, lambda: self._by_remote(_THROUGH, judge, (0, 0)))
 
     def forwarded(
         self,
@@ -144,30 +196,43 @@ class Filters:
         """The ports at which some answer may change."""
         return set(_port_cuts(self._chains.rules_of(*dict.fromkeys((*_IN, *_OUT, *_THROUGH)))))
 
-    def _passed_on(self, packets: Packets, iif: str, oif: str) -> Unknown | None:
+    def _passed_on(self, packets: Packets, iif: str, oif: str, *, led: bool = False) -> Unknown | None:
+        """`led`: they are given their destination on the way."""
+        if self._arp is not None:
+            return self._arp
         for hook in _THROUGH:
             if hook == "forward":
                 packets = msgspec.structs.replace(packets, oif=oif)
             if hook == "postrouting":
                 packets = msgspec.structs.replace(packets, iif=None)
             passage, packets = self._chains.pass_hook(hook, packets, oif if hook == "egress" else iif)
-            doubt = _stopped(passage) or _translated(passage)
+            doubt = _stopped(passage) or (None if led and hook == "prerouting" else _translated(passage))
+            if doubt is None and packets.translated and packets.state is None:
+                doubt = _UNTRACKED
             if doubt is not None:
                 return doubt
         return None
 
-    def _taken(self, packets: Packets) -> Judged:
+    def _taken(self, packets: Packets, *, led: bool = False) -> Judged:
+        """`led`: they are given another port on the way."""
+        ports = packets.dports
         for hook in _IN:
             passage, packets = self._chains.pass_hook(hook, packets, packets.iif)
             doubt = _stopped(passage)
             if doubt is not None:
                 return doubt
-            for rule, surely in passage.translated:
-                return Led(rule.text, rule.target, surely) if hook == "prerouting" else _translated(passage)
+            if passage.translated and hook != "prerouting":
+                return _translated(passage)
+            if passage.translated and not led:
+                rule, surely = passage.translated[0]
+                to = (packets.destination, packets.dports) if packets.translated and surely else None
+                return Led(rule.text, rule.target, surely, ports, to)
         return None
 
     def _sent(self, packets: Packets) -> Judged:
         device = packets.oif
+        if self._arp is not None:
+            return self._arp
         for hook in _OUT:
             passage, packets = self._chains.pass_hook(hook, packets, device)
             kept = tuple(each for each in passage.translated if not self._keeps_source(each[0], packets, device))
@@ -211,7 +276,7 @@ class Filters:
         """What is judged of each remote; those that the same rules name fare alike."""
         if self._strange is not None:
             return constant(constant(self._strange))
-        if not self._chains.matters(*hooks):
+        if not self._chains.matters(*hooks) and (self._arp is None or hooks == _IN):
             return constant(constant(None))
         rules = list(self._chains.rules_of(*hooks))
         apart = membership(list(_address_sets(rules)))
