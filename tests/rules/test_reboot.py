@@ -38,9 +38,9 @@ def test_the_articles_sysctl_w() -> None:
     breaks, rest = findings("VNC251", guest(boot=sets({"all": 0, "eth0": 1, "eth1": 1})))
     assert (breaks.severity, breaks.confidence) == ("warning", "computed")
     assert breaks.message == (
-        f"rp_filter is off on eth1 now and strict after a boot (net.ipv4.conf.eth1.rp_filter: {FILE}:3 sets 1). "
-        "tcp, udp and icmp flows to 10.0.0.12 and tcp, udp and icmp flows opened from 10.0.0.12, delivered now, "
-        "would be dropped then."
+        "rp_filter is off on eth1 now and strict after a boot: tcp, udp and icmp flows to 10.0.0.12 and tcp, udp and "
+        f"icmp flows opened from 10.0.0.12, delivered now, would be dropped then (net.ipv4.conf.eth1.rp_filter: {FILE}:3 "
+        "sets 1)."
     )
     assert breaks.fixes == (
         Fix(
@@ -70,7 +70,7 @@ def test_a_boot_that_fixes() -> None:
     (found,) = findings("VNC251", guest(rp_filter={"eth1": 1}, boot=sets({"eth1": 2, "all": 0})))
     assert found.severity == "note"
     assert found.flows
-    assert found.message.endswith("dropped now, would be delivered then.")
+    assert found.headline.endswith("dropped now, would be delivered then")
     assert "strict on eth1 now and loose after a boot" in found.message
 
 
@@ -123,7 +123,7 @@ def test_routes_that_are_missing_leave_a_note() -> None:
     inside = msgspec.structs.replace(guest(boot=STRICT), routes=(), missing={"routes": "timed out"})
     (found,) = findings("VNC251", inside)
     assert found.severity == "note"
-    assert found.message.endswith("Whether a flow depends on it is not known.")
+    assert found.headline.endswith("; whether a flow depends on it is not known")
 
 
 # --- VNC252 -----------------------------------------------------------------------------------------------------------
@@ -224,7 +224,8 @@ def test_a_rule_and_rp_filter_that_are_lost_together() -> None:
     """Each alone does no harm; a boot takes both."""
     assert findings("VNC251", policy_routed(sets({"all": 1})))[0].severity == "note"
     (found,) = findings("VNC252", policy_routed(sets({"all": 1})))
-    assert "would be dropped then" in found.message
+    assert found.headline.startswith("from the next boot on tcp")
+    assert found.headline.endswith(" are dropped")
 
 
 @pytest.mark.parametrize(

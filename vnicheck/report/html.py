@@ -37,6 +37,7 @@ _STATES: dict[State, tuple[str, str, str]] = {
     "broken": ("e", "✗", "drop flows"),
     "unchecked": ("x", "?", "not checked"),
     "warnings": ("w", "!", "warnings only"),
+    "accepted": ("a", "–", "known or muted"),
     "fine": ("f", "✓", "fine"),
     "stopped": ("o", "–", "not running"),
 }
@@ -249,7 +250,7 @@ def _line(instance: InstanceReport, state: State) -> tuple[str, str]:
     if state in {"unchecked", "stopped"}:
         return "; ".join(problem.message for problem in instance.problems), ""
     causes = [cause for cause in instance.causes if _counts(instance, cause.findings)]
-    if not causes or state == "fine":
+    if not causes or state in {"accepted", "fine"}:
         return "", ""
     first, more = causes[0], len([cause for cause in causes[1:] if cause.severity != "note"])
     broken = how_broken(instance)

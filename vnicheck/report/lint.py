@@ -137,7 +137,8 @@ class LintText:
         page.line()
         page.prose((f"{findings_line(report)} {coverage_line(report)}", "bold" if report.complete else "bold yellow"))
         if not self._verbose and self._fleet.causes:
-            page.prose(("servers one by one: --verbose    rules: vnicheck explain RULE", "dim"))
+            rule = self._fleet.causes[0].rule
+            page.prose((f"servers one by one: --verbose    rules: vnicheck explain {rule}", "dim"))
         since = since_words(self._fleet.collected, report.generated_at)
         if since:
             page.prose((since, "dim"))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec import UnsetType
 from rich.console import Console
 
+from vnicheck.findings.terms import DROPS
 from vnicheck.model.flow import Hop
 from vnicheck.model.verification import SeenAssumption, SeenFlow, Verification, VerificationDocument
 from vnicheck.model.words import counted, listed, one_line
@@ -29,7 +30,7 @@ def _verification(page: Page, verification: Verification, when: str) -> None:
     for problem in verification.problems:
         page.prose(f"{problem.code}: {problem.message}", lead=(f"{page.glyphs.question} ", "bold yellow"))
     for note in verification.notes:
-        page.prose(f"note: {note}", lead=(f"{page.glyphs.question} ", "yellow"))
+        page.prose(note, lead=("note: ", "dim"))
     _flows(page, verification.flows)
     _assumptions(page, verification.assumptions)
     _kernel(page, verification)
@@ -73,7 +74,7 @@ def observed_words(hop: Hop) -> str:
 
 
 def _predicted(flow: SeenFlow) -> str:
-    return f"{flow.predicted}{f' by {flow.dropped_by}' if flow.dropped_by is not None else ''}"
+    return f"{flow.predicted}{f' by {DROPS[flow.dropped_by].agent}' if flow.dropped_by is not None else ''}"
 
 
 def _seen(flow: SeenFlow) -> str:

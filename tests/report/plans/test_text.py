@@ -101,7 +101,7 @@ def test_the_last_line_counts_what_becomes_of_the_servers() -> None:
 @pytest.mark.parametrize("at_boot", ["kept", "partly", "lost"])
 def test_the_headline_says_what_a_boot_leaves(at_boot: AtBoot) -> None:
     head = render([with_actions(document(), at_boot=at_boot)]).splitlines()[0]
-    assert ("LOST at the next boot" in head, "a boot loses part" in head) == (at_boot == "lost", at_boot == "partly")
+    assert ("not permanent" in head, "permanent in part" in head) == (at_boot == "lost", at_boot == "partly")
 
 
 def moved(base: InstancePlan, old: str, new: str) -> InstancePlan:

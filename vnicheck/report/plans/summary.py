@@ -15,7 +15,7 @@ from vnicheck.report.coverage import NAMED, some
 Result = Literal["fixed", "in part", "by hand"]
 _WHOLE: tuple[Result, ...] = ("fixed", "in part", "by hand")
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b", re.ASCII)
-_BOOT = {"kept": "", "partly": "; a boot loses part of it", "lost": "; LOST at the next boot"}
+_BOOT = {"kept": "", "partly": "; permanent in part", "lost": "; not permanent"}
 
 
 class Scope(Struct, frozen=True, kw_only=True):
