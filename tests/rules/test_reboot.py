@@ -39,8 +39,8 @@ def test_the_articles_sysctl_w() -> None:
     assert (breaks.severity, breaks.confidence) == ("warning", "computed")
     assert breaks.message == (
         "rp_filter is off on eth1 now and strict after a boot: tcp, udp and icmp flows to 10.0.0.12 and tcp, udp and "
-        f"icmp flows opened from 10.0.0.12, delivered now, would be dropped then (net.ipv4.conf.eth1.rp_filter: {FILE}:3 "
-        "sets 1)."
+        "icmp flows opened from 10.0.0.12, delivered now, would be dropped then "
+        f"(net.ipv4.conf.eth1.rp_filter: {FILE}:3 sets 1)."
     )
     assert breaks.fixes == (
         Fix(
@@ -180,7 +180,7 @@ def test_what_would_be_at_risk_hangs_on_it_too() -> None:
     """With filtering off and spoofing not allowed, whether the replies come through without the rule is open."""
     of = server(*two_vnis(spoofing=False, protocol_state_filtering_mode="disabled"), guest=policy_routed(BootConfig()))
     (found,) = [each for each in report(of).findings if each.rule == "VNC252"]
-    assert "would be at risk (spoofing-sibling) then" in found.message
+    assert found.headline.endswith(" are at risk (spoofing-sibling)")
     assert "would be dropped" not in found.message
 
 

@@ -14,8 +14,6 @@ STRATEGIES = {
     "state-filtering": "no state filtering",
 }
 
-_PERMANENT = {"partly": "Permanent in part", "lost": "Not permanent"}
-
 
 def strategy_words(strategy: str) -> str:
     """`policy routing and loose rp_filter`."""
@@ -55,15 +53,15 @@ def reboot_words(plan: CausePlan, server: str) -> Iterator[str]:
         yield f"{command} applies it with automatic rollback."
     elif plan.at_boot == "kept" and plan.keeps:
         yield (
-            f"{command} applies it with automatic rollback, and makes it permanent ({listed(plan.keeps)}); typed by hand "
-            "it lasts until the next boot."
+            f"{command} applies it with automatic rollback, and makes it permanent ({listed(plan.keeps)}); typed by "
+            "hand it lasts until the next boot."
         )
     elif plan.at_boot == "kept":
         yield f"{command} applies it with automatic rollback."
     else:
-        yield f"{command} applies it with automatic rollback."
-        permanent = _PERMANENT["partly" if plan.at_boot == "partly" else "lost"]
-        yield f"{permanent}: {'; '.join(plan.next_boot) or 'the next boot takes it back'}."
+        said = "; ".join(plan.next_boot) or "the next boot takes it back"
+        permanent = "Permanent in part" if plan.at_boot == "partly" else "Not permanent"
+        yield f"{command} applies it with automatic rollback. {permanent}: {said}."
 
 
 def by_hand(findings: Sequence[Finding], *, explain: bool) -> list[str]:

@@ -84,7 +84,9 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     if rest:
         unknown = any(flow.verdict is Verdict.UNKNOWN for flow in (*facts.flows, *then.flows))
         said = (
-            "; whether a flow depends on it is not known" if unknown else "; no flow that is delivered now depends on it"
+            "; whether a flow depends on it is not known"
+            if unknown
+            else "; no flow that is delivered now depends on it"
         )
         yield _finding(rule, facts, guest.boot, rest, said, [])
 
