@@ -38,8 +38,8 @@ def test_the_articles_sysctl_w() -> None:
     breaks, rest = findings("VNC251", guest(boot=sets({"all": 0, "eth0": 1, "eth1": 1})))
     assert (breaks.severity, breaks.confidence) == ("warning", "computed")
     assert breaks.message == (
-        "rp_filter is off on eth1 now and strict after a boot: tcp, udp and icmp flows to 10.0.0.12 and tcp, udp and "
-        "icmp flows opened from 10.0.0.12, delivered now, would be dropped then "
+        "rp_filter is off on eth1 now and strict after a boot: tcp, udp and icmp flows to and opened from 10.0.0.12, "
+        "delivered now, would be dropped then "
         f"(net.ipv4.conf.eth1.rp_filter: {FILE}:3 sets 1)."
     )
     assert breaks.fixes == (

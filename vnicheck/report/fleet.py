@@ -37,6 +37,11 @@ class CauseCount(Struct, frozen=True):
         """Of any server."""
         return CAUSES[self.kind]
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody should do something on the servers that no plan does."""
+        return not self.fix and self.severity in _TOLD and self.kind is not CauseKind.NOT_SEEN
+
 
 class WorstServer(Struct, frozen=True, order=True):
     """A server by how much of it is broken: `broken` of its `addresses`."""

@@ -159,7 +159,7 @@ class HtmlWriter:
                 "sign": _SIGNS[each.severity],
                 "title": each.title,
                 "servers": each.servers,
-                "fix": each.fix or ("by hand" if each.severity != "note" else ""),
+                "fix": each.fix or ("by hand" if each.by_hand else ""),
             }
             for each in fleet.causes
         ]

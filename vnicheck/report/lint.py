@@ -74,7 +74,7 @@ class LintText:
 
     def _cause(self, page: Page, cause: CauseCount) -> None:
         mark = _MARKS[cause.severity]
-        fix = f"fix: {cause.fix}" if cause.fix else "by hand" if cause.severity in _TOLD else ""
+        fix = f"fix: {cause.fix}" if cause.fix else "by hand" if cause.by_hand else ""
         page.row(
             (page.mark(mark), page.mark_style(mark)),
             (f"{cause.servers:>4}", "bold"),

@@ -76,7 +76,10 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
 
 
 def test_what_needs_nothing_is_said() -> None:
-    assert render([], scope=Scope(servers=2)) == "nothing is broken that is meant to work: there is nothing to fix\n"
+    assert render([], scope=Scope(servers=2)) == (
+        "nothing is broken that is meant to work: there is nothing to fix\n"
+        "whether a boot would change that, 'vnicheck analyze' tells\n"
+    )
     assert "nothing to fix on 2 other servers" in render([document()], scope=Scope(servers=3))
     assert "nothing to fix" not in render([document()], scope=Scope(servers=1))
 

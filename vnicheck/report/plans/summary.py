@@ -47,6 +47,7 @@ def summary_lines(plans: Sequence[InstancePlan], scope: Scope) -> list[str]:
         lines.append(f"nothing to fix on {counted(well, 'other server' if plans else 'server')}")
     elif well > 0:
         lines.append("nothing is broken that is meant to work: there is nothing to fix")
+        lines.append("whether a boot would change that, 'vnicheck analyze' tells")
     if scope.unchecked:
         lines.append(f"could not look at {some(scope.unchecked)}: whether anything is broken there is not known")
     if scope.stopped:
