@@ -146,7 +146,7 @@ def test_rules_and_routes_by_hand_alone() -> None:
     assert (found.severity, found.confidence) == ("warning", "assumed")
     assert "rule '1003: from 10.0.0.12 lookup 1003'" in found.message
     assert "route 'default via 10.0.0.1 dev eth1 table 1003'" in found.message
-    assert "tcp flows to 10.0.0.12" in found.message
+    assert "tcp flows to and opened from 10.0.0.12" in found.headline
     assert found.fixes[0].title.endswith("to the configuration of NetworkManager")
     assert {fact.source for fact in found.evidence} == {"ip rule", "ip route"}
 
