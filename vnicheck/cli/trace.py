@@ -80,16 +80,12 @@ def _held(expected: Verdict, sides: Sequence[InstanceReport], status: Exit) -> E
 
 def _why(flow: Flow) -> str:
     if flow.drops:
-        return f" by {DROPS[flow.drops[0].by].label} at {flow.drops[0].at}"
+        return f" by {DROPS[flow.drops[0].by].agent} at {flow.drops[0].at}"
     return next((f": {hop.reason}" for hop in flow.hops if hop.outcome is Outcome.UNKNOWN), "")
 
 
 def _write(screen: Console, sides: Sequence[InstanceReport]) -> None:
-    page = Page(screen)
-    for position, side in enumerate(sides):
-        if position:
-            page.line()
-        write_trace(page, side)
+    write_trace(Page(screen), sides)
 
 
 def _protocol(text: str) -> Protocol:
