@@ -87,7 +87,8 @@ sbom: $(RELEASE)/.ready  ## write vnicheck.cdx.json: CycloneDX, of the releases 
 	@$(RELEASE)/bin/python release/sbom.py vnicheck.cdx.json
 
 lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
-	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >$(VENV)/imports.txt || { cat $(VENV)/imports.txt; false; }
 	@$(BIN)/python -m tests.house_rules
 	@$(BIN)/zizmor --offline --quiet --no-progress .github action.yml
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -11,7 +11,7 @@ import pytest
 
 from vnicheck.analysis.server import analyze_server
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.observations import with_observations
+from vnicheck.cli.observations import verified, with_observations
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Direction, Flow, Leg, Observed, Outcome, Protocol, Stage, Verdict
@@ -47,7 +47,7 @@ def seen(check: int, **fields: Any) -> VerificationDocument:
 
 def report(check: int, *documents: VerificationDocument) -> InstanceReport:
     read = snapshot(check)
-    return analyze_server(read.servers[0], read.fabric, informed(Config(), documents))
+    return analyze_server(read.servers[0], read.fabric, informed(Config(), sorted(documents, key=verified)))
 
 
 def ping(report: InstanceReport) -> Flow:

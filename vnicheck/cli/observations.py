@@ -1,7 +1,7 @@
 """`--observations FILE`: what verifications have shown, for the predictions of a command."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,7 +10,7 @@ from vnicheck.cli.failure import UserError
 from vnicheck.cli.terminal import tell
 from vnicheck.model.address import parse_address
 from vnicheck.model.config import Config
-from vnicheck.model.observation import informed, verified
+from vnicheck.model.observation import informed
 from vnicheck.model.verification import VerificationDocument
 from vnicheck.model.words import one_line
 from vnicheck.system.clock import now
@@ -27,12 +27,12 @@ def with_observations(config: Config, files: Sequence[Path] | None) -> Config:
     documents = []
     for file in files:
         document = read_observations(file)
-        if abs(today - _when(file, document)) > timedelta(days=config.max_age):
+        if abs(today - verified(document)) > timedelta(days=config.max_age):
             tell(f"note: {one_line(file, 200)}: what was seen at {document.verified_at} is too old to count (max-age)")
         else:
             documents.append(document)
     try:
-        return informed(config, documents)
+        return informed(config, sorted(documents, key=verified))
     except ValueError as error:
         raise UserError(f"--observations: a value is none for its assumption: {one_line(error, 200)}") from error
 
@@ -48,16 +48,18 @@ def read_observations(file: Path) -> VerificationDocument:
         raise UserError(
             f"--observations {file}: not what 'vnicheck verify -o' writes: {one_line(error, 200)}"
         ) from error
-    _when(file, document)
+    try:
+        verified(document)
+    except ValueError as error:
+        raise UserError(f"--observations {file}: {one_line(document.verified_at, 40)!r} is no time") from error
     _require_addresses(file, document)
     return document
 
 
-def _when(file: Path, document: VerificationDocument) -> datetime:
-    try:
-        return verified(document)
-    except ValueError as error:
-        raise UserError(f"--observations {file}: {one_line(document.verified_at, 40)!r} is no time") from error
+def verified(document: VerificationDocument) -> datetime:
+    """When it was; a time without a zone is UTC. Raises ValueError."""
+    at = datetime.fromisoformat(document.verified_at)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def _require_addresses(file: Path, document: VerificationDocument) -> None:

@@ -5,7 +5,6 @@ was seen of a hop, as long as its VNIs, routes, rules and sysctls are the same.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from hashlib import sha256
 
 import msgspec
@@ -64,11 +63,11 @@ class InformedConfig(Config, frozen=True, kw_only=True):
 
 
 def informed(config: Config, documents: Iterable[VerificationDocument]) -> InformedConfig:
-    """The configuration with what the documents say, beside what it knows already; of one thing the latest. Raises
-    ValueError where a value is none for its assumption.
+    """The configuration with what the documents say, the earliest first, beside what it knows already; of one thing the
+    latest. Raises ValueError where a value is none for its assumption.
     """
     known: dict[str, KnownServer] = dict(config.known) if isinstance(config, InformedConfig) else {}
-    for document in sorted(documents, key=verified):
+    for document in documents:
         at = document.verified_at
         for each in document.verifications:
             before = known.get(each.id, KnownServer())
@@ -98,12 +97,6 @@ def informed(config: Config, documents: Iterable[VerificationDocument]) -> Infor
     for server, said in known.items():
         made.for_server(server, sorted({vni for each, _ in said.assumptions.values() for vni in each.vnis}))
     return made
-
-
-def verified(document: VerificationDocument) -> datetime:
-    """When it was; a time without a zone is UTC. Raises ValueError."""
-    at = datetime.fromisoformat(document.verified_at)
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def _place(known: KnownHop) -> tuple[object, ...]:
