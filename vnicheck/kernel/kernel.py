@@ -14,6 +14,7 @@ from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
+from vnicheck.kernel.seen import Seen, as_seen
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, known
 from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
@@ -31,12 +32,15 @@ class Kernel:
     where one packet is asked about.
     """
 
-    def __init__(self, guest: Guest, like: "Kernel | None" = None, *, unmarked: bool = False) -> None:
+    def __init__(
+        self, guest: Guest, like: "Kernel | None" = None, *, unmarked: bool = False, seen: Sequence[Seen] = ()
+    ) -> None:
         """`like`: the kernel of a guest of which this is a changed copy. The tables that did not change are taken from
         there, and maps that say the same are the same. `unmarked`: packets carry no mark unless something on the guest
-        is seen to mark them.
+        is seen to mark them. `seen`: what the running kernel says otherwise.
         """
         self._guest = guest
+        self._seen = seen
         self._marked = marked(guest) if unmarked else None
         self._fields = OpenFields(guest)
         if self._fields.too_many_marks and self._marked == NOTHING:
@@ -85,13 +89,10 @@ class Kernel:
         if key not in self._maps:
             arrivals = self._arriving(interface, local)
             by_source = zipped([self._hooks.ipsec(local), *[each.situations for each in arrivals]])
-            self._maps[key] = self._shared(
-                by_source.mapped(
-                    lambda found: self._agree(
-                        key, found, lambda: self._reception(interface, local, found, box), field, box
-                    )
-                )
+            computed = by_source.mapped(
+                lambda found: self._agree(key, found, lambda: self._reception(interface, local, found, box), field, box)
             )
+            self._maps[key] = self._as_seen(computed, interface, local, proto, of_source=of_source)
         return self._maps[key]
 
     def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
@@ -105,11 +106,10 @@ class Kernel:
             by_destination = zipped(
                 [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in departures]]
             )
-            self._maps[key] = self._shared(
-                by_destination.mapped(
-                    lambda found: self._agree(key, found, lambda: self._departure(local, found, box), field, box)
-                )
+            computed = by_destination.mapped(
+                lambda found: self._agree(key, found, lambda: self._departure(local, found, box), field, box)
             )
+            self._maps[key] = self._as_seen(computed, None, local, proto, of_source=of_source)
         return self._maps[key]
 
     def receive(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
@@ -151,6 +151,24 @@ class Kernel:
         """The ports at which some answer may change."""
         return set(self._fields.port_cuts)
 
+    def _as_seen(
+        self, computed: AddressMap[ByPort], entering: str | None, local: int, proto: int, *, of_source: bool
+    ) -> AddressMap[ByPort]:
+        """What is computed, but for what the running kernel was seen to do otherwise."""
+        by_transport = self._fields.read_transport
+        seen = [
+            each
+            for each in self._seen
+            if (each.local, each.entering) == (local, entering)
+            and (not by_transport or (each.protocol, each.of_source) == (proto, of_source))
+        ]
+        return self._shared(as_seen(computed, seen, self._followed))
+
+    def _followed(self, seen: Seen) -> Outcome:
+        if isinstance(seen.outcome, Received):
+            return self._judged(seen.outcome)
+        return self._undisturbed(seen.outcome, self._neighbours.fixed.at(seen.remote))
+
     def _shared(self, found: AddressMap[ByPort]) -> AddressMap[ByPort]:
         """The same map wherever all that it says is the same, also with the kernel that this one is like."""
         return self._same.setdefault((tuple(found.starts), tuple(map(id, found.values))), found)
@@ -174,10 +192,10 @@ class Kernel:
         """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
         What no policy rule reads is left out, so that all protocols share one answer.
         """
-        marks = self._marked is None or (self._marked.sent if sending else self._marked.incoming) is not None
+        marks = None if self._marked is None else self._marked.sent if sending else self._marked.incoming
         if not self._fields.read_transport:
-            return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marked=marks), None
-        box = self._fields.box(proto, sports, dports, sending=sending, marked=marks)
+            return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marks=marks), None
+        box = self._fields.box(proto, sports, dports, sending=sending, marks=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
     def _reception(self, interface: str, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
