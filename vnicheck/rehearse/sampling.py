@@ -11,7 +11,7 @@ from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Scope, Stage
 from vnicheck.rehearse.network import Remotes, Transit
 from vnicheck.rehearse.packets import Tried
 
-_NOBODY = "its remotes are addresses that no machine there has (networks, broadcast, gateways)"
+_NOBODY = "the remotes are addresses that no machine there has (networks, broadcast, gateways)"
 _USUAL_PORTS = (443, 22, 80, 53)
 
 

@@ -63,7 +63,7 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
         _fixed(page, plan)
         _listed(page, "Costs", plan.side_effects)
         _needs(page, plan.iam_actions)
-        _listed(page, "After the next boot", plan.next_boot)
+        _listed(page, "At the next boot", plan.next_boot)
     _listed(page, "Stays broken", instance.unfixed)
     _by_hand(page, instance.by_hand)
     _listed(page, "Rules of others", instance.agents)
