@@ -18,9 +18,10 @@ from typing import Self
 
 from benchmarks.servers import make_server, with_rules
 from vnicheck.engine.classify import predict_flows
-from vnicheck.engine.partition import address_atoms
+from vnicheck.engine.partition import never_remote
 from vnicheck.engine.server_view import ServerView
 from vnicheck.model.address import format_address
+from vnicheck.model.address_map import choose, constant
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow
@@ -81,11 +82,12 @@ def _of_classes(flows: tuple[Flow, ...]) -> list[Ends]:
 
 def _of_atoms(view: ServerView) -> list[Ends]:
     assert view.kernel is not None
-    atoms = address_atoms(view.own_addresses(), view.kernel.address_cuts())
+    atoms = choose(never_remote(view.own_addresses()), constant(None), view.kernel.ends)
     return [
         (format_address(first), vni.primary_address, view.interface_of[vni.id])
         for vni in view.server.vnis
-        for first, _ in atoms
+        for first, _, kind in atoms.stretches()
+        if kind is not None
     ]
 
 

@@ -57,7 +57,7 @@ def test_ipsec_leaves_open_what_its_policies_name_in_either_direction() -> None:
         sends(secured, "10.8.0.4")
     assert received(secured) is Reception.DELIVERED
     assert sends(secured)
-    assert {0x0A080000, 0x0A090000} <= secured.address_cuts()
+    assert {0x0A080000, 0x0A090000} <= set(secured.ends.starts)
 
 
 def test_policy_without_addresses_is_for_all() -> None:

@@ -281,7 +281,7 @@ def test_answers_are_remembered_with_their_doubts() -> None:
 def test_cuts_hold_the_edges_of_everything_that_is_read() -> None:
     kernel = Kernel(guest("100: from 10.0.0.12 to 192.0.2.0/24 dport 80-90 lookup 100"))
     edges = {0xC0000200, 0xC0000300, 0x0A000000, 0x0A000100, 0x0A00000B, 0x0A00000C, 0x0A00000D, 0}
-    assert edges <= kernel.address_cuts()
+    assert edges <= set(kernel.ends.starts)
     assert kernel.port_cuts() == {80, 91}
 
 
@@ -295,4 +295,4 @@ def test_address_without_a_local_route_is_cut_too() -> None:
     known = guest()
     lonely = InterfaceAddress(prefix="10.0.9.9/24")
     links = [replaced(each, addresses=(lonely,)) if each.name == "eth1" else each for each in known.interfaces]
-    assert {0x0A000909, 0x0A00090A} <= Kernel(replaced(known, interfaces=tuple(links))).address_cuts()
+    assert {0x0A000909, 0x0A00090A} <= set(Kernel(replaced(known, interfaces=tuple(links))).ends.starts)

@@ -29,11 +29,12 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> Iterator
     read = list(_in_guest(opening)) if opening.remotes.by_port else []
     if direction is Direction.INBOUND:
         read += _balanced(walk, opening)
-    for ports in _gathered(opening.ports, read):
+    for ports in gathered(opening.ports, read):
         yield from _in_fabric(walk, direction, opening if ports == opening.ports else opening.at(ports))
 
 
-def _gathered(ports: Ranges, maps: list[PortMap]) -> Iterable[Ranges]:
+def gathered(ports: Ranges, maps: list[PortMap]) -> Iterable[Ranges]:
+    """The ports, cut into sets that all maps say the same of, by their first ports."""
     maps = [each for each in maps if len(each.starts) > 1]
     if not maps:
         return (ports,)
@@ -78,13 +79,16 @@ def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[R
     home = (opening.local.number, opening.remotes.samples) if opening.scope is Scope.VPC else None
     return walk.for_all(
         ("ports", *read, direction, opening.protocol, opening.ports, client, home),
-        lambda: _gathered(opening.ports, list(_read(walk, opens, answers, direction, opening))),
+        lambda: gathered(opening.ports, list(port_maps(walk, opens, answers, direction, opening))),
     )
 
 
-def _read(
+def port_maps(
     walk: Walk, opens: Vni | None, answers: Vni | None, direction: Direction, opening: Opening
 ) -> Iterator[PortMap]:
+    """What the fabric's rules tell destination ports apart by, where the opening packet crosses one VNI and the answer
+    another.
+    """
     arriving = direction is Direction.INBOUND
     if opens is not None:
         packet = group_packet(opening, arriving=arriving, dports=opening.ports, answer=False)

@@ -21,7 +21,7 @@ from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.worlds import Outcome, Several
 from vnicheck.model.address import LAST, Range, merge_ranges, parse_address
-from vnicheck.model.address_map import AddressMap, constant, zipped
+from vnicheck.model.address_map import AddressMap, choose, constant, zipped
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Protocol, Scope
 
@@ -52,7 +52,7 @@ class Remotes(Struct, frozen=True, eq=False):
     """
 
     number: Hashable
-    rules: int
+    rules: Hashable
     """A number that it shares with those of the same samples."""
     place: Place
     ranges: tuple[Range, ...]
@@ -154,25 +154,16 @@ class RemoteSets:
 
     def _gathered(self, way: Way, without: list[Range]) -> Iterator[Remotes]:
         gathered: dict[Hashable, _Gathering] = {}
-        stretches = zipped([_areas(self._view, way.vnis), way.received, way.sent])
-        excluded = iter([*without, (LAST + 1, LAST + 1)])
-        first_out, last_out = next(excluded)
-        ends = [*stretches.starts[1:], LAST + 1]
-        for start, after, (area, receives, sends) in zip(stretches.starts, ends, stretches.values, strict=True):
-            at = start
-            while at < after:
-                if last_out < at:
-                    first_out, last_out = next(excluded)
-                elif first_out <= at:
-                    at = last_out + 1
-                else:
-                    end = min(after, first_out)
-                    key = (area.fate, self._fate_of(receives), self._fate_of(sends))
-                    gathering = gathered.get(key)
-                    if gathering is None:
-                        gathering = gathered[key] = _Gathering()
-                    gathering.add((at, end - 1), area, receives, sends)
-                    at = end
+        told = zipped([_areas(self._view, way.vnis), way.received, way.sent])
+        for first, last, said in choose(without, constant(None), told).stretches():
+            if said is None:
+                continue
+            area, receives, sends = said
+            key = (area.fate, self._fate_of(receives), self._fate_of(sends))
+            gathering = gathered.get(key)
+            if gathering is None:
+                gathering = gathered[key] = _Gathering()
+            gathering.add((first, last), area, receives, sends)
         scopes, networks = self._view.scopes(way.local.vni), self._view.networks
         for each in gathered.values():
             self._count += 1

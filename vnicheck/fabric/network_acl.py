@@ -11,7 +11,7 @@ from vnicheck.fabric.acl_rules import AclRules, Alike
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, kind_of
+from vnicheck.fabric.transport import ECHO_REQUEST, kind_of
 from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, joined
 from vnicheck.model.cloud import Fabric, Subnet
@@ -89,20 +89,6 @@ def by_port(fabric: Fabric, subnet: Subnet, packet: CrossingPacket, *, of_source
         return rules.answers(kind, packet.remotes[:1], packet.local, sports, dports).passed
 
     return joined((start, passed(start)) for start in starts)
-
-
-def port_cuts_between(fabric: Fabric, subnet: Subnet, protocol: Protocol, source: int, destination: int) -> set[int]:
-    """The ports of either end at which the answer for a packet between two addresses may change."""
-    rules = acl_rules(fabric, subnet)
-    if rules is None:
-        return set()
-    kinds = [kind for kind in KINDS if kind.protocol is protocol]
-    return {
-        cut
-        for kind in kinds
-        for of_source in (True, False)
-        for cut in rules.port_cuts(kind, source, destination, of_source=of_source)
-    }
 
 
 def local_sets(fabric: Fabric, subnet: Subnet, local: int) -> tuple[int, int] | None:

@@ -3,13 +3,15 @@
 Source: IBM Cloud Docs, VPC: using-security-groups.
 """
 
+from collections.abc import Hashable, Iterator
+
 from msgspec import Struct
 
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.group_rules import GroupRules
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, kind_of
+from vnicheck.fabric.transport import ECHO_REQUEST, kind_of
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import AddressMap, joined
 from vnicheck.model.cloud import Fabric, Vni
@@ -88,25 +90,18 @@ def by_port(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> AddressMap[bool 
     return joined((each.first, each.admitted) for each in admissions) if len(admissions) > 1 else None
 
 
-def port_cuts_between(fabric: Fabric, vni: Vni, protocol: Protocol, remote: int, local: int) -> set[int]:
-    """The destination ports at which the answer for a packet between two addresses, either way, may change."""
-    rules = group_rules(fabric, vni)
-    if rules is None:
-        return set()
-    kinds = (kind for kind in KINDS if kind.protocol is protocol)
-    return {each.first for kind in kinds for each in rules.admissions(kind, remote, local)}
-
-
 def local_set(fabric: Fabric, vni: Vni, local: int) -> int | None:
     """Which local ends of rules an address is in: all that the groups read of it."""
     rules = group_rules(fabric, vni)
     return None if rules is None else rules.locals.at(local)
 
 
-def address_maps(fabric: Fabric, vni: Vni) -> tuple[AddressMap[int], ...]:
-    """What the groups tell addresses apart by, as the remote and as the local end."""
+def alike_ends(fabric: Fabric, vni: Vni) -> Iterator[AddressMap[tuple[Hashable, Hashable]]]:
+    """What the groups tell addresses apart by, as the remote and as the local end: of each a fate and a value."""
     rules = group_rules(fabric, vni)
-    return () if rules is None else (rules.remotes, rules.locals)
+    if rules is not None:
+        yield rules.alike(rules.locals.starts)
+        yield rules.locals.mapped(lambda held: (held, None))
 
 
 def alike(fabric: Fabric, vni: Vni, locals_: frozenset[int]) -> AddressMap[tuple[int, int]] | None:

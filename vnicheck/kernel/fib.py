@@ -4,13 +4,13 @@ Its prefixes are swept once, with a stack of those that cover the place reached.
 takes from the whole stack there: longest prefix first, then the aliases of a prefix in the kernel's order.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
 
 from msgspec import Struct
 
-from vnicheck.kernel.open_fields import TOS, Tree, Trees, tos_class
+from vnicheck.kernel.open_fields import TOS, Decision, Tree, Trees, tos_class
 from vnicheck.kernel.undetermined import Undetermined, Unknown
 from vnicheck.model.address import LAST, parse_prefix
 from vnicheck.model.address_map import AddressMap, joined
@@ -85,6 +85,15 @@ def table_map(
         return tree
 
     return joined(_swept(prefixes, tree_of))
+
+
+def forwarding_fate(tree: Tree) -> Hashable:
+    """What a table says of packets that come in, whichever route says it; one that reads their TOS is named in doubts,
+    so its routes are told apart.
+    """
+    if isinstance(tree, Match):
+        return tree.route.type, tree.length, tree.nexthops, tree.route.nexthops
+    return tree.failure if isinstance(tree, NoMatch) else id(tree) if isinstance(tree, Decision) else tree
 
 
 def _swept(

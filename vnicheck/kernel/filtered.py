@@ -1,6 +1,6 @@
 """A guest's kernel with its firewall: routing says where packets go, netfilter's rules whether they get there."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from functools import partial
 
 import msgspec
@@ -8,11 +8,12 @@ import msgspec
 from vnicheck.kernel.filters import ByPort as Rulings
 from vnicheck.kernel.filters import Filters, Judged, Led
 from vnicheck.kernel.kernel import ByPort, Kernel
+from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import Outcome, Several
-from vnicheck.model.address import LAST, Range
+from vnicheck.model.address import Range
 from vnicheck.model.address_map import AddressMap, zipped
 from vnicheck.model.guest import Guest
 
@@ -69,31 +70,22 @@ class FilteredKernel(Kernel):
         return self._guest.sysctls.get(f"net/ipv4/conf/{interface}/forwarding", 1) != 0
 
     def passed_on(
-        self,
-        iif: str,
-        oif: str,
-        source: int,
-        destination: int,
-        proto: int,
-        sports: Range,
-        dports: Range,
-        *,
-        answer: bool,
+        self, iif: str, oif: str, packet: Packet, sports: Range, dports: Range, *, answer: bool
     ) -> Unknown | None:
         """What the firewall makes of a packet that the guest forwards; None: nothing, as far as it was read."""
-        if self._filters is None:
-            return None
-        return self._filters.forwarded(iif, oif, source, destination, proto, sports, dports, answer=answer)
-
-    def address_cuts(self) -> set[int]:
-        """As of Kernel."""
-        cuts = super().address_cuts()
-        return cuts if self._filters is None else cuts | {cut for cut in self._filters.address_cuts() if cut <= LAST}
+        return (
+            None if self._filters is None else self._filters.forwarded(iif, oif, packet, sports, dports, answer=answer)
+        )
 
     def port_cuts(self) -> set[int]:
         """As of Kernel."""
         cuts = super().port_cuts()
         return cuts if self._filters is None else cuts | self._filters.port_cuts()
+
+    def _ends(self) -> Iterator[AddressMap[Hashable]]:
+        yield from super()._ends()
+        if self._filters is not None:
+            yield self._filters.named
 
     def _joined(self, by: str | None, both: tuple[ByPort, Rulings]) -> ByPort:
         """What becomes of packets that routing and rules judge; `by`: the interface whose rules these are."""

@@ -5,13 +5,14 @@ are meant. One that they lead to another address is not taken by the server itse
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from functools import partial
+from functools import cached_property, partial
 
 import msgspec
 from msgspec import Struct
 
 from vnicheck.kernel.filter_chains import Chains, Passage, TooManyRulesError
 from vnicheck.kernel.filter_match import Packets, address_range, port_range
+from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import Range, parse_address
 from vnicheck.model.address_map import AddressMap, constant, joined, membership
@@ -22,6 +23,7 @@ _PORTS = 65536
 _IN = ("ingress", "prerouting", "input")
 _OUT = ("output", "postrouting", "egress")
 _THROUGH = ("ingress", "prerouting", "forward", "postrouting", "egress")
+_EVERY = tuple(dict.fromkeys((*_IN, *_OUT, *_THROUGH)))
 _ADDRESSES = {Selector.SOURCE, Selector.DESTINATION}
 _PORT_SELECTORS = {Selector.SOURCE_PORT, Selector.DESTINATION_PORT}
 
@@ -107,23 +109,14 @@ class Filters:
         return self._once(key, lambda: self._by_remote(_OUT, judge, sports if answer else dports))
 
     def forwarded(
-        self,
-        iif: str,
-        oif: str,
-        source: int,
-        destination: int,
-        proto: int,
-        sports: Range,
-        dports: Range,
-        *,
-        answer: bool,
+        self, iif: str, oif: str, packet: Packet, sports: Range, dports: Range, *, answer: bool
     ) -> Unknown | None:
         """Of packets that the guest forwards as they are."""
         packets = msgspec.structs.replace(
-            self._packets(proto, sports, dports),
+            self._packets(packet.proto, sports, dports),
             iif=iif,
-            source=source,
-            destination=destination,
+            source=packet.source,
+            destination=packet.destination,
             state="established" if answer else "new",
             own=False,
         )
@@ -135,14 +128,14 @@ class Filters:
             self._known[key] = make()
         return self._known[key]
 
-    def address_cuts(self) -> set[int]:
-        """The addresses at which some answer may change."""
-        rules = self._chains.rules_of(*dict.fromkeys((*_IN, *_OUT, *_THROUGH)))
-        return {edge for ranges in _address_sets(rules) for first, last in ranges for edge in (first, last + 1)}
+    @cached_property
+    def named(self) -> AddressMap[int]:
+        """Which of the sets of addresses that rules name hold an address: all that they tell apart."""
+        return membership(list(_address_sets(self._chains.rules_of(*_EVERY))))
 
     def port_cuts(self) -> set[int]:
         """The ports at which some answer may change."""
-        return set(_port_cuts(self._chains.rules_of(*dict.fromkeys((*_IN, *_OUT, *_THROUGH)))))
+        return set(_port_cuts(self._chains.rules_of(*_EVERY)))
 
     def _passed_on(self, packets: Packets, iif: str, oif: str) -> Unknown | None:
         for hook in _THROUGH:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from vnicheck.kernel.conf import Conf
 from vnicheck.kernel.fib import Match
 from vnicheck.kernel.lookup import Lookups, TableMaps
-from vnicheck.kernel.open_fields import Decision, Effort, OpenFields
+from vnicheck.kernel.open_fields import Decision, Effort, OpenFields, Tree
 from vnicheck.kernel.release import parse_release
 from vnicheck.kernel.rules import is_default, may_ask_for_gateway, reads_ports
 from vnicheck.kernel.undetermined import Undetermined, known
@@ -93,6 +93,14 @@ class Host:
                 state=self._carriers(),
             )
         return self._lookups
+
+    @property
+    def tables(self) -> tuple[AddressMap[Tree], ...]:
+        """The maps of its tables; none where no lookup is known."""
+        try:
+            return tuple(self.lookups.tables.values())
+        except Undetermined:
+            return ()
 
     def interface(self, name: str) -> Interface:
         """The interface of that name. Raises Undetermined where it is not, or not wholly, known."""

@@ -3,9 +3,11 @@
 What becomes of a packet is said only where it is the same in every possible world, whichever way it comes to be.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
+from vnicheck.kernel.fib import forwarding_fate
 from vnicheck.kernel.hooks import Hooks, translation
 from vnicheck.kernel.host import Host, hidden_states
 from vnicheck.kernel.lookup import TableMaps
@@ -17,8 +19,8 @@ from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, known
 from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
-from vnicheck.model.address import LAST, Range, parse_address, prefix_range
-from vnicheck.model.address_map import AddressMap, constant, joined, zipped
+from vnicheck.model.address import Range, prefix_range
+from vnicheck.model.address_map import AddressMap, constant, joined, membership, zipped
 from vnicheck.model.guest import Guest
 
 NO_PORTS: Range = (0, 0)
@@ -137,15 +139,22 @@ class Kernel:
         assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
         return sent
 
-    def address_cuts(self) -> set[int]:
-        """The addresses at which some answer may change: the first of every prefix and the first after it."""
-        prefixes = {route.prefix for route in self._guest.routes} | self._hooks.prefixes()
-        prefixes |= self._neighbours.addresses
-        prefixes.update(prefix for rule in self._guest.rules for prefix in (rule.src, rule.dst) if prefix is not None)
-        ranges = [prefix_range(prefix) for prefix in prefixes]
-        for interface in self._guest.interfaces:
-            ranges += [(own, own) for own in (parse_address(address.address) for address in interface.addresses)]
-        return {cut for first, last in ranges for cut in (first, last + 1) if cut <= LAST}
+    @cached_property
+    def ends(self) -> AddressMap[tuple[Hashable, Hashable]]:
+        """Of each address two values. Those of one first value fare alike as an end of packets that the guest forwards;
+        those of one second value in all that the guest does, and by the same lines.
+        """
+        maps = list(self._ends())
+        tables = {id(table): table for host in self._hosts for table in host.tables}.values()
+        fates = zipped([*maps, *[table.mapped(forwarding_fate) for table in tables]])
+        return zipped([fates, zipped([*maps, *[table.mapped(id) for table in tables]])])
+
+    def _ends(self) -> Iterator[AddressMap[Hashable]]:
+        """What tells addresses apart beside tables."""
+        yield self._hosts[0].own
+        yield self._neighbours.fixed
+        prefixes = [prefix for rule in self._guest.rules for prefix in (rule.src, rule.dst) if prefix is not None]
+        yield membership([[prefix_range(prefix)] for prefix in dict.fromkeys([*prefixes, *self._hooks.prefixes()])])
 
     def port_cuts(self) -> set[int]:
         """The ports at which some answer may change."""

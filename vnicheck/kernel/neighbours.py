@@ -14,7 +14,7 @@ NOBODY: frozenset[str] = frozenset()
 class Neighbours:
     """The permanent neighbours of a guest, and its interfaces that ask for none.
 
-    `fixed`: of each address the interfaces by which it is a permanent neighbour; `addresses`: all of them.
+    `fixed`: of each address the interfaces by which it is a permanent neighbour.
     """
 
     def __init__(self, guest: Guest) -> None:
@@ -22,9 +22,8 @@ class Neighbours:
             link.name for link in guest.interfaces if not link.asks_neighbours and link.link_type in _WITH_NEIGHBOURS
         }
         self._entries = {(entry.interface, entry.address): entry for entry in guest.neighbours or ()}
-        self.addresses = {address for _, address in self._entries}
         self.fixed: AddressMap[frozenset[str]] = constant(NOBODY)
-        for address in self.addresses:
+        for address in {address for _, address in self._entries}:
             names = frozenset(interface for interface, other in self._entries if other == address)
             place = parse_address(address)
             self.fixed = choose([(place, place)], constant(names), self.fixed)
