@@ -57,7 +57,7 @@ def reading(walk: Walk, vni: Vni, opening: Opening) -> object:
 
     def told() -> object:
         ends = local_sets(fabric, subnet, local), local_set(fabric, vni, local)
-        return walk.for_all(("reading", subnet.id, vni.security_groups, ends, opening.remotes.samples), object)
+        return walk.for_all(("reading", subnet.id, vni.security_groups, ends, opening.remotes.rules), object)
 
     return walk.once(("reading", vni.id, opening.local.key, opening.remotes.rules), told)
 
@@ -108,14 +108,17 @@ def home_packet(walk: Walk, opening: Opening, *, sends: bool, answer: bool) -> L
 
 def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends: bool) -> tuple[Section, ...]:
     """The ACL of the own subnet of remotes in the VPC, for a packet to the VNI (`sends`) or from it."""
-    view = walk.view
     if opening.scope is not Scope.VPC:
         return ()
-    packet = home_packet(walk, opening, sends=sends, answer=leg is Leg.REPLY)
-    own, samples = view.subnet(vni), opening.remotes.samples
-    key = ("remote_acl", own.id, samples, packet)
-    check = walk.for_all(key, lambda: remote_acl(view.fabric, view.server.vpc.id, own, samples, packet))
-    return (walk.steps(leg, view.at(vni), check),)
+    view, own, client = walk.view, walk.view.subnet(vni), walk.view.client_ports(opening.protocol)
+    local, rules = opening.local.number, opening.remotes.rules
+
+    def judged() -> Check:
+        packet = home_packet(walk, opening, sends=sends, answer=leg is Leg.REPLY)
+        return remote_acl(view.fabric, view.server.vpc.id, own, opening.remotes.samples, packet)
+
+    key = ("remote_acl", own.id, rules, local, opening.protocol, opening.ports, client, sends, leg)
+    return (walk.steps(leg, view.at(vni), walk.for_all(key, judged)),)
 
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:

@@ -76,7 +76,7 @@ def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[R
     opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
     read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
     client = walk.view.client_ports(opening.protocol)
-    home = (opening.local.number, opening.remotes.samples) if opening.scope is Scope.VPC else None
+    home = (opening.local.number, opening.remotes.rules) if opening.scope is Scope.VPC else None
     return walk.for_all(
         ("ports", *read, direction, opening.protocol, opening.ports, client, home),
         lambda: gathered(opening.ports, list(port_maps(walk, opens, answers, direction, opening))),

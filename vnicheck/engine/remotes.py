@@ -52,14 +52,16 @@ class Remotes(Struct, frozen=True, eq=False):
     """
 
     number: Hashable
-    rules: Hashable
-    """A number that it shares with those of the same samples."""
+    rules: object
+    """What stands for its samples, the same for all of the fabric that have these."""
     place: Place
     ranges: tuple[Range, ...]
     samples: tuple[int, ...]
     received: tuple[ByPort, ...]
     sent: tuple[ByPort, ...]
     by_port: bool
+    several: bool = False
+    """Whether it is not known of some ports what the kernel does, but which things it may do."""
 
     @property
     def first(self) -> int:
@@ -96,7 +98,6 @@ class RemoteSets:
         self._ways: dict[Hashable, Way] = {}
         self._known: dict[Hashable, tuple[Remotes, ...]] = {}
         self._prefixes: dict[tuple[Hashable, ...], tuple[str, ...]] = {}
-        self._rules: dict[tuple[int, ...], int] = {}
         self._count = 0
 
     def way(self, local: LocalAddress, protocol: Protocol, ports: Range, *, inbound: bool) -> Way:
@@ -170,13 +171,14 @@ class RemoteSets:
             samples = tuple([area.sample for area in each.areas])
             yield Remotes(
                 number=self._count,
-                rules=self._rules.setdefault(samples, len(self._rules)),
+                rules=remembered(self._view.fabric, ("samples", samples), object),
                 place=Place(scopes.of(samples[0]), networks.of(samples[0])),
                 ranges=tuple(each.ranges),
                 samples=samples,
                 received=tuple(each.received),
                 sent=tuple(each.sent),
                 by_port=any(len(ways.starts) > 1 for ways in (*each.received, *each.sent)),
+                several=any(isinstance(way, Several) for ways in (*each.received, *each.sent) for way in ways.values),
             )
 
     def _fate_of(self, ports: ByPort | None) -> Hashable:

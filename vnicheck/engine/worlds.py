@@ -25,7 +25,7 @@ def paths_by_ports(walk: Walk, direction: Direction, whole: Opening, path_of: Pa
     """The ports of the opening, cut into sets that fare alike, each with its path."""
     for alike in port_classes(walk, direction, whole):
         opening = whole if alike == whole.ports else whole.at(alike)
-        worlds = list(_worlds(opening))
+        worlds = list(_worlds(opening)) if opening.remotes.several else []
         if not worlds:
             yield alike, path_of(walk, opening)
             continue

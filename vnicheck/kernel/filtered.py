@@ -35,7 +35,6 @@ class FilteredKernel(Kernel):
             filters = like._filters
         self._filters: Filters | None = filters if filters is not None and filters.matters else None
         self.reads_transport = self.reads_transport or self._filters is not None
-        self._filtered: dict[Hashable, AddressMap[ByPort]] = {}
         self._joint: dict[tuple[int, int, str | None], tuple[ByPort, Rulings, ByPort]] = {}
 
     def received(
@@ -45,25 +44,27 @@ class FilteredKernel(Kernel):
         routed = super().received(interface, local, proto, sports, dports, of_source=of_source)
         if self._filters is None:
             return routed
-        key = ("received", interface, local, proto, sports, dports, of_source)
-        if key not in self._filtered:
-            ruled = self._filters.incoming(interface, local, proto, sports, dports, answer=of_source)
-            self._filtered[key] = self._shared(zipped([routed, ruled]).mapped(partial(self._joined, None)))
-        return self._filtered[key]
+        ruled = self._filters.incoming(interface, local, proto, sports, dports, answer=of_source)
+        return self._known.once(
+            ("filtered", id(routed), id(ruled)),  # both are kept, and so their ids
+            lambda: self.shared(zipped([routed, ruled]).mapped(partial(self._joined, None))),
+        )
 
     def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
         """As of Kernel; packets about whose source ports a flow is are the server's answers."""
         routed = super().sent(local, proto, sports, dports, of_source=of_source)
         if self._filters is None:
             return routed
-        key = ("sent", local, proto, sports, dports, of_source)
-        if key not in self._filtered:
-            filtered = routed
+        filters = self._filters
+
+        def filtered() -> AddressMap[ByPort]:
+            found = routed
             for interface in _interfaces(routed):
-                ruled = self._filters.outgoing(interface, local, proto, sports, dports, answer=of_source)
-                filtered = zipped([filtered, ruled]).mapped(partial(self._joined, interface))
-            self._filtered[key] = self._shared(filtered)
-        return self._filtered[key]
+                ruled = filters.outgoing(interface, local, proto, sports, dports, answer=of_source)
+                found = zipped([found, ruled]).mapped(partial(self._joined, interface))
+            return self.shared(found)
+
+        return self._known.once(("filtered", local, proto, sports, dports, of_source), filtered)
 
     def may_forward(self, interface: str) -> bool:
         """Whether the guest forwards what comes in by the interface, or that was not collected."""
@@ -95,7 +96,7 @@ class FilteredKernel(Kernel):
         key = (id(routed), id(ruled), by)
         if key not in self._joint:
             joint = zipped([routed, ruled]).mapped(partial(_judged, by))
-            joint = self._by_port.setdefault((tuple(joint.starts), tuple(joint.values)), joint)
+            joint = self._by_port.setdefault((*joint.starts, *joint.values), joint)
             self._joint[key] = (routed, ruled, joint)  # keeps the parts alive, and so their ids
         return self._joint[key][2]
 

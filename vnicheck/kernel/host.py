@@ -23,6 +23,7 @@ from vnicheck.model.guest import (
     Route,
     RouteType,
 )
+from vnicheck.model.memo import Memo
 
 _CORE_FACTS = ("interfaces", "routes", "routes_local", "rules")
 
@@ -70,7 +71,7 @@ class Host:
         self._blocked = _blocking_fact(guest)
         self._tables = tables if tables is not None else TableMaps()
         self._lookups: Lookups | None = None
-        self._asked_for: dict[int, set[int]] = {}
+        self._known = Memo()
         self._hosted = [
             (route.table, prefix_range(route.prefix))
             for route in guest.routes
@@ -146,23 +147,27 @@ class Host:
         gateway = parse_address(nexthop.gateway)
         if "onlink" in nexthop.flags:
             return True
-        asked = {route.table} | self._tables_asked_for(gateway)
-        if any(table in asked and first <= gateway <= last for table, (first, last) in self._hosted):
+        hosting = self._known.once(("hosting", gateway), lambda: self._tables_hosting(gateway))
+        if route.table in hosting or not hosting.isdisjoint(self._tables_asked_for(gateway)):
             raise Undetermined(f"the gateway {nexthop.gateway} is an address of the guest itself")
         return True
+
+    def _tables_hosting(self, address: int) -> frozenset[int]:
+        """The tables in which an address is the guest's own."""
+        return frozenset(table for table, (first, last) in self._hosted if first <= address <= last)
 
     def _tables_asked_for(self, gateway: int) -> set[int]:
         """The tables that rules may ask for a gateway; more than they do where a rule jumps or was not understood."""
         if not self.state.custom_rules:
             return {LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE}
-        known = self._asked_for.get(gateway)
-        if known is None:
-            known = self._asked_for[gateway] = {
+        return self._known.once(
+            ("asked", gateway),
+            lambda: {
                 rule.table
                 for rule in self.guest.rules
                 if rule.table is not None and (rule.invert or rule.unmodelled or may_ask_for_gateway(rule, gateway))
-            }
-        return known
+            },
+        )
 
     def may_carry(self, nexthop: NextHop) -> bool:
         """Whether a nexthop of several may be chosen: also one without carrier that should be passed over, for the

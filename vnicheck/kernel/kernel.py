@@ -4,7 +4,7 @@ What becomes of a packet is said only where it is the same in every possible wor
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from vnicheck.kernel.fib import forwarding_fate
@@ -20,8 +20,9 @@ from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, known
 from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
 from vnicheck.model.address import Range, prefix_range
-from vnicheck.model.address_map import AddressMap, constant, joined, membership, zipped
+from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.guest import Guest
+from vnicheck.model.memo import Memo
 
 NO_PORTS: Range = (0, 0)
 ByPort = AddressMap[Outcome]
@@ -55,12 +56,9 @@ class Kernel:
         self._neighbours = Neighbours(guest)
         self._effort = effort
         self.reads_transport = self._fields.read_transport
-        self._arrivals: dict[tuple[str, int], tuple[Arrivals, ...]] = {}
-        self._departures: dict[int, tuple[Departures, ...]] = {}
-        self._maps: dict[Hashable, AddressMap[ByPort]] = {}
-        self._agreed: dict[Hashable, ByPort] = {}
-        self._by_port: dict[tuple[tuple[int, ...], tuple[Outcome, ...]], ByPort] = {} if like is None else like._by_port
-        self._same: dict[Hashable, AddressMap[ByPort]] = {} if like is None else like._same
+        self._known = Memo()
+        self._by_port: Memo = Memo() if like is None else like._by_port
+        self._same: Memo = Memo() if like is None else like._same
 
     @property
     def takes_marks_for_none(self) -> bool:
@@ -83,36 +81,22 @@ class Kernel:
         it would take as a broadcast is not modelled.
         """
         box, field = self._box(proto, sports, dports, of_source=of_source, sending=False)
-        key = ("received", interface, local, box, field)
-        if key not in self._maps:
-            arrivals = self._arriving(interface, local)
-            by_source = zipped([self._hooks.ipsec(local), *[each.situations for each in arrivals]])
-            self._maps[key] = self._shared(
-                by_source.mapped(
-                    lambda found: self._agree(
-                        key, found, lambda: self._reception(interface, local, found, box), field, box
-                    )
-                )
-            )
-        return self._maps[key]
+        return self._known.once(
+            ("received", interface, local, box, field),
+            lambda: self._agreed(
+                zipped(self._on_arrival(interface, local)), partial(self._reception, interface, local, box), field, box
+            ),
+        )
 
     def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
         """Where packets from a local address leave the guest, by their destination, whatever their mark, their TOS and
         the user of the program that sends them. From 0: a program that leaves its address to the kernel.
         """
         box, field = self._box(proto, sports, dports, of_source=of_source, sending=True)
-        key = ("sent", local, box, field)
-        if key not in self._maps:
-            departures = self._departing(local)
-            by_destination = zipped(
-                [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in departures]]
-            )
-            self._maps[key] = self._shared(
-                by_destination.mapped(
-                    lambda found: self._agree(key, found, lambda: self._departure(local, found, box), field, box)
-                )
-            )
-        return self._maps[key]
+        return self._known.once(
+            ("sent", local, box, field),
+            lambda: self._agreed(zipped(self._on_departure(local)), partial(self._departure, local, box), field, box),
+        )
 
     def receive(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
         """What becomes of a packet, whatever its ports within the ranges, its mark and its TOS. Raises Undetermined."""
@@ -122,20 +106,16 @@ class Kernel:
         """What becomes of a packet to any address: as `receive`, but one that the guest forwards is an answer too."""
         local = packet.destination
         box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=False)
-        arrivals = self._arriving(interface, local)
-        found = (self._hooks.ipsec(local).at(packet.source), *[each.situations.at(packet.source) for each in arrivals])
-        taken = known(self._judged(common(self._reception(interface, local, found, box), self._readers)))
+        found = tuple([each.at(packet.source) for each in self._on_arrival(interface, local)])
+        taken = known(self._judged(common(self._reception(interface, local, box, found), self._readers)))
         assert isinstance(taken, Received)  # noqa: S101 - the outcomes of arrivals are
         return taken
 
     def send(self, packet: Packet, sports: Range, dports: Range) -> Sent | NotSent:
         """Where a packet from a local address leaves the guest: as `sent`. Raises Undetermined."""
         box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=True)
-        departures = self._departing(packet.source)
-        remote = packet.destination
-        doubts = (self._hooks.ipsec(packet.source).at(remote), self._neighbours.fixed.at(remote))
-        found = (*doubts, *[each.found.at(remote) for each in departures])
-        sent = known(common(self._departure(packet.source, found, box), self._readers))
+        found = tuple([each.at(packet.destination) for each in self._on_departure(packet.source)])
+        sent = known(common(self._departure(packet.source, box, found), self._readers))
         assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
         return sent
 
@@ -160,22 +140,21 @@ class Kernel:
         """The ports at which some answer may change."""
         return set(self._fields.port_cuts)
 
-    def _shared(self, found: AddressMap[ByPort]) -> AddressMap[ByPort]:
-        """The same map wherever all that it says is the same, also with the kernel that this one is like."""
-        return self._same.setdefault((tuple(found.starts), tuple(map(id, found.values))), found)
-
     def _arriving(self, interface: str, local: int) -> tuple[Arrivals, ...]:
-        made = self._arrivals.get((interface, local))
-        if made is None:
-            made = tuple([Arrivals(host, interface, local) for host in self._hosts])
-            self._arrivals[interface, local] = made
-        return made
+        return self._known.once(
+            ("arriving", interface, local), lambda: tuple([Arrivals(host, interface, local) for host in self._hosts])
+        )
+
+    def _on_arrival(self, interface: str, local: int) -> list[AddressMap[Any]]:
+        """What is looked up of the sources of packets to a local address."""
+        return [self._hooks.ipsec(local), *[each.situations for each in self._arriving(interface, local)]]
 
     def _departing(self, local: int) -> tuple[Departures, ...]:
-        made = self._departures.get(local)
-        if made is None:
-            made = self._departures[local] = tuple([Departures(host, local) for host in self._hosts])
-        return made
+        return self._known.once(("departing", local), lambda: tuple([Departures(host, local) for host in self._hosts]))
+
+    def _on_departure(self, local: int) -> list[AddressMap[Any]]:
+        """What is looked up of the destinations of packets from a local address."""
+        return [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in self._departing(local)]]
 
     def _box(
         self, proto: int, sports: Range, dports: Range, *, of_source: bool, sending: bool
@@ -189,7 +168,7 @@ class Kernel:
         box = self._fields.box(proto, sports, dports, sending=sending, marked=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
-    def _reception(self, interface: str, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
+    def _reception(self, interface: str, local: int, box: Box, found: Sequence[Any]) -> list[list[World]]:
         """What becomes of packets to a local address in each hidden state, by what is found for their source."""
         hook = self._hooks.program(interface) or found[0]
         if hook is not None:
@@ -223,7 +202,7 @@ class Kernel:
                 return doubt
         return outcome
 
-    def _departure(self, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
+    def _departure(self, local: int, box: Box, found: Sequence[Any]) -> list[list[World]]:
         """Where packets from a local address leave in each hidden state, by what is found for their destination."""
         ipsec, fixed, *trees = found
         if ipsec is not None:
@@ -246,19 +225,25 @@ class Kernel:
             return self._hooks.everywhere or way
         return self._hooks.program_out(way.interface) or self._neighbours.doubt(way, fixed) or way
 
-    def _agree(
-        self, key: Hashable, found: Hashable, worlds: Callable[[], list[list[World]]], field: int | None, box: Box
-    ) -> ByPort:
-        """What all worlds come to, by the port that the flow is about."""
-        agreed = self._agreed.get((key, found))
-        if agreed is None:
+    def _agreed(
+        self, told: AddressMap[Any], worlds: Callable[[Any], list[list[World]]], field: int | None, box: Box
+    ) -> AddressMap[ByPort]:
+        """What all worlds come to, by what is told of an address, and by the port that the flow is about."""
+        known = Memo()
+
+        def agree(found: object) -> ByPort:
             try:
-                parts = joined(self._ports_apart(worlds(), field, box)).mapped(self._judged)
+                parts = list(self._ports_apart(worlds(found), field, box))
             except Undetermined as reason:
-                parts = constant(Unknown(str(reason)))
-            same = (tuple(parts.starts), tuple(parts.values))
-            agreed = self._agreed[key, found] = self._by_port.setdefault(same, parts)
-        return agreed
+                parts = [(0, Unknown(str(reason)))]
+            ports = joined((start, self._judged(outcome)) for start, outcome in parts)
+            return self._by_port.once((*ports.starts, *ports.values), lambda: ports)
+
+        return self.shared(told.mapped(lambda found: known.once(found, lambda: agree(found))))
+
+    def shared(self, found: AddressMap[ByPort]) -> AddressMap[ByPort]:
+        """The same map wherever all that it says is the same, also with the kernel that this one is like."""
+        return self._same.once((tuple(found.starts), tuple(map(id, found.values))), lambda: found)
 
     def _ports_apart(self, worlds: list[list[World]], field: int | None, box: Box) -> Iterable[tuple[int, Outcome]]:
         """The first port of each stretch that fares alike, with what all worlds come to there."""

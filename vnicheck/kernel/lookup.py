@@ -94,7 +94,7 @@ class Lookups:
         """What lookups with a source find, by destination: a Found or an Unknown."""
         if not self._custom_rules:
             return self._once("merged", self._merged)
-        relevant = tuple(self._relevant(iif, source, free_source=False))
+        relevant = tuple(self._up_to_the_last_word(self._relevant(iif, source, free_source=False), None))
         return self._once(relevant, lambda: self._composed(relevant, None))
 
     def by_source(self, destination: int, iif: str) -> AddressMap[Tree]:
@@ -127,9 +127,11 @@ class Lookups:
                 yield index, applies
 
     def _up_to_the_last_word(
-        self, relevant: Iterable[tuple[int, bool]], destination: int
+        self, relevant: Iterable[tuple[int, bool]], destination: int | None
     ) -> Iterator[tuple[int, bool]]:
-        """Up to the first rule that has an answer for every packet to the destination, but for jumps past it."""
+        """Up to the first rule that has an answer for every packet, or for every one to a destination, but for jumps
+        past it.
+        """
         jumps = False
         for index, applies in relevant:
             yield index, applies
@@ -137,9 +139,12 @@ class Lookups:
             rule = compiled.rule
             jumps = jumps or rule.action is RuleAction.GOTO
             plain = not (compiled.tests or compiled.doubt or rule.invert or compiled.suppresses)
-            if jumps or not plain or compiled.source != EVERYWHERE or rule.table not in self.tables:
+            free = compiled.destination if destination is None else compiled.source
+            if jumps or not plain or free != EVERYWHERE or rule.table not in self.tables:
                 continue
-            if isinstance(self.tables[rule.table].at(destination), Match | NoMatch):
+            table = self.tables[rule.table]
+            said = table.values if destination is None else (table.at(destination),)
+            if all(isinstance(each, Match | NoMatch) for each in said):
                 return
 
     def _composed(self, relevant: tuple[tuple[int, bool], ...], destination: int | None) -> AddressMap[Tree]:

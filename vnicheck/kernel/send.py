@@ -115,7 +115,8 @@ class Departures:
         several = [nexthop for nexthop in route.nexthops if self._host.may_carry(nexthop)]
         hops = match.nexthops[:1] if len(route.nexthops) == 1 else several
         ways = [(hop, route) for hop in hops] + [(rival.nexthops[0], rival) for rival in match.rivals]
-        return tuple(dict.fromkeys(_way(self._host, *way, found.rule, choose=self._source == 0) for way in ways))
+        made = [_way(self._host, *way, found.rule, choose=self._source == 0) for way in ways]
+        return tuple(made if len(made) == 1 else dict.fromkeys(made))
 
 
 def the_way(ways: Ways) -> Sent | NotSent | Unknown:
