@@ -4,8 +4,9 @@ A packet that a rule drops, or may drop, is not known to get through: the model 
 are meant. One that they lead to another address is not taken by the server itself.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
+from itertools import pairwise
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +19,7 @@ from vnicheck.model.address import Range, parse_address
 from vnicheck.model.address_map import AddressMap, constant, joined, membership
 from vnicheck.model.firewall import Firewall, FirewallRule, Selector, Verdict
 from vnicheck.model.guest import Guest
+from vnicheck.model.memo import Memo
 
 _PORTS = 65536
 _IN = ("ingress", "prerouting", "input")
@@ -48,7 +50,7 @@ class Filters:
     def __init__(self, guest: Guest, firewall: Firewall) -> None:
         self._chains = Chains(firewall)
         self._of = (firewall, guest.interfaces)
-        self._known: dict[Hashable, AddressMap[ByPort]] = {}
+        self._known = Memo()
         self._first_address = {
             interface.name: parse_address(interface.addresses[0].address)
             for interface in guest.interfaces
@@ -70,63 +72,28 @@ class Filters:
         """Of packets to a local address that come in by an interface. An `answer` belongs to a connection that the
         server opened, and it is the source port that the flow is about.
         """
-
-        def judge(remote: int, ports: Range) -> Judged:
-            packets = self._packets(proto, ports, dports) if answer else self._packets(proto, sports, ports)
-            return self._taken(
-                msgspec.structs.replace(
-                    packets,
-                    iif=interface,
-                    source=remote,
-                    destination=local,
-                    state="established" if answer else "new",
-                    own=True if local in self._own else None,
-                )
-            )
-
-        key = (_IN, interface, local, proto, sports, dports, answer)
-        return self._once(key, lambda: self._by_remote(_IN, judge, sports if answer else dports))
+        known = self._packets(proto, sports, dports, answer=answer)
+        own = True if local in self._own else None
+        packets = msgspec.structs.replace(known, iif=interface, destination=local, own=own)
+        return self._by_remote(_IN, packets)
 
     def outgoing(
         self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, answer: bool
     ) -> AddressMap[ByPort]:
         """Of packets from a local address that leave by an interface: as `incoming`."""
-
-        def judge(remote: int, ports: Range) -> Judged:
-            packets = self._packets(proto, ports, dports) if answer else self._packets(proto, sports, ports)
-            return self._sent(
-                msgspec.structs.replace(
-                    packets,
-                    oif=interface,
-                    source=local,
-                    destination=remote,
-                    state="established" if answer else "new",
-                    own=False,
-                )
-            )
-
-        key = (_OUT, interface, local, proto, sports, dports, answer)
-        return self._once(key, lambda: self._by_remote(_OUT, judge, sports if answer else dports))
+        known = self._packets(proto, sports, dports, answer=answer)
+        return self._by_remote(_OUT, msgspec.structs.replace(known, oif=interface, source=local, own=False))
 
     def forwarded(
         self, iif: str, oif: str, packet: Packet, sports: Range, dports: Range, *, answer: bool
     ) -> Unknown | None:
         """Of packets that the guest forwards as they are."""
+        known = self._packets(packet.proto, sports, dports, answer=answer)
         packets = msgspec.structs.replace(
-            self._packets(packet.proto, sports, dports),
-            iif=iif,
-            source=packet.source,
-            destination=packet.destination,
-            state="established" if answer else "new",
-            own=False,
+            known, iif=iif, source=packet.source, destination=packet.destination, own=False
         )
         ruling = self._guarded(lambda: self._passed_on(packets, iif, oif))
         return ruling if isinstance(ruling, Unknown) else None
-
-    def _once(self, key: Hashable, make: Callable[[], AddressMap[ByPort]]) -> AddressMap[ByPort]:
-        if key not in self._known:
-            self._known[key] = make()
-        return self._known[key]
 
     @cached_property
     def named(self) -> AddressMap[int]:
@@ -177,7 +144,7 @@ class Filters:
             return False
         return address_range(rule.target.split(":")[0]) == (packets.source, packets.source)
 
-    def _packets(self, proto: int, sports: Range, dports: Range) -> Packets:
+    def _packets(self, proto: int, sports: Range, dports: Range, *, answer: bool) -> Packets:
         return Packets(
             iif=None,
             oif=None,
@@ -186,7 +153,7 @@ class Filters:
             proto=proto,
             sports=sports,
             dports=dports,
-            state=None,
+            state="established" if answer else "new",
             connection_marked=self._chains.marks_connections,
         )
 
@@ -198,33 +165,31 @@ class Filters:
         except TooManyRulesError:
             return _TOO_MANY
 
-    def _by_remote(
-        self, hooks: tuple[str, ...], judge: Callable[[int, Range], Judged], ports: Range
-    ) -> AddressMap[ByPort]:
-        """What is judged of each remote; those that the same rules name fare alike."""
+    def _by_remote(self, hooks: tuple[str, ...], packets: Packets) -> AddressMap[ByPort]:
+        """What is judged of packets from or to each remote; those that the same rules name fare alike."""
         if self._strange is not None:
             return constant(constant(self._strange))
         if not self._chains.matters(*hooks):
             return constant(constant(None))
-        rules = list(self._chains.rules_of(*hooks))
-        apart = membership(list(_address_sets(rules)))
-        cuts = _port_cuts(rules)
-        known: dict[int, ByPort] = {}
-        parts = []
-        for first, held in zip(apart.starts, apart.values, strict=True):
-            if held not in known:
-                known[held] = joined(self._by_port(judge, first, ports, cuts))
-            parts.append((first, known[held]))
-        return AddressMap(*map(tuple, zip(*parts, strict=True)))
+        return self._known.once((hooks, packets), lambda: self._told_apart(hooks, packets))
 
-    def _by_port(
-        self, judge: Callable[[int, Range], Judged], remote: int, ports: Range, cuts: list[int]
-    ) -> Iterator[tuple[int, Judged]]:
-        first, last = ports
-        inside = [cut for cut in cuts if first < cut <= last]
-        starts = [first, *inside]
-        for start, end in zip(starts, [*[cut - 1 for cut in inside], last], strict=True):
-            yield 0 if start == first else start, self._guarded(partial(judge, remote, (start, end)))
+    def _told_apart(self, hooks: tuple[str, ...], packets: Packets) -> AddressMap[ByPort]:
+        rules = list(self._chains.rules_of(*hooks))
+        apart, cuts = membership(list(_address_sets(rules))), _port_cuts(rules)
+        judge, end = (self._taken, "source") if hooks is _IN else (self._sent, "destination")
+        field, ports = ("sports", packets.sports) if packets.state == "established" else ("dports", packets.dports)
+
+        def by_port(remote: int) -> Iterator[tuple[int, Judged]]:
+            starts = [ports[0], *(cut for cut in cuts if ports[0] < cut <= ports[1])]
+            for start, after in pairwise([*starts, ports[1] + 1]):
+                some = msgspec.structs.replace(packets, **{end: remote, field: (start, after - 1)})
+                yield 0 if start == ports[0] else start, self._guarded(partial(judge, some))
+
+        firsts: dict[int, int] = {}
+        for first, held in zip(apart.starts, apart.values, strict=True):
+            firsts.setdefault(held, first)
+        told = {held: joined(by_port(first)) for held, first in firsts.items()}
+        return AddressMap(apart.starts, [told[held] for held in apart.values])
 
 
 def _stopped(passage: Passage) -> Unknown | None:

@@ -98,12 +98,10 @@ class Kernel:
             lambda: self._agreed(zipped(self._on_departure(local)), partial(self._departure, local, box), field, box),
         )
 
-    def receive(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
-        """What becomes of a packet, whatever its ports within the ranges, its mark and its TOS. Raises Undetermined."""
-        return _modelled(self.take_in(interface, packet, sports, dports))
-
     def take_in(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
-        """What becomes of a packet to any address: as `receive`, but one that the guest forwards is an answer too."""
+        """What becomes of a packet to any address, whatever its ports within the ranges, its mark and its TOS. Raises
+        Undetermined.
+        """
         local = packet.destination
         box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=False)
         found = tuple([each.at(packet.source) for each in self._on_arrival(interface, local)])
@@ -271,9 +269,3 @@ class Kernel:
                 known[which] = common(here, self._readers)
             found.append((starts[place], known[which]))
         return [(0, found[0][1]), *found[1:]]
-
-
-def _modelled(received: Received) -> Received:
-    if received.reception is Reception.FORWARDED:
-        raise Undetermined(f"{received.reason}, which is not modelled")
-    return received

@@ -3,11 +3,11 @@ that mean it set).
 """
 
 import re
-from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule
+from vnicheck.kernel.filter_chains import Chains
+from vnicheck.model.firewall import Firewall
 from vnicheck.model.guest import Guest
 
 _REFLECTING = {
@@ -40,37 +40,18 @@ def marked(guest: Guest) -> Marked:
     if not read:
         return NOTHING
     reflected = next((words for key, words in _REFLECTING.items() if guest.sysctls.get(key, 0) != 0), None)
-    incoming = _marking(guest.firewall, {"prerouting", "ingress"}, read) or reflected
-    sent = _marking(guest.firewall, {"output"}, read) or reflected
+    incoming = _marking(guest.firewall, ("prerouting", "ingress"), read) or reflected
+    sent = _marking(guest.firewall, ("output",), read) or reflected
     return Marked(incoming, sent)
 
 
-def _marking(firewall: Firewall | None, hooks: set[str], read: int) -> str | None:
+def _marking(firewall: Firewall | None, hooks: tuple[str, ...], read: int) -> str | None:
     """A rule that packets at these hooks may meet and that sets bits of the mark that some policy rule reads."""
     if firewall is None:
         return None
-    rule = next((rule for rule in _met(firewall, hooks) if rule.sets_mark and _bits(rule.text) & read), None)
+    rules = Chains(firewall).rules_of(*hooks)
+    rule = next((rule for rule in rules if rule.sets_mark and _bits(rule.text) & read), None)
     return None if rule is None else f"netfilter may set it ({rule.text})"
-
-
-def _met(firewall: Firewall, hooks: set[str]) -> Iterator[FirewallRule]:
-    chains: dict[tuple[str, str, str], FirewallChain] = {}
-    for chain in firewall.chains:
-        chains[chain.family, chain.table, chain.name] = chain
-    waiting = [key for key, chain in chains.items() if chain.hook in hooks]
-    seen = set(waiting)
-    while waiting:
-        family, table, name = waiting.pop()
-        chain = chains[family, table, name]
-        yield from chain.rules
-        targets = _targets(chain.rules)
-        new = {(family, table, target) for target in targets} & chains.keys() - seen
-        seen |= new
-        waiting += sorted(new)
-
-
-def _targets(rules: Iterable[FirewallRule]) -> set[str]:
-    return {rule.target for rule in rules if rule.target is not None}
 
 
 def _bits(text: str) -> int:

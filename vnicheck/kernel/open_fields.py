@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
-from vnicheck.kernel.packet import ICMP, Packet
+from vnicheck.kernel.packet import ICMP
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import Range
 from vnicheck.model.guest import Guest, PolicyRule
@@ -148,7 +148,6 @@ class OpenFields:
         self._ports = (0, *self.port_cuts)
         self._users = (0, *_cuts([rule.uid_range for rule in rules if rule.uid_range is not None], 0xFFFFFFFF))
         self._marks = marks(rules) if marks_told_apart else (0,)
-        self._selectors = {(rule.fwmark, rule.fwmask) for rule in rules if rule.fwmark is not None}
         self.read_transport = bool(self.port_cuts) or any(rule.ipproto is not None for rule in rules)
 
     def box(self, proto: int, sports: Range, dports: Range, *, sending: bool, marked: bool = True) -> Box:
@@ -175,20 +174,6 @@ class OpenFields:
         """The same packets of any mark."""
         return box.narrowed(MARK, (1 << len(self._marks or (0,))) - 1)
 
-    def box_of(self, packet: Packet) -> Box:
-        """One packet."""
-        mark = 0
-        if self._marks is not None:
-            mark = next(number for number, known in enumerate(self._marks) if self._alike(known, packet.mark))
-        return Box(
-            1 << packet.proto,
-            self.ports(packet.sport, packet.sport),
-            self.ports(packet.dport, packet.dport),
-            1 << mark,
-            1 << packet.tos,
-            1 << bisect_right(self._users, packet.uid) - 1,
-        )
-
     def ports(self, first: int, last: int) -> int:
         """The set of ports that meets a range."""
         if first > last:
@@ -211,9 +196,6 @@ class OpenFields:
         if self._marks is None:
             return None
         return sum(1 << number for number, mark in enumerate(self._marks) if (mark ^ value) & mask == 0)
-
-    def _alike(self, one: int, other: int) -> bool:
-        return all(((one ^ value) & mask == 0) is ((other ^ value) & mask == 0) for value, mask in self._selectors)
 
 
 def tos_class(tos: int) -> int:

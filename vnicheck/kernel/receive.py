@@ -9,9 +9,8 @@ from msgspec import Struct
 from vnicheck.kernel.fib import Failure, Match
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.open_fields import Box, Decision, Tree
-from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.rules import LOOPBACK, Found
-from vnicheck.kernel.undetermined import Undetermined, Unknown, known, or_unknown
+from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
 from vnicheck.kernel.validate import SourceCheck, SourceValidator, Validation, asked_in
 from vnicheck.model.address import LAST, format_address
 from vnicheck.model.address_map import AddressMap, constant, zipped
@@ -213,10 +212,3 @@ class Arrivals:
             reception = _REFUSALS.get(validation.check, fate)
             made = self._made[key] = Received(reception, validation.reason, validation.by)
         return made
-
-
-def receive(host: Host, packet: Packet, interface: str) -> Received:
-    """What becomes of one packet. Raises Undetermined."""
-    arrivals = Arrivals(host, interface, packet.destination)
-    ((_, outcome),) = arrivals.outcomes(arrivals.situations.at(packet.source), host.fields.box_of(packet))
-    return known(outcome)

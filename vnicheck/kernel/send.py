@@ -10,7 +10,6 @@ from msgspec import Struct
 from vnicheck.kernel.fib import Failure, Match
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.open_fields import Box, Tree, leaves
-from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.rules import LOOPBACK, Found
 from vnicheck.kernel.source import choose_source
 from vnicheck.kernel.undetermined import Several, Undetermined, Unknown, or_unknown
@@ -129,23 +128,6 @@ def the_way(ways: Ways) -> Sent | NotSent | Unknown:
         names = sorted({f"{way.interface} via {way.gateway}" if way.gateway else f"{way.interface}" for way in ways})
         return Several(f"several next hops of equal cost: {', '.join(names)}", ways)
     return ways[0]
-
-
-def routes_out(host: Host, packet: Packet) -> tuple[Sent, ...] | NotSent:
-    """Every way of one packet. Raises Undetermined."""
-    departures = Departures(host, packet.source)
-    ((_, ways),) = departures.ways(departures.found.at(packet.destination), host.fields.box_of(packet))
-    if isinstance(ways, Unknown):
-        raise Undetermined(ways.reason)
-    return ways
-
-
-def send(host: Host, packet: Packet) -> Sent | NotSent:
-    """The way of one packet. Raises Undetermined."""
-    way = the_way(routes_out(host, packet))
-    if isinstance(way, Unknown):
-        raise Undetermined(way.reason)
-    return way
 
 
 def _way(host: Host, nexthop: NextHop, route: Route, rule: str, *, choose: bool) -> Sent:
