@@ -53,7 +53,7 @@ def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check
         return unknown(STAGE, f"the network ACL of subnet {subnet.name}: {reason}")
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
     answers = rules.answers(kind, packet.remotes, packet.local, packet.sports, packet.dports)
-    key = (STAGE, subnet, packet.direction, answers)
+    key = (STAGE, subnet.id, packet.direction, answers)
     return remembered(fabric, key, lambda: _check(rules, subnet, packet.direction, answers))
 
 

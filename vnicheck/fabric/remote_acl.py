@@ -19,6 +19,7 @@ from vnicheck.model.flow import DropCode, Protocol, Stage
 STAGE = Stage.REMOTE_ACL
 _RULES = "network ACL of the remote's own subnet"
 _WHOSE = f"the {_RULES}"
+_PASSES = passes(STAGE, f"no {_RULES} denies it")
 
 
 class Leaving(NamedTuple):
@@ -43,17 +44,21 @@ def remote_acl(fabric: Fabric, vpc: str, own: Subnet | None, remotes: tuple[int,
     for remote in remotes:
         home = home_of(fabric, vpc, own, remote)
         if home is None:
-            return passes(STAGE, f"no {_RULES} denies it")  # the others are in none either: they fare alike
+            return _PASSES  # the others are in none either: they fare alike
         answers = _answers(fabric, home, remote, packet)
         if answers is None:
             return unknown(STAGE, f"{_WHOSE}: {fabric.missing.get('network_acls', 'not readable')}")
         passed |= answers.passed
         lines.update(dict.fromkeys(f"subnet {home.name}: {line}" for line in answers.lines))
-    by = tuple(lines)
+    key = (STAGE, packet.direction, frozenset(passed), *lines)
+    return remembered(fabric, key, lambda: _check(packet.direction, passed, tuple(lines)))
+
+
+def _check(direction: str, passed: set[bool | None], by: tuple[str, ...]) -> Check:
     if passed == {True}:
         return passes(STAGE, f"no {_RULES} denies it", by=by)
     if passed == {False}:
-        return drops(STAGE, DropCode.NETWORK_ACL, f"{_WHOSE} denies it {packet.direction}", by=by)
+        return drops(STAGE, DropCode.NETWORK_ACL, f"{_WHOSE} denies it {direction}", by=by)
     if None in passed:
         return unknown(STAGE, f"a rule of {_WHOSE} is not understood", by=by)
     return unknown(STAGE, f"the rules of {_WHOSE} decide by the opening side's own port", "client-ports")
