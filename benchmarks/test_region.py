@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.region_files import snapshot, world, write_folder
 from tests.api import StandIn
+from tests.support.amounts import drawn
 from tests.support.one_flow import PORTS, check
 from tests.support.vpc_client import FAST
 from vnicheck.analysis.server import analyze_server
@@ -74,7 +75,7 @@ def test_the_same_number_gives_the_same_region(folder: SnapshotFolder, tmp_path:
     assert len(files) > SERVERS * 0.9
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, SERVERS - 1), st.randoms(use_true_random=False))
 def test_a_class_says_what_each_of_its_flows_meets(
     region: tuple[list[Server], Fabric], number: int, random: Any

@@ -4,10 +4,7 @@ Real sshds and a stand-in API on loopback; an SSH configuration leads each serve
 """
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 from msgspec import Struct
 
 from tests.api import StandIn, World
+from tests.support import program
 from tests.support.sshd import Sshd, free_port, generate_key, require
 
 TIMEOUT = 6
@@ -53,15 +51,7 @@ class Run(Struct, frozen=True):
 
 def run(arguments: list[str], api: StandIn) -> Run:
     start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "vnicheck", *arguments],
-        env={**os.environ, **api.environ},
-        stdin=subprocess.DEVNULL,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    done = program.run(*arguments, env=api.environ)
     return Run(done.returncode, done.stdout, done.stderr, time.monotonic() - start)
 
 

@@ -2,29 +2,17 @@
 
 import inspect
 import json
-import os
 import subprocess
 import sys
 from importlib import import_module
 
 import pytest
 
+from tests.support.program import run
 from vnicheck import __version__
 from vnicheck.cli import given
 from vnicheck.cli.app import COMMANDS
 from vnicheck.rules.registry import RULES
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vnicheck", *arguments],
-        env={key: value for key, value in os.environ.items() if not key.startswith(("VNICHECK_", "FORCE_COLOR"))},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_rules_are_a_line_each_with_the_severity_where_it_is_fixed() -> None:

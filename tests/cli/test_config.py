@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.program import one_line
+from tests.support.program import one_line, run
 from vnicheck.cli.config import EXAMPLES
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.fabric.assumptions import ASSUMPTIONS
@@ -43,9 +43,10 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def inside(folder: Path, *arguments: str, memory: int | None = None) -> subprocess.CompletedProcess[str]:
     """The program, started in a folder, with so many bytes of memory."""
-    limit = () if memory is None else ("prlimit", f"--as={memory}")
+    if memory is None:
+        return run(*arguments, env={"COLUMNS": "100"}, folder=folder)
     return subprocess.run(
-        [*limit, sys.executable, "-m", "vnicheck", *arguments],
+        ["prlimit", f"--as={memory}", sys.executable, "-m", "vnicheck", *arguments],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100"},
         stdin=subprocess.DEVNULL,

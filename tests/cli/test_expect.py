@@ -1,9 +1,6 @@
 """Expectations and mutes through the program: exit codes with --fail-on, and what goes to stderr."""
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support import program
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.snapshot import encode_snapshot
 
@@ -36,18 +34,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, snapshot: Path, toml: str, *more: str, command: str = "analyze") -> Any:
     (folder / "vnicheck.toml").write_text(NETWORKS + toml)
-    ours = ("VPC_", "IBM", "IC_", "VNICHECK_", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
-    return subprocess.run(
-        [sys.executable, "-m", "vnicheck", command, "server", "--snapshot", str(snapshot), *more],
-        cwd=folder,
-        env={key: value for key, value in os.environ.items() if not key.startswith(ours)}
-        | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return program.run(command, "server", "--snapshot", str(snapshot), *more, folder=folder)
 
 
 def errors(done: Any) -> list[str]:

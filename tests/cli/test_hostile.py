@@ -1,16 +1,14 @@
 """A server whose own words are attacks: whatever is printed of it, a terminal shows it and does nothing."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.api import StandIn, World
+from tests.support import program
 
 COLLECTED = Path(__file__).parents[2] / "fixtures" / "cases" / "policy-routing-collected" / "collected.txt"
 NAME = "e\x1b[2J;$(id)`id`'\"\u202e"
@@ -40,16 +38,9 @@ def guest(tmp_path: Path) -> str:
 
 
 def run(api: StandIn, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "vnicheck", *arguments],
-        env={**os.environ, **api.environ},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = program.run(*arguments, env=api.environ)
     assert done.returncode in {0, 3}, done.stderr
-    return (done.stdout + done.stderr).decode()
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 """`rollback` and `ledger` before anything is connected to: what they refuse is one line, and nothing is changed."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import program
 from tests.support.plans import planned
 from vnicheck.apply.ledger import Entry, Ledger
 from vnicheck.model.cloud import Ref
@@ -35,15 +34,7 @@ def state(tmp_path: Path) -> Path:
 
 
 def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vnicheck", *arguments],
-        env={**os.environ, "XDG_STATE_HOME": str(state)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return program.run(*arguments, env={"XDG_STATE_HOME": str(state)})
 
 
 def test_a_change_is_shown_with_what_undoes_it(state: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from tests.support import servers
+from tests.support.amounts import drawn
 from tests.support.drawn_guests import guests
 from vnicheck.engine.partition import NEVER_REMOTE, to_ports, to_prefixes
 from vnicheck.fabric.scope import SERVICE_PREFIXES
@@ -21,7 +22,7 @@ from vnicheck.model.guest import Guest
 Range = tuple[int, int]
 
 addresses = st.integers(0, LAST) | st.sampled_from([0, LAST, 10 << 24, (10 << 24) + 11, 127 << 24, 224 << 24])
-RELAXED = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(max_examples=drawn(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def size(ranges: Iterable[Range]) -> int:

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import drawn
 from tests.support.drawn_rules import LOCAL, MEMBERS, acl_rules, group_rules, remotes
 from tests.support.servers import fabric, subnet, vni
 from vnicheck.fabric import network_acl, security_group
@@ -34,7 +35,7 @@ def test_a_mapped_map_says_the_same_in_fewer_stretches(extents: list[tuple[int, 
     assert all(one is not other for one, other in zip(anywhere.values, anywhere.values[1:], strict=False))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(st.lists(st.lists(group_rules(), max_size=5), max_size=3), remotes, remotes)
 def test_remotes_that_groups_hold_alike(rules: list[list[SecurityGroupRule]], one: str, other: str) -> None:
     made = [SecurityGroup(id=f"g{i}", name=f"g{i}", rules=tuple(each)) for i, each in enumerate(rules)]
@@ -51,7 +52,7 @@ def test_remotes_that_groups_hold_alike(rules: list[list[SecurityGroupRule]], on
         assert said[0] == said[1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(st.lists(acl_rules(), max_size=6), remotes, remotes, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 def test_remotes_that_an_acl_holds_alike(rules: list[AclRule], one: str, other: str, ports: tuple[int, int]) -> None:
     around = fabric(acls=[NetworkAcl(id="acl", name="acl", rules=tuple(rules))])

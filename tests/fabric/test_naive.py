@@ -5,6 +5,7 @@ import ipaddress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import drawn
 from tests.support.drawn_rules import COVERS, LOCAL, MEMBERS, acl_rules, directions, group_rules, remotes
 from tests.support.servers import fabric, subnet, vni
 from vnicheck.fabric import network_acl as acls
@@ -42,7 +43,7 @@ def admits(rule: SecurityGroupRule, direction: str, protocol: Protocol, remote: 
     return in_bounds(dport, rule.port_min, rule.port_max)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=drawn(400), deadline=None)
 @given(
     st.lists(st.lists(group_rules(), max_size=4), max_size=3),
     directions,
@@ -106,7 +107,7 @@ def passes(
     return False
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=drawn(400), deadline=None)
 @given(
     st.lists(acl_rules(), max_size=6),
     directions,

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.target import PARSERS, SEED, check, seeds
+from tests.support.amounts import drawn
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.guest import Guest
@@ -26,14 +27,14 @@ WORDS = st.sampled_from(PLAIN.split())
 LINES = st.lists(st.lists(WORDS | ODD, max_size=12).map(" ".join), max_size=30).map("\n".join)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=drawn(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(PARSERS)), LINES)
 def test_lines_that_look_right(name: str, text: str) -> None:
     number = list(PARSERS).index(name)
     check(bytes([1, number]) + text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=drawn(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SEEDS), st.randoms(use_true_random=False))
 def test_mutated_recordings(seed: bytes, chance: random.Random) -> None:
     data = bytearray(seed[:6000])
@@ -44,7 +45,7 @@ def test_mutated_recordings(seed: bytes, chance: random.Random) -> None:
     check(bytes(data))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(LINES)
 def test_a_section_cannot_pass_for_another(text: str) -> None:
     """Whatever a command prints, the framing of the other sections stands."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import drawn
 from tests.support.guest_parts import guest_from_parts, with_default_tables
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.doubt import doubt_busybox_links, doubt_busybox_routes
@@ -347,7 +348,7 @@ DUMPS = st.lists(st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), VA
 
 
 class TestAnyText:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=drawn(150), deadline=None)
     @given(text=st.text(max_size=200) | SENTENCES | DUMPS.map(json.dumps))
     def test_raises_nothing_but_collection_errors(self, text: str) -> None:
         messages: list[CollectionError] = []
@@ -358,13 +359,13 @@ class TestAnyText:
                 messages.append(error)
         assert [error.code for error in messages if "\n" in error.message or not error.code.startswith("guest_")] == []
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=drawn(150), deadline=None)
     @given(data=st.binary(max_size=200))
     def test_any_bytes(self, data: bytes) -> None:
         with pytest.raises(CollectionError):
             read_guest(b"vnicheck-guest/1 begin\n" + data, via="file")
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=drawn(150), deadline=None)
     @given(text=SENTENCES)
     def test_nothing_is_dropped(self, text: str) -> None:
         assume(not is_json(text))
@@ -372,7 +373,7 @@ class TestAnyText:
         parsed = parse_rules(text)
         assert len(parsed.items) + len(parsed.unmodelled) == len(lines)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=drawn(200), deadline=None)
     @given(text=SENTENCES)
     def test_evidence_reads_back(self, text: str) -> None:
         assume(not is_json(text))

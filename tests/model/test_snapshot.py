@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.support.amounts import drawn
 from tests.support.any_snapshot import snapshots
 from tests.support.servers import COLLECTED, fabric, guest, server, two_vnis
 from vnicheck.model.cloud import (
@@ -15,7 +16,7 @@ from vnicheck.model.cloud import (
 from vnicheck.model.snapshot import SCHEMA, Snapshot, SnapshotError, decode_snapshot, encode_snapshot
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=drawn(60), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(snapshots)
 def test_a_snapshot_survives_its_file(snapshot: Snapshot) -> None:
     data = encode_snapshot(snapshot)

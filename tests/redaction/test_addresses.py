@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.amounts import drawn
 from vnicheck.fabric.scope import PRIVATE_PREFIXES, SERVICE_PREFIXES
 from vnicheck.model.address import format_address, mask, parse_prefix, prefix_range
 from vnicheck.redaction.addresses import OWN_MEANING, UNTOUCHED, AddressPseudonyms
@@ -22,7 +23,7 @@ def shared_bits(one: int, other: int) -> int:
     return 32 - (one ^ other).bit_length()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=drawn(300), deadline=None)
 @given(addresses, addresses)
 def test_two_addresses_share_as_many_leading_bits_after_as_before(one: int, other: int) -> None:
     assert shared_bits(MAP.number(one), MAP.number(other)) == shared_bits(one, other)
@@ -40,7 +41,7 @@ def test_every_range_that_scopes_are_told_by_stays() -> None:
         assert MAP.prefix(prefix) == prefix
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(addresses)
 def test_the_internet_stays_the_internet_and_private_stays_private(address: int) -> None:
     def kind(number: int) -> list[str]:
@@ -79,7 +80,7 @@ def test_a_prefix_with_host_bits_keeps_its_network() -> None:
     assert host.partition("/")[0] == MAP.address("10.0.0.12")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(addresses, st.integers(0, 32))
 def test_prefixes_stay_prefixes(address: int, length: int) -> None:
     network, kept = parse_prefix(MAP.prefix(f"{format_address(address & mask(length))}/{length}"))

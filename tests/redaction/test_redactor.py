@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from msgspec import Struct
 
 from tests.support import cases
+from tests.support.amounts import drawn
 from tests.support.any_snapshot import snapshots
 from tests.support.servers import COLLECTED, fabric, guest, link, server, two_vnis
 from vnicheck.analysis.server import report_on
@@ -241,7 +242,7 @@ def test_what_was_the_same_is_the_same_and_what_differed_differs() -> None:
     assert Redactor(b"another key", [snapshot]).snapshot(snapshot) != other
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=drawn(60), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(snapshots)
 def test_any_snapshot_can_be_redacted(snapshot: Snapshot) -> None:
     other = Redactor(KEY, [snapshot]).snapshot(snapshot)

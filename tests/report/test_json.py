@@ -1,8 +1,6 @@
 """`--format json` against its published schema and the contract's list of fields."""
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import jsonschema
@@ -10,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.support import reports
+from tests.support.program import run
 from vnicheck.model.flow import DropCode
 from vnicheck.model.report import Report, encode_instance, encode_report
 
@@ -24,10 +23,7 @@ blackhole unreachable prohibit ip_spoofing_check protocol_state_filtering floati
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "vnicheck", "schema", "report"], capture_output=True, text=True, check=True, timeout=30
-    )
-    read: dict[str, Any] = json.loads(done.stdout)
+    read: dict[str, Any] = json.loads(run("schema", "report").stdout)
     jsonschema.Draft202012Validator.check_schema(read)
     return read
 

@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support import forked
+
+_OF_PYTHONS_START = ("PYTHON", "LC_", "LANG", "LD_")
+
 
 def run(
     *arguments: str,
@@ -13,9 +17,13 @@ def run(
     program: tuple[str, ...] = ("-m", "vnicheck"),
     folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *program, *arguments]
+    environ = {**bare_environment(), "PYTHONPATH": str(forked.ROOT), **(env or {})}
+    if program == ("-m", "vnicheck") and not any(key.startswith(_OF_PYTHONS_START) for key in env or {}):
+        return subprocess.CompletedProcess(command, *forked.run(arguments, environ, folder, timeout=60))
     return subprocess.run(
-        [sys.executable, *program, *arguments],
-        env={**bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2]), **(env or {})},
+        command,
+        env=environ,
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
