@@ -1,14 +1,13 @@
 """The VPC's checks of a flow's packets, as they leave or arrive by a VNI."""
 
-from vnicheck.engine.walk import Opening, Ranges, Section, Walk
+from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
-from vnicheck.fabric.network_acl import CrossingPacket, local_sets, network_acl
+from vnicheck.fabric.network_acl import local_sets, network_acl
 from vnicheck.fabric.public_range import public_range, reaches_range
 from vnicheck.fabric.remote_acl import Leaving, remote_acl
 from vnicheck.fabric.security_group import (
-    GroupedPacket,
     answer_to_seen,
     group_answers,
     groups_check,
@@ -16,34 +15,22 @@ from vnicheck.fabric.security_group import (
 )
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
-from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
+from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST, CrossingPacket
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
 
 
-def acl_packet(opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool) -> CrossingPacket:
-    """A packet of the flow as an ACL sees it, that arrives from, or leaves for, the remotes."""
+def crossing_packet(walk: Walk, opening: Opening, *, arriving: bool, answer: bool) -> CrossingPacket:
+    """A packet of the flow as groups and ACLs see it, that arrives from, or leaves for, the remotes."""
+    client = (walk.view.client_ports(opening.protocol),)
     return CrossingPacket(
         direction="inbound" if arriving else "outbound",
         protocol=opening.protocol,
         remotes=opening.remotes.samples,
         local=opening.local.number,
-        sports=sports,
-        dports=dports,
-        icmp_type=ECHO_REPLY if answer else ECHO_REQUEST,
-    )
-
-
-def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bool) -> GroupedPacket:
-    """A packet of the flow as security groups see it."""
-    return GroupedPacket(
-        direction="inbound" if arriving else "outbound",
-        protocol=opening.protocol,
-        remotes=opening.remotes.samples,
-        local=opening.local.number,
-        dports=dports,
-        opening=not answer,
+        sports=opening.ports if answer else client,
+        dports=client if answer else opening.ports,
         icmp_type=ECHO_REPLY if answer else ECHO_REQUEST,
     )
 
@@ -89,10 +76,8 @@ def _rules(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bo
     read, client = reading(walk, vni, opening), view.client_ports(opening.protocol)
 
     def judged() -> tuple[Check, Answers | None]:
-        sports, dports = (opening.ports, (client,)) if answer else ((client,), opening.ports)
-        packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
-        grouped = group_packet(opening, arriving=arriving, dports=dports, answer=answer)
-        return network_acl(view.fabric, view.subnet(vni), packet), group_answers(view.fabric, vni, grouped)
+        packet = crossing_packet(walk, opening, arriving=arriving, answer=answer)
+        return network_acl(view.fabric, view.subnet(vni), packet), group_answers(view.fabric, vni, packet)
 
     return walk.for_all(("crossing", read, opening.protocol, arriving, answer, opening.ports, client), judged)
 

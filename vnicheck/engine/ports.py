@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from vnicheck.engine.border import leaving_vni
-from vnicheck.engine.crossing import acl_packet, group_packet, home_packet, reading
+from vnicheck.engine.crossing import crossing_packet, home_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk
 from vnicheck.fabric import network_acl, remote_acl, security_group
@@ -91,7 +91,7 @@ def port_maps(
     """
     arriving = direction is Direction.INBOUND
     if opens is not None:
-        packet = group_packet(opening, arriving=arriving, dports=opening.ports, answer=False)
+        packet = crossing_packet(walk, opening, arriving=arriving, answer=False)
         admitted = security_group.by_port(walk.view.fabric, opens, packet)
         if admitted is not None:
             yield admitted
@@ -112,7 +112,5 @@ def _at_home(walk: Walk, vni: Vni, opening: Opening, *, sends: bool, answer: boo
 
 
 def _acl(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bool) -> PortMap:
-    client = (walk.view.client_ports(opening.protocol),)
-    sports, dports = (opening.ports, client) if answer else (client, opening.ports)
-    packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
+    packet = crossing_packet(walk, opening, arriving=arriving, answer=answer)
     return network_acl.by_port(walk.view.fabric, walk.view.subnet(vni), packet, of_source=answer)

@@ -5,38 +5,17 @@ Source: IBM Cloud Docs, VPC: using-acls. Traffic inside a subnet is taken not to
 
 from collections.abc import Hashable
 
-from msgspec import Struct
-
 from vnicheck.fabric.acl_rules import AclRules, Alike
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.transport import ECHO_REQUEST, kind_of
-from vnicheck.model.address import Range, prefix_range
+from vnicheck.fabric.transport import CrossingPacket, kind_of
+from vnicheck.model.address import prefix_range
 from vnicheck.model.address_map import AddressMap, constant, joined
 from vnicheck.model.cloud import Fabric, Subnet
-from vnicheck.model.flow import DropCode, Protocol, Stage
+from vnicheck.model.flow import DropCode, Stage
 
 STAGE = Stage.NETWORK_ACL
-
-
-class CrossingPacket(Struct, frozen=True, kw_only=True):
-    """Packets that enter (`inbound`) or leave (`outbound`) a subnet, with the ranges in which their ports lie.
-
-    `remotes` are some far ends that the ACL treats alike, by whichever rule.
-    """
-
-    direction: str
-    protocol: Protocol
-    remotes: tuple[int, ...]
-    local: int
-    sports: tuple[Range, ...]
-    dports: tuple[Range, ...]
-    icmp_type: int = ECHO_REQUEST
-
-    def ends(self, remote: int) -> tuple[int, int]:
-        """Source and destination of the packet whose far end this is."""
-        return (remote, self.local) if self.direction == "inbound" else (self.local, remote)
 
 
 def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check:

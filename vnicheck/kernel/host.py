@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from msgspec import Struct
 
 from vnicheck.kernel.conf import Conf
-from vnicheck.kernel.fib import Match
+from vnicheck.kernel.fib import Match, NextHops
 from vnicheck.kernel.lookup import Lookups, TableMaps
 from vnicheck.kernel.open_fields import Decision, Effort, OpenFields, Tree
 from vnicheck.kernel.release import parse_release
@@ -89,9 +89,7 @@ class Host:
                 fields=self.fields,
                 tables=self._tables,
                 effort=self.effort,
-                usable=self._usable,
-                alive=self.may_carry,
-                state=self._carriers(),
+                nexthops=NextHops(self._usable, self.may_carry, self._carriers()),
             )
         return self._lookups
 

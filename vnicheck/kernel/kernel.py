@@ -17,7 +17,7 @@ from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
-from vnicheck.kernel.undetermined import Undetermined, Unknown, known
+from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known
 from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
 from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, joined, membership, zipped
@@ -184,8 +184,7 @@ class Kernel:
     def _judged(self, outcome: Outcome) -> Outcome:
         """An outcome but for what is not modelled of it."""
         if isinstance(outcome, Several):
-            judged = [self._judged(world) for world in outcome.worlds]
-            return next((each for each in judged if isinstance(each, Unknown)), outcome)
+            return in_each_world(outcome, self._judged)
         if not isinstance(outcome, Received):
             return outcome
         if outcome.reception is Reception.NOT_LOCAL and self._translation is not None:
@@ -215,8 +214,7 @@ class Kernel:
         permanent neighbour.
         """
         if isinstance(way, Several):
-            judged = [self._undisturbed(world, fixed) for world in way.worlds]
-            return next((each for each in judged if isinstance(each, Unknown)), way)
+            return in_each_world(way, lambda world: self._undisturbed(world, fixed))
         if isinstance(way, Unknown):
             return way
         if isinstance(way, NotSent):

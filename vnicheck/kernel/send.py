@@ -17,6 +17,7 @@ from vnicheck.model.address import format_address
 from vnicheck.model.address_map import AddressMap, constant
 from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import NextHop, Route, RouteType
+from vnicheck.model.memo import Memo
 
 _WORDS = {
     Failure.NO_ROUTE: "no route leads to the remote",
@@ -74,7 +75,7 @@ class Departures:
     def __init__(self, host: Host, source: int) -> None:
         self._host = host
         self._source = source
-        self._made: dict[Found, Ways] = {}
+        self._made = Memo()
         found = or_unknown(self._found)
         self.found: AddressMap[Tree] = found if isinstance(found, AddressMap) else constant(found)
 
@@ -98,10 +99,7 @@ class Departures:
     def _ways(self, found: Found | NotSent | Unknown) -> Ways:
         if not isinstance(found, Found):
             return found
-        known = self._made.get(found)
-        if known is None:
-            known = self._made[found] = or_unknown(lambda: self._ways_of(found))
-        return known
+        return self._made.once(found, lambda: or_unknown(lambda: self._ways_of(found)))
 
     def _ways_of(self, found: Found) -> tuple[Sent, ...] | NotSent:
         match = found.match
