@@ -11,7 +11,7 @@ PIP = $$(test -x $(BIN)/pip && echo $(BIN)/python -m pip || echo $(PYTHON) -m pi
 # Modules are compiled once, not for each of the many programs that tests start, also where the environment says otherwise.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp try-debian image sbom differential fuzz bench bench-scale demo-snapshots man clean
+.PHONY: help demo docs pictures test test-all quick lowest lint pins dist try-dist zipapp try-zipapp try-debian image sbom differential fuzz bench bench-scale demo-snapshot man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
@@ -33,9 +33,9 @@ test-all: $(READY) packages  ## all checks and every test (before an issue is re
 	@$(PYTEST_RUN) --long $(PYTEST)
 
 PURE := analysis engine fabric kernel model redaction rules
-quick: $(READY)  ## lint, and the tests of the pure folders: under a minute
+quick: $(READY)  ## lint, and the tests of the pure folders, a sample of recorded cases: under a minute
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
+	@$(BIN)/python -m pytest -q -n 2 --quick -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
 
 LOWEST := .venv-lowest
 lowest: $(READY)  ## the tests of the pure folders with the oldest releases that pyproject.toml allows
@@ -86,7 +86,8 @@ sbom: $(RELEASE)/.ready  ## write vnicheck.cdx.json: CycloneDX, of the releases 
 	@$(RELEASE)/bin/python release/sbom.py vnicheck.cdx.json
 
 lint: $(READY)  ## format, lint, types, import contract, house rules, workflows
-	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 4
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo >$(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 	@$(BIN)/python -m tests.house_rules
 	@$(BIN)/zizmor --offline --quiet --no-progress .github action.yml
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -110,8 +111,8 @@ bench: $(READY)  ## measure, each figure beside something else in the same run
 bench-scale: $(READY)  ## measure a region of up to 10,000 servers (minutes)
 	@$(BIN)/python -m benchmarks scale
 
-demo-snapshots: $(READY)  ## write the demo's packaged snapshots anew from fixtures/cases
-	@$(BIN)/python -m tests.support.demo_snapshots
+demo-snapshot: $(READY)  ## write the demo's packaged snapshot anew from fixtures/cases
+	@$(BIN)/python -m tests.support.demo_snapshot
 
 man: $(READY)  ## write the manual pages, man/*.1, from what the program says of itself
 	@$(BIN)/python -m tests.support.man_pages man

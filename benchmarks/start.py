@@ -23,7 +23,7 @@ app(["--help"])
 
 CALL = BARE.replace("--help", "main")
 """What Typer alone takes to call a command: since 0.29 it loads pydantic for that."""
-SNAPSHOT = files("vnicheck.demo") / "check-1.json"
+SNAPSHOT = files("vnicheck.demo") / "recorded.json"
 
 
 NAMES = 5000

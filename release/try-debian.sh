@@ -55,7 +55,7 @@ status=0; vnicheck analyze web-1 --guest web-1=web-1.txt >out.txt 2>err.txt || s
 [ "$status" = 2 ] && grep -q IBMCLOUD_API_KEY err.txt || { cat out.txt err.txt; exit 1; }
 well # there is no account here: one line says which variable is missing
 step 'a snapshot, offline'
-snapshot=$(find clone/vnicheck/demo -name check-1.json)
+snapshot=$(find clone/vnicheck/demo -name recorded.json)
 vnicheck analyze --snapshot "$snapshot" >analyze.txt
 vnicheck trace server --snapshot "$snapshot" --from 10.8.0.4 --to 10.0.0.12 --port 443 >trace.txt
 status=0; vnicheck lint --snapshot "$snapshot" --max-age 36500 -f sarif=vnicheck.sarif -f text >lint.txt 2>&1 || status=$?

@@ -17,6 +17,7 @@ SAMPLE = 12
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="all of what is long by nature, not the same sample each time")
+    parser.addoption("--quick", action="store_true", help="of what is done with every recorded case such a sample, too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,19 +39,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Without --long, of each test marked `long` the first case is kept, and a sample: the same on every machine, and the
     same sets of parameters in each test, which share what is made for them. Where a case of the test is not marked,
-    that one is the first; of a test marked `long(sampled=False)` none is kept.
+    that one is the first; of a test marked `long(sampled=False)` none is kept. With --quick the same holds of each test
+    marked `recorded`.
     """
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.relative_to(config.rootpath).as_posix()))
     if config.getoption("--long"):
         return
+    sampled = ("long", "recorded") if config.getoption("--quick") else ("long",)
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     begun: set[str] = set()
     for item in items:
         test, _, parameters = item.nodeid.partition("[")
-        mark = item.get_closest_marker("long")
+        mark = next((mark for mark in item.iter_markers() if mark.name in sampled), None)
         every = mark.args[0] if mark is not None and mark.args else SAMPLE
         drawn = test not in begun or zlib.crc32(parameters.encode()) % every == 0
         begun.add(test)

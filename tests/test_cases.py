@@ -16,7 +16,17 @@ from vnicheck.model.snapshot import Snapshot, decode_snapshot, encode_snapshot
 def test_case(name: str) -> None:
     snapshot = cases.snapshot_of(name)
     assert decode_snapshot(encode_snapshot(snapshot)) == snapshot
-    case, config = cases.load(name), cases.config_of(name)
+    check_case(snapshot, cases.load(name), cases.config_of(name))
+
+
+@pytest.mark.long(3)
+@pytest.mark.parametrize("name", [name for name in cases.names() if cases.variants(name)])
+def test_variants(name: str) -> None:
+    for case in cases.variants(name):
+        check_case(cases.snapshot_of(name, case), case, cases.config_of(name, case))
+
+
+def check_case(snapshot: Snapshot, case: cases.Case, config: Config) -> None:
     instance = cases.report_of(snapshot, config)
     told_problems = [f"{problem.code}: {problem.message}" for problem in instance.problems]
     assert len(told_problems) == len(case.problems), told_problems
@@ -30,11 +40,14 @@ def test_case(name: str) -> None:
     text = " ".join(render(assemble_report((instance,), generated_at=snapshot.created_at), 100, explain=True).split())
     for words in case.text:
         assert words in text
+    assert {each.rule for each in instance.findings} >= set(case.findings), case.title
+    if case.errors is not None:
+        assert {each.rule for each in instance.findings if each.severity == "error"} == set(case.errors), case.title
     for expected in case.expect:
         flow = cases.find(instance, expected.flow)
         told = [f"{drop.by} at {drop.at}" for drop in flow.drops]
         reasons = [hop.reason for hop in flow.hops if hop.outcome != "pass"]
-        assert (flow.verdict, told) == (expected.verdict, list(expected.drops)), (expected.flow, reasons)
+        assert (flow.verdict, told) == (expected.verdict, list(expected.drops)), (case.title, expected.flow, reasons)
         if expected.reason:
             assert expected.reason in reasons[0]
         for words in expected.says:
@@ -64,6 +77,6 @@ def check_plan(snapshot: Snapshot, wanted: cases.PlanExpectation, config: Config
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: f"check-{check.number}")
 def test_the_packaged_demo_is_the_case(check: object) -> None:
-    """`make demo-snapshots` writes them anew."""
+    """`make demo-snapshot` writes it anew."""
     packaged = load_check(check)  # type: ignore[arg-type]
     assert packaged == cases.snapshot_of(f"article-check-{check.number}")  # type: ignore[attr-defined]

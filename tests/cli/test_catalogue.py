@@ -52,10 +52,9 @@ def test_explain_shows_every_fact() -> None:
     assert "(collected 20" in " ".join(whole.stdout.split())
 
 
-def test_the_table_of_commands_says_what_they_say_themselves() -> None:
-    for name, (module, said) in COMMANDS.items():
+def test_each_command_of_the_table_is_given_its_options() -> None:
+    for name, (module, _) in COMMANDS.items():
         options = getattr(given, f"{name.title().replace('-', '')}Options")
-        assert inspect.getdoc(options) == said, name
         work = getattr(import_module(f"vnicheck.cli.{module}"), name.replace("-", "_"))
         (parameter,) = inspect.signature(work).parameters.values()
         assert parameter.annotation is options, name
@@ -80,7 +79,7 @@ def test_a_commands_help_loads_its_options_and_nothing_that_works(name: str) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {module.removeprefix("vnicheck.cli.") for module in done.stdout.splitlines()[-1].split()}
-    options = {"bundles", "given", "given_verify", "options"}
+    options = {"bundles", "given", "options"}
     assert loaded == {"vnicheck", "vnicheck.cli", "app", "failure", "help", "tree", *options}
 
 

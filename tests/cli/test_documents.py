@@ -123,7 +123,7 @@ def test_fix_leaves_flows_out_unless_asked(saved: str) -> None:
 
 
 def test_fix_names_no_broadcast_address_as_what_stays_broken() -> None:
-    check = files("vnicheck.demo").joinpath("check-1.json")
+    check = files("vnicheck.demo").joinpath("recorded.json")
     fixed = " ".join(run("fix", f"--snapshot={check}", "--dry-run").stdout.split())
     assert "tcp, udp and icmp to 10.0.0.12, from its subnet, the VPC and other private networks" in fixed
     assert "10.0.0.255" not in fixed

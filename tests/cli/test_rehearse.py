@@ -12,7 +12,7 @@ from tests.lab.require import require_lab
 from tests.support.unprivileged import NOBODY
 
 REPOSITORY = Path(__file__).parents[2]
-CHECK_1 = REPOSITORY / "vnicheck" / "demo" / "check-1.json"
+CHECK_1 = REPOSITORY / "vnicheck" / "demo" / "recorded.json"
 
 
 def rehearse(*options: str | Path, prefix: list[str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ from tests.support.cases import find
 from tests.support.servers import fabric, guest, link, report, server, two_vnis
 from vnicheck.fixes.planner import plan_server
 from vnicheck.guest.parsers.iptables import parse_iptables
+from vnicheck.guest.parsers.nftables import parse_nftables
 from vnicheck.model.config import Config
 from vnicheck.model.firewall import Firewall
 from vnicheck.model.flow import Outcome, Stage, Verdict
@@ -57,6 +58,27 @@ def test_what_the_fabric_drops_is_dropped_still_and_a_plan_fixes_what_the_firewa
     assert proof is not None
     assert proof.document.plan.strategy == "policy-routing"
     assert {str(proof.trial.before[index].ports) for index in proof.promised} >= {"('22',)"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "to_first", "to_second"),
+    [
+        ("fib saddr . iif oif missing drop", False, False),
+        ('iifname "eth1" fib saddr . mark . iif oif missing drop', True, False),
+        ('iifname != "wg0" ip daddr 10.66.0.2 fib saddr type != local drop', True, True),
+        ("ip daddr 10.0.0.12 fib daddr . iif type { local, broadcast } drop", True, False),
+        ('iifname "eth0" fib daddr . iif type local ct mark set ct mark | 0x80', True, True),
+        ("meta l4proto tcp socket transparent 1 meta mark set 0x1 accept", True, True),
+    ],
+)
+def test_a_look_at_the_fib_touches_what_its_rule_may_stop(rule: str, to_first: bool, to_second: bool) -> None:
+    text = f"table ip t {{\nchain c {{\ntype filter hook prerouting priority raw; policy accept;\n{rule}\n}}\n}}"
+    chains, strange = parse_nftables(text)
+    read_whole = guest(firewall=Firewall(chains=chains, unmodelled=strange))
+    found = report(server(*two_vnis(protocol_state_filtering_mode="disabled"), guest=read_whole))
+    for address, delivered in (("10.0.0.11", to_first), ("10.0.0.12", to_second)):
+        flow = find(found, f"inbound tcp/22 10.8.0.4 -> {address}")
+        assert (flow.verdict is Verdict.DELIVERED) is delivered, flow
 
 
 def test_a_plan_says_which_ports_it_does_not_fix() -> None:

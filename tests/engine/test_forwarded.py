@@ -56,6 +56,20 @@ def test_translation_may_lead_it_elsewhere(verdict: Target, known: bool) -> None
     assert (flow.verdict is Verdict.DROPPED) is known
 
 
+@pytest.mark.parametrize(
+    ("way", "verdict"),
+    [
+        ("10.0.0.77 dev cali1 scope link\n", Verdict.UNKNOWN),
+        ("10.0.0.77 dev eth0 scope link\n", Verdict.DROPPED),
+        ("", Verdict.DROPPED),
+    ],
+)
+def test_a_pod_with_an_address_of_a_vni_may_open_connections(way: str, verdict: Verdict) -> None:
+    own = guest(link("eth0", 0, "10.0.0.11/24"), link("cali1", 2, kind="veth", index=9), routes=ROUTES + way)
+    flow = find(report(server(vni(0, "10.0.0.11", "10.0.0.77"), guest=own)), "outbound tcp/443 10.0.0.77 -> 10.8.0.4")
+    assert flow.verdict is verdict
+
+
 def test_addresses_of_its_own_are_answered() -> None:
     of = flows(balancer())
     own = [flow for flow in of if flow.local == "10.0.0.11" and flow.direction is Direction.INBOUND]

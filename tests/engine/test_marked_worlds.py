@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.cases import find
 from tests.support.reports import render
-from tests.support.servers import TWO_DEFAULTS, guest, link, report, server
+from tests.support.servers import TWO_DEFAULTS, guest, link, report, server, two_vnis
 from vnicheck.analysis.server import assemble_report
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow, Verdict
@@ -59,6 +59,18 @@ def test_next_hops_of_equal_cost_that_fare_alike_are_known() -> None:
     unknown = flow_of("", f"default proto static{hops.format('eth0', 'eth1')}\n{subnets}")
     assert unknown.verdict is Verdict.UNKNOWN
     assert any("several next hops of equal cost" in hop.reason for hop in unknown.hops)
+
+
+@pytest.mark.parametrize("reads", ["tos 0x10", "uidrange 1000-2000", "fwmark 0x1"])
+@pytest.mark.parametrize("way", [REPLY, "outbound tcp/443 10.0.0.11 -> 10.8.0.4"])
+def test_next_hops_of_equal_cost_are_not_all_worlds_where_a_rule_leads_others_elsewhere(reads: str, way: str) -> None:
+    hops = "".join(f"\n\tnexthop via 10.0.0.1 dev eth{number} weight 1" for number in (0, 1))
+    routes = f"default proto static{hops}\n10.0.0.0/24 dev eth0 scope link\nblackhole default table 7\n"
+    config = Config(assumptions=Assumptions(packets_unmarked=False))
+    for rule, verdict in ((f"100: from all {reads} lookup 7\n", Verdict.UNKNOWN), ("", Verdict.DELIVERED)):
+        known = guest(routes=routes, rules=LOCAL + rule + MAIN)
+        of = server(*two_vnis(protocol_state_filtering_mode="disabled"), guest=known)
+        assert find(report(of, config=config), way).verdict is verdict
 
 
 def test_marks_count_where_the_configuration_says_so() -> None:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.support.plans import rules_of
-from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, rules_of, server
 from vnicheck.fixes.planner import plan_server
 from vnicheck.model.boot import BootConfig, BootRule
 from vnicheck.model.config import Config

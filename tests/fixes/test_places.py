@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.support.plans import rules_of
-from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, server
+from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, rules_of, server
 from vnicheck.fixes.actions import thrown
 from vnicheck.fixes.effects import AddRoutes, AddRule, PatchVni
 from vnicheck.fixes.planner import Proof, plan_server

@@ -14,10 +14,21 @@ from tests.support.plans import (
     kinds,
     plan,
     planned,
-    rules_of,
     without,
 )
-from tests.support.servers import DROPPED, TWO_DEFAULTS, acl_rule, fabric, guest, link, server, subnet, two_vnis, vni
+from tests.support.servers import (
+    DROPPED,
+    TWO_DEFAULTS,
+    acl_rule,
+    fabric,
+    guest,
+    link,
+    rules_of,
+    server,
+    subnet,
+    two_vnis,
+    vni,
+)
 from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView

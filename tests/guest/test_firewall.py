@@ -7,6 +7,7 @@ from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parsers.firewall import parse_firewall
+from vnicheck.guest.parsers.nftables import read_rule
 from vnicheck.guest.parsers.programs import bpf_hooks, ipsec_hooks, traffic_hooks
 from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.firewall import FirewallChain, Match, Selector, Verdict
@@ -93,7 +94,7 @@ def test_rules_of_nftables(guest: Guest) -> None:
     assert (marked.matches[0].values, marked.verdict, marked.target) == (
         ("0x00000001/0x000000ff",), Verdict.JUMP, "sub",
     )  # fmt: skip
-    assert (strict.verdict, strict.unmodelled) == (Verdict.DROP, ("fib saddr . iif oif missing drop",))
+    assert (strict.verdict, strict.unmodelled) == (Verdict.DROP, ("fib saddr . iif oif missing",))
     by_map = chains(guest)["f", "sub"].rules
     assert {rule.matches[0].values: rule.verdict for rule in by_map} == {
         ("established",): Verdict.ACCEPT,
@@ -101,9 +102,30 @@ def test_rules_of_nftables(guest: Guest) -> None:
     }
 
 
-def test_only_the_look_at_the_way_back_is_one(guest: Guest) -> None:
-    found = [hook.text for hook in guest.hooks if hook.kind is HookKind.SOURCE_MATCH]
-    assert found == ["netfilter: fib saddr . iif oif missing drop"]
+def test_a_look_at_the_way_back_is_a_rule_and_no_hook(guest: Guest) -> None:
+    assert [hook for hook in guest.hooks if hook.kind is HookKind.SOURCE_MATCH] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "verdict"),
+    [
+        ("socket transparent 1 meta mark set 0x1 accept", ("socket transparent 1",), Verdict.ACCEPT),
+        ("socket wildcard 0 tcp dport 22 drop", ("socket wildcard 0",), Verdict.DROP),
+        ('fib saddr . iif oif != "eth0" drop', ('fib saddr . iif oif != "eth0"',), Verdict.DROP),
+        ("fib saddr . mark . iif check missing drop", ("fib saddr . mark . iif check missing",), Verdict.DROP),
+        ("fib daddr . iif type != local snat to 10.0.0.11", ("fib daddr . iif type != local",), Verdict.SNAT),
+        ("limit rate over 10 mbytes/second burst 5 packets drop", None, Verdict.DROP),
+        ("fib daddr . iif type vmap { local : drop }", ("fib daddr . iif type vmap { local : drop }",), Verdict.OTHER),
+        ("fib saddr type { local, broadcast } drop", ("fib saddr type { local, broadcast } drop",), Verdict.DROP),
+        ("socket mark 0x1 jump sub", ("socket mark 0x1 jump sub",), Verdict.OTHER),
+        ("meta mark set socket mark drop", ("socket mark drop",), Verdict.DROP),
+    ],
+)
+def test_conditions_that_no_flow_answers(line: str, asked: tuple[str, ...] | None, verdict: Verdict) -> None:
+    *marking, rule = read_rule(line)
+    assert rule.verdict is verdict
+    assert rule.unmodelled == (asked or (line.removesuffix(" drop"),))
+    assert all(each.sets_mark and each.verdict is None for each in marking)
 
 
 def test_published_ports_of_iptables(guest: Guest) -> None:

@@ -69,7 +69,6 @@ ip xfrm policy add src 10.1.0.0/16 dst 10.2.0.0/16 dir out tmpl src 1.1.1.1 dst 
     script = collect_script_text()
     root = read_guest(run_in_namespace(configuration + script), via="file")
     assert root.hooks == (
-        Hook(kind=HookKind.SOURCE_MATCH, text="netfilter: fib saddr . iif oif missing drop"),
         Hook(
             kind=HookKind.IPSEC,
             text="ip xfrm policy: src 10.1.0.0/16 dst 10.2.0.0/16",
@@ -77,6 +76,8 @@ ip xfrm policy add src 10.1.0.0/16 dst 10.2.0.0/16 dir out tmpl src 1.1.1.1 dst 
             dst="10.2.0.0/16",
         ),
     )
+    assert root.firewall is not None
+    assert [rule.text for chain in root.firewall.chains for rule in chain.rules] == ["fib saddr . iif oif missing drop"]
     assert root.missing == {}
 
 

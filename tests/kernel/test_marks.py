@@ -54,9 +54,22 @@ def test_a_setting_that_gives_answers_a_mark_leaves_it_open(key: str) -> None:
     [
         ("output", "-A OUTPUT -j MARK --set-xmark 0x80000/0xff0000", True),
         ("output", "-A OUTPUT -j CONNMARK --restore-mark", True),
-        ("output", "meta mark set 0x00000001", True),
+        ("output", "meta mark set ct mark", True),
+        ("output", "meta mark set 0x00080000", True),
+        ("output", "meta mark set 0x00000001", False),
+        ("output", "ip daddr 10.8.0.4 meta mark set 0x00000001 accept", False),
+        ("output", "meta mark set 0x00000001 | ct mark", True),
+        ("output", "meta mark set 0x00000001 counter packets 0 bytes 0 meta mark set ct mark", True),
+        ("output", 'meta mark set 0x00000001 comment "meta mark set ct mark"', True),
+        ("output", "meta mark set 0x00000001 meta mark set ct mark", True),
+        ("output", "-A OUTPUT -j MARK --set-xmark 0x1/0xffffffff", False),
+        ("output", "-A OUTPUT -j MARK --set-xmark 0x80000/0xffffffff", True),
+        ("output", "-A OUTPUT -j MARK --set-xmark 0x0/0xff0000", False),
+        ("output", '-A OUTPUT -m comment --comment "-j MARK --set-xmark 0x1/0x1" -j CONNMARK --restore-mark', True),
         ("output", "-A OUTPUT -j MARK --set-xmark 0x4000/0x4000", False),
         ("output", "meta mark set meta mark or 0x00004000", False),
+        ("output", "meta mark set meta mark or 0x00004000 meta mark set ct mark", True),
+        ("output", "meta mark set meta mark or 0x00004000 counter…", True),
         ("forward", "-A ts-forward -i tailscale0 -j MARK --set-xmark 0x40000/0xff0000", False),
         ("output", "-A OUTPUT -j ACCEPT", False),
     ],
@@ -72,13 +85,13 @@ def test_a_ruleset_leaves_it_open_where_it_sets_bits_that_a_rule_reads(hook: str
 
 def test_a_chain_that_is_jumped_to_counts_as_the_one_that_jumps() -> None:
     jump, sets = chain("output", "-A OUTPUT -j sets", target="sets"), chain(None, "meta mark set 0x80000", name="sets")
-    assert marked(guest(firewall=Firewall(chains=(jump, sets)))).sent is not None
+    assert marked(guest(firewall=Firewall(chains=(jump, sets)))).sent == frozenset({0, 0x80000})
     assert marked(guest(firewall=Firewall(chains=(sets,)))) == NOTHING
 
 
 def test_incoming_marks_leave_what_is_sent_alone() -> None:
     known = guest(firewall=Firewall(chains=(chain("prerouting", "meta mark set 0x80000"),)))
-    assert marked(known).incoming is not None
+    assert marked(known).incoming == frozenset({0, 0x80000})
     assert egress(known) == "eth0"
 
 

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,13 @@ class Bench:
 
 
 @contextmanager
-def bench(name: str | Scenario, folder: Path, *, config: Sequence[str] = ()) -> Iterator[Bench]:
+def bench(
+    name: str | Scenario, folder: Path, *, config: Sequence[str] = (), build: Callable[..., Lab] = Lab
+) -> Iterator[Bench]:
     """A scenario's server (by name, or as changed), reached by SSH, in a VPC whose API changes what packets meet."""
     scenario = scenarios.load(name) if isinstance(name, str) else name
     folder.mkdir()
-    with Lab(scenario, own_files=True) as lab:
+    with build(scenario, own_files=True) as lab:
         lab.target.run(["mkdir", "/run/sshd"])
         with (
             Sshd(

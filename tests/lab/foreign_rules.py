@@ -52,7 +52,10 @@ def in_front(of: Server) -> Sequence[str]:
 def try_plan(commands: Sequence[str], plan: Plan) -> Found:
     """Makes the server in a namespace of this process's own, plans, carries it out there, and asks before and after."""
     sandbox.enter_new_namespace()
-    sandbox.apply(commands)
+    applied = sandbox.apply(commands).taken
+    assert {line for line in commands if line.startswith("ip link add")} <= {*applied}, (
+        "a device that no kernel here has"
+    )
     guest = sandbox.collect(plain=False)
     of = server(vni(0, ADDRESSES[0]), vni(1, *ADDRESSES[1:], subnet="b"), guest=guest)
     proof = _proof(of)
@@ -139,8 +142,8 @@ def _base() -> Iterator[str]:
 def _own_networks(random: Random) -> Iterator[str]:
     yield "ip link add br0 type bridge"
     yield "ip link add pod0 type veth peer name pod1"
-    yield "ip link add tun7 type dummy"
-    for name in ("br0", "pod0", "pod1", "tun7"):
+    yield "ip link add tun7 type veth peer name far7"
+    for name in ("br0", "pod0", "pod1", "tun7", "far7"):
         yield f"ip link set {name} up"
     yield "ip addr add 10.88.0.1/24 dev br0"
     yield "ip addr add 100.79.1.1/32 dev tun7"

@@ -4,6 +4,7 @@ import ipaddress
 import tomllib
 from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -113,11 +114,19 @@ class Scenario(Network, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return named
 
 
+S = TypeVar("S", bound=Scenario)
+
+
 def load(name: str) -> Scenario:
     """The scenario of a folder under fixtures/lab. Raises NetworkError with the file's name."""
-    path = FOLDER / name / "scenario.toml"
+    return read(FOLDER / name, Scenario)
+
+
+def read(folder: Path, kind: type[S]) -> S:
+    """The scenario of a folder, of that kind. Raises NetworkError with the file's name."""
+    path = folder / "scenario.toml"
     try:
-        return msgspec.convert({"name": name, **tomllib.loads(path.read_text())}, Scenario)
+        return msgspec.convert({"name": folder.name, **tomllib.loads(path.read_text())}, kind)
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError, NetworkError) as error:
         raise NetworkError(f"{path}: {error}") from error
 

@@ -6,10 +6,12 @@ import struct
 from collections.abc import Sequence
 
 import pytest
+from msgspec import structs
 
 from tests.lab.differential import sandbox
 from tests.lab.differential.check import ask_one
 from tests.lab.differential.compare import Disagreement, Tally, compare_all
+from tests.lab.differential.every_world import compare_worlds
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from tests.lab.differential.run import in_child, minimal, run
 from tests.lab.require import require_lab
@@ -20,6 +22,9 @@ from vnicheck.model.address import parse_address
 SEED, CONFIGURATIONS = 1, 300
 SAMPLE = 6
 """Without --long, one in so many."""
+
+AGENTS, AGENTS_SAMPLE = 120, 12
+"""Configurations of servers with agents, and the share of them without --long."""
 
 pytestmark = pytest.mark.root
 
@@ -46,7 +51,7 @@ def lab() -> None:
 @pytest.mark.timeout(400)
 def test_random_configurations_agree(request: pytest.FixtureRequest) -> None:
     part = 1 if request.config.getoption("--long") else SAMPLE
-    tally = run(SEED, CONFIGURATIONS // part)
+    tally = run(str(SEED), CONFIGURATIONS // part)
     assert not tally.disagreements, "\n".join(map(str, tally.disagreements[:5]))
     assert tally.configurations == CONFIGURATIONS // part
     assert tally.compared >= 20_000 / part
@@ -57,6 +62,65 @@ def test_random_configurations_agree(request: pytest.FixtureRequest) -> None:
     assert tally.undetermined_over_worlds.total() <= 0.15 * asked_over_worlds, tally.undetermined_over_worlds
     for outcome in ("in delivered", "in rp_filter", "in martian_source", "in not_local", "in forwarded", "out sent"):
         assert tally.outcomes[outcome] >= 50 / part, tally.outcomes
+
+
+@pytest.mark.timeout(400)
+def test_servers_with_agents_agree_in_every_world(request: pytest.FixtureRequest) -> None:
+    """With the mark, TOS and user of each packet that a flow leaves open, also where the answer depends on them."""
+    part = 1 if request.config.getoption("--long") else AGENTS_SAMPLE
+    tally = run(f"agents-{SEED}", AGENTS // part)
+    assert not tally.disagreements, "\n".join(map(str, tally.disagreements[:5]))
+    assert tally.configurations == AGENTS // part
+    assert tally.in_every_world >= 200 * tally.configurations
+    told = tally.in_every_world - tally.not_told.total()
+    assert tally.of_several_worlds >= 0.2 * told
+    assert told - tally.of_several_worlds >= 0.2 * told
+    assert tally.not_told.total() <= 0.05 * tally.in_every_world, tally.not_told
+    assert tally.undetermined.total() <= 0.02 * tally.compared, tally.undetermined
+
+
+AGENT_COMMANDS = (
+    "ip link set lo up",
+    "ip link add v0 type veth peer name p0",
+    "ip link add v1 type veth peer name p1",
+    *(f"ip link set {name} up" for name in ("v0", "p0", "v1", "p1")),
+    "ip addr add 10.0.0.11/24 dev v0",
+    "ip route add default via 10.0.0.1 dev v0",
+    "ip route add default dev v1 table 52",
+    "ip rule add pref 10 fwmark 0x1/0x1 lookup 52",
+)
+
+TWICE = ("ip rule add pref 10 fwmark 0x1/0x1 lookup 254", "ip rule add pref 11 fwmark 0x1/0x1 lookup 52")
+
+
+@pytest.mark.parametrize(
+    "told", [{"fwmark": 0}, {"fwmark": None}, {"invert": True}, {"table": 254}, {"table": 100}], ids=str
+)
+def test_a_model_that_reads_marks_wrongly_is_found_out(told: dict[str, object]) -> None:
+    """Also where it has both worlds still, each with the mark of the other."""
+    found = in_child(_in_every_world, AGENT_COMMANDS, outgoing(source="10.0.0.11"), told)
+    assert {each.what for each in found} == {"in one world", "output"}
+
+
+def test_a_world_that_no_packet_meets_is_found_out() -> None:
+    found = in_child(_in_every_world, (*AGENT_COMMANDS[:-1], *TWICE), outgoing(source="10.0.0.11"), {})
+    assert found == []
+    found = in_child(_in_every_world, (*AGENT_COMMANDS[:-1], *TWICE), outgoing(source="10.0.0.11"), {"table": 52})
+    assert {each.what for each in found} == {"a world that is none", "output"}
+
+
+def _in_every_world(commands: tuple[str, ...], question: Question, told: dict[str, object]) -> list[Disagreement]:
+    """With the first of the guest's own rules told wrongly."""
+    sandbox.enter_new_namespace()
+    applied = sandbox.apply(commands)
+    guest = sandbox.collect(plain=False)
+    rules = tuple(structs.replace(rule, **told) if rule.priority == 10 else rule for rule in guest.rules)
+    wrong = structs.replace(guest, rules=rules)
+    tally = Tally()
+    with RouteSocket() as route_socket:
+        compare_worlds(wrong, Host(wrong, applied.state), [question], route_socket, tally)
+    assert tally.in_every_world > 0
+    return tally.disagreements
 
 
 def test_shrinking_leaves_only_what_is_needed() -> None:

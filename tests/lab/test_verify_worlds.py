@@ -164,7 +164,7 @@ WORLDS = {
 }
 
 
-@pytest.mark.long(20)
+@pytest.mark.long(1000)  # the first one stands for all
 @pytest.mark.parametrize("name", WORLDS)
 def test_the_assumption_is_named_and_fed_back(name: str, tmp_path: Path) -> None:
     require_lab()

@@ -82,6 +82,12 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     plan: PlanExpectation | None = None
     guest: GuestFiles | None = None
     kernel_defaults: tuple[str, ...] = ()
+    errors: tuple[str, ...] | None = None
+    """The rules of all findings that are errors."""
+    findings: tuple[str, ...] = ()
+    """Rules that are among those of its findings."""
+    edits: tuple[tuple[str, str], ...] = ()
+    """Of a variant: what is replaced in all files of the case, wherever it stands."""
 
     def __post_init__(self) -> None:
         if not (self.expect or self.problems):
@@ -93,26 +99,60 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Case:
-    return msgspec.convert(tomllib.loads((CASES / name / "case.toml").read_text()), Case, strict=True)
+    return msgspec.convert(_told(name, "case.toml"), Case, strict=True)
 
 
-def snapshot_of(name: str) -> Snapshot:
-    case = load(name)
-    with StandIn(json.loads((CASES / name / case.cloud).read_text())) as api:
+def variants(name: str) -> list[Case]:
+    """What `variants.toml` makes of the case: its files edited, with expectations of their own."""
+    if not (CASES / name / "variants.toml").exists():
+        return []
+    whole = {key: value for key, value in _told(name, "case.toml").items() if key not in {"expect", "plan", "text"}}
+    told = _told(name, "variants.toml")["variant"]
+    return [msgspec.convert({**whole, **each}, Case, strict=True) for each in told]
+
+
+def _told(name: str, file: str) -> dict[str, Any]:
+    return tomllib.loads((CASES / name / file).read_text())
+
+
+def snapshot_of(name: str, case: Case | None = None) -> Snapshot:
+    """Of a case, or of a variant of it."""
+    case = load(name) if case is None else case
+    files = _Files(name, case.edits)
+    with StandIn(json.loads(files.read(case.cloud))) as api:
         client = connect(region=None, environ=api.environ, auth=None)
         (region,) = observe_regions([client], [case.server], vpc=None, resource_group=None)
     (server,) = region.servers
     if case.guest is not None:
         try:
-            server = msgspec.structs.replace(server, guest=_guest(name, case, case.guest))
+            server = msgspec.structs.replace(server, guest=_guest(files, case, case.guest))
         except CollectionError as error:
             server = msgspec.structs.replace(server, problems=(*server.problems, error.problem()))
+    files.require_all_edits()
     return make_snapshot(region, [server], created_at=case.collected_at, everything=False)
 
 
-def config_of(name: str) -> Config:
-    """The configuration of a case, read as the program reads it; without a file, the defaults."""
-    case = load(name)
+class _Files:
+    """Of a case, as a variant edits them."""
+
+    def __init__(self, name: str, edits: tuple[tuple[str, str], ...]) -> None:
+        self._folder, self._edits = CASES / name, edits
+        self._found: set[str] = set()
+
+    def read(self, file: str) -> str:
+        text = (self._folder / file).read_text()
+        for old, new in self._edits:
+            self._found |= {old} if old in text else set()
+            text = text.replace(old, new)
+        return text
+
+    def require_all_edits(self) -> None:
+        assert {old for old, _ in self._edits} == self._found, "an edit changes nothing"
+
+
+def config_of(name: str, case: Case | None = None) -> Config:
+    """The configuration of a case, or of a variant, read as the program reads it; without a file, the defaults."""
+    case = load(name) if case is None else case
     return Config() if case.config is None else load_config(CASES / name / case.config)
 
 
@@ -155,9 +195,9 @@ def _in_ports(port: int, ports: str) -> bool:
     return int(first) <= port <= int(last or first)
 
 
-def _guest(name: str, case: Case, files: GuestFiles) -> Guest:
+def _guest(folder: _Files, case: Case, files: GuestFiles) -> Guest:
     def read(file: str | None) -> Any:
-        return None if file is None else (CASES / name / file).read_text()
+        return None if file is None else folder.read(file)
 
     if files.collected is not None:
         return read_guest(read(files.collected).encode(), via="file", collected_at=case.collected_at)

@@ -8,6 +8,7 @@ from tests.support.servers import (
     TWO_DEFAULTS,
     guest,
     link,
+    rules_of,
     server,
     two_vnis,
 )
@@ -21,12 +22,6 @@ CLOSED = two_vnis(spoofing=False)
 def routed(*vnis: Any, routes: str = POLICY_ROUTING, rules: str = POLICY_RULES, **more: Any) -> Server:
     """Policy routing, strict filters, no spoofing: a healthy server, but for what is given."""
     return server(*(vnis or CLOSED), guest=guest(routes=routes, rules=rules, **({"rp_filter": STRICT} | more)))
-
-
-def rules_of(*lines: str) -> str:
-    return "\n".join(
-        ("0: from all lookup local", *lines, "32766: from all lookup main", "32767: from all lookup default")
-    )
 
 
 UNMATCHED = guest(link("eth0", 0, "10.0.0.11/24"), rp_filter=STRICT)

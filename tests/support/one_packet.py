@@ -2,7 +2,7 @@
 
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.kernel import Kernel
-from vnicheck.kernel.open_fields import MARK, ZERO, Box
+from vnicheck.kernel.open_fields import TOS, UID, Box
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Arrivals, Received, Reception
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
@@ -43,12 +43,6 @@ def taken(kernel: Kernel, interface: str, packet: Packet, sports: Range, dports:
 
 
 def _box_of(host: Host, packet: Packet) -> Box:
-    fields = host.fields
-    sport, dport = fields.ports(packet.sport, packet.sport), fields.ports(packet.dport, packet.dport)
-    box = Box(1 << packet.proto, sport, dport, ZERO, 1 << packet.tos, fields.users(packet.uid, packet.uid))
-    marks = fields.of_any_mark(box).mark
-    for rule in host.guest.rules:
-        wanted = None if rule.fwmark is None else fields.marks(rule.fwmark, rule.fwmask)
-        if wanted is not None:
-            marks &= wanted if (packet.mark ^ (rule.fwmark or 0)) & rule.fwmask == 0 else ~wanted
-    return box.narrowed(MARK, marks & -marks)
+    fields, ports = host.fields, ((packet.sport, packet.sport), (packet.dport, packet.dport))
+    box = fields.box(packet.proto, *ports, sending=False, marks=(packet.mark,))
+    return box.narrowed(TOS, 1 << packet.tos).narrowed(UID, fields.users(packet.uid, packet.uid))

@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from tests.support.servers import TWO_DEFAULTS, fabric, guest, link, router, server, transit_fabric, two_vnis, vni
+from tests.support.servers import (
+    TWO_DEFAULTS,
+    fabric,
+    guest,
+    link,
+    router,
+    rules_of,
+    server,
+    transit_fabric,
+    two_vnis,
+    vni,
+)
 from vnicheck.fixes.effects import Effect
 from vnicheck.fixes.planner import Proof, Strategy, plan_server
 from vnicheck.model.cloud import Fabric
@@ -12,15 +23,6 @@ from vnicheck.model.snapshot import Server
 
 FITTING = "10.0.0.0/24 dev eth1 table 102 scope link\ndefault via 10.0.0.1 dev eth1 table 102\n"
 STRICT = {"eth0": 1, "eth1": 1}
-DEFAULT_RULES = ("0: from all lookup local", "32766: from all lookup main", "32767: from all lookup default")
-
-
-def rules_of(*lines: str) -> str:
-    """The three rules of the kernel with others between them."""
-    first, *last = DEFAULT_RULES
-    return "\n".join((first, *lines, *last))
-
-
 THREE = guest(
     link("eth0", 0, "10.0.0.11/24"),
     link("eth1", 1, "10.0.0.12/24", "10.0.0.14/24"),

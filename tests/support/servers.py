@@ -30,6 +30,7 @@ from vnicheck.model.cloud import (
     VpcRoute,
 )
 from vnicheck.model.config import Assumptions, Config
+from vnicheck.model.finding import Finding
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest, Interface, InterfaceAddress
 from vnicheck.model.report import InstanceReport
@@ -219,6 +220,17 @@ default via 10.0.0.1 dev eth0
 
 ONE_ARM = BOTH_WAYS.replace("10.8.0.0/16 via 10.0.1.1 dev eth1\n", "")
 """Everything leaves by eth0."""
+
+
+def rules_of(*lines: str) -> str:
+    """The three rules of the kernel with others between them."""
+    last = ("32766: from all lookup main", "32767: from all lookup default")
+    return "\n".join(("0: from all lookup local", *lines, *last))
+
+
+def findings_of(of: Server, rule: str, around: Fabric | None = None) -> list[Finding]:
+    """What one rule finds on a server."""
+    return [finding for finding in report(of, around).findings if finding.rule == rule]
 
 
 def router(routes: str = BOTH_WAYS, *, forwarding: int = 1, rp_filter: int = 0, **more: Any) -> Server:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.program import run
 from vnicheck.cli.captures import read_captures, sightings_of
 from vnicheck.cli.failure import UserError
 from vnicheck.demo.checks import CHECKS, load_check
@@ -294,29 +295,54 @@ def test_interfaces_of_another_machine_are_refused(tmp_path: Path) -> None:
     assert concluded(3, [f"any={CAPTURES / 'any.txt'}"]) == concluded(3, [CAPTURES / "any.txt"])
 
 
-def test_of_somebody_else_and_binary_ones(tmp_path: Path) -> None:
+def test_a_capture_of_somebody_else_is_refused(tmp_path: Path, check_3: Path) -> None:
     foreign = written(tmp_path, "foreign", "eth1 In 10.8.0.4.40000 > 10.99.0.12.80 [S]")
-    done = run("--snapshot", "vnicheck/demo/check-3.json", "--capture", str(foreign))
+    done = run("verify", "server", "--snapshot", str(check_3), "--capture", str(foreign))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "whose capture is it?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"\xd4\xc3\xb2\xa1", "tcpdump -nn -r FILE"),
+        (b"\xa1\xb2\x3c\x4d", "tcpdump -nn -r FILE"),
+        (b"\x34\xcd\xb2\xa1", "tcpdump -nn -r FILE"),
+        (b"\x0a\x0d\x0d\x0a", "tcpdump -nn -r FILE"),
+        (b"\x1f\x8b\x08\x00", "compressed (gzip)"),
+        (b"\xfd7zXZ\x00", "compressed (xz)"),
+        (b"\x28\xb5\x2f\xfd", "compressed (zstd)"),
+        (b"snoop\x00\x00\x00", "no packet as tcpdump prints them"),
+        (b"1 0.000 10.8.0.4 -> 10.0.0.12 TCP 74 40000 -> 80 [SYN]\n", "no packet as tcpdump prints them"),
+    ],
+    ids=["pcap", "nanoseconds", "modified", "pcapng", "gzip", "xz", "zstd", "snoop", "tshark"],
+)
+def test_what_is_not_tcpdumps_text_is_refused_with_what_to_do(start: bytes, said: str, tmp_path: Path) -> None:
     binary = tmp_path / "x.pcap"
-    binary.write_bytes(b"\xd4\xc3\xb2\xa1" + bytes(100))
-    done = run("--snapshot", "vnicheck/demo/check-3.json", "--capture", str(binary))
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "tcpdump -nn -r FILE" in done.stderr
+    binary.write_bytes(start + bytes(100))
+    with pytest.raises(UserError) as caught:
+        concluded(3, [binary])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_stdin_is_a_capture_and_o_keeps_what_was_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_console_of_windows_wrote_it(encoding: str, tmp_path: Path) -> None:
+    text = (CAPTURES / "any.txt").read_text()
+    place = tmp_path / "any.txt"
+    place.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    assert concluded(3, [place]) == concluded(3, [CAPTURES / "any.txt"])
+
+
+def test_stdin_is_a_capture_and_o_keeps_what_was_seen(tmp_path: Path, check_3: Path) -> None:
     kept = tmp_path / "seen.json"
     with (CAPTURES / "any.txt").open() as capture:
-        done = run("--snapshot", "vnicheck/demo/check-3.json", "--capture", "-", "-o", str(kept), stdin=capture)
+        command = [sys.executable, "-m", "vnicheck", "verify", "server", "--snapshot", str(check_3), "--capture", "-"]
+        done = subprocess.run(
+            [*command, "-o", str(kept)], capture_output=True, text=True, cwd=ROOT, stdin=capture, check=False
+        )
     assert done.returncode == 3
     assert "spoofing-sibling is settled" in done.stdout
     document: Any = json.loads(kept.read_text())
     assert document["schema"] == "vnicheck.verification/1"
     assert document["verifications"][0]["flows"][0]["how"] == "capture"
-
-
-def run(*options: str, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vnicheck", "verify", "server", *options]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, stdin=stdin, check=False)

@@ -8,7 +8,7 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.verify.kernel import Answered, conclude, read_answers, script
 from vnicheck.verify.questions import Asked, Expected, Question
 
-LEAVES = Expected(outcome="leaves", interface="eth0")
+LEAVES = Expected(outcome="leaves", ways=frozenset({("eth0", "10.0.0.1")}))
 TAKEN = Expected(outcome="taken")
 DROPS = Expected(outcome="drops")
 ANSWER = "10.8.0.10 from 10.0.0.11 via 10.0.0.1 dev eth0 \\    cache"
@@ -17,6 +17,8 @@ LOCAL = "local 10.0.0.12 from 10.8.0.10 dev lo table local \\    cache <local> i
 
 def asked(expected: Expected) -> Asked:
     question = Question(source="10.8.0.10", destination="10.0.0.12", interface="eth1")
+    if expected.outcome == "leaves":
+        question = Question(source="10.0.0.11", destination="10.8.0.10")
     return Asked(question=question, expected=expected, flows=1)
 
 
@@ -32,7 +34,7 @@ def test_refusals_and_answers_are_told_apart_by_number(words: str) -> None:
         conclude(asked(expected), answer) for expected, answer in zip((LEAVES, DROPS, TAKEN), answers, strict=True)
     ]
     assert [(each.answered, each.conclusion) for each in found] == [
-        ("leaves by eth0", "confirmed"),
+        ("leaves by eth0 via 10.0.0.1", "confirmed"),
         (f"refused: {words}", "confirmed"),
         ("taken", "confirmed"),
     ]
@@ -49,7 +51,7 @@ def test_busybox_answers_one_by_one() -> None:
 
 
 def test_an_unknown_prediction_is_not_settled_by_an_answer() -> None:
-    told = conclude(asked(Expected(outcome="unknown", why="a rule reads marks")), Answered(ANSWER, refused=False))
+    told = conclude(asked(Expected(outcome="unknown", why="a rule reads marks")), Answered(LOCAL, refused=False))
     assert (told.conclusion, told.why) == ("not_tested", "a rule reads marks")
 
 
@@ -78,7 +80,7 @@ def test_what_cannot_be_told_apart_is_no_answer() -> None:
 
 
 def test_the_script_is_sh() -> None:
-    text = script([asked(TAKEN)])
+    text = script([asked(TAKEN).question.command])
     assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
     assert "route get 10.0.0.12 from 10.8.0.10 iif eth1" in text
 
@@ -115,3 +117,50 @@ def test_what_the_kernel_refuses_with_is_a_drop(said: str) -> None:
 
 def test_an_empty_line_is_no_answer() -> None:
     assert read_answers(output("? ", "? local 10.0.0.1 dev lo"), 2)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("rest", "said", "conclusion"),
+    [
+        ("via 10.0.0.1 dev eth0 uid 1000 \\    cache expires 597sec mtu 1400", "via 10.0.0.1", "confirmed"),
+        ("tos 0x10 via 10.0.0.1 dev eth0 table 100 src 10.0.0.11 realm 5 uid 0", "via 10.0.0.1", "confirmed"),
+        ("via 10.0.0.9 dev eth0 uid 0 \\ cache <redirected> expires 299sec", "via 10.0.0.9", "contradicted"),
+        ("dev eth0 uid 0 \\ cache", "leaves by eth0", "contradicted"),
+        ("via 10.0.0.1 dev dev", "leaves by dev via 10.0.0.1", "contradicted"),
+        ("via 10.0.0.1 dev encap", "leaves by encap via 10.0.0.1", "contradicted"),
+        ("via inet6 fe80::1 dev eth0 uid 0", "via inet6 fe80::1 dev eth0", "contradicted"),
+        ("encap ip id 7 src 0.0.0.0 dst 10.0.0.5 ttl 0 tos 0 via 10.0.0.1 dev eth0", "encap ip", "contradicted"),
+    ],
+)
+def test_words_of_an_answer(rest: str, said: str, conclusion: str) -> None:
+    told = conclude(asked(LEAVES), Answered(f"10.8.0.10 from 10.0.0.11 {rest}", refused=False))
+    assert said in (told.answered or "")
+    assert told.conclusion == conclusion
+    assert (told.says is None) is (conclusion == "confirmed")
+
+
+@pytest.mark.parametrize("expected", [TAKEN, DROPS])
+def test_what_the_guest_forwards_is_neither_taken_nor_dropped(expected: Expected) -> None:
+    for line in (
+        "10.0.0.12 from 10.8.0.10 via 10.0.1.1 dev eth0 \\    cache iif eth1",
+        "broadcast 10.0.0.12 from 10.8.0.10 dev lo \\    cache <local,brd> iif eth1",
+    ):
+        told = conclude(asked(expected), Answered(line, refused=False))
+        assert told.conclusion == "contradicted"
+        assert told.says is not None
+        assert told.says.outcome == "unclear"
+
+
+def test_an_answer_to_another_question_is_none() -> None:
+    told = conclude(asked(LEAVES), Answered(ANSWER.replace("10.8.0.10", "10.8.0.11"), refused=False))
+    assert (told.conclusion, told.answered) == ("not_tested", None)
+
+
+def test_of_equal_routes_any_confirms_and_its_interface_alone_is_seen() -> None:
+    ways = frozenset({("eth0", "10.0.0.1"), ("eth1", "10.0.1.1")})
+    question = asked(Expected(outcome="leaves", ways=ways))
+    for device, gateway in ways:
+        line = f"10.8.0.10 from 10.0.0.11 via {gateway} dev {device} uid 0 \\    cache"
+        assert conclude(question, Answered(line, refused=False)).conclusion == "confirmed"
+    other = "10.8.0.10 from 10.0.0.11 via 10.0.1.1 dev eth0 uid 0 \\    cache"
+    assert conclude(question, Answered(other, refused=False)).conclusion == "contradicted"

@@ -1,27 +1,28 @@
 """What was seen, fed back: the next prediction follows it, and says so; for that server, and those facts."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.support.program import run
+from vnicheck.analysis.observations import informed
 from vnicheck.analysis.server import analyze_server
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.observations import with_observations
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Direction, Flow, Leg, Observed, Outcome, Protocol, Stage, Verdict
-from vnicheck.model.observation import facts_of, informed
+from vnicheck.model.observation import facts_of
 from vnicheck.model.report import InstanceReport, Tool
 from vnicheck.model.snapshot import Snapshot
 from vnicheck.model.verification import (
     VERIFICATION_SCHEMA,
     AskedHop,
     KernelAnswer,
+    KernelSays,
     SeenAssumption,
     SeenFlow,
     SeenHop,
@@ -215,16 +216,11 @@ def test_the_article_in_words_is_an_observation_file() -> None:
     assert Observed("reported", reported.verified_at) in {hop.observed for hop in flow.hops}
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vnicheck", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-
-
-def test_commands_take_the_file(tmp_path: Path) -> None:
+def test_commands_take_the_file(tmp_path: Path, check_3: Path) -> None:
     place = tmp_path / "seen.json"
     place.write_bytes(msgspec.json.encode(seen(3, assumptions=(SIBLING,))))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
-    given = ("--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    given = ("--snapshot", str(check_3), "--observations", str(place))
     assert run("trace", "server", *ends, *given[:2]).returncode == 3
     traced = run("trace", "server", *ends, *given)
     assert traced.returncode == 0
@@ -245,7 +241,7 @@ def test_commands_take_the_file(tmp_path: Path) -> None:
     assert sibling["seen"][0]["conclusion"] == "settled"
 
 
-def test_todays_files_stay_readable(tmp_path: Path) -> None:
+def test_todays_files_stay_readable(tmp_path: Path, check_3: Path) -> None:
     """One of the time when only the kernel was asked."""
     old = {
         "schema": "vnicheck.verification/1",
@@ -271,7 +267,7 @@ def test_todays_files_stay_readable(tmp_path: Path) -> None:
     }
     place = tmp_path / "old.json"
     place.write_text(json.dumps(old))
-    done = run("analyze", "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    done = run("analyze", "--snapshot", str(check_3), "--observations", str(place))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -285,6 +281,10 @@ def test_todays_files_stay_readable(tmp_path: Path) -> None:
         ("WHEN", "is no time"),
         ("VALUE", "a value is none for its assumption"),
         ("REMOTE", "'abc' is no IPv4 address"),
+        ("remotes", "'10.0.0.0/33' is no IPv4 prefix"),
+        ("ports", "'9-2' is no port"),
+        ("local", "'abc' is no IPv4 address"),
+        ("gateway", "'fe80::1' is no IPv4 address"),
     ],
 )
 def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str, tmp_path: Path) -> None:
@@ -294,7 +294,15 @@ def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str
         document = msgspec.structs.replace(document, verified_at="yesterday\x1b[31m")
     if text == "REMOTE":
         document = seen(3, flows=(msgspec.structs.replace(seen_flow(Verdict.DROPPED), remote="abc"),))
-    place.write_bytes(msgspec.json.encode(document) if text in {"WHEN", "VALUE", "REMOTE"} else text.encode())
+    wrong = {"remotes": ("10.0.0.0/33",), "ports": ("9-2",), "local": "abc", "gateway": "fe80::1"}
+    if text in wrong:
+        answer = kernel_answer("contradicted", Outcome.DROP)
+        says = KernelSays(outcome="leaves", interface="eth1", gateway="fe80::1" if text == "gateway" else None)
+        (hop,) = answer.hops
+        hop = hop if text == "gateway" else msgspec.structs.replace(hop, **{text: wrong[text]})
+        document = seen(3, kernel=(msgspec.structs.replace(answer, says=says, hops=(hop,)),))
+    made = text in {"WHEN", "VALUE", "REMOTE", *wrong}
+    place.write_bytes(msgspec.json.encode(document) if made else text.encode())
     with pytest.raises(UserError) as caught:
         with_observations(Config(), [place])
     assert said in str(caught.value)
@@ -302,11 +310,11 @@ def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str
     assert "\x1b" not in str(caught.value)
 
 
-def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path) -> None:
+def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path, check_3: Path) -> None:
     place = tmp_path / "seen.json"
     old = msgspec.structs.replace(seen(3, assumptions=(SIBLING,)), verified_at="2020-01-01T00:00:00Z")
     place.write_bytes(msgspec.json.encode(old))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
-    done = run("trace", "server", *ends, "--snapshot", "vnicheck/demo/check-3.json", "--observations", str(place))
+    done = run("trace", "server", *ends, "--snapshot", str(check_3), "--observations", str(place))
     assert done.returncode == 3
     assert "too old to count" in done.stderr

@@ -53,8 +53,8 @@ def test_options_that_mean_nothing_are_one_line(options: dict[str, Any], said: s
     assert "\n" not in str(caught.value)
 
 
-def test_a_snapshot_is_sent_no_packets() -> None:
-    options = ["--from", "here", "--yes", "--snapshot", "vnicheck/demo/check-3.json", "--capture", "-"]
+def test_a_snapshot_is_sent_no_packets(check_3: Path) -> None:
+    options = ["--from", "here", "--yes", "--snapshot", str(check_3), "--capture", "-"]
     command = [sys.executable, "-m", "vnicheck", "verify", "server", *options]
     with (ROOT / "tests" / "verify" / "captures" / "any.txt").open() as capture:
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, stdin=capture)
@@ -95,8 +95,8 @@ def test_a_host_that_is_the_server_or_has_no_way_is_refused() -> None:
 
 
 def test_the_agent_is_python_3_6() -> None:
-    source = (ROOT / "vnicheck" / "verify" / "agent.py").read_text()
-    ast.parse(source, feature_version=(3, 6))
+    for name in ("agent.py", "agent_drops.py"):
+        ast.parse((ROOT / "vnicheck" / "verify" / name).read_text(), feature_version=(3, 6))
     assert b"base64" in script({"seconds": 1})
 
 

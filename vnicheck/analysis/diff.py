@@ -5,7 +5,6 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from vnicheck import __version__
 from vnicheck.analysis.extent import Extent
 from vnicheck.engine.partition import to_ports, to_prefixes
 from vnicheck.engine.refinement import pieces, port_ranges, remote_ranges
@@ -22,7 +21,8 @@ from vnicheck.model.diff import (
 )
 from vnicheck.model.finding import SEVERITIES, Finding, Severity, is_as_severe
 from vnicheck.model.flow import Direction, Flow, Protocol, Scope
-from vnicheck.model.report import InstanceReport, Tool
+from vnicheck.model.grouped import grouped
+from vnicheck.model.report import TOOL, InstanceReport
 from vnicheck.model.snapshot import Problem
 
 _NOWHERE: list[Range] = [(0, 0)]
@@ -75,7 +75,7 @@ def assemble_diff(old: Side, new: Side, changes: Iterable[ServerChange]) -> Diff
     found = [finding for each in told for finding in each.findings]
     return Diff(
         schema=DIFF_SCHEMA,
-        tool=Tool(name="vnicheck", version=__version__),
+        tool=TOOL,
         old=old,
         new=new,
         complete=all(each.certain for each in everything),
@@ -147,9 +147,7 @@ _Cell = tuple[Extent, Scope, Answer | None, Answer | None]
 
 def _flows(old: Sequence[Flow], new: Sequence[Flow]) -> tuple[FlowChange, ...]:
     """The flows of which the answers differ, in classes of the same two answers."""
-    cells: dict[_Key, list[_Cell]] = {}
-    for flow, cell in _cells(old, new):
-        cells.setdefault((flow.direction, flow.protocol, flow.local), []).append(cell)
+    cells = grouped(((flow.direction, flow.protocol, flow.local), cell) for flow, cell in _cells(old, new))
     return tuple(change for key in sorted(cells, key=_order) for change in _joined(key, cells[key]))
 
 

@@ -9,6 +9,7 @@ from vnicheck.engine.refinement import difference, intersection, port_ranges, re
 from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.baseline import Known
 from vnicheck.model.flow import Flow
+from vnicheck.model.grouped import grouped
 
 _EVERY: list[Range] = [(0, 0)]
 """Stands for the local side of what is not in transit, and for the ports of what has none."""
@@ -70,9 +71,7 @@ def known_flows(flows: Iterable[Flow]) -> tuple[Known, ...]:
 
 def is_within(now: Iterable[Known], known: Iterable[Known]) -> bool:
     """Whether all flows of the one are among those of the other."""
-    held: dict[tuple[object, ...], list[Extent]] = {}
-    for each in known:
-        held.setdefault(_where(each), []).append(_extent(each))
+    held = grouped((_where(each), _extent(each)) for each in known)
     return not any(_extent(each).beyond(held.get(_where(each), [])) for each in now)
 
 

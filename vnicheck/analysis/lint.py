@@ -9,23 +9,23 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from vnicheck import __version__
 from vnicheck.analysis.extent import is_within, known_flows
 from vnicheck.analysis.many import Shared, analyze_many
 from vnicheck.analysis.processes import Spread, in_process
 from vnicheck.model.baseline import Baseline, Earlier, Known, baseline_of
 from vnicheck.model.config import Config
 from vnicheck.model.finding import SEVERITIES, Finding, Severity, is_as_severe
+from vnicheck.model.grouped import grouped
 from vnicheck.model.region import Job, RegionInScope, job_of
 from vnicheck.model.report import (
     REPORT_SCHEMA,
+    TOOL,
     BaselineReport,
     Coverage,
     InstanceReport,
     RegionReport,
     Report,
     Tally,
-    Tool,
 )
 
 
@@ -116,7 +116,7 @@ def lint(
     fate = ledger.close(unread=unread, read={region.name for region in counts} - unread, whole=whole)
     report = Report(
         schema=REPORT_SCHEMA,
-        tool=Tool(name="vnicheck", version=__version__),
+        tool=TOOL,
         generated_at=generated_at,
         complete=tally.complete and not unread,
         summary=tally.summary(baseline=earlier is not None),
@@ -150,10 +150,9 @@ class _Ledger:
     def __init__(self, earlier: Baseline | None, *, with_flows: bool) -> None:
         self._with_flows = with_flows
         self._has_baseline = earlier is not None
-        self._known = {each.fingerprint: each for each in earlier.findings} if earlier is not None else {}
-        self._of: dict[str, list[Earlier]] = {}
-        for each in earlier.findings if earlier is not None else ():
-            self._of.setdefault(each.id, []).append(each)
+        entries = earlier.findings if earlier is not None else ()
+        self._known = {each.fingerprint: each for each in entries}
+        self._of = grouped((each.id, each) for each in entries)
         self._gone: list[Earlier] = []
         self._carried: list[Earlier] = []
         self._elsewhere: list[Earlier] = []

@@ -36,11 +36,12 @@ def observed_flows(view: ServerView, flows: tuple[Flow, ...]) -> tuple[Flow, ...
     return tuple(_of_same_facts(flow, by_way.get((flow.direction, flow.protocol, flow.local), ())) for flow in marked)
 
 
-def _of_same_facts(flow: Flow, known: Iterable[KnownHop | tuple[SeenFlow, Observed]]) -> Flow:
-    for each in known:
+def _of_same_facts(flow: Flow, seen: Iterable[KnownHop | tuple[SeenFlow, Observed]]) -> Flow:
+    for each in seen:
         if isinstance(each, KnownHop):
             if _is_of(flow, each.hop.remote, each.hop.port):
-                flow = _with_hops(flow, partial(_seen, each)) if each.confirmed else _doubted(flow, each)
+                known = each.confirmed or each.can_be_followed
+                flow = _with_hops(flow, partial(_seen, each)) if known else _doubted(flow, each)
         elif _is_of(flow, each[0].remote, each[0].port):
             flow = _of_packets(flow, *each)
     return flow
@@ -60,10 +61,9 @@ def _of_packets(flow: Flow, seen: SeenFlow, at: Observed) -> Flow:
 
 
 def _doubted(flow: Flow, known: KnownHop) -> Flow:
-    asked = known.hop
+    """A contradiction of which no more is known than that."""
     wrong = [hop for hop in flow.hops if (hop.leg, hop.stage, hop.at, hop.outcome) == _place(known)]
-    reason = f"predicted: {asked.outcome}; the server's kernel, asked at {known.observed.at}: {known.said}"
-    return _unknown(flow, wrong, reason) if wrong else flow
+    return _unknown(flow, wrong, known.said) if wrong else flow
 
 
 def _unknown(flow: Flow, wrong: Iterable[Hop], reason: str) -> Flow:
@@ -90,7 +90,11 @@ def _rests_on(by_assumption: dict[str, Observed], hop: Hop) -> Hop:
 
 
 def _seen(known: KnownHop, hop: Hop) -> Hop:
-    return _marked(hop, known.observed) if (hop.leg, hop.stage, hop.at, hop.outcome) == _place(known) else hop
+    if known.confirmed:
+        seen = (hop.leg, hop.stage, hop.at, hop.outcome) == _place(known)
+    else:  # the hop is what the kernel said (`engine/seen.py`)
+        seen = hop.outcome is not Outcome.UNKNOWN and known.said in hop.by
+    return _marked(hop, known.observed) if seen else hop
 
 
 def _place(known: KnownHop) -> tuple[object, ...]:

@@ -105,9 +105,6 @@ def _one(server: Server, planning: Planning) -> Planned:
 
 def _slim(document: InstancePlan) -> InstancePlan:
     """Flows and their hops are most of a plan."""
-    told = msgspec.structs.replace(document.plan, before=tuple(map(_without_hops, document.plan.before)), after=())
+    before = tuple(msgspec.structs.replace(flow, hops=()) for flow in document.plan.before)
+    told = msgspec.structs.replace(document.plan, before=before, after=())
     return msgspec.structs.replace(document, plan=told, alternatives=tuple(map(without_flows, document.alternatives)))
-
-
-def _without_hops(flow: Flow) -> Flow:
-    return msgspec.structs.replace(flow, hops=())

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import UNSET
 
-from vnicheck import __version__
 from vnicheck.analysis.cause_plans import with_plans
 from vnicheck.analysis.interfaces import interface_summaries
 from vnicheck.analysis.mutes import apply_mutes
@@ -27,13 +26,13 @@ from vnicheck.model.naming import Day
 from vnicheck.model.report import (
     NOT_RUNNING,
     REPORT_SCHEMA,
+    TOOL,
     Collected,
     InstanceReport,
     InterfaceSummary,
     Report,
     Status,
     Tally,
-    Tool,
 )
 from vnicheck.model.snapshot import NOTHING_KNOWN, Problem, Server, Snapshot
 from vnicheck.model.words import one_line
@@ -63,7 +62,7 @@ def assemble_report(instances: tuple[InstanceReport, ...], *, generated_at: str,
         tally.add(instance)
     return Report(
         schema=REPORT_SCHEMA,
-        tool=Tool(name="vnicheck", version=__version__),
+        tool=TOOL,
         generated_at=generated_at,
         complete=tally.complete,
         summary=tally.summary(),

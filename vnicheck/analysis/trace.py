@@ -10,7 +10,7 @@ from vnicheck.analysis.server import analyze_server
 from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.transit import transit_flow
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address, parse_address
 from vnicheck.model.cloud import Vni
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Protocol
@@ -109,10 +109,8 @@ def _resolve(snapshot: Snapshot, config: Config, text: str) -> _End:
                     return _end(server, vni, address)
             if any(floating_ip.address == text for floating_ip in vni.floating_ips):
                 return msgspec.structs.replace(_end(server, vni), floating_ip=text, dialled=True)
-    try:
-        parse_address(text)
-    except ValueError as error:
-        raise TraceError(f"{one_line(text, 60)!r} is neither an IPv4 address nor a server that was read") from error
+    if not is_address(text):
+        raise TraceError(f"{one_line(text, 60)!r} is neither an IPv4 address nor a server that was read")
     return _End(text)
 
 

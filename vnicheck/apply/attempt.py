@@ -176,7 +176,7 @@ class Attempt:
         patches = [effect for effect in self._proof.effects if isinstance(effect, PatchVni)]
         server = msgspec.structs.replace(carry_out(trial.server, patches), guest=guest)
         view = trial.facts.view
-        after = ServerView(server, view.fabric, view.config)
+        after = ServerView(server, view.fabric, view.config, contradicted=view.contradicted_of(server))
         flows = predict_flows(after)
         outcome = compare_flows(trial.before, flows, trial.targets, trial.facts.is_inside)
         lacking = {index for index, _ in self._proof.gained - outcome.gained}

@@ -1,5 +1,6 @@
 """`vnicheck analyze`: from a server's name to a verdict."""
 
+from vnicheck.analysis.observations import informed
 from vnicheck.analysis.server import report_on
 from vnicheck.cli.config import load_config, with_max_age
 from vnicheck.cli.failure import UserError
@@ -10,9 +11,9 @@ from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_no
 from vnicheck.cli.recent import remember
 from vnicheck.cli.terminal import tell
 from vnicheck.model.config import Config
-from vnicheck.model.observation import informed
 from vnicheck.model.snapshot import Snapshot
-from vnicheck.model.verification import VerificationDocument
+from vnicheck.model.verification import Verification, VerificationDocument
+from vnicheck.model.words import counted
 from vnicheck.system.clock import now
 
 
@@ -32,10 +33,16 @@ def analyze(given: AnalyzeOptions) -> int:
     observed = _observed(given)
     if given.verify:
         documents = _asked(observed, config, given)
-        if any(each.count("contradicted") for document in documents for each in document.verifications):
+        if _contradicting(documents):
             # what changed meanwhile is no error of ours: collected again, and asked again
             observed = _observed(given)
             documents = _asked(observed, config, given)
+        for each in _contradicting(documents):
+            count = counted(each.count("contradicted"), "answer")
+            tell(
+                f"{each.name}: {count} of its kernel contradict what is predicted, and flows follow them; "
+                f"both answers: vnicheck verify {each.name}"
+            )
         config = informed(config, documents)
     if given.snapshot is None and not given.local:
         remember(server.name for snapshot in observed.values() for server in snapshot.servers)
@@ -70,3 +77,7 @@ def _asked(observed: dict[str, Snapshot], config: Config, given: AnalyzeOptions)
                 for problem in found[-1].problems if server.guest is not None else ():
                     tell(f"{server.name}: its kernel was not asked: {problem.message}")
     return [document_of(tuple(found))]
+
+
+def _contradicting(documents: list[VerificationDocument]) -> list[Verification]:
+    return [each for document in documents for each in document.verifications if each.count("contradicted")]

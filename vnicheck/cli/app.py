@@ -60,7 +60,7 @@ COMMANDS = {
     ),
     "schema": ("schema", "Print a document's JSON Schema (draft 2020-12)."),
 }
-"""By name, in the order in which help lists them: the module here that does the work, and what `given` says."""
+"""By name, in the order in which help lists them: the module here that does the work, and what it does."""
 
 
 class _Commands(TyperGroup):

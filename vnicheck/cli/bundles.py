@@ -3,9 +3,14 @@
 Typer reads a function's signature, so `command_of` gives it one in which each group is replaced by its options.
 """
 
-import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, get_type_hints
+from copy import copy
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from typer import Option
+from typer.models import OptionInfo
 
 from vnicheck.cli import options
 from vnicheck.cli.failure import UserError
@@ -29,9 +34,19 @@ class Credentials(Options):
 
     title = "Credentials"
 
-    auth: options.Auth = None
-    api_key_file: options.ApiKeyFile = None
-    api_key_command: options.ApiKeyCommand = None
+    auth: Annotated[
+        str | None,
+        Option(metavar="instance", help="'instance': use the trusted profile of the instance that this runs on."),
+    ] = None
+    api_key_file: Annotated[
+        Path | None, Option(metavar="FILE", help="A file with the API key, as the console downloads it.")
+    ] = None
+    api_key_command: Annotated[
+        str | None,
+        Option(
+            metavar="COMMAND", help="A command that prints the API key, as in 'pass show ibmcloud'; no shell reads it."
+        ),
+    ] = None
 
 
 class Scope(Credentials):
@@ -39,10 +54,16 @@ class Scope(Credentials):
 
     title = "Cloud"
 
-    region: options.Region = None
-    vpc: options.VpcFilter = None
-    resource_group: options.ResourceGroup = None
-    api_timeout: options.ApiTimeout = 180
+    region: Annotated[
+        list[str] | None, Option(metavar="REGION", help="The region; default IBMCLOUD_REGION. Repeatable.")
+    ] = None
+    vpc: Annotated[str | None, Option(metavar="VPC", help="Only servers of this VPC (name or id).")] = None
+    resource_group: Annotated[
+        str | None, Option(metavar="GROUP", help="Only servers of this resource group (name or id).")
+    ] = None
+    api_timeout: Annotated[
+        float, Option(min=1, max=options.MOST_SECONDS, help="Seconds for reading a region from the API in all.")
+    ] = 180
 
     @property
     def one_region(self) -> str | None:
@@ -57,8 +78,17 @@ class Selection(Scope):
 
     title = "Cloud and saved guests"
 
-    guest: options.GuestFiles = None
-    guest_dir: options.GuestFolder = None
+    guest: Annotated[
+        list[str] | None,
+        Option(
+            metavar="INSTANCE=FILE",
+            help="The saved output of 'vnicheck collect-script' on that server, instead of SSH. Repeatable.",
+        ),
+    ] = None
+    guest_dir: Annotated[
+        Path | None,
+        Option(metavar="DIR", help="Saved outputs for all servers instead of SSH: NAME.txt or ID.txt each."),
+    ] = None
 
 
 class Fleet(Options):
@@ -68,7 +98,13 @@ class Fleet(Options):
 
     all_regions: options.AllRegions = False
     name: options.Names = None
-    multi_homed_only: options.MultiHomedOnly = True
+    multi_homed_only: Annotated[
+        bool,
+        Option(
+            "--multi-homed-only/--include-single-homed",
+            help="Leave out servers with one interface, or check them, too.",
+        ),
+    ] = True
     cloud_only: options.CloudOnly = False
 
 
@@ -77,19 +113,38 @@ class Ssh(Options):
 
     title = "SSH"
 
-    ssh_client: options.SshClient = "paramiko"
-    ssh_user: options.SshUser = None
-    ssh_port: options.SshPort = None
-    identity: options.Identity = None
-    ask_pass: options.AskPass = False
-    ssh_config: options.SshConfigFile = None
-    known_hosts: options.KnownHosts = None
-    accept_new_host_keys: options.AcceptNewHostKeys = False
-    ssh_address: options.SshAddress = "auto"
-    jump: options.Jump = None
-    jobs: options.Jobs = 32
-    connect_timeout: options.ConnectTimeout = 10
-    timeout: options.Timeout = 60
+    ssh_client: Annotated[
+        str,
+        Option(
+            "--ssh",
+            metavar="paramiko|openssh",
+            help="Who connects: vnicheck itself, or the system's own ssh with all of its configuration.",
+        ),
+    ] = "paramiko"
+    ssh_user: Annotated[str | None, Option(metavar="USER", help="Login name; default as ssh would.")] = None
+    ssh_port: Annotated[int | None, Option(metavar="PORT", min=1, max=65535, help="Port; default as ssh would.")] = None
+    identity: Annotated[
+        list[Path] | None, Option("-i", metavar="FILE", help="Private key file. Repeatable; default as ssh would.")
+    ] = None
+    ask_pass: Annotated[bool, Option(help="Ask once for a password, for servers that take no key. Never stored.")] = (
+        False
+    )
+    ssh_config: Annotated[
+        Path | None, Option("-F", metavar="FILE", help="SSH configuration file; default the user's own.")
+    ] = None
+    known_hosts: Annotated[
+        list[Path] | None, Option(metavar="FILE", help="Known hosts file. Repeatable; default as ssh would.")
+    ] = None
+    accept_new_host_keys: Annotated[
+        bool, Option(help="Add unknown host keys to known_hosts; never accept changed ones.")
+    ] = False
+    ssh_address: Annotated[str, Option(metavar="auto|private|floating", help="Which address to connect to.")] = "auto"
+    jump: Annotated[str | None, Option("-J", metavar="HOST", help="Jump host, as [user@]host[:port].")] = None
+    jobs: Annotated[int, Option(min=1, max=512, help="Servers to collect at once.")] = 32
+    connect_timeout: Annotated[
+        float, Option(min=0.1, max=options.MOST_SECONDS, help="Seconds to connect and negotiate.")
+    ] = 10
+    timeout: Annotated[float, Option(min=0.1, max=options.MOST_SECONDS, help="Seconds for one server in all.")] = 60
 
 
 class Display(Options):
@@ -97,10 +152,21 @@ class Display(Options):
 
     title = "Output"
 
-    formats: options.Formats = None
+    formats: Annotated[
+        list[str] | None,
+        Option(
+            "--format",
+            "-f",
+            metavar="FORMAT[=FILE]",
+            help="text, json, jsonl, markdown, html, sarif, junit or github. Repeatable, all but one with =FILE; "
+            "default text.",
+        ),
+    ] = None
     output: options.Output = None
     no_color: options.NoColor = False
-    fail_on: options.FailOn = None
+    fail_on: Annotated[
+        str | None, Option(metavar="error|warning|note", help="Exit 1 if there is a finding this bad or worse.")
+    ] = None
     allow_incomplete: options.AllowIncomplete = False
 
 
@@ -116,13 +182,12 @@ def command_of(kind: type[T], work: Callable[[], Callable[[T], object]]) -> Call
     def command(**given: Any) -> object:
         return work()(_filled(kind, given))
 
-    command.__doc__ = kind.__doc__
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    vars(command)["__signature__"] = inspect.Signature(parameters)
+    vars(command)["__signature__"] = Signature(parameters)
     return command
 
 
-def parameters_of(kind: type[Options]) -> Iterator[tuple[str, inspect.Parameter]]:
+def parameters_of(kind: type[Options]) -> Iterator[tuple[str, Parameter]]:
     """The options that `kind` declares, those of groups among them, as a function would take them; each with the title
     of its group.
     """
@@ -130,8 +195,24 @@ def parameters_of(kind: type[Options]) -> Iterator[tuple[str, inspect.Parameter]
         if _is_group(hint):
             yield from parameters_of(hint)
         elif name != "title":
-            default = getattr(kind, name, inspect.Parameter.empty)
-            yield kind.title, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+            default = getattr(kind, name, Parameter.empty)
+            yield kind.title, Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=_named(name, hint))
+
+
+def _named(field: str, hint: Any) -> Any:
+    """The annotation with all names of the option in `param_decls`; where it is declared without a long one, its
+    field's. An argument's is as it was.
+    """
+    (declared,) = hint.__metadata__
+    if not isinstance(declared, OptionInfo):
+        return hint
+    # within Annotated, what stands first is no default, but the first name
+    names = [name for name in (declared.default, *(declared.param_decls or ())) if isinstance(name, str)]
+    if not any(name.startswith("--") for name in names):
+        names.insert(0, f"--{field.replace('_', '-')}")
+    option = copy(declared)
+    option.default, option.param_decls = ..., names
+    return Annotated[hint.__origin__, option]
 
 
 def _filled(kind: type[T], given: dict[str, Any]) -> T:

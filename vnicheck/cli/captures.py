@@ -3,6 +3,7 @@
 import re
 import socket
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from vnicheck.cli.failure import UserError
 from vnicheck.engine.server_view import ServerView
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address
 from vnicheck.model.flow import Protocol
 from vnicheck.model.lines import is_plain_interface
 from vnicheck.model.snapshot import Server
@@ -44,10 +45,8 @@ def read_captures(specs: Sequence[str]) -> tuple[CaptureFile, ...]:
 def _read(spec: str) -> CaptureFile:
     client = _CLIENT.fullmatch(spec)
     if client is not None:
-        try:
-            parse_address(client[1])
-        except ValueError as error:
-            raise UserError(f"--capture {one_line(spec, 80)!r}: write client:ADDRESS=FILE, as 10.8.0.4") from error
+        if not is_address(client[1]):
+            raise UserError(f"--capture {one_line(spec, 80)!r}: write client:ADDRESS=FILE, as 10.8.0.4")
         return CaptureFile(name=client[2], text=_text(client[2]), client=client[1])
     name, equals, file = spec.partition("=")
     if equals and is_plain_interface(name) and not Path(spec).exists():
@@ -76,17 +75,17 @@ def _text(file: str) -> str:
             f"--capture {one_line(file, 80)}: this is tcpdump's binary file; print it on the server, where interfaces "
             "have their names: tcpdump -nn -r FILE"
         )
-    return data.decode(errors="replace")
+    packed = next((name for start, name in _PACKED.items() if data.startswith(start)), None)
+    if packed is not None:
+        raise UserError(f"--capture {one_line(file, 80)}: this is compressed ({packed}); unpack it first")
+    # a console of Windows writes what a command prints as UTF-16
+    return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig", errors="replace")
 
 
-_PCAP = {
-    b"\xd4\xc3\xb2\xa1",
-    b"\xa1\xb2\xc3\xd4",
-    b"\x4d\x3c\xb2\xa1",
-    b"\xa1\xb2\x3c\x4d",
-    b"\x0a\x0d\x0d\x0a",
-}
-"""How pcap files (microseconds, nanoseconds) and pcapng files begin."""
+_MAGICS = [number.to_bytes(4, "big") for number in (0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34, 0x0A0D0D0A)]
+_PCAP = {*_MAGICS, *(magic[::-1] for magic in _MAGICS)}
+"""How pcap files (microseconds, nanoseconds, with more of each packet) and pcapng files begin."""
+_PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
 
 
 def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sightings, tuple[str, ...]]:

@@ -5,9 +5,9 @@ from functools import partial
 from vnicheck.analysis.diff import is_regression
 from vnicheck.analysis.snapshot_diff import compare_snapshots
 from vnicheck.cli.config import load_config
-from vnicheck.cli.failure import Exit, UserError, ended_by
+from vnicheck.cli.failure import Exit, ended_by
 from vnicheck.cli.given import DiffOptions
-from vnicheck.cli.output import Destination, check_fail_on, write_bytes, write_page
+from vnicheck.cli.output import Destination, check_fail_on, write_document
 from vnicheck.cli.terminal import tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.stored import open_stored
@@ -24,9 +24,7 @@ FORMATS = ("text", "json", "markdown")
 def diff(given: DiffOptions) -> int:
     """The work of `DiffOptions`: the exit code."""
     destination = Destination(given.formats, given.output)
-    for name, _ in destination.wanted:
-        if name not in FORMATS:
-            raise UserError(f"--format {name!r}: a comparison is written as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    destination.require(FORMATS, "a comparison")
     severity = check_fail_on(given.fail_on)
     config = load_config(given.config_file)
     with ended_by(CollectError):
@@ -34,13 +32,8 @@ def diff(given: DiffOptions) -> int:
         if before.redacted or after.redacted:
             tell("note: pseudonyms of a redacted snapshot are its own: servers of another are not found in it")
         compared = compare_snapshots(before, after, config, Day(now()[:10]))
-    for name, place in destination.wanted:
-        if name == "json":
-            write_bytes(encode_diff(compared), place)
-        elif name == "markdown":
-            write_bytes(diff_markdown(compared), place)
-        else:
-            write_page(partial(write_diff, compared), place, no_color=given.no_color)
+    encoders = {"json": partial(encode_diff, compared), "markdown": partial(diff_markdown, compared)}
+    write_document(destination.wanted, partial(write_diff, compared), encoders, no_color=given.no_color)
     worse = [each for server in compared.servers for each in server.findings if is_regression(each)]
     if severity is not None and any(is_as_severe(each.severity, severity) for each in worse):
         return Exit.FINDINGS

@@ -2,18 +2,17 @@
 
 from functools import partial
 
-from vnicheck import __version__
 from vnicheck.cli.bundles import Fleet, Selection, Ssh
-from vnicheck.cli.failure import Exit, UserError, ended_by
+from vnicheck.cli.failure import Exit, ended_by
 from vnicheck.cli.gather import requested
 from vnicheck.cli.given import ListOptions
-from vnicheck.cli.output import Destination, write_bytes, write_page
+from vnicheck.cli.output import Destination, write_document
 from vnicheck.cli.recent import remember
 from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.listing import list_servers
 from vnicheck.model.listing import LISTING_SCHEMA, Listing, encode_listing
-from vnicheck.model.report import Tool
+from vnicheck.model.report import TOOL
 from vnicheck.model.words import one_line
 from vnicheck.report.listing import write_listing
 from vnicheck.system.clock import now
@@ -24,16 +23,14 @@ FORMATS = ("text", "json")
 def list(given: ListOptions) -> Exit:  # noqa: A001 - functions here go by their commands' names
     """The work of `ListOptions`: the exit code."""
     destination = Destination(given.formats, given.output)
-    for name, _ in destination.wanted:
-        if name not in FORMATS:
-            raise UserError(f"--format {name!r}: a listing is written as {' or '.join(FORMATS)}")
+    destination.require(FORMATS, "a listing")
     fleet = Fleet(all_regions=given.all_regions)
     request = requested((), Selection(**vars(given.scope)), Ssh(), fleet=fleet, snapshot=given.snapshot)
     with ended_by(CollectError):
         listed = list_servers(request, given.name or (), Terminal(ask_pass=False, no_color=given.no_color))
     listing = Listing(
         schema=LISTING_SCHEMA,
-        tool=Tool(name="vnicheck", version=__version__),
+        tool=TOOL,
         listed_at=now(),
         complete=not listed.problems and not any(server.problems for server in listed.servers),
         servers=listed.servers,
@@ -43,11 +40,8 @@ def list(given: ListOptions) -> Exit:  # noqa: A001 - functions here go by their
         every = given.all_regions and listing.complete and not given.name
         every = every and given.scope.vpc is None and given.scope.resource_group is None
         remember((server.name for server in listing.servers), whole=every)
-    for name, place in destination.wanted:
-        if name == "json":
-            write_bytes(encode_listing(listing), place)
-        else:
-            write_page(partial(write_listing, listing), place, no_color=given.no_color)
+    encoders = {"json": partial(encode_listing, listing)}
+    write_document(destination.wanted, partial(write_listing, listing), encoders, no_color=given.no_color)
     for problem in listing.problems:
         tell(f"{one_line(problem.region or 'the region', 60)}: {problem.message}")
     for server in listing.servers:

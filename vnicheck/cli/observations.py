@@ -1,22 +1,25 @@
 """`--observations FILE`: what verifications have shown, for the predictions of a command."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+from msgspec import UnsetType
 
+from vnicheck.analysis.observations import informed, verified
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.terminal import tell
-from vnicheck.model.address import parse_address
+from vnicheck.engine.partition import parse_ports
+from vnicheck.model.address import parse_address, parse_prefix
 from vnicheck.model.config import Config
-from vnicheck.model.observation import informed, verified
 from vnicheck.model.verification import VerificationDocument
 from vnicheck.model.words import one_line
 from vnicheck.system.clock import now
 from vnicheck.system.files import UnreadableError, read_named
 
 MAX_BYTES = 256 << 20
+MOST_PORT = 65535
 
 
 def with_observations(config: Config, files: Sequence[Path] | None) -> Config:
@@ -63,9 +66,26 @@ def _when(file: Path, document: VerificationDocument) -> datetime:
 def _require_addresses(file: Path, document: VerificationDocument) -> None:
     """Such files may be written by hand."""
     for each in document.verifications:
-        remotes = [flow.remote for flow in each.flows] + [hop.remote for answer in each.kernel for hop in answer.hops]
-        for remote in remotes:
-            try:
-                parse_address(remote)
-            except ValueError as error:
-                raise UserError(f"--observations {file}: {one_line(remote, 40)!r} is no IPv4 address") from error
+        for flow in each.flows:
+            _require(file, parse_address, flow.remote)
+        for answer in each.kernel:
+            _require(file, parse_address, *([answer.says.gateway] if answer.says and answer.says.gateway else []))
+            for hop in answer.hops:
+                _require(file, parse_address, hop.local, hop.remote)
+                _require(file, parse_prefix, *([] if isinstance(hop.remotes, UnsetType) else hop.remotes))
+                _require(file, _require_ports, *([] if isinstance(hop.ports, UnsetType) else hop.ports))
+
+
+def _require(file: Path, read: Callable[[str], object], *texts: str) -> None:
+    for text in texts:
+        try:
+            read(text)
+        except ValueError as error:
+            kind = "IPv4 address" if read is parse_address else "IPv4 prefix" if read is parse_prefix else "port"
+            raise UserError(f"--observations {file}: {one_line(text, 40)!r} is no {kind}") from error
+
+
+def _require_ports(text: str) -> None:
+    first, last = parse_ports(text)
+    if not 0 <= first <= last <= MOST_PORT:
+        raise ValueError(text)

@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -43,18 +43,31 @@ SOON = 14
 
 
 class Destination:
-    """Formats with the file that each goes to (None: stdout), from `-f text -f json=report.json -o FILE`."""
+    """Formats with the file that each goes to (None: stdout), from `-f text -f json=report.json -o FILE`. Raises
+    UserError.
+    """
+
+    known: Sequence[str] = FORMATS
+    choices = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+    example = "report.json"
 
     def __init__(self, formats: Sequence[str] | None, output: Path | None) -> None:
         self.wanted: list[tuple[str, Path | None]] = []
         for spec in formats or ["text"]:
             name, equals, file = spec.partition("=")
-            if name not in FORMATS or (equals and not file):
-                raise UserError(f"--format {spec!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, or FORMAT=FILE")
+            if name not in self.known or (equals and not file):
+                raise UserError(f"--format {spec!r}: write {self.choices}, or FORMAT=FILE")
             self.wanted.append((name, Path(file) if equals else output))
         places = [place for _, place in self.wanted]
         if len(set(places)) != len(places):
-            raise UserError("two formats go to one place: give all but one a file, as in -f json=report.json")
+            raise UserError(f"two formats go to one place: give all but one a file, as in -f json={self.example}")
+
+    def require(self, known: Sequence[str], what: str) -> None:
+        """Refuses formats other than the `known` ones, in which `what` (`a listing`) is written. Raises UserError."""
+        for name, _ in self.wanted:
+            if name not in known:
+                written = f"{', '.join(known[:-1])} or {known[-1]}"
+                raise UserError(f"--format {name!r}: {what} is written as {written}")
 
 
 def write_report(
@@ -206,11 +219,26 @@ def check_fail_on(fail_on: str | None) -> Severity | None:
     return fail_on
 
 
-def write_page(write: Callable[[Console], None], place: Path | None, *, no_color: bool) -> None:
-    """Writes text to stdout as the terminal is, or plainly to a file."""
+def write_document(
+    wanted: Iterable[tuple[str, Path | None]],
+    text: Callable[[Console], None],
+    encoders: Mapping[str, Callable[[], bytes]],
+    *,
+    no_color: bool,
+) -> None:
+    """Writes a document to each place: as text, or as one of the `encoders`, which go by their formats, makes it."""
+    for name, place in wanted:
+        if name == "text":
+            write_page(text, place, no_color=no_color)
+        else:
+            write_bytes(encoders[name](), place)
+
+
+def write_page(write: Callable[[Console], None], place: Path | None, *, no_color: bool, private: bool = False) -> None:
+    """Writes text to stdout as the terminal is, or plainly to a file; `private` as in `write_bytes`."""
     if place is None:
         write(console(no_color=no_color))
         return
     page = io.StringIO()
     write(Console(file=page, width=100, color_system=None, highlight=False, markup=False))
-    write_bytes(page.getvalue().encode(), place)
+    write_bytes(page.getvalue().encode(), place, private=private)

@@ -1,18 +1,15 @@
 """Where plans go: the forms that they are written in, to stdout, to files, or all of them into a folder."""
 
-import io
-import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from vnicheck.cli.failure import UserError
-from vnicheck.cli.output import emit_to, require_place, tell_written, write_bytes
-from vnicheck.cli.terminal import console
+from vnicheck.cli.output import Destination, emit_to, require_place, tell_written, write_bytes, write_page
+from vnicheck.cli.terminal import console, tell
 from vnicheck.model.plan import InstancePlan
 from vnicheck.model.plan_document import encode_plans
-from vnicheck.model.words import one_line
+from vnicheck.model.words import counted, one_line
 from vnicheck.report.lines import PlanLinesWriter
 from vnicheck.report.page import Page
 from vnicheck.report.plans.ansible import render_ansible
@@ -28,24 +25,20 @@ from vnicheck.system.files import make_private_folder
 FORMATS = ("text", "json", "jsonl", "markdown", "sh", "ansible", "terraform", "ibmcloud")
 
 
-class PlanDestination:
-    """Formats with the file that each goes to (None: stdout), and the folder for all forms, from `-f` and `-o`."""
+class PlanDestination(Destination):
+    """Also the folder for all forms, where `-o` names one."""
+
+    known = FORMATS
+    choices = ", ".join(FORMATS)
+    example = "plan.json"
 
     def __init__(self, formats: Sequence[str] | None, output: Path | None) -> None:
         self.folder: Path | None = None
-        self.wanted: list[tuple[str, Path | None]] = []
         if output is not None and (output.is_dir() or not formats):
             if output.exists() and not output.is_dir():
                 raise UserError(f"{output} is a file: -o alone takes a folder for all forms; or give -f as well")
             self.folder, output = output, None
-        for spec in formats or ["text"]:
-            name, equals, file = spec.partition("=")
-            if name not in FORMATS or (equals and not file):
-                raise UserError(f"--format {spec!r}: write {', '.join(FORMATS)}, or FORMAT=FILE")
-            self.wanted.append((name, Path(file) if equals else output))
-        places = [place for _, place in self.wanted]
-        if len(set(places)) != len(places):
-            raise UserError("two formats go to one place: give all but one a file, as in -f json=plan.json")
+        super().__init__(formats, output)
 
     @property
     def wants_documents(self) -> bool:
@@ -59,7 +52,6 @@ class PlanOutputs:
     """
 
     def __init__(self, destination: PlanDestination, *, flows: bool, no_color: bool, generated_at: str) -> None:
-
         self._destination = destination
         self._flows = flows
         self._no_color = no_color
@@ -96,7 +88,8 @@ class PlanOutputs:
             if name == "jsonl":
                 tell_written(place)
             elif name == "text":
-                self._write_text(place, self.scope(servers))
+                text = partial(write_plans, self.plans, scope=self.scope(servers))
+                write_page(text, place, no_color=self._no_color, private=True)
             elif name == "markdown":
                 write_bytes(render_markdown(self.plans, self.scope(servers)), place, private=True)
             else:
@@ -108,18 +101,9 @@ class PlanOutputs:
         """Of so many servers, what could not be looked at."""
         return Scope(servers=servers, unchecked=tuple(self.unchecked), stopped=tuple(self.stopped))
 
-    def _write_text(self, place: Path | None, scope: Scope) -> None:
-        if place is None:
-            write_plans(self.plans, console(no_color=self._no_color), scope)
-            return
-        page = io.StringIO()
-        write_plans(self.plans, Console(file=page, width=100, color_system=None, highlight=False, markup=False), scope)
-        write_bytes(page.getvalue().encode(), place, private=True)
-
     def _rendered(self, name: str) -> bytes:
         if name == "json":
             return encode_plans(self.plans, flows=self._flows)
-
         render = {
             "sh": render_sh,
             "ansible": render_ansible,
@@ -129,14 +113,12 @@ class PlanOutputs:
         return render[name](self.plans).encode()
 
     def _write_folder(self, folder: Path) -> None:
-
         files = files_of(self.plans, flows=self._flows)
         for path, data in files.items():
             place = folder / path
             _make_folder(place.parent)
             write_bytes(data, place, private=True, told=False)
-        count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-        print(f"vnicheck: note: wrote {count} into {one_line(str(folder), 300)}", file=sys.stderr)
+        tell(f"note: wrote {counted(len(files), 'file')} into {one_line(folder, 300)}")
 
 
 def _make_folder(folder: Path) -> None:

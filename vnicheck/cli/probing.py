@@ -29,6 +29,7 @@ from vnicheck.model.flow import Direction, Protocol, Verdict
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.verify.agents import AgentError, Place, ask, run
+from vnicheck.verify.beside import told_beside
 from vnicheck.verify.evidence import Evidence
 from vnicheck.verify.probed import sightings_of
 from vnicheck.verify.probes import SERVER, Host, Probe, ProbeError, Wanted, asked_addresses, plan
@@ -260,13 +261,7 @@ def _sent(
         elif each.ready is not None and not each.ready.ready:
             notes.append(f"{called}: packets are not watched there ({each.ready.why}): that takes root, or --sudo")
         if name == SERVER and each.watched is not None:
-            grown = {counter: rise for counter, rise in each.watched.counters.items() if rise}
-            notes += [f"{called}: its counter {counter} rose by {rise} meanwhile" for counter, rise in grown.items()]
-            notes += [
-                f"{called}: {counted(count, 'connection')} to {one_line(address, 40)} half open: its SYN-ACK was not "
-                "answered"
-                for address, count in each.watched.half_open.items()
-            ]
+            notes += [f"{called}: {note}" for note in told_beside(each.watched)]
     return Probed(seen=sightings_of(view, probes, heard), notes=tuple(notes), problems=tuple(problems))
 
 

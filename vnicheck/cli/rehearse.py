@@ -7,14 +7,13 @@ from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 
-from vnicheck import __version__
 from vnicheck.analysis.plans import NotCheckedError, Planning, prove
 from vnicheck.cli.config import load_config
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import gather
 from vnicheck.cli.given import RehearseOptions
 from vnicheck.cli.observations import with_observations
-from vnicheck.cli.output import Destination, write_bytes, write_page
+from vnicheck.cli.output import Destination, write_document
 from vnicheck.cli.terminal import tell
 from vnicheck.model.address import parse_address
 from vnicheck.model.config import Config
@@ -27,7 +26,7 @@ from vnicheck.model.rehearsal import (
     RehearsalDocument,
     encode_rehearsal,
 )
-from vnicheck.model.report import Tool
+from vnicheck.model.report import TOOL
 from vnicheck.model.snapshot import Server, Snapshot
 from vnicheck.rehearse.namespaces import RehearsalError
 from vnicheck.rehearse.network import NetworkError
@@ -44,9 +43,7 @@ _LARGEST_SCRIPT = 1 << 20
 def rehearse(given: RehearseOptions) -> int:
     """The work of `RehearseOptions`: the exit code."""
     destination = Destination(given.formats, given.output)
-    for name, _ in destination.wanted:
-        if name not in FORMATS:
-            raise UserError(f"--format {name!r}: a rehearsal is written as {' or '.join(FORMATS)}")
+    destination.require(FORMATS, "a rehearsal")
     if given.shell and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError("--shell needs a terminal; --run FILE runs a script")
     one = _one(given)
@@ -55,11 +52,8 @@ def rehearse(given: RehearseOptions) -> int:
     observed = gather([given.instance], given.selection, given.ssh, snapshot=given.snapshot, no_color=given.no_color)
     with ended_by(RehearsalError, NetworkError, SettingError):
         document = _rehearsed(observed, config, given, one, script)
-    for name, place in destination.wanted:
-        if name == "json":
-            write_bytes(encode_rehearsal(document), place)
-        else:
-            write_page(partial(write_rehearsal, document), place, no_color=given.no_color)
+    encoders = {"json": partial(encode_rehearsal, document)}
+    write_document(destination.wanted, partial(write_rehearsal, document), encoders, no_color=given.no_color)
     return _status(document.rehearsal.phases)
 
 
@@ -97,7 +91,7 @@ def _rehearsed(
             phases.append(phase)
     return RehearsalDocument(
         schema=REHEARSAL_SCHEMA,
-        tool=Tool(name="vnicheck", version=__version__),
+        tool=TOOL,
         collected_at=server.guest.collected_at,
         rehearsal=Rehearsal(
             id=server.id,

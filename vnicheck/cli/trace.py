@@ -17,7 +17,7 @@ from vnicheck.cli.observations import with_observations
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, write_report
 from vnicheck.cli.terminal import tell
 from vnicheck.findings.terms import DROPS
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address
 from vnicheck.model.flow import Flow, Outcome, Protocol, Verdict
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import one_line
@@ -49,7 +49,7 @@ def trace(given: TraceOptions) -> int:
     for end in ends:
         _refuse_ipv6(end)
     config = with_observations(load_config(given.config_file), given.observations)
-    others = [text for text in ends if not _is_address(text) and text != given.instance]
+    others = [text for text in ends if not is_address(text) and text != given.instance]
     wanted = [given.instance, *others]
     observed = gather(wanted, given.selection, given.ssh, snapshot=given.snapshot, no_color=given.display.no_color)
     with ended_by(TraceError):
@@ -121,11 +121,3 @@ def _refuse_ipv6(text: str) -> None:
     except ValueError:
         return
     raise UserError(f"{text}: an IPv6 address; VPC networks and vnicheck's predictions are IPv4 alone")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parse_address(text)
-    except ValueError:
-        return False
-    return True

@@ -76,9 +76,7 @@ def _parameter(of: str, group: str, declared: Declared) -> Parameter:
     wanted, info = get_args(declared.annotation)
     kinds = {wanted, *get_args(wanted), *(inner for each in get_args(wanted) for inner in get_args(each))}
     is_option, is_flag = isinstance(info, OptionInfo), wanted is bool
-    # within Annotated, what stands first is no default, but the first name
-    said_names = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
-    names = tuple(name for each in said_names for name in each.split("/")) if is_option else ()
+    names = tuple(name for each in info.param_decls for name in each.split("/")) if is_option else ()
     words = {int: "NUMBER", float: "SECONDS", Path: "PATH"}
     value = info.metavar or next((word for each, word in words.items() if each in kinds), "TEXT")
     said = info.help or ""

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from vnicheck.analysis.observations import informed
 from vnicheck.cli.captures import CaptureFile, read_captures, sightings_of
 from vnicheck.cli.change import ssh_runner
 from vnicheck.cli.config import load_config
@@ -108,16 +109,22 @@ def _verify_all(work: _Work) -> list[Verification]:
 def _verified(server: Server, fabric: Fabric, work: _Work) -> Verification:
     known = Verification(id=server.id, name=server.name, facts=facts_of(server))
     if work.given.snapshot is None:
-        known = ask_kernel(server, fabric, work.config, work.runner, work.given.ssh)
+        named = [source.address for source in work.sources.values()] + [file.client for file in work.files]
+        prefer = [address for address in named if address is not None]
+        known = ask_kernel(server, fabric, work.config, work.runner, work.given.ssh, prefer=prefer)
     if server.guest is None or any(vni.subnet not in fabric.subnets for vni in server.vnis):
         problem = Problem(code="guest_not_collected", message="the guest was not collected")
         return replace(known, problems=known.problems or (problem,))
     view = ServerView(server, fabric, work.config)
+    config = work.config
+    if known.count("contradicted"):  # packets are held against what follows from the kernel's own answers
+        config = informed(config, [document_of((known,))])
+        view = ServerView(server, fabric, config)
     evidence, notes, problems = _seen(view, work)
     flows: list[SeenFlow] = []
     assumptions: dict[str, SeenAssumption] = {}
     for how, seen in evidence.items():
-        of_flows, of_assumptions = conclusions(server, fabric, work.config, Evidence(seen), how)
+        of_flows, of_assumptions = conclusions(server, fabric, config, Evidence(seen), how)
         flows += of_flows
         assumptions |= {each.id: each for each in of_assumptions}  # what packets say now outweighs a capture
     return replace(

@@ -8,10 +8,9 @@ from vnicheck.cloud import wire
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.lists import Items, in_parallel, page_items
-from vnicheck.cloud.parse_server import UNSET_ADDRESS
 from vnicheck.cloud.region import Region
 from vnicheck.cloud.wire import convert, malformed_resource
-from vnicheck.model.cloud import LoadBalancer, LoadBalancerListener, LoadBalancerMember, Ref
+from vnicheck.model.cloud import UNSET_ADDRESS, LoadBalancer, LoadBalancerListener, LoadBalancerMember, Ref
 
 Listed = Mapping[str, Items | CloudError]
 

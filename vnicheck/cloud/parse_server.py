@@ -8,13 +8,11 @@ import msgspec
 
 from vnicheck.cloud import wire
 from vnicheck.cloud.wire import convert, malformed_resource
-from vnicheck.model.cloud import FloatingIp, Ref, ServerKind, Vni
+from vnicheck.model.cloud import UNSET_ADDRESS, FloatingIp, Ref, ServerKind, Vni
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.model.words import one_line
 
 Item = Mapping[str, Any]
-UNSET_ADDRESS = "0.0.0.0"  # noqa: S104
-"""What the API gives for a reserved IP that it has not chosen yet."""
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 

@@ -4,9 +4,9 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 
 from vnicheck.cloud.errors import CloudError
-from vnicheck.cloud.parse_server import UNSET_ADDRESS
 from vnicheck.cloud.region import Region
 from vnicheck.cloud.scope import did_you_mean
+from vnicheck.model.cloud import UNSET_ADDRESS
 from vnicheck.model.snapshot import Problem, Server
 from vnicheck.model.words import counted, listed, one_line
 

@@ -53,10 +53,6 @@ def examine(request: Request, asker: Asker) -> Iterator[Check]:
             auth=request.access,
             http=HttpSettings(total=request.api_timeout),
         )
-    except CloudError as error:
-        yield Check("credentials", "unusable", error.message)
-        return
-    try:
         client.authenticate()
     except CloudError as error:
         yield Check("credentials", "unusable", error.message)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from vnicheck.collect.request import AddressChoice, Asker, Request
 from vnicheck.guest.fleet import Calls, Result, collect_many
 from vnicheck.guest.ssh.options import SshTarget
-from vnicheck.model.cloud import Vni
+from vnicheck.model.cloud import UNSET_ADDRESS
 from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Problem, Server, with_guest
 from vnicheck.model.words import one_line
@@ -57,7 +57,7 @@ def ssh_target(server: Server, choice: AddressChoice) -> SshTarget | None:
     """Where to connect: the first floating IP if there is one (`auto`), else the primary address; None without it."""
     vnis = sorted(server.vnis, key=lambda vni: not vni.primary)
     floating = next((floating_ip.address for vni in vnis for floating_ip in vni.floating_ips), None)
-    private = next((vni.primary_address for vni in vnis if _has_address(vni)), None)
+    private = next((vni.primary_address for vni in vnis if vni.primary_address != UNSET_ADDRESS), None)
     address = {"auto": floating or private, "private": private, "floating": floating}[choice]
     return (
         None
@@ -101,10 +101,6 @@ def _over_ssh(
             ),
             jobs=request.jobs,
         )
-
-
-def _has_address(vni: Vni) -> bool:
-    return vni.primary_address != "0.0.0.0"  # noqa: S104 - what the API says while an address is not yet assigned
 
 
 def _clock_notes(servers: Sequence[Server]) -> list[str]:

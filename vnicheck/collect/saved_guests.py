@@ -42,7 +42,8 @@ class SavedGuests:
         return results
 
     def _from_folder(self, folder: Path, servers: Sequence[Server], *, whole: bool) -> dict[str, Result]:
-        found = {path: matching(servers, path.stem) for path in self._in_folder if _fits(path)}
+        files = (path for path in self._in_folder if path.suffix == SUFFIX and path.is_file())
+        found = {path: matching(servers, path.stem) for path in files}
         named = {server.id for server in servers}
         results: dict[str, Result] = {}
         for path in sorted(found, key=lambda path: path.stem not in named):  # a file named by the id comes first
@@ -70,10 +71,6 @@ def _listed(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise CollectError(f"--guest-dir: cannot read {folder}: {error.strerror}") from error
-
-
-def _fits(path: Path) -> bool:
-    return path.suffix == SUFFIX and path.is_file()
 
 
 def _parsed(data: bytes) -> Result:

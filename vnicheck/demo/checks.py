@@ -1,4 +1,4 @@
-"""The article's three checks: what was changed, what its captures show, and the snapshot that stands for each."""
+"""The article's three checks: what was changed for each, and what its captures show."""
 
 from importlib.resources import files
 
@@ -7,11 +7,12 @@ from msgspec import Struct
 
 from vnicheck.analysis.server import report_on
 from vnicheck.engine.refinement import port_ranges
+from vnicheck.fixes.effects import Effect, PatchVni, SetRpFilter, carry_out
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Direction, Flow, Protocol
 from vnicheck.model.report import InstanceReport
-from vnicheck.model.snapshot import Snapshot, decode_snapshot
+from vnicheck.model.snapshot import Snapshot, decode_snapshot, with_guest
 
 CLIENT = "10.8.0.4"
 AS_RECORDED = Config(assumptions=Assumptions(spoofing_sibling="passed"))
@@ -30,10 +31,12 @@ class Observation(Struct, frozen=True, kw_only=True):
 
 
 class ArticleCheck(Struct, frozen=True, kw_only=True):
-    """One of the article's checks."""
+    """One of the article's checks. `changed`: in the server, since the first."""
 
     number: int
+    at: str
     setup: str
+    changed: tuple[Effect, ...] = ()
     observations: tuple[Observation, ...]
 
 
@@ -45,9 +48,18 @@ def _curl(answered: bool, seen: str) -> Observation:
     return Observation(what=f"curl {SERVICE}", protocol=Protocol.TCP, port=80, answered=answered, seen=seen)
 
 
+_LOOSE = (SetRpFilter(interface="all", old=0, new=2), SetRpFilter(interface="default", old=1, new=2))
+_UNFILTERED = PatchVni(
+    vni="0717-94a938e5-3ff2-54b9-8dd4-5cfffec3cc30",
+    name="vni-1",
+    field="protocol_state_filtering_mode",
+    old="auto",
+    new="disabled",
+)
 CHECKS = (
     ArticleCheck(
         number=1,
+        at="2024-06-20T02:11:00Z",
         setup="rp_filter strict on eth1, state filtering auto on both VNIs",
         observations=(
             _ping(False, "requests enter eth1, nothing leaves"),
@@ -56,7 +68,9 @@ CHECKS = (
     ),
     ArticleCheck(
         number=2,
+        at="2024-06-20T02:22:00Z",
         setup="rp_filter loose (all=2), state filtering auto on both VNIs",
+        changed=_LOOSE,
         observations=(
             _ping(True, "requests enter eth1, replies leave eth0 and arrive"),
             _curl(False, "SYN enters eth1, SYN-ACKs leave eth0 and never arrive"),
@@ -64,7 +78,9 @@ CHECKS = (
     ),
     ArticleCheck(
         number=3,
+        at="2024-06-20T02:30:00Z",
         setup="rp_filter loose (all=2), state filtering disabled on VNI 1 (eth0)",
+        changed=(*_LOOSE, _UNFILTERED),
         observations=(
             _ping(True, "requests enter eth1, replies leave eth0 and arrive"),
             _curl(True, "requests enter eth1, replies leave eth0 and arrive"),
@@ -74,8 +90,12 @@ CHECKS = (
 
 
 def load_check(check: ArticleCheck) -> Snapshot:
-    """The packaged snapshot of a check, built from fixtures/cases/article-check-N."""
-    return decode_snapshot(files("vnicheck.demo").joinpath(f"check-{check.number}.json").read_bytes())
+    """The snapshot of a check: the packaged one is the first's, built from fixtures/cases/article-check-1."""
+    first = decode_snapshot(files("vnicheck.demo").joinpath("recorded.json").read_bytes())
+    (server,) = first.servers
+    assert server.guest is not None  # noqa: S101 - it is packaged with it
+    server = with_guest(server, msgspec.structs.replace(server.guest, collected_at=check.at))
+    return msgspec.structs.replace(first, created_at=check.at, servers=(carry_out(server, check.changed),))
 
 
 def replayed(generated_at: str) -> tuple[InstanceReport, ...]:

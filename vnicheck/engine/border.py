@@ -156,6 +156,11 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
         if sent.failure is None and own.id not in view.interface_of:
             # what answers for the address may be in another network namespace of the guest
             return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
+        if sent.failure is None and leg is Leg.REQUEST and _is_own(view, opening.local.number):
+            doubt = unknown(
+                stage, f"{sent.reason}, but of one of its own networks: how packets leave it is not modelled"
+            )
+            return Passage(None, None, walk.steps(leg, at, doubt))
         taken = answer_of(opening.remotes.received, opening) if leg is Leg.REPLY else None
         if sent.failure is None and taken is not None and _may_be_taken(taken.outcome):
             doubt = unknown(stage, f"{sent.reason}; what becomes of the request, and who answers, is not known")
@@ -169,13 +174,17 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     if vni is None:
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
         return Passage(sent.interface, None, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
-    if any(first <= opening.remote <= last for first, last in view.own_networks):
+    if _is_own(view, opening.remote):
         reason = f"packets for one of the server's own networks are led out by {sent.interface}"
         return Passage(sent.interface, vni, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
     first_hop = _unmarked(view.kernel, _first_hop(view, vni, sent, by, opening, stage))
     entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
     return Passage(sent.interface, vni, walk.steps(leg, sent.interface, first_hop, *_ruled(sent), *state))
+
+
+def _is_own(view: ServerView, address: int) -> bool:
+    return any(first <= address <= last for first, last in view.own_networks)
 
 
 def _may_be_taken(became: Became) -> bool:

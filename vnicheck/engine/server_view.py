@@ -7,22 +7,35 @@ from msgspec.structs import replace
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.own_devices import own_devices, own_networks
 from vnicheck.engine.partition import NO_PORTS
+from vnicheck.engine.seen import seen_of
 from vnicheck.fabric.public_range import held_addresses
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
 from vnicheck.kernel.filtered import FilteredKernel
+from vnicheck.kernel.seen import Seen
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Config, Passage, setting_for
 from vnicheck.model.flow import Flow, Protocol
+from vnicheck.model.observation import routing_of
 from vnicheck.model.snapshot import Server
 
 
 class ServerView:
     """A server, its fabric, its kernel (None where the guest was not collected), and who belongs to whom."""
 
-    def __init__(self, server: Server, fabric: Fabric, config: Config, like: "ServerView | None" = None) -> None:
-        """`like`: the view of a server of which this is a changed copy."""
+    def __init__(
+        self,
+        server: Server,
+        fabric: Fabric,
+        config: Config,
+        like: "ServerView | None" = None,
+        *,
+        contradicted: tuple[Seen, ...] | None = None,
+    ) -> None:
+        """`like`: the view of a server of which this is a changed copy. `contradicted`: what its kernel said otherwise,
+        where that is known from elsewhere than from the configuration.
+        """
         self.server = server
         self.config = config = config.for_server(server.id, [vni.id for vni in server.vnis])
         self.fabric = fabric
@@ -37,11 +50,16 @@ class ServerView:
         unmarked = setting_for(self.assume.packets_unmarked, names) is not False
         self.public = held_addresses(fabric, server.vpc.id, server.vnis, _held(server))
         """Its addresses of public address ranges, each with the VNI that an ingress route leads it to."""
+        if contradicted is None:
+            contradicted = seen_of(server, config) if like is None else like.contradicted_of(server)
+        self.contradicted = contradicted
+        """What the server's kernel said otherwise than the model."""
         self.kernel: FilteredKernel | None = None
         if like is not None and server.guest is like.server.guest:
             self.kernel = like.kernel
         elif server.guest is not None:
-            self.kernel = FilteredKernel(server.guest, None if like is None else like.kernel, unmarked=unmarked)
+            known = None if like is None else like.kernel
+            self.kernel = FilteredKernel(server.guest, known, unmarked=unmarked, seen=self.contradicted)
         self.interface_of = match_interfaces(server)
         self.own_devices = own_devices(server, self.interface_of.values())
         self.own_networks = self._own_networks()
@@ -52,6 +70,13 @@ class ServerView:
         shares = like is not None and like._basis() == self._basis()
         self.classes: dict[Hashable, tuple[Flow, ...]] = like.classes if like is not None and shares else {}
         """Classes of flows by what they come from (`RemoteSets.origin`), of changed copies too."""
+
+    def contradicted_of(self, copy: Server) -> tuple[Seen, ...]:
+        """What counts of the contradictions for a changed copy of the server."""
+        now, then = self.server.guest, copy.guest
+        if not self.contradicted or (now is not None and then is not None and routing_of(now) == routing_of(then)):
+            return self.contradicted
+        return tuple(each.outdated() for each in self.contradicted)
 
     def _basis(self) -> tuple[object, ...]:
         """What classes come from beside their origins."""

@@ -15,6 +15,7 @@ from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.flow import DropCode, Protocol, Stage
+from vnicheck.model.grouped import grouped
 
 STAGE = Stage.REMOTE_ACL
 _RULES = "network ACL of the remote's own subnet"
@@ -89,10 +90,7 @@ def alike(
     fabric: Fabric, vpc: str, locals_: frozenset[int]
 ) -> Iterator[tuple[str, AddressMap[tuple[Hashable, Hashable]]]]:
     """For each ACL of the VPC's subnets what it tells remotes there apart by: of each remote a fate and a value."""
-    homes: dict[str, list[Subnet]] = {}
-    for subnet in fabric.subnets.values():
-        if subnet.vpc == vpc:
-            homes.setdefault(subnet.network_acl or "", []).append(subnet)
+    homes = grouped((subnet.network_acl or "", subnet) for subnet in fabric.subnets.values() if subnet.vpc == vpc)
     for acl, subnets in homes.items():
         yield acl, remembered(fabric, (STAGE, vpc, acl, locals_), partial(_alike, fabric, subnets, locals_))
 

@@ -9,6 +9,7 @@ from vnicheck.engine.partition import parse_ports, to_ports, to_prefixes
 from vnicheck.model.address import prefix_range
 from vnicheck.model.finding import Affected
 from vnicheck.model.flow import Flow, Protocol
+from vnicheck.model.grouped import grouped
 
 _Ports = tuple[str, ...] | UnsetType
 
@@ -37,12 +38,13 @@ def _way(flow: Flow) -> Affected:
 
 def _products(way: Affected, remotes_of: dict[tuple[Protocol, _Ports], list[str]]) -> Iterable[Affected]:
     """With the same protocol and ports the remotes together, then with the same remotes the ports, then protocols."""
-    ports_of: dict[tuple[Protocol, tuple[str, ...]], list[_Ports]] = {}
-    for (protocol, ports), remotes in remotes_of.items():
-        ports_of.setdefault((protocol, to_prefixes(map(prefix_range, remotes))), []).append(ports)
-    protocols_of: dict[tuple[_Ports, tuple[str, ...]], list[Protocol]] = {}
-    for (protocol, joined), listed in ports_of.items():
-        protocols_of.setdefault((_joined_ports(listed), joined), []).append(protocol)
+    ports_of = grouped(
+        ((protocol, to_prefixes(map(prefix_range, remotes))), ports)
+        for (protocol, ports), remotes in remotes_of.items()
+    )
+    protocols_of = grouped(
+        ((_joined_ports(listed), joined), protocol) for (protocol, joined), listed in ports_of.items()
+    )
     for (joined_ports, joined), protocols in protocols_of.items():
         yield msgspec.structs.replace(way, protocols=tuple(protocols), ports=joined_ports, remotes=joined)
 

@@ -20,7 +20,8 @@ def who(facts: Facts, path: BrokenPath) -> str:
         return places(facts, path.locals)
     (_, most), *others = groups.items()
     said = [
-        f"{places(facts, locals_)} with {_some(sorted(remotes, key=prefix_range))} alone" for remotes, locals_ in others
+        f"{places(facts, locals_)} with {listed(sorted(remotes, key=prefix_range), _NAMED)} alone"
+        for remotes, locals_ in others
     ]
     return listed([places(facts, most), *said])
 
@@ -35,11 +36,6 @@ def by_remotes(flows: Sequence[Flow]) -> dict[frozenset[str], tuple[str, ...]]:
         key = frozenset(prefixes)
         groups[key] = (*groups.get(key, ()), local)
     return dict(sorted(groups.items(), key=lambda group: -len(group[0])))
-
-
-def _some(prefixes: Sequence[str]) -> str:
-    more = f" and {len(prefixes) - _NAMED} more" if len(prefixes) > _NAMED else ""
-    return f"{', '.join(prefixes[:_NAMED])}{more}" if more else listed(list(prefixes))
 
 
 def places(facts: Facts, addresses: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from vnicheck.findings.at_risk import at_risk_flows
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.findings.facts import Facts
 from vnicheck.model.flow import Flow, Verdict
-from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, BootConfig, Guest, PolicyRule
+from vnicheck.model.guest import DEFAULT_RULES, DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, BootConfig, Guest, PolicyRule
 from vnicheck.model.words import listed
 
 _KERNELS = (
@@ -19,7 +19,6 @@ _KERNELS = (
     PolicyRule(priority=32766, table=MAIN_TABLE, text="32766: from all lookup main"),
     PolicyRule(priority=32767, table=DEFAULT_TABLE, text="32767: from all lookup default"),
 )
-_OF_THE_KERNEL = [PolicyRule(priority=0, table=rule.table) for rule in _KERNELS]
 RebootChange = tuple[int, Flow]
 """The index of a flow as it is now, and one that it overlaps after the boot."""
 
@@ -35,7 +34,7 @@ def is_of_the_kernel(rule: PolicyRule) -> bool:
     """Whether a rule is one of the three that the kernel makes, wherever an agent moved it: it looks up local, main or
     default for all packets (net/ipv4/fib_rules.c, fib_default_rules_init).
     """
-    return msgspec.structs.replace(rule, priority=0, text="") in _OF_THE_KERNEL
+    return rule.table in DEFAULT_RULES.values() and rule.leads_all
 
 
 def with_boot_rules(guest: Guest, lost: Sequence[PolicyRule]) -> Guest:

@@ -12,7 +12,7 @@ from vnicheck.model.finding import Confidence, Evidence, Finding, Fix, Severity
 from vnicheck.model.flow import Direction, DropCode
 
 
-class Rule(Struct, frozen=True, kw_only=True):
+class Rule(Struct, frozen=True):
     """`id` never changes its meaning; `name` states the problem; `page` is its file's docstring, in Markdown.
 
     `severity`: that of every finding, where it is fixed. `about`: what the rule looks at. One about the server is not
@@ -41,7 +41,7 @@ def observation(
     subject: Sequence[str],
     what: str,
     why: str = ".",
-    severity: Severity,
+    severity: Severity | None = None,
     confidence: Confidence = "computed",
     flows: Sequence[int] = (),
     evidence: Sequence[Evidence] = (),
@@ -50,8 +50,12 @@ def observation(
 ) -> Finding:
     """A finding on something other than a broken path. `what` happens, as a clause, and `why`, which goes on from there
     (`: the reason.`). `subject` tells it from the rule's others on the server: ids, and no addresses, times or
-    positions, which may change while the problem stays. `about`: addresses of the server, where there are no flows.
+    positions, which may change while the problem stays. `severity`: where it is not the rule's. `about`: addresses of
+    the server, where there are no flows.
     """
+    severity = severity if severity is not None else rule.severity
+    if severity is None:
+        raise ValueError(f"{rule.id} leaves open how severe its findings are")
     return Finding(
         rule=rule.id,
         name=rule.name,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes.actions import steps_of
-from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
+from vnicheck.fixes.effects import Effect, of_sources
 from vnicheck.fixes.policy_routing import propose
 from vnicheck.fixes.strategies import effects_of, routed
 from vnicheck.fixes.trial import Trial
@@ -19,9 +19,10 @@ def policy_routing_for(facts: Facts, locals_: Iterable[str]) -> tuple[Fix, ...]:
     concerned = {f"{address}/32" for address in locals_}
     broken = {f"{facts.flows[index].local}/32" for index in Trial.of(facts).targets}
     others = concerned - broken
-    effects = [*_part(planned, concerned & broken)]
+    effects = [*of_sources(planned, concerned & broken)]
     if others:
-        effects += _part(propose(facts, [address.removesuffix("/32") for address in sorted(others)]).effects, others)
+        proposed = propose(facts, [address.removesuffix("/32") for address in sorted(others)])
+        effects += of_sources(proposed.effects, others)
     commands = dict.fromkeys(step.command for effect in effects for step in steps_of(effect))
     if commands:
         return (Fix("policy routing", tuple(commands)),)
@@ -31,15 +32,3 @@ def policy_routing_for(facts: Facts, locals_: Iterable[str]) -> tuple[Fix, ...]:
 
 def _planned(facts: Facts) -> tuple[Effect, ...]:
     return effects_of(Trial.of(facts), ("policy-routing",))
-
-
-def _part(effects: Iterable[Effect], sources: set[str]) -> list[AddRoutes | AddRule]:
-    """The rules of these sources, with the tables that they lead to."""
-    rules = [each for each in effects if isinstance(each, AddRule) and each.rule.src in sources]
-    tables = {each.rule.table for each in rules}
-    return [
-        each
-        for each in effects
-        if each in rules or (isinstance(each, AddRoutes) and each.table in tables)
-        if isinstance(each, AddRoutes | AddRule)
-    ]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import Struct
 
 from vnicheck.fixes.effects import AddRule, Effect
+from vnicheck.model.grouped import grouped
 from vnicheck.model.guest import LOCAL_TABLE, MAIN_TABLE, Guest, PolicyRule, Route, RouteType
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.words import counted, listed
@@ -123,9 +124,7 @@ def _said(name: str, rules: list[PolicyRule], routes: list[Route], ours: list[Po
 
 
 def _reads(rules: list[PolicyRule]) -> str:
-    by_what: dict[str, list[PolicyRule]] = {}
-    for rule in rules:
-        by_what.setdefault(_what(rule), []).append(rule)
+    by_what = grouped((_what(rule), rule) for rule in rules)
     parts = [f"{_some(alike)} {'reads' if len(alike) == 1 else 'read'} {what}" for what, alike in by_what.items()]
     return "; ".join(parts)
 
@@ -144,9 +143,7 @@ def _what(rule: PolicyRule) -> str:
 
 
 def _some(lines: list[PolicyRule] | list[Route]) -> str:
-    more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-    texts = [f"'{line.text}'" for line in lines[:_NAMED]]
-    return f"{', '.join(texts)}{more}" if more else listed(texts)
+    return listed([f"'{line.text}'" for line in lines], _NAMED)
 
 
 def _place(rules: list[PolicyRule], ours: list[PolicyRule]) -> str:

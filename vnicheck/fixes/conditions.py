@@ -8,6 +8,7 @@ from vnicheck.fixes.state_filtering import may_spoof
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.config import Passage
 from vnicheck.model.flow import Flow, Outcome, Scope
+from vnicheck.model.grouped import grouped
 from vnicheck.model.plan import FixedIf
 from vnicheck.model.words import listed
 
@@ -30,11 +31,12 @@ def fixed_if(trial: Trial, effects: Sequence[Effect]) -> Iterator[FixedIf]:
 
 def _otherwise(trial: Trial, flows: Sequence[Flow], assumption: str, value: Passage) -> str:
     (other,) = (each for each in PASSAGES if each != value)
-    doubtful: dict[str, list[Flow]] = {}
-    for flow in flows:
-        for hop in flow.hops:
-            if hop.outcome is Outcome.UNKNOWN and hop.assumption == assumption:
-                doubtful.setdefault(hop.at, []).append(flow)
+    doubtful = grouped(
+        (hop.at, flow)
+        for flow in flows
+        for hop in flow.hops
+        if hop.outcome is Outcome.UNKNOWN and hop.assumption == assumption
+    )
     where = listed(list(doubtful))
     if other == "passed":
         return f"if such packets pass at {where}, these flows stay as they are"

@@ -11,6 +11,7 @@ from vnicheck.fixes.effects import AddRule, Effect
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.address import Range, merge_ranges, prefix_range
 from vnicheck.model.flow import DropCode, Flow, Outcome, Stage, Verdict
+from vnicheck.model.grouped import grouped
 from vnicheck.model.guest import MAIN_TABLE, RouteType
 from vnicheck.model.lines import short_prefix
 from vnicheck.model.words import listed
@@ -31,9 +32,7 @@ def what_drops(trial: Trial, effects: Sequence[Effect]) -> str:
             by_place.setdefault((first.by, first.at), {})[flow.protocol.value] = None
         elif flow.verdict is Verdict.UNKNOWN:
             unsure = next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
-    alike: dict[tuple[DropCode, tuple[str, ...]], list[str]] = {}
-    for (code, at), protocols in by_place.items():
-        alike.setdefault((code, tuple(protocols)), []).append(at)
+    alike = grouped(((code, tuple(protocols)), at) for (code, at), protocols in by_place.items())
     said = [
         f"{listed(names)} {'is' if len(names) == 1 else 'are'} dropped by {DROPS[code].agent} at {listed(places)}"
         for (code, names), places in list(alike.items())[:_SHOWN]

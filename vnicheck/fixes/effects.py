@@ -1,6 +1,6 @@
 """What a fix changes, in the model's terms, and the server as it is after that."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Literal
 
 import msgspec
@@ -75,6 +75,15 @@ def with_effects(
     for effect in effects:
         guest = _changed(guest, effect, ahead_of_equals=ahead_of_equals)
     return guest
+
+
+def of_sources(effects: Iterable[Effect], sources: Container[str | None]) -> tuple[AddRoutes | AddRule, ...]:
+    """Of policy routing the rules by these sources (`10.0.0.12/32`), with the tables that they lead to."""
+    routing = [effect for effect in effects if isinstance(effect, AddRoutes | AddRule)]
+    tables = {each.rule.table for each in routing if isinstance(each, AddRule) and each.rule.src in sources}
+    return tuple(
+        each for each in routing if (each.rule.src in sources if isinstance(each, AddRule) else each.table in tables)
+    )
 
 
 def standing(guest: Guest, effects: Iterable[Effect]) -> list[Effect]:

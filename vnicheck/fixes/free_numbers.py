@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.guest import LOCAL_TABLE, MAIN_PRIORITY, MAIN_TABLE, Guest, PolicyRule, RuleAction
+from vnicheck.model.guest import LOCAL_TABLE, MAIN_PRIORITY, MAIN_TABLE, Guest, PolicyRule
 
 FIRST = 1000
 """Tables and priorities of ours start here, where nothing else makes us start later."""
@@ -54,15 +54,9 @@ def _may_take(rule: PolicyRule, address: str) -> bool:
 
 def _main_priority(rules: Iterable[PolicyRule]) -> int:
     """The priority of the first rule that leads everything to the main table."""
-    return next((rule.priority for rule in rules if rule.table == MAIN_TABLE and _matches_all(rule)), MAIN_PRIORITY)
+    return next((rule.priority for rule in rules if rule.table == MAIN_TABLE and rule.leads_all), MAIN_PRIORITY)
 
 
 def _local_priority(rules: Iterable[PolicyRule]) -> int:
     """The priority of the first rule that leads everything to the local table."""
-    return next((rule.priority for rule in rules if rule.table == LOCAL_TABLE and _matches_all(rule)), 0)
-
-
-def _matches_all(rule: PolicyRule) -> bool:
-    """Whether nothing but the priority, the table and its evidence is set."""
-    bare = PolicyRule(priority=rule.priority, action=RuleAction.TABLE, table=rule.table, text=rule.text)
-    return rule == bare
+    return next((rule.priority for rule in rules if rule.table == LOCAL_TABLE and rule.leads_all), 0)

@@ -29,6 +29,7 @@ from vnicheck.model.address import (
     prefix_range,
     range_prefixes,
 )
+from vnicheck.model.grouped import grouped
 from vnicheck.model.guest import LOCAL_TABLE, MAIN_TABLE, Guest, NextHop, PolicyRule, Route, RouteType
 from vnicheck.model.lines import format_route, format_rule, is_plain_interface
 
@@ -230,10 +231,9 @@ def _throw(prefix: str, table: int) -> Route:
 def _fitting_table(guest: Guest, way: _Way) -> int | None:
     """A table of the guest that holds what ours would, and leads by no other interface; its refusals do no harm."""
     others = {link.vrf_table for link in guest.interfaces}
-    tables: dict[int, list[Route]] = {}
-    for route in guest.routes:
-        if route.table < MAIN_TABLE - 1 or route.table > MAIN_TABLE + 1:
-            tables.setdefault(route.table, []).append(route)
+    tables = grouped(
+        (route.table, route) for route in guest.routes if route.table < MAIN_TABLE - 1 or route.table > MAIN_TABLE + 1
+    )
     for table, routes in sorted(tables.items()):
         if table in others or any(route.unmodelled or not _stays(route, way.interface) for route in routes):
             continue

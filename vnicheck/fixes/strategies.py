@@ -7,11 +7,13 @@ from typing import Literal
 from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes import policy_routing, rp_filter, state_filtering
-from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
+from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter, of_sources
 from vnicheck.fixes.free_numbers import priorities_ahead
 from vnicheck.fixes.policy_routing import Made, Proposal
 from vnicheck.fixes.trial import Trial
+from vnicheck.model.address import format_address
 from vnicheck.model.flow import Flow
+from vnicheck.model.words import listed
 
 Single = Literal["policy-routing", "rp-filter", "state-filtering"]
 Combination = tuple[Single, ...]
@@ -44,9 +46,7 @@ def _needed(trial: Trial, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
     of addresses of which nothing is fixed can go, and tables for which no rule is left.
     """
     helped = {f"{trial.before[index].local}/32" for index in trial.outcome(effects).fixed}
-    rules = [each for each in effects if isinstance(each, AddRule) and each.rule.src in helped]
-    tables = {each.rule.table for each in rules}
-    return tuple(each for each in effects if each in rules or (isinstance(each, AddRoutes) and each.table in tables))
+    return of_sources(effects, helped)
 
 
 def used_by(effects: Iterable[Effect]) -> Combination:
@@ -72,7 +72,9 @@ def routed(trial: Trial, effects: tuple[Effect, ...] = ()) -> Proposal:
 
 
 def _routed(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> Proposal:
-    locals_ = list(dict.fromkeys(flow.local for flow in _still_broken(facts)))
+    broken = dict.fromkeys(flow.local for flow in _still_broken(facts))
+    contradicted = {format_address(each.local) for each in facts.view.contradicted}
+    locals_ = [address for address in broken if address not in contradicted]
     guest = facts.guest_with("rules")
     best = policy_routing.propose(facts, locals_)
     if guest is None:
@@ -80,7 +82,12 @@ def _routed(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> Proposal
     ahead: dict[str, int] = {}
     fixed = _fixed(trial, effects, best.effects)
     held_back = best.held_back
+    if len(locals_) < len(broken):
+        told = listed([address for address in broken if address in contradicted])
+        held_back = f"the server's kernel contradicts what was collected of its routing of {told}"
     for address in _taken_first(trial, facts, (*effects, *best.effects)):
+        if address in contradicted:
+            continue
         for priority in islice(priorities_ahead(guest, address), _PLACES):
             tried = policy_routing.propose(facts, locals_, {**ahead, address: priority})
             now = _fixed(trial, effects, tried.effects)

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
+from vnicheck.model.grouped import grouped
 from vnicheck.model.plan import Action
 from vnicheck.model.words import one_line
 
@@ -43,10 +44,7 @@ class VniChange(Struct, frozen=True, kw_only=True):
 
 def vni_changes(actions: Iterable[Action]) -> tuple[VniChange, ...]:
     """What the actions change in the VPC: two patches of a VNI in a row could meet while it is updating."""
-    by_vni: dict[str, list[Action]] = {}
-    for action in actions:
-        if action.vni is not None:
-            by_vni.setdefault(action.vni, []).append(action)
+    by_vni = grouped((action.vni, action) for action in actions if action.vni is not None)
     return tuple(_change(vni, actions) for vni, actions in by_vni.items())
 
 
@@ -83,6 +81,11 @@ def _refusal(vni: str, *patches: dict[str, Any]) -> str | None:
             if (type(value), value) not in [(type(known), known) for known in _VALUES.get(field, ())]:
                 return f"'{one_line(field, 2000)[:80]}' cannot be set to '{one_line(value, 2000)[:80]}'"
     return None
+
+
+def patch_line(vni: str | None, patch: dict[str, Any]) -> str:
+    """`PATCH virtual_network_interfaces/ID: allow_ip_spoofing = true`, for people."""
+    return f"PATCH virtual_network_interfaces/{vni}: {', '.join(f'{key} = {value_word(patch[key])}' for key in patch)}"
 
 
 def value_word(value: object) -> str:

@@ -14,7 +14,7 @@ from vnicheck.guest.parsers.boot.files import read_boot_files
 from vnicheck.guest.parsers.boot.network import boot_routing
 from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
-from vnicheck.guest.parsers.firewall import parse_firewall, source_matches
+from vnicheck.guest.parsers.firewall import parse_firewall
 from vnicheck.guest.parsers.hooks import parse_hooks
 from vnicheck.guest.parsers.links import parse_links, with_buses
 from vnicheck.guest.parsers.names import Names, parse_names
@@ -192,8 +192,9 @@ class _Judges:
         return match is None or (int(match[1]), int(match[2])) >= (5, 15)
 
     def _of_firewall(self, text: str) -> tuple[Hook, ...]:
+        """Its rules that look up the way back are no hooks: they are among the rules."""
         self.firewall = parse_firewall(text)
-        return source_matches(self.firewall)
+        return ()
 
 
 def _neighbours(facts: _Facts) -> tuple[Neighbour, ...] | None:

@@ -22,14 +22,11 @@ _NO_KIND = "busybox ip does not show what kind of device the master is"
 def doubt_busybox_rules(rules: Iterable[PolicyRule]) -> tuple[PolicyRule, ...]:
     """The rules, each but the kernel's own three marked: it may have selectors that were not shown."""
     return tuple(
-        rule if _is_kernels_own(rule) else msgspec.structs.replace(rule, unmodelled=(*rule.unmodelled, _HIDDEN))
+        rule
+        if (rule.priority, rule.table) in DEFAULT_RULES.items() and rule.leads_all
+        else msgspec.structs.replace(rule, unmodelled=(*rule.unmodelled, _HIDDEN))
         for rule in rules
     )
-
-
-def _is_kernels_own(rule: PolicyRule) -> bool:
-    bare = PolicyRule(priority=rule.priority, table=rule.table, text=rule.text) if rule.table is not None else None
-    return (rule.priority, rule.table) in DEFAULT_RULES.items() and rule == bare
 
 
 def doubt_busybox_routes(routes: Iterable[Route]) -> tuple[Route, ...]:

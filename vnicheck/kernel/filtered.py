@@ -1,6 +1,6 @@
 """A guest's kernel with its firewall: routing says where packets go, netfilter's rules whether they get there."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -10,6 +10,7 @@ from vnicheck.kernel.filters import Filters, Judged, Led
 from vnicheck.kernel.kernel import ByPort, Kernel
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Received
+from vnicheck.kernel.seen import Seen
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import Outcome, Several
@@ -27,8 +28,10 @@ class FilteredKernel(Kernel):
     says so beside what routing makes of it; what becomes of one that they lead elsewhere is not known.
     """
 
-    def __init__(self, guest: Guest, like: Kernel | None = None, *, unmarked: bool = False) -> None:
-        super().__init__(guest, like, unmarked=unmarked)
+    def __init__(
+        self, guest: Guest, like: Kernel | None = None, *, unmarked: bool = False, seen: Sequence[Seen] = ()
+    ) -> None:
+        super().__init__(guest, like, unmarked=unmarked, seen=seen)
         self.firewall_read = guest.firewall is not None
         filters = Filters(guest, guest.firewall) if guest.firewall is not None else None
         if isinstance(like, FilteredKernel) and like._filters is not None and like._filters.are_of(guest):

@@ -16,6 +16,7 @@ from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
+from vnicheck.kernel.seen import Seen, as_seen
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known
 from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
@@ -34,12 +35,15 @@ class Kernel:
     where one packet is asked about.
     """
 
-    def __init__(self, guest: Guest, like: "Kernel | None" = None, *, unmarked: bool = False) -> None:
+    def __init__(
+        self, guest: Guest, like: "Kernel | None" = None, *, unmarked: bool = False, seen: Sequence[Seen] = ()
+    ) -> None:
         """`like`: the kernel of a guest of which this is a changed copy. The tables that did not change are taken from
         there, and maps that say the same are the same. `unmarked`: packets carry no mark unless something on the guest
-        is seen to mark them.
+        is seen to mark them. `seen`: what the running kernel says otherwise.
         """
         self._guest = guest
+        self._seen = seen
         self._marked = marked(guest) if unmarked else None
         self._fields = OpenFields(guest)
         if self._fields.too_many_marks and self._marked == NOTHING:
@@ -81,22 +85,26 @@ class Kernel:
         it would take as a broadcast is not modelled.
         """
         box, field = self._box(proto, sports, dports, of_source=of_source, sending=False)
-        return self._known.once(
-            ("received", interface, local, box, field),
-            lambda: self._agreed(
-                zipped(self._on_arrival(interface, local)), partial(self._reception, interface, local, box), field, box
-            ),
-        )
+
+        def found() -> AddressMap[ByPort]:
+            reception = partial(self._reception, interface, local, box)
+            computed = self._agreed(zipped(self._on_arrival(interface, local)), reception, field, box)
+            return self._as_seen(computed, interface, local, proto, of_source=of_source)
+
+        return self._known.once(("received", interface, local, box, field), found)
 
     def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
         """Where packets from a local address leave the guest, by their destination, whatever their mark, their TOS and
         the user of the program that sends them. From 0: a program that leaves its address to the kernel.
         """
         box, field = self._box(proto, sports, dports, of_source=of_source, sending=True)
-        return self._known.once(
-            ("sent", local, box, field),
-            lambda: self._agreed(zipped(self._on_departure(local)), partial(self._departure, local, box), field, box),
-        )
+
+        def found() -> AddressMap[ByPort]:
+            departure = partial(self._departure, local, box)
+            computed = self._agreed(zipped(self._on_departure(local)), departure, field, box)
+            return self._as_seen(computed, None, local, proto, of_source=of_source)
+
+        return self._known.once(("sent", local, box, field), found)
 
     def take_in(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
         """What becomes of a packet to any address, whatever its ports within the ranges, its mark and its TOS. Raises
@@ -138,6 +146,24 @@ class Kernel:
         """The ports at which some answer may change."""
         return set(self._fields.port_cuts)
 
+    def _as_seen(
+        self, computed: AddressMap[ByPort], entering: str | None, local: int, proto: int, *, of_source: bool
+    ) -> AddressMap[ByPort]:
+        """What is computed, but for what the running kernel was seen to do otherwise."""
+        by_transport = self._fields.read_transport
+        seen = [
+            each
+            for each in self._seen
+            if (each.local, each.entering) == (local, entering)
+            and (not by_transport or (each.protocol, each.of_source) == (proto, of_source))
+        ]
+        return self.shared(as_seen(computed, seen, self._followed))
+
+    def _followed(self, seen: Seen) -> Outcome:
+        if isinstance(seen.outcome, Received):
+            return self._judged(seen.outcome)
+        return self._undisturbed(seen.outcome, self._neighbours.fixed.at(seen.remote))
+
     def _arriving(self, interface: str, local: int) -> tuple[Arrivals, ...]:
         return self._known.once(
             ("arriving", interface, local), lambda: tuple([Arrivals(host, interface, local) for host in self._hosts])
@@ -160,10 +186,10 @@ class Kernel:
         """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
         What no policy rule reads is left out, so that all protocols share one answer.
         """
-        marks = self._marked is None or (self._marked.sent if sending else self._marked.incoming) is not None
+        marks = None if self._marked is None else self._marked.sent if sending else self._marked.incoming
         if not self._fields.read_transport:
-            return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marked=marks), None
-        box = self._fields.box(proto, sports, dports, sending=sending, marked=marks)
+            return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marks=marks), None
+        box = self._fields.box(proto, sports, dports, sending=sending, marks=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
     def _reception(self, interface: str, local: int, box: Box, found: Sequence[Any]) -> list[list[World]]:
@@ -235,7 +261,7 @@ class Kernel:
             ports = joined((start, self._judged(outcome)) for start, outcome in parts)
             return self._by_port.once((*ports.starts, *ports.values), lambda: ports)
 
-        return self.shared(told.mapped(lambda found: known.once(found, lambda: agree(found))))
+        return told.mapped(lambda found: known.once(found, lambda: agree(found)))
 
     def shared(self, found: AddressMap[ByPort]) -> AddressMap[ByPort]:
         """The same map wherever all that it says is the same, also with the kernel that this one is like."""

@@ -10,23 +10,33 @@ from vnicheck.kernel.filter_chains import Chains
 from vnicheck.model.firewall import Firewall
 from vnicheck.model.guest import Guest
 
-_REFLECTING = {
-    "net/ipv4/tcp_fwmark_accept": "net.ipv4.tcp_fwmark_accept gives connections the mark of their SYN",
-    "net/ipv4/fwmark_reflect": "net.ipv4.fwmark_reflect gives answers the mark of what they answer",
-}
+_REFLECTING = ("net/ipv4/tcp_fwmark_accept", "net/ipv4/fwmark_reflect")
+"""Settings that give connections the mark of their SYN, and answers the mark of what they answer."""
 _WITH_MASK = (
     re.compile(r"--(?:set-x?mark|or-mark) 0x[0-9a-f]+/(0x[0-9a-f]+)", re.IGNORECASE),
     re.compile(r"--or-mark (0x[0-9a-f]+)", re.IGNORECASE),
     re.compile(r"mark set (?:meta )?mark (?:or|\|) (0x[0-9a-f]+)", re.IGNORECASE),
 )
 """Forms of a rule that touch some bits of the mark alone."""
+_TOLD = re.compile(
+    r"-A .* -j (?:MARK --set-xmark|TPROXY .*--tproxy-mark) (?P<bits>0x[0-9a-f]+)/(?P<mask>0x[0-9a-f]+)"
+    r"|(?!-A )(?:(?!mark set).)*meta mark set (?P<mark>0x[0-9a-f]+)(?: (?:accept|return|counter)(?:(?!mark set|…).)*)?",
+    re.ASCII,
+)
+"""Forms that say which mark they make: of the bits of a mask, or of the whole mark."""
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_MOST_MARKS = 256
+_ALL = 0xFFFFFFFF
+Marks = frozenset[int] | None
+"""None: any."""
+_UNMARKED = frozenset({0})
 
 
 class Marked(Struct, frozen=True):
-    """Why packets that come in, and packets that the server's programs send, may be marked; None: nothing says so."""
+    """The marks that packets that come in, and packets that the server's programs send, may carry."""
 
-    incoming: str | None = None
-    sent: str | None = None
+    incoming: Marks = _UNMARKED
+    sent: Marks = _UNMARKED
 
 
 NOTHING = Marked()
@@ -39,25 +49,41 @@ def marked(guest: Guest) -> Marked:
         read |= rule.fwmask if rule.fwmark is not None else 0
     if not read:
         return NOTHING
-    reflected = next((words for key, words in _REFLECTING.items() if guest.sysctls.get(key, 0) != 0), None)
-    incoming = _marking(guest.firewall, ("prerouting", "ingress"), read) or reflected
-    sent = _marking(guest.firewall, ("output",), read) or reflected
-    return Marked(incoming, sent)
+    if any(guest.sysctls.get(key, 0) != 0 for key in _REFLECTING):
+        return Marked(None, None)
+    return Marked(
+        _marks_set(guest.firewall, ("prerouting", "ingress"), read), _marks_set(guest.firewall, ("output",), read)
+    )
 
 
-def _marking(firewall: Firewall | None, hooks: tuple[str, ...], read: int) -> str | None:
-    """A rule that packets at these hooks may meet and that sets bits of the mark that some policy rule reads."""
-    if firewall is None:
+def _marks_set(firewall: Firewall | None, hooks: tuple[str, ...], read: int) -> Marks:
+    """What rules that packets at these hooks may meet make of mark 0, in any order, in bits that policy rules read."""
+    rules = () if firewall is None else Chains(firewall).rules_of(*hooks)
+    found, before = _UNMARKED, frozenset[int]()
+    changes = [_change(rule.text) for rule in rules if rule.sets_mark and _bits(rule.text) & read]
+    told = [change for change in changes if change is not None]
+    if len(told) < len(changes):
         return None
-    rules = Chains(firewall).rules_of(*hooks)
-    rule = next((rule for rule in rules if rule.sets_mark and _bits(rule.text) & read), None)
-    return None if rule is None else f"netfilter may set it ({rule.text})"
+    while found != before:
+        found, before = found | {(mark & ~mask) ^ bits for mark in found for mask, bits in told}, found
+        if len(found) > _MOST_MARKS:
+            return None
+    return found
+
+
+def _change(text: str) -> tuple[int, int] | None:
+    """The bits of the mark that a rule clears, and those that it turns over then; None: it does not say."""
+    match = _TOLD.fullmatch(_QUOTED.sub("", text).strip())
+    if match is None:
+        return None
+    return (int(match["mask"], 16), int(match["bits"], 16)) if match["mark"] is None else (_ALL, int(match["mark"], 16))
 
 
 def _bits(text: str) -> int:
     """The bits of the mark that a rule may change."""
-    for form in _WITH_MASK:
-        match = form.search(text)
+    bare = _QUOTED.sub("", text)
+    for form in _WITH_MASK if bare.count("mark set") <= 1 and "…" not in bare else ():
+        match = form.search(bare)
         if match is not None:
             return int(match[1], 16)
-    return 0xFFFFFFFF
+    return _ALL

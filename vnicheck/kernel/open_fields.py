@@ -6,7 +6,7 @@ other. So a field is split only where something that can still match reads it, a
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
@@ -148,16 +148,23 @@ class OpenFields:
         self._ports = (0, *self.port_cuts)
         self._users = (0, *_cuts([rule.uid_range for rule in rules if rule.uid_range is not None], 0xFFFFFFFF))
         self._marks = marks(rules) if marks_told_apart else (0,)
+        self._selectors = {(rule.fwmark, rule.fwmask) for rule in rules if rule.fwmark is not None}
         self.read_transport = bool(self.port_cuts) or any(rule.ipproto is not None for rule in rules)
 
-    def box(self, proto: int, sports: Range, dports: Range, *, sending: bool, marked: bool = True) -> Box:
-        """All packets of a flow; those that the guest sends may be any user's, those that are `marked` of any mark."""
+    def box(
+        self, proto: int, sports: Range, dports: Range, *, sending: bool, marks: Collection[int] | None = None
+    ) -> Box:
+        """All packets of a flow; those that the guest sends may be any user's. `marks`: those that they may carry;
+        None: any.
+        """
         theirs = self.ports(*dports)
         if proto == ICMP and sending:
             theirs |= self.ports(ECHO_REQUEST_AS_PORT, ECHO_REQUEST_AS_PORT)
         every_user = (1 << len(self._users)) - 1 if sending else ZERO
-        unmarked = Box(1 << proto, self.ports(*sports), theirs, ZERO, EVERY_TOS, every_user)
-        return self.of_any_mark(unmarked) if marked else unmarked
+        box = Box(1 << proto, self.ports(*sports), theirs, ZERO, EVERY_TOS, every_user)
+        if marks is None:
+            return self.of_any_mark(box)
+        return box.narrowed(MARK, sum(1 << place for place in {self._place_of(mark) for mark in marks}))
 
     def everything(self) -> Box:
         """All packets that the guest may send."""
@@ -196,6 +203,13 @@ class OpenFields:
         if self._marks is None:
             return None
         return sum(1 << number for number, mark in enumerate(self._marks) if (mark ^ value) & mask == 0)
+
+    def _place_of(self, mark: int) -> int:
+        """Of the mark that nothing tells from it."""
+        return next((place for place, known in enumerate(self._marks or ()) if self._alike(known, mark)), 0)
+
+    def _alike(self, one: int, other: int) -> bool:
+        return all(((one ^ value) & mask == 0) is ((other ^ value) & mask == 0) for value, mask in self._selectors)
 
 
 def tos_class(tos: int) -> int:

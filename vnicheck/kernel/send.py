@@ -25,6 +25,7 @@ _WORDS = {
     Failure.UNREACHABLE: "the remote is declared unreachable",
     Failure.PROHIBIT: "the remote is prohibited",
 }
+EQUAL_COST = "several next hops of equal cost"
 _ONTO_THE_LINK = {RouteType.UNICAST, RouteType.ANYCAST}
 
 
@@ -124,7 +125,7 @@ def the_way(ways: Ways) -> Sent | NotSent | Unknown:
         return Unknown("no next hop of the route can carry it")
     if len(ways) > 1 and len({(way.interface, way.gateway) for way in ways}) != 1:
         names = sorted({f"{way.interface} via {way.gateway}" if way.gateway else f"{way.interface}" for way in ways})
-        return Several(f"several next hops of equal cost: {', '.join(names)}", ways)
+        return Several(f"{EQUAL_COST}: {', '.join(names)}", ways)
     return ways[0]
 
 

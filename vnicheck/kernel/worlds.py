@@ -71,9 +71,11 @@ def common(worlds: list[list[World]], readers: Readers) -> Outcome:
             if essence not in first_of or part.least < first_of[essence][0]:
                 first_of[essence] = (part.least, outcome)
     firsts = sorted(first_of.values(), key=lambda entry: entry[0])
-    doubt = next((outcome for _, outcome in firsts if isinstance(outcome, Unknown)), None)
-    if doubt is not None or len(firsts) == 1:
-        return doubt if doubt is not None else firsts[0][1]
+    if len(firsts) == 1:
+        return firsts[0][1]
+    doubts = [outcome for _, outcome in firsts if isinstance(outcome, Unknown)]
+    if doubts:
+        return _doubted(doubts, [outcome for _, outcome in firsts])
     outcomes = [outcome for _, outcome in firsts if not isinstance(outcome, Unknown)]
     if any(_contradict(one, other) for rest in worlds[1:] for one in worlds[0] for other in rest):
         return Several(HIDDEN, tuple(outcomes))
@@ -87,6 +89,15 @@ def common(worlds: list[list[World]], readers: Readers) -> Outcome:
         (field,) = differing
         reason = f"{reason}; {_OPEN[field][1]} {_fate(outcomes[0])}"
     return Several(reason, tuple(outcomes))
+
+
+def _doubted(doubts: Sequence[Unknown], outcomes: Sequence[Outcome]) -> Unknown:
+    """Where some packets have several worlds of their own, all worlds; where nothing is known of some, nothing is."""
+    plain = next((doubt for doubt in doubts if not isinstance(doubt, Several)), None)
+    if plain is not None:
+        return plain
+    worlds = [world for each in outcomes for world in (each.worlds if isinstance(each, Several) else (each,))]
+    return Several(doubts[0].reason, tuple({world.essence: world for world in worlds}.values()))
 
 
 def _contradict(one: World, other: World) -> bool:

@@ -30,6 +30,15 @@ def parse_address(text: str) -> int:
     return value
 
 
+def is_address(text: str) -> bool:
+    """Whether `parse_address` reads it."""
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def format_address(value: int) -> str:
     """An integer as `"10.0.0.1"`."""
     return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"

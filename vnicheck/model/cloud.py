@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from vnicheck.model.address import parse_address, parse_prefix
 
+UNSET_ADDRESS = "0.0.0.0"  # noqa: S104
+"""What the API gives for a reserved IP that it has not chosen yet."""
+
 
 class Ref(Struct, frozen=True, kw_only=True):
     """A resource named by another."""

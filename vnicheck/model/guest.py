@@ -124,6 +124,11 @@ class PolicyRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
     unmodelled: tuple[str, ...] = ()
 
+    @property
+    def leads_all(self) -> bool:
+        """Whether it leads every packet to its table, and does nothing else."""
+        return self.table is not None and self == PolicyRule(priority=self.priority, table=self.table, text=self.text)
+
     def __post_init__(self) -> None:
         for prefix in (self.src, self.dst):
             if prefix is not None:
@@ -157,7 +162,7 @@ class Examined(StrEnum):
     TRAFFIC = "traffic"
     """tc's filters: hooks of kinds INGRESS_PROGRAM and EGRESS_PROGRAM (any user may ask; tc may be missing)."""
     FIREWALL = "firewall"
-    """netfilter's rules: `Guest.firewall`, and hooks of kind SOURCE_MATCH (root)."""
+    """netfilter's rules: `Guest.firewall` (root); without it, hooks of kind SOURCE_MATCH."""
     IPSEC = "ipsec"
     """IPsec's policies and defaults: hooks of kind IPSEC (root)."""
     BPF = "bpf"

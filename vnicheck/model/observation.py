@@ -4,26 +4,34 @@ What was seen of an assumption holds for the server on which it was seen, as lon
 was seen of a hop, as long as its VNIs, routes, rules and sysctls are the same.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from hashlib import sha256
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, UnsetType, field
 
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Observed
+from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server
-from vnicheck.model.verification import AskedHop, SeenAssumption, SeenFlow, VerificationDocument
+from vnicheck.model.verification import AskedHop, KernelSays, SeenAssumption, SeenFlow
 
 
 class KnownHop(Struct, frozen=True):
-    """A hop of which something was seen: that it is as predicted (`confirmed`), or that it is not."""
+    """A hop of which something was seen: that it is as predicted (`confirmed`), or that it is not. `said`: both
+    answers, in words; `says`: the kernel's (older files lack it).
+    """
 
     hop: AskedHop
     confirmed: bool
     said: str
     observed: Observed
+    says: KernelSays | None = None
+
+    @property
+    def can_be_followed(self) -> bool:
+        """Whether it is known what the kernel does instead, and of which class this was predicted."""
+        return not self.confirmed and self.says is not None and not isinstance(self.hop.remotes, UnsetType)
 
 
 class KnownServer(Struct, frozen=True, kw_only=True):
@@ -63,64 +71,13 @@ class InformedConfig(Config, frozen=True, kw_only=True):
         return {name: seen for name, seen in known.assumptions.items() if set(seen[0].vnis) <= set(vnis)}
 
 
-def informed(config: Config, documents: Iterable[VerificationDocument]) -> InformedConfig:
-    """The configuration with what the documents say, beside what it knows already; of one thing the latest. Raises
-    ValueError where a value is none for its assumption.
-    """
-    known: dict[str, KnownServer] = dict(config.known) if isinstance(config, InformedConfig) else {}
-    for document in sorted(documents, key=verified):
-        at = document.verified_at
-        for each in document.verifications:
-            before = known.get(each.id, KnownServer())
-            sure = [name for name in each.assumptions if name.conclusion != "suspected"]
-            seen = {name.id: (name, Observed(name.how, at)) for name in sure}
-            if each.facts != before.facts:
-                before = KnownServer(facts=each.facts, assumptions=before.assumptions)
-            hops = tuple(
-                KnownHop(
-                    hop,
-                    answer.conclusion == "confirmed",
-                    f"{answer.answered} ({answer.command})",
-                    Observed("kernel", at),
-                )
-                for answer in each.kernel
-                if answer.conclusion != "not_tested"
-                for hop in answer.hops
-            )
-            flows = [(flow, Observed(flow.how, at)) for flow in each.flows]
-            known[each.id] = KnownServer(
-                facts=each.facts,
-                hops=tuple({_place(hop): hop for hop in (*before.hops, *hops)}.values()),
-                flows=tuple({_ends(flow): (flow, seen_at) for flow, seen_at in (*before.flows, *flows)}.values()),
-                assumptions=before.assumptions | seen,
-            )
-    made = InformedConfig(**{name: getattr(config, name) for name in Config.__struct_fields__}, known=known)
-    for server, said in known.items():
-        made.for_server(server, sorted({vni for each, _ in said.assumptions.values() for vni in each.vnis}))
-    return made
-
-
-def verified(document: VerificationDocument) -> datetime:
-    """When it was; a time without a zone is UTC. Raises ValueError."""
-    at = datetime.fromisoformat(document.verified_at)
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-
-
-def _place(known: KnownHop) -> tuple[object, ...]:
-    """What a question to the kernel was about: of one thing the latest answer counts."""
-    hop = known.hop
-    return hop.direction, hop.protocol, hop.local, hop.remote, hop.port, hop.leg, hop.stage, hop.at
-
-
-def _ends(flow: SeenFlow) -> tuple[object, ...]:
-    return flow.direction, flow.protocol, flow.local, flow.remote, flow.port
-
-
 def facts_of(server: Server) -> str:
     """A digest of what hops of the server rest on: its VNIs, and the guest's links, routes, rules and sysctls."""
-    guest = server.guest
-    own: tuple[object, ...] = ()
-    if guest is not None:
-        own = (guest.interfaces, guest.routes, guest.rules, guest.sysctls)
+    own = () if server.guest is None else routing_of(server.guest)
     encoded = msgspec.json.encode((server.vnis, own), order="deterministic")
     return sha256(encoded).hexdigest()[:32]
+
+
+def routing_of(guest: Guest) -> tuple[object, ...]:
+    """What the answers of a guest's kernel rest on."""
+    return guest.interfaces, guest.routes, guest.rules, guest.sysctls

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from vnicheck import __version__
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.cause import Cause
 from vnicheck.model.cloud import Ref, ServerKind
@@ -21,6 +22,9 @@ class Tool(Struct, frozen=True, kw_only=True):
 
     name: str
     version: str
+
+
+TOOL = Tool(name="vnicheck", version=__version__)
 
 
 class RpFilter(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from vnicheck.model.flow import Direction, DropCode, Leg, Outcome, Protocol, Stage, Verdict
 from vnicheck.model.report import Tool
@@ -20,7 +20,11 @@ How = Literal["kernel", "capture", "probe", "reported"]
 
 
 class AskedHop(Struct, frozen=True, kw_only=True):
-    """A predicted hop of one flow of a class. `remote` and `port` stand for those of the class."""
+    """A predicted hop of one flow of a class. `remote` and `port` stand for those of the class.
+
+    Where the kernel contradicts it: the class's `remotes`, and its `ports` where the kernel was asked about the port;
+    and what becomes of the flow of `remote` by the kernel's answer.
+    """
 
     direction: Direction
     protocol: Protocol
@@ -31,13 +35,29 @@ class AskedHop(Struct, frozen=True, kw_only=True):
     stage: Stage
     at: str
     outcome: Outcome
+    remotes: tuple[str, ...] | UnsetType = UNSET
+    ports: tuple[str, ...] | UnsetType = UNSET
+    verdict: Verdict | UnsetType = UNSET
+    dropped_by: DropCode | UnsetType = UNSET
+
+
+class KernelSays(Struct, frozen=True, kw_only=True):
+    """A kernel's answer: the packet is taken, or it leaves by `interface` to `gateway` (None: on-link), or it is
+    dropped (`drop`), or what follows from the answer is not known (`why`).
+    """
+
+    outcome: Literal["taken", "leaves", "drops", "unclear"]
+    interface: str | None = None
+    gateway: str | None = None
+    drop: DropCode | None = None
+    why: str | None = None
 
 
 class KernelAnswer(Struct, frozen=True, kw_only=True):
     """One question to the server's kernel about packets of some classes of flows.
 
     `command`: what anyone can paste there. `predicted` and `answered` in words; `why`: why it is not tested. `flows`:
-    how many classes it is about; `hops`: theirs.
+    how many classes it is about; `hops`: theirs. `says`: the answer, where it contradicts.
     """
 
     command: str
@@ -47,6 +67,7 @@ class KernelAnswer(Struct, frozen=True, kw_only=True):
     flows: int
     why: str | None = None
     hops: tuple[AskedHop, ...] = ()
+    says: KernelSays | None = None
 
 
 class SeenHop(Struct, frozen=True, kw_only=True):

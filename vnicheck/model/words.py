@@ -1,6 +1,7 @@
 """Words for people: lists of things, and remote text made fit to be shown (it may hold anything)."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import chain, count
 
 
 def one_line(text: object, limit: int = 300) -> str:
@@ -35,6 +36,14 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
-def listed(items: Sequence[str]) -> str:
-    """`a, b and c`."""
+def untaken(wanted: str, taken: Container[str], between: str = "-") -> str:
+    """The name itself, or with the first number from 2 on behind it with which it is not `taken`."""
+    names = chain([wanted], (f"{wanted}{between}{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
+
+
+def listed(items: Sequence[str], most: int | None = None, others: str = "more") -> str:
+    """`a, b and c`; where there are more than the `most` that are shown, `a, b and 4 more`."""
+    if most is not None and len(items) > most:
+        return f"{', '.join(items[:most])} and {len(items) - most} {others}"
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

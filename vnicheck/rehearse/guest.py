@@ -62,9 +62,8 @@ class RebuiltServer(Rebuilt):
         others = [link for link in links if link.name != "lo" and link.name not in carrying]
         played = [link.name for link in others if self._make_device(link)]
         if played:
-            more = [f"{len(played) - _NAMED} more"] if len(played) > _NAMED else []
             said = "is" if len(played) == 1 else "are each"
-            self.told.append(f"{listed([*played[:_NAMED], *more])} {said} played by one end of a veth pair")
+            self.told.append(f"{listed(played, _NAMED)} {said} played by one end of a veth pair")
         bridges = {link.name for link in links if link.kind == "bridge"}
         for link in links:
             if link.master in bridges:

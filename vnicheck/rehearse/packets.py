@@ -1,11 +1,10 @@
 """Real packets: flows that are opened and answered, each by its own ends, and what became of them."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -52,27 +51,54 @@ def send(built: Rebuilt, flows: Sequence[Tried], *, timeouts: Sequence[float] = 
     opens = {"inbound": "remotes", "outbound": "server", "transit": "remotes"}
     answers = {"inbound": "server", "outbound": "remotes", "transit": "answerers"}
     opened = {end: [flow for flow in flows if opens[flow.direction] == end] for end in ends}
-    agents: dict[str, _Agent] = {}
+    jobs = {
+        end: Job(
+            namespace=namespace,
+            serves=_served(flow for flow in flows if answers[flow.direction] == end),
+            opens=[_dial(built.network, flow) for flow in opened[end]],
+        )
+        for end, namespace in ends.items()
+        if namespace is not None
+    }
+    outcome: dict[int, Tried] = {}
+    for end, outcomes in zip(jobs, exchange(list(jobs.values()), timeouts=timeouts), strict=True):
+        for flow, delivered in zip(opened[end], outcomes, strict=True):
+            outcome[id(flow)] = msgspec.structs.replace(flow, delivered=delivered)
+    return [outcome[id(flow)] for flow in flows]
+
+
+class Dialled(Struct, frozen=True, kw_only=True):
+    """A flow as its opener sees it: the address that it binds, and what it sends to. `port`: None for icmp."""
+
+    protocol: Protocol
+    local: str
+    remote: str
+    port: int | None
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """What one namespace does: `serves` TCP and UDP at addresses and ports, and opens flows."""
+
+    namespace: Namespace
+    serves: Sequence[tuple[str, int]]
+    opens: Sequence[Dialled]
+
+
+def exchange(jobs: Sequence[Job], *, timeouts: Sequence[float] = TIMEOUTS) -> list[list[bool]]:
+    """Tries all flows of all namespaces at the same time, once everybody serves; of each whether it was answered.
+
+    Raises RehearsalError where the packets themselves could not be sent.
+    """
+    agents: list[_Agent] = []
     try:
-        for end, namespace in ends.items():
-            if namespace is not None:
-                job = {
-                    "serve": _served(flow for flow in flows if answers[flow.direction] == end),
-                    "open": [_dial(built.network, flow) for flow in opened[end]],
-                    "timeouts": timeouts,
-                }
-                agents[end] = _Agent(namespace, job)
-        for agent in agents.values():
+        agents.extend(_Agent(job, timeouts) for job in jobs)
+        for agent in agents:
             agent.expect_ready()
-        for agent in agents.values():
+        for agent in agents:
             agent.go()
-        outcome: dict[int, Tried] = {}
-        for end, agent in agents.items():
-            for flow, delivered in zip(opened[end], agent.outcomes(), strict=True):
-                outcome[id(flow)] = msgspec.structs.replace(flow, delivered=delivered)
-        return [outcome[id(flow)] for flow in flows]
+        return [agent.outcomes() for agent in agents]
     finally:
-        for agent in agents.values():
+        for agent in agents:
             agent.close()
 
 
@@ -124,25 +150,25 @@ def _served(flows: Iterable[Tried]) -> list[tuple[str, int]]:
     )
 
 
-def _dial(network: Network, flow: Tried) -> dict[str, Any]:
-    """The flow as its opener sees it."""
+def _dial(network: Network, flow: Tried) -> Dialled:
     ends = (flow.local, flow.remote)
     if flow.direction == "inbound":
         ends = (flow.remote, network.dialled(flow.remote, flow.local))
     elif flow.direction == "transit":
         ends = (flow.remote, flow.local)
-    return {"protocol": flow.protocol, "local": ends[0], "remote": ends[1], "port": flow.port}
+    return Dialled(protocol=flow.protocol, local=ends[0], remote=ends[1], port=flow.port)
 
 
 class _Agent:
     """The program of `packets_agent.py` in one namespace."""
 
-    def __init__(self, namespace: Namespace, job: dict[str, Any]) -> None:
-        self._name = namespace.name
-        self._process = namespace.popen(
+    def __init__(self, job: Job, timeouts: Sequence[float]) -> None:
+        self._name = job.namespace.name
+        self._process = job.namespace.popen(
             [sys.executable, "-I", AGENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        self._write(json.dumps(job))
+        told = {"serve": job.serves, "open": job.opens, "timeouts": timeouts}
+        self._write(msgspec.json.encode(told).decode())
 
     def expect_ready(self) -> None:
         if self._read() != "ready":

@@ -1,13 +1,14 @@
 """The server, the VPC, and the remotes, each in a network namespace of its own."""
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from vnicheck.rehearse.fabric import ANSWERERS, CLIENTS, Filter, Seen, device
 from vnicheck.rehearse.namespaces import Namespace
 from vnicheck.rehearse.network import Network, Subnet
 
+_T = TypeVar("_T")
 _FABRIC_SIDE = "02:fa:b0:00:00:{index:02x}"
 _CLIENT_MAC = "02:c1:00:00:00:01"
 _CLIENT_SIDE = "02:fa:b0:00:00:ff"
@@ -97,9 +98,9 @@ class Rebuilt:
     def configure_guest(self) -> None:
         """For those that know what the server looks like inside: its interfaces are up, and its gateways unknown."""
 
-    def keep(self, namespace: Namespace) -> Namespace:
-        """One more namespace, which ends with the others."""
-        return self._making.enter_context(namespace)
+    def keep(self, part: AbstractContextManager[_T]) -> _T:
+        """One more namespace, or what joins them, which ends with the others."""
+        return self._making.enter_context(part)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import UnsetType
 
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, RegionReport, Report
 from vnicheck.model.words import counted, listed, one_line
 
@@ -73,17 +74,19 @@ class Unchecked:
     @staticmethod
     def region_lines(report: Report) -> list[str]:
         """A line for everything that kept a region from being read whole."""
-        regions = () if isinstance(report.regions, UnsetType) else report.regions
-        lines = [f"{_where(region)}: {each.code}: {each.message}" for region in regions for each in region.problems]
-        return [one_line(line, 600) for line in lines]
+        problems = ((_where(region), each) for region in regions_of(report) for each in region.problems)
+        return [one_line(f"{where}: {each.code}: {each.message}", 600) for where, each in problems]
+
+
+def regions_of(report: Report) -> tuple[RegionReport, ...]:
+    """What was read of each region; nothing but of `lint`."""
+    return () if isinstance(report.regions, UnsetType) else report.regions
 
 
 def note_lines(report: Report) -> list[str]:
     """A line for what could not be read and decides no verdict."""
-    alike: dict[tuple[str, str], list[str]] = {}
-    for region in () if isinstance(report.regions, UnsetType) else report.regions:
-        for note in region.notes:
-            alike.setdefault((note.code, note.message), []).append(_where(region))
+    notes = ((note, region) for region in regions_of(report) for note in region.notes)
+    alike = grouped(((note.code, note.message), _where(region)) for note, region in notes)
     return [
         one_line(f"{code.removesuffix('_unread').replace('_', ' ')} of {some(where)} were not read: {message}", 600)
         for (code, message), where in alike.items()
@@ -92,9 +95,7 @@ def note_lines(report: Report) -> list[str]:
 
 def some(names: Sequence[str]) -> str:
     """A few names, and how many more."""
-    shown = [one_line(name, 80) for name in names[:NAMED]]
-    more = len(names) - NAMED
-    return listed(shown) if more <= 0 else f"{', '.join(shown)} and {more} more"
+    return listed([one_line(name, 80) for name in names], NAMED)
 
 
 def _where(region: RegionReport) -> str:

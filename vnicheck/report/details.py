@@ -6,7 +6,8 @@ from msgspec import UnsetType
 
 from vnicheck.findings.terms import DROPS, RP_FILTER
 from vnicheck.model.finding import Evidence
-from vnicheck.model.flow import Direction, Flow, Outcome, Verdict
+from vnicheck.model.flow import Flow, Outcome, Verdict
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, InterfaceSummary, VniSummary
 from vnicheck.model.words import listed
 from vnicheck.report.page import LABEL, Page
@@ -112,16 +113,10 @@ def _summed_up(flows: Sequence[Flow], everything: Sequence[Flow]) -> list[str]:
         places.setdefault((flow.local, str(way)), []).append(flow)
     sentences = []
     for (local, way), here in places.items():
-        reach: dict[tuple[Direction, str], list[Flow]] = {}
-        for flow in here:
-            reach.setdefault((flow.direction, flow.protocol.value), []).append(flow)
-        alike: dict[str, list[tuple[Direction, str]]] = {}
-        for key, there in reach.items():
-            alike.setdefault(reached(there, everything), []).append(key)
+        reach = grouped(((flow.direction, flow.protocol.value), flow) for flow in here)
+        alike = grouped((reached(there, everything), key) for key, there in reach.items())
         for whom, keys in alike.items():
-            by_direction: dict[str, list[str]] = {}
-            for direction, protocol in keys:
-                by_direction.setdefault(direction.value, []).append(protocol)
+            by_direction = grouped((direction.value, protocol) for direction, protocol in keys)
             sets = list(by_direction.values())
             if len(sets) == 2 and sets[0] == sets[1]:
                 what = f"both ways, {listed(sets[0])}"

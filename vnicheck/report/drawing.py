@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from vnicheck.findings.messages import by_remotes
 from vnicheck.findings.terms import DROPS
-from vnicheck.model.flow import Direction, DropCode, Flow, Leg, Outcome, Stage, Verdict
-from vnicheck.report.reach import protocols
+from vnicheck.model.flow import Direction, Flow, Leg, Outcome, Stage, Verdict
+from vnicheck.model.grouped import grouped
+from vnicheck.model.words import listed
+from vnicheck.report.reach import protocols, remotes
 
 
 class Glyphs(NamedTuple):
@@ -24,21 +27,23 @@ UNICODE = Glyphs("─►", "┄►", "✗", "✓", "?", "─", "–")
 ASCII = Glyphs("->", "~>", "x", "ok", "?", "-", "-")
 
 
-class Drawn(NamedTuple):
-    """Flows of a finding that take the same way, and so are drawn as one."""
-
-    flows: list[Flow]
-
-    def halves(self, glyphs: Glyphs) -> tuple[str, str]:
-        """The two halves of the drawing, request and reply."""
-        return draw_path(self.flows, glyphs)
-
-
-def drawn_together(flows: Sequence[Flow]) -> Drawn | None:
-    """Those that take the first one's way; None where there are none, or it is not known."""
+def drawn_together(flows: Sequence[Flow]) -> list[Flow]:
+    """Of a finding's flows those that take the first one's way; none where that is not known."""
     if not flows or flows[0].verdict is Verdict.UNKNOWN:
-        return None
-    return Drawn([flow for flow in flows if _way(flow) == _way(flows[0])])
+        return []
+    return [flow for flow in flows if _way(flow) == _way(flows[0])]
+
+
+def concerned(drawn: Sequence[Flow], everything: Sequence[Flow]) -> tuple[str, list[str]]:
+    """Whether packets are opened `to` or `from` the remotes of flows that are drawn as one, and these; by the server's
+    addresses where they differ.
+    """
+    groups = by_remotes(drawn)
+    said = []
+    for locals_ in groups.values():
+        whose = [flow for flow in drawn if flow.local in locals_]
+        said.append(remotes(whose, everything) + (f" ({listed(locals_)})" if len(groups) > 1 else ""))
+    return "to" if drawn[0].direction is Direction.OUTBOUND else "from", said
 
 
 def _way(flow: Flow) -> tuple[str, str | None, str | None]:
@@ -83,11 +88,7 @@ def _reaches(place: str | None) -> tuple[str, str]:
 def _drops(flows: Sequence[Flow], leg: Leg, glyphs: Glyphs) -> str:
     """The drops of one leg over all the flows, in packet order, each with its protocols where not all share it."""
     everyone = protocols(flows)
-    hit: dict[tuple[DropCode, str], list[Flow]] = {}
-    for flow in flows:
-        for drop in flow.drops:
-            if drop.leg is leg:
-                hit.setdefault((drop.by, drop.at), []).append(flow)
+    hit = grouped(((drop.by, drop.at), flow) for flow in flows for drop in flow.drops if drop.leg is leg)
     words = []
     for (code, _), concerned in hit.items():
         only = protocols(concerned)

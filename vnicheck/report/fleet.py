@@ -14,6 +14,8 @@ from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import SEVERITIES, Severity
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import counted, listed
+from vnicheck.report.assumed import Assumed
+from vnicheck.report.coverage import Unchecked
 from vnicheck.report.fixes import strategy_words
 
 State = Literal["broken", "warnings", "fine", "unchecked", "stopped"]
@@ -65,9 +67,13 @@ class Fleet:
         self._problems: dict[str, dict[str, str]] = {}
         self._regions: dict[str, None] = {}
         self.collected: list[str] = []
+        self.unchecked = Unchecked()
+        self.assumed = Assumed()
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report."""
+        self.unchecked.add(instance)
+        self.assumed.add(instance)
         state = state_of(instance)
         self.states[state] += 1
         if instance.region:

@@ -1,12 +1,14 @@
 """What formats for people tell of one server, in one order: findings that count, numbered by cause, and the fixes."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from msgspec import Struct, UnsetType
 
 from vnicheck.model.cause import Cause, CausePlan
-from vnicheck.model.finding import Finding
+from vnicheck.model.finding import SEVERITIES, Finding
 from vnicheck.model.report import InstanceReport
+from vnicheck.model.words import counted
 from vnicheck.report.fixes import fix_words
 
 
@@ -35,6 +37,12 @@ def told_causes(instance: InstanceReport) -> list[ToldCause]:
             told.append(ToldCause(cause, tuple(enumerate(mine, number + 1))))
             number += len(mine)
     return told
+
+
+def counts_said(instance: InstanceReport) -> list[str]:
+    """`1 error`, `2 warnings`: the findings that count, the worst first."""
+    counts = Counter(finding.severity for finding in instance.findings if finding.counts)
+    return [counted(counts[severity], severity) for severity in SEVERITIES if counts[severity]]
 
 
 def unplanned(told: ToldCause) -> list[Finding]:

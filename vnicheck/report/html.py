@@ -17,10 +17,9 @@ from msgspec import UnsetType
 from vnicheck.findings.terms import CAUSES
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.report import InstanceReport, Report
-from vnicheck.model.words import counted, one_line
+from vnicheck.model.words import counted, one_line, untaken
 from vnicheck.report.age import collected_words, since_words
-from vnicheck.report.assumed import Assumed
-from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines, some
+from vnicheck.report.coverage import coverage_line, findings_line, note_lines, some
 from vnicheck.report.fixes import strategy_words
 from vnicheck.report.fleet import Fleet, State, how_broken, problem_lines, rank, state_of
 from vnicheck.report.html_server import CSS, anchor_of, counts_of, server_view
@@ -64,13 +63,9 @@ class HtmlWriter:
         self._entries = _Entries()
         self._anchors: set[str] = set()
         self._fleet = Fleet()
-        self._unchecked = Unchecked()
-        self._assumed = Assumed()
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report. The first is kept until it is known whether it is the only one."""
-        self._assumed.add(instance)
-        self._unchecked.add(instance)
         self._fleet.add(instance)
         if not self._anchors:
             self._first = instance
@@ -100,11 +95,7 @@ class HtmlWriter:
 
     def _anchor(self, name: str) -> str:
         """One that no other server has."""
-        wanted = anchor = anchor_of(name)
-        number = 1
-        while anchor in self._anchors:
-            number += 1
-            anchor = f"{wanted}-{number}"
+        anchor = untaken(anchor_of(name), self._anchors)
         self._anchors.add(anchor)
         return anchor
 
@@ -139,7 +130,7 @@ class HtmlWriter:
             counts=counts_of(instance),
             where=_where(instance),
             collected=collected_words(instance.collected, report.generated_at),
-            assumed=self._assumed.lines(),
+            assumed=self._fleet.assumed.lines(),
         ):
             yield chunk.encode()
 
@@ -174,7 +165,7 @@ class HtmlWriter:
             "coverage": coverage_line(report),
             "found": findings_line(report),
             "problems": [(counted(n, "server"), what, some(names)) for n, what, names in problem_lines(fleet.problems)],
-            "regions": self._unchecked.region_lines(report),
+            "regions": self._fleet.unchecked.region_lines(report),
             "next": [f"vnicheck analyze {shlex.quote(one_line(fleet.worst[0].name, 60))}", "vnicheck fix --dry-run"]
             if fleet.worst
             else [],
@@ -182,7 +173,7 @@ class HtmlWriter:
             "notes": note_lines(report),
             "gone": baseline.gone if baseline else (),
             "carried": baseline.carried if baseline else (),
-            "assumed": self._assumed.lines(),
+            "assumed": self._fleet.assumed.lines(),
         }
 
 

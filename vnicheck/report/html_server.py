@@ -6,20 +6,18 @@ from typing import Any
 
 from msgspec import UnsetType
 
-from vnicheck.findings.messages import by_remotes
 from vnicheck.findings.terms import RP_FILTER
-from vnicheck.model.finding import SEVERITIES, Finding
-from vnicheck.model.flow import Direction, Flow
+from vnicheck.model.finding import Finding
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, InterfaceSummary
-from vnicheck.model.words import counted, listed, one_line
+from vnicheck.model.words import listed, one_line
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import other_flows
-from vnicheck.report.drawing import drawn_together
+from vnicheck.report.drawing import concerned, drawn_together
 from vnicheck.report.fixes import by_hand, reboot_words
-from vnicheck.report.grouping import ToldCause, ToldFix, told_causes, told_fixes, unplanned
+from vnicheck.report.grouping import ToldCause, ToldFix, counts_said, told_causes, told_fixes, unplanned
 from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, alike, matrix_of
 from vnicheck.report.path_svg import pictures
-from vnicheck.report.reach import remotes
 from vnicheck.report.verdicts import verdict_lines
 
 CSS = {"error": "e", "warning": "w", "note": "c"}
@@ -69,10 +67,8 @@ def anchor_of(name: str) -> str:
 
 def counts_of(instance: InstanceReport) -> str:
     """`1 error, 1 warning`."""
-    counts = {severity: sum(f.severity == severity and f.counts for f in instance.findings) for severity in SEVERITIES}
-    said = [counted(count, severity) for severity, count in counts.items() if count]
     nothing = "not running" if instance.stopped else "nothing found" if instance.status == "analyzed" else "not checked"
-    return ", ".join(said) or nothing
+    return ", ".join(counts_said(instance)) or nothing
 
 
 def _problems(instance: InstanceReport) -> Iterator[str]:
@@ -99,9 +95,7 @@ def _cause(instance: InstanceReport, told: ToldCause, anchor: str, *, whole: boo
 
 def _merged(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those that read alike as one, which says how many they are."""
-    alike: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for each in findings:
-        alike.setdefault((each["severity"], each["rule"], each["headline"]), []).append(each)
+    alike = grouped(((each["severity"], each["rule"], each["headline"]), each) for each in findings)
     return [same[0] | {"paths": len(same)} for same in alike.values()]
 
 
@@ -118,23 +112,15 @@ def _finding(instance: InstanceReport, finding: Finding, number: int, anchor: st
     }
     if not whole:
         return brief
-    drawn = drawn_together(flows) if finding.severity != "note" else None
+    drawn = drawn_together(flows) if finding.severity != "note" else []
+    word, who = concerned(drawn, instance.flows) if drawn else ("", [])
     return brief | {
         "name": finding.name,
         "message": finding.message,
         "evidence": finding.evidence,
-        "pictures": list(pictures(drawn.flows)) if drawn is not None else [],
-        "who": "; ".join(_who(drawn.flows, instance.flows)) if drawn is not None else "",
+        "pictures": list(pictures(drawn)) if drawn else [],
+        "who": "; ".join(f"{word} {remotes}" for remotes in who),
     }
-
-
-def _who(flows: Sequence[Flow], everything: Sequence[Flow]) -> Iterator[str]:
-    """The remotes of flows that are drawn as one; by the server's addresses where these differ."""
-    groups = by_remotes(flows)
-    word = {Direction.OUTBOUND: "to"}.get(flows[0].direction, "from")
-    for locals_ in groups.values():
-        whose = [flow for flow in flows if flow.local in locals_]
-        yield f"{word} {remotes(whose, everything)}{f' ({listed(locals_)})' if len(groups) > 1 else ''}"
 
 
 def _fix(instance: InstanceReport, told: ToldFix, anchor: str) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from msgspec import UnsetType
 
 from vnicheck.findings.rule import Rule
 from vnicheck.model.finding import Finding
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
-from vnicheck.report.coverage import coverage_line, findings_line
+from vnicheck.report.coverage import coverage_line, findings_line, regions_of
 from vnicheck.report.writer import Settings, Spool, fix_line
 from vnicheck.rules.registry import RULES
 
@@ -35,9 +36,7 @@ class JunitWriter:
         """Takes one server's report."""
         where = f"{instance.region}." if instance.region else ""
         suite = TestSuite(one_line(f"{where}{instance.name}"))
-        found: dict[str, list[Finding]] = {}
-        for finding in instance.findings:
-            found.setdefault(finding.rule, []).append(finding)
+        found = grouped((finding.rule, finding) for finding in instance.findings)
         whole = instance.status == "analyzed"
         for rule in RULES:
             if whole or rule.id in found:
@@ -49,7 +48,7 @@ class JunitWriter:
     def finish(self, report: Report) -> Iterator[bytes]:
         """The document."""
         suite = TestSuite("coverage")
-        for region in () if isinstance(report.regions, UnsetType) else report.regions:
+        for region in regions_of(report):
             name = one_line(region.name, 80) or "the region"
             why = [one_line(f"{each.code}: {each.message}", TEXT) for each in region.problems]
             suite.add_testcase(_case(f"{name} was read", "coverage", Error("; ".join(why)) if why else None))

@@ -9,10 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from vnicheck import __version__
 from vnicheck.model.plan import InstancePlan
 from vnicheck.model.plan_document import PLAN_SCHEMA, encode_plan
-from vnicheck.model.report import REPORT_SCHEMA, InstanceReport, Report, Tool, encode_instance
+from vnicheck.model.report import REPORT_SCHEMA, TOOL, InstanceReport, Report, Tool, encode_instance
 from vnicheck.model.words import shown_json
 from vnicheck.report.writer import Settings
 
@@ -65,7 +64,7 @@ _TOLD = {*_Head.__struct_fields__, "instances"}
 
 
 def _head(schema: str, generated_at: str) -> bytes:
-    head = _Head(schema=schema, tool=Tool(name="vnicheck", version=__version__), generated_at=generated_at)
+    head = _Head(schema=schema, tool=TOOL, generated_at=generated_at)
     return _line(msgspec.to_builtins(head))
 
 

@@ -9,12 +9,12 @@ from msgspec import UnsetType
 
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.finding import SEVERITIES, Finding, Severity
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import since_words
-from vnicheck.report.assumed import Assumed
 from vnicheck.report.confidence import confidence_words
-from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines, some
+from vnicheck.report.coverage import coverage_line, findings_line, note_lines, some
 from vnicheck.report.fleet import CauseCount, Fleet, problem_lines
 from vnicheck.report.matrix import Mark
 from vnicheck.report.page import SEVERITY_STYLES, Page
@@ -38,14 +38,10 @@ class LintText:
         self._blocks: list[InstanceReport] = []
         self._muted: dict[tuple[str, str, str], list[str]] = {}
         self._fleet = Fleet()
-        self._unchecked = Unchecked()
-        self._assumed = Assumed()
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report; of one without findings nothing is kept."""
         self._fleet.add(instance)
-        self._unchecked.add(instance)
-        self._assumed.add(instance)
         for finding in instance.findings:
             if not isinstance(finding.muted, UnsetType):
                 key = (finding.rule, finding.muted.expires, finding.muted.reason)
@@ -87,7 +83,7 @@ class LintText:
         for servers, what, names in problem_lines(self._fleet.problems):
             page.row(mark, (f"{servers:>4}", "bold"), f"not checked: {what}", "")
             page.prose((some(names), "dim"), indent=9)
-        for line in self._unchecked.region_lines(report):
+        for line in self._fleet.unchecked.region_lines(report):
             page.prose(line, indent=2, lead=(f"{page.glyphs.question} ", "bold yellow"))
         for note in note_lines(report):
             page.prose(note, lead=("note: ", "dim"))
@@ -141,7 +137,7 @@ class LintText:
         since = since_words(self._fleet.collected, report.generated_at)
         if since:
             page.prose((since, "dim"))
-        for line in self._assumed.lines() if self._explain else filter(None, [self._assumed.short()]):
+        for line in self._fleet.assumed.lines() if self._explain else filter(None, [self._fleet.assumed.short()]):
             page.prose((line, "dim"), lead=("Taken for granted: ", "dim"))
 
     def _earlier(self, page: Page, kind: str, findings: tuple[Earlier, ...]) -> None:
@@ -149,9 +145,7 @@ class LintText:
         if not findings:
             return
         what = {"gone": "no longer found", "kept": "could not be looked at, and stays in the baseline"}[kind]
-        by_rule: dict[str, list[str]] = {}
-        for each in findings:
-            by_rule.setdefault(each.rule, []).append(each.name)
+        by_rule = grouped((each.rule, each.name) for each in findings)
         page.line()
         for rule, names in sorted(by_rule.items()):
             page.prose(f"{rule} on {some(list(dict.fromkeys(names)))}: {what}", indent=2, lead=f"{kind:<8} ")

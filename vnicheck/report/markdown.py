@@ -14,9 +14,8 @@ from vnicheck.model.finding import SEVERITIES, Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import collected_words, since_words
-from vnicheck.report.assumed import Assumed
 from vnicheck.report.confidence import confidence_words
-from vnicheck.report.coverage import Unchecked, coverage_line, findings_line, note_lines
+from vnicheck.report.coverage import coverage_line, findings_line, note_lines
 from vnicheck.report.fixes import by_hand, reboot_words
 from vnicheck.report.fleet import Fleet
 from vnicheck.report.grouping import told_causes, told_fixes, unplanned
@@ -40,14 +39,10 @@ class MarkdownWriter:
         self._muted: list[str] = []
         self._servers: list[str] = []
         self._fleet = Fleet()
-        self._unchecked = Unchecked()
-        self._assumed = Assumed()
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report."""
         self._fleet.add(instance)
-        self._unchecked.add(instance)
-        self._assumed.add(instance)
         if self._settings.servers:
             self._servers += server_lines(instance, self._settings.generated_at)
         for finding in instance.findings:
@@ -80,7 +75,7 @@ class MarkdownWriter:
                 for each in report.baseline.carried
             ]
         tail += [f"- note: {escaped(line)}" for line in note_lines(report)]
-        granted = self._assumed.short()
+        granted = self._fleet.assumed.short()
         tail += [f"- taken for granted: {escaped(granted)}"] if granted else []
         tail += [""] if tail and tail[-1] else []
         of_fleet = not self._settings.servers
@@ -103,7 +98,7 @@ class MarkdownWriter:
                 look, fix = code(f"vnicheck analyze {shlex.quote(worst.name)}"), code("vnicheck fix --dry-run")
                 yield from (f"Worst: {code(worst.name)}. Next: {look}, {fix}", "")
             yield from (f"{escaped(coverage_line(report))} {escaped(findings_line(report))}", "")
-        problems = self._unchecked.lines(report)
+        problems = self._fleet.unchecked.lines(report)
         if problems:
             yield from ("**Not everything could be checked**", "", *(f"- {escaped(line)}" for line in problems), "")
 

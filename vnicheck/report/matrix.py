@@ -14,6 +14,7 @@ from vnicheck.engine.partition import parse_ports, to_ports
 from vnicheck.findings.terms import SHORT, SHORT_STAGES
 from vnicheck.model.address import prefix_range
 from vnicheck.model.flow import Direction, DropCode, Flow, Outcome, Protocol, Scope, Stage, Verdict
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport
 from vnicheck.report.reach import remotes
 
@@ -119,23 +120,17 @@ def alike(matrix: Sequence[AddressRows]) -> list[list[AddressRows]]:
     """Addresses one by one; where there are many, those that fare alike together."""
     if len(matrix) <= _ROWS:
         return [[rows] for rows in matrix]
-    groups: dict[object, list[AddressRows]] = {}
-    for rows in matrix:
-        groups.setdefault(tuple((row.direction, row.cells) for row in rows.rows), []).append(rows)
+    groups = grouped((tuple((row.direction, row.cells) for row in rows.rows), rows) for rows in matrix)
     return list(groups.values())
 
 
 def _cells(flows: Sequence[Flow], everything: Sequence[Flow]) -> Iterator[Cell]:
-    by_scope: dict[Scope, list[Flow]] = {}
-    for flow in flows:
-        by_scope.setdefault(flow.remote_scope, []).append(flow)
+    by_scope = grouped((flow.remote_scope, flow) for flow in flows)
     return (_cell(by_scope.get(scope, []), everything) for scope in Scope)
 
 
 def _cell(flows: Sequence[Flow], everything: Sequence[Flow]) -> Cell:
-    fates: dict[tuple[Mark, str], list[Flow]] = {}
-    for flow in flows:
-        fates.setdefault(fate_of(flow), []).append(flow)
+    fates = grouped((fate_of(flow), flow) for flow in flows)
     closed = [flow for (mark, _), them in fates.items() if mark is Mark.CLOSED for flow in them]
     open_ = {fate: them for fate, them in fates.items() if fate[0] is not Mark.CLOSED}
     if not open_:

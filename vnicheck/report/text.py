@@ -5,21 +5,19 @@ from collections.abc import Sequence
 from msgspec import UnsetType
 from rich.console import Console
 
-from vnicheck.findings.messages import by_remotes
 from vnicheck.model.finding import SEVERITIES
-from vnicheck.model.flow import Direction, Flow, Verdict
+from vnicheck.model.flow import Flow, Verdict
 from vnicheck.model.report import InstanceReport, Report
-from vnicheck.model.words import counted, listed, one_line
+from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import collected_words
 from vnicheck.report.assumed import Assumed
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import write_details, write_evidence
-from vnicheck.report.drawing import drawn_together
+from vnicheck.report.drawing import concerned, draw_path, drawn_together
 from vnicheck.report.fixes import by_hand, reboot_words
-from vnicheck.report.grouping import ToldCause, told_causes, told_fixes, unplanned
+from vnicheck.report.grouping import ToldCause, counts_said, told_causes, told_fixes, unplanned
 from vnicheck.report.matrix_text import write_matrix
 from vnicheck.report.page import LABEL, SEVERITY_STYLES, Page
-from vnicheck.report.reach import remotes
 from vnicheck.report.verdicts import verdict_lines
 
 BRIEF = 400
@@ -114,9 +112,9 @@ def _cause(page: Page, instance: InstanceReport, told: ToldCause) -> None:
 def _path(page: Page, instance: InstanceReport, flows: list[Flow]) -> None:
     """The drawing of the flows that take the first one's path, and who is concerned; none of what is not known."""
     drawn = drawn_together(flows)
-    if drawn is None:
+    if not drawn:
         return
-    request, reply = drawn.halves(page.glyphs)
+    request, reply = draw_path(drawn, page.glyphs)
     style = "red" if flows[0].drops else "yellow"
     if len(request) + len(reply) + 7 <= page.width:
         page.line((f"{request} {reply}", style), indent=6)
@@ -124,12 +122,9 @@ def _path(page: Page, instance: InstanceReport, flows: list[Flow]) -> None:
         page.line((request, style), indent=6)
         page.line((reply, style), indent=8)
     if page.explain or _is_part(flows, instance.flows):
-        label = "to" if flows[0].direction is Direction.OUTBOUND else "from"
-        groups = by_remotes(drawn.flows)
-        for locals_ in groups.values():
-            whose = [flow for flow in drawn.flows if flow.local in locals_]
-            only = f" ({listed(locals_)})" if len(groups) > 1 else ""
-            page.prose(remotes(whose, instance.flows) + only, indent=6, lead=(f"{label:<{LABEL}}", "dim"))
+        label, said = concerned(drawn, instance.flows)
+        for line in said:
+            page.prose(line, indent=6, lead=(f"{label:<{LABEL}}", "dim"))
 
 
 def _is_part(flows: Sequence[Flow], everything: Sequence[Flow]) -> bool:
@@ -166,8 +161,7 @@ def _muted(page: Page, instance: InstanceReport) -> None:
 
 def _foot(page: Page, instance: InstanceReport) -> None:
     """What was found, in numbers, and where more is to be had."""
-    counts = {severity: sum(f.severity == severity and f.counts for f in instance.findings) for severity in SEVERITIES}
-    said = [counted(count, severity) for severity, count in counts.items() if count]
+    said = counts_said(instance)
     muted = sum(finding.is_muted for finding in instance.findings)
     if muted:
         said.append(f"{muted} muted")

@@ -1,12 +1,19 @@
 """A verification, for people; and what a report says of hops that were seen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
 from rich.console import Console
 
 from vnicheck.model.flow import Hop
-from vnicheck.model.verification import SeenAssumption, SeenFlow, Verification, VerificationDocument
+from vnicheck.model.verification import (
+    AskedHop,
+    KernelAnswer,
+    SeenAssumption,
+    SeenFlow,
+    Verification,
+    VerificationDocument,
+)
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.page import Page
 
@@ -72,6 +79,24 @@ def observed_words(hop: Hop) -> str:
     return f" ({by.get(hop.observed.how, 'reported')}, {one_line(hop.observed.at, 40).replace('T', ' ')})"
 
 
+def _follows(answer: KernelAnswer) -> Iterator[str]:
+    """What becomes of flows by an answer that contradicts."""
+    alike: dict[tuple[object, ...], dict[str, AskedHop]] = {}
+    for hop in answer.hops:
+        if not isinstance(hop.verdict, UnsetType):
+            port = "" if isinstance(hop.ports, UnsetType) else f" {hop.port}"
+            fate = (hop.direction, hop.local, hop.remote, hop.verdict, hop.dropped_by)
+            alike.setdefault(fate, {})[f"{hop.protocol}{port}"] = hop
+    for protocols in alike.values():
+        hop = next(iter(protocols.values()))
+        ends = (hop.remote, hop.local) if hop.direction == "inbound" else (hop.local, hop.remote)
+        verb = "is" if len(protocols) == 1 else "are"
+        by = "" if isinstance(hop.dropped_by, UnsetType) else f" by {hop.dropped_by}"
+        yield f"by that, {listed(list(protocols))} from {ends[0]} to {ends[1]} {verb} {hop.verdict}{by}"
+    if alike:
+        yield "of the other remotes of which the same was predicted, nothing is known"
+
+
 def _predicted(flow: SeenFlow) -> str:
     return f"{flow.predicted}{f' by {flow.dropped_by}' if flow.dropped_by is not None else ''}"
 
@@ -107,6 +132,8 @@ def _kernel(page: Page, verification: Verification) -> None:
             lead=(f"{page.glyphs.cross} ", "bold red"),
         )
         page.line((answer.command, "bold"), indent=4)
+        for said in _follows(answer):
+            page.prose(said, indent=4)
     untested = [answer for answer in answers if answer.conclusion == "not_tested"]
     for answer in untested[:_SHOWN]:
         said = f"; the kernel says of an unmarked packet: {answer.answered}" if answer.answered is not None else ""

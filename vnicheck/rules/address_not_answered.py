@@ -59,4 +59,4 @@ def _is_primary(facts: Facts, path: BrokenPath) -> bool:
     return any(flow.local in primary for flow in path.caused)
 
 
-RULE = Rule(id="VNC107", name="address-not-answered", page=__doc__, find=find)
+RULE = Rule("VNC107", "address-not-answered", __doc__, find)

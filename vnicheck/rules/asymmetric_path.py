@@ -72,7 +72,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             subject=(ends[0].id, ends[1].id),
             what=said,
             why=f"; that depends on {listed(hangs)}." if hangs else ".",
-            severity="warning",
             flows=[index for index, _ in indexed],
             evidence=[*evidence, *back_lines(facts, flows[0])],
             fixes=policy_routing_for(facts, locals_),
@@ -107,6 +106,4 @@ def _hangs_on(facts: Facts, ingress: str, egress: str, flows: tuple[Flow, ...]) 
     return hangs, evidence
 
 
-RULE = Rule(
-    id="VNC201", name="asymmetric-path", page=__doc__, find=find, severity="warning", cause=CauseKind.WRONG_INTERFACE
-)
+RULE = Rule("VNC201", "asymmetric-path", __doc__, find, severity="warning", cause=CauseKind.WRONG_INTERFACE)

@@ -62,7 +62,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             facts,
             subject=subject,
             what=said,
-            severity="warning",
             evidence=[*(pool_member(facts, member) for member in members), primary_interface(facts, primary)],
             fixes=(
                 Fix(f"make the server itself, or {primary.primary_address} of {primary.name}, the member of the pool"),
@@ -72,10 +71,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 RULE = Rule(
-    id="VNC207",
-    name="balanced-to-secondary",
-    page=__doc__,
-    find=find,
+    "VNC207",
+    "balanced-to-secondary",
+    __doc__,
+    find,
     severity="warning",
     about="server",
     cause=CauseKind.BALANCER_MEMBER,

@@ -63,4 +63,4 @@ def _fixes(facts: Facts, path: BrokenPath) -> tuple[Fix, ...]:
             return (Fix("lead both directions by the same VNIs"),)
 
 
-RULE = Rule(id="VNC108", name="broken-transit", page=__doc__, find=find)
+RULE = Rule("VNC108", "broken-transit", __doc__, find)

@@ -31,7 +31,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import Finding, Fix
-from vnicheck.model.guest import Route, RouteType
+from vnicheck.model.grouped import grouped
+from vnicheck.model.guest import RouteType
 from vnicheck.model.words import listed
 
 
@@ -40,10 +41,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     guest = facts.guest_with("routes")
     if guest is None:
         return
-    alike: dict[tuple[int, int, int], list[Route]] = {}
-    for route in guest.routes:
-        if route.prefix == "0.0.0.0/0" and route.type is RouteType.UNICAST:
-            alike.setdefault((route.table, route.metric, route.tos), []).append(route)
+    alike = grouped(
+        ((route.table, route.metric, route.tos), route)
+        for route in guest.routes
+        if route.prefix == "0.0.0.0/0" and route.type is RouteType.UNICAST
+    )
     for (table, metric, tos), routes in alike.items():
         devices = [hop.interface for route in routes for hop in route.nexthops[:1] if hop.interface is not None]
         ours = list(dict.fromkeys(name for name in devices if facts.view.vni_of(name) is not None))
@@ -55,19 +57,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             subject=(str(table), str(metric), str(tos)),
             what=(f"table {table} has default routes by {listed(ours)} of the same metric ({metric})"),
             why="; the first one counts, which depends on the order in which they were made.",
-            severity="warning",
             evidence=[guest_line(facts, "ip route", route.text) for route in routes],
             about=[each for name in ours if (vni := facts.view.vni_of(name)) is not None for each in vni.addresses],
             fixes=(Fix("give the default routes different metrics, or tables of their own with policy rules"),),
         )
 
 
-RULE = Rule(
-    id="VNC204",
-    name="equal-defaults",
-    page=__doc__,
-    find=find,
-    severity="warning",
-    about="server",
-    cause=CauseKind.EQUAL_ROUTES,
-)
+RULE = Rule("VNC204", "equal-defaults", __doc__, find, severity="warning", about="server", cause=CauseKind.EQUAL_ROUTES)

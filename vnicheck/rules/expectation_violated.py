@@ -75,7 +75,6 @@ def _about_nothing(rule: Rule, facts: Facts, expected: Expected) -> Finding:
         subject=identity(expected.source),
         what=f"{_wish(facts, expected)}, but that is about nothing",
         why=f": {why}.",
-        severity="error",
         fixes=(Fix(_CORRECT),),
     )
 
@@ -90,7 +89,6 @@ def _violated(rule: Rule, facts: Facts, expected: Expected, wrong: list[tuple[in
         subject=identity(expected.source),
         what=f"{_wish(facts, expected)}, but {instead}",
         why=f"{why}.",
-        severity="error",
         confidence=_confidence(flows),
         flows=[index for index, _ in wrong],
         evidence=of_hops(facts, first, _deciding(first)),
@@ -139,8 +137,7 @@ def _instead(expected: Expected, flows: list[Flow], *, whole: bool) -> tuple[str
 
 def _remotes(expected: Expected, flows: Iterable[Flow]) -> str:
     shared = prefixes(merge_ranges(each for flow in flows for each in expected.shared_remotes(flow)))
-    more = len(shared) - _LISTED
-    return listed(shared) if more <= 0 else f"{', '.join(shared[:_LISTED])} and {more} more prefixes"
+    return listed(shared, _LISTED, "more prefixes")
 
 
 def _ports(expected: Expected, flows: Iterable[Flow]) -> str:
@@ -178,6 +175,4 @@ def _confidence(flows: Iterable[Flow]) -> Confidence:
     return confidence_of_hops(hop for flow in flows for hop in _deciding(flow))
 
 
-RULE = Rule(
-    id="VNC501", name="expectation-violated", page=__doc__, severity="error", find=find, cause=CauseKind.EXPECTATION
-)
+RULE = Rule("VNC501", "expectation-violated", __doc__, find, severity="error", cause=CauseKind.EXPECTATION)

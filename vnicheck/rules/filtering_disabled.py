@@ -49,18 +49,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             facts,
             subject=(vni.id,),
             what=f"protocol state filtering is disabled on {vni.name}, and every path of the server is symmetric",
-            severity="note",
             evidence=vni_field(facts, vni, "protocol_state_filtering_mode"),
             fixes=(Fix(f"set protocol_state_filtering_mode of {vni.name} ({vni.id}) to auto"),),
         )
 
 
 RULE = Rule(
-    id="VNC301",
-    name="filtering-disabled",
-    page=__doc__,
-    find=find,
-    severity="note",
-    about="server",
-    cause=CauseKind.LOOSE_SETTINGS,
+    "VNC301", "filtering-disabled", __doc__, find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS
 )

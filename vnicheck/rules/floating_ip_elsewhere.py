@@ -45,4 +45,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         yield path_finding(rule, facts, path, what=said, fixes=fixes or elsewhere)
 
 
-RULE = Rule(id="VNC105", name="floating-ip-elsewhere", page=__doc__, find=find)
+RULE = Rule("VNC105", "floating-ip-elsewhere", __doc__, find)

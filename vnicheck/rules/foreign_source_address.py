@@ -47,4 +47,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         yield path_finding(rule, facts, path, what=said, fixes=policy_routing_for(facts, path.locals))
 
 
-RULE = Rule(id="VNC103", name="foreign-source-address", page=__doc__, find=find)
+RULE = Rule("VNC103", "foreign-source-address", __doc__, find)

@@ -43,19 +43,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         facts,
         subject=(),
         what="the guest was not collected, so that every flow through it is unknown",
-        severity="note",
         confidence="observed",
         evidence=[Evidence(source="collection", text=reason, collected_at=facts.read_at) for reason in reasons],
         fixes=(Fix("fix SSH, or give the output of 'vnicheck collect-script' with --guest INSTANCE=FILE"),),
     )
 
 
-RULE = Rule(
-    id="VNC401",
-    name="guest-not-seen",
-    page=__doc__,
-    find=find,
-    severity="note",
-    about="server",
-    cause=CauseKind.NOT_SEEN,
-)
+RULE = Rule("VNC401", "guest-not-seen", __doc__, find, severity="note", about="server", cause=CauseKind.NOT_SEEN)

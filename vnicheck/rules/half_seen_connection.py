@@ -55,4 +55,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         yield path_finding(rule, facts, path, what=said, fixes=fixes)
 
 
-RULE = Rule(id="VNC102", name="half-seen-connection", page=__doc__, find=find)
+RULE = Rule("VNC102", "half-seen-connection", __doc__, find)

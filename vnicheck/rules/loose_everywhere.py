@@ -54,18 +54,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         subject=(),
         what=f"all.rp_filter loosens every interface, and only {listed(needing)} needs it",
         why=f": {changed}.",
-        severity="note",
         evidence=list(dict.fromkeys(fact for name in (*needing, *others) for fact in rp_filter(facts, name))),
         fixes=(Fix("set rp_filter of the interfaces that need it to 2, then that of all to 0"),),
     )
 
 
 RULE = Rule(
-    id="VNC304",
-    name="loose-everywhere",
-    page=__doc__,
-    find=find,
-    severity="note",
-    about="server",
-    cause=CauseKind.LOOSE_SETTINGS,
+    "VNC304", "loose-everywhere", __doc__, find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS
 )

@@ -70,4 +70,4 @@ def _refusals(rule: Rule, facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(id="VNC104", name="no-way-back", page=__doc__, find=find)
+RULE = Rule("VNC104", "no-way-back", __doc__, find)

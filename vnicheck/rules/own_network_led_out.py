@@ -65,11 +65,10 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=(_selector(line), vni.id if vni is not None else egress),
-            what=f"rule '{line}' leads packets from {locals_} for {_some(networks)}, the server's own "
+            what=f"rule '{line}' leads packets from {locals_} for {listed(networks, _NAMED)}, the server's own "
             f"{'network' if len(networks) == 1 else 'networks'} behind {_behind(facts, guest, networks)}, out by "
             f"{egress}",
             why=": they never arrive.",
-            severity="warning",
             flows=list(flows),
             evidence=_evidence(facts, guest, flows, networks),
             fixes=(Fix(_fix(guest, line, networks)),),
@@ -100,12 +99,7 @@ def _behind(facts: Facts, guest: Guest, networks: list[str]) -> str:
             first <= prefix_range(route.prefix)[1] and prefix_range(route.prefix)[0] <= last for first, last in wanted
         )
     }
-    return _some([name for name in devices if name is not None] or ["its devices"])
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}" if more else listed(names)
+    return listed([name for name in devices if name is not None] or ["its devices"], _NAMED)
 
 
 def _evidence(facts: Facts, guest: Guest, flows: dict[int, GuestLines], networks: list[str]) -> list[Evidence]:
@@ -131,6 +125,4 @@ def _fix(guest: Guest, line: str, networks: list[str]) -> str:
     return f"delete the rule, or lead these networks to the main table ahead of it: {first}{rest}"
 
 
-RULE = Rule(
-    id="VNC110", name="own-network-led-out", page=__doc__, find=find, severity="warning", cause=CauseKind.OWN_NETWORK
-)
+RULE = Rule("VNC110", "own-network-led-out", __doc__, find, severity="warning", cause=CauseKind.OWN_NETWORK)

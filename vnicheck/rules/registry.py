@@ -11,6 +11,7 @@ from vnicheck.findings.rule import Rule
 from vnicheck.model.cause import Cause
 from vnicheck.model.finding import SEVERITIES, Finding, Fix
 from vnicheck.model.flow import Flow
+from vnicheck.model.grouped import grouped
 from vnicheck.rules import (
     address_not_answered,
     asymmetric_path,
@@ -90,10 +91,7 @@ def find_all(facts: Facts) -> tuple[tuple[Flow, ...], tuple[Finding, ...], tuple
         if rule is expectation_violated.RULE or not finding.flows or not meant.issuperset(finding.flows)
     ]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable: within one as in the registry
-    rules_of: dict[int, list[str]] = {}
-    for finding in findings:
-        for index in finding.flows:
-            rules_of.setdefault(index, []).append(finding.rule)
+    rules_of = grouped((index, finding.rule) for finding in findings for index in finding.flows)
     flows = tuple(
         msgspec.structs.replace(flow, findings=tuple(rules_of.get(index, ()))) for index, flow in enumerate(facts.flows)
     )

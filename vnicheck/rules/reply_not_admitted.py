@@ -44,4 +44,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         yield path_finding(rule, facts, path, what=said, fixes=routed or (Fix("admit the reply in the ACL"),))
 
 
-RULE = Rule(id="VNC106", name="reply-not-admitted", page=__doc__, find=find)
+RULE = Rule("VNC106", "reply-not-admitted", __doc__, find)

@@ -57,7 +57,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             subject=(),
             what=f"rp_filter is off on {listed(off)}",
             why=": packets are taken from any source address.",
-            severity="note",
             evidence=list(dict.fromkeys(fact for name in off for fact in rp_filter(facts, name))),
             fixes=(
                 Fix(
@@ -69,11 +68,5 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
 
 
 RULE = Rule(
-    id="VNC303",
-    name="reverse-path-off",
-    page=__doc__,
-    find=find,
-    severity="note",
-    about="server",
-    cause=CauseKind.LOOSE_SETTINGS,
+    "VNC303", "reverse-path-off", __doc__, find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS
 )

@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from vnicheck.engine.own_devices import owner_of
 from vnicheck.findings.evidence import guest_line
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.reboot import is_of_the_kernel
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import Finding, Fix
@@ -67,7 +68,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
                 subject=(subject,),
                 what=f"{takes} nothing that the server sends",
                 why=f": {names}{more}; {why}.",
-                severity="note",
                 evidence=[guest_line(facts, "ip rule", each.text) for each in rules],
                 fixes=(
                     Fix("select by source address ('from'), before the rule of the main table, or delete the rule"),
@@ -81,7 +81,7 @@ def _behind_all(guest: Guest) -> tuple[list[PolicyRule], PolicyRule | None]:
         if each.action is RuleAction.GOTO:
             return [], None
         if _takes_all(each, guest):
-            return [other for other in guest.rules[place + 1 :] if not _is_the_kernels(other)], each
+            return [other for other in guest.rules[place + 1 :] if not is_of_the_kernel(other)], each
     return [], None
 
 
@@ -102,10 +102,6 @@ def _takes_all(rule: PolicyRule, guest: Guest) -> bool:
     )
 
 
-def _is_the_kernels(rule: PolicyRule) -> bool:
-    return rule.table in _OF_THE_KERNEL and rule == PolicyRule(priority=rule.priority, table=rule.table, text=rule.text)
-
-
 def _names_what_is_gone(rule: PolicyRule, guest: Guest) -> bool:
     links = {link.name for link in guest.interfaces}
     named = [name for name in (rule.iif, rule.oif) if name is not None and name not in links]
@@ -121,12 +117,4 @@ def _selects_incoming(rule: PolicyRule, facts: Facts, guest: Guest) -> bool:
     return rule.table not in _OF_THE_KERNEL and leads and forwards == 0
 
 
-RULE = Rule(
-    id="VNC209",
-    name="rule-never-matches",
-    page=__doc__,
-    find=find,
-    severity="note",
-    about="server",
-    cause=CauseKind.IDLE_RULE,
-)
+RULE = Rule("VNC209", "rule-never-matches", __doc__, find, severity="note", about="server", cause=CauseKind.IDLE_RULE)

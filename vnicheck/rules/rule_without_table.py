@@ -62,7 +62,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
                 f"{table}, which holds no route"
             ),
             why="; the packets go on to the next rule.",
-            severity="warning",
             evidence=[guest_line(facts, "ip rule", each.text) for each in rules],
             about=[each.src.removesuffix("/32") for each in rules if each.src is not None],
             fixes=(Fix(f"add the routes of table {table}, or delete the rule"),),
@@ -84,11 +83,5 @@ def _is_gone(name: str, facts: Facts) -> bool:
 
 
 RULE = Rule(
-    id="VNC203",
-    name="rule-without-table",
-    page=__doc__,
-    find=find,
-    severity="warning",
-    about="server",
-    cause=CauseKind.EMPTY_TABLE,
+    "VNC203", "rule-without-table", __doc__, find, severity="warning", about="server", cause=CauseKind.EMPTY_TABLE
 )

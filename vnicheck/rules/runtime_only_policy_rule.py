@@ -89,6 +89,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         said = [
             f"{flows_said(facts, them)}, delivered now, would be {fate} then" for fate, them in fates.items() if them
         ]
+        manager = next(iter(guest.network_managers), "the server's network manager")
         yield observation(
             rule,
             facts,
@@ -99,7 +100,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             confidence="assumed",
             flows=flows,
             evidence=list(_evidence(facts, rules, routes)),
-            fixes=(Fix(f"write {_lost(rules, routes)} to the configuration of {_manager(guest)}"),),
+            fixes=(Fix(f"write {_lost(rules, routes)} to the configuration of {manager}"),),
         )
 
 
@@ -139,10 +140,6 @@ def _worded(route: Route) -> str:
     return route.text if "table" in route.text.split() else f"{route.text} table {route.table}"
 
 
-def _manager(guest: Guest) -> str:
-    return guest.network_managers[0] if guest.network_managers else "the server's network manager"
-
-
 def _evidence(facts: Facts, rules: list[PolicyRule], routes: list[Route]) -> Iterator[Evidence]:
     for rule in rules:
         yield evidence.guest_line(facts, "ip rule", rule.text)
@@ -150,6 +147,4 @@ def _evidence(facts: Facts, rules: list[PolicyRule], routes: list[Route]) -> Ite
         yield evidence.guest_line(facts, "ip route", _worded(route))
 
 
-RULE = Rule(
-    id="VNC252", name="runtime-only-policy-rule", page=__doc__, find=find, about="server", cause=CauseKind.LOST_AT_BOOT
-)
+RULE = Rule("VNC252", "runtime-only-policy-rule", __doc__, find, about="server", cause=CauseKind.LOST_AT_BOOT)

@@ -174,6 +174,4 @@ def _dotted(key: str) -> str:
     return key.translate(str.maketrans("./", "/."))
 
 
-RULE = Rule(
-    id="VNC251", name="runtime-only-rp-filter", page=__doc__, find=find, about="server", cause=CauseKind.LOST_AT_BOOT
-)
+RULE = Rule("VNC251", "runtime-only-rp-filter", __doc__, find, about="server", cause=CauseKind.LOST_AT_BOOT)

@@ -57,7 +57,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             what="the guest was not looked at",
             why=f": unless it routes by source address, what it answers from "
             f"{vni.primary_address} ({vni.name}) leaves by {primary.name}, where {' and '.join(drops)}.",
-            severity="warning",
             confidence="assumed",
             evidence=[
                 *vni_field(facts, primary, "allow_ip_spoofing"),
@@ -77,11 +76,5 @@ def _drops(facts: Facts, primary: Vni, vni: Vni) -> list[str]:
 
 
 RULE = Rule(
-    id="VNC403",
-    name="second-interface-unseen",
-    page=__doc__,
-    find=find,
-    severity="warning",
-    about="server",
-    cause=CauseKind.NOT_SEEN,
+    "VNC403", "second-interface-unseen", __doc__, find, severity="warning", about="server", cause=CauseKind.NOT_SEEN
 )

@@ -59,7 +59,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             facts,
             subject=(arriving.id, leaving.id),
             what=said,
-            severity="note",
             flows=[index for index, _ in indexed],
             evidence=[
                 subnet_field(facts, arriving),
@@ -73,6 +72,4 @@ def _way(flow: Flow) -> tuple[str | None, str | None]:
     return flow.ingress, flow.egress
 
 
-RULE = Rule(
-    id="VNC205", name="shared-subnet", page=__doc__, find=find, severity="note", cause=CauseKind.WRONG_INTERFACE
-)
+RULE = Rule("VNC205", "shared-subnet", __doc__, find, severity="note", cause=CauseKind.WRONG_INTERFACE)

@@ -39,14 +39,16 @@ from vnicheck.findings.rule import Rule, observation, path_fingerprint
 from vnicheck.fixes.advice import policy_routing_for
 from vnicheck.model.finding import Evidence, Finding, Fix
 from vnicheck.model.flow import Direction, DropCode, Flow, Hop, Outcome
+from vnicheck.model.grouped import grouped
 from vnicheck.model.words import listed
 
 
 def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     """One finding for each pair of interfaces, transit apart."""
-    paths: dict[tuple[bool, str | None, str | None], list[tuple[int, Flow]]] = {}
-    for index, flow in at_risk_flows(facts).items():
-        paths.setdefault((flow.direction is Direction.TRANSIT, flow.ingress, flow.egress), []).append((index, flow))
+    paths = grouped(
+        ((flow.direction is Direction.TRANSIT, flow.ingress, flow.egress), (index, flow))
+        for index, flow in at_risk_flows(facts).items()
+    )
     for (transit, ingress, egress), indexed in paths.items():
         flows = tuple(flow for _, flow in indexed)
         locals_ = tuple(dict.fromkeys(flow.local for flow in flows))
@@ -62,7 +64,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             subject=(*(["transit"] if transit else []), *(_vni_id(facts, place) for place in (ingress, egress))),
             what=f"{ways} {protocol_words(flows)} flows {whose}{said} are at risk",
             why=f": {reasons}.",
-            severity="warning",
             confidence="assumed",
             flows=[index for index, _ in indexed],
             evidence=_evidence(facts, flows),
@@ -103,4 +104,4 @@ def _vni_id(facts: Facts, place: str | None) -> str:
     return vni.id if vni is not None else "-"
 
 
-RULE = Rule(id="VNC208", name="sibling-source", page=__doc__, find=find, severity="warning")
+RULE = Rule("VNC208", "sibling-source", __doc__, find, severity="warning")

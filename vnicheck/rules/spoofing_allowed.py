@@ -57,7 +57,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             facts,
             subject=(vni.id,),
             what=f"{vni.name} ({interface}) allows IP spoofing, and sends from its own addresses alone",
-            severity="note",
             evidence=[*vni_field(facts, vni, "allow_ip_spoofing"), *sysctls(facts, forwarding)],
             fixes=(Fix(f"set allow_ip_spoofing of {vni.name} ({vni.id}) to false"),),
         )
@@ -74,11 +73,5 @@ def _has_foreign_address(guest: Guest, interface: str, vni: Vni) -> bool:
 
 
 RULE = Rule(
-    id="VNC302",
-    name="spoofing-allowed",
-    page=__doc__,
-    find=find,
-    severity="note",
-    about="server",
-    cause=CauseKind.LOOSE_SETTINGS,
+    "VNC302", "spoofing-allowed", __doc__, find, severity="note", about="server", cause=CauseKind.LOOSE_SETTINGS
 )

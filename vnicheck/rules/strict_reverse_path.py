@@ -47,4 +47,4 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         yield path_finding(rule, facts, path, what=said, fixes=policy_routing_for(facts, path.locals))
 
 
-RULE = Rule(id="VNC101", name="strict-reverse-path", page=__doc__, find=find)
+RULE = Rule("VNC101", "strict-reverse-path", __doc__, find)

@@ -31,7 +31,8 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import Finding, Fix
-from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Route
+from vnicheck.model.grouped import grouped
+from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE
 
 _OF_THE_KERNEL = {0, DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE}
 
@@ -43,10 +44,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         return
     vrf = {link.vrf_table for link in guest.interfaces}
     asked = {each.table for each in guest.rules} | vrf | _OF_THE_KERNEL
-    tables: dict[int, list[Route]] = {}
-    for route in guest.routes:
-        if route.table not in asked:
-            tables.setdefault(route.table, []).append(route)
+    tables = grouped((route.table, route) for route in guest.routes if route.table not in asked)
     for table, routes in tables.items():
         devices = {hop.interface for route in routes for hop in route.nexthops if hop.interface is not None}
         ours = sorted(device for device in devices if facts.view.vni_of(device) is not None)
@@ -59,7 +57,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             facts,
             subject=(str(table),),
             what=f"no policy rule leads to routing table {table}, whose routes leave by {', '.join(ours)}",
-            severity="warning",
             evidence=[guest_line(facts, f"ip route show table {table}", route.text) for route in routes],
             about=addresses,
             fixes=(Fix("policy rule", (f"ip rule add from {source} table {table}",)),),
@@ -72,11 +69,5 @@ def _addresses(facts: Facts, device: str) -> tuple[str, ...]:
 
 
 RULE = Rule(
-    id="VNC202",
-    name="table-without-rule",
-    page=__doc__,
-    find=find,
-    severity="warning",
-    about="server",
-    cause=CauseKind.UNUSED_TABLE,
+    "VNC202", "table-without-rule", __doc__, find, severity="warning", about="server", cause=CauseKind.UNUSED_TABLE
 )

@@ -71,7 +71,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             subject=(owner.id if owner is not None else "", *map(str, ports)),
             what=f"services on UDP {named}, which listen on every address, answer what is asked of "
             f"{places(facts, (local,))} from {listed(sorted(sources))}, unless they name the address themselves",
-            severity="note",
             confidence="assumed",
             flows=sorted(set(flows[local])),
             evidence=[
@@ -105,6 +104,4 @@ def _sources(facts: Facts, flow: Flow, port: int) -> set[str]:
     return chosen
 
 
-RULE = Rule(
-    id="VNC109", name="udp-from-elsewhere", page=__doc__, find=find, severity="note", cause=CauseKind.SERVICE_SOURCE
-)
+RULE = Rule("VNC109", "udp-from-elsewhere", __doc__, find, severity="note", cause=CauseKind.SERVICE_SOURCE)

@@ -62,7 +62,6 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         subject=(),
         what="some flows are unknown",
         why=f": {'; '.join(causes[:_NAMED])}{more}.",
-        severity="note",
         confidence="observed",
         flows=indexes,
         evidence=[Evidence(source="hop", text=cause, collected_at=guest.collected_at) for cause in causes],
@@ -82,12 +81,4 @@ def _cause(flow: Flow) -> str:
     return next(hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
 
 
-RULE = Rule(
-    id="VNC402",
-    name="unknown-flows",
-    page=__doc__,
-    find=find,
-    severity="note",
-    about="server",
-    cause=CauseKind.UNKNOWN_FLOWS,
-)
+RULE = Rule("VNC402", "unknown-flows", __doc__, find, severity="note", about="server", cause=CauseKind.UNKNOWN_FLOWS)

@@ -55,18 +55,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             subject=(vni.id,),
             what=facts.view.why_unmatched(vni),
             why=f"; the flows of {', '.join(vni.addresses)} are unknown.",
-            severity="note",
             evidence=[*vni_field(facts, vni, "mac"), *shown],
             fixes=() if others else (Fix("compare 'ip link' in the guest with the MAC address of the VNI"),),
         )
 
 
 RULE = Rule(
-    id="VNC206",
-    name="vni-without-interface",
-    page=__doc__,
-    find=find,
-    severity="note",
-    about="server",
-    cause=CauseKind.NO_INTERFACE,
+    "VNC206", "vni-without-interface", __doc__, find, severity="note", about="server", cause=CauseKind.NO_INTERFACE
 )

@@ -324,15 +324,14 @@ def turns(watch: Watch, answers: Answers, flows: List[Opened]) -> Iterator[bool]
             yield False
 
 
-def main(job: Dict[str, Any]) -> None:
+def main(job: Dict[str, Any], drops: Any) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.alarm(job["seconds"])
     os.chdir("/")
     if "ask" in job:
-        watch = Watch([])
-        say(sources={address: source_of(address) for address in job["ask"]}, watches=watch.sock is not None)
+        say(sources={address: source_of(address) for address in job["ask"]}, watches=Watch([]).sock is not None)
         return
-    before = counters()
+    before, dropped = counters(), drops(job["counts_drops"])
     watch, answers = Watch(job["remotes"]), Answers(job["listen"], job["remotes"])
     flows = [Opened(flow) for flow in job["open"]]
     say(ready=watch.sock is not None, why=watch.why, failed=answers.failed)
@@ -347,4 +346,5 @@ def main(job: Dict[str, Any]) -> None:
                 say(opened=[[flow.flow["number"], flow.answer, flow.tries, flow.source] for flow in flows])
     watch.read()
     grown = {name: now - before[name] for name, now in counters().items() if name in before}
-    say(packets=watch.packets, lost=watch.lost(), counters=grown, half_open=half_open(job["remotes"]))
+    said = {"drops": dropped.counts(), "drops_unknown": dropped.why, "half_open": half_open(job["remotes"])}
+    say(packets=watch.packets, lost=watch.lost(), counters=grown, **said)

@@ -70,13 +70,16 @@ class Opened(Struct, frozen=True):
 
 class Watched(Struct, frozen=True):
     """What an agent saw, how many packets it could not keep, what counters grew by, and how many connections are half
-    open, by the address.
+    open, by the address. `drops`: how many packets its kernel dropped, by the reason, `drops_unknown` why not all are
+    counted.
     """
 
     packets: tuple[Told, ...]
     counters: dict[str, int]
     lost: int = 0
     half_open: dict[str, int] = {}
+    drops: dict[str, int] = {}
+    drops_unknown: str = ""
 
 
 class Asked(Struct, frozen=True):
@@ -97,8 +100,9 @@ class Heard(Struct, kw_only=True):
 
 def script(job: Mapping[str, Any]) -> bytes:
     """POSIX sh that runs the agent with the first Python 3 that there is."""
-    program = files("vnicheck.verify").joinpath("agent.py").read_text("utf-8")
-    packed = base64.b64encode(zlib.compress(f"{program}\n\nmain(json.loads({json.dumps(job)!r}))\n".encode()))
+    parts = [files("vnicheck.verify").joinpath(name).read_text("utf-8") for name in ("agent_drops.py", "agent.py")]
+    program = "\n\n".join([*parts, f"main(json.loads({json.dumps(job)!r}), Drops)\n"])
+    packed = base64.b64encode(zlib.compress(program.encode()))
     run = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed.decode()}")))'
     return f"""\
 PATH=$PATH:/usr/sbin:/sbin LC_ALL=C

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from vnicheck.guest.errors import CollectionError
-from vnicheck.model.verification import Conclusion, KernelAnswer
+from vnicheck.model.address import parse_address
+from vnicheck.model.flow import DropCode
+from vnicheck.model.verification import AskedHop, Conclusion, KernelAnswer, KernelSays
 from vnicheck.model.words import one_line
-from vnicheck.verify.questions import Asked, Expected
+from vnicheck.verify.questions import Asked, Expected, leaves_words
 
 _HEAD = "@vnicheck-verify 1"
 _TAIL = "@vnicheck-end"
@@ -53,9 +56,9 @@ class Answered(Struct, frozen=True):
     refused: bool
 
 
-def script(asked: Sequence[Asked]) -> str:
-    """POSIX sh that asks all questions; no root is needed, and nothing is sent."""
-    lines = "\n".join(each.question.command for each in asked)
+def script(commands: Sequence[str]) -> str:
+    """POSIX sh that asks all questions (words for `ip`); no root is needed, and nothing is sent."""
+    lines = "\n".join(commands)
     return _SCRIPT.replace("@QUESTIONS@", lines).replace("@HEAD@", _HEAD).replace("@TAIL@", _TAIL)
 
 
@@ -96,47 +99,135 @@ def _plain(line: str) -> Answered | None:
 def conclude(asked: Asked, answered: Answered | None) -> KernelAnswer:
     """What an answer says of a prediction."""
     expected = asked.expected
-    said = None if answered is None else _said(answered)
+    says = None if answered is None else _says(asked, answered)
     why = None
-    conclusion: Conclusion
-    if answered is None or said is None:
-        conclusion, why = "not_tested", "the kernel's answer is missing"
+    conclusion: Conclusion = "not_tested"
+    if answered is None or says is None:
+        why = "the kernel's answer is missing"
     elif answered.refused and _NOT_UNDERSTOOD.search(answered.line):
-        conclusion, why = "not_tested", "the server's ip does not know the question"
+        why = "the server's ip does not know the question"
     elif not answered.line.strip() or (answered.refused and not _REFUSED.search(answered.line.strip())):
-        conclusion, why = "not_tested", "that is an error, and no answer"
+        why = "that is an error, and no answer"
     elif expected.outcome == "unknown":
         # `ip route get` knows no marks, filters or choice among equal routes: it settles nothing that rests on these
-        conclusion, why = "not_tested", expected.why
+        why = expected.why
     else:
-        conclusion = "confirmed" if _agrees(expected, said) else "contradicted"
+        conclusion = "confirmed" if _agrees(expected, says) else "contradicted"
+    hops = asked.hops
+    if conclusion != "contradicted":
+        hops = tuple(replace(hop, remotes=UNSET, ports=UNSET) for hop in hops if _is_of(hop, says))
     return KernelAnswer(
         command=f"ip {asked.question.command}",
         predicted=str(expected),
-        answered=said,
+        answered=None if answered is None or says is None else _said(says, answered),
         conclusion=conclusion,
         flows=asked.flows,
         why=why,
-        hops=asked.hops,
+        hops=hops,
+        says=says if conclusion == "contradicted" else None,
     )
 
 
-def _agrees(expected: Expected, said: str) -> bool:
-    if expected.outcome == "drops":
-        return said != "taken" and not said.startswith("leaves")
-    return said == str(expected)
+def _agrees(expected: Expected, says: KernelSays) -> bool:
+    if expected.outcome == "leaves":
+        return says.outcome == "leaves" and (says.interface, says.gateway) in expected.ways
+    return says.outcome == expected.outcome
 
 
-def _said(answered: Answered) -> str:
+def _is_of(hop: AskedHop, says: KernelSays | None) -> bool:
+    """Whether an answer is about the hop: where equal routes lead out, that is one of several."""
+    return says is None or says.outcome != "leaves" or hop.at == says.interface
+
+
+def _says(asked: Asked, answered: Answered) -> KernelSays | None:
+    """What the answer comes to; None of one to another question."""
+    comes_in = asked.question.interface is not None
+    if answered.refused:
+        return KernelSays(outcome="drops", drop=_drop(asked, answered.line))
+    words = _words_of(answered)
+    if asked.question.destination not in words[:2]:
+        return None
+    if words[0] == "local" and comes_in:
+        return KernelSays(outcome="taken")
+    if words[0] in {"local", "broadcast"} and not comes_in:
+        return KernelSays(outcome="drops", drop=DropCode.UNREACHABLE)
+    if comes_in:
+        return KernelSays(outcome="unclear", why="what the guest forwards, or takes as a broadcast, is not followed")
+    device, via, encapsulated = (_value(words, key) for key in ("dev", "via", "encap"))
+    plain = words[0] == asked.question.destination and encapsulated is None
+    if not plain or device is None or not _is_address(via):
+        return KernelSays(outcome="unclear", why="such a route is not followed")
+    return KernelSays(outcome="leaves", interface=one_line(device, 20), gateway=via)
+
+
+def _drop(asked: Asked, error: str) -> DropCode:
+    """The code of what the kernel refuses, as far as its error tells."""
+    if asked.question.interface is None:
+        code = DropCode.NO_ROUTE
+        codes = {
+            "Permission denied": DropCode.PROHIBIT,
+            "No route to host": DropCode.UNREACHABLE,
+            "Invalid argument": DropCode.BLACKHOLE,
+        }
+    else:
+        code = DropCode.NOT_LOCAL
+        codes = {"Invalid cross-device link": DropCode.RP_FILTER, "Invalid argument": asked.refusal}
+    return next((codes[words] for words in codes if words in error), code)
+
+
+def _words_of(answered: Answered) -> list[str]:
+    return answered.line.replace("\\", " ").split()
+
+
+def _value(words: list[str], key: str) -> str | None:
+    """What follows a word; names of interfaces may look like such words."""
+    place = 2 if words and words[0] in _TYPES else 1
+    while place + 1 < len(words):
+        if words[place] == key:
+            return words[place + 1]
+        place += 2 if words[place] in _PAIRS else 1
+    return None
+
+
+_TYPES = {"local", "broadcast", "multicast", "blackhole", "unreachable", "prohibit", "throw"}
+_PAIRS = {"from", "via", "dev", "table", "src", "uid", "iif", "mark", "tos", "realm", "realms", "metric", "scope"}
+
+
+def _is_address(text: str | None) -> bool:
+    """Whether a next hop is an IPv4 address, or there is none."""
+    try:
+        return text is None or bool(parse_address(text))
+    except ValueError:
+        return False
+
+
+def _said(says: KernelSays, answered: Answered) -> str:
     """In the words of `Expected`; else the line itself."""
-    words = answered.line.split()
-    if answered.refused or not words:
+    if answered.refused:
         return f"refused: {one_line(answered.line.removeprefix('RTNETLINK answers: '), 100)}"
-    if words[0] == "local":
-        return "taken"
-    if words[0] in {"blackhole", "unreachable", "prohibit", "broadcast", "multicast", "throw"}:
-        return words[0]
-    device = words[words.index("dev") + 1] if "dev" in words[:-1] else "?"
-    if "iif" in words:
-        return f"forwarded to {one_line(device, 20)}"
-    return f"leaves by {one_line(device, 20)}"
+    if says.outcome == "leaves" and says.interface is not None:
+        return leaves_words(says.interface, says.gateway)
+    return "taken" if says.outcome == "taken" else one_line(" ".join(_words_of(answered)), 100)
+
+
+def follow(answer: KernelAnswer, route: Answered | None) -> KernelAnswer:
+    """A contradiction by a way out, as far as it can be followed. `route`: what `ip route get fibmatch` says, the route
+    itself: of one with several next hops the kernel chose, and may choose otherwise for another packet.
+    """
+    # ip without fibmatch (before iproute2 4.13, busybox) refuses, or says the same as without it
+    words = [] if route is None or route.refused else _words_of(route)
+    says = answer.says
+    if says is None or (says.interface == _value(words, "dev") and not {"from", "nexthop"} & set(words)):
+        return answer
+    why = "by one of several next hops" if "nexthop" in words else "perhaps by one of several next hops"
+    return replace(answer, says=KernelSays(outcome="unclear", why=why))
+
+
+def is_way_out(answer: KernelAnswer) -> bool:
+    """Whether it contradicts by a way out."""
+    return answer.says is not None and answer.says.outcome == "leaves"
+
+
+def route_question(asked: Asked) -> str:
+    """The command for the route by which the kernel answers."""
+    return asked.question.command.replace("route get ", "route get fibmatch ", 1)

@@ -165,6 +165,7 @@ def jobs(probes: Sequence[Probe], seconds: int) -> dict[str, dict[str, object]]:
         others = {probe.key.remote if name == SERVER else probe.server for probe in mine}
         made[name] = {
             "seconds": seconds,
+            "counts_drops": name == SERVER,
             "remotes": sorted(others),
             "listen": sorted({_listens(probe) for probe in answered}),
             "open": [

@@ -4,14 +4,20 @@
 ways, with protocol and ports where a policy rule reads them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from msgspec import Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
+from vnicheck.engine.classify import local_addresses
+from vnicheck.engine.partition import ALL_PORTS, NO_PORTS
+from vnicheck.engine.remotes import RemoteSets
 from vnicheck.engine.server_view import ServerView
-from vnicheck.model.address import format_address, prefix_range
-from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Stage
+from vnicheck.kernel.send import Sent
+from vnicheck.kernel.worlds import Several
+from vnicheck.model.address import format_address, parse_address, prefix_range
+from vnicheck.model.flow import Direction, DropCode, Flow, Hop, Leg, Outcome, Protocol, Stage
 from vnicheck.model.lines import is_plain_interface
 from vnicheck.model.verification import AskedHop
 
@@ -45,40 +51,46 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 class Expected(Struct, frozen=True, kw_only=True):
-    """What is predicted of a packet in the guest: it is taken, it leaves by `interface`, or neither (`drops`)."""
+    """What is predicted of a packet in the guest: it is taken, it leaves in one of some `ways` (an interface, and a
+    gateway or None: on-link), or neither (`drops`).
+    """
 
     outcome: Literal["taken", "leaves", "drops", "unknown"]
-    interface: str | None = None
+    ways: frozenset[tuple[str, str | None]] = frozenset()
     why: str = ""
 
     def __str__(self) -> str:
-        return f"leaves by {self.interface}" if self.outcome == "leaves" else self.outcome
+        if self.outcome != "leaves":
+            return self.outcome
+        return " or ".join(leaves_words(*way) for way in sorted(self.ways, key=str))
+
+
+def leaves_words(interface: str, gateway: str | None) -> str:
+    """`leaves by eth0 via 10.0.0.1`."""
+    return f"leaves by {interface}{f' via {gateway}' if gateway is not None else ''}"
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A question with what is predicted, and how many classes of flows it is about, by whose hops."""
+    """A question with what is predicted, and how many classes of flows it is about, by whose hops. `refusal`: what the
+    kernel means where it calls a packet that comes in invalid.
+    """
 
     question: Question
     expected: Expected
     flows: int
     hops: tuple[AskedHop, ...] = ()
+    refusal: DropCode = DropCode.RP_FILTER
 
 
-def questions(view: ServerView, flows: Iterable[Flow]) -> list[Asked]:
-    """Each question once, in the order of the flows. Flows in transit, and interfaces whose names are not put into
-    commands, are left out.
+def questions(view: ServerView, flows: Iterable[Flow], prefer: Iterable[str] = ()) -> list[Asked]:
+    """Each question once, in the order of the flows. Flows in transit, addresses that two VNIs have, and interfaces
+    whose names are not put into commands, are left out. `prefer`: the remotes that are asked about where their class
+    is.
     """
-    guest = view.server.guest
-    rules = guest.rules if guest is not None else ()
-    reads_ports = any(rule.sport is not None or rule.dport is not None for rule in rules)
-    reads_protocol = reads_ports or any(rule.ipproto is not None for rule in rules)
-    own = view.own_addresses()
     found: dict[Question, list[tuple[Expected, AskedHop]]] = {}
+    asking = _Asking(view, prefer)
     for flow in flows:
-        remote = _remote(flow, own)
-        if flow.direction is Direction.TRANSIT or remote is None:
-            continue
-        for question, expected, hop in _of_flow(flow, remote, reads_protocol, reads_ports):
+        for question, expected, hop in asking.of(flow):
             found.setdefault(question, []).append((expected, hop))
     return [
         Asked(
@@ -86,46 +98,97 @@ def questions(view: ServerView, flows: Iterable[Flow]) -> list[Asked]:
             expected=_agreed([expected for expected, _ in said]),
             flows=len(said),
             hops=tuple(hop for _, hop in said),
+            refusal=asking.refusal(question.interface),
         )
         for question, said in found.items()
     ]
 
 
-def _of_flow(
-    flow: Flow, remote: str, reads_protocol: bool, reads_ports: bool
-) -> Iterator[tuple[Question, Expected, AskedHop]]:
-    for leg in Leg:
-        comes_in = (flow.direction is Direction.INBOUND) is (leg is Leg.REQUEST)
-        hop = _deciding(flow, leg, _ENTERING if comes_in else _LEAVING)
-        if hop is None or not is_plain_interface(hop.at):
-            continue
-        source, destination = (remote, flow.local) if comes_in else (flow.local, remote)
-        yield (
-            Question(
+class _Asking:
+    """What questions to a server's kernel are made of."""
+
+    def __init__(self, view: ServerView, prefer: Iterable[str]) -> None:
+        self._view = view
+        self._prefer = [parse_address(address) for address in prefer]
+        guest = view.server.guest
+        rules = guest.rules if guest is not None else ()
+        self._reads_ports = any(rule.sport is not None or rule.dport is not None for rule in rules)
+        self._reads_protocol = self._reads_ports or any(rule.ipproto is not None for rule in rules)
+        self._own = view.own_addresses()
+        self._sets = RemoteSets(view)
+        locals_ = local_addresses(view)
+        held = Counter(local.address for local in locals_)
+        self._local = {local.address: local for local in locals_ if held[local.address] == 1}
+
+    def of(self, flow: Flow) -> Iterator[tuple[Question, Expected, AskedHop]]:
+        """The questions about a class of flows."""
+        remote = self._remote(flow)
+        if flow.direction is Direction.TRANSIT or flow.local not in self._local or remote is None:
+            return
+        for leg in Leg:
+            comes_in = (flow.direction is Direction.INBOUND) is (leg is Leg.REQUEST)
+            hop = _deciding(flow, leg, _ENTERING if comes_in else _LEAVING)
+            if hop is None or not is_plain_interface(hop.at):
+                continue
+            source, destination = (remote, flow.local) if comes_in else (flow.local, remote)
+            question = Question(
                 source=source,
                 destination=destination,
                 interface=hop.at if comes_in else None,
-                protocol=flow.protocol.value if reads_protocol else None,
-                ports=_ports(flow, opens=leg is Leg.REQUEST) if reads_ports else None,
-            ),
-            _expected(hop, comes_in=comes_in),
-            _asked_hop(flow, remote, hop),
+                protocol=flow.protocol.value if self._reads_protocol else None,
+                ports=_ports(flow, opens=leg is Leg.REQUEST) if self._reads_ports else None,
+            )
+            yield question, self._expected(flow, hop, remote, comes_in=comes_in), self._hop(flow, remote, hop)
+
+    def _remote(self, flow: Flow) -> str | None:
+        ranges = sorted(map(prefix_range, flow.remote), key=lambda each: each[0] - each[1])
+        wanted = [address for address in self._prefer if any(first <= address <= last for first, last in ranges)]
+        others = [address for first, last in ranges for address in (first + 10, first + 1, first) if address <= last]
+        named = map(format_address, [*wanted, *others])
+        return next((address for address in named if address not in self._own), None)
+
+    def refusal(self, interface: str | None) -> DropCode:
+        """Newer kernels say EINVAL of either (net/ipv4/fib_frontend.c, fib_validate_source)."""
+        guest = self._view.server.guest
+        sysctls = guest.sysctls if guest is not None else {}
+        filters = any(sysctls.get(f"net/ipv4/conf/{name}/rp_filter", 0) for name in ("all", interface))
+        return DropCode.RP_FILTER if filters else DropCode.MARTIAN_SOURCE
+
+    def _expected(self, flow: Flow, hop: Hop, remote: str, *, comes_in: bool) -> Expected:
+        if hop.outcome is Outcome.UNKNOWN:
+            return Expected(outcome="unknown", why=hop.reason)
+        way = self._sets.way(
+            self._local[flow.local],
+            flow.protocol,
+            NO_PORTS if flow.protocol is Protocol.ICMP else ALL_PORTS,
+            inbound=flow.direction is Direction.INBOUND,
         )
+        ways = (way.received if comes_in else way.sent).at(parse_address(remote))
+        ports = _ports(flow, opens=True)
+        fate = None if ways is None else ways.at(0 if ports is None else ports[1])
+        possible = fate.worlds if isinstance(fate, Several) else (fate,)
+        leaving = frozenset((each.interface, each.gateway) for each in possible if isinstance(each, Sent))
+        if leaving and all(isinstance(each, Sent) for each in possible):
+            return Expected(outcome="leaves", ways=leaving)
+        if isinstance(fate, Several):  # the flow fares the same in all of these worlds, but its packet does not
+            return Expected(outcome="unknown", why=fate.reason)
+        return Expected(outcome="drops" if hop.outcome is Outcome.DROP else "taken")
 
-
-def _asked_hop(flow: Flow, remote: str, hop: Hop) -> AskedHop:
-    ports = _ports(flow, opens=True)
-    return AskedHop(
-        direction=flow.direction,
-        protocol=flow.protocol,
-        local=flow.local,
-        remote=remote,
-        port=None if ports is None else ports[1],
-        leg=hop.leg,
-        stage=hop.stage,
-        at=hop.at,
-        outcome=hop.outcome,
-    )
+    def _hop(self, flow: Flow, remote: str, hop: Hop) -> AskedHop:
+        ports = _ports(flow, opens=True)
+        return AskedHop(
+            direction=flow.direction,
+            protocol=flow.protocol,
+            local=flow.local,
+            remote=remote,
+            port=None if ports is None else ports[1],
+            leg=hop.leg,
+            stage=hop.stage,
+            at=hop.at,
+            outcome=hop.outcome,
+            remotes=flow.remote,
+            ports=flow.ports if self._reads_ports else UNSET,
+        )
 
 
 def _deciding(flow: Flow, leg: Leg, stages: set[Stage]) -> Hop | None:
@@ -134,28 +197,11 @@ def _deciding(flow: Flow, leg: Leg, stages: set[Stage]) -> Hop | None:
     return next((hop for hop in hops if hop.outcome is not Outcome.PASS), hops[-1] if hops else None)
 
 
-def _expected(hop: Hop, *, comes_in: bool) -> Expected:
-    if hop.outcome is Outcome.UNKNOWN:
-        return Expected(outcome="unknown", why=hop.reason)
-    if hop.outcome is Outcome.DROP:
-        return Expected(outcome="drops")
-    return Expected(outcome="taken") if comes_in else Expected(outcome="leaves", interface=hop.at)
-
-
 def _agreed(said: list[Expected]) -> Expected:
     """What is predicted for all of the flows; unknown where they differ, which they do by more than was asked."""
-    first = said[0]
-    if all(each.outcome == first.outcome and each.interface == first.interface for each in said):
-        return first
+    if all(each.outcome == said[0].outcome and each.ways == said[0].ways for each in said):
+        return said[0]
     return Expected(outcome="unknown", why="flows that differ in more than this fare differently")
-
-
-def _remote(flow: Flow, own: set[str]) -> str | None:
-    for first, last in sorted(map(prefix_range, flow.remote), key=lambda each: each[0] - each[1]):
-        for address in (first + 10, first + 1, first):
-            if address <= last and format_address(address) not in own:
-                return format_address(address)
-    return None
 
 
 def _ports(flow: Flow, *, opens: bool) -> tuple[int, int] | None:

@@ -12,7 +12,12 @@ from tests.lab.differential.run import run, shrink
 def main() -> int:
     """0 where all answers agree, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.lab.differential", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="configurations are named SEED/NUMBER (default 1)")
+    parser.add_argument(
+        "--seed",
+        default="1",
+        help="configurations are named SEED/NUMBER (default 1); those of a seed that begins with `agents` have rules "
+        "and tables of Tailscale, CNIs and the like",
+    )
     parser.add_argument("--configurations", type=int, default=300, help="how many (default 300)")
     parser.add_argument("--shrink", metavar="SEED/NUMBER", help="only reduce this configuration")
     parser.add_argument("--no-shrink", action="store_true", help="do not reduce what disagrees")
@@ -45,7 +50,15 @@ def _print_tally(tally: Tally, seconds: float) -> None:
     print(f"{tally.configurations} configurations in {seconds:.0f} s ({tally.configurations / seconds:.1f}/s)")
     print(f"answers compared: {tally.compared} (input {tally.input}, output {tally.output})")
     print(f"answers over all worlds compared: {tally.over_worlds}; packets sent: {tally.packets}")
-    for title, counts in (("undetermined", tally.undetermined), ("over worlds", tally.undetermined_over_worlds)):
+    print(
+        f"answers in every world compared: {tally.in_every_world}, {tally.of_several_worlds} of them where it depends "
+        "on mark, TOS or user"
+    )
+    for title, counts in (
+        ("not told", tally.not_told),
+        ("undetermined", tally.undetermined),
+        ("over worlds", tally.undetermined_over_worlds),
+    ):
         print(f"{title}: {counts.total()}")
         for reason, count in counts.most_common(12):
             print(f"  {count:7} {reason}")

@@ -7,6 +7,7 @@ import msgspec
 
 from tests.lab.differential import inject, sandbox
 from tests.lab.differential.compare import Disagreement, Tally, compare_all
+from tests.lab.differential.every_world import compare_worlds
 from tests.lab.differential.questions import questions
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from tests.support.one_packet import receive
@@ -48,6 +49,7 @@ def _check_collected(guest: Guest, state: HiddenState, seed: str, also: Sequence
     asked = [*also, *questions(guest, kernel, seed)]
     with RouteSocket() as route_socket:
         refused = compare_all(guest, host, kernel, asked, route_socket, tally)
+        compare_worlds(guest, host, asked, route_socket, tally)
     inject.inject(guest, _sample(host, asked, seed), tally)
     with RouteSocket() as route_socket:
         _tell_refusals_apart(guest, host, refused, route_socket, tally)

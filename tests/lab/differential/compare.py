@@ -42,15 +42,22 @@ class Disagreement(Struct, frozen=True):
 
 
 class Tally(Struct):
-    """What was asked: answers compared, those left undetermined by their reason, and all that differ."""
+    """What was asked: answers compared, those left undetermined by their reason, and all that differ.
+
+    `in_every_world`: answers for each mark, TOS and user that a flow leaves open; `of_several_worlds`: those of them
+    where the model says that it depends on these; `not_told`: those of which it says nothing.
+    """
 
     configurations: int = 0
     input: int = 0
     output: int = 0
     over_worlds: int = 0
+    in_every_world: int = 0
+    of_several_worlds: int = 0
     packets: int = 0
     undetermined: Counter[str] = field(default_factory=Counter)
     undetermined_over_worlds: Counter[str] = field(default_factory=Counter)
+    not_told: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     disagreements: list[Disagreement] = field(default_factory=list)
 
@@ -65,9 +72,12 @@ class Tally(Struct):
         self.input += other.input
         self.output += other.output
         self.over_worlds += other.over_worlds
+        self.in_every_world += other.in_every_world
+        self.of_several_worlds += other.of_several_worlds
         self.packets += other.packets
         self.undetermined += other.undetermined
         self.undetermined_over_worlds += other.undetermined_over_worlds
+        self.not_told += other.not_told
         self.outcomes += other.outcomes
         self.disagreements += other.disagreements
 
@@ -103,19 +113,29 @@ def compare_all(
         if question.interface is not None and not route_socket.knows(question.interface):
             continue
         answer = route_socket.ask(question)
-        try:
-            if question.interface is None:
-                _compare_output(host, question, answer, tally)
-            else:
-                received = receive(host, question.packet(), question.interface)
-                _compare_input(question, received, answer, forwarding[question.interface], tally)
-                if answer.errno in _REJECTED_SOURCE:
-                    refused.append((question, received))
-        except Undetermined as reason:
-            tally.undetermined[_category(reason)] += 1
+        forwards = forwarding.get(question.interface or "", False)
+        received = compare_one(host, question, answer, forwards, tally)
+        if received is not None and answer.errno in _REJECTED_SOURCE:
+            refused.append((question, received))
         if number % 3 == 0:
-            _compare_over_worlds(kernel, question, answer, forwarding.get(question.interface or "", False), tally)
+            _compare_over_worlds(kernel, question, answer, forwards, tally)
     return refused
+
+
+def compare_one(
+    host: Host, question: Question, answer: KernelAnswer, forwarding: bool, tally: Tally
+) -> Received | None:
+    """One exactly known packet; of one that comes in, the model's answer where there is one."""
+    try:
+        if question.interface is None:
+            _compare_output(host, question, answer, tally)
+            return None
+        received = receive(host, question.packet(), question.interface)
+    except Undetermined as reason:
+        tally.undetermined[_category(reason)] += 1
+        return None
+    _compare_input(question, received, answer, forwarding, tally)
+    return received
 
 
 def _compare_output(host: Host, question: Question, answer: KernelAnswer, tally: Tally) -> None:
@@ -125,11 +145,11 @@ def _compare_output(host: Host, question: Question, answer: KernelAnswer, tally:
     else:
         tally.output += 1
     tally.outcomes[_outcome(ways)] += 1
-    if not _output_agrees(ways, answer):
-        tally.disagreements.append(Disagreement("output", question, _show(answer), str(ways)))
+    if not output_agrees(ways, answer):
+        tally.disagreements.append(Disagreement("output", question, show(answer), str(ways)))
 
 
-def _output_agrees(ways: tuple[Sent, ...] | NotSent, answer: KernelAnswer) -> bool:
+def output_agrees(ways: tuple[Sent, ...] | NotSent, answer: KernelAnswer) -> bool:
     if isinstance(ways, NotSent):
         if ways.kind is not None:
             return answer.type == ways.kind.value
@@ -156,11 +176,11 @@ def _compare_input(
 ) -> None:
     tally.input += 1
     tally.outcomes[f"in {received.reception}"] += 1
-    if not _input_agrees(received, answer, forwarding):
-        tally.disagreements.append(Disagreement("input", question, _show(answer), str(received)))
+    if not input_agrees(received, answer, forwarding):
+        tally.disagreements.append(Disagreement("input", question, show(answer), str(received)))
 
 
-def _input_agrees(received: Received, answer: KernelAnswer, forwarding: bool) -> bool:
+def input_agrees(received: Received, answer: KernelAnswer, forwarding: bool) -> bool:
     if received.reception is Reception.DELIVERED:
         return answer.type == "local"
     if received.reception is Reception.BROADCAST:
@@ -188,7 +208,7 @@ def _compare_over_worlds(
     try:
         if question.interface is None:
             sent = kernel.send(bare, sports, dports)
-            agrees = _over_worlds_agrees(sent, answer)
+            agrees = output_agrees_over_worlds(sent, answer)
             shown = str(sent)
         else:
             received = taken(kernel, question.interface, bare, sports, dports)
@@ -200,17 +220,17 @@ def _compare_over_worlds(
         return
     tally.over_worlds += 1
     if not agrees:
-        tally.disagreements.append(Disagreement("over all worlds", question, _show(answer), shown))
+        tally.disagreements.append(Disagreement("over all worlds", question, show(answer), shown))
 
 
-def _over_worlds_agrees(sent: Sent | NotSent, answer: KernelAnswer) -> bool:
+def output_agrees_over_worlds(sent: Sent | NotSent, answer: KernelAnswer) -> bool:
     if isinstance(sent, Sent):
-        return _output_agrees((sent,), answer)
+        return output_agrees((sent,), answer)
     if (
         sent.kind is None and sent.failure is Failure.UNREACHABLE
     ):  # by a rule or by a route, whichever the true world has
         return answer.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH}
-    return _output_agrees(sent, answer)
+    return output_agrees(sent, answer)
 
 
 def _outcome(ways: tuple[Sent, ...] | NotSent) -> str:
@@ -219,7 +239,7 @@ def _outcome(ways: tuple[Sent, ...] | NotSent) -> str:
     return f"out {ways.kind or ways.failure or 'foreign source'}"
 
 
-def _show(answer: KernelAnswer) -> str:
+def show(answer: KernelAnswer) -> str:
     if answer.errno:
         return errno.errorcode.get(answer.errno, str(answer.errno))
     gateway = "" if answer.gateway is None else f" via {format_address(answer.gateway)}"

@@ -34,8 +34,8 @@ def questions(guest: Guest, kernel: Kernel, seed: str) -> Iterator[Question]:
         for point in _points(first, last, chooser)
     ]
     every_mark = marks(guest.rules) or (0,)
-    every_tos = _tos_values(guest)
-    every_user = _users(guest)
+    every_tos = tos_values(guest)
+    every_user = users(guest)
     for remote in remotes:
         proto = chooser.choice((ICMP, TCP, TCP, UDP))
         ports = (0, 0) if proto == ICMP else (chooser.choice(PORTS), chooser.choice(PORTS))
@@ -66,7 +66,7 @@ def _points(first: int, last: int, chooser: random.Random) -> set[int]:
     return {first, last, chooser.randint(first, last)}
 
 
-def _tos_values(guest: Guest) -> list[int]:
+def tos_values(guest: Guest) -> list[int]:
     """TOS bytes, 0 among them, of which one agrees with any possible one in every `tos` and `dscp`."""
     told = [rule.tos for rule in guest.rules] + [route.tos for route in guest.routes]
     classes = {0} | {tos & TOS_MASK for tos in told}
@@ -76,7 +76,7 @@ def _tos_values(guest: Guest) -> list[int]:
     return sorted(classes | named | unnamed)
 
 
-def _users(guest: Guest) -> list[int]:
+def users(guest: Guest) -> list[int]:
     """User ids, 0 among them, one of each stretch between the edges of `uidrange` selectors."""
     ranges = [rule.uid_range for rule in guest.rules if rule.uid_range is not None]
     return sorted({0} | {uid for first, last in ranges for uid in (first, last + 1) if uid < 0xFFFFFFFF})

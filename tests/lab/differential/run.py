@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
+from tests.lab.differential.agents import Agents
 from tests.lab.differential.check import check
 from tests.lab.differential.compare import Disagreement, Tally
 from tests.lab.differential.generate import Generator
@@ -14,8 +15,8 @@ from tests.lab.differential.rtnetlink import Question
 T = TypeVar("T")
 
 
-def run(seed: int, configurations: int, progress: Callable[[int], None] = lambda done: None) -> Tally:
-    """The tally of so many configurations, each named by the seed and its number."""
+def run(seed: str, configurations: int, progress: Callable[[int], None] = lambda done: None) -> Tally:
+    """The tally of so many configurations, each named by the seed and its number (`commands_of`)."""
     total = Tally()
     jobs = ((f"{seed}/{number}",) for number in range(configurations))
     with multiprocessing.get_context("fork").Pool(os.cpu_count(), maxtasksperchild=100) as pool:
@@ -25,9 +26,14 @@ def run(seed: int, configurations: int, progress: Callable[[int], None] = lambda
     return total
 
 
+def commands_of(name: str) -> list[str]:
+    """The commands of a configuration: of a server with agents where the seed is `agents` and a number."""
+    return (Agents(name) if name.startswith("agents") else Generator(name)).commands()
+
+
 def _one(job: tuple[str]) -> Tally:
     name = job[0]
-    tally = check(Generator(name).commands(), name)
+    tally = check(commands_of(name), name)
     for disagreement in tally.disagreements:
         tally.outcomes[f"disagrees: {name} {disagreement.what}"] += 1
     return tally
@@ -35,7 +41,7 @@ def _one(job: tuple[str]) -> Tally:
 
 def shrink(name: str) -> tuple[list[str], Disagreement]:
     """The smallest configuration, by delta debugging over its commands, that still shows a disagreement."""
-    commands = Generator(name).commands()
+    commands = commands_of(name)
     first = _disagreement(commands, name, ())
     if first is None:
         raise LookupError(f"configuration {name} agrees")

@@ -72,7 +72,7 @@ def _run_batch(lines: list[str]) -> list[str]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=120,
         )
         reached = len(done.stdout.splitlines())
         failed = {int(number) // 2 for number in _FAILED.findall(done.stderr)}
@@ -94,5 +94,5 @@ def write_sysctl(assignment: str) -> bool:
 def collect(*, plain: bool) -> Guest:
     """This namespace as our collect script and parsers see it."""
     environment = {**os.environ, "VNICHECK_PLAIN": "1" if plain else "0"}
-    done = subprocess.run(["sh"], input=_script.encode(), capture_output=True, env=environment, check=True, timeout=30)
+    done = subprocess.run(["sh"], input=_script.encode(), capture_output=True, env=environment, check=True, timeout=120)
     return read_guest(done.stdout, via="local", collected_at="2026-01-01T00:00:00Z")

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect
+from vnicheck.model.grouped import grouped
 from vnicheck.model.guest import Guest, Interface, Manager, NextHop, Owner, PolicyRule, Route, RouteType
 from vnicheck.model.lines import format_route, is_plain_interface, short_prefix
 from vnicheck.model.words import listed, one_line
@@ -63,9 +64,7 @@ def shares(guest: Guest, effects: Sequence[Effect]) -> Iterator[Share | Unkept]:
     """Each interface's share of the plan."""
     added = {effect.table: effect.routes for effect in effects if isinstance(effect, AddRoutes)}
     rules = [effect.rule for effect in effects if isinstance(effect, AddRule)]
-    by_interface: dict[str | None, list[PolicyRule]] = {}
-    for rule in rules:
-        by_interface.setdefault(_interface_of(guest, added, rule.table), []).append(rule)
+    by_interface = grouped((_interface_of(guest, added, rule.table), rule) for rule in rules)
     for name, own in by_interface.items():
         try:
             yield _share(guest, name, own, added)

@@ -2,16 +2,10 @@
 `@end STATUS`, which is not there where the rules are more than the script takes.
 """
 
-import re
-
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.guest.parsers.nftables import parse_nftables
-from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.firewall import Firewall
-from vnicheck.model.guest import Hook, HookKind
-
-_LOOKS_BACK = re.compile(r"\bfib |rpfilter", re.ASCII)
 
 
 def parse_firewall(text: str) -> Firewall:
@@ -32,13 +26,3 @@ def parse_firewall(text: str) -> Firewall:
     chains, strange = parse_nftables("\n".join(parts["@nft"]))
     more, stranger = parse_iptables("\n".join(parts["@iptables"]))
     return Firewall(chains=chains + more, unmodelled=strange + stranger)
-
-
-def source_matches(firewall: Firewall) -> tuple[Hook, ...]:
-    """The rules that look up the way back (`fib saddr . iif oif`, `-m rpfilter`), whatever they make of it."""
-    return tuple(
-        Hook(kind=HookKind.SOURCE_MATCH, text=capped(f"netfilter: {rule.text}"))
-        for chain in firewall.chains
-        for rule in chain.rules
-        if any(_LOOKS_BACK.search(words) for words in rule.unmodelled)
-    )

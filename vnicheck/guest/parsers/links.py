@@ -163,11 +163,8 @@ def with_buses(interfaces: Iterable[Interface], text: str) -> tuple[Interface, .
     told = {tuple(words[:3]): words[3] for line in text.split("\n") if len(words := line.split()) == 4}
     return tuple(
         interface
-        if interface.bus is not None or (bus := told.get(_identity(interface))) is None
+        if interface.bus is not None
+        or (bus := told.get((interface.name, str(interface.index), interface.mac or ""))) is None
         else msgspec.structs.replace(interface, bus=bus)
         for interface in interfaces
     )
-
-
-def _identity(interface: Interface) -> tuple[str, ...]:
-    return interface.name, str(interface.index), interface.mac or ""

@@ -14,7 +14,7 @@ from vnicheck.guest.parsers.names import parse_number
 from vnicheck.guest.parsers.parsed import JsonObject, Parsed, is_json, read_json, show, text_lines, word
 from vnicheck.guest.parsers.route_words import FLAGS, IRRELEVANT_FLAGS
 from vnicheck.guest.parsers.routes import with_text
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address
 from vnicheck.model.guest import NextHop, Route, RouteType
 
 _WITH_VALUE = {"scope", "proto", "type", "buckets", "idle_timer", "unbalanced_timer", "unbalanced_time", "master"}
@@ -100,12 +100,9 @@ def _read_object(words: list[str]) -> NexthopObject | None:
             next(rest, None)
         elif key not in IRRELEVANT_FLAGS:
             unmodelled.append(key)
-    if gateway is not None:
-        try:
-            parse_address(gateway)
-        except ValueError:
-            unmodelled.append(f"via {gateway}")
-            gateway = None
+    if gateway is not None and not is_address(gateway):
+        unmodelled.append(f"via {gateway}")
+        gateway = None
     hop = None
     if interface is not None or gateway is not None:
         hop = NextHop(interface=interface, gateway=gateway, flags=tuple(flags))

@@ -28,6 +28,15 @@ _HOOK = re.compile(
 _TOKEN = re.compile(r'"[^"]*"|\{[^{}]*\}|[^\s"]+')
 _QUOTED = re.compile(r'"[^"]*"')
 _VALUE = re.compile(r'"[^"]*"|[A-Za-z0-9_./:*-]+', re.ASCII)
+_UNANSWERED = re.compile(
+    r"limit rate (?:over )?\S+(?: \w?bytes/\w+)?(?: burst \d+ \S+)?"
+    r"|socket (?:transparent|wildcard) (?:!= )?[01]"
+    r"|fib [sd]addr(?: \. (?:mark|iif|oif))* (?:"
+    r"type (?:!= )?(?:local|unicast|broadcast|anycast|multicast|blackhole|unreachable|prohibit)"
+    r"|(?:oif|oifname|check) (?:!= )?(?:missing|exists|\d+|\"[^\" ]*\"))(?= |$)",
+    re.ASCII,
+)
+"""Whole conditions that no flow answers: of a rate, a socket, a lookup of the FIB."""
 _MARKING = re.compile(r"0x[0-9a-f]+|\d+|meta|ct|mark|and|or|xor|[&|^]|<<|>>", re.ASCII)
 
 _SELECTORS: dict[tuple[str, ...], tuple[Selector, str | None]] = {
@@ -145,8 +154,8 @@ def read_rule(line: str) -> Iterator[FirewallRule]:
             return
         elif (matches := words.condition()) is not None:
             rule = msgspec.structs.replace(rule, matches=(*rule.matches, *matches))
-        elif words.take("limit", "rate"):
-            rule = msgspec.structs.replace(rule, unmodelled=(*rule.unmodelled, f"limit rate {words.limit()}"))
+        elif (asked := words.unanswered()) is not None:
+            rule = msgspec.structs.replace(rule, unmodelled=(*rule.unmodelled, asked))
         elif (decided := words.verdict()) is not None:
             verdict, target = decided
             yield msgspec.structs.replace(rule, verdict=verdict, target=target)
@@ -279,15 +288,10 @@ class _Words:
             return None
         return Match(selector=selector, values=tuple(value.strip('"') + mask for value in values), negated=negated)
 
-    def limit(self) -> str:
-        words = [self.next()]
-        if words[0] == "over":
-            words.append(self.next())
-        if self.begins(("bytes/second",)) or re.fullmatch(r"\w?bytes/\w+", "".join(self.list[self._place :][:1])):
-            words.append(self.next())
-        if self.take("burst"):
-            words += ["burst", self.next(), self.next()]
-        return " ".join(words)
+    def unanswered(self) -> str | None:
+        match = _UNANSWERED.match(" ".join(self.list[self._place :]))
+        self._place += len(match[0].split()) if match is not None else 0
+        return None if match is None else match[0]
 
     def verdict(self) -> tuple[Verdict, str | None] | None:
         """Only where nothing follows that is not understood."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vnicheck.guest.parsers.names import Names, parse_number, protocol_name, scope_name, table_number, tos_number
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address
 from vnicheck.model.guest import NextHop
 
 FLAGS = {"onlink", "dead", "linkdown", "pervasive", "unresolved"}
@@ -89,9 +89,7 @@ def _read_pair(key: str, words: Iterator[str], draft: RouteDraft, names: Names) 
 
 
 def _via(draft: RouteDraft, value: str, _: Names) -> bool:
-    try:
-        parse_address(value)
-    except ValueError:
+    if not is_address(value):
         return False
     draft.gateway = value
     return True
@@ -108,27 +106,13 @@ def _weight(draft: RouteDraft, value: str, _: Names) -> bool:
     return number is not None
 
 
-def _realms(draft: RouteDraft, _value: str, _: Names) -> bool:
-    draft.fields["realms"] = True
-    return True
-
-
-def _source(draft: RouteDraft, value: str, _: Names) -> bool:
-    try:
-        parse_address(value)
-    except ValueError:
-        return False
-    draft.fields["source"] = value
-    return True
-
-
 def _number(field: str, value: int | None, draft: RouteDraft) -> bool:
     if value is not None:
         draft.fields[field] = value
     return value is not None
 
 
-def _word(field: str, value: str, draft: RouteDraft) -> bool:
+def _word(field: str, value: str | bool, draft: RouteDraft) -> bool:
     draft.fields[field] = value
     return True
 
@@ -137,9 +121,9 @@ _READERS: dict[str, Callable[[RouteDraft, str, Names], bool]] = {
     "via": _via,
     "dev": _dev,
     "weight": _weight,
-    "realms": _realms,
-    "realm": _realms,
-    "src": _source,
+    "realms": lambda draft, _, __: _word("realms", True, draft),
+    "realm": lambda draft, _, __: _word("realms", True, draft),
+    "src": lambda draft, value, _: is_address(value) and _word("source", value, draft),
     "table": lambda draft, value, names: _number("table", table_number(value, names), draft),
     "metric": lambda draft, value, _: _number("metric", parse_number(value), draft),
     "nhid": lambda draft, value, _: _number("nexthop_id", parse_number(value), draft),

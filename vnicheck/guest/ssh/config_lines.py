@@ -69,7 +69,10 @@ class ConfigReader:
                 if line and not line.startswith("#"):
                     self.lines.append(line)
             elif keyword in {"host", "match"}:
-                applies = self._matches(match[2], path) if keyword == "match" else _applies(match[2], self._candidates)
+                if keyword == "match":
+                    applies = self._matches(match[2], path)
+                else:
+                    applies = _any_matches(words(match[2]), self._candidates)
                 block = APPLIES if applies else NEVER
                 self.lines.append(block)
             elif keyword == "include" and applies:
@@ -185,11 +188,6 @@ def _included(patterns: str, path: Path) -> list[Path]:
     for pattern in words(patterns):
         files += [Path(name) for name in sorted(glob.glob(os.path.join(base, os.path.expanduser(pattern))))]
     return [file for file in files if file.is_file()]
-
-
-def _applies(patterns: str, candidates: tuple[str, ...]) -> bool:
-    """Whether a Host line matches the name or the address."""
-    return _any_matches(words(patterns), candidates)
 
 
 def _any_matches(patterns: list[str], names: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ import yaml
 from vnicheck.fixes.vni_changes import FEATURE, VniChange, vni_changes
 from vnicheck.model.plan import Action, InstancePlan, Step
 from vnicheck.report.plans.handles import hosts
-from vnicheck.report.plans.header import comment
+from vnicheck.report.plans.header import comments
 from vnicheck.report.plans.plain import is_plain_path, plan_addresses, said
 
 _USAGE = (
@@ -63,7 +63,6 @@ def render_ansible(plans: Sequence[InstancePlan]) -> str:
     """The playbook for all the servers."""
     if not plans:
         return "# Nothing to fix.\n---\n[]\n"
-    head = "#\n".join(comment(instance, usage=_USAGE if instance is plans[-1] else ()) for instance in plans)
     plays = [
         play
         for instance, host in zip(plans, hosts(plans), strict=True)
@@ -71,7 +70,7 @@ def render_ansible(plans: Sequence[InstancePlan]) -> str:
         for play in _plays(instance, host)
     ]
     text = yaml.dump(plays, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
-    return f"{head}---\n{text}"
+    return f"{comments(plans, _USAGE)}---\n{text}"
 
 
 def _plays(instance: InstancePlan, host: str) -> list[dict[str, Any]]:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from vnicheck import __version__
 from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.vni_changes import vni_changes
-from vnicheck.model.flow import Direction, Drop
+from vnicheck.model.flow import Direction
 from vnicheck.model.plan import NO_STRATEGY, FixedIf, InstancePlan, Plan
 from vnicheck.model.words import listed
 from vnicheck.report.plans.plain import is_plain_path, said, title
-from vnicheck.report.plans.summary import broken_words
+from vnicheck.report.plans.summary import broken_words, fixed_flows
 
 _WIDTH = 98
 DOES = "Does"
@@ -25,6 +25,12 @@ def comment(instance: InstancePlan, *, usage: Sequence[str] = ()) -> str:
     if usage:
         lines += ["", *usage]
     return as_comment(lines)
+
+
+def comments(instances: Sequence[InstancePlan], usage: Sequence[str]) -> str:
+    """Those of several plans in one form; its `usage` stands once, at the end."""
+    heads = [comment(instance, usage=usage if instance is instances[-1] else ()) for instance in instances]
+    return "#\n".join(heads)
 
 
 def as_comment(lines: Iterable[str]) -> str:
@@ -66,12 +72,8 @@ def parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
 
 
 def _fixed(plan: Plan) -> Iterator[str]:
-    groups: dict[tuple[Direction, str, Drop | None], dict[str, None]] = {}
-    for index in plan.fixed_flows:
-        flow = plan.before[index]
-        drop = flow.drops[0] if flow.drops else None
-        groups.setdefault((flow.direction, flow.local, drop), {})[flow.protocol.value] = None
-    for (direction, local, drop), protocols in groups.items():
+    for (direction, local, drop), flows in fixed_flows(plan).items():
+        protocols = dict.fromkeys(flow.protocol.value for flow in flows)
         way = {Direction.INBOUND: "to", Direction.OUTBOUND: "from", Direction.TRANSIT: "through the server to"}[
             direction
         ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from vnicheck.fixes.vni_changes import FEATURE, VniChange, vni_changes
 from vnicheck.model.plan import InstancePlan, Step
-from vnicheck.report.plans.header import comment
+from vnicheck.report.plans.header import comments
 from vnicheck.report.plans.plain import said
 from vnicheck.report.plans.runner import RUNNER, SPLITS, Part, functions, keys, refusal
 
@@ -38,9 +38,10 @@ def render_ibmcloud(plans: Sequence[InstancePlan]) -> str:
     concerned = [instance for instance in plans if vni_changes(instance.plan.actions)]
     if not concerned:
         return "#!/bin/sh\n# Nothing to change in the VPC.\n"
-    head = "#\n".join(comment(instance, usage=_USAGE if instance is concerned[-1] else ()) for instance in concerned)
     body = "\n".join(functions(part) for part in parts)
-    return f"#!/bin/sh\n{head}{SPLITS}set -eu\n{export()}\n{body}\n{vni_keys(parts)}{RUNNER}{_MAIN}"
+    return (
+        f"#!/bin/sh\n{comments(concerned, _USAGE)}{SPLITS}set -eu\n{export()}\n{body}\n{vni_keys(parts)}{RUNNER}{_MAIN}"
+    )
 
 
 def export() -> str:

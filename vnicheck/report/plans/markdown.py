@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from vnicheck.fixes.vni_changes import value_word
+from vnicheck.fixes.vni_changes import patch_line
 from vnicheck.model.plan import Action, InstancePlan
 from vnicheck.report.markdown import code, escaped, fenced
 from vnicheck.report.plans.header import DOES, parts
@@ -42,8 +42,7 @@ def _plan(instance: InstancePlan, others: Sequence[InstancePlan]) -> Iterator[st
 def _lines(action: Action) -> list[str]:
     """What is to be copied."""
     if action.patch is not None:
-        body = ", ".join(f"{field} = {value_word(value)}" for field, value in action.patch.items())
-        return [f"PATCH virtual_network_interfaces/{action.vni}: {body}"]
+        return [patch_line(action.vni, action.patch)]
     if action.file is not None:
         return [f"# {action.file.path}", *action.file.text.splitlines()]
     return list(action.lines) or [line for step in action.steps for line in step.command.splitlines()]

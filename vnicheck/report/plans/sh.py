@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from vnicheck.fixes.vni_changes import vni_changes
 from vnicheck.model.plan import Action, InstancePlan
 from vnicheck.report.plans.handles import handles
-from vnicheck.report.plans.header import comment
+from vnicheck.report.plans.header import comments
 from vnicheck.report.plans.ibmcloud import export, vni_keys, vni_part
 from vnicheck.report.plans.plain import plan_addresses, said, title
 from vnicheck.report.plans.runner import RUNNER, SPLITS, Part, functions, keys
@@ -76,13 +76,9 @@ esac
 
 def render_sh(plans: Sequence[InstancePlan]) -> str:
     """The script of one server, or of several that takes the server as its first argument."""
-    if len(plans) == 1:
-        (instance,) = plans
-        head = comment(instance, usage=_usage("apply.sh", plans))
-        chosen = f"{_body(instance)}CHOOSE=''\n"
-    else:
-        head = _joint_header(plans)
-        chosen = _choice(plans)
+    alone = len(plans) == 1
+    head = comments(plans, _usage("apply.sh" if alone else "fix.sh SERVER", plans)) or "# Nothing to fix.\n"
+    chosen = f"{_body(plans[0])}CHOOSE=''\n" if alone else _choice(plans)
     return f"#!/bin/sh\n{head}{SPLITS}set -eu\nPATH=$PATH:/usr/sbin:/sbin\n{export()}\n{chosen}{RUNNER}{_MAIN}"
 
 
@@ -96,12 +92,6 @@ def _usage(name: str, plans: Sequence[InstancePlan]) -> list[str]:
     }
     lines = [line.format(name) for line, there in ways.items() if there]
     return [*lines, *_RULES] if lines else []
-
-
-def _joint_header(plans: Sequence[InstancePlan]) -> str:
-    usage = _usage("fix.sh SERVER", plans)
-    heads = [comment(instance, usage=usage if instance is plans[-1] else ()) for instance in plans]
-    return "#\n".join(heads) if heads else "# Nothing to fix.\n"
 
 
 def _body(instance: InstancePlan) -> str:

@@ -7,7 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from vnicheck.model.flow import Verdict
+from vnicheck.model.flow import Direction, Drop, Flow, Verdict
+from vnicheck.model.grouped import grouped
 from vnicheck.model.plan import NO_STRATEGY, InstancePlan, Plan
 from vnicheck.model.words import counted, listed
 from vnicheck.report.coverage import NAMED, some
@@ -85,6 +86,12 @@ def shape(text: str, instance: InstancePlan) -> str:
     numbers: dict[str, str] = {}
     plain = pattern.sub(lambda match: numbers.setdefault(match[0], f"<{len(numbers)}>"), text)
     return " ".join(plain.split())
+
+
+def fixed_flows(plan: Plan) -> dict[tuple[Direction, str, Drop | None], list[Flow]]:
+    """The flows that the plan fixes, those of one direction and local address that met the same drop first together."""
+    flows = [plan.before[index] for index in plan.fixed_flows]
+    return grouped(((flow.direction, flow.local, next(iter(flow.drops), None)), flow) for flow in flows)
 
 
 def alike_line(others: Sequence[InstancePlan]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vnicheck.fixes.vni_changes import VniChange, vni_changes
 from vnicheck.model.plan import InstancePlan
+from vnicheck.model.words import untaken
 from vnicheck.report.plans.header import as_comment, comment
 from vnicheck.report.plans.plain import said
 
@@ -75,11 +76,7 @@ def _attributes(pairs: Sequence[tuple[str, Any]]) -> str:
 def _label(change: VniChange, taken: set[str]) -> str:
     """A name for the resource, by the VNI's name or its id."""
     wanted = re.sub(r"[^A-Za-z0-9_]", "_", change.name or change.vni)
-    wanted = wanted if wanted[0].isalpha() else f"vni_{wanted}"
-    label = wanted
-    number = 2
-    while label in taken:
-        label, number = f"{wanted}_{number}", number + 1
+    label = untaken(wanted if wanted[0].isalpha() else f"vni_{wanted}", taken, "_")
     taken.add(label)
     return label
 

@@ -7,13 +7,14 @@ import msgspec
 from rich.console import Console
 
 from vnicheck.findings.terms import DROPS
-from vnicheck.fixes.vni_changes import value_word
-from vnicheck.model.flow import Direction, Drop, Flow
+from vnicheck.fixes.vni_changes import patch_line
+from vnicheck.model.flow import Direction
+from vnicheck.model.grouped import grouped
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
 from vnicheck.model.words import listed
 from vnicheck.report.page import WIDEST, Page
 from vnicheck.report.plans.header import AT_RISK, said_if
-from vnicheck.report.plans.summary import Scope, alike_line, headline, result_of, shape, summary_lines
+from vnicheck.report.plans.summary import Scope, alike_line, fixed_flows, headline, result_of, shape, summary_lines
 from vnicheck.report.reach import protocols, remotes
 
 _SECURITY = "SECURITY: "
@@ -34,9 +35,7 @@ def write_plans(plans: Sequence[InstancePlan], console: Console, scope: Scope) -
 
 def by_shape(plans: Sequence[InstancePlan]) -> list[list[InstancePlan]]:
     """Plans that differ in nothing but the servers' own addresses and VNIs, together."""
-    alike: dict[str, list[InstancePlan]] = {}
-    for each in plans:
-        alike.setdefault(shape(_plain(each), each), []).append(each)
+    alike = grouped((shape(_plain(each), each), each) for each in plans)
     return list(alike.values())
 
 
@@ -88,19 +87,13 @@ def _action(page: Page, number: int, action: Action) -> None:
             for line in step.command.splitlines():
                 page.line((line, "bold"), indent=6)
     else:
-        body = ", ".join(f"{field} = {value_word(value)}" for field, value in action.patch.items())
-        page.line((f"PATCH virtual_network_interfaces/{action.vni}: {body}", "bold"), indent=6)
+        page.line((patch_line(action.vni, action.patch), "bold"), indent=6)
 
 
 def _fixed(page: Page, plan: Plan) -> None:
     """The fixed flows, those that meet the same drop in one sentence."""
-    groups: dict[tuple[Direction, str, Drop | None], list[Flow]] = {}
-    for index in plan.fixed_flows:
-        flow = plan.before[index]
-        drop = flow.drops[0] if flow.drops else None
-        groups.setdefault((flow.direction, flow.local, drop), []).append(flow)
     page.line(("Fixes", "bold"))
-    for (direction, local, drop), flows in groups.items():
+    for (direction, local, drop), flows in fixed_flows(plan).items():
         way = {
             Direction.INBOUND: f"to {local}, from",
             Direction.OUTBOUND: f"opened from {local}, to",
