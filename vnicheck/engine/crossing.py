@@ -6,7 +6,7 @@ from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.network_acl import local_sets, network_acl
 from vnicheck.fabric.public_range import public_range, reaches_range
-from vnicheck.fabric.remote_acl import Leaving, remote_acl
+from vnicheck.fabric.remote_acl import remote_acl
 from vnicheck.fabric.security_group import (
     answer_to_seen,
     group_answers,
@@ -22,7 +22,9 @@ from vnicheck.model.flow import Leg, Scope
 
 
 def crossing_packet(walk: Walk, opening: Opening, *, arriving: bool, answer: bool) -> CrossingPacket:
-    """A packet of the flow as groups and ACLs see it, that arrives from, or leaves for, the remotes."""
+    """A packet of the flow as groups and ACLs see it, that arrives from, or leaves for, the remotes; as the ACL of the
+    remotes' own subnet sees it, it arrives where they get it.
+    """
     client = (walk.view.client_ports(opening.protocol),)
     return CrossingPacket(
         direction="inbound" if arriving else "outbound",
@@ -82,15 +84,6 @@ def _rules(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bo
     return walk.for_all(("crossing", read, opening.protocol, arriving, answer, opening.ports, client), judged)
 
 
-def home_packet(walk: Walk, opening: Opening, *, sends: bool, answer: bool) -> Leaving:
-    """A packet of the flow as the ACL of the remote's own subnet sees it. `sends`: the remote does."""
-    opener, answerer = (walk.view.client_ports(opening.protocol),), opening.ports
-    sports, dports = (answerer, opener) if answer else (opener, answerer)
-    direction = "outbound" if sends else "inbound"
-    icmp_type = ECHO_REPLY if answer else ECHO_REQUEST
-    return Leaving(direction, opening.protocol, opening.local.number, sports, dports, icmp_type)
-
-
 def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends: bool) -> tuple[Section, ...]:
     """The ACL of the own subnet of remotes in the VPC, for a packet to the VNI (`sends`) or from it."""
     if opening.scope is not Scope.VPC:
@@ -99,8 +92,8 @@ def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends:
     local, rules = opening.local.number, opening.remotes.rules
 
     def judged() -> Check:
-        packet = home_packet(walk, opening, sends=sends, answer=leg is Leg.REPLY)
-        return remote_acl(view.fabric, view.server.vpc.id, own, opening.remotes.samples, packet)
+        packet = crossing_packet(walk, opening, arriving=not sends, answer=leg is Leg.REPLY)
+        return remote_acl(view.fabric, view.server.vpc.id, own, packet)
 
     key = ("remote_acl", own.id, rules, local, opening.protocol, opening.ports, client, sends, leg)
     return (walk.steps(leg, view.at(vni), walk.for_all(key, judged)),)

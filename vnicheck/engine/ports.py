@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from vnicheck.engine.border import leaving_vni
-from vnicheck.engine.crossing import crossing_packet, home_packet, reading
+from vnicheck.engine.crossing import crossing_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk
 from vnicheck.fabric import network_acl, remote_acl, security_group
@@ -105,8 +105,8 @@ def port_maps(
 
 def _at_home(walk: Walk, vni: Vni, opening: Opening, *, sends: bool, answer: bool) -> Iterator[PortMap]:
     view = walk.view
-    packet, own = home_packet(walk, opening, sends=sends, answer=answer), view.subnet(vni)
-    apart = remote_acl.by_port(view.fabric, view.server.vpc.id, own, opening.remote, packet, of_source=answer)
+    packet, own = crossing_packet(walk, opening, arriving=not sends, answer=answer), view.subnet(vni)
+    apart = remote_acl.by_port(view.fabric, view.server.vpc.id, own, packet, of_source=answer)
     if apart is not None:
         yield apart
 

@@ -52,7 +52,6 @@ class Remotes(Struct, frozen=True, eq=False):
     not known. `by_port`: whether that differs with the port.
     """
 
-    number: Hashable
     rules: object
     """What stands for its samples, the same for all of the fabric that have these."""
     place: Place
@@ -158,7 +157,6 @@ class RemoteSets:
             received, sent = (tuple([each for each in dict.fromkeys(said) if each is not None]) for said in ways)
             samples = tuple([area.sample for area in dict.fromkeys(areas)])
             yield Remotes(
-                number=object(),
                 rules=remembered(self._view.fabric, ("samples", samples), object),
                 place=Place(scopes.of(samples[0]), networks.of(samples[0])),
                 ranges=tuple(merge_ranges(ranges)),

@@ -11,7 +11,7 @@ from itertools import chain, product
 from msgspec import Struct
 
 from vnicheck.engine.classes import Fate, fate_of, flow_of
-from vnicheck.engine.crossing import home_packet
+from vnicheck.engine.crossing import crossing_packet
 from vnicheck.engine.partition import ALL_PORTS, NO_PORTS, never_remote, to_ports, to_prefixes
 from vnicheck.engine.ports import PortMap, gathered, port_maps
 from vnicheck.engine.remotes import Place, Remotes, Stage
@@ -164,9 +164,8 @@ class _Transit:
         self, through: TransitRoute, protocol: Protocol, place: Place, source: int, destination: int, ports: Ranges
     ) -> Between:
         def seen(remote: int, local: int) -> Opening:
-            number = ("transit", remote)
             here = LocalAddress(format_address(local), local, through.vni)
-            there = Remotes(number, number, place, ((remote, remote),), (remote,), (), (), by_port=False)
+            there = Remotes(("transit", remote), place, ((remote, remote),), (remote,), (), (), by_port=False)
             return Opening(here, protocol, ports, there)
 
         return Between(seen(source, destination), seen(destination, source))
@@ -194,8 +193,8 @@ class _Transit:
             yield from port_maps(walk, vni, vni, Direction.OUTBOUND, flow.answerer)
         for side, opens in ((flow.opener, True), (flow.answerer, False)):
             for answer in (False, True):
-                packet = home_packet(walk, side, sends=opens is not answer, answer=answer)
-                apart = remote_acl.by_port(view.fabric, self._vpc, None, side.remote, packet, of_source=answer)
+                packet = crossing_packet(walk, side, arriving=opens is answer, answer=answer)
+                apart = remote_acl.by_port(view.fabric, self._vpc, None, packet, of_source=answer)
                 if apart is not None:
                     yield apart
 

@@ -6,8 +6,8 @@ what disabling the filter is documented for (IBM Cloud Docs, VPC: vni-about).
 
 from msgspec import Struct
 
-from vnicheck.engine.border import if_down
-from vnicheck.engine.crossing import cross_vni, home_packet
+from vnicheck.engine.border import first_hop, if_down
+from vnicheck.engine.crossing import cross_vni, crossing_packet
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Path, Ranges, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
@@ -19,9 +19,9 @@ from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.model.address import Range, parse_address, prefix_range
+from vnicheck.model.address import Range, parse_address
 from vnicheck.model.cloud import Vni, VpcRoute
-from vnicheck.model.flow import DropCode, Leg, Scope, Stage
+from vnicheck.model.flow import DropCode, Leg, Outcome, Scope, Stage
 
 FORWARDING = Stage.FORWARDING
 _TRANSLATES = (
@@ -70,8 +70,8 @@ class _Passage:
         view, side = self._view, self.sender if sends else self.receiver
         own, vpc = None if vni is None else view.subnet(vni), view.server.vpc.id
         if home_of(view.fabric, vpc, own, side.remote) is not None:
-            packet = home_packet(self._walk, side, sends=sends, answer=self._leg is Leg.REPLY)
-            self.add(view.at(at), remote_acl(view.fabric, vpc, own, side.remotes.samples, packet))
+            packet = crossing_packet(self._walk, side, arriving=not sends, answer=self._leg is Leg.REPLY)
+            self.add(view.at(at), remote_acl(view.fabric, vpc, own, packet))
 
     def cross(self, vni: Vni) -> Vni | None:
         """Through the server, in by the VNI. Returns the VNI by which it leaves, where that is known."""
@@ -117,9 +117,10 @@ class _Passage:
         if scope is Scope.INTERNET and (doubt is not None or (translating and public is None)):
             self.add(egress, unknown(FORWARDING, doubt or _TRANSLATES))
             return False
+        next_hop = first_hop(subnet, egress, gateway, self.destination, FORWARDING, ())
         self.add(
             egress,
-            *_first_hop(view, vni, egress, gateway, self.destination),
+            *([next_hop] if next_hop.outcome is Outcome.UNKNOWN else []),
             *(if_down(view.kernel, egress) if egress != entered else ()),
             spoofing_check(vni, view.assume, "the source", scope, public=public),
         )
@@ -218,17 +219,6 @@ def _elsewhere(back: VpcRoute | str) -> Check:
     if back.action == "drop":
         return drops(Stage.VPC_ROUTE, DropCode.VPC_ROUTE, "a VPC route drops the answer", by=by)
     return unknown(Stage.VPC_ROUTE, "a VPC route leads the answer where we cannot see", by=by)
-
-
-def _first_hop(view: ServerView, vni: Vni, egress: str, gateway: str | None, destination: int) -> tuple[Check, ...]:
-    """A doubt about the next hop; nothing where it is the subnet's gateway, or the destination itself."""
-    subnet = view.subnet(vni)
-    first, last = prefix_range(subnet.cidr)
-    if gateway is None and not first <= destination <= last:
-        return (unknown(FORWARDING, f"leaves by {egress} on-link, but the remote is not in subnet {subnet.name}"),)
-    if gateway is not None and parse_address(gateway) != first + 1:
-        return (unknown(FORWARDING, f"leaves by {egress} to {gateway}, not the gateway of subnet {subnet.name}"),)
-    return ()
 
 
 def _hull(ports: Ranges) -> Range:
