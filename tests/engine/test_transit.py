@@ -144,7 +144,7 @@ def test_a_longer_route_takes_its_part_elsewhere() -> None:
     (flow,) = transit(router(), where)
     assert isinstance(flow.local_prefixes, tuple)
     assert covered(flow.local_prefixes) == 65536 - 256
-    assert "10.8.5.0/24" not in flow.local_prefixes
+    assert "10.8.5.0/24" not in flow.local_prefixes or ()
 
 
 def test_routes_of_one_priority_that_share_the_load_are_unknown() -> None:
@@ -182,6 +182,29 @@ def test_two_hosts_of_one_network_are_two_ends() -> None:
     assert transit_flow(view, Protocol.TCP, inside, inside, 443) is None
     led = [flow for flow in transit(router(), where) if "10.8.0.0/16" in flow.remote]
     assert [flow.local_prefixes for flow in led] == [("10.8.0.0/16",)]
+
+
+def test_routes_of_one_length_by_different_interfaces_are_different_fates() -> None:
+    lines = "10.8.1.0/24 via 10.0.0.1 dev eth0\n10.8.2.0/24 via 10.0.1.1 dev eth1\n"
+    egress = {
+        prefix: flow.egress
+        for flow in transit(router(ONE_ARM + lines), transit_fabric())
+        for prefix in flow.local_prefixes or ()
+    }
+    assert (egress["10.8.2.0/24"], set(egress.values())) == ("eth1", {"eth0", "eth1"})
+
+
+def test_nobody_is_both_ends_of_a_flow() -> None:
+    where = with_route(transit_fabric(), "in", destination="10.8.0.0/16", next_hop="10.0.1.11")
+    host = router(BOTH_WAYS + "10.8.1.7 via 10.0.0.1 dev eth0\n")
+    pairs = {
+        (remote, local)
+        for flow in transit(host, where)
+        for remote in flow.remote
+        for local in flow.local_prefixes or ()
+    }
+    assert ("10.8.1.7/32", "10.8.1.6/32") in pairs
+    assert ("10.8.1.7/32", "10.8.1.7/32") not in pairs
 
 
 def test_many_routes_at_both_ends_are_few_classes() -> None:
