@@ -48,6 +48,7 @@ SITE := .site
 docs: $(DOCS_READY)  ## build the documentation's site into .site/: no warning, no dead link
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 	@$(BIN)/python -m website.check $(SITE)
+	@echo 'read $(SITE)/index.html; with its search: $(PYTHON) -m http.server -d $(SITE)'
 
 pictures: $(RUNS_READY)  ## draw docs/pictures/report.svg anew, from what the program prints
 	@$(BIN)/python -m website.pictures
@@ -114,7 +115,7 @@ bench-scale: $(READY)  ## measure a region of up to 10,000 servers (minutes)
 demo-snapshot: $(READY)  ## write the demo's packaged snapshot anew from fixtures/cases
 	@$(BIN)/python -m tests.support.demo_snapshot
 
-man: $(READY)  ## write the manual pages, man/*.1, from what the program says of itself
+man: $(RUNS_READY)  ## write the manual pages, man/*.1, from what the program says of itself
 	@$(BIN)/python -m tests.support.man_pages man
 
 .PHONY: packages

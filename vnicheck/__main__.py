@@ -49,7 +49,8 @@ def _patient(stream: Any, errors: str) -> io.TextIOWrapper:
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8")
     file = io.BufferedWriter(_PatientFile(stream.fileno(), "wb", closefd=False))
-    return io.TextIOWrapper(file, stream.encoding, errors, line_buffering=stream.line_buffering)
+    by_line = stream.line_buffering or stream.write_through  # the second alone, where PYTHONUNBUFFERED is set
+    return io.TextIOWrapper(file, stream.encoding, errors, line_buffering=by_line)
 
 
 def _run(arguments: list[str]) -> int:

@@ -20,7 +20,7 @@ from vnicheck.model.snapshot import encode_snapshot
 
 NETWORKS = '[networks]\non-prem = ["10.8.0.0/16"]\n'
 FIXED = ["spoofing-internet", "nlb-direct", "public-ranges", "transit-unchanged", "vpn-source"]
-FIXED += ["guest-firewall", "answered-here", "guest-hooks"]
+FIXED += ["guest-firewall", "answered-here", "container-answers", "guest-hooks"]
 """Assumptions that have no override."""
 REPOSITORY = Path(__file__).parents[2]
 
@@ -266,7 +266,7 @@ def test_a_trace_is_a_numbered_list_of_hops(snapshot: Path, tmp_path: Path) -> N
     done = trace(snapshot, tmp_path, "--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == ("tcp port 80 from 10.8.0.4 to server (10.0.0.12): dropped by state filter at eth0 (reply)")
+    assert lines[0] == ("tcp port 80 from 10.8.0.4 to server (10.0.0.12): dropped by the state filter at eth0 (reply)")
     assert [line for line in lines if line in {"request", "reply"}] == ["request", "reply"]
     numbers = [int(line[:3]) for line in lines if line[:3].strip().isdigit()]
     assert numbers == list(range(1, len(numbers) + 1))

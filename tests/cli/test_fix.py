@@ -85,4 +85,5 @@ def test_a_well_server_beside_it_is_told_apart(tmp_path: Path) -> None:
     assert "The same, with their own addresses: web-4 (10.0.0.12)" in done.stdout
     assert run("fix", "--dry-run", saved(tmp_path, servers[0])).stdout == (
         "nothing is broken that is meant to work: there is nothing to fix\n"
+        "whether a boot would change that, 'vnicheck analyze' tells\n"
     )

@@ -145,6 +145,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "a guest without a file": (("analyze", "x", "--guest", "x"), "write INSTANCE=FILE"),
     "no credentials": (("analyze", "x"), "no credentials for the VPC API: set IBMCLOUD_API_KEY"),
     "unknown rule": (("explain", "VNC999"), "no rule or assumption 'VNC999'"),
+    "a problem's code": (("explain", "ssh_auth"), "of a problem's code, the line beside it says what to do"),
     "almost a rule": (("explain", "strict-reverse-pat"), "did you mean strict-reverse-path?"),
     "unknown document": (("schema", "repot"), "there are report, snapshot, plan"),
     "unknown format": (("demo", "-f", "yaml"), "--format 'yaml'"),
@@ -231,6 +232,19 @@ def test_an_internal_error_is_one_line_without_a_traceback() -> None:
     assert "internal error (ZeroDivisionError: one [31m line); run again with VNICHECK_DEBUG=1" in done.stderr
     debugged = run("demo", program=("-c", code), env={"VNICHECK_DEBUG": "1"})
     assert "Traceback" in debugged.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_line_of_progress_is_told_when_it_is_so(unbuffered: str) -> None:
+    """Also where PYTHONUNBUFFERED is set, as in containers: Python's own streams do not call themselves line-buffered
+    then.
+    """
+    code = (
+        "import os, sys\nimport vnicheck.__main__ as program\nfrom vnicheck.cli.terminal import tell\n"
+        "def ends_at_once(_): tell('sending packets'); os._exit(0)\nprogram._run = ends_at_once\nprogram.main()"
+    )
+    done = run("demo", program=("-c", code), env={"PYTHONUNBUFFERED": unbuffered})
+    assert done.stderr == "vnicheck: sending packets\n"
 
 
 # --- where output goes ------------------------------------------------------------------------------------------------

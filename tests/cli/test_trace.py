@@ -4,10 +4,13 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.support.fleet import BROKEN, TIMEOUT, WELL, member, snapshot
 from tests.support.program import one_line, run
+from tests.support.servers import MACS, guest, link
+from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.model.snapshot import encode_snapshot
 
@@ -79,6 +82,37 @@ def test_the_others_have_them_in_files_too(saved: str, tmp_path: Path) -> None:
     assert HYPOTHETICAL in text.read_text()
     for server in (json.loads(document.read_text())["instances"][0], json.loads(lines.read_text().splitlines()[1])):
         assert len(server["flows"][0]["hops"]) > 5
+
+
+@pytest.mark.parametrize(
+    ("check", "peer", "whole"),
+    [
+        (0, True, "dropped by rp_filter at eth1 of server (request)"),
+        (1, True, "dropped by the state filter at eth0 of server (reply)"),
+        (2, True, "delivered"),
+        (2, False, "unknown"),
+        (1, False, "dropped by the state filter at eth0 of server (reply)"),
+    ],
+)
+def test_a_flow_between_two_servers_is_told_as_a_whole_first(
+    check: int, peer: bool, whole: str, tmp_path: Path
+) -> None:
+    """Each side says only what itself does: whoever reads the first line reads what becomes of the flow."""
+    recorded = load_check(CHECKS[check])
+    (server,) = recorded.servers
+    there = msgspec.structs.replace(
+        server.vnis[0], id="vni-x", name="vni-x", primary_address="10.0.0.50", primary=True, mac=MACS[0]
+    )
+    routes = "default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.50"
+    inside = guest(link("eth0", 0, "10.0.0.50/24"), routes=routes) if peer else None
+    other = msgspec.structs.replace(server, id="other", crn="crn:other", name="other", vnis=(there,), guest=inside)
+    (tmp_path / "two.json").write_bytes(encode_snapshot(msgspec.structs.replace(recorded, servers=(server, other))))
+    (tmp_path / "vnicheck.toml").write_text('[assumptions]\nspoofing-sibling = "passed"\n')
+    done = run("trace", "server", "--from", "other", "--to", "10.0.0.12", "--snapshot=two.json", folder=tmp_path)
+    first, _, *rest = done.stdout.splitlines()
+    assert first == f"both sides together: {whole}"
+    assert "tcp port 443 from other (10.0.0.50) to 10.0.0.12: " in " ".join(rest)
+    assert ("nothing of other drops it" in " ".join(rest)) is peer
 
 
 @pytest.mark.parametrize(

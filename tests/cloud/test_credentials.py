@@ -4,6 +4,7 @@ any message.
 
 import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -97,6 +98,13 @@ def test_a_command_prints_the_key_and_no_shell_reads_it(home: Path) -> None:
     assert (key_of(client), client.credential) == (KEY, "the API key of my key (--api-key-command)")
     assert not (home.parent / "RAN").exists()
     assert key_of(opened({"VNICHECK_API_KEY_COMMAND": f"'{program}' '$(touch RAN)' x"})) == KEY
+
+
+def test_what_a_command_leaves_running_is_not_waited_for(home: Path) -> None:
+    """`gpg-agent`, `op daemon`: they have the command's standard output, and hold it open."""
+    program = script(home / "leaves", f"sleep 30 & echo $! >{home}/daemon; echo {KEY}")
+    assert key_of(opened({}, api_key_command=str(program))) == KEY
+    os.kill(int((home / "daemon").read_text()), signal.SIGKILL)  # it runs still
 
 
 def test_a_command_runs_once_for_all_regions(home: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_look_at_the_way_back_is_a_rule_and_no_hook(guest: Guest) -> None:
         ("fib daddr . iif type != local snat to 10.0.0.11", ("fib daddr . iif type != local",), Verdict.SNAT),
         ("limit rate over 10 mbytes/second burst 5 packets drop", None, Verdict.DROP),
         ("fib daddr . iif type vmap { local : drop }", ("fib daddr . iif type vmap { local : drop }",), Verdict.OTHER),
-        ("fib saddr type { local, broadcast } drop", ("fib saddr type { local, broadcast } drop",), Verdict.DROP),
+        ("fib saddr . iif type { local } drop", ("fib saddr . iif type { local } drop",), Verdict.DROP),
         ("socket mark 0x1 jump sub", ("socket mark 0x1 jump sub",), Verdict.OTHER),
         ("meta mark set socket mark drop", ("socket mark drop",), Verdict.DROP),
     ],
@@ -173,12 +173,35 @@ BPF = (
         ("qdisc ingress ffff: dev eth0 parent ffff:fff1 ----", ["ingress_program"]),
         ("qdisc netem 8001: dev eth0 root refcnt 2 limit 1000 loss 100%", ["egress_program"]),
         ("qdisc netem 8001: dev eth0 root refcnt 2 limit 1000 delay 5ms", []),
+        ("qdisc blackhole 8005: dev eth0 root refcnt 3", ["egress_program"]),
+        ("qdisc pfifo 8004: dev eth0 root refcnt 3 limit 0p", ["egress_program"]),
+        ("qdisc pfifo 8004: dev eth0 root refcnt 3 limit 1000p", []),
+        ("qdisc htb 1: dev eth0 root refcnt 2 r2q 10\n@eth0 root\n@end", []),
+        ("qdisc htb 1: dev eth0 root refcnt 2 r2q 10\n@eth0 root\nfilter u32 chain 0 fh 800: flowid 1:10\n@end", []),
+        ("qdisc htb 1: dev eth0 root refcnt 2 r2q 10\n@eth0 root\n", ["egress_program"]),
+        (
+            "qdisc htb 1: dev eth0 root refcnt 2\n@eth0 root\nfilter u32 chain 0\n\taction order 1: gact drop\n@end",
+            ["egress_program"],
+        ),
+        ("qdisc htb 8: dev eth0 parent 1:10 refcnt 2", []),
     ],
 )
 def test_filters_of_tc(text: str, expected: list[str]) -> None:
     hooks = traffic_hooks(text)
     assert [hook.kind.value for hook in hooks] == expected
     assert {hook.interface for hook in hooks} <= {"eth0"}
+
+
+@pytest.mark.parametrize(("action", "told"), [("flowid 1:10", False), ("action mirred egress redirect dev lo", True)])
+def test_filters_of_classes_of_a_real_kernel(action: str, told: bool) -> None:
+    require_root()
+    require("tc")
+    script = f"""ip link add eth0 type veth peer name far
+tc qdisc add dev eth0 root handle 1: htb
+tc filter add dev eth0 parent 1: protocol ip u32 match u32 0 0 {action}
+{collect_script_text()}"""
+    hooks = read_guest(run_in_namespace(script), via="file").hooks
+    assert [(hook.kind.value, hook.interface) for hook in hooks] == ([("egress_program", "eth0")] if told else [])
 
 
 def test_ipsec_defaults_and_sockets() -> None:

@@ -215,6 +215,12 @@ class TestRules:
         assert [rule.unmodelled for rule in parsed.items] == [("no action is shown",)] * len(parsed.items)
         assert parsed.items or parsed.unmodelled == (line,)
 
+    @pytest.mark.parametrize(
+        "text", ["9: from 10.0.1.12/24 lookup 9", '[{"priority":9,"src":"10.0.1.12","srclen":24,"table":"9"}]']
+    )
+    def test_host_bits_do_not_count(self, text: str) -> None:
+        assert one_rule(text).src == "10.0.1.0/24"
+
     def test_goto_that_leads_nowhere(self) -> None:
         rule = one_rule("99: from all goto 200 [unresolved]")
         assert (rule.action, rule.goto) == (RuleAction.GOTO, 200)

@@ -194,6 +194,30 @@ def test_firewalld() -> None:
     assert leaves(zones, answer=True) == leaves(zones, answer=False) == "eth0"
 
 
+@pytest.mark.parametrize(
+    ("table", "silent"),
+    [
+        ("arp f {\n\tchain i {\n\t\ttype filter hook input priority filter; policy drop;\n\t}", True),
+        ("arp f {\n\tchain i {\n\t\ttype filter hook input priority filter; policy accept;\n\t}", False),
+        ('netdev f {\n\tchain i {\n\t\ttype filter hook ingress device "eth1" priority 0;\n\t\tdrop\n\t}', True),
+        (
+            "netdev f {\n\tchain i {\n\t\ttype filter hook ingress device x priority 0;\n\t\ttcp dport 5 drop\n\t}",
+            False,
+        ),
+    ],
+)
+def test_rules_for_arp_may_keep_the_next_hop_from_being_found(table: str, silent: bool) -> None:
+    assert ("ARP" in leaves(kernel(f"table {table}\n}}\n"), answer=True)) is silent
+
+
+def test_what_is_kept_out_of_tracking_by_a_rule_that_is_not_understood() -> None:
+    raw = "type filter hook prerouting priority raw;\n\t\ttcp dport 22 tcp flags syn notrack"
+    rules = "type filter hook input priority 0;\n\t\tct state { invalid, untracked } drop"
+    text = f"table ip f {{\n\tchain p {{\n\t\t{raw}\n\t}}\n\tchain i {{\n\t\t{rules}\n\t}}\n}}\n"
+    assert "untracked" in taken(kernel(text), 22)
+    assert taken(kernel(text), 23) == DELIVERED
+
+
 def test_docker() -> None:
     docker = kernel(DOCKER)
     assert taken(docker, 22) == taken(docker, 8080, UDP) == taken(docker, 0, ICMP) == DELIVERED

@@ -154,7 +154,9 @@ def server(tmp_path: Path) -> Iterator[Bench]:
 @pytest.mark.parametrize("strategy", ["policy-routing", "state-filtering"])
 def test_what_was_applied_can_be_rolled_back(server: Bench, strategy: str) -> None:
     before = server.everything()
-    assert server.fix("--strategy", strategy).returncode == 0
+    done = server.fix("--strategy", strategy)
+    assert done.returncode == 0
+    assert ("not permanent: the next boot takes it back" in done.stderr) == (strategy == "policy-routing")
     assert server.everything() != before
     listed = server.lab.client.run([*PROGRAM, "ledger"], cwd=REPOSITORY, env=server.environ).stdout
     change, status, name, how = listed.split()

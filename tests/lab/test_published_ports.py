@@ -10,7 +10,8 @@ from tests.support.servers import report, server, vni
 from tests.support.sshd import require
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.ssh.runner import collect_script_text
-from vnicheck.model.flow import Flow, Outcome, Stage, Verdict
+from vnicheck.model.flow import Flow, Outcome, Verdict
+from vnicheck.model.report import InstanceReport
 
 pytestmark = pytest.mark.root
 
@@ -50,33 +51,12 @@ nsenter -t $pod -n ip link set ceth0 up
 nsenter -t $pod -n ip route add default via 172.17.0.1
 echo 1 > /proc/sys/net/ipv4/ip_forward
 echo 0 > /proc/sys/net/ipv4/conf/docker0/rp_filter
-nft -f - <<'RULES'
-table ip nat {
-  chain PREROUTING {
-    type nat hook prerouting priority dstnat; policy accept;
-    fib daddr type local jump DOCKER
-  }
-  chain POSTROUTING {
-    type nat hook postrouting priority srcnat; policy accept;
-    oifname != "docker0" ip saddr 172.17.0.0/16 masquerade
-  }
-  chain DOCKER {
-    iifname != "docker0" tcp dport 8080 dnat to 172.17.0.2:80
-  }
-}
-table inet guard {
-  chain input {
-    type filter hook input priority filter; policy accept;
-    ct state { established, related } accept
-    ip saddr 10.8.0.0/16 tcp dport 9 drop
-  }
-}
-RULES
 # a VNI that filters protocol states passes no SYN-ACK of a connection whose SYN it has not seen
 nsenter -t $net -n nft 'table ip f {
   chain c {
     type filter hook input priority 0
-    iifname "v0" tcp flags & (syn|ack) == syn|ack drop
+    iifname "v0" ip saddr != 10.0.0.11 tcp flags & (syn|ack) == syn|ack drop
+    iifname "v1" ip saddr != 10.0.1.12 tcp flags & (syn|ack) == syn|ack drop
   }
 }'
 serve() {
@@ -89,22 +69,117 @@ while True:
 : > ready
 serve 0.0.0.0 22 >> ready & one=$!
 serve 0.0.0.0 9 >> ready & two=$!
+serve 0.0.0.0 8081 >> ready & four=$!
 nsenter -t $pod -n python3 -c 'import socket
 server = socket.create_server(("172.17.0.2", 80))
 print("ready", flush=True)
 while True:
     server.accept()[0].close()' >> ready & three=$!
-trap 'kill $net $pod $one $two $three' EXIT
-while [ "$(wc -l < ready)" -lt 3 ]; do sleep 0.1; done
+trap 'kill $net $pod $one $two $three $four' EXIT
+while [ "$(wc -l < ready)" -lt 4 ]; do sleep 0.1; done
 try() {
   nsenter -t $net -n python3 -c 'import socket, sys
 try:
-    socket.create_connection(("10.0.1.12", int(sys.argv[1])), timeout=1.5, source_address=("10.8.0.4", 0))
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=1, source_address=("10.8.0.4", 0))
     print("connected")
 except OSError:
-    print("dead")' "$1"
+    print("dead")' "$@"
 }
 """
+
+DOCKER = """
+nft -f - <<'RULES'
+table ip nat {
+  chain PREROUTING {
+    type nat hook prerouting priority dstnat; policy accept;
+    fib daddr type local jump DOCKER
+  }
+  chain POSTROUTING {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname != "docker0" ip saddr 172.17.0.0/16 masquerade
+  }
+  chain DOCKER {
+    iifname != "docker0" tcp dport 8080 dnat to 172.17.0.2:80
+    ip daddr 127.0.0.1 iifname != "docker0" tcp dport 8081 dnat to 172.17.0.2:80
+    ip daddr 10.0.1.12 iifname != "docker0" tcp dport 9090 dnat to 172.17.0.2:80
+  }
+}
+table inet guard {
+  chain input {
+    type filter hook input priority filter; policy accept;
+    ct state { established, related } accept
+    ip saddr 10.8.0.0/16 tcp dport 9 drop
+  }
+}
+RULES
+"""
+IPTABLES = """
+iptables-nft-restore <<'RULES'
+*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -d 172.17.0.2/32 ! -i docker0 -j DROP
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A POSTROUTING -s 172.17.0.2/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE
+-A DOCKER -i docker0 -j RETURN
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9091 -j DNAT --to-destination 172.17.0.2:81
+COMMIT
+*filter
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-ISOLATION-STAGE-2 - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A FORWARD -i docker0 -o docker0 -j ACCEPT
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+-A DOCKER-ISOLATION-STAGE-2 -j RETURN
+-A DOCKER-USER -j RETURN
+COMMIT
+RULES
+"""
+BY_HAND = """
+nft 'table ip mine {
+  chain pre {
+    type nat hook prerouting priority 5; policy accept;
+    iifname { "eth0", "eth1" } tcp dport 8080 dnat to 172.17.0.2:80
+    tcp dport 8082 redirect to :22
+    ip daddr 10.0.1.12 tcp dport 8083 dnat to 10.0.1.12:22
+  }
+}'
+"""
+MASQUERADED = (
+    DOCKER
+    + """
+nft add rule ip nat POSTROUTING oifname docker0 masquerade
+"""
+)
+BALANCED = """
+nft 'table ip mine {
+  chain pre {
+    type nat hook prerouting priority dstnat
+    tcp dport 8080 dnat to numgen inc mod 2 map { 0 : 172.17.0.2, 1 : 172.17.0.3 }
+  }
+}'
+"""
+AGENT = "\nip rule add from 172.17.0.0/16 table 1003 priority 900\n"
+STRICT = "\necho 1 > /proc/sys/net/ipv4/conf/eth1/rp_filter\n"
+NOT_FORWARDING = "\necho 0 > /proc/sys/net/ipv4/conf/docker0/forwarding\n"
 
 CONNECTION_MARKS = """
 nft -f - <<'RULES'
@@ -116,44 +191,108 @@ table ip ways {
   }
 }
 RULES
-ip rule add fwmark 0x3eb table 1003 priority 1002
+ip rule add iif docker0 fwmark 0x3eb table 1003 priority 1002
 """
 """The way that docs/fixes.md shows."""
 
-
-def packets(ports: tuple[int, ...], more: str = "") -> list[str]:
-    tries = "\n".join(f"try {port}" for port in ports)
-    script = f"cd $(mktemp -d)\n{NETWORK}{more}\n{tries}"
-    return run_in_namespace(script).decode().split()
+ONE, OTHER = "10.0.0.11", "10.0.1.12"
+ALIVE, DEAD = "delivered", "dropped"
 
 
-def predicted(port: int, more: str = "") -> Flow:
-    script = f"cd $(mktemp -d)\n{NETWORK}{more}\nset +e\n{collect_script_text()}"
-    guest = read_guest(run_in_namespace(script), via="file")
+def tried(setup: str, ends: list[tuple[str, int]]) -> tuple[list[str], list[Flow], InstanceReport]:
+    """What real connections come to, `delivered` or `dropped`, what is predicted of them, and the whole report."""
+    tries = "\n".join(f"try {address} {port} >> tried" for address, port in ends)
+    script = f"cd $(mktemp -d)\n{NETWORK}{setup}\n{tries}\ncat tried; echo @end\nset +e\n{collect_script_text()}"
+    seen, _, collected = run_in_namespace(script).partition(b"@end\n")
     of = server(
-        vni(0, "10.0.0.11", mac="02:00:00:00:00:01"),
-        vni(1, "10.0.1.12", mac="02:00:00:00:00:02", subnet="b"),
-        guest=guest,
+        vni(0, ONE, mac="02:00:00:00:00:01"),
+        vni(1, OTHER, mac="02:00:00:00:00:02", subnet="b"),
+        guest=read_guest(collected, via="file"),
     )
-    return find(report(of), f"inbound tcp/{port} 10.8.0.4 -> 10.0.1.12")
+    said = report(of)
+    came_to = [{"connected": ALIVE, "dead": DEAD}[word] for word in seen.decode().split()]
+    return came_to, [find(said, f"inbound tcp/{port} 10.8.0.4 -> {address}") for address, port in ends], said
 
 
-def test_packets_and_what_is_predicted_of_them() -> None:
+@pytest.mark.parametrize(
+    ("setup", "ends"),
+    [
+        pytest.param(
+            DOCKER,
+            {
+                (OTHER, 22): ALIVE,
+                (ONE, 8080): ALIVE,
+                (OTHER, 8080): "dropped: protocol_state_filtering at eth0",
+                (OTHER, 9090): "dropped: protocol_state_filtering at eth0",
+                (OTHER, 8081): ALIVE,
+            },
+            id="docker",
+        ),
+        pytest.param(
+            IPTABLES, {(ONE, 8080): ALIVE, (OTHER, 8080): "dropped: protocol_state_filtering at eth0"}, id="iptables"
+        ),
+        pytest.param(
+            DOCKER + AGENT,
+            {(ONE, 8080): "dropped: protocol_state_filtering at eth1", (OTHER, 8080): ALIVE},
+            id="a source rule of an agent",
+        ),
+        pytest.param(
+            DOCKER + STRICT, {(ONE, 8080): ALIVE, (OTHER, 22): ALIVE, (OTHER, 8080): "dropped: rp_filter at eth1"},
+            id="strict",
+        ),
+        pytest.param(
+            DOCKER + NOT_FORWARDING,
+            {(ONE, 8080): "dropped: not_local at docker0"},
+            id="not forwarding",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            BY_HAND,
+            {
+                (ONE, 8080): ALIVE,
+                (OTHER, 8080): "dropped: protocol_state_filtering at eth0",
+                (OTHER, 8082): ALIVE,
+                (OTHER, 8083): ALIVE,
+            },
+            id="by hand",
+        ),
+    ],
+)  # fmt: skip
+def test_packets_fare_as_predicted(setup: str, ends: dict[tuple[str, int], str]) -> None:
+    require("nft", "iptables-nft-restore", "ip", "unshare", "nsenter")
+    came_to, flows, _ = tried(setup, list(ends))
+    assert came_to == [said.partition(":")[0] for said in ends.values()]
+    for flow, expected in zip(flows, ends.values(), strict=True):
+        first = f": {flow.drops[0].by} at {flow.drops[0].at}" if flow.drops else ""
+        assert f"{flow.verdict}{first}" == expected
+
+
+@pytest.mark.parametrize(
+    ("setup", "end", "words"),
+    [
+        pytest.param(DOCKER, (OTHER, 9), "dport 9 drop", id="input", marks=pytest.mark.long),
+        pytest.param(IPTABLES, (ONE, 9091), "policy drop of chain filter FORWARD", id="forward"),
+        pytest.param(MASQUERADED, (ONE, 8080), "masquerade", id="masqueraded", marks=pytest.mark.long),
+        pytest.param(BALANCED, (ONE, 8080), "numgen", id="balanced", marks=pytest.mark.long),
+        pytest.param(DOCKER + CONNECTION_MARKS, (OTHER, 8080), "mark", id="marks", marks=pytest.mark.long),
+    ],
+)
+def test_what_is_not_plain_is_unknown(setup: str, end: tuple[str, int], words: str) -> None:
+    require("nft", "iptables-nft-restore", "ip", "unshare", "nsenter")
+    _, (flow,), _ = tried(setup, [end])
+    assert flow.verdict is Verdict.UNKNOWN
+    assert any(words in hop.reason for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
+
+
+@pytest.mark.parametrize("more", ["", STRICT])
+def test_what_findings_advise_leads_answers_of_containers_back(more: str) -> None:
     require("nft", "ip", "unshare", "nsenter")
-    assert packets((22, 8080, 9)) == ["connected", "dead", "dead"]
-    assert predicted(22).verdict is Verdict.DELIVERED
-    for port, stage, words in (
-        (8080, Stage.LOCAL_DELIVERY, "172.17.0.2:80"),
-        (9, Stage.GUEST_FIREWALL, "dport 9 drop"),
-    ):
-        flow = predicted(port)
-        assert flow.verdict is Verdict.UNKNOWN
-        (doubt,) = [hop for hop in flow.hops if hop.outcome is Outcome.UNKNOWN]
-        assert doubt.stage is stage
-        assert words in doubt.reason
-
-
-def test_connection_marks_lead_answers_of_containers_back() -> None:
-    require("nft", "ip", "unshare", "nsenter")
-    assert packets((22, 8080), CONNECTION_MARKS) == ["connected", "connected"]
-    assert predicted(22, CONNECTION_MARKS).verdict is Verdict.DELIVERED
+    came_to, _, said = tried(DOCKER + more, [(OTHER, 8080)])
+    assert came_to == [DEAD]
+    advised = [fix for finding in said.findings for fix in finding.fixes if fix.by_hand is True]
+    commands = "\n".join(command for fix in advised for command in fix.commands)
+    came_to, (*_, own), _ = tried(
+        f"{DOCKER}{more}\n{{\n{commands}\n}} > /dev/null", [(ONE, 8080), (OTHER, 8080), (OTHER, 22)]
+    )
+    assert came_to == [ALIVE, ALIVE, ALIVE]
+    assert own.verdict is Verdict.DELIVERED

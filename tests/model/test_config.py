@@ -19,6 +19,7 @@ def test_every_override_is_named_as_its_assumption() -> None:
         "vpn-source",
         "guest-firewall",
         "answered-here",
+        "container-answers",
         "guest-hooks",
     }
 

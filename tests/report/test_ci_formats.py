@@ -293,7 +293,7 @@ def test_a_server_is_its_answer_its_matrix_its_causes_and_the_fix() -> None:
     assert "<strong>Cause: replies from 10.0.0.12 leave by eth0, not eth1 (no policy routing)</strong>" in page
     assert "<strong>Fix for 1 and 2: policy routing (proved on the model: breaks nothing)</strong>" in page
     assert "<code>ip route add 10.0.0.0/24 dev eth1 table 1003\n" in page
-    assert "a boot LOSES the rules of 10.0.0.12" in page
+    assert "Not permanent: the next boot takes the rules of 10.0.0.12 back" in page
 
 
 def test_a_hostile_server_is_shown_as_text() -> None:

@@ -77,7 +77,7 @@ def test_one_server_the_answer_first() -> None:
         "1 error VNC101",
         "2 warning VNC102",
         "ip rule add from 10.0.0.12 table 1003 priority 1003",
-        "a boot LOSES the rules of 10.0.0.12",
+        "Not permanent: the next boot takes the rules of 10.0.0.12 back",
         "2 interfaces",
     ]
     places: list[int] = []

@@ -131,6 +131,13 @@ def test_a_region_that_was_not_read_is_told_and_hides_nothing() -> None:
     assert "1 of 1 server drops flows" in text
 
 
+def test_what_was_not_looked_at_is_told_where_it_is_a_warning_and_its_rule_to_look_up() -> None:
+    text = shown(member("web-2"))
+    assert "  !   1  the server itself was not looked at" in text
+    assert "vnicheck explain VNC403" in text
+    assert "vnicheck explain VNC101" in shown(*fleet())
+
+
 def test_muted_known_gone_and_carried_findings_are_told_apart() -> None:
     mute = Mute(rule="VNC101", server="*", reason="until release 7", expires=Day("2999-01-01"))
     muted = shown(member("web-2", BROKEN), config=Config(mute=(mute,)))
@@ -139,6 +146,9 @@ def test_muted_known_gone_and_carried_findings_are_told_apart() -> None:
     earlier = baseline(member("web-2", BROKEN))
     known = shown(member("web-2", BROKEN), earlier=earlier)
     assert f"Nothing new; {len(earlier.findings)} known from the baseline." in known
+    assert known.startswith(
+        "us-south: 0 of 1 server drops flows that are not known or muted; 1 with known or muted findings only\n"
+    )
     assert "web-2  us-south" not in known
     gone = shown(member("web-2", WELL), earlier=earlier)
     assert "  gone     VNC101 on web-2: no longer found\n" in gone

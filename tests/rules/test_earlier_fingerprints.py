@@ -1,7 +1,11 @@
 """A finding that a newer version tells otherwise keeps its earlier fingerprints: a baseline covers what it covered."""
 
+import json
 from typing import Any
 
+import pytest
+
+from tests.support import cases
 from tests.support.servers import TWO_DEFAULTS, guest, link, report, server
 from vnicheck.findings.rule import fingerprint
 from vnicheck.model.finding import Finding
@@ -30,3 +34,16 @@ def test_a_path_whose_way_out_was_open_for_a_mark_keeps_its_fingerprint() -> Non
 def test_without_marks_there_is_but_one() -> None:
     (now,) = strict()
     assert now.fingerprints == (now.fingerprint,)
+
+
+RECORDED = json.loads((cases.CASES.parent / "earlier-fingerprints.json").read_text())
+"""Of some cases the warnings and errors as versions of November 2026 had them: rules by fingerprint."""
+
+
+@pytest.mark.parametrize("case", RECORDED)
+def test_what_earlier_versions_found_is_covered_by_their_baselines(case: str) -> None:
+    findings = cases.report_of(cases.snapshot_of(case), cases.config_of(case)).findings
+    covered = {each: finding.rule for finding in findings for each in finding.fingerprints}
+    assert RECORDED[case].keys() <= covered.keys(), [
+        found for found in RECORDED[case].items() if found[0] not in covered
+    ]

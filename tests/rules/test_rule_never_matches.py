@@ -42,6 +42,7 @@ class TestRuleNeverMatches:
             ("50: from all lookup main suppress_prefixlength 0", "60: from 10.0.0.12 lookup 7"),
             ("50: from all iif docker9 [detached] lookup 7",),
             ("50: from all iif eth1 lookup main",),
+            ("50: from all lookup [l3mdev-table]", "60: from 10.0.0.12 lookup 7"),
         ],
     )
     def test_rules_that_may_match_are_not(self, rules: tuple[str, ...]) -> None:

@@ -25,7 +25,7 @@ def test_rules_and_routes_by_hand_alone() -> None:
     assert (found.severity, found.confidence) == ("warning", "assumed")
     assert "rule '1003: from 10.0.0.12 lookup 1003'" in found.message
     assert "route 'default via 10.0.0.1 dev eth1 table 1003'" in found.message
-    assert "tcp flows to 10.0.0.12" in found.message
+    assert "tcp flows to and opened from 10.0.0.12" in found.headline
     assert found.fixes[0].title.endswith("to the configuration of NetworkManager")
     assert {fact.source for fact in found.evidence} == {"ip rule", "ip route"}
 
@@ -59,7 +59,7 @@ def test_what_would_be_at_risk_hangs_on_it_too() -> None:
     """With filtering off and spoofing not allowed, whether the replies come through without the rule is open."""
     of = server(*two_vnis(spoofing=False, protocol_state_filtering_mode="disabled"), guest=policy_routed(BootConfig()))
     (found,) = [each for each in report(of).findings if each.rule == "VNC252"]
-    assert "would be at risk (spoofing-sibling) then" in found.message
+    assert found.headline.endswith(" are at risk (spoofing-sibling)")
     assert "would be dropped" not in found.message
 
 
@@ -107,7 +107,8 @@ def test_a_rule_and_rp_filter_that_are_lost_together() -> None:
     inside = policy_routed(BootConfig(sysctls={"net/ipv4/conf/all/rp_filter": strict}))
     assert findings_of(server(*UNFILTERED, guest=inside), "VNC251")[0].severity == "note"
     (found,) = findings_of(server(*UNFILTERED, guest=inside), "VNC252")
-    assert "would be dropped then" in found.message
+    assert found.headline.startswith("from the next boot on tcp")
+    assert found.headline.endswith(" are dropped")
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ def test_the_articles_sysctl_w() -> None:
     breaks, rest = findings_of(server(*UNFILTERED, guest=guest(boot=sets({"all": 0, "eth0": 1, "eth1": 1}))), "VNC251")
     assert (breaks.severity, breaks.confidence) == ("warning", "computed")
     assert breaks.message == (
-        f"rp_filter is off on eth1 now and strict after a boot (net.ipv4.conf.eth1.rp_filter: {FILE}:3 sets 1). "
-        "tcp, udp and icmp flows to 10.0.0.12 and tcp, udp and icmp flows opened from 10.0.0.12, delivered now, "
-        "would be dropped then."
+        "rp_filter is off on eth1 now and strict after a boot: tcp, udp and icmp flows to and opened from 10.0.0.12, "
+        "delivered now, would be dropped then "
+        f"(net.ipv4.conf.eth1.rp_filter: {FILE}:3 sets 1)."
     )
     assert breaks.fixes == (
         Fix(
@@ -62,7 +62,7 @@ def test_a_boot_that_fixes() -> None:
     )
     assert found.severity == "note"
     assert found.flows
-    assert found.message.endswith("dropped now, would be delivered then.")
+    assert found.headline.endswith("dropped now, would be delivered then")
     assert "strict on eth1 now and loose after a boot" in found.message
 
 
@@ -115,4 +115,4 @@ def test_routes_that_are_missing_leave_a_note() -> None:
     inside = msgspec.structs.replace(guest(boot=STRICT), routes=(), missing={"routes": "timed out"})
     (found,) = findings_of(server(*UNFILTERED, guest=inside), "VNC251")
     assert found.severity == "note"
-    assert found.message.endswith("Whether a flow depends on it is not known.")
+    assert found.headline.endswith("; whether a flow depends on it is not known")

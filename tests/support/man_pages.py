@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vnicheck import __version__
 from vnicheck.cli.failure import MEANINGS
-from vnicheck.cli.help import ABOUT, ENVIRONMENT, EXAMPLES, GROUPS
+from vnicheck.cli.help import ABOUT, ENVIRONMENT, EXAMPLES, GROUPS, usage_words
 from vnicheck.cli.tree import CommandTree, Parameter, commands
 
 
@@ -45,7 +45,7 @@ def _program(listed: list[CommandTree]) -> Iterator[str]:
 
 def _command(command: CommandTree) -> Iterator[str]:
     yield from _head(f"vnicheck-{command.name}", command.said[0].lower() + command.said[1:].rstrip("."))
-    arguments = "".join(rf" \fI{_text(each.shown)}\fR" for each in command.arguments)
+    arguments = "".join(rf" \fI{_text(each)}\fR" for each in usage_words(command))
     yield rf"\fBvnicheck {_text(command.name)}\fR [\fIOPTIONS\fR]{arguments}"
     yield from (".SH DESCRIPTION", _text(command.said))
     for group in dict.fromkeys(each.group for each in command.parameters):

@@ -75,5 +75,9 @@ def _part_of(plan: Plan, findings: Sequence[Finding], helped: frozenset[int]) ->
 
 
 def _named(findings: Sequence[Finding]) -> CausePlan | None:
-    mine = [each.fingerprint for each in findings if each.flows and any(fix.commands for fix in each.fixes)]
+    mine = [
+        each.fingerprint
+        for each in findings
+        if each.flows and any(fix.commands and not fix.by_hand for fix in each.fixes)
+    ]
     return CausePlan(strategy=ROUTING, proved=False, findings=tuple(mine)) if mine else None

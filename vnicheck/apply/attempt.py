@@ -97,8 +97,9 @@ class Attempt:
             return self._undoing.run("interrupted")
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing stays half applied
             return self._undoing.run(f"internal error ({type(error).__name__}: {one_line(error, 200)})")
-        fixed = self._proof.document.plan.fixed
-        said = f"applied and verified: {counted(fixed, 'class', 'classes')} of flows fixed"
+        plan = self._proof.document.plan
+        boot = {"kept": "", "partly": "; permanent in part", "lost": "; not permanent: the next boot takes it back"}
+        said = f"applied and verified: {counted(plan.fixed, 'class', 'classes')} of flows fixed{boot[plan.at_boot]}"
         return Applied(status="applied", said=said, change=self._change)
 
     def _begin(self, what: str) -> None:

@@ -100,6 +100,8 @@ def _tell(
     page.line()
     page.line("What to type next")
     for command, what in NEXT:
+        if "--rehearse" in command and any(phases):
+            continue  # it was shown
         page.prose(what, indent=2, lead=(f"{command:<{_COLUMN}}", "bold"))
 
 

@@ -52,7 +52,11 @@ EXAMPLES = {
     "collect-script": ("collect-script > collect.sh",),
     "doctor": ("doctor", "doctor web-1 --jump bastion"),
     "init": ("init", "init --region eu-de -o ci/vnicheck.toml"),
-    "completion": ("completion bash > ~/.local/share/bash-completion/completions/vnicheck",),
+    "completion": (
+        "completion bash > ~/.local/share/bash-completion/completions/vnicheck",
+        'completion zsh > "${fpath[1]}/_vnicheck"',
+        "completion fish > ~/.config/fish/completions/vnicheck.fish",
+    ),
     "demo": ("demo", "demo -f html -o demo.html"),
     "rules": ("rules",),
     "explain": ("explain VNC101", "explain psf-auto"),
@@ -85,15 +89,22 @@ def program_help(commands: Mapping[str, tuple[str, str]]) -> str:
 def command_help(command: "CommandTree") -> str:
     """Help of one command."""
     width = _width()
-    arguments = [each.shown if each.required else _optional(each.shown) for each in command.arguments]
-    usage = " ".join([f"vnicheck {command.name} [OPTIONS]", *arguments])
-    lines = [f"Usage: {usage}", "", *_prose(command.said, width)]
+    lines = [
+        f"Usage: {' '.join([f'vnicheck {command.name} [OPTIONS]', *usage_words(command)])}",
+        "",
+        *_prose(command.said, width),
+    ]
     for title in _titles(command):
         rows = [_row(each) for each in command.parameters if each.group == title]
         lines += ["", f"{title}:", *_table(rows, width)]
     lines += ["", "Examples:", *(f"  vnicheck {line}" for line in EXAMPLES[command.name])]
     lines += ["", "'vnicheck --help' has the environment and the exit codes."]
     return "\n".join(lines)
+
+
+def usage_words(command: "CommandTree") -> list[str]:
+    """Its arguments, those in brackets that may be left out."""
+    return [each.shown if each.required else _optional(each.shown) for each in command.arguments]
 
 
 def _titles(command: "CommandTree") -> list[str]:

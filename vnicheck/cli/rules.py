@@ -48,6 +48,8 @@ def explain(given: ExplainOptions) -> None:
         names = [name for known in RULES for name in (known.id, known.name)] + [known.id for known in ASSUMPTIONS]
         close = difflib.get_close_matches(given.rule, names, n=1)
         hint = f"; did you mean {close[0]}?" if close else "; 'vnicheck rules' and 'vnicheck assumptions' list them"
+        if "_" in given.rule and not close:
+            hint = "; of a problem's code, the line beside it says what to do"
         raise UserError(f"no rule or assumption {given.rule!r}{hint}")
     screen = console()
     if screen.is_terminal:

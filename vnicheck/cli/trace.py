@@ -55,7 +55,11 @@ def trace(given: TraceOptions) -> int:
     with ended_by(TraceError):
         sides = trace_flow(observed, config, start=given.start, end=given.end, protocol=protocol, port=port)
     report = assemble_report(sides, generated_at=now(), mutes=config.mute)
-    write_report(report, destination, no_color=given.display.no_color, text=lambda screen: _write(screen, sides))
+
+    def text(screen: Console) -> None:
+        write_trace(Page(screen), sides)
+
+    write_report(report, destination, no_color=given.display.no_color, text=text)
     status = exit_status(report, fail_on, allow_incomplete=given.display.allow_incomplete)
     return status if given.expect is None else _held(EXPECTED[given.expect], sides, status)
 
@@ -80,16 +84,8 @@ def _held(expected: Verdict, sides: Sequence[InstanceReport], status: Exit) -> E
 
 def _why(flow: Flow) -> str:
     if flow.drops:
-        return f" by {DROPS[flow.drops[0].by].label} at {flow.drops[0].at}"
+        return f" by {DROPS[flow.drops[0].by].agent} at {flow.drops[0].at}"
     return next((f": {hop.reason}" for hop in flow.hops if hop.outcome is Outcome.UNKNOWN), "")
-
-
-def _write(screen: Console, sides: Sequence[InstanceReport]) -> None:
-    page = Page(screen)
-    for position, side in enumerate(sides):
-        if position:
-            page.line()
-        write_trace(page, side)
 
 
 def _protocol(text: str) -> Protocol:

@@ -4,14 +4,17 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
 from functools import cache
+from selectors import EVENT_READ, DefaultSelector
 
 from vnicheck.cloud.errors import CloudError
 from vnicheck.model.words import one_line
-from vnicheck.system.workers import bounded
 
 SECONDS = 60.0
 """People unlock a key ring meanwhile."""
+_LOOK = 0.05
+"""Seconds after which it is looked whether the program has ended, though its pipe is open."""
 _LIMIT = 1 << 16
 """Bytes that are read of what it prints."""
 
@@ -46,10 +49,8 @@ def _run(words: tuple[str, ...], named_by: str) -> str:
         )
     except OSError as error:
         raise CloudError("bad_credentials", f"{shown} cannot be started: {error.strerror}") from None
-    stream = process.stdout
-    assert stream is not None  # noqa: S101 - it is piped
     try:
-        data = bounded(lambda: stream.read(_LIMIT + 1), SECONDS)
+        data = _printed(process)
         if len(data) > _LIMIT:
             raise CloudError("bad_credentials", f"{shown} prints more than {_LIMIT} bytes: that is no API key")
         status = process.wait(timeout=5)
@@ -57,9 +58,33 @@ def _run(words: tuple[str, ...], named_by: str) -> str:
         raise CloudError("bad_credentials", f"{shown} did not end within {SECONDS:g} s; run it by hand") from None
     finally:
         process.kill()
+        if process.stdout is not None:
+            process.stdout.close()
     if status != 0:
         raise CloudError("bad_credentials", f"{shown} ended with status {status}; run it by hand to see why")
     return next(iter(data.decode("utf-8", "replace").strip().splitlines()), "").strip()
+
+
+def _printed(process: "subprocess.Popen[bytes]") -> bytes:
+    """What the program prints until it ends, or one byte more than `_LIMIT`: what it started may hold its pipe open for
+    longer. Raises TimeoutError.
+    """
+    assert process.stdout is not None  # noqa: S101 - it is piped
+    until, data = time.monotonic() + SECONDS, b""
+    with DefaultSelector() as selector:
+        selector.register(process.stdout, EVENT_READ)
+        while len(data) <= _LIMIT:
+            ended = process.poll() is not None  # asked first: all that it printed is in the pipe then
+            if selector.select(0 if ended else _LOOK):
+                more = os.read(process.stdout.fileno(), _LIMIT + 1 - len(data))
+                if not more:
+                    break
+                data += more
+            elif ended:
+                break
+            if time.monotonic() > until:
+                raise TimeoutError
+    return data
 
 
 def _program(name: str, named_by: str) -> str:

@@ -37,7 +37,7 @@ class SavedGuests:
         """
         results = self._from_folder(self._folder, servers, whole=whole) if self._folder is not None else {}
         for name, path in self._files.items():
-            server = select_servers(servers, [name], scope=f"the servers named, {scope}")[0]
+            server = select_servers(servers, [name], scope=f"{scope}, those named alone")[0]
             results[server.id] = _parsed(read_named(path, MAX_BYTES, seconds=self._seconds))
         return results
 

@@ -59,4 +59,4 @@ def conclusion(instances: Sequence[InstanceReport]) -> str:
     agree = [
         each.agrees for check, instance in zip(CHECKS, instances, strict=True) for each in compared(check, instance)
     ]
-    return f"{sum(agree)} of {len(agree)} observations are as predicted. No packet was sent to find that out."
+    return f"{sum(agree)} of {len(agree)} observations are as predicted. No packet was needed to predict them."

@@ -101,6 +101,8 @@ def _received(answer: Answer) -> Check:
         stage = Stage.LOCAL_DELIVERY if isinstance(received, Translated) else Stage.SOURCE_VALIDATION
         return unknown(stage, received.reason)
     assert isinstance(received, Received)  # noqa: S101 - packets that come in are not sent
+    if received.led is not None and received.reception is not Reception.DELIVERED:
+        return _led_on(received, answer.deciders)
     if received.reception is Reception.FORWARDED:
         reason = f"{received.reason}, which is not modelled"
         return unknown(Stage.SOURCE_VALIDATION, reason, by=answer.deciders)
@@ -110,12 +112,19 @@ def _received(answer: Answer) -> Check:
     return drops(stage, DropCode(received.reception.value), received.reason, by=answer.deciders)
 
 
+def _led_on(received: Received, by: By) -> Check:
+    """A packet that netfilter leads to a container."""
+    if received.reception is Reception.FORWARDED:
+        return passes(Stage.FORWARDING, received.reason, "container-answers", by)
+    return drops(Stage.FORWARDING, DropCode((received.failure or received.reception).value), received.reason, by=by)
+
+
 def answered_elsewhere(walk: Walk, opening: Opening) -> Passage | None:
     """The way of the reply to a request that the guest forwards: whoever gets it answers. None: the guest answers."""
     answer = answer_of(opening.remotes.received, opening)
     if answer is None or not isinstance(answer.outcome, Received):
         return None
-    if answer.outcome.reception is not Reception.FORWARDED:
+    if answer.outcome.reception is not Reception.FORWARDED or answer.outcome.led is not None:
         return None
     check = unknown(Stage.REPLY_ROUTE, "whoever gets the forwarded packet answers it, by a way that is not modelled")
     return Passage(None, None, walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check))
@@ -152,6 +161,9 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     if view.kernel is None or answer is None:
         return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
     sent, by = answer.outcome, answer.deciders
+    if isinstance(sent, NotSent) and sent.refused_at is not None:
+        refused = drops(Stage.FORWARDING, DropCode(sent.refusal), sent.reason, by=by)
+        return Passage(None, None, walk.steps(leg, sent.refused_at, _unmarked(view.kernel, refused)))
     if isinstance(sent, NotSent):
         if sent.failure is None and own.id not in view.interface_of:
             # what answers for the address may be in another network namespace of the guest
@@ -177,12 +189,21 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     if _is_own(view, opening.remote):
         reason = f"packets for one of the server's own networks are led out by {sent.interface}"
         return Passage(sent.interface, vni, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
-    hop = first_hop(view.subnet(vni), sent.interface, sent.gateway, opening.remote, stage, by)
+    hop_stage = stage if sent.sender is None else Stage.FORWARDING
+    hop = first_hop(view.subnet(vni), sent.interface, sent.gateway, opening.remote, hop_stage, by)
     entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
+    left = walk.steps(leg, sent.interface, _unmarked(view.kernel, hop), *_ruled(sent), *state)
     return Passage(
-        sent.interface, vni, walk.steps(leg, sent.interface, _unmarked(view.kernel, hop), *_ruled(sent), *state)
+        sent.interface, vni, left if sent.sender is None else walk.joined(_sent_on(walk, leg, sent.sender), left)
     )
+
+
+def _sent_on(walk: Walk, leg: Leg, sender: tuple[str, str]) -> Section:
+    """A container's packet comes in."""
+    address, device = sender
+    reason = f"a container's answer comes in, and is routed as a packet from {address}"
+    return walk.steps(leg, device, walk.once(("sent on", sender), lambda: passes(Stage.FORWARDING, reason)))
 
 
 def _is_own(view: ServerView, address: int) -> bool:

@@ -111,7 +111,10 @@ class RemoteSets:
             received: AddressMap[ByPort | None] = _NOT_KNOWN
             sent: AddressMap[ByPort | None] = _NOT_KNOWN
             if kernel is not None:
-                sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
+                if inbound and interface is not None:
+                    sent = kernel.answered(interface, own, proto, local_ports, remote_ports)
+                else:
+                    sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
                 if interface is not None:
                     received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
             vnis = dict.fromkeys((local.vni, *_leaving(self._view, sent)))
@@ -181,11 +184,11 @@ class RemoteSets:
 def fate_of_outcome(outcome: Outcome) -> Hashable:
     """What a kernel's answer comes to, whichever line decides it."""
     if isinstance(outcome, Sent):
-        return outcome.interface, outcome.gateway, outcome.ruling
+        return outcome.interface, outcome.gateway, outcome.ruling, outcome.sender
     if isinstance(outcome, Received):
-        return outcome.reception, outcome.reason, outcome.ruling
+        return outcome.reception, outcome.reason, outcome.ruling, outcome.led
     if isinstance(outcome, NotSent):
-        return outcome.failure, outcome.reason
+        return outcome.failure, outcome.reason, outcome.refused_at, outcome.refusal
     if isinstance(outcome, Several):
         return outcome.reason, tuple(map(fate_of_outcome, outcome.worlds))
     return outcome

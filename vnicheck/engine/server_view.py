@@ -10,7 +10,7 @@ from vnicheck.engine.partition import NO_PORTS
 from vnicheck.engine.seen import seen_of
 from vnicheck.fabric.public_range import held_addresses
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
-from vnicheck.kernel.filtered import FilteredKernel
+from vnicheck.kernel.published import PublishingKernel
 from vnicheck.kernel.seen import Seen
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import membership
@@ -54,14 +54,16 @@ class ServerView:
             contradicted = seen_of(server, config) if like is None else like.contradicted_of(server)
         self.contradicted = contradicted
         """What the server's kernel said otherwise than the model."""
-        self.kernel: FilteredKernel | None = None
+        self.interface_of = match_interfaces(server)
+        self.own_devices = own_devices(server, self.interface_of.values())
+        self.kernel: PublishingKernel | None = None
         if like is not None and server.guest is like.server.guest:
             self.kernel = like.kernel
         elif server.guest is not None:
             known = None if like is None else like.kernel
-            self.kernel = FilteredKernel(server.guest, known, unmarked=unmarked, seen=self.contradicted)
-        self.interface_of = match_interfaces(server)
-        self.own_devices = own_devices(server, self.interface_of.values())
+            self.kernel = PublishingKernel(
+                server.guest, known, unmarked=unmarked, seen=self.contradicted, inside=self.own_devices
+            )
         self.own_networks = self._own_networks()
         """Private networks behind them: no remotes of flows that come in by a VNI."""
         self.own_network_map = membership([self.own_networks]).mapped(lambda held: (held, None))

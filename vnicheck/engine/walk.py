@@ -123,6 +123,14 @@ class Walk:
             known = self._sections[key] = Section(tuple([self._step(leg, at, check) for check in checks]))
         return known
 
+    def joined(self, *sections: Section) -> Section:
+        """The steps of several places as one section; the same for the same sections."""
+        key = ("joined", *map(id, sections))
+        known = self._sections.get(key)
+        if known is None:
+            known = self._sections[key] = Section(tuple([step for each in sections for step in each.steps]))
+        return known
+
     def _step(self, leg: Leg, at: str, check: Check) -> Step:
         """The step for a check; the same one for the same check, which it keeps alive."""
         key = (leg, at, id(check))

@@ -147,7 +147,7 @@ ASSUMPTIONS = (
         "answered-here",
         "What comes to an address of the server is answered by the server itself, also where it forwards for "
         "containers or other networks of its own. Where netfilter's rules could be read (root, --sudo), ports that "
-        "they publish (DNAT, redirect) are known and are not taken for the server's own.",
+        "they publish (DNAT, redirect) are known and are not taken for the server's own: container-answers.",
         "assumed",
         "Linux: the answer of a translated flow is routed by the container's address and interface, before its source "
         "is translated back (net/ipv4/route.c, nf_nat; real packets in tests/lab/test_published_ports.py)",
@@ -155,10 +155,20 @@ ASSUMPTIONS = (
         short="the server itself answers",
     ),
     Assumption(
+        "container-answers",
+        "What netfilter's rules surely lead (DNAT) to an address behind a bridge or veth of the server's own is "
+        "answered from there, and the answer comes in by the same device, as the container's: routed by its address, "
+        "before its source is translated back.",
+        "assumed",
+        "none: other network namespaces are not looked into. Linux: net/ipv4/ip_forward.c, nf_nat; real packets in "
+        "tests/lab/test_published_ports.py",
+        shared=True,
+        short="containers answer at the ports that are published",
+    ),
+    Assumption(
         "guest-hooks",
-        "What could not be looked at on a server (tc's filters, netfilter's rules, IPsec's policies, BPF programs), or "
-        "never is (IP virtual servers), drops, changes or leads elsewhere no packet that the server itself takes or "
-        "sends.",
+        "What could not be looked at on a server (tc's filters, netfilter's rules, IPsec's policies, BPF programs) "
+        "drops, changes or leads elsewhere no packet that the server itself takes or sends.",
         "assumed",
         "none: root sees more of them than others do, and the collection says what it could not see",
     ),

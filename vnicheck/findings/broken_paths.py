@@ -8,6 +8,7 @@ from vnicheck.findings.confidence import confidence_of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.led_out import led_out
+from vnicheck.findings.published import is_published
 from vnicheck.model.finding import Confidence
 from vnicheck.model.flow import Direction, DropCode, Flow, Hop, Leg, Outcome, Stage, Verdict
 from vnicheck.model.guest import RouteType
@@ -45,11 +46,18 @@ class BrokenPath(Struct, frozen=True):
     at: str
     flows: tuple[tuple[int, Flow], ...]
     caused: tuple[Flow, ...]
+    published: bool = False
+    """Whether they are led to containers, which answer them by ways of their own."""
 
     @property
     def hop(self) -> Hop:
         """The hop that drops the first of the flows."""
         return first_drop(self.caused[0])
+
+    @property
+    def members(self) -> tuple[Flow, ...]:
+        """The flows themselves."""
+        return tuple(flow for _, flow in self.flows)
 
     @property
     def locals(self) -> tuple[str, ...]:
@@ -90,13 +98,23 @@ def _all_broken_paths(facts: Facts, *, transit: bool) -> Iterator[BrokenPath]:
             continue
         owner = facts.owner(flow.local)
         lacking = flow.dropped_by is DropCode.NOT_LOCAL  # a matter of this address, not of the path
-        key = (flow.direction, flow.ingress, flow.egress, owner.id if owner is not None else None, lacking)
+        whose = owner.id if owner is not None else None
+        key = (flow.direction, flow.ingress, flow.egress, whose, lacking, is_published(flow))
         paths.setdefault(key, []).append((index, flow))
     for flows in paths.values():
         cause = _cause([flow for _, flow in flows])
         caused = tuple(flow for _, flow in flows if _cause_of(flow) == cause)
         first = caused[0]
-        yield BrokenPath(cause[0], first.direction, first.ingress, first.egress, cause[2], tuple(flows), caused)
+        yield BrokenPath(
+            code=cause[0],
+            direction=first.direction,
+            ingress=first.ingress,
+            egress=first.egress,
+            at=cause[2],
+            flows=tuple(flows),
+            caused=caused,
+            published=is_published(first),
+        )
 
 
 def broken_flows(facts: Facts) -> dict[int, Flow]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct, UnsetType
 
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.published import is_published
 from vnicheck.findings.rule import Rule
 from vnicheck.findings.terms import CAUSES
 from vnicheck.model.cause import Cause, CauseKind
@@ -141,6 +142,8 @@ def _title(facts: Facts, kind: CauseKind, group: _Group) -> str:
     if kind is CauseKind.WRONG_INTERFACE:
         return _wrong_interface(facts, group)
     addresses = group.addresses
+    if kind is CauseKind.ADDRESS_MISSING and all(map(is_published, group.flows)):
+        return f"the server forwards nothing between {_some(addresses)} and containers that answer there"
     if kind is CauseKind.ADDRESS_MISSING:
         return f"the server does not have {_some(addresses)}"
     if kind is CauseKind.INTERFACE_DOWN:
@@ -191,6 +194,8 @@ def _why(facts: Facts, group: _Group, addresses: set[str]) -> str:
         return ""
     if group.joined:
         return listed([_HALF_ROUTING[kind] for kind in group.joined])
+    if all(map(is_published, group.flows)):
+        return "containers answer from there with their own addresses"
     ruled = {rule.src.removesuffix("/32") for rule in guest.rules if rule.src is not None}
     return "no policy routing" if ruled.isdisjoint(addresses) else "policy rules lead elsewhere"
 

@@ -15,15 +15,16 @@ def who(facts: Facts, path: BrokenPath) -> str:
     """`10.0.0.12 (eth1)`: the server's addresses that a path concerns, with where they belong. Those that it concerns
     with fewer remotes stand behind, with these.
     """
+    behind = "containers behind " if path.published else ""
     groups = by_remotes([flow for _, flow in path.flows])
     if len(groups) == 1:
-        return places(facts, path.locals)
+        return behind + places(facts, path.locals)
     (_, most), *others = groups.items()
     said = [
         f"{places(facts, locals_)} with {listed(sorted(remotes, key=prefix_range), _NAMED)} alone"
         for remotes, locals_ in others
     ]
-    return listed([places(facts, most), *said])
+    return behind + listed([places(facts, most), *said])
 
 
 def by_remotes(flows: Sequence[Flow]) -> dict[frozenset[str], tuple[str, ...]]:

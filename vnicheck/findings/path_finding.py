@@ -131,12 +131,20 @@ def _evidence(facts: Facts, path: BrokenPath) -> tuple[Evidence, ...]:
 
 
 def _fingerprint(rule: str, facts: Facts, path: BrokenPath, code: DropCode, at: str | None) -> str:
-    return path_fingerprint(rule, facts, code, path.direction, (path.ingress, path.egress, at))
+    apart = ("published",) if path.published else ()
+    return path_fingerprint(rule, facts, code, path.direction, (path.ingress, path.egress, at), *apart)
 
 
 def _aliases(rule: Rule, facts: Facts, path: BrokenPath) -> tuple[str, ...] | UnsetType:
-    """What the finding was known by before two assumptions were told apart."""
-    return (*_before_open_siblings(rule, facts, path), *_before_unmarked(rule, facts, path)) or UNSET
+    """What the finding was known by by earlier versions."""
+    earlier = (_before_published, _before_open_siblings, _before_unmarked)
+    return tuple(each for before in earlier for each in before(rule, facts, path)) or UNSET
+
+
+def _before_published(rule: Rule, facts: Facts, path: BrokenPath) -> Iterator[str]:
+    """Before published ports were followed, they were with the server's own where the reply was dropped."""
+    if path.published:
+        yield path_fingerprint(rule.id, facts, path.code, path.direction, (path.ingress, path.egress, path.at))
 
 
 def _before_open_siblings(rule: Rule, facts: Facts, path: BrokenPath) -> Iterator[str]:

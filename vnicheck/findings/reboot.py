@@ -84,14 +84,15 @@ def fixing(now: Facts, then: Facts) -> list[RebootChange]:
 
 
 def flows_said(facts: Facts, changes: Sequence[RebootChange]) -> str:
-    """`tcp and icmp flows to 10.0.0.12`, in both directions if need be."""
-    said = []
+    """`tcp and icmp flows to and opened from 10.0.0.12`."""
+    ways: dict[tuple[str, str], list[str]] = {}
     for direction, word in (("inbound", "to"), ("outbound", "opened from"), ("transit", "through the server to")):
         flows = [flow for index, _ in changes if (flow := facts.flows[index]).direction == direction]
         if flows:
             protocols = listed(list(dict.fromkeys(flow.protocol.value for flow in flows)))
-            said.append(f"{protocols} flows {word} {listed(list(dict.fromkeys(flow.local for flow in flows)))}")
-    return listed(said)
+            addresses = listed(list(dict.fromkeys(flow.local for flow in flows)))
+            ways.setdefault((protocols, addresses), []).append(word)
+    return listed([f"{protocols} flows {listed(words)} {ends}" for (protocols, ends), words in ways.items()])
 
 
 def _broken(facts: Facts) -> list[Flow]:

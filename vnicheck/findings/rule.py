@@ -72,14 +72,14 @@ def observation(
 
 
 def path_fingerprint(
-    rule: str, facts: Facts, code: DropCode, direction: Direction, places: Iterable[str | None]
+    rule: str, facts: Facts, code: DropCode, direction: Direction, places: Iterable[str | None], *more: str
 ) -> str:
     """Stable under new addresses, order and time: the rule, the server, the drop, and the VNIs of the path: where
-    packets enter, where they leave, and where they are dropped.
+    packets enter, where they leave, and where they are dropped; `more` tells apart what shares them.
     """
     vnis = [facts.vni_named(place) if place is not None else None for place in places]
     ids = (vni.id if vni is not None else "-" for vni in vnis)
-    return fingerprint(rule, facts.view.server.crn, code.value, direction.value, *ids)
+    return fingerprint(rule, facts.view.server.crn, code.value, direction.value, *ids, *more)
 
 
 def fingerprint(*parts: str) -> str:

@@ -3,18 +3,27 @@
 from collections.abc import Iterable
 
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.published import is_published
 from vnicheck.fixes.actions import steps_of
 from vnicheck.fixes.effects import Effect, of_sources
 from vnicheck.fixes.policy_routing import propose
+from vnicheck.fixes.published import connection_marks
 from vnicheck.fixes.strategies import effects_of, routed
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.finding import Fix
+from vnicheck.model.flow import Flow
 
 
-def policy_routing_for(facts: Facts, locals_: Iterable[str]) -> tuple[Fix, ...]:
-    """Policy routing that lets packets of these addresses leave by their own interface, as `fix` would
-    do it. For addresses of which nothing is broken, what would end an asymmetric path.
+def ways_back(facts: Facts, flows: Iterable[Flow]) -> tuple[Fix, ...]:
+    """What lets packets of these flows leave by their own interface: policy routing as `fix` would do it (where nothing
+    is broken, what would end an asymmetric path); connection marks for what containers send.
     """
+    flows = tuple(flows)
+    own = tuple(dict.fromkeys(flow.local for flow in flows if not is_published(flow)))
+    return (*(_policy_routing_for(facts, own) if own else ()), *connection_marks(facts, flows))
+
+
+def _policy_routing_for(facts: Facts, locals_: Iterable[str]) -> tuple[Fix, ...]:
     planned = facts.once("planned routing", lambda: _planned(facts))
     concerned = {f"{address}/32" for address in locals_}
     broken = {f"{facts.flows[index].local}/32" for index in Trial.of(facts).targets}

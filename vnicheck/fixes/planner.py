@@ -25,6 +25,7 @@ from vnicheck.fixes.consequences import (
 )
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.persist.keep import persist
+from vnicheck.fixes.published import connection_marks
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
 from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, routed, used_by
 from vnicheck.fixes.trial import Trial
@@ -114,6 +115,9 @@ def plan_of(trial: Trial, strategy: Strategy = "auto") -> Proof | None:
         alternatives=tuple(others),
         unfixed=(*unfixed(trial, effects), *_held_back_words(trial, effects)),
         agents=agents(server.guest, effects),
+        by_hand=connection_marks(
+            trial.facts, [trial.before[i] for i in sorted(trial.outcome(effects).remaining)], effects
+        ),
     )
     return Proof(trial, document, effects)
 

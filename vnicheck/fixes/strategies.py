@@ -6,10 +6,12 @@ from typing import Literal
 
 from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
+from vnicheck.findings.published import is_published
 from vnicheck.fixes import policy_routing, rp_filter, state_filtering
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter, of_sources
 from vnicheck.fixes.free_numbers import priorities_ahead
 from vnicheck.fixes.policy_routing import Made, Proposal
+from vnicheck.fixes.published import WHY
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.address import format_address
 from vnicheck.model.flow import Flow
@@ -72,7 +74,7 @@ def routed(trial: Trial, effects: tuple[Effect, ...] = ()) -> Proposal:
 
 
 def _routed(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> Proposal:
-    broken = dict.fromkeys(flow.local for flow in _still_broken(facts))
+    broken = dict.fromkeys(flow.local for flow in _still_broken(facts) if not is_published(flow))
     contradicted = {format_address(each.local) for each in facts.view.contradicted}
     locals_ = [address for address in broken if address not in contradicted]
     guest = facts.guest_with("rules")
@@ -99,6 +101,8 @@ def _routed(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> Proposal
                 f"a rule of others takes what is sent from {address}, and one of ours ahead of it would lead packets "
                 "astray"
             )
+    if held_back is None and any(map(is_published, _still_broken(facts))):
+        held_back = f"at published ports {WHY}"
     return Proposal(best.effects, held_back)
 
 
@@ -112,7 +116,11 @@ def _taken_first(trial: Trial, facts: Facts, effects: tuple[Effect, ...]) -> lis
     found: dict[str, None] = {}
     for flow in _still_broken(after):
         owner = facts.owner(flow.local)
-        if owner is not None and flow.egress not in (None, facts.view.interface_of.get(owner.id)):
+        if (
+            owner is not None
+            and not is_published(flow)
+            and flow.egress not in (None, facts.view.interface_of.get(owner.id))
+        ):
             found[flow.local] = None
     return list(found)
 

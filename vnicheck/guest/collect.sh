@@ -75,18 +75,18 @@ vnicheck_texts() {
 }
 
 # Files of which only the lines that match are taken: names of programs that manage the network or the firewall, what the
-# managers note of interfaces, netfilter's modules, sockets that answer from an address that the kernel chooses (UDP on
-# every address), and half-open connections.
+# managers note of interfaces, netfilter's modules and IP virtual servers, sockets that answer from an address that the
+# kernel chooses (UDP on every address), and half-open connections.
 vnicheck_matches() {
   vnicheck_programs='NetworkManager|systemd-network|wickedd|dhcpcd|connmand|dhclient|udhcpc|netifd|firewalld'
-  vnicheck_modules='ipt_rpfilter|nft_fib_ipv4|nft_fib_inet'
+  vnicheck_modules='ipt_rpfilter|nft_fib_ipv4|nft_fib_inet|ip_vs'
   vnicheck_every='(00000000|00000000000000000000000000000000)'
   grep -sHE -m 500 -e "^($vnicheck_programs)\$" -e "^($vnicheck_modules) " \
     -e '^(ADMIN_STATE|NETWORK_FILE|managed|connection-uuid)=' -e " $vnicheck_every:[0-9A-F]{4} 0+:0000 07 " \
-    -e ' [0-9A-F]{8}:[0-9A-F]{4} [0-9A-F]{8}:[0-9A-F]{4} 03 ' \
-    /proc/[0-9]*/comm /proc/modules /proc/net/udp /proc/net/udp6 /proc/net/tcp \
+    -e ' [0-9A-F]{8}:[0-9A-F]{4} [0-9A-F]{8}:[0-9A-F]{4} 03 ' -e '^(TCP|UDP|SCTP|FWM) +[0-9A-F]{8}[: ]' \
+    /proc/[0-9]*/comm /proc/modules /proc/net/ip_vs /proc/net/udp /proc/net/udp6 /proc/net/tcp \
     /run/systemd/netif/links/[0-9]* /run/NetworkManager/devices/[0-9]*
-  for vnicheck_path in /proc/modules /proc/net/udp; do
+  for vnicheck_path in /proc/modules /proc/net/ip_vs /proc/net/udp; do
     if [ -r "$vnicheck_path" ]; then printf '@read %s\n' "$vnicheck_path"; fi
   done
   return 0
@@ -148,7 +148,8 @@ vnicheck_devices() {
   cd / && [ -d /sys/class/net ]
 }
 
-# tc's programs on the way in and out: the disciplines, then the filters that belong to them, after `@DEVICE DIRECTION`.
+# tc's programs on the way in and out: the disciplines, then the filters that belong to them, after `@DEVICE DIRECTION`
+# (`root`: those that choose a class of what leaves).
 # Beyond 16 devices a filter is taken for granted wherever there is a place for one.
 vnicheck_traffic() {
   vnicheck_disciplines=$(tc qdisc show) || return
@@ -165,13 +166,16 @@ vnicheck_traffic() {
     case $vnicheck_line in
       'qdisc clsact '*) vnicheck_directions='ingress egress' ;;
       'qdisc ingress '*) vnicheck_directions=ingress ;;
+      'qdisc htb '*' root '* | 'qdisc hfsc '*' root '* | 'qdisc prio '*' root '* | 'qdisc ets '*' root '* | \
+        'qdisc drr '*' root '* | 'qdisc cbq '*' root '* | 'qdisc qfq '*' root '* | 'qdisc multiq '*' root '* | \
+        'qdisc dsmark '*' root '*) vnicheck_directions=root ;;
       *) continue ;;
     esac
     if [ "$vnicheck_left" -eq 0 ]; then return 0; fi
     vnicheck_left=$((vnicheck_left - 1))
     for vnicheck_direction in $vnicheck_directions; do
       printf '@%s %s\n' "$vnicheck_link" "$vnicheck_direction"
-      if tc filter show dev "$vnicheck_link" "$vnicheck_direction"; then printf '@end\n'; fi
+      if tc filter show dev "$vnicheck_link" ${vnicheck_direction#root}; then printf '@end\n'; fi
     done
   done
 }

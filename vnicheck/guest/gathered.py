@@ -14,6 +14,7 @@ from vnicheck.guest.frames import Section
 
 _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 _COUNTERS = ("/proc/net/snmp", "/proc/net/netstat")
+_VIRTUAL_SERVERS = "/proc/net/ip_vs"
 _ROUTE_CACHE = "/proc/net/stat/rt_cache"
 _FIREWALL_MANAGER = "firewalld"
 _COMM = re.compile(r"/proc/\d+/comm", re.ASCII)
@@ -82,18 +83,24 @@ def _of_matches(matches: Section, sections: dict[str, Section]) -> dict[str, Sec
             (hooks if rest == _FIREWALL_MANAGER else managers).append(f"process {rest}")
         elif path == "/proc/modules":
             hooks.append(f"module {rest}")
+        elif path == _VIRTUAL_SERVERS:
+            hooks.append(f"ip_vs {rest}")
         elif path == "/proc/net/tcp":
             tcp.append(f"tcp {rest}")
         elif path.startswith("/proc/net/udp"):
             udp.append(f"udp {rest}")
         else:
             owners.append(line)
-    readable = "@read /proc/net/udp" in matches.output.split("\n")
+    read = {line for line in matches.output.split("\n") if line.startswith("@read ")}
+    if any(line.startswith("module ip_vs ") for line in hooks) and f"@read {_VIRTUAL_SERVERS}" not in read:
+        hooks.append("ip_vs unread")
     return {
         "managers": _part(matches, "managers", managers),
         "owners": _part(matches, "owners", owners),
         "hooks": _part(matches, "hooks", hooks),
-        "sockets": _part(matches, "sockets", udp[:_MOST_UDP] + tcp[:_MOST_TCP], status=0 if readable else 1),
+        "sockets": _part(
+            matches, "sockets", udp[:_MOST_UDP] + tcp[:_MOST_TCP], status=0 if "@read /proc/net/udp" in read else 1
+        ),
     }
 
 

@@ -5,13 +5,14 @@ followed both ways.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
 
-from vnicheck.kernel.filter_match import Packets, applies
-from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule, Verdict
+from vnicheck.kernel.filter_match import Packets, address_range, applies, port_range
+from vnicheck.model.address import Range
+from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule, Selector, Verdict
 
 TRANSLATING = {Verdict.DNAT, Verdict.REDIRECT}
 NEW_SOURCE = {Verdict.SNAT, Verdict.MASQUERADE}
@@ -23,6 +24,12 @@ _PRIORITIES = {
 _PRIORITY = re.compile(r"([a-z]+)?\s*([+-]?)\s*(\d+)?", re.ASCII)
 _TRACKING = -200
 """NF_IP_PRI_CONNTRACK: before it no packet has a connection."""
+_NAT = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
+"""NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC: when chains of type nat are asked, whatever their own priority."""
+_ARP = "arp"
+_BEFORE_IP = {"ingress", "egress"}
+"""Hooks of devices, which ARP meets too."""
+_OF_IP = set(Selector) - {Selector.IIF, Selector.OIF}
 _DEEPEST = 16
 """The kernel allows no more jumps in a row."""
 MOST_RULES = 2_000_000
@@ -45,18 +52,32 @@ class Passage(Struct, frozen=True):
 class Chains:
     """The chains of a guest, by hook."""
 
-    def __init__(self, firewall: Firewall) -> None:
+    def __init__(self, firewall: Firewall, only_address: Mapping[str, int]) -> None:
+        """`only_address`: of the interfaces that have but one address, that."""
+        self._only_address = only_address
         self._by_name = {(chain.family, chain.table, chain.name): chain for chain in firewall.chains}
         self._base: dict[str, list[FirewallChain]] = {}
         for chain in firewall.chains:
-            if chain.hook is not None:
+            if chain.hook is not None and chain.family != _ARP:
                 self._base.setdefault(chain.hook, []).append(chain)
         for chains in self._base.values():
-            chains.sort(key=lambda chain: priority(chain.priority))
+            chains.sort(key=lambda chain: (_turn(chain), priority(chain.priority)))
         self._left = MOST_RULES
         self.marks_connections = any(
             rule.sets_mark or "CONNMARK" in rule.text for chain in firewall.chains for rule in chain.rules
         )
+
+    def against_arp(self) -> str | None:
+        """A rule or policy that may keep the guest from finding the MAC address of its next hops."""
+        for chain in self._by_name.values():
+            if chain.family != _ARP and chain.hook not in _BEFORE_IP:
+                continue
+            if chain.policy is Verdict.DROP:
+                return f"policy drop of chain {chain.table} {chain.name}"
+            for rule in chain.rules:
+                if rule.verdict in _DOUBTFUL and not any(match.selector in _OF_IP for match in rule.matches):
+                    return rule.text
+        return None
 
     def matters(self, *hooks: str) -> bool:
         """Whether some rule or policy of these hooks does more than to accept."""
@@ -89,7 +110,9 @@ class Chains:
             seen |= keys
 
     def pass_hook(self, hook: str, packets: Packets, device: str | None = None) -> tuple[Passage, Packets]:
-        """The packets at a hook, and as they are behind it. `device`: of the chains bound to one."""
+        """The packets at a hook, and as they are behind it: with the destination that a rule of prerouting surely gives
+        them, where it says which. `device`: of the chains bound to one.
+        """
         stopped: list[FirewallRule] = []
         translated: list[tuple[FirewallRule, bool]] = []
         for chain in self._base.get(hook, ()):
@@ -97,7 +120,7 @@ class Chains:
                 continue
             if chain.type == "nat" and (packets.state == "established" or any(surely for _, surely in translated)):
                 continue  # only a connection's first packet meets it, and one translation is all
-            early = priority(chain.priority) <= _TRACKING or hook == "ingress"
+            early = _turn(chain) <= _TRACKING or hook == "ingress"
             at = msgspec.structs.replace(packets, state=None) if early else packets
             walk = _Walk(self, at)
             through = walk.chain(chain, 0)
@@ -110,8 +133,34 @@ class Chains:
                 packets = msgspec.structs.replace(packets, state=None)
             stopped += [rule for rule in walk.ends if rule.verdict in _DOUBTFUL]
             only = packets.state == "new" and not through and len(walk.ends) == 1
+            only = only and not self._is_beside(chain)
             translated += [(rule, only) for rule in walk.ends if rule.verdict in TRANSLATING | NEW_SOURCE]
+            if only and hook == "prerouting":
+                packets = self._led(walk.ends[0], packets) or packets
         return Passage(tuple(stopped), tuple(translated)), packets
+
+    def _is_beside(self, nat: FirewallChain) -> bool:
+        """Whether it is not known which is asked first, a chain that translates or another one."""
+        others = self._base.get(nat.hook or "", ())
+        return any(chain.type != "nat" and _turn(chain) == _turn(nat) for chain in others)
+
+    def _led(self, rule: FirewallRule, packets: Packets) -> Packets | None:
+        """The packets with the destination that a rule gives them; None: it may be one of several."""
+        address, _, port = (rule.target or "").partition(":")
+        where: Range | None = None
+        if rule.verdict is Verdict.DNAT:
+            where = address_range(address)
+        elif (
+            rule.verdict is Verdict.REDIRECT
+            and not address
+            and (only := self._only_address.get(packets.iif or "")) is not None
+        ):
+            where = only, only
+        ports = port_range(port) if port else packets.dports
+        if where is None or where[0] != where[1] or ports is None or (port and ports[0] != ports[1]):
+            return None
+        own = packets.own if where[0] == packets.destination else None
+        return msgspec.structs.replace(packets, destination=where[0], dports=ports, translated=True, own=own)
 
     def chain_of(self, beside: FirewallChain, name: str | None) -> FirewallChain | None:
         """The chain of a jump."""
@@ -165,6 +214,12 @@ class _Walk:
             self.ends.append(msgspec.structs.replace(rule, verdict=Verdict.OTHER))
             return True
         return self.chain(target, depth + 1)
+
+
+def _turn(chain: FirewallChain) -> int:
+    """When it is asked."""
+    own = priority(chain.priority)
+    return _NAT.get(chain.hook or "", own) if chain.type == "nat" else own
 
 
 def priority(text: str | None) -> int:

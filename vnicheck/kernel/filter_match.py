@@ -21,7 +21,8 @@ class Packets(Struct, frozen=True, kw_only=True):
 
     `iif`, `oif`: the interfaces; None: the hook knows none. `source`, `destination`: one address each. `sports`,
     `dports`: (0, 0) for ICMP. `state`: `new`, `established`; None: not tracked yet, or not known. `own`: the
-    destination is the server's own; None: not known. `marked`, `connection_marked`: something may have set the mark.
+    destination is the server's own; None: not known. `sent`: the source is. `marked`, `connection_marked`: something
+    may have set the mark.
     """
 
     iif: str | None
@@ -34,6 +35,7 @@ class Packets(Struct, frozen=True, kw_only=True):
     state: str | None
     translated: bool = False
     own: bool | None = None
+    sent: bool = False
     marked: bool = False
     connection_marked: bool = False
 
@@ -78,6 +80,8 @@ def _one_of(match: Match, packets: Packets) -> bool | None:
             return _any(_is_state(value, packets) for value in values)
         case Selector.DESTINATION_KIND:
             return _any(_is_kind(value, packets.own) for value in values)
+        case Selector.SOURCE_KIND:
+            return _any(_is_kind(value, packets.sent) for value in values)
         case _:
             return None
 

@@ -22,6 +22,8 @@ from vnicheck.model.guest import Guest
 class Translated(Unknown, frozen=True):
     """What becomes of packets that netfilter leads, or may lead, to another address."""
 
+    led: Led | None = None
+
 
 class FilteredKernel(Kernel):
     """As Kernel, where the guest's netfilter rules could be read: of a packet that they stop, or may stop, an answer
@@ -117,7 +119,8 @@ def _judged(by: str | None, both: tuple[Outcome, Judged]) -> Outcome:
     if isinstance(ruling, Led):
         may = "leads" if ruling.surely else "may lead"
         whose = ruling.target or "the server's own port"
-        return Translated(f"netfilter {may} it to {whose}, and answers go by the way of that address ({ruling.rule})")
+        way = "answers go by the way of that address"
+        return Translated(f"netfilter {may} it to {whose}, and {way} ({ruling.rule})", ruling)
     if isinstance(routed, Several):
         return Several(routed.reason, tuple([_ruled(world, ruling, by) for world in routed.worlds]))
     return routed if isinstance(routed, Unknown) else _ruled(routed, ruling, by)

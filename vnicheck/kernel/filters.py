@@ -6,7 +6,6 @@ are meant. One that they lead to another address is not taken by the server itse
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
-from itertools import pairwise
 
 import msgspec
 from msgspec import Struct
@@ -31,16 +30,21 @@ _PORT_SELECTORS = {Selector.SOURCE_PORT, Selector.DESTINATION_PORT}
 
 
 class Led(Struct, frozen=True):
-    """A rule leads the connection to another address or port, or may do so: `target`, where it says which."""
+    """A rule leads the connection to another address, or may do so: `target`, where it says which. `to`: the one
+    address and the ports to which it surely leads all connections to `ports`; None: it is not known.
+    """
 
     rule: str
     target: str | None
     surely: bool
+    ports: Range = (0, 0)
+    to: tuple[int, Range] | None = None
 
 
 Judged = Led | Unknown | None
 """None: the packets get through, as they are."""
 ByPort = AddressMap[Judged]
+_UNTRACKED = Unknown("netfilter keeps it out of connection tracking, and translates nothing of it")
 _TOO_MANY = Unknown("the firewall's rules tell too many packets apart")
 
 
@@ -48,7 +52,8 @@ class Filters:
     """The firewall of a guest. Answers are by the other end's address and by the port that the flow is about."""
 
     def __init__(self, guest: Guest, firewall: Firewall) -> None:
-        self._chains = Chains(firewall)
+        links = [link for link in guest.interfaces if len(link.addresses) == 1]
+        self._chains = Chains(firewall, {link.name: parse_address(link.addresses[0].address) for link in links})
         self._of = (firewall, guest.interfaces)
         self._known = Memo()
         self._first_address = {
@@ -57,9 +62,15 @@ class Filters:
             if interface.addresses
         }
         self._own = {parse_address(each.address) for link in guest.interfaces for each in link.addresses}
+        arp = self._chains.against_arp()
+        self._arp = (
+            None if arp is None else Unknown(f"a rule may keep the guest from finding its next hop by ARP ({arp})")
+        )
         strange = firewall.unmodelled
         self._strange = Unknown(f"a line of the firewall is not understood ({strange[0]})") if strange else None
-        self.matters = self._strange is not None or self._chains.matters(*_IN, *_OUT, *_THROUGH)
+        self.matters = (
+            self._strange is not None or self._arp is not None or self._chains.matters(*_IN, *_OUT, *_THROUGH)
+        )
         """Whether any packet may fare worse by it."""
 
     def are_of(self, guest: Guest) -> bool:
@@ -72,25 +83,95 @@ class Filters:
         """Of packets to a local address that come in by an interface. An `answer` belongs to a connection that the
         server opened, and it is the source port that the flow is about.
         """
-        known = self._packets(proto, sports, dports, answer=answer)
-        own = True if local in self._own else None
-        packets = msgspec.structs.replace(known, iif=interface, destination=local, own=own)
-        return self._by_remote(_IN, packets)
+
+        def judge(remote: int, ports: Range) -> Judged:
+            packets = self._packets(proto, ports, dports) if answer else self._packets(proto, sports, ports)
+            return self._taken(
+                msgspec.structs.replace(
+                    packets,
+                    iif=interface,
+                    source=remote,
+                    destination=local,
+                    state="established" if answer else "new",
+                    own=True if local in self._own else None,
+                )
+            )
+
+        key = (_IN, interface, local, proto, sports, dports, answer)
+        return self._known.once(key, lambda: self._by_remote(_IN, judge, sports if answer else dports))
 
     def outgoing(
         self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, answer: bool
     ) -> AddressMap[ByPort]:
         """Of packets from a local address that leave by an interface: as `incoming`."""
-        known = self._packets(proto, sports, dports, answer=answer)
-        return self._by_remote(_OUT, msgspec.structs.replace(known, oif=interface, source=local, own=False))
+
+        def judge(remote: int, ports: Range) -> Judged:
+            packets = self._packets(proto, ports, dports) if answer else self._packets(proto, sports, ports)
+            return self._sent(
+                msgspec.structs.replace(
+                    packets,
+                    oif=interface,
+                    source=local,
+                    destination=remote,
+                    state="established" if answer else "new",
+                    own=False,
+                    sent=True,
+                )
+            )
+
+        key = (_OUT, interface, local, proto, sports, dports, answer)
+        return self._known.once(key, lambda: self._by_remote(_OUT, judge, sports if answer else dports))
+
+    def led_on(self, led: Led, iif: str, oif: str | None, local: int, proto: int, sports: Range) -> AddressMap[ByPort]:
+        """Of packets to a local address that a rule surely leads elsewhere and that are forwarded there, or (without
+        `oif`) to another port of it.
+        """
+
+        def judge(remote: int, ports: Range) -> Judged:
+            whole = msgspec.structs.replace(
+                self._packets(proto, sports, ports),
+                iif=iif,
+                source=remote,
+                destination=local,
+                state="new",
+                own=True if local in self._own else None,
+            )
+            return self._taken(whole, led=True) if oif is None else self._passed_on(whole, iif, oif, led=True)
+
+        key = ("led on", led, iif, oif, local, proto, sports)
+        return self._known.once(key, lambda: self._by_remote(_IN + _THROUGH, judge, led.ports))
+
+    def led_back(self, led: Led, iif: str, oif: str, local: int, proto: int, dports: Range) -> AddressMap[ByPort]:
+        """Of what answers them: it is forwarded as it comes from where they were led, and gets the local address for
+        its source somewhere behind that.
+        """
+        assert led.to is not None  # noqa: S101 - the caller has looked
+        address, ports = led.to
+
+        def judge(remote: int, _: Range) -> Judged:
+            said = []
+            for source, sports in ((address, ports), (local, led.ports)):
+                packets = self._packets(proto, sports, dports)
+                whole = msgspec.structs.replace(
+                    packets, iif=iif, source=source, destination=remote, state="established", translated=True, own=False
+                )
+                said.append(self._passed_on(whole, iif, oif))
+            return said[0] or said[1]
+
+        key = ("led back", led, iif, oif, local, proto, dports)
+        return self._known.once(key, lambda: self._by_remote(_THROUGH, judge, (0, 0)))
 
     def forwarded(
         self, iif: str, oif: str, packet: Packet, sports: Range, dports: Range, *, answer: bool
     ) -> Unknown | None:
         """Of packets that the guest forwards as they are."""
-        known = self._packets(packet.proto, sports, dports, answer=answer)
         packets = msgspec.structs.replace(
-            known, iif=iif, source=packet.source, destination=packet.destination, own=False
+            self._packets(packet.proto, sports, dports),
+            iif=iif,
+            source=packet.source,
+            destination=packet.destination,
+            state="established" if answer else "new",
+            own=False,
         )
         ruling = self._guarded(lambda: self._passed_on(packets, iif, oif))
         return ruling if isinstance(ruling, Unknown) else None
@@ -104,30 +185,43 @@ class Filters:
         """The ports at which some answer may change."""
         return set(_port_cuts(self._chains.rules_of(*_EVERY)))
 
-    def _passed_on(self, packets: Packets, iif: str, oif: str) -> Unknown | None:
+    def _passed_on(self, packets: Packets, iif: str, oif: str, *, led: bool = False) -> Unknown | None:
+        """`led`: they are given their destination on the way."""
+        if self._arp is not None:
+            return self._arp
         for hook in _THROUGH:
             if hook == "forward":
                 packets = msgspec.structs.replace(packets, oif=oif)
             if hook == "postrouting":
                 packets = msgspec.structs.replace(packets, iif=None)
             passage, packets = self._chains.pass_hook(hook, packets, oif if hook == "egress" else iif)
-            doubt = _stopped(passage) or _translated(passage)
+            doubt = _stopped(passage) or (None if led and hook == "prerouting" else _translated(passage))
+            if doubt is None and packets.translated and packets.state is None:
+                doubt = _UNTRACKED
             if doubt is not None:
                 return doubt
         return None
 
-    def _taken(self, packets: Packets) -> Judged:
+    def _taken(self, packets: Packets, *, led: bool = False) -> Judged:
+        """`led`: they are given another port on the way."""
+        ports = packets.dports
         for hook in _IN:
             passage, packets = self._chains.pass_hook(hook, packets, packets.iif)
             doubt = _stopped(passage)
             if doubt is not None:
                 return doubt
-            for rule, surely in passage.translated:
-                return Led(rule.text, rule.target, surely) if hook == "prerouting" else _translated(passage)
+            if passage.translated and hook != "prerouting":
+                return _translated(passage)
+            if passage.translated and not led:
+                rule, surely = passage.translated[0]
+                to = (packets.destination, packets.dports) if packets.translated and surely else None
+                return Led(rule.text, rule.target, surely, ports, to)
         return None
 
     def _sent(self, packets: Packets) -> Judged:
         device = packets.oif
+        if self._arp is not None:
+            return self._arp
         for hook in _OUT:
             passage, packets = self._chains.pass_hook(hook, packets, device)
             kept = tuple(each for each in passage.translated if not self._keeps_source(each[0], packets, device))
@@ -144,7 +238,7 @@ class Filters:
             return False
         return address_range(rule.target.split(":")[0]) == (packets.source, packets.source)
 
-    def _packets(self, proto: int, sports: Range, dports: Range, *, answer: bool) -> Packets:
+    def _packets(self, proto: int, sports: Range, dports: Range) -> Packets:
         return Packets(
             iif=None,
             oif=None,
@@ -153,7 +247,7 @@ class Filters:
             proto=proto,
             sports=sports,
             dports=dports,
-            state="established" if answer else "new",
+            state=None,
             connection_marked=self._chains.marks_connections,
         )
 
@@ -165,31 +259,33 @@ class Filters:
         except TooManyRulesError:
             return _TOO_MANY
 
-    def _by_remote(self, hooks: tuple[str, ...], packets: Packets) -> AddressMap[ByPort]:
-        """What is judged of packets from or to each remote; those that the same rules name fare alike."""
+    def _by_remote(
+        self, hooks: tuple[str, ...], judge: Callable[[int, Range], Judged], ports: Range
+    ) -> AddressMap[ByPort]:
+        """What is judged of each remote; those that the same rules name fare alike."""
         if self._strange is not None:
             return constant(constant(self._strange))
-        if not self._chains.matters(*hooks):
+        if not self._chains.matters(*hooks) and (self._arp is None or hooks == _IN):
             return constant(constant(None))
-        return self._known.once((hooks, packets), lambda: self._told_apart(hooks, packets))
-
-    def _told_apart(self, hooks: tuple[str, ...], packets: Packets) -> AddressMap[ByPort]:
         rules = list(self._chains.rules_of(*hooks))
-        apart, cuts = membership(list(_address_sets(rules))), _port_cuts(rules)
-        judge, end = (self._taken, "source") if hooks is _IN else (self._sent, "destination")
-        field, ports = ("sports", packets.sports) if packets.state == "established" else ("dports", packets.dports)
-
-        def by_port(remote: int) -> Iterator[tuple[int, Judged]]:
-            starts = [ports[0], *(cut for cut in cuts if ports[0] < cut <= ports[1])]
-            for start, after in pairwise([*starts, ports[1] + 1]):
-                some = msgspec.structs.replace(packets, **{end: remote, field: (start, after - 1)})
-                yield 0 if start == ports[0] else start, self._guarded(partial(judge, some))
-
-        firsts: dict[int, int] = {}
+        apart = membership(list(_address_sets(rules)))
+        cuts = _port_cuts(rules)
+        known: dict[int, ByPort] = {}
+        parts = []
         for first, held in zip(apart.starts, apart.values, strict=True):
-            firsts.setdefault(held, first)
-        told = {held: joined(by_port(first)) for held, first in firsts.items()}
-        return AddressMap(apart.starts, [told[held] for held in apart.values])
+            if held not in known:
+                known[held] = joined(self._by_port(judge, first, ports, cuts))
+            parts.append((first, known[held]))
+        return AddressMap(*map(tuple, zip(*parts, strict=True)))
+
+    def _by_port(
+        self, judge: Callable[[int, Range], Judged], remote: int, ports: Range, cuts: list[int]
+    ) -> Iterator[tuple[int, Judged]]:
+        first, last = ports
+        inside = [cut for cut in cuts if first < cut <= last]
+        starts = [first, *inside]
+        for start, end in zip(starts, [*[cut - 1 for cut in inside], last], strict=True):
+            yield 0 if start == first else start, self._guarded(partial(judge, remote, (start, end)))
 
 
 def _stopped(passage: Passage) -> Unknown | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from vnicheck.kernel.packet import ICMP
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import prefix_range
 from vnicheck.model.address_map import AddressMap, choose, constant
@@ -9,6 +10,8 @@ from vnicheck.model.firewall import Firewall, Verdict
 from vnicheck.model.guest import Hook, HookKind
 
 EVERYTHING = "0.0.0.0/0"
+MOST_PORT = 65535
+_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 _TRANSLATING = {Verdict.DNAT, Verdict.REDIRECT, Verdict.TPROXY, Verdict.OTHER}
 
 
@@ -32,11 +35,30 @@ class Hooks:
         """Whether a BPF program of no interface may refuse what the guest takes, or change what it sends."""
         if everywhere is not None and missed is None:
             self.everywhere = Unknown(f"a BPF program judges packets, and is not modelled ({everywhere.text})")
+        self._servers = [
+            (hook, prefix_range(hook.dst or EVERYTHING)) for hook in hooks if hook.kind is HookKind.VIRTUAL_SERVER
+        ]
+        self.balance = bool(self._servers)
+        """Whether there are virtual servers."""
         self._policies = [
             (hook, prefix_range(hook.src or EVERYTHING), prefix_range(hook.dst or EVERYTHING))
             for hook in hooks
             if hook.kind is HookKind.IPSEC
         ]
+
+    def balanced(self, address: int, proto: int) -> AddressMap[Unknown | None]:
+        """Of packets to an address, by their destination port, whether a virtual server may take them (IPVS at input,
+        net/netfilter/ipvs).
+        """
+        found: AddressMap[Unknown | None] = constant(None)
+        if proto == ICMP:
+            return found
+        for hook, (first, last) in reversed(self._servers):
+            if first <= address <= last and _NUMBERS.get(hook.protocol or "", proto) == proto:
+                ports = (0, MOST_PORT) if hook.port is None else (hook.port, hook.port)
+                doubt = Unknown(f"a virtual server may lead it to a real one, which answers ({hook.text})")
+                found = choose([ports], constant(doubt), found)
+        return found
 
     def prefixes(self) -> set[str]:
         """The prefixes that IPsec policies name."""

@@ -15,7 +15,7 @@ from vnicheck.kernel.marks import NOTHING, marked
 from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, Packet
-from vnicheck.kernel.receive import Arrivals, Received, Reception, arrives
+from vnicheck.kernel.receive import Arrivals, Received, Reception, Returns, arrives
 from vnicheck.kernel.seen import Seen, as_seen
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known
@@ -105,6 +105,26 @@ class Kernel:
             return self._as_seen(computed, None, local, proto, of_source=of_source)
 
         return self._known.once(("sent", local, box, field), found)
+
+    def returned(self, interface: str, source: int, proto: int, sports: Range, dports: Range) -> AddressMap[ByPort]:
+        """What becomes of packets from the address of a container that come in by an interface, by their destination.
+        One that the guest forwards is an answer.
+        """
+        box, _ = self._box(proto, sports, dports, of_source=False, sending=False)
+
+        def found() -> AddressMap[ByPort]:
+            returns = [Returns(host, interface, source) for host in self._hosts]
+
+            def worlds(found: Sequence[Any]) -> list[list[World]]:
+                doubt = self._hooks.program(interface) or found[0]
+                if doubt is not None:
+                    return [[(box, doubt)]]
+                return [list(each.outcomes(at, box)) for each, at in zip(returns, found[1:], strict=True)]
+
+            by_destination = zipped([self._hooks.ipsec(source), *[each.situations for each in returns]])
+            return self._agreed(by_destination, worlds, None, box)
+
+        return self._known.once(("returned", interface, source, box), found)
 
     def take_in(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
         """What becomes of a packet to any address, whatever its ports within the ranges, its mark and its TOS. Raises
@@ -205,7 +225,11 @@ class Kernel:
             # whoever answers for an address that is none of the guest's may do so by a mark (TPROXY)
             box = self._fields.of_any_mark(box)
             worlds = [list(each.outcomes(at, box)) for each, at in arrivals]
-        return worlds
+        return [[(part, self._unless_led_elsewhere(fate)) for part, fate in each] for each in worlds]
+
+    def _unless_led_elsewhere(self, fate: Outcome) -> Outcome:
+        lacking = isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL
+        return self._translation if lacking and self._translation is not None else fate
 
     def _judged(self, outcome: Outcome) -> Outcome:
         """An outcome but for what is not modelled of it."""
@@ -213,8 +237,6 @@ class Kernel:
             return in_each_world(outcome, self._judged)
         if not isinstance(outcome, Received):
             return outcome
-        if outcome.reception is Reception.NOT_LOCAL and self._translation is not None:
-            return self._translation
         if outcome.reception is Reception.BROADCAST:
             return Unknown("the destination is a broadcast address to the guest")
         if outcome.reception in {Reception.DELIVERED, Reception.FORWARDED}:

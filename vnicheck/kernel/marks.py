@@ -58,7 +58,7 @@ def marked(guest: Guest) -> Marked:
 
 def _marks_set(firewall: Firewall | None, hooks: tuple[str, ...], read: int) -> Marks:
     """What rules that packets at these hooks may meet make of mark 0, in any order, in bits that policy rules read."""
-    rules = () if firewall is None else Chains(firewall).rules_of(*hooks)
+    rules = () if firewall is None else Chains(firewall, {}).rules_of(*hooks)
     found, before = _UNMARKED, frozenset[int]()
     changes = [_change(rule.text) for rule in rules if rule.sets_mark and _bits(rule.text) & read]
     told = [change for change in changes if change is not None]

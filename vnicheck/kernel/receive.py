@@ -47,6 +47,8 @@ class Received(Struct, frozen=True):
     gateways: tuple[str | None, ...] = ()
     ruling: Unknown | None = None
     """What the guest's firewall, where it was read, may make of it beside that."""
+    led: str | None = None
+    """Where netfilter led it first: `172.17.0.2:80`."""
 
     @property
     def essence(self) -> tuple[object, ...]:
@@ -206,3 +208,24 @@ class Arrivals:
         reception = _REFUSALS.get(validation.check, fate)
         key = (validation.check, validation.reason, validation.by, fate)
         return self._known.once(key, lambda: Received(reception, validation.reason, validation.by))
+
+
+class Returns(Arrivals):
+    """Packets from one address, a container's, that come in by an interface, by their destination."""
+
+    def _situations(self) -> AddressMap[Any]:
+        host, source = self._host, self._destination
+        host.require_facts()
+        host.interface(self._interface)
+        if _SOURCES.at(source) != _UNICAST:
+            raise Undetermined(f"packets from {format_address(source)} are not modelled")
+        into = host.lookups.by_destination(source, self._interface)
+        self._backs = list(dict.fromkeys(back for tree in into.values for back in self._ways_back(tree)))
+        backs = [host.lookups.by_source(source, iif) for _, iif in self._backs]
+        return zipped([constant(_UNICAST), constant(host.own.at(source)), into, *backs])
+
+    def _found(self, found: Found, box: Box, own: bool, backs: dict[Back, Tree]) -> Iterator[tuple[Box, Outcome]]:
+        if not isinstance(found.match, Match) or found.match.route.type is RouteType.UNICAST:
+            yield from super()._found(found, box, own, backs)
+        else:
+            yield box, Unknown(f"to the guest the remote is no other host ({found.match.route.text})")

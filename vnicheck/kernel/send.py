@@ -41,27 +41,32 @@ class Sent(Struct, frozen=True):
     source: str | None = None
     ruling: Unknown | None = None
     """What the guest's firewall, where it was read, may make of it beside that."""
+    sender: tuple[str, str] | None = None
+    """The address and the device of the container for which the guest forwards it."""
 
     @property
     def essence(self) -> tuple[object, ...]:
         """What it comes to, whatever its words."""
-        return self.interface, self.gateway, self.source
+        return self.interface, self.gateway, self.source, self.sender
 
 
 class NotSent(Struct, frozen=True):
     """Why no packet leaves. `failure` is None where the source is not an address of the guest; `kind` is the type of
-    the route where the remote is to the guest no address of another host.
+    the route where the remote is to the guest no address of another host. `refused_at`: the interface by which a
+    container's packet comes in that the guest does not forward, for the `refusal` that its reception tells.
     """
 
     failure: Failure | None
     reason: str
     by: Decider = ""
     kind: RouteType | None = None
+    refused_at: str | None = None
+    refusal: str = ""
 
     @property
     def essence(self) -> tuple[object, ...]:
         """What it comes to, whatever its words."""
-        return "not sent", self.failure, self.kind
+        return "not sent", self.failure, self.kind, self.refused_at, self.refusal
 
 
 Ways = tuple[Sent, ...] | NotSent | Unknown

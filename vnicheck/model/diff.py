@@ -9,6 +9,7 @@ from vnicheck.model.finding import Confidence, Severity
 from vnicheck.model.flow import Direction, DropCode, Protocol, Scope, Verdict
 from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Problem
+from vnicheck.model.words import shown_json
 
 DIFF_SCHEMA: Literal["vnicheck.diff/1"] = "vnicheck.diff/1"
 
@@ -108,4 +109,4 @@ class Diff(Struct, frozen=True, kw_only=True):
 
 def encode_diff(diff: Diff) -> bytes:
     """Indented JSON with a final newline. The same comparison gives the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(diff, order="deterministic"), indent=2) + b"\n"
+    return shown_json(msgspec.json.format(msgspec.json.encode(diff, order="deterministic"), indent=2)) + b"\n"

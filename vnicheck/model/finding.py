@@ -59,6 +59,8 @@ class Fix(Struct, frozen=True):
 
     title: str
     commands: tuple[str, ...] = ()
+    by_hand: bool | UnsetType = UNSET
+    """True where no plan has these commands, and nothing applies them."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ class Selector(StrEnum):
     """`new`, `established`, `related`, `invalid`, `untracked`; also statuses, such as `dnat`."""
     DESTINATION_KIND = "destination_kind"
     """`local`: the destination is an address of the server (`fib daddr type local`, `--dst-type LOCAL`)."""
+    SOURCE_KIND = "source_kind"
+    """The same of the source (`fib saddr type local`, `--src-type LOCAL`)."""
     MARK = "mark"
     """`0x1` or `0x1/0xff`."""
     CONNECTION_MARK = "connection_mark"
@@ -80,7 +82,7 @@ class FirewallChain(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A chain of rules. One without `hook` is only jumped to."""
 
     family: str
-    """`ip`, `inet`, `netdev`, `bridge`, `arp`; those for IPv6 alone are left out."""
+    """`ip`, `inet`, `netdev`, `arp`; those for IPv6 alone, and for bridges, are left out."""
     table: str
     name: str
     type: str | None = None

@@ -154,6 +154,9 @@ class HookKind(StrEnum):
     all), or at one of netfilter's hooks. `text` names it."""
     IPSEC = "ipsec"
     """An IPsec policy for packets from `src` to `dst`, or a default that lets none pass."""
+    VIRTUAL_SERVER = "virtual_server"
+    """A virtual server of IPVS: packets to `dst` and `port` of `protocol` go on to one of its real servers. Without
+    them: any packets may (a service by mark, or those that could not be read)."""
 
 
 class Examined(StrEnum):
@@ -177,6 +180,8 @@ class Hook(Struct, frozen=True, kw_only=True, omit_defaults=True):
     interface: str | None = None
     src: str | None = None
     dst: str | None = None
+    protocol: str | None = None
+    port: int | None = None
 
     def __post_init__(self) -> None:
         for prefix in (self.src, self.dst):

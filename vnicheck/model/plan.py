@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from vnicheck.model.finding import Fix
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Scope, Verdict
 
 ActionKind = Literal["policy_rule", "route", "sysctl", "vni_patch", "persist"]
@@ -164,6 +165,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unfixed: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     """Programs that own policy rules there, in words: which rules, what they read, where the plan's stand."""
+    by_hand: tuple[Fix, ...] = ()
+    """What would help of that which stays broken, and no plan does."""
     outcome: Applied | None = None
     """None where the plan was not applied."""
 

@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from vnicheck.model.diff import ServerChange
 from vnicheck.model.flow import Direction, DropCode, Leg, Protocol, Scope, Verdict
 from vnicheck.model.report import Tool
+from vnicheck.model.words import shown_json
 
 REHEARSAL_SCHEMA: Literal["vnicheck.rehearsal/1"] = "vnicheck.rehearsal/1"
 
@@ -97,4 +98,4 @@ class RehearsalDocument(Struct, frozen=True, kw_only=True):
 
 def encode_rehearsal(document: RehearsalDocument) -> bytes:
     """Indented JSON with a final newline."""
-    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2) + b"\n"
+    return shown_json(msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)) + b"\n"

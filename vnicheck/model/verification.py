@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from vnicheck.model.flow import Direction, DropCode, Leg, Outcome, Protocol, Stage, Verdict
 from vnicheck.model.report import Tool
 from vnicheck.model.snapshot import Problem
+from vnicheck.model.words import shown_json
 
 VERIFICATION_SCHEMA: Literal["vnicheck.verification/1"] = "vnicheck.verification/1"
 
@@ -156,4 +157,4 @@ class VerificationDocument(Struct, frozen=True, kw_only=True):
 
 def encode_verification(document: VerificationDocument) -> bytes:
     """Indented JSON with a final newline."""
-    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2) + b"\n"
+    return shown_json(msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)) + b"\n"

@@ -87,7 +87,7 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
     guest.PolicyRule: {
         "src": PREFIX, "dst": PREFIX, "iif": INTERFACE, "oif": INTERFACE, "text": LINE, "unmodelled": LINE,
     },
-    guest.Hook: {"text": LINE, "interface": INTERFACE, "src": PREFIX, "dst": PREFIX},
+    guest.Hook: {"text": LINE, "interface": INTERFACE, "src": PREFIX, "dst": PREFIX, "protocol": WORD},
     firewall.Match: {"values": LINE},
     firewall.FirewallRule: {"text": LINE, "target": LINE, "unmodelled": LINE},
     firewall.FirewallChain: {

@@ -27,7 +27,7 @@ OUTPUT POSTROUTING ACCEPT DROP REJECT RETURN NOTRACK invert validmark loose acce
 BROADCAST MULTICAST UP LOWER_UP LOOPBACK NOARP POINTOPOINT PROMISC ALLMULTI MASTER SLAVE DYNAMIC DORMANT ECHO
 established new related invalid untracked dnat snat masquerade tproxy queue jump goto fib dstnat srcnat filter nat
 ether inet netdev sctp udplite dccp icmpv6 ipv6-icmp echo-request saddr daddr iifname oifname l4proto ct packets limit
-connmark prerouting postrouting ingress egress virtio pci netkit loopback
+connmark prerouting postrouting ingress egress virtio pci netkit loopback TCP UDP SCTP FWM IPVS
 NO-CARRIER RUNNING M-DOWN number_1 number_6 number_17 icmp_tcp_udp deny allow inbound outbound NetworkManager
 systemd-networkd networking wicked netplan ifupdown network dhcpcd connman networkd systemd
 """)

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 from msgspec import UnsetType
 
 from vnicheck.engine.server_view import ServerView
+from vnicheck.findings.published import is_published
 from vnicheck.model.address import Range, format_address, parse_address, prefix_range
 from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Scope, Stage
 from vnicheck.rehearse.network import Remotes, Transit
 from vnicheck.rehearse.packets import Tried
 
-_NOBODY = "its remotes are addresses that no machine there has (networks, broadcast, gateways)"
+_NOBODY = "the remotes are addresses that no machine there has (networks, broadcast, gateways)"
 _USUAL_PORTS = (443, 22, 80, 53)
 
 
@@ -37,6 +38,7 @@ class Sample:
         held = set(locals_)
         for place, flow in enumerate(predicted):
             unbuilt = next((what for hop in flow.hops if (what := _not_rebuilt(hop)) is not None), None)
+            unbuilt = "containers and netfilter's rules are" if is_published(flow) else unbuilt
             if unbuilt is not None:
                 self.left_out[place] = f"{unbuilt} not rebuilt"
             elif flow.direction is Direction.TRANSIT:

@@ -18,5 +18,5 @@ def confidence_words(finding: Finding, flows: Sequence[Flow]) -> str:
         if hop.assumption is not None and hop.outcome is not Outcome.PASS
     }
     if not ids:
-        return "rests on an assumption"
+        return f"rests on an assumption, which 'vnicheck explain {finding.rule}' states"
     return f"rests on {'an assumption' if len(ids) == 1 else 'assumptions'}: {listed(list(ids))}"

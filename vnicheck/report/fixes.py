@@ -53,13 +53,15 @@ def reboot_words(plan: CausePlan, server: str) -> Iterator[str]:
         yield f"{command} applies it with automatic rollback."
     elif plan.at_boot == "kept" and plan.keeps:
         yield (
-            f"Typed by hand, a boot loses it. {command} applies it with automatic rollback, and writes it to the "
-            f"configuration ({listed(plan.keeps)})."
+            f"{command} applies it with automatic rollback, and makes it permanent ({listed(plan.keeps)}); typed by "
+            "hand it lasts until the next boot."
         )
     elif plan.at_boot == "kept":
         yield f"{command} applies it with automatic rollback."
     else:
-        yield f"{command} applies it with automatic rollback, but {'; '.join(plan.next_boot) or 'a boot loses it'}."
+        said = "; ".join(plan.next_boot) or "the next boot takes it back"
+        permanent = "Permanent in part" if plan.at_boot == "partly" else "Not permanent"
+        yield f"{command} applies it with automatic rollback. {permanent}: {said}."
 
 
 def by_hand(findings: Sequence[Finding], *, explain: bool) -> list[str]:

@@ -18,22 +18,31 @@ from vnicheck.report.assumed import Assumed
 from vnicheck.report.coverage import Unchecked
 from vnicheck.report.fixes import strategy_words
 
-State = Literal["broken", "warnings", "fine", "unchecked", "stopped"]
-STATES: tuple[State, ...] = ("broken", "warnings", "fine", "unchecked", "stopped")
+State = Literal["broken", "warnings", "accepted", "fine", "unchecked", "stopped"]
+STATES: tuple[State, ...] = ("broken", "warnings", "accepted", "fine", "unchecked", "stopped")
+_TOLD = {"error", "warning"}
 
 
 class CauseCount(Struct, frozen=True):
-    """A kind of cause: on how many servers, its worst severity there, and what fixes it (empty: by hand)."""
+    """A kind of cause: on how many servers, its worst severity there, what fixes it (empty: by hand), and the rule of
+    one of its worst findings.
+    """
 
     kind: CauseKind
     severity: Severity
     servers: int
     fix: str
+    rule: str
 
     @property
     def title(self) -> str:
         """Of any server."""
         return CAUSES[self.kind]
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody should do something on the servers that no plan does."""
+        return not self.fix and self.severity in _TOLD and self.kind is not CauseKind.NOT_SEEN
 
 
 class WorstServer(Struct, frozen=True, order=True):
@@ -46,7 +55,7 @@ class WorstServer(Struct, frozen=True, order=True):
 
 
 def state_of(instance: InstanceReport) -> State:
-    """What a server is, in one word of STATES."""
+    """What a server is, in one word of STATES. `accepted`: its errors and warnings are known or muted."""
     worst = {finding.severity for finding in instance.findings if finding.counts}
     if "error" in worst:
         return "broken"
@@ -54,7 +63,9 @@ def state_of(instance: InstanceReport) -> State:
         return "stopped"
     if instance.status != "analyzed":
         return "unchecked"
-    return "warnings" if "warning" in worst else "fine"
+    if "warning" in worst:
+        return "warnings"
+    return "accepted" if any(finding.severity in _TOLD for finding in instance.findings) else "fine"
 
 
 class Fleet:
@@ -62,7 +73,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.states: Counter[State] = Counter()
-        self._causes: dict[CauseKind, dict[str, tuple[Severity, str]]] = {}
+        self._causes: dict[CauseKind, dict[str, tuple[Severity, str, str]]] = {}
         self._broken: list[WorstServer] = []
         self._problems: dict[str, dict[str, str]] = {}
         self._regions: dict[str, None] = {}
@@ -82,11 +93,14 @@ class Fleet:
         self.collected = [min([*self.collected, *times])] if times or self.collected else []
         counting = {finding.fingerprint: finding for finding in instance.findings if finding.counts}
         for cause in instance.causes:
-            mine = [counting[each].severity for each in cause.findings if each in counting]
-            if mine and (cause.kind is not CauseKind.NOT_SEEN or instance.status == "analyzed"):
-                fix = "" if isinstance(cause.plan, UnsetType) else strategy_words(cause.plan.strategy)
-                worst = min(mine, key=SEVERITIES.index)
-                self._causes.setdefault(cause.kind, {})[instance.id] = (worst, fix)
+            mine = [counting[each] for each in cause.findings if each in counting]
+            if not mine:
+                continue
+            worst = min(mine, key=lambda finding: SEVERITIES.index(finding.severity))
+            if cause.kind is CauseKind.NOT_SEEN and instance.status != "analyzed" and worst.severity not in _TOLD:
+                continue
+            fix = "" if isinstance(cause.plan, UnsetType) else strategy_words(cause.plan.strategy)
+            self._causes.setdefault(cause.kind, {})[instance.id] = (worst.severity, fix, worst.rule)
         if state == "broken":
             self._broken.append(how_broken(instance))
             self._broken = sorted(self._broken, key=rank)[:NAMED]
@@ -99,9 +113,9 @@ class Fleet:
         """The kinds of causes, the worst first, then by how many servers have them."""
         counts = []
         for kind, servers in self._causes.items():
-            severity = min((each for each, _ in servers.values()), key=SEVERITIES.index)
-            (fix, _), *_ = Counter(fix for _, fix in servers.values()).most_common(1)
-            counts.append(CauseCount(kind, severity, len(servers), fix))
+            severity, _, rule = min(servers.values(), key=lambda one: SEVERITIES.index(one[0]))
+            (fix, _), *_ = Counter(fix for _, fix, _ in servers.values()).most_common(1)
+            counts.append(CauseCount(kind, severity, len(servers), fix, rule))
         order = list(CauseKind)
         return sorted(counts, key=lambda each: (SEVERITIES.index(each.severity), -each.servers, order.index(each.kind)))
 
@@ -123,17 +137,19 @@ class Fleet:
             return "no server to check"
         words: dict[State, str] = {
             "warnings": "with warnings only",
+            "accepted": "with known or muted findings only",
             "fine": "fine",
             "unchecked": "not checked",
             "stopped": "not running",
         }
         rest = [f"{self.states[state]} {word}" for state, word in words.items() if self.states[state]]
         where = f"{listed(list(self._regions))}: " if self._regions else ""
-        looked_at = broken + self.states["warnings"] + self.states["fine"]
+        looked_at = total - self.states["unchecked"] - self.states["stopped"]
         if not looked_at:
             return f"{where}nothing is known of {counted(total, 'server')}: {', '.join(rest)}"
         verb = "drops" if broken == 1 or total == 1 else "drop"
-        said = f"{broken} of {counted(total, 'server')} {verb} flows"
+        counting = " that are not known or muted" if self.states["accepted"] else ""
+        said = f"{broken} of {counted(total, 'server')} {verb} flows{counting}"
         return "; ".join([where + said, *([", ".join(rest)] if rest else [])])
 
 

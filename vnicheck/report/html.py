@@ -36,6 +36,7 @@ _STATES: dict[State, tuple[str, str, str]] = {
     "broken": ("e", "✗", "drop flows"),
     "unchecked": ("x", "?", "not checked"),
     "warnings": ("w", "!", "warnings only"),
+    "accepted": ("a", "–", "known or muted"),
     "fine": ("f", "✓", "fine"),
     "stopped": ("o", "–", "not running"),
 }
@@ -149,7 +150,7 @@ class HtmlWriter:
                 "sign": _SIGNS[each.severity],
                 "title": each.title,
                 "servers": each.servers,
-                "fix": each.fix or ("by hand" if each.severity != "note" else ""),
+                "fix": each.fix or ("by hand" if each.by_hand else ""),
             }
             for each in fleet.causes
         ]
@@ -240,7 +241,7 @@ def _line(instance: InstanceReport, state: State) -> tuple[str, str]:
     if state in {"unchecked", "stopped"}:
         return "; ".join(problem.message for problem in instance.problems), ""
     causes = [cause for cause in instance.causes if _counts(instance, cause.findings)]
-    if not causes or state == "fine":
+    if not causes or state in {"accepted", "fine"}:
         return "", ""
     first, more = causes[0], len([cause for cause in causes[1:] if cause.severity != "note"])
     broken = how_broken(instance)

@@ -16,7 +16,7 @@ from vnicheck.report.details import other_flows
 from vnicheck.report.drawing import concerned, drawn_together
 from vnicheck.report.fixes import by_hand, reboot_words
 from vnicheck.report.grouping import ToldCause, ToldFix, counts_said, told_causes, told_fixes, unplanned
-from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, alike, matrix_of
+from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, alike, legend, matrix_of
 from vnicheck.report.path_svg import pictures
 from vnicheck.report.verdicts import verdict_lines
 
@@ -163,7 +163,7 @@ def _matrix(matrix: tuple[AddressRows, ...], anchor: str) -> dict[str, Any] | No
         {"where": f"{where}, {listed(ways)}", "fates": [(_part(part), who) for part, who in mixed]}
         for (where, mixed), ways in notes.items()
     ]
-    return {"id": f"{anchor}-mixed", "scopes": COLUMNS, "groups": groups, "notes": told}
+    return {"id": f"{anchor}-mixed", "scopes": COLUMNS, "groups": groups, "notes": told, "legend": legend(matrix)}
 
 
 def _parts(cell: Cell) -> list[dict[str, str]]:

@@ -70,7 +70,7 @@ class LintText:
 
     def _cause(self, page: Page, cause: CauseCount) -> None:
         mark = _MARKS[cause.severity]
-        fix = f"fix: {cause.fix}" if cause.fix else "by hand" if cause.severity in _TOLD else ""
+        fix = f"fix: {cause.fix}" if cause.fix else "by hand" if cause.by_hand else ""
         page.row(
             (page.mark(mark), page.mark_style(mark)),
             (f"{cause.servers:>4}", "bold"),
@@ -133,7 +133,8 @@ class LintText:
         page.line()
         page.prose((f"{findings_line(report)} {coverage_line(report)}", "bold" if report.complete else "bold yellow"))
         if not self._verbose and self._fleet.causes:
-            page.prose(("servers one by one: --verbose    rules: vnicheck explain RULE", "dim"))
+            rule = self._fleet.causes[0].rule
+            page.prose((f"servers one by one: --verbose    rules: vnicheck explain {rule}", "dim"))
         since = since_words(self._fleet.collected, report.generated_at)
         if since:
             page.prose((since, "dim"))

@@ -19,7 +19,7 @@ from vnicheck.report.coverage import coverage_line, findings_line, note_lines
 from vnicheck.report.fixes import by_hand, reboot_words
 from vnicheck.report.fleet import Fleet
 from vnicheck.report.grouping import told_causes, told_fixes, unplanned
-from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, matrix_of
+from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, legend, matrix_of
 from vnicheck.report.verdicts import verdict_lines
 from vnicheck.report.writer import Settings, fix_line
 
@@ -170,7 +170,8 @@ def _matrix(instance: InstanceReport) -> Iterator[str]:
         for row in address.rows:
             cells = " | ".join(_cell(cell) for cell in row.cells)
             yield f"| {code(f'{address.address} {address.place}'.strip())} | {WAYS[row.direction]} | {cells} |"
-    yield ""
+    words = legend(rows)
+    yield from ("", escaped(words), "") if words else ("",)
 
 
 def _cell(cell: Cell) -> str:

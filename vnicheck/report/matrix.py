@@ -26,6 +26,14 @@ _ROWS = 6
 """Addresses beyond which those that fare alike share their rows."""
 ALL_PORTS = ("1-65535",)
 _PROTOCOL_WORDS = {Protocol.ICMP: "ping"}
+_WORDS = {
+    "state": "state: the VNI saw no SYN",
+    "spoofing": "spoofing: not the VNI's own source",
+    "no FIP": "FIP: floating IP",
+    "other FIP": "FIP: floating IP",
+    "no PGW": "PGW: public gateway",
+}
+"""What readers who come from elsewhere than IBM Cloud would look up: short enough to stand in one line, all of them."""
 
 
 class Mark(StrEnum):
@@ -114,6 +122,13 @@ def matrix_of(instance: InstanceReport) -> tuple[AddressRows, ...]:
         )
         for transit, address in keys
     )
+
+
+def legend(matrix: Sequence[AddressRows]) -> str:
+    """What words of the cells mean, in one line; empty where they say it themselves."""
+    cells = [cell for rows in matrix for row in rows.rows for cell in row.cells]
+    used = {part.why for cell in cells for part in cell.parts}
+    return "; ".join(dict.fromkeys(said for word, said in _WORDS.items() if word in used))
 
 
 def alike(matrix: Sequence[AddressRows]) -> list[list[AddressRows]]:

@@ -7,13 +7,14 @@ from rich.text import Text
 
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import listed, one_line
-from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, alike, matrix_of
+from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, alike, legend, matrix_of
 from vnicheck.report.page import Page
 
 
 def write_matrix(page: Page, instance: InstanceReport) -> None:
     """What becomes of each address's flows; nothing where there are none."""
-    groups = alike(matrix_of(instance))
+    matrix = matrix_of(instance)
+    groups = alike(matrix)
     if not groups:
         return
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
@@ -34,6 +35,9 @@ def write_matrix(page: Page, instance: InstanceReport) -> None:
             page.prose((f"like {first.address}: {one_line(names, 1000)}", "dim"))
     for line in _mixed_lines(page, [group[0] for group in groups]):
         page.prose((line, "dim"))
+    words = legend(matrix)
+    if words:
+        page.prose((words, "dim"))
     page.line()
 
 

@@ -138,7 +138,7 @@ def _line(page: Page, group: Sequence[RehearsedFlow]) -> None:
 def _predicted(flow: RehearsedFlow) -> str:
     if flow.predicted is Verdict.UNKNOWN:
         return "nothing"
-    return flow.predicted.value if flow.dropped_by is None else f"dropped by {DROPS[flow.dropped_by].label}"
+    return flow.predicted.value if flow.dropped_by is None else f"dropped by {DROPS[flow.dropped_by].agent}"
 
 
 def what_packets_did(flow: RehearsedFlow) -> str:
@@ -149,9 +149,9 @@ def what_packets_did(flow: RehearsedFlow) -> str:
         return "not delivered"
     if flow.died.by is None:
         return f"the guest took the {flow.died.leg} and sent nothing"
-    by = "" if flow.died.by is flow.dropped_by else f" by {DROPS[flow.died.by].label}"
+    by = "" if flow.died.by is flow.dropped_by else f" by {DROPS[flow.died.by].agent}"
     at = "" if flow.died.at is None else f" at {flow.died.at}"
-    return f"the {flow.died.leg} was dropped{by or ' there'}{at}"
+    return f"the {flow.died.leg} was dropped{at}{by}" if at or by else f"the {flow.died.leg} was dropped there"
 
 
 def _judged(phase: Phase) -> str:

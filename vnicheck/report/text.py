@@ -26,12 +26,13 @@ BRIEF = 400
 
 def write_text(report: Report, console: Console, *, explain: bool = False, quiet: bool = False) -> None:
     """Writes the report to a console, no wider than it (and no wider than people read). `explain`: everything. `quiet`:
-    the answer alone, lines that begin with the server's name.
+    the answer alone, and why a server could not be looked at, lines that begin with the server's name.
     """
     page = Page(console, explain=explain)
     if quiet:
         for instance in report.instances:
             _answer(page, instance, lead=f"{instance.name}: ")
+            _problems(page, instance, lead=f"{instance.name}: ")
         return
     assumed = Assumed()
     for position, instance in enumerate(report.instances):
@@ -48,6 +49,7 @@ def write_instance(page: Page, instance: InstanceReport, now: str) -> None:
     """One server's part of the report. `now`: UTC, ISO 8601; facts have an age."""
     _head(page, instance, now)
     _problems(page, instance)
+    _without_ssh(page, instance)
     write_matrix(page, instance)
     told = told_causes(instance)
     for each in told:
@@ -76,9 +78,12 @@ def _answer(page: Page, instance: InstanceReport, *, lead: str = "") -> None:
         page.prose((line, page.mark_style(mark)), lead=(f"{lead}{page.mark(mark)} ", page.mark_style(mark)))
 
 
-def _problems(page: Page, instance: InstanceReport) -> None:
+def _problems(page: Page, instance: InstanceReport, *, lead: str = "") -> None:
     for problem in instance.problems:
-        page.prose(f"{problem.code}: {problem.message}", lead=(f"{page.glyphs.question} ", "bold yellow"))
+        page.prose(f"{problem.code}: {problem.message}", lead=(f"{lead}{page.glyphs.question} ", "bold yellow"))
+
+
+def _without_ssh(page: Page, instance: InstanceReport) -> None:
     if any(problem.code.startswith("ssh_") for problem in instance.problems):
         page.prose(
             "Without SSH: run what 'vnicheck collect-script' prints on the server's console, save its output, and add "

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import UnsetType
 from rich.console import Console
 
+from vnicheck.findings.terms import DROPS
 from vnicheck.model.flow import Hop
 from vnicheck.model.verification import (
     AskedHop,
@@ -36,7 +37,7 @@ def _verification(page: Page, verification: Verification, when: str) -> None:
     for problem in verification.problems:
         page.prose(f"{problem.code}: {problem.message}", lead=(f"{page.glyphs.question} ", "bold yellow"))
     for note in verification.notes:
-        page.prose(f"note: {note}", lead=(f"{page.glyphs.question} ", "yellow"))
+        page.prose(note, lead=("note: ", "dim"))
     _flows(page, verification.flows)
     _assumptions(page, verification.assumptions)
     _kernel(page, verification)
@@ -98,7 +99,7 @@ def _follows(answer: KernelAnswer) -> Iterator[str]:
 
 
 def _predicted(flow: SeenFlow) -> str:
-    return f"{flow.predicted}{f' by {flow.dropped_by}' if flow.dropped_by is not None else ''}"
+    return f"{flow.predicted}{f' by {DROPS[flow.dropped_by].agent}' if flow.dropped_by is not None else ''}"
 
 
 def _seen(flow: SeenFlow) -> str:

@@ -35,7 +35,7 @@ from vnicheck.findings.evidence import back_lines, rp_filter, vni_field
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import places, protocol_words
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.fixes.advice import ways_back
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.cloud import Vni
 from vnicheck.model.finding import Evidence, Finding
@@ -74,7 +74,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             why=f"; that depends on {listed(hangs)}." if hangs else ".",
             flows=[index for index, _ in indexed],
             evidence=[*evidence, *back_lines(facts, flows[0])],
-            fixes=policy_routing_for(facts, locals_),
+            fixes=ways_back(facts, flows),
         )
 
 

@@ -30,7 +30,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.fixes.advice import ways_back
 from vnicheck.model.finding import Finding, Fix
 from vnicheck.model.flow import DropCode
 
@@ -40,7 +40,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     for path in broken_paths(facts, DropCode.FLOATING_IP):
         subject = f"{protocol_words(path.caused)} replies to the internet from {who(facts, path)}"
         said = f"{subject} are lost"
-        fixes = policy_routing_for(facts, path.locals)
+        fixes = ways_back(facts, path.members)
         elsewhere = (Fix("let replies leave by the VNI that holds the floating IP"),)
         yield path_finding(rule, facts, path, what=said, fixes=fixes or elsewhere)
 

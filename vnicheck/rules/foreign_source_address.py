@@ -33,7 +33,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.fixes.advice import ways_back
 from vnicheck.model.finding import Finding
 from vnicheck.model.flow import DropCode, Leg
 
@@ -44,7 +44,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         what = "replies" if path.hop.leg is Leg.REPLY else "packets"
         subject = f"{protocol_words(path.caused)} {what} from {who(facts, path)}"
         said = f"{subject} are dropped at {path.at}"
-        yield path_finding(rule, facts, path, what=said, fixes=policy_routing_for(facts, path.locals))
+        yield path_finding(rule, facts, path, what=said, fixes=ways_back(facts, path.members))
 
 
 RULE = Rule("VNC103", "foreign-source-address", __doc__, find)

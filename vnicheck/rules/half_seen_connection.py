@@ -34,7 +34,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.fixes.advice import ways_back
 from vnicheck.model.finding import Finding, Fix
 from vnicheck.model.flow import DropCode
 
@@ -46,7 +46,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         subject = f"{protocol_words(path.caused)} replies {way} {who(facts, path)}"
         said = f"{subject} are dropped at {path.at}"
         vni = facts.vni_named(path.at)
-        fixes = policy_routing_for(facts, path.locals)
+        fixes = ways_back(facts, path.members)
         alone = all({drop.by for drop in flow.drops} == {path.code} for _, flow in path.flows)
         if vni is not None and not vni.legacy and alone:
             rests = any(True for _, flow in path.flows for _ in open_hops(flow))

@@ -30,7 +30,7 @@ from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import protocol_words, who
 from vnicheck.findings.path_finding import path_finding
 from vnicheck.findings.rule import Rule
-from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.fixes.advice import ways_back
 from vnicheck.model.finding import Finding, Fix
 from vnicheck.model.flow import Direction, DropCode, Leg
 
@@ -40,7 +40,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     for path in broken_paths(facts, DropCode.SECURITY_GROUP, DropCode.NETWORK_ACL, leg=Leg.REPLY):
         way = "to" if path.direction is Direction.OUTBOUND else "from"
         said = f"{protocol_words(path.caused)} replies {way} {who(facts, path)} are refused"
-        routed = policy_routing_for(facts, path.locals) if path.ingress != path.egress else ()
+        routed = ways_back(facts, path.members) if path.ingress != path.egress else ()
         yield path_finding(rule, facts, path, what=said, fixes=routed or (Fix("admit the reply in the ACL"),))
 
 

@@ -86,6 +86,8 @@ def _behind_all(guest: Guest) -> tuple[list[PolicyRule], PolicyRule | None]:
 
 
 def _takes_all(rule: PolicyRule, guest: Guest) -> bool:
+    if rule.l3mdev:
+        return False
     bare = PolicyRule(
         priority=rule.priority, action=rule.action, table=rule.table, realms=rule.realms, text=rule.text, goto=rule.goto
     )

@@ -86,16 +86,14 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     if broken or risky:
         flows = sorted({index for index, _ in (*broken, *risky)})
         fates = {"dropped": broken, "at risk (spoofing-sibling)": risky}
-        said = [
-            f"{flows_said(facts, them)}, delivered now, would be {fate} then" for fate, them in fates.items() if them
-        ]
+        said = [f"{flows_said(facts, them)} are {fate}" for fate, them in fates.items() if them]
         manager = next(iter(guest.network_managers), "the server's network manager")
         yield observation(
             rule,
             facts,
             subject=sorted({vni.id for index in flows if (vni := facts.owner(facts.flows[index].local)) is not None}),
-            what=f"no configuration sets {_lost(rules, routes)}, so a boot loses what runs now",
-            why=f". {'; '.join(said)}.",
+            what=f"from the next boot on {listed(said)}",
+            why=f": no configuration sets {_lost(rules, routes)}.",
             severity="warning",
             confidence="assumed",
             flows=flows,

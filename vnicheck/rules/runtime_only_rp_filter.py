@@ -76,15 +76,17 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     fixes = [shift for shift in shifts if shift not in breaks and any(_dropped_at(facts, m, shift) for m in fixed)]
     rest = [shift for shift in shifts if shift not in breaks and shift not in fixes]
     if breaks:
-        said = f"{flows_said(facts, broken)}, delivered now, would be dropped then."
+        said = f": {flows_said(facts, broken)}, delivered now, would be dropped then"
         yield _finding(rule, facts, guest.boot, breaks, said, broken)
     if fixes:
-        said = f"{flows_said(facts, fixed)}, dropped now, would be delivered then."
+        said = f": {flows_said(facts, fixed)}, dropped now, would be delivered then"
         yield _finding(rule, facts, guest.boot, fixes, said, fixed, fixes=True)
     if rest:
         unknown = any(flow.verdict is Verdict.UNKNOWN for flow in (*facts.flows, *then.flows))
         said = (
-            "Whether a flow depends on it is not known." if unknown else "No flow that is delivered now depends on it."
+            "; whether a flow depends on it is not known"
+            if unknown
+            else "; no flow that is delivered now depends on it"
         )
         yield _finding(rule, facts, guest.boot, rest, said, [])
 
@@ -136,8 +138,8 @@ def _finding(
         rule,
         facts,
         subject=("mends" if fixes else "breaks" if changes else "rest", *sorted(vnis)),
-        what=f"rp_filter is {turns}",
-        why=f" ({'; '.join(_source(boot, key) for key in keys)}). {said}",
+        what=f"rp_filter is {turns}{said}",
+        why=f" ({'; '.join(_source(boot, key) for key in keys)}).",
         severity="warning" if changes and not fixes else "note",
         confidence=confidence,
         flows=sorted({index for index, _ in changes}),

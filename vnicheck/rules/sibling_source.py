@@ -36,7 +36,7 @@ from vnicheck.findings.evidence import of_hops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import places, protocol_words
 from vnicheck.findings.rule import Rule, observation, path_fingerprint
-from vnicheck.fixes.advice import policy_routing_for
+from vnicheck.fixes.advice import ways_back
 from vnicheck.model.finding import Evidence, Finding, Fix
 from vnicheck.model.flow import Direction, DropCode, Flow, Hop, Outcome
 from vnicheck.model.grouped import grouped
@@ -68,7 +68,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             flows=[index for index, _ in indexed],
             evidence=_evidence(facts, flows),
             fixes=(
-                *(() if transit else policy_routing_for(facts, locals_)),
+                *(() if transit else ways_back(facts, flows)),
                 Fix(f"or set {listed(ids)} in vnicheck.toml, once you know what the VPC does"),
             ),
         )

@@ -99,12 +99,15 @@ class Heard(Struct, kw_only=True):
 
 
 def script(job: Mapping[str, Any]) -> bytes:
-    """POSIX sh that runs the agent with the first Python 3 that there is."""
+    """POSIX sh that runs the agent with the first Python 3 that there is. Its own lines begin on a new one, whatever a
+    profile printed before.
+    """
     parts = [files("vnicheck.verify").joinpath(name).read_text("utf-8") for name in ("agent_drops.py", "agent.py")]
     program = "\n\n".join([*parts, f"main(json.loads({json.dumps(job)!r}), Drops)\n"])
     packed = base64.b64encode(zlib.compress(program.encode()))
     run = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed.decode()}")))'
     return f"""\
+echo
 PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 export PATH LC_ALL
 for vnicheck_python in {" ".join(_PYTHONS)}; do
@@ -120,7 +123,7 @@ def ask(place: Place, addresses: Sequence[str]) -> Asked:
     """From which of its addresses a host would send to others, and whether it may watch. Raises AgentError, and
     CollectionError where there is no session."""
     with _agent(place, {"seconds": 20, "ask": list(addresses)}) as talk:
-        asked: Asked = _decoded(talk.line(_START + _patience(place)), Asked, place.name)
+        asked: Asked = _first(talk, _START + _patience(place), Asked, place.name)
         return asked
 
 
@@ -136,7 +139,10 @@ def run(places: Mapping[str, Place], probes: Sequence[Probe], *, seconds: int = 
             except (CollectionError, OSError) as error:
                 heard[name].problem = one_line(error, 200)
         for name, talk in talks.items():
-            _note(heard[name], "ready", talk, Ready, places[name], _START + _patience(places[name]))
+            try:
+                heard[name].ready = _first(talk, _START + _patience(places[name]), Ready, places[name].name)
+            except (CollectionError, AgentError) as error:
+                heard[name].problem = str(error)
         going = {name: talk for name, talk in talks.items() if heard[name].ready is not None}
         for talk in going.values():
             talk.send(b"go\n")
@@ -148,6 +154,22 @@ def run(places: Mapping[str, Place], probes: Sequence[Probe], *, seconds: int = 
         for name, talk in going.items():
             _note(heard[name], "watched", talk, Watched, places[name], _END)
     return heard
+
+
+def _first(talk: Talk, seconds: float, kind: type[Any], name: str) -> Any:
+    """The agent's first answer: what a profile or the message of the day printed before is passed over. Raises
+    AgentError, and CollectionError where the connection failed.
+    """
+    until = time.monotonic() + seconds
+    noise: AgentError | None = None
+    while (line := talk.line(max(0.0, until - time.monotonic()))) is not None:
+        try:
+            return _decoded(line, kind, name)
+        except AgentError as error:
+            if error.problem.code != "agent_unreadable":
+                raise
+            noise = noise or error
+    raise noise or _silent(name)
 
 
 def _note(heard: Heard, what: str, talk: Talk, kind: type[Struct], place: Place, seconds: float) -> None:
@@ -163,7 +185,7 @@ def _decoded(line: bytes | None, kind: type[Any], name: str) -> Any:
     """Raises AgentError."""
     where = one_line(name, 80)
     if line is None:
-        raise AgentError("agent_silent", f"{where}: what sends and watches packets ended, or says nothing")
+        raise _silent(name)
     if line.strip() == NO_PYTHON.encode():
         raise AgentError("agent_no_python", f"{where}: it has no Python 3.6 or later; captures can be read instead")
     try:
@@ -171,6 +193,10 @@ def _decoded(line: bytes | None, kind: type[Any], name: str) -> Any:
     except msgspec.MsgspecError as error:
         said = one_line(line[:200].decode(errors="replace"), 80)
         raise AgentError("agent_unreadable", f"{where}: {said!r} is not what the agent says") from error
+
+
+def _silent(name: str) -> AgentError:
+    return AgentError("agent_silent", f"{one_line(name, 80)}: what sends and watches packets ended, or says nothing")
 
 
 def _patience(place: Place) -> float:

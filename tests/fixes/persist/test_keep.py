@@ -104,7 +104,7 @@ def test_every_manager_keeps_policy_routing(manager: Manager) -> None:
 def lost(of: Server, why: str) -> None:
     found = kept(of)
     assert found.actions == ()
-    assert found.next_boot == (f"a boot LOSES the rules of 10.0.0.12: {why}",)
+    assert found.next_boot == (f"the next boot takes the rules of 10.0.0.12 back ({why})",)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_handle_that_is_not_plain_is_refused(manager: Manager, handle: str) ->
     assert found.actions == ()
     (said,) = found.next_boot
     assert said.isprintable()
-    assert said.startswith("a boot LOSES the rules of 10.0.0.12")
+    assert said.startswith("the next boot takes the rules of 10.0.0.12 back (")
 
 
 @pytest.mark.parametrize("name", ["eth 1", "$(reboot)", "a;b", "e'1", "a\nb", "a\x1b[31m", "--help", "a/b", 'a"b'])
@@ -182,7 +182,7 @@ def test_an_interface_whose_name_is_not_plain_is_in_no_file(manager: Manager, na
     found = persist(inside, [*effects, SetRpFilter(interface=name, old=1, new=2)])
     assert found.actions == ()
     assert len(found.next_boot) == 2
-    assert all(said.isprintable() and said.startswith("a boot LOSES") for said in found.next_boot)
+    assert all(said.isprintable() and said.startswith("the next boot takes ") for said in found.next_boot)
 
 
 @pytest.mark.parametrize("kind", ["macvlan"])
@@ -267,7 +267,9 @@ def test_rp_filter_has_the_last_word(boot: BootConfig | None, name: str, said: s
 def test_no_name_sorts_behind_every_other() -> None:
     found = kept(owned(LOOSE, Manager.IFUPDOWN, boot=boot_of("/etc/sysctl.d/~last.conf:7")), "rp-filter")
     assert found.actions == ()
-    assert found.next_boot == ("a boot LOSES rp_filter of eth1: ~last.conf sorts behind every name that we write",)
+    assert found.next_boot == (
+        "the next boot takes rp_filter of eth1 back (~last.conf sorts behind every name that we write)",
+    )
 
 
 def test_what_the_vpc_changes_stays() -> None:

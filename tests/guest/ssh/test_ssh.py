@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ssh_client import WEB, collect, options_for
-from tests.support.sshd import Sshd, free_port, generate_key, require
+from tests.support.sshd import Sshd, free_port, generate_key, require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.options import SshOptions, SshTarget
@@ -249,6 +250,22 @@ class TestPeersThatFail:
     def test_name_that_does_not_resolve(self, tmp_path: Path) -> None:
         target = SshTarget(name="web-1", address="no-such-host.invalid")
         assert refused(SshOptions(known_hosts=(tmp_path / "k",)), target).code == "ssh_dns"
+
+    @pytest.mark.root
+    def test_a_resolver_that_does_not_answer(self, tmp_path: Path) -> None:
+        """It is not the server that does not answer, and no security group's fault."""
+        require_root()
+        (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+        code = (
+            "import socket\nsilent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nsilent.bind(('127.0.0.1', 53))\n"
+            "from tests.support.ssh_client import collect\n"
+            "from vnicheck.guest.ssh.options import SshOptions, SshTarget\n"
+            "collect(SshTarget(name='web-1', address='web-1.example'), SshOptions(connect_timeout=0.5))"
+        )
+        script = f'ip link set lo up && mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec "$0" -c "$1"'
+        command = ["unshare", "-n", "-m", "sh", "-c", script, sys.executable, code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert "web-1.example was not resolved within 0.5 s; check the resolver" in done.stderr
 
     def test_silent(self, tmp_path: Path) -> None:
         with tcp_server(lambda connection: time.sleep(3)) as port:

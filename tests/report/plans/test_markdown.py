@@ -32,7 +32,7 @@ def test_a_plan_has_its_commands_and_what_a_boot_leaves() -> None:
     parsed = tokens(changed)
     assert headings(parsed) == [
         "vnicheck fix",
-        "server: policy-routing fixes 10.0.0.12, and breaks nothing; LOST at the next boot",
+        "server: policy-routing fixes 10.0.0.12, and breaks nothing; not permanent",
     ]
     found = blocks(parsed)
     assert "ip rule add from 10.0.0.12 table 1003 priority 1003" in found

@@ -91,4 +91,4 @@ def _of_rp_filter(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
 
 
 def _lost(what: str, why: str) -> Kept:
-    return Kept((), (f"a boot LOSES {what}: {why}",), "lost")
+    return Kept((), (f"the next boot takes {what} back ({why})",), "lost")

@@ -22,11 +22,12 @@ _SELECTORS = {
     "-s": Selector.SOURCE, "-d": Selector.DESTINATION, "-i": Selector.IIF, "-o": Selector.OIF, "-p": Selector.PROTOCOL,
     "--sport": Selector.SOURCE_PORT, "--sports": Selector.SOURCE_PORT, "--dport": Selector.DESTINATION_PORT,
     "--dports": Selector.DESTINATION_PORT, "--icmp-type": Selector.ICMP_TYPE, "--ctstate": Selector.CONNECTION_STATE,
-    "--state": Selector.CONNECTION_STATE, "--dst-type": Selector.DESTINATION_KIND, "--mark": Selector.MARK,
+    "--state": Selector.CONNECTION_STATE, "--dst-type": Selector.DESTINATION_KIND,
+    "--src-type": Selector.SOURCE_KIND, "--mark": Selector.MARK,
 }  # fmt: skip
 _BARE = {"-s", "-d", "-i", "-o", "-p"}
 """What needs no module."""
-_LOWERED = {Selector.CONNECTION_STATE, Selector.DESTINATION_KIND}
+_LOWERED = {Selector.CONNECTION_STATE, Selector.DESTINATION_KIND, Selector.SOURCE_KIND}
 _KNOWN_MODULES = {
     "tcp", "udp", "sctp", "dccp", "udplite", "icmp", "multiport", "comment", "conntrack", "state", "addrtype", "mark",
     "connmark",
@@ -158,6 +159,6 @@ def _decision(words: list[str], chains: set[str]) -> tuple[Verdict | None, str |
     if target is None and "--to-ports" in told and name == "REDIRECT":
         target = f":{told['--to-ports']}"
     sets_mark = name in _SETS_MARK and "--save-mark" not in words
-    if name in _GOING_ON:
+    if name in _GOING_ON and not any(word.startswith("--zone") for word in words):
         return None, None, sets_mark
     return _TARGETS.get(name, Verdict.OTHER), target, sets_mark

@@ -19,7 +19,7 @@ import msgspec
 from vnicheck.guest.parsers.parsed import capped, text_lines
 from vnicheck.model.firewall import FirewallChain, FirewallRule, Match, Selector, Verdict
 
-FAMILIES = {"ip", "inet", "netdev"}
+FAMILIES = {"ip", "inet", "netdev", "arp"}
 _TABLE = re.compile(r"table (\S+) (\S+) \{", re.ASCII)
 _CHAIN = re.compile(r"chain (\S+) \{", re.ASCII)
 _HOOK = re.compile(
@@ -56,6 +56,7 @@ _SELECTORS: dict[tuple[str, ...], tuple[Selector, str | None]] = {
     ("meta", "mark"): (Selector.MARK, None),
     ("ct", "mark"): (Selector.CONNECTION_MARK, None),
     ("fib", "daddr", "type"): (Selector.DESTINATION_KIND, None),
+    ("fib", "saddr", "type"): (Selector.SOURCE_KIND, None),
 }
 """What a condition begins with, and the protocol that it asks for by the way."""
 _IPV6_ONLY = {("meta", "nfproto", "ipv6"), ("meta", "protocol", "ip6"), ("ip6",), ("icmpv6",)}
@@ -63,7 +64,7 @@ _ANY_OF_OURS = (("meta", "nfproto", "ipv4"), ("meta", "protocol", "ip"))
 _PLAIN = {word: Verdict(word) for word in ("accept", "drop", "return", "queue")}
 _IN_MAPS: dict[str, Verdict | None] = {**_PLAIN, "jump": Verdict.JUMP, "goto": Verdict.GOTO, "continue": None}
 _TRANSLATIONS = {word: Verdict(word) for word in ("dnat", "snat", "masquerade", "redirect", "tproxy")}
-_DECIDES = {"vmap", "jump", "goto", "set", "target", "synproxy", "fwd", *_TRANSLATIONS}
+_DECIDES = {"vmap", "jump", "goto", "set", "target", "synproxy", "fwd", "flow", *_TRANSLATIONS}
 _CLAMPING = ("tcp", "option", "maxseg", "size", "set")
 _LOG_VALUES = {"prefix", "level", "group", "snaplen", "queue-threshold"}
 _NAT_FLAGS = {"random", "fully-random", "persistent", "random,persistent", "fully-random,persistent"}
@@ -163,7 +164,11 @@ def read_rule(line: str) -> Iterator[FirewallRule]:
         else:
             may, marks, rest = words.abandon()
             yield msgspec.structs.replace(
-                rule, verdict=may, sets_mark=marks, unmodelled=(*rule.unmodelled, capped(rest))
+                rule,
+                verdict=may,
+                sets_mark=marks,
+                untracks="notrack" in rest.split(),
+                unmodelled=(*rule.unmodelled, capped(rest)),
             )
             return
     if not done:

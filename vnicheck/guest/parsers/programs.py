@@ -8,9 +8,17 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parsers.parsed import JsonObject, capped, read_json, text_lines, word
 from vnicheck.model.guest import Hook, HookKind
 
-_PLACE = re.compile(r"qdisc (clsact|ingress) .*?\bdev (\S+)", re.ASCII)
-_LOSSY = re.compile(r"qdisc netem .*?\bdev (\S+) .*\b(?:loss|corrupt)\b", re.ASCII)
+_PLACE = re.compile(
+    r"qdisc (clsact|ingress|(?:htb|hfsc|prio|ets|drr|cbq|qfq|multiq|dsmark)(?=.* root )) .*?\bdev (\S+)", re.ASCII
+)
+_ACTING = re.compile(r"\b(?:action|police|bpf)\b", re.ASCII)
+"""What a filter that chooses a class does to packets besides."""
+_LOSSY = re.compile(
+    r"qdisc (?=blackhole |netem .* (?:loss|corrupt) |[bp]fifo .* limit 0(?:p|b)?(?: |$)).*?\bdev (\S+)", re.ASCII
+)
+"""What drops packets for itself, all of them or by chance."""
 _POLICY = re.compile(r"src (\S+) dst (\S+)", re.ASCII)
+_PLACES = {"clsact": ("ingress", "egress"), "ingress": ("ingress",)}
 _KINDS = {"ingress": HookKind.INGRESS_PROGRAM, "egress": HookKind.EGRESS_PROGRAM}
 _DIRECTIONS = {
     "clsact/ingress": "ingress", "clsact/egress": "egress", "tcx/ingress": "ingress", "tcx/egress": "egress",
@@ -30,7 +38,8 @@ def traffic_hooks(text: str) -> tuple[Hook, ...]:
         filter protocol all pref 49152 bpf chain 0 handle 0x1 cil_from_netdev direct-action not_in_hw id 5 tag 0a
         @end
 
-    A place whose filters were not listed (no `@end`) is taken for a filter.
+    Those of a discipline with classes (`@eth0 root`) count where they do more than choose a class. A place whose
+    filters were not listed (no `@end`) is taken for a filter.
     """
     places: dict[tuple[str, str], str] = {}
     filters: dict[tuple[str, str], list[str]] = {}
@@ -40,7 +49,7 @@ def traffic_hooks(text: str) -> tuple[Hook, ...]:
     for line in text_lines(text, "tc"):
         words = line.split()
         if (match := _PLACE.match(line)) is not None:
-            for direction in ("ingress", "egress") if match[1] == "clsact" else ("ingress",):
+            for direction in _PLACES.get(match[1], ("root",)):
                 places[match[2], direction] = line
         elif (match := _LOSSY.match(line)) is not None:
             hooks.append(Hook(kind=HookKind.EGRESS_PROGRAM, interface=match[1], text=capped(f"tc: {line}")))
@@ -49,14 +58,15 @@ def traffic_hooks(text: str) -> tuple[Hook, ...]:
             current = None
         elif line.startswith("@") and len(words) == 2:
             current = words[0][1:], words[1]
-        elif current is not None:
+        elif current is not None and (current[1] != "root" or _ACTING.search(line) is not None):
             filters.setdefault(current, []).append(line)
     for (interface, direction), line in places.items():
         found = filters.get((interface, direction), [])
         if (interface, direction) in listed and not found:
             continue
         told = next((text for text in found if " handle " in text), found[0] if found else f"{line} (not listed)")
-        hooks.append(Hook(kind=_KINDS[direction], interface=interface, text=capped(f"tc: {direction}: {told.strip()}")))
+        kind = _KINDS.get(direction, HookKind.EGRESS_PROGRAM)
+        hooks.append(Hook(kind=kind, interface=interface, text=capped(f"tc: {direction}: {told.strip()}")))
     return tuple(hooks)
 
 

@@ -18,7 +18,6 @@ from vnicheck.guest.parsers.names import (
     group_number,
     ip_protocol,
     parse_number,
-    prefix_text,
     route_type,
     table_number,
     tos_number,
@@ -33,6 +32,7 @@ from vnicheck.guest.parsers.parsed import (
     text_lines,
     word,
 )
+from vnicheck.model.address import format_prefix, mask, split_prefix
 from vnicheck.model.guest import PolicyRule, RouteType, RuleAction
 from vnicheck.model.lines import format_rule
 
@@ -163,10 +163,14 @@ def _read_pair(key: str, rest: Iterator[str], fields: Fields, unmodelled: list[s
 
 
 def _prefix(field: str, text: str) -> Fields | None:
+    """The kernel keeps host bits, shows them, and compares without them (net/ipv4/fib_rules.c, fib4_rule_match)."""
     if text == "all":
         return {}
-    prefix = prefix_text(text)
-    return None if prefix is None else {field: prefix}
+    try:
+        address, length = split_prefix("0.0.0.0/0" if text in {"any", "default"} else text)
+    except ValueError:
+        return None
+    return {field: format_prefix(address & mask(length), length)}
 
 
 def _mark(text: str, _: Names) -> Fields | None:

@@ -124,7 +124,13 @@ def _addresses(hop: SshHop, seconds: float) -> list[tuple[Any, ...]]:
     try:
         return socket.getaddrinfo(host, hop.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
-        return bounded(lambda: socket.getaddrinfo(host, hop.port, type=socket.SOCK_STREAM), seconds)
+        try:
+            return bounded(lambda: socket.getaddrinfo(host, hop.port, type=socket.SOCK_STREAM), seconds)
+        except TimeoutError as error:
+            said = (
+                f"{hop.label}: {hop.host} was not resolved within {seconds:g} s; check the resolver, or give an address"
+            )
+            raise CollectionError("ssh_dns", said) from error
 
 
 def _open_channel(hop: SshHop, through: "Transport", seconds: float) -> "Channel":

@@ -60,8 +60,9 @@ def parts(instance: InstancePlan) -> Iterator[tuple[str, list[str]]]:
         "Fixes only if": [said(said_if(condition)) for condition in plan.fixed_if],
         "Costs": [said(effect) for effect in plan.side_effects],
         "Needs the IAM actions": [said(action) for action in plan.iam_actions],
-        "After the next boot": [said(word) for word in plan.next_boot],
+        "At the next boot": [said(word) for word in plan.next_boot],
         "Stays broken": [said(word) for word in instance.unfixed],
+        "Nothing here does": [said(line) for fix in instance.by_hand for line in (fix.title, *fix.commands)],
         "Rules of others": [said(word) for word in instance.agents],
         "REFUSED, for its name could mean something else than itself": [
             *(change.refused for change in changes if change.refused is not None),

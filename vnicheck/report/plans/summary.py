@@ -16,7 +16,7 @@ from vnicheck.report.coverage import NAMED, some
 Result = Literal["fixed", "in part", "by hand"]
 _WHOLE: tuple[Result, ...] = ("fixed", "in part", "by hand")
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b", re.ASCII)
-_BOOT = {"kept": "", "partly": "; a boot loses part of it", "lost": "; LOST at the next boot"}
+_BOOT = {"kept": "", "partly": "; permanent in part", "lost": "; not permanent"}
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -48,6 +48,7 @@ def summary_lines(plans: Sequence[InstancePlan], scope: Scope) -> list[str]:
         lines.append(f"nothing to fix on {counted(well, 'other server' if plans else 'server')}")
     elif well > 0:
         lines.append("nothing is broken that is meant to work: there is nothing to fix")
+        lines.append("whether a boot would change that, 'vnicheck analyze' tells")
     if scope.unchecked:
         lines.append(f"could not look at {some(scope.unchecked)}: whether anything is broken there is not known")
     if scope.stopped:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from vnicheck.findings.terms import DROPS
 from vnicheck.fixes.vni_changes import patch_line
+from vnicheck.model.finding import Fix
 from vnicheck.model.flow import Direction
 from vnicheck.model.grouped import grouped
 from vnicheck.model.plan import NO_STRATEGY, Action, InstancePlan, Plan
@@ -62,8 +63,9 @@ def write_plan(page: Page, instance: InstancePlan) -> None:
         _fixed(page, plan)
         _listed(page, "Costs", plan.side_effects)
         _needs(page, plan.iam_actions)
-        _listed(page, "After the next boot", plan.next_boot)
+        _listed(page, "At the next boot", plan.next_boot)
     _listed(page, "Stays broken", instance.unfixed)
+    _by_hand(page, instance.by_hand)
     _listed(page, "Rules of others", instance.agents)
     _alternatives(page, instance.alternatives)
 
@@ -115,6 +117,16 @@ def _listed(page: Page, label: str, lines: Sequence[str]) -> None:
         style = "bold red" if line.startswith(_SECURITY) else ""
         page.prose((line, style), indent=2, lead="- ")
     page.line()
+
+
+def _by_hand(page: Page, fixes: Sequence[Fix]) -> None:
+    if fixes:
+        page.line(("Nothing here does", "bold"))
+        for fix in fixes:
+            page.prose(fix.title, indent=2, lead="- ")
+            for command in fix.commands:
+                page.line((command, "bold"), indent=6)
+        page.line()
 
 
 def _needs(page: Page, actions: Sequence[str]) -> None:
