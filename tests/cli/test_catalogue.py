@@ -99,3 +99,9 @@ def test_a_command_loads_what_is_slow_only_when_it_is_needed(module: str) -> Non
     code = f"import sys, vnicheck.cli.{module}; print(*sorted({slow!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_snapshot_is_analyzed_without_what_asks_servers_and_what_writes_files() -> None:
+    code = "import sys, vnicheck.cli.analyze; print(*sorted({'yaml', 'vnicheck.guest.ssh.runner'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
-from itertools import pairwise
 from random import Random
 
 import msgspec
@@ -14,9 +13,9 @@ from msgspec import UNSET
 from tests.support import servers
 from tests.support.amounts import drawn
 from tests.support.drawn_guests import guests
-from vnicheck.engine.partition import NEVER_REMOTE, address_atoms, port_atoms, to_ports, to_prefixes
+from vnicheck.engine.partition import NEVER_REMOTE, to_ports, to_prefixes
 from vnicheck.fabric.scope import SERVICE_PREFIXES
-from vnicheck.model.address import LAST, format_address, merge_ranges, parse_address, parse_prefix, prefix_range
+from vnicheck.model.address import LAST, merge_ranges, parse_address, parse_prefix, prefix_range
 from vnicheck.model.flow import Flow
 from vnicheck.model.guest import Guest
 
@@ -28,28 +27,6 @@ RELAXED = settings(max_examples=drawn(25), deadline=None, suppress_health_check=
 
 def size(ranges: Iterable[Range]) -> int:
     return sum(last - first + 1 for first, last in ranges)
-
-
-@given(st.lists(addresses, max_size=5), st.sets(st.integers(0, LAST + 1), max_size=20))
-def test_atoms_of_addresses(own: list[int], cuts: set[int]) -> None:
-    atoms = address_atoms([format_address(address) for address in own], cuts)
-    excluded = merge_ranges([*map(prefix_range, NEVER_REMOTE), *((address, address) for address in own)])
-    assert atoms == sorted(atoms)
-    assert all(before[1] < after[0] for before, after in pairwise(atoms))
-    assert merge_ranges([*atoms, *excluded]) == [(0, LAST)]
-    assert size(atoms) + size(excluded) == LAST + 1
-    assert not any(first < cut <= last for first, last in atoms for cut in cuts)
-    assert all(
-        after[0] in cuts or any(before[1] < low <= after[0] for low, _ in excluded) for before, after in pairwise(atoms)
-    )
-
-
-@given(st.sets(st.integers(-1, 65537), max_size=20))
-def test_atoms_of_ports(cuts: set[int]) -> None:
-    atoms = port_atoms(cuts)
-    assert merge_ranges(atoms) == [(1, 65535)]
-    assert size(atoms) == 65535
-    assert {first for first, _ in atoms} == {1} | {cut for cut in cuts if 1 < cut <= 65535}
 
 
 @given(st.lists(st.tuples(addresses, addresses).map(lambda pair: (min(pair), max(pair))), max_size=6))

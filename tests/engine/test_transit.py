@@ -1,13 +1,38 @@
 """Flows through the server: a router between a subnet of the VPC and a network beyond it."""
 
 import ipaddress
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.support.servers import ONE_ARM, OPEN_GROUP, fabric, flows, group_rule, router, server, subnet, transit_fabric
+from tests.support.amounts import drawn
+from tests.support.drawn_guests import guests
+from tests.support.drawn_servers import RELAXED, fabrics, server_of
+from tests.support.one_flow import fate
+from tests.support.servers import (
+    BOTH_WAYS,
+    ONE_ARM,
+    OPEN_GROUP,
+    fabric,
+    flows,
+    group_rule,
+    router,
+    server,
+    subnet,
+    transit_fabric,
+)
+from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.refinement import port_ranges
+from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.transit import transit_flow
+from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Fabric, RoutingTable, SecurityGroup, VpcRoute
+from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, DropCode, Flow, Protocol, Verdict
+from vnicheck.model.guest import Guest
 from vnicheck.model.snapshot import Server
 
 
@@ -119,7 +144,7 @@ def test_a_longer_route_takes_its_part_elsewhere() -> None:
     (flow,) = transit(router(), where)
     assert isinstance(flow.local_prefixes, tuple)
     assert covered(flow.local_prefixes) == 65536 - 256
-    assert "10.8.5.0/24" not in flow.local_prefixes
+    assert "10.8.5.0/24" not in flow.local_prefixes or ()
 
 
 def test_routes_of_one_priority_that_share_the_load_are_unknown() -> None:
@@ -146,3 +171,71 @@ def test_a_default_route_diverts_traffic_inside_the_vpc_too() -> None:
     inside = ipaddress.ip_network("10.0.1.0/24")
     answerers = [prefix for flow in led for prefix in flow.local_prefixes or ()]
     assert any(ipaddress.ip_network(prefix).overlaps(inside) for prefix in answerers), answerers
+
+
+def test_two_hosts_of_one_network_are_two_ends() -> None:
+    """Whatever else tells addresses of the network apart."""
+    where = with_route(transit_fabric(), "in", destination="10.8.0.0/16", next_hop="10.0.1.11")
+    view = ServerView(router(), where, Config())
+    inside, other = parse_address("10.8.0.4"), parse_address("10.8.0.5")
+    assert transit_flow(view, Protocol.TCP, inside, other, 443) is not None
+    assert transit_flow(view, Protocol.TCP, inside, inside, 443) is None
+    led = [flow for flow in transit(router(), where) if "10.8.0.0/16" in flow.remote]
+    assert [flow.local_prefixes for flow in led] == [("10.8.0.0/16",)]
+
+
+def test_routes_of_one_length_by_different_interfaces_are_different_fates() -> None:
+    lines = "10.8.1.0/24 via 10.0.0.1 dev eth0\n10.8.2.0/24 via 10.0.1.1 dev eth1\n"
+    egress = {
+        prefix: flow.egress
+        for flow in transit(router(ONE_ARM + lines), transit_fabric())
+        for prefix in flow.local_prefixes or ()
+    }
+    assert (egress["10.8.2.0/24"], set(egress.values())) == ("eth1", {"eth0", "eth1"})
+
+
+def test_nobody_is_both_ends_of_a_flow() -> None:
+    where = with_route(transit_fabric(), "in", destination="10.8.0.0/16", next_hop="10.0.1.11")
+    host = router(BOTH_WAYS + "10.8.1.7 via 10.0.0.1 dev eth0\n")
+    pairs = {
+        (remote, local)
+        for flow in transit(host, where)
+        for remote in flow.remote
+        for local in flow.local_prefixes or ()
+    }
+    assert ("10.8.1.7/32", "10.8.1.6/32") in pairs
+    assert ("10.8.1.7/32", "10.8.1.7/32") not in pairs
+
+
+def test_many_routes_at_both_ends_are_few_classes() -> None:
+    lines = (f"10.{16 + n // 256}.{n % 256}.0/24 via 10.0.{n % 2}.1 dev eth{n % 2}" for n in range(1000))
+    where = with_route(transit_fabric(), "in", destination="10.0.0.0/8", next_hop="10.0.1.11")
+    few, many = (flows(router(routes), where) for routes in (BOTH_WAYS + next(lines), BOTH_WAYS + "\n".join(lines)))
+    led, more = ([flow for flow in each if flow.direction is Direction.TRANSIT] for each in (few, many))
+    assert len(more) <= len(led) + 12
+
+
+@settings(RELAXED, max_examples=drawn(15))
+@given(fabrics(), guests(), st.sampled_from(["10.8.0.0/16", "0.0.0.0/0"]), st.randoms(use_true_random=False))
+def test_a_class_says_what_each_of_its_flows_meets(around: Fabric, inside: Guest, led: str, random: Any) -> None:
+    out = VpcRoute(id="out", name="out", destination=led, action="deliver", next_hop="10.0.0.11")
+    back = VpcRoute(id="in", name="in", destination="10.0.0.0/8", action="deliver", next_hop="10.0.0.12")
+    tables = [
+        RoutingTable(id="c", name="c", vpc="vpc", routes=(out,)),
+        RoutingTable(id="in", name="in", vpc="vpc", routes=(back,), ingress=("transit_gateway", "internet")),
+    ]
+    around.routing_tables.update({table.id: table for table in tables})
+    around.subnets["c"] = subnet("c", "10.0.2.0/24", routing_table="c")
+    sysctls = inside.sysctls | {f"net/ipv4/conf/{name}/forwarding": 1 for name in ("eth0", "eth1")}
+    of = server_of(msgspec.structs.replace(inside, sysctls=sysctls), ("10.0.0.11", "10.0.0.12", "10.0.0.14"))
+    view = ServerView(of, around, Config())
+    classes = [flow for flow in predict_flows(view) if flow.direction is Direction.TRANSIT]
+    for flow in random.sample(classes, min(8, len(classes))):
+        opener, answerer = (
+            random.randint(*prefix_range(random.choice(ends))) for ends in (flow.remote, flow.local_prefixes)
+        )
+        port = random.randint(*random.choice(port_ranges(flow)))
+        alone = transit_flow(view, flow.protocol, opener, answerer, port)
+        if opener != answerer:
+            assert alone is not None
+            assert fate(alone) == fate(flow)

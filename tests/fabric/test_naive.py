@@ -10,6 +10,7 @@ from tests.support.drawn_rules import COVERS, LOCAL, MEMBERS, acl_rules, directi
 from tests.support.servers import fabric, subnet, vni
 from vnicheck.fabric import network_acl as acls
 from vnicheck.fabric import security_group as groups
+from vnicheck.fabric.transport import CrossingPacket
 from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import AclRule, NetworkAcl, SecurityGroup, SecurityGroupRule
 from vnicheck.model.flow import Outcome, Protocol
@@ -66,18 +67,17 @@ def test_security_groups(
     around = fabric(groups=[*given_groups, MEMBERS])
     one = vni(0, LOCAL, security_groups=tuple(group.id for group in given_groups))
     dports = (0, 0) if protocol is Protocol.ICMP else (min(one_port, other_port), max(one_port, other_port))
-    check = groups.security_groups(
-        around,
-        one,
-        groups.GroupedPacket(
-            direction=direction,
-            protocol=protocol,
-            remotes=(parse_address(remote),),
-            local=parse_address(LOCAL),
-            dports=(dports,),
-            opening=True,
-            icmp_type=kind,
-        ),
+    packet = CrossingPacket(
+        direction=direction,
+        protocol=protocol,
+        remotes=(parse_address(remote),),
+        local=parse_address(LOCAL),
+        sports=((1024, 65535),),
+        dports=(dports,),
+        icmp_type=kind,
+    )
+    check = groups.groups_check(
+        around, one, groups.group_answers(around, one, packet), direction=direction, opening=True
     )
     every_rule = [rule for each in rules for rule in each]
     naive = {
@@ -131,7 +131,7 @@ def test_network_acls(
     check = acls.network_acl(
         fabric(acls=[NetworkAcl(id="acl", name="acl", rules=tuple(rules))]),
         subnet("a", "10.0.0.0/24"),
-        acls.CrossingPacket(
+        CrossingPacket(
             direction=direction,
             protocol=protocol,
             remotes=(parse_address(remote),),

@@ -9,15 +9,15 @@ from tests.support.servers import acl_rule, fabric, group_rule, subnet, two_vnis
 from vnicheck.fabric.assumptions import ASSUMPTIONS
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.floating_ip import back_to_internet, from_internet, to_internet
-from vnicheck.fabric.network_acl import CrossingPacket, network_acl
+from vnicheck.fabric.network_acl import network_acl
 from vnicheck.fabric.scope import scopes_from
-from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
+from vnicheck.fabric.security_group import answer_to_seen, group_answers, groups_check
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import effective_filtering, state_filter
-from vnicheck.fabric.transport import speaks
+from vnicheck.fabric.transport import CrossingPacket, speaks
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.address import parse_address
-from vnicheck.model.cloud import NetworkAcl, NextHopResource, RoutingTable, SecurityGroup, Vpc, VpcRoute
+from vnicheck.model.cloud import Fabric, NetworkAcl, NextHopResource, RoutingTable, SecurityGroup, Vni, Vpc, VpcRoute
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Protocol, Scope
 
@@ -157,22 +157,29 @@ def test_the_reply_leaves_by_the_vni_with_the_floating_ip_or_not_at_all() -> Non
 # --- security groups --------------------------------------------------------------------------------------------------
 
 
-def grouped(**changes: Any) -> GroupedPacket:
+def grouped(**changes: Any) -> CrossingPacket:
     fields: dict[str, Any] = {
         "direction": "inbound",
         "protocol": TCP,
         "remotes": (parse_address("10.8.0.4"),),
         "local": parse_address("10.0.0.11"),
+        "sports": ((1024, 65535),),
         "dports": ((443, 443),),
-        "opening": True,
     }
-    return GroupedPacket(**(fields | changes))
+    return CrossingPacket(**(fields | changes))
 
 
-def admission(*rules: Any, packet: GroupedPacket | None = None, others: tuple[SecurityGroup, ...] = ()) -> Check:
+def security_groups(around: Fabric, of: Vni, packet: CrossingPacket, *, opening: bool = True) -> Check:
+    answers = group_answers(around, of, packet)
+    return groups_check(around, of, answers, direction=packet.direction, opening=opening)
+
+
+def admission(
+    *rules: Any, packet: CrossingPacket | None = None, others: tuple[SecurityGroup, ...] = (), opening: bool = True
+) -> Check:
     group = SecurityGroup(id="g", name="web", rules=rules)
     one = vni(0, "10.0.0.11", security_groups=("g",))
-    return security_groups(fabric(groups=[group, *others]), one, packet or grouped())
+    return security_groups(fabric(groups=[group, *others]), one, packet or grouped(), opening=opening)
 
 
 WEB = SecurityGroup(id="web", name="web", addresses=("10.8.0.4",))
@@ -217,15 +224,15 @@ def test_what_a_group_admits(rules: tuple[Any, ...], outcome: str) -> None:
 def test_icmp_rules_name_type_and_code() -> None:
     echo = group_rule("inbound", "icmp", icmp_type=8)
     assert admission(echo, packet=grouped(protocol=ICMP, dports=((0, 0),))).outcome is Outcome.PASS
-    answer = grouped(protocol=ICMP, dports=((0, 0),), icmp_type=0, opening=False)
-    assert told(admission(echo, packet=answer)) == ("drop", "security_group", "sg-stateless")
+    answer = grouped(protocol=ICMP, dports=((0, 0),), icmp_type=0)
+    assert told(admission(echo, packet=answer, opening=False)) == ("drop", "security_group", "sg-stateless")
     other_code = group_rule("inbound", "icmp", icmp_type=8, icmp_code=1)
     assert admission(other_code, packet=grouped(protocol=ICMP, dports=((0, 0),))).outcome is Outcome.DROP
 
 
 def test_ports_that_only_partly_pass_are_not_known() -> None:
     check = admission(
-        group_rule("inbound", "tcp", port_max=32767), packet=grouped(dports=((1024, 65535),), opening=False)
+        group_rule("inbound", "tcp", port_max=32767), packet=grouped(dports=((1024, 65535),)), opening=False
     )
     assert told(check) == ("unknown", None, "client-ports")
 
@@ -480,7 +487,7 @@ def test_every_cited_assumption_is_listed_once() -> None:
             spoofing_check(one, ASSUME, "10.9.9.9", Scope.INTERNET),
             back_to_internet(one, one, ASSUME),
             routed(),
-            admission(packet=grouped(opening=False)),
+            admission(opening=False),
         )
     }
     assert cited == {

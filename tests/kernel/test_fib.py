@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from tests.support.kernel_guests import UNTOUCHED, host, make_guest, packet, replaced
-from vnicheck.kernel.receive import Reception, receive
-from vnicheck.kernel.send import NotSent, Sent, routes_out, send
+from tests.support.one_packet import receive, routes_out, send
+from vnicheck.kernel.receive import Reception
+from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.flow import GuestLines
 from vnicheck.model.guest import Guest, NextHop, Route, RouteType

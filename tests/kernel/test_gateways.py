@@ -3,7 +3,8 @@
 import pytest
 
 from tests.support.kernel_guests import UNTOUCHED, host, make_guest, packet
-from vnicheck.kernel.send import Sent, send
+from tests.support.one_packet import send
+from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
 
 REMOTE = "203.0.113.9"

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.kernel_guests import make_guest, packet, replaced
+from tests.support.one_packet import taken
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import Sent
@@ -25,7 +26,7 @@ def kernel(hook: Hook, **sysctls: int) -> Kernel:
 
 
 def received(of: Kernel, interface: str = "eth0", source: str = REMOTE) -> Reception:
-    return of.receive(interface, packet(source, "10.0.0.11"), CLIENT, SSH).reception
+    return taken(of, interface, packet(source, "10.0.0.11"), CLIENT, SSH).reception
 
 
 def sends(of: Kernel, remote: str = REMOTE) -> bool:
@@ -57,7 +58,7 @@ def test_ipsec_leaves_open_what_its_policies_name_in_either_direction() -> None:
         sends(secured, "10.8.0.4")
     assert received(secured) is Reception.DELIVERED
     assert sends(secured)
-    assert {0x0A080000, 0x0A090000} <= secured.address_cuts()
+    assert {0x0A080000, 0x0A090000} <= set(secured.ends.starts)
 
 
 def test_policy_without_addresses_is_for_all() -> None:

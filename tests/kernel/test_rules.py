@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from tests.support.kernel_guests import ICMP, UDP, host, make_guest, packet
+from tests.support.one_packet import receive, send
 from vnicheck.kernel.fib import Failure
-from vnicheck.kernel.receive import Reception, receive
-from vnicheck.kernel.send import NotSent, Sent, send
+from vnicheck.kernel.receive import Reception
+from vnicheck.kernel.send import NotSent, Sent
 
 ROUTES = """
     default via 10.0.0.1 dev eth0

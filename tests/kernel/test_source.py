@@ -3,8 +3,9 @@
 import pytest
 
 from tests.support.kernel_guests import UDP, host, make_guest, packet, replaced
+from tests.support.one_packet import send
 from vnicheck.kernel.kernel import Kernel
-from vnicheck.kernel.send import Sent, send
+from vnicheck.kernel.send import Sent
 from vnicheck.kernel.source import scope_number
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.guest import Guest, InterfaceAddress

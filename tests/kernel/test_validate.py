@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from tests.support.kernel_guests import TOUCHED, UDP, UNTOUCHED, host, make_guest, packet, replaced
+from tests.support.one_packet import receive
 from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.kernel.host import HiddenState
-from vnicheck.kernel.receive import Received, Reception, receive
+from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.guest import Guest, NextHop, Route
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.kernel_guests import ICMP, TCP, UDP, make_guest, packet, replaced
+from tests.support.one_packet import taken
 from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import NotSent, Sent
@@ -38,7 +39,7 @@ def egress(
 def reception(guest: Guest, source: str = REMOTE, proto: int = TCP, interface: str = "eth1") -> str:
     """What becomes of a packet to 10.0.0.12."""
     ports = (NO_PORTS, NO_PORTS) if proto == ICMP else (CLIENT, SSH)
-    return Kernel(guest).receive(interface, packet(source, "10.0.0.12", proto), *ports).reception.value
+    return taken(Kernel(guest), interface, packet(source, "10.0.0.12", proto), *ports).reception.value
 
 
 def guest(rules: str = "", routes: str = "", **sysctls: int) -> Guest:
@@ -246,15 +247,15 @@ class TestOutsideTheModel:
 
     def test_forwarded(self) -> None:
         with pytest.raises(Undetermined, match="forwards it by eth0"):
-            Kernel(guest(eth1_forwarding=1)).receive("eth1", packet(REMOTE, "192.0.2.1"), CLIENT, SSH)
+            taken(Kernel(guest(eth1_forwarding=1)), "eth1", packet(REMOTE, "192.0.2.1"), CLIENT, SSH)
 
     def test_broadcast(self) -> None:
         with pytest.raises(Undetermined, match="broadcast"):
-            Kernel(guest()).receive("eth1", packet(REMOTE, "10.0.0.255"), CLIENT, SSH)
+            taken(Kernel(guest()), "eth1", packet(REMOTE, "10.0.0.255"), CLIENT, SSH)
 
     def test_forwarded_packet_that_is_refused_is_dropped(self) -> None:
-        received = Kernel(guest(eth1_forwarding=1, eth1_rp_filter=1)).receive(
-            "eth1", packet(REMOTE, "192.0.2.1"), CLIENT, SSH
+        received = taken(
+            Kernel(guest(eth1_forwarding=1, eth1_rp_filter=1)), "eth1", packet(REMOTE, "192.0.2.1"), CLIENT, SSH
         )
         assert received.reception is Reception.RP_FILTER
 
@@ -281,7 +282,7 @@ def test_answers_are_remembered_with_their_doubts() -> None:
 def test_cuts_hold_the_edges_of_everything_that_is_read() -> None:
     kernel = Kernel(guest("100: from 10.0.0.12 to 192.0.2.0/24 dport 80-90 lookup 100"))
     edges = {0xC0000200, 0xC0000300, 0x0A000000, 0x0A000100, 0x0A00000B, 0x0A00000C, 0x0A00000D, 0}
-    assert edges <= kernel.address_cuts()
+    assert edges <= set(kernel.ends.starts)
     assert kernel.port_cuts() == {80, 91}
 
 
@@ -295,4 +296,4 @@ def test_address_without_a_local_route_is_cut_too() -> None:
     known = guest()
     lonely = InterfaceAddress(prefix="10.0.9.9/24")
     links = [replaced(each, addresses=(lonely,)) if each.name == "eth1" else each for each in known.interfaces]
-    assert {0x0A000909, 0x0A00090A} <= Kernel(replaced(known, interfaces=tuple(links))).address_cuts()
+    assert {0x0A000909, 0x0A00090A} <= set(Kernel(replaced(known, interfaces=tuple(links))).ends.starts)

@@ -2,12 +2,10 @@
 
 from vnicheck.analysis.observations import informed
 from vnicheck.analysis.server import report_on
-from vnicheck.cli.change import ssh_runner
 from vnicheck.cli.config import load_config, with_max_age
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import gather_regions
 from vnicheck.cli.given import AnalyzeOptions
-from vnicheck.cli.kernel import ask_kernel, document_of
 from vnicheck.cli.observations import with_observations
 from vnicheck.cli.output import Destination, check_fail_on, exit_status, tell_notes, write_report
 from vnicheck.cli.recent import remember
@@ -68,6 +66,9 @@ def _observed(given: AnalyzeOptions) -> dict[str, Snapshot]:
 
 def _asked(observed: dict[str, Snapshot], config: Config, given: AnalyzeOptions) -> list[VerificationDocument]:
     """What the servers' kernels answer; of one that could not be asked, a line on stderr."""
+    from vnicheck.cli.change import ssh_runner
+    from vnicheck.cli.kernel import ask_kernel, document_of
+
     found = []
     with ssh_runner(given.ssh) as runner:
         for snapshot in observed.values():

@@ -12,7 +12,7 @@ from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined, Unknown
 from vnicheck.kernel.worlds import Outcome as Became
 from vnicheck.model.address import parse_address, prefix_range
-from vnicheck.model.cloud import Vni
+from vnicheck.model.cloud import Subnet, Vni
 from vnicheck.model.flow import By, Decider, DropCode, Leg, Outcome, Stage
 from vnicheck.model.guest import RouteType
 
@@ -189,10 +189,11 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     if _is_own(view, opening.remote):
         reason = f"packets for one of the server's own networks are led out by {sent.interface}"
         return Passage(sent.interface, vni, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
-    first_hop = _unmarked(view.kernel, _first_hop(view, vni, sent, by, opening, stage))
+    hop_stage = stage if sent.sender is None else Stage.FORWARDING
+    hop = first_hop(view.subnet(vni), sent.interface, sent.gateway, opening.remote, hop_stage, by)
     entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
-    left = walk.steps(leg, sent.interface, first_hop, *_ruled(sent), *state)
+    left = walk.steps(leg, sent.interface, _unmarked(view.kernel, hop), *_ruled(sent), *state)
     return Passage(
         sent.interface, vni, left if sent.sender is None else walk.joined(_sent_on(walk, leg, sent.sender), left)
     )
@@ -214,17 +215,15 @@ def _may_be_taken(became: Became) -> bool:
     return isinstance(became, Unknown) or (isinstance(became, Received) and became.reception is Reception.DELIVERED)
 
 
-def _first_hop(view: ServerView, vni: Vni, sent: Sent, by: By, opening: Opening, stage: Stage) -> Check:
-    """Whether the next hop is one that we know: the subnet's gateway (its first address), or the remote itself."""
-    subnet = view.subnet(vni)
+def first_hop(subnet: Subnet, name: str, gateway: str | None, remote: int, stage: Stage, by: By) -> Check:
+    """Whether the next hop is one that we know: the subnet's gateway (its first address), or the remote itself. `name`:
+    the interface by which the packet leaves.
+    """
     first, last = prefix_range(subnet.cidr)
-    leaves = f"leaves by {sent.interface}"
-    stage = stage if sent.sender is None else Stage.FORWARDING
-    if sent.gateway is None:
-        if first <= opening.remote <= last:
-            return passes(stage, f"{leaves}, on-link", by=by)
-        return unknown(stage, f"{leaves} on-link, but the remote is not in subnet {subnet.name}", by=by)
-    if parse_address(sent.gateway) == first + 1:
-        return passes(stage, f"{leaves} to the gateway {sent.gateway}", by=by)
-    reason = f"{leaves} to {sent.gateway}, which is not the gateway of subnet {subnet.name}"
-    return unknown(stage, reason, by=by)
+    if gateway is None:
+        if first <= remote <= last:
+            return passes(stage, f"leaves by {name}, on-link", by=by)
+        return unknown(stage, f"leaves by {name} on-link, but the remote is not in subnet {subnet.name}", by=by)
+    if parse_address(gateway) == first + 1:
+        return passes(stage, f"leaves by {name} to the gateway {gateway}", by=by)
+    return unknown(stage, f"leaves by {name} to {gateway}, which is not the gateway of subnet {subnet.name}", by=by)

@@ -1,6 +1,6 @@
 """Classes of flows: what makes two flows one class, and the Flow that stands for a class."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
@@ -30,13 +30,13 @@ def flow_of(
     *,
     local: str,
     place: Place,
-    paths: Sequence[Path],
+    path: Path,
+    paths: Callable[[], Sequence[Path]],
     ports: tuple[str, ...],
     remote: tuple[str, ...],
     local_prefixes: tuple[str, ...] | UnsetType = UNSET,
 ) -> Flow:
-    """The class of flows of one fate; `paths` are those of its parts."""
-    path = paths[0]
+    """The class of flows of one fate. `path` is that of a part; `paths`, asked for with the hops, are those of all."""
     drops = tuple([drop for section in path.sections for drop in section.drops])
     unsure = any(section.unknown for section in path.sections)
     return Flow(
@@ -54,7 +54,7 @@ def flow_of(
         verdict=Verdict.DROPPED if drops else Verdict.UNKNOWN if unsure else Verdict.DELIVERED,
         dropped_by=drops[0].by if drops else None,
         drops=drops,
-        hops=LazyHops(lambda: tuple(_hops(paths))),
+        hops=LazyHops(lambda: tuple(_hops(paths()))),
         to_no_host=True if any(section.to_no_host for section in path.sections) else UNSET,
     )
 

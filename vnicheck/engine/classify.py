@@ -1,6 +1,7 @@
 """All flows of a server: for each direction, protocol and local address, the classes of remotes and ports."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from vnicheck.engine.classes import Fate, fate_of, flow_of
 from vnicheck.engine.inbound import inbound_path
@@ -92,7 +93,8 @@ def _classes(
             protocol,
             local=way.local.address,
             place=fate.place,
-            paths=_in_order(paths[fate]),
+            path=paths[fate][0][2],
+            paths=partial(_in_order, paths[fate]),
             ports=ports_of_class,
             remote=sets.prefixes_of(who),
         )
@@ -103,9 +105,8 @@ def _classes(
 
 
 def _in_order(paths: list[tuple[int, int, Path]]) -> list[Path]:
-    if len(paths) > 1:
-        paths = sorted(paths, key=lambda each: each[:2])
-    return [path for *_, path in paths]
+    """By their first port, then by their first remote."""
+    return [path for *_, path in sorted(paths, key=lambda each: each[:2])]
 
 
 def _rectangles(area: dict[Remotes, list[Range]]) -> Iterator[tuple[tuple[str, ...], tuple[Remotes, ...]]]:

@@ -1,14 +1,13 @@
 """The VPC's checks of a flow's packets, as they leave or arrive by a VNI."""
 
-from vnicheck.engine.walk import Opening, Ranges, Section, Walk
+from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import ingress_route
-from vnicheck.fabric.network_acl import CrossingPacket, local_sets, network_acl
+from vnicheck.fabric.network_acl import local_sets, network_acl
 from vnicheck.fabric.public_range import public_range, reaches_range
-from vnicheck.fabric.remote_acl import Leaving, remote_acl
+from vnicheck.fabric.remote_acl import remote_acl
 from vnicheck.fabric.security_group import (
-    GroupedPacket,
     answer_to_seen,
     group_answers,
     groups_check,
@@ -16,34 +15,24 @@ from vnicheck.fabric.security_group import (
 )
 from vnicheck.fabric.spoofing_check import spoofing_check
 from vnicheck.fabric.state_filter import state_filter
-from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
+from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST, CrossingPacket
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Leg, Scope
 
 
-def acl_packet(opening: Opening, *, arriving: bool, sports: Ranges, dports: Ranges, answer: bool) -> CrossingPacket:
-    """A packet of the flow as an ACL sees it, that arrives from, or leaves for, the remotes."""
+def crossing_packet(walk: Walk, opening: Opening, *, arriving: bool, answer: bool) -> CrossingPacket:
+    """A packet of the flow as groups and ACLs see it, that arrives from, or leaves for, the remotes; as the ACL of the
+    remotes' own subnet sees it, it arrives where they get it.
+    """
+    client = (walk.view.client_ports(opening.protocol),)
     return CrossingPacket(
         direction="inbound" if arriving else "outbound",
         protocol=opening.protocol,
         remotes=opening.remotes.samples,
         local=opening.local.number,
-        sports=sports,
-        dports=dports,
-        icmp_type=ECHO_REPLY if answer else ECHO_REQUEST,
-    )
-
-
-def group_packet(opening: Opening, *, arriving: bool, dports: Ranges, answer: bool) -> GroupedPacket:
-    """A packet of the flow as security groups see it."""
-    return GroupedPacket(
-        direction="inbound" if arriving else "outbound",
-        protocol=opening.protocol,
-        remotes=opening.remotes.samples,
-        local=opening.local.number,
-        dports=dports,
-        opening=not answer,
+        sports=opening.ports if answer else client,
+        dports=client if answer else opening.ports,
         icmp_type=ECHO_REPLY if answer else ECHO_REQUEST,
     )
 
@@ -57,7 +46,7 @@ def reading(walk: Walk, vni: Vni, opening: Opening) -> object:
 
     def told() -> object:
         ends = local_sets(fabric, subnet, local), local_set(fabric, vni, local)
-        return walk.for_all(("reading", subnet.id, vni.security_groups, ends, opening.remotes.samples), object)
+        return walk.for_all(("reading", subnet.id, vni.security_groups, ends, opening.remotes.rules), object)
 
     return walk.once(("reading", vni.id, opening.local.key, opening.remotes.rules), told)
 
@@ -89,33 +78,25 @@ def _rules(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bo
     read, client = reading(walk, vni, opening), view.client_ports(opening.protocol)
 
     def judged() -> tuple[Check, Answers | None]:
-        sports, dports = (opening.ports, (client,)) if answer else ((client,), opening.ports)
-        packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
-        grouped = group_packet(opening, arriving=arriving, dports=dports, answer=answer)
-        return network_acl(view.fabric, view.subnet(vni), packet), group_answers(view.fabric, vni, grouped)
+        packet = crossing_packet(walk, opening, arriving=arriving, answer=answer)
+        return network_acl(view.fabric, view.subnet(vni), packet), group_answers(view.fabric, vni, packet)
 
     return walk.for_all(("crossing", read, opening.protocol, arriving, answer, opening.ports, client), judged)
 
 
-def home_packet(walk: Walk, opening: Opening, *, sends: bool, answer: bool) -> Leaving:
-    """A packet of the flow as the ACL of the remote's own subnet sees it. `sends`: the remote does."""
-    opener, answerer = (walk.view.client_ports(opening.protocol),), opening.ports
-    sports, dports = (answerer, opener) if answer else (opener, answerer)
-    direction = "outbound" if sends else "inbound"
-    icmp_type = ECHO_REPLY if answer else ECHO_REQUEST
-    return Leaving(direction, opening.protocol, opening.local.number, sports, dports, icmp_type)
-
-
 def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends: bool) -> tuple[Section, ...]:
     """The ACL of the own subnet of remotes in the VPC, for a packet to the VNI (`sends`) or from it."""
-    view = walk.view
     if opening.scope is not Scope.VPC:
         return ()
-    packet = home_packet(walk, opening, sends=sends, answer=leg is Leg.REPLY)
-    own, samples = view.subnet(vni), opening.remotes.samples
-    key = ("remote_acl", own.id, samples, packet)
-    check = walk.for_all(key, lambda: remote_acl(view.fabric, view.server.vpc.id, own, samples, packet))
-    return (walk.steps(leg, view.at(vni), check),)
+    view, own, client = walk.view, walk.view.subnet(vni), walk.view.client_ports(opening.protocol)
+    local, rules = opening.local.number, opening.remotes.rules
+
+    def judged() -> Check:
+        packet = crossing_packet(walk, opening, arriving=not sends, answer=leg is Leg.REPLY)
+        return remote_acl(view.fabric, view.server.vpc.id, own, packet)
+
+    key = ("remote_acl", own.id, rules, local, opening.protocol, opening.ports, client, sends, leg)
+    return (walk.steps(leg, view.at(vni), walk.for_all(key, judged)),)
 
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:

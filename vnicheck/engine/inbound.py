@@ -40,7 +40,7 @@ class _Frame(Struct, frozen=True):
 def inbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
     vni = opening.local.vni
-    key = ("inbound", opening.local.key, opening.remotes.number, opening.ports_in_guest)
+    key = ("inbound", opening.local.key, opening.remotes, opening.ports_in_guest)
     frame = walk.once(key, lambda: _frame(walk, opening))
     request = cross_vni(walk, Leg.REQUEST, vni, opening, arriving=True)
     balanced = balanced_by(walk, opening)

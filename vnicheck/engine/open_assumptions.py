@@ -24,8 +24,9 @@ def open_hops(flow: Flow) -> Iterator[str]:
 
 def rests_on_open(flow: Flow) -> bool:
     """Whether the flow is unknown, for open assumptions alone."""
-    doubts = [hop for hop in flow.hops if hop.outcome is Outcome.UNKNOWN]
-    return flow.verdict is Verdict.UNKNOWN and all(hop.assumption in OPEN for hop in doubts)
+    return flow.verdict is Verdict.UNKNOWN and all(
+        hop.assumption in OPEN for hop in flow.hops if hop.outcome is Outcome.UNKNOWN
+    )
 
 
 def worlds_of(flows: Iterable[Flow]) -> tuple[World, ...]:

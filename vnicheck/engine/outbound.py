@@ -35,7 +35,7 @@ class _Frame(Struct, frozen=True):
 
 def outbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
-    key = ("outbound", opening.local.key, opening.remotes.number, opening.ports_in_guest)
+    key = ("outbound", opening.local.key, opening.remotes, opening.ports_in_guest)
     frame = walk.once(key, lambda: _frame(walk, opening))
     if isinstance(frame, Passage):
         # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess

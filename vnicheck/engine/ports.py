@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from vnicheck.engine.border import leaving_vni
-from vnicheck.engine.crossing import acl_packet, group_packet, home_packet, reading
+from vnicheck.engine.crossing import crossing_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk
 from vnicheck.fabric import network_acl, remote_acl, security_group
@@ -29,11 +29,12 @@ def port_classes(walk: Walk, direction: Direction, opening: Opening) -> Iterator
     read = list(_in_guest(opening)) if opening.remotes.by_port else []
     if direction is Direction.INBOUND:
         read += _balanced(walk, opening)
-    for ports in _gathered(opening.ports, read):
+    for ports in gathered(opening.ports, read):
         yield from _in_fabric(walk, direction, opening if ports == opening.ports else opening.at(ports))
 
 
-def _gathered(ports: Ranges, maps: list[PortMap]) -> Iterable[Ranges]:
+def gathered(ports: Ranges, maps: list[PortMap]) -> Iterable[Ranges]:
+    """The ports, cut into sets that all maps say the same of, by their first ports."""
     maps = [each for each in maps if len(each.starts) > 1]
     if not maps:
         return (ports,)
@@ -75,19 +76,22 @@ def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[R
     opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
     read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
     client = walk.view.client_ports(opening.protocol)
-    home = (opening.local.number, opening.remotes.samples) if opening.scope is Scope.VPC else None
+    home = (opening.local.number, opening.remotes.rules) if opening.scope is Scope.VPC else None
     return walk.for_all(
         ("ports", *read, direction, opening.protocol, opening.ports, client, home),
-        lambda: _gathered(opening.ports, list(_read(walk, opens, answers, direction, opening))),
+        lambda: gathered(opening.ports, list(port_maps(walk, opens, answers, direction, opening))),
     )
 
 
-def _read(
+def port_maps(
     walk: Walk, opens: Vni | None, answers: Vni | None, direction: Direction, opening: Opening
 ) -> Iterator[PortMap]:
+    """What the fabric's rules tell destination ports apart by, where the opening packet crosses one VNI and the answer
+    another.
+    """
     arriving = direction is Direction.INBOUND
     if opens is not None:
-        packet = group_packet(opening, arriving=arriving, dports=opening.ports, answer=False)
+        packet = crossing_packet(walk, opening, arriving=arriving, answer=False)
         admitted = security_group.by_port(walk.view.fabric, opens, packet)
         if admitted is not None:
             yield admitted
@@ -101,14 +105,12 @@ def _read(
 
 def _at_home(walk: Walk, vni: Vni, opening: Opening, *, sends: bool, answer: bool) -> Iterator[PortMap]:
     view = walk.view
-    packet, own = home_packet(walk, opening, sends=sends, answer=answer), view.subnet(vni)
-    apart = remote_acl.by_port(view.fabric, view.server.vpc.id, own, opening.remote, packet, of_source=answer)
+    packet, own = crossing_packet(walk, opening, arriving=not sends, answer=answer), view.subnet(vni)
+    apart = remote_acl.by_port(view.fabric, view.server.vpc.id, own, packet, of_source=answer)
     if apart is not None:
         yield apart
 
 
 def _acl(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bool) -> PortMap:
-    client = (walk.view.client_ports(opening.protocol),)
-    sports, dports = (opening.ports, client) if answer else (client, opening.ports)
-    packet = acl_packet(opening, arriving=arriving, sports=sports, dports=dports, answer=answer)
+    packet = crossing_packet(walk, opening, arriving=arriving, answer=answer)
     return network_acl.by_port(walk.view.fabric, walk.view.subnet(vni), packet, of_source=answer)

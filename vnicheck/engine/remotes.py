@@ -21,9 +21,10 @@ from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.worlds import Outcome, Several
 from vnicheck.model.address import LAST, Range, merge_ranges, parse_address
-from vnicheck.model.address_map import AddressMap, constant, zipped
+from vnicheck.model.address_map import AddressMap, choose, constant, zipped
 from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Protocol, Scope
+from vnicheck.model.memo import Memo
 
 Stage = AddressMap[tuple[Hashable, Hashable]]
 """Of each address its fate and the value that decides it."""
@@ -51,15 +52,16 @@ class Remotes(Struct, frozen=True, eq=False):
     not known. `by_port`: whether that differs with the port.
     """
 
-    number: Hashable
-    rules: int
-    """A number that it shares with those of the same samples."""
+    rules: object
+    """What stands for its samples, the same for all of the fabric that have these."""
     place: Place
     ranges: tuple[Range, ...]
     samples: tuple[int, ...]
     received: tuple[ByPort, ...]
     sent: tuple[ByPort, ...]
     by_port: bool
+    several: bool = False
+    """Whether it is not known of some ports what the kernel does, but which things it may do."""
 
     @property
     def first(self) -> int:
@@ -92,12 +94,8 @@ class RemoteSets:
         behind = view.own_networks if only is None else ()
         self._excluded_inbound = merge_ranges([*self._excluded, *behind]) if behind else self._excluded
         self._fates: dict[Hashable, int] = {}
-        self._received: dict[int, tuple[ByPort, Hashable]] = {}
-        self._ways: dict[Hashable, Way] = {}
-        self._known: dict[Hashable, tuple[Remotes, ...]] = {}
-        self._prefixes: dict[tuple[Hashable, ...], tuple[str, ...]] = {}
-        self._rules: dict[tuple[int, ...], int] = {}
-        self._count = 0
+        self._fate_of_ports: dict[ByPort, int] = {}
+        self._ways, self._sets, self._prefixes = Memo(), Memo(), Memo()
 
     def way(self, local: LocalAddress, protocol: Protocol, ports: Range, *, inbound: bool) -> Way:
         """What the guest's kernel does with the packets of such flows; the same for all that no policy rule tells
@@ -106,8 +104,8 @@ class RemoteSets:
         kernel, interface = self._view.kernel, self._view.interface_of.get(local.vni.id)
         reads = kernel is not None and kernel.reads_transport
         key = (local.key, protocol, ports, inbound) if reads else local.key
-        known = self._ways.get(key)
-        if known is None:
+
+        def way() -> Way:
             client, proto, own = self._view.client_ports(protocol), protocol.number, local.number
             remote_ports, local_ports = (client, ports) if inbound else (ports, client)
             received: AddressMap[ByPort | None] = _NOT_KNOWN
@@ -120,17 +118,14 @@ class RemoteSets:
                 if interface is not None:
                     received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
             vnis = dict.fromkeys((local.vni, *_leaving(self._view, sent)))
-            known = self._ways[key] = Way(local, received, sent, tuple(vnis))
-        return known
+            return Way(local, received, sent, tuple(vnis))
+
+        return self._ways.once(key, way)
 
     def of(self, way: Way, *, inbound: bool) -> tuple[Remotes, ...]:
         """The sets for flows of one way; by their first remote."""
         excluded = self._excluded_inbound if inbound else self._excluded
-        key = (way, excluded is self._excluded)
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = tuple(self._gathered(way, excluded))
-        return known
+        return self._sets.once((way, excluded is self._excluded), lambda: tuple(self._gathered(way, excluded)))
 
     def origin(self, way: Way, protocol: Protocol) -> Hashable:
         """What the classes of one way come from, beside what a server has in common with its changed copies: of a VNI
@@ -149,78 +144,41 @@ class RemoteSets:
 
     def prefixes_of(self, sets: tuple[Remotes, ...]) -> tuple[str, ...]:
         """The fewest prefixes that cover these sets."""
-        key = tuple([each.number for each in sets])
-        known = self._prefixes.get(key)
-        if known is None:
-            known = self._prefixes[key] = to_prefixes([remotes for each in sets for remotes in each.ranges])
-        return known
+        return self._prefixes.once(sets, lambda: to_prefixes([remotes for each in sets for remotes in each.ranges]))
 
     def _gathered(self, way: Way, without: list[Range]) -> Iterator[Remotes]:
-        gathered: dict[Hashable, _Gathering] = {}
-        stretches = zipped([_areas(self._view, way.vnis), way.received, way.sent])
-        excluded = iter([*without, (LAST + 1, LAST + 1)])
-        first_out, last_out = next(excluded)
-        ends = [*stretches.starts[1:], LAST + 1]
-        for start, after, (area, receives, sends) in zip(stretches.starts, ends, stretches.values, strict=True):
-            at = start
-            while at < after:
-                if last_out < at:
-                    first_out, last_out = next(excluded)
-                elif first_out <= at:
-                    at = last_out + 1
-                else:
-                    end = min(after, first_out)
-                    key = (area.fate, self._fate_of(receives), self._fate_of(sends))
-                    gathering = gathered.get(key)
-                    if gathering is None:
-                        gathering = gathered[key] = _Gathering()
-                    gathering.add((at, end - 1), area, receives, sends)
-                    at = end
+        gathered: dict[Hashable, list[tuple[Range, Area, ByPort | None, ByPort | None]]] = {}
+        told = zipped([_areas(self._view, way.vnis), way.received, way.sent])
+        for first, last, said in choose(without, constant(None), told).stretches():
+            if said is not None:
+                area, receives, sends = said
+                key = (area.fate, self._fate_of(receives), self._fate_of(sends))
+                gathered.setdefault(key, []).append(((first, last), area, receives, sends))
         scopes, networks = self._view.scopes(way.local.vni), self._view.networks
-        for each in gathered.values():
-            self._count += 1
-            samples = tuple([area.sample for area in each.areas])
+        for pieces in gathered.values():
+            ranges, areas, *ways = zip(*pieces, strict=True)
+            received, sent = (tuple([each for each in dict.fromkeys(said) if each is not None]) for said in ways)
+            samples = tuple([area.sample for area in dict.fromkeys(areas)])
             yield Remotes(
-                number=self._count,
-                rules=self._rules.setdefault(samples, len(self._rules)),
+                rules=remembered(self._view.fabric, ("samples", samples), object),
                 place=Place(scopes.of(samples[0]), networks.of(samples[0])),
-                ranges=tuple(each.ranges),
+                ranges=tuple(merge_ranges(ranges)),
                 samples=samples,
-                received=tuple(each.received),
-                sent=tuple(each.sent),
-                by_port=any(len(ways.starts) > 1 for ways in (*each.received, *each.sent)),
+                received=received,
+                sent=sent,
+                by_port=any(len(ways.starts) > 1 for ways in (*received, *sent)),
+                several=any(isinstance(way, Several) for ways in (*received, *sent) for way in ways.values),
             )
 
     def _fate_of(self, ports: ByPort | None) -> Hashable:
-        """What the kernel's answers come to, port by port, whichever lines decide; one made once is known by its id."""
+        """What the kernel's answers come to, port by port, whichever lines decide."""
         if ports is None:
             return None
-        known = self._received.get(id(ports))
+        known = self._fate_of_ports.get(ports)
         if known is None:
             fate = tuple(zip(ports.starts, map(fate_of_outcome, ports.values), strict=True))
-            known = self._received[id(ports)] = (ports, self._fates.setdefault(fate, len(self._fates)))
-        return known[1]
-
-
-class _Gathering:
-    """Remotes in the making."""
-
-    def __init__(self) -> None:
-        self.ranges: list[Range] = []
-        self.areas: dict[Area, None] = {}
-        self.received: dict[ByPort, None] = {}
-        self.sent: dict[ByPort, None] = {}
-
-    def add(self, remotes: Range, area: Area, received: ByPort | None, sent: ByPort | None) -> None:
-        if self.ranges and self.ranges[-1][1] + 1 == remotes[0]:
-            self.ranges[-1] = (self.ranges[-1][0], remotes[1])
-        else:
-            self.ranges.append(remotes)
-        self.areas[area] = None
-        if received is not None:
-            self.received[received] = None
-        if sent is not None:
-            self.sent[sent] = None
+            known = self._fate_of_ports[ports] = self._fates.setdefault(fate, len(self._fates))
+        return known
 
 
 def fate_of_outcome(outcome: Outcome) -> Hashable:

@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
@@ -143,14 +142,15 @@ def _held(server: Server) -> frozenset[str]:
     return frozenset(address.address for link in links for address in link.addresses)
 
 
-class LocalAddress(Struct, frozen=True):
-    """One address of the server with the VNI that the VPC delivers it to."""
+class LocalAddress:
+    """One address of the server with the VNI that the VPC delivers it to. `key`: what tells it from the server's
+    others, also where the API gives two VNIs one address.
+    """
 
-    address: str
-    number: int
-    vni: Vni
+    __slots__ = ("address", "key", "number", "vni")
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells it from the server's others, also where the API gives two VNIs one address."""
-        return self.address, self.vni.id
+    def __init__(self, address: str, number: int, vni: Vni) -> None:
+        self.address = address
+        self.number = number
+        self.vni = vni
+        self.key = address, vni.id

@@ -6,134 +6,202 @@ what disabling the filter is documented for (IBM Cloud Docs, VPC: vni-about).
 
 from msgspec import Struct
 
-from vnicheck.engine.border import if_down
+from vnicheck.engine.border import first_hop, if_down
+from vnicheck.engine.crossing import cross_vni, crossing_packet
 from vnicheck.engine.server_view import ServerView
-from vnicheck.engine.walk import Path, Section, Walk
+from vnicheck.engine.walk import Opening, Path, Ranges, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
-from vnicheck.fabric.network_acl import CrossingPacket, network_acl
 from vnicheck.fabric.public_range import handed_to, public_range, why_doubtful
-from vnicheck.fabric.remote_acl import Leaving, home_of, remote_acl
-from vnicheck.fabric.security_group import GroupedPacket, answer_to_seen, security_groups
+from vnicheck.fabric.remote_acl import home_of, remote_acl
 from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
-from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transit_route import TransitRoute, onward
-from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
-from vnicheck.model.address import Range, parse_address, prefix_range
-from vnicheck.model.cloud import Subnet, Vni, VpcRoute
-from vnicheck.model.flow import DropCode, Leg, Protocol, Scope, Stage
+from vnicheck.model.address import Range, parse_address
+from vnicheck.model.cloud import Vni, VpcRoute
+from vnicheck.model.flow import DropCode, Leg, Outcome, Scope, Stage
 
 FORWARDING = Stage.FORWARDING
 _TRANSLATES = (
     "the server may translate what it forwards to the internet (source NAT behind its floating IP or public gateway is "
     "how the documentation has a server do it), and that is not seen"
 )
-
-
 _MEMBERS = "a network load balancer leads the answer to one of its members, which may be another server"
 
 
-class Crossing(Struct, frozen=True, kw_only=True):
-    """One packet that the server forwards. `seen`: ids of the VNIs that have seen the flow's opening packet."""
+class Between(Struct, frozen=True):
+    """A flow from one remote to another, as it is seen from either: `opener` and `answerer` are that remote, the other
+    one being the local address.
+    """
 
-    protocol: Protocol
-    source: int
-    destination: int
-    sports: Range
-    dports: Range
-    seen: frozenset[str] | None = None
+    opener: Opening
+    answerer: Opening
 
-    @property
-    def icmp_type(self) -> int:
-        """Of an echo: the request opens, the reply answers."""
-        return ECHO_REQUEST if self.seen is None else ECHO_REPLY
+    def at(self, ports: Ranges) -> "Between":
+        """The same with some of the ports."""
+        return Between(self.opener.at(ports), self.answerer.at(ports))
 
 
-class Sections:
-    """Collects the sections of one leg, one after the other."""
+class _Passage:
+    """One packet of the flow through the server, and the sections that it has passed. `sender`, `receiver`: the flow as
+    seen from them; `seen`: ids of the VNIs that have seen the flow's opening packet, of an answer alone.
+    """
 
-    def __init__(self, walk: Walk, leg: Leg) -> None:
+    def __init__(self, walk: Walk, leg: Leg, flow: Between, seen: frozenset[str] = frozenset()) -> None:
         self._walk = walk
+        self._view = walk.view
         self._leg = leg
+        self._seen = seen
+        request = leg is Leg.REQUEST
+        self.sender, self.receiver = (flow.opener, flow.answerer) if request else (flow.answerer, flow.opener)
+        self.source, self.destination = self.sender.remote, self.receiver.remote
         self.taken: list[Section] = []
+        self.interfaces: tuple[str | None, str | None] = (None, None)
+        """Where it enters the guest, and where it leaves."""
 
     def add(self, at: str, *checks: Check) -> None:
-        """The next checks that the packet meets."""
+        """The next checks that it meets."""
         self.taken.append(self._walk.steps(self._leg, at, *checks))
 
+    def at_home(self, vni: Vni | None, at: Vni, *, sends: bool) -> None:
+        """The ACL of the sender's own subnet (`sends`) or of the receiver's, where it has one that is not the VNI's."""
+        view, side = self._view, self.sender if sends else self.receiver
+        own, vpc = None if vni is None else view.subnet(vni), view.server.vpc.id
+        if home_of(view.fabric, vpc, own, side.remote) is not None:
+            packet = crossing_packet(self._walk, side, arriving=not sends, answer=self._leg is Leg.REPLY)
+            self.add(view.at(at), remote_acl(view.fabric, vpc, own, packet))
 
-def transit_path(
-    walk: Walk,
-    routes: list[TransitRoute],
-    through: TransitRoute,
-    protocol: Protocol,
-    opener: int,
-    answerer: int,
-    ports: Range,
-) -> Path:
+    def cross(self, vni: Vni) -> Vni | None:
+        """Through the server, in by the VNI. Returns the VNI by which it leaves, where that is known."""
+        view, at = self._view, self._view.at(vni)
+        self.add(at, *arrival_check(vni, view.assume, view.arrival))
+        self._meet(vni, self.sender, arriving=True)
+        interface = view.interface_of.get(vni.id)
+        if view.kernel is None or interface is None:
+            self.add(at, unknown(Stage.GUEST_INTERFACE, view.why_unmatched(vni)))
+            return None
+        self.add(interface, *if_down(view.kernel, interface))
+        check, egress, gateway = self._forward(interface)
+        self.add(interface, check)
+        self.interfaces = interface, egress
+        leaves = view.vni_of(egress) if egress is not None else None
+        if egress is None:
+            return None
+        if leaves is None:
+            self.add(egress, unknown(FORWARDING, f"leaves by {egress}, behind which no VNI is known"))
+            return None
+        return leaves if self._leave(leaves, egress, gateway, interface) else None
+
+    def _meet(self, vni: Vni, side: Opening, *, arriving: bool) -> None:
+        seen = self._leg is Leg.REQUEST or vni.id in self._seen
+        self.taken.append(cross_vni(self._walk, self._leg, vni, side, arriving=arriving, seen=seen))
+
+    def _leave(self, vni: Vni, egress: str, gateway: str | None, entered: str) -> bool:
+        """Out by a VNI; whether it is known what the VPC does with it then."""
+        view, fabric, vpc, subnet = self._view, self._view.fabric, self._view.server.vpc.id, self._view.subnet(vni)
+        assert view.kernel is not None  # noqa: S101 - the caller has looked
+        scope = view.scopes(vni).of(self.destination)
+        public, into = public_range(fabric, vpc, self.source), public_range(fabric, vpc, self.destination)
+        hop = None
+        if into is not None and scope is Scope.INTERNET:
+            hop = handed_to(fabric, subnet, view.reserved, self.destination)
+            if hop is None:
+                reason = f"the destination is of public address range {into.name}: where the VPC leads it from inside"
+                self.add(egress, unknown(Stage.VPC_ROUTE, f"{reason} is not known", "public-ranges"))
+                return False
+            scope = Scope.VPC
+        doubt = why_doubtful(fabric, vpc, self.source, subnet.zone) if scope is Scope.INTERNET else None
+        translating = vni.floating_ips or subnet.public_gateway is not None
+        if scope is Scope.INTERNET and (doubt is not None or (translating and public is None)):
+            self.add(egress, unknown(FORWARDING, doubt or _TRANSLATES))
+            return False
+        next_hop = first_hop(subnet, egress, gateway, self.destination, FORWARDING, ())
+        self.add(
+            egress,
+            *([next_hop] if next_hop.outcome is Outcome.UNKNOWN else []),
+            *(if_down(view.kernel, egress) if egress != entered else ()),
+            spoofing_check(vni, view.assume, "the source", scope, public=public),
+        )
+        self._meet(vni, self.receiver, arriving=False)
+        if hop is not None:
+            to_hop = f"a VPC route hands the public address to {hop}"
+            self.add(egress, passes(Stage.VPC_ROUTE, to_hop, "public-ranges"))
+        else:
+            source, own = self.source, view.reserved
+            self.add(egress, vpc_route(fabric, subnet, view.assume, self.destination, scope, source=source, own=own))
+        return True
+
+    def _forward(self, interface: str) -> tuple[Check, str | None, str | None]:
+        """What the guest does with it; the interface and the gateway by which it sends it on, if it does."""
+        kernel, protocol = self._view.kernel, self.sender.protocol
+        assert kernel is not None  # noqa: S101 - the caller has looked
+        client, ports = self._view.client_ports(protocol), _hull(self.sender.ports)
+        sports, dports = (client, ports) if self._leg is Leg.REQUEST else (ports, client)
+        packet = Packet(self.source, self.destination, protocol.number)
+        try:
+            taken = kernel.take_in(interface, packet, sports, dports)
+        except Undetermined as why:
+            return unknown(FORWARDING, str(why)), None, None
+        by = (taken.by,) if taken.by else ()
+        if taken.reception is Reception.DELIVERED:
+            return unknown(FORWARDING, "the guest takes the packet for its own", by=by), None, None
+        if taken.reception is not Reception.FORWARDED:
+            code = DropCode(taken.reception.value)
+            reason = "the guest does not forward it" if code is DropCode.NOT_LOCAL else taken.reason
+            return drops(FORWARDING, code, reason, by=by), None, None
+        if len(taken.egress) != 1 or len(taken.gateways) != 1:
+            return unknown(FORWARDING, f"several next hops of equal cost: {', '.join(taken.egress)}", by=by), None, None
+        egress, gateway = taken.egress[0], taken.gateways[0]
+        answer = self._leg is Leg.REPLY
+        ruling = kernel.passed_on(interface, egress, packet, sports, dports, answer=answer)
+        if ruling is not None:
+            return unknown(FORWARDING, ruling.reason, by=by), egress, gateway
+        unread = None if kernel.firewall_read else "transit-unchanged"
+        return passes(FORWARDING, taken.reason, unread, by), egress, gateway
+
+
+def transit_path(walk: Walk, routes: list[TransitRoute], through: TransitRoute, flow: Between) -> Path:
     """Every check of both directions, each evaluated as if those before it had passed."""
-    view = walk.view
-    client = view.client_ports(protocol)
-    vpc = view.server.vpc.id
-    request = Crossing(protocol=protocol, source=opener, destination=answerer, sports=client, dports=ports)
-    sections = Sections(walk, Leg.REQUEST)
-    led = onward(view.fabric, vpc, opener, view.scopes(through.vni).of(opener), answerer, routes)
-    sections.add(view.at(through.vni), unknown(Stage.VPC_ROUTE, led) if isinstance(led, str) else _by(through))
-    sections.add(view.at(through.vni), *_at_home(view, through.vni, request, sends=True))
-    ingress, egress, leaves = _cross(view, sections, through.vni, request)
+    view, vpc, vni = walk.view, walk.view.server.vpc.id, through.vni
+    request = _Passage(walk, Leg.REQUEST, flow)
+    scope = view.scopes(vni).of(request.source)
+    led = onward(view.fabric, vpc, request.source, scope, request.destination, routes)
+    request.add(view.at(vni), unknown(Stage.VPC_ROUTE, led) if isinstance(led, str) else _by(through))
+    request.at_home(vni, vni, sends=True)
+    leaves = request.cross(vni)
     if leaves is None:
-        return Path(tuple(sections.taken), ingress, egress)
-    sections.add(view.at(leaves), *_at_home(view, leaves, request, sends=False))
-    reply = Sections(walk, Leg.REPLY)
-    answer = Crossing(
-        protocol=protocol,
-        source=answerer,
-        destination=opener,
-        sports=ports,
-        dports=client,
-        seen=frozenset({through.vni.id, leaves.id}),
-    )
-    whence = answerer
-    if public_range(view.fabric, vpc, answerer) is not None:
-        hop = handed_to(view.fabric, view.subnet(leaves), view.reserved, answerer)
-        whence = answerer if hop is None else parse_address(hop)
-    scope = view.scopes(leaves).of(whence)
-    back = onward(view.fabric, vpc, whence, scope, opener, routes)
+        return Path(tuple(request.taken), *request.interfaces)
+    request.at_home(leaves, leaves, sends=False)
+    reply = _Passage(walk, Leg.REPLY, flow, frozenset({vni.id, leaves.id}))
+    straight = _answer(view, routes, reply, leaves, request.interfaces)
+    return Path((*request.taken, *reply.taken), *request.interfaces, straight=straight)
+
+
+def _answer(
+    view: ServerView, routes: list[TransitRoute], reply: _Passage, leaves: Vni, entered: tuple[str | None, str | None]
+) -> bool | None:
+    """The answer's way; whether it takes the request's interfaces back. `leaves`: the VNI that the request left by."""
+    fabric, vpc, whence = view.fabric, view.server.vpc.id, reply.source
+    if public_range(fabric, vpc, whence) is not None:
+        hop = handed_to(fabric, view.subnet(leaves), view.reserved, whence)
+        whence = whence if hop is None else parse_address(hop)
+    back = onward(fabric, vpc, whence, view.scopes(leaves).of(whence), reply.destination, routes)
     if back is None:
-        reply.add(view.at(leaves), *_at_home(view, None, answer, sends=True))
-        reply.add(view.at(leaves), *_at_home(view, None, answer, sends=False))
+        reply.at_home(None, leaves, sends=True)
+        reply.at_home(None, leaves, sends=False)
         reply.add(view.at(leaves), passes(Stage.VPC_ROUTE, "the answer goes to the opener without this server"))
-        return Path((*sections.taken, *reply.taken), ingress, egress, straight=False)
+        return False
     if not isinstance(back, TransitRoute):
         reply.add(view.at(leaves), _elsewhere(back))
-        return Path((*sections.taken, *reply.taken), ingress, egress)
-    reply.add(view.at(back.vni), *_at_home(view, back.vni, answer, sends=True))
+        return None
+    reply.at_home(back.vni, back.vni, sends=True)
     reply.add(view.at(back.vni), _by(back) if back.alone else unknown(Stage.VPC_ROUTE, _MEMBERS, by=(back.name,)))
-    entered, left, gone = _cross(view, reply, back.vni, answer)
+    gone = reply.cross(back.vni)
     if gone is not None:
-        reply.add(view.at(gone), *_at_home(view, gone, answer, sends=False))
-    straight = None if left is None else (entered, left) == (egress, ingress)
-    return Path((*sections.taken, *reply.taken), ingress, egress, straight=straight)
-
-
-def _at_home(view: ServerView, vni: Vni | None, packet: Crossing, *, sends: bool) -> tuple[Check, ...]:
-    """The ACL of the sender's own subnet (`sends`) or of the receiver's; nothing where that is the VNI's, or none."""
-    remote, other = (packet.source, packet.destination) if sends else (packet.destination, packet.source)
-    leaving = Leaving(
-        "outbound" if sends else "inbound",
-        packet.protocol,
-        other,
-        (packet.sports,),
-        (packet.dports,),
-        packet.icmp_type,
-    )
-    own = None if vni is None else view.subnet(vni)
-    if home_of(view.fabric, view.server.vpc.id, own, remote) is None:
-        return ()
-    return (remote_acl(view.fabric, view.server.vpc.id, own, (remote,), leaving),)
+        reply.at_home(gone, gone, sends=False)
+    return None if reply.interfaces[1] is None else reply.interfaces == entered[::-1]
 
 
 def _by(through: TransitRoute) -> Check:
@@ -153,137 +221,6 @@ def _elsewhere(back: VpcRoute | str) -> Check:
     return unknown(Stage.VPC_ROUTE, "a VPC route leads the answer where we cannot see", by=by)
 
 
-def _cross(view: ServerView, steps: Sections, vni: Vni, packet: Crossing) -> tuple[str | None, str | None, Vni | None]:
-    """The packet through the server, in by the VNI. Returns where it enters and leaves the guest, and by which VNI."""
-    steps.add(view.at(vni), *arrival_check(vni, view.assume, view.arrival), *_checks(view, vni, packet, arriving=True))
-    interface = view.interface_of.get(vni.id)
-    if view.kernel is None or interface is None:
-        steps.add(view.at(vni), unknown(Stage.GUEST_INTERFACE, view.why_unmatched(vni)))
-        return None, None, None
-    steps.add(interface, *if_down(view.kernel, interface))
-    check, egress, gateway = _forward(view, interface, packet)
-    steps.add(interface, check)
-    leaves = view.vni_of(egress) if egress is not None else None
-    if egress is None or leaves is None:
-        if egress is not None:
-            steps.add(egress, unknown(FORWARDING, f"leaves by {egress}, behind which no VNI is known"))
-        return interface, egress, None
-    subnet = view.subnet(leaves)
-    scope = view.scopes(leaves).of(packet.destination)
-    vpc = view.server.vpc.id
-    public = public_range(view.fabric, vpc, packet.source)
-    into = public_range(view.fabric, vpc, packet.destination)
-    hop = None
-    if into is not None and scope is Scope.INTERNET:
-        hop = handed_to(view.fabric, subnet, view.reserved, packet.destination)
-    if into is not None and scope is Scope.INTERNET and hop is None:
-        reason = f"the destination is of public address range {into.name}: where the VPC leads it from inside"
-        steps.add(egress, unknown(Stage.VPC_ROUTE, f"{reason} is not known", "public-ranges"))
-        return interface, egress, None
-    if hop is not None:
-        scope = Scope.VPC
-    doubt = why_doubtful(view.fabric, vpc, packet.source, subnet.zone) if scope is Scope.INTERNET else None
-    translating = leaves.floating_ips or subnet.public_gateway is not None
-    if scope is Scope.INTERNET and (doubt is not None or (translating and public is None)):
-        steps.add(egress, unknown(FORWARDING, doubt or _TRANSLATES))
-        return interface, egress, None
-    steps.add(
-        egress,
-        *_first_hop(view, leaves, egress, gateway, packet.destination),
-        *(if_down(view.kernel, egress) if egress != interface else ()),
-        spoofing_check(leaves, view.assume, "the source", scope, public=public),
-        *_checks(view, leaves, packet, arriving=False),
-        _onward(view, subnet, packet, scope, hop),
-    )
-    return interface, egress, leaves
-
-
-def _onward(view: ServerView, subnet: Subnet, packet: Crossing, scope: Scope, hop: str | None) -> Check:
-    """The VPC routing table of the subnet that the packet leaves. `hop`: to whom it hands what is sent to a public
-    address range.
-    """
-    if hop is not None:
-        return passes(Stage.VPC_ROUTE, f"a VPC route hands the public address to {hop}", "public-ranges")
-    return vpc_route(
-        view.fabric, subnet, view.assume, packet.destination, scope, source=packet.source, own=view.reserved
-    )
-
-
-def _forward(view: ServerView, interface: str, packet: Crossing) -> tuple[Check, str | None, str | None]:
-    """What the guest does with the packet; the interface and the gateway by which it sends it on, if it does."""
-    assert view.kernel is not None  # noqa: S101 - the caller has looked
-    try:
-        taken = view.kernel.take_in(
-            interface,
-            Packet(packet.source, packet.destination, packet.protocol.number),
-            sports=packet.sports,
-            dports=packet.dports,
-        )
-    except Undetermined as why:
-        return unknown(FORWARDING, str(why)), None, None
-    by = (taken.by,) if taken.by else ()
-    if taken.reception is Reception.DELIVERED:
-        return unknown(FORWARDING, "the guest takes the packet for its own", by=by), None, None
-    if taken.reception is not Reception.FORWARDED:
-        code = DropCode(taken.reception.value)
-        reason = "the guest does not forward it" if code is DropCode.NOT_LOCAL else taken.reason
-        return drops(FORWARDING, code, reason, by=by), None, None
-    if len(taken.egress) != 1 or len(taken.gateways) != 1:
-        return unknown(FORWARDING, f"several next hops of equal cost: {', '.join(taken.egress)}", by=by), None, None
-    egress, gateway = taken.egress[0], taken.gateways[0]
-    ruling = view.kernel.passed_on(
-        interface,
-        egress,
-        packet.source,
-        packet.destination,
-        packet.protocol.number,
-        packet.sports,
-        packet.dports,
-        answer=packet.seen is not None,
-    )
-    if ruling is not None:
-        return unknown(FORWARDING, ruling.reason, by=by), egress, gateway
-    unread = None if view.kernel.firewall_read else "transit-unchanged"
-    return passes(FORWARDING, taken.reason, unread, by), egress, gateway
-
-
-def _first_hop(view: ServerView, vni: Vni, egress: str, gateway: str | None, destination: int) -> tuple[Check, ...]:
-    """A doubt about the next hop; nothing where it is the subnet's gateway, or the destination itself."""
-    subnet = view.subnet(vni)
-    first, last = prefix_range(subnet.cidr)
-    if gateway is None and not first <= destination <= last:
-        return (unknown(FORWARDING, f"leaves by {egress} on-link, but the remote is not in subnet {subnet.name}"),)
-    if gateway is not None and parse_address(gateway) != first + 1:
-        return (unknown(FORWARDING, f"leaves by {egress} to {gateway}, not the gateway of subnet {subnet.name}"),)
-    return ()
-
-
-def _checks(view: ServerView, vni: Vni, packet: Crossing, *, arriving: bool) -> tuple[Check, ...]:
-    """The VNI's state filter and security groups, and its subnet's ACL."""
-    direction = "inbound" if arriving else "outbound"
-    seen = packet.seen is None or vni.id in packet.seen
-    remote, local = (packet.source, packet.destination) if arriving else (packet.destination, packet.source)
-    crossing = CrossingPacket(
-        direction=direction,
-        protocol=packet.protocol,
-        remotes=(remote,),
-        local=local,
-        sports=(packet.sports,),
-        dports=(packet.dports,),
-        icmp_type=packet.icmp_type,
-    )
-    grouped = GroupedPacket(
-        direction=direction,
-        protocol=packet.protocol,
-        remotes=(remote,),
-        local=local,
-        dports=(packet.dports,),
-        opening=packet.seen is None,
-        icmp_type=packet.icmp_type,
-    )
-    answered = answer_to_seen(vni, view.assume, seen=seen) if packet.seen is not None else None
-    return (
-        network_acl(view.fabric, view.subnet(vni), crossing),
-        answered if answered is not None else security_groups(view.fabric, vni, grouped),
-        state_filter(vni, view.assume, packet.protocol, auto_filters=view.auto_filters, saw_opening=seen),
-    )
+def _hull(ports: Ranges) -> Range:
+    """From the first port to the last; the guest tells none of them apart."""
+    return ports[0][0], ports[-1][1]

@@ -1,18 +1,17 @@
 """A flow on its way: the checks that its packets meet, step by step, worked out once for all flows that share them."""
 
-from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from collections.abc import Hashable
 
 from msgspec import Struct
 
 from vnicheck.engine.remotes import Remotes
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.fabric.check import Check
-from vnicheck.fabric.memory import memory_of, remembered
+from vnicheck.fabric.memory import memory_of
 from vnicheck.model.address import Range
 from vnicheck.model.flow import Drop, Hop, Leg, Outcome, Protocol, Scope
+from vnicheck.model.memo import Memo
 
-T = TypeVar("T")
 Ranges = tuple[Range, ...]
 
 
@@ -69,11 +68,12 @@ class Section:
     __slots__ = ("drops", "fates", "steps", "to_no_host", "unknown")
 
     def __init__(self, steps: tuple[Step, ...]) -> None:
+        checks = [step.check for step in steps]
         self.steps = steps
         self.fates = tuple([step.fate for step in steps])
         self.drops = tuple([Drop(by=drop, leg=at.leg, at=at.at) for at in steps if (drop := at.check.drop) is not None])
-        self.unknown = any(step.check.outcome is Outcome.UNKNOWN for step in steps)
-        self.to_no_host = any(step.check.to_no_host for step in steps)
+        self.unknown = Outcome.UNKNOWN in [check.outcome for check in checks]
+        self.to_no_host = True in [check.to_no_host for check in checks]
 
 
 class Path(Struct, frozen=True):
@@ -108,25 +108,12 @@ class Walk:
 
     def __init__(self, view: ServerView) -> None:
         self.view = view
-        self._shared = memory_of(view.fabric)
-        self._known: dict[Hashable, Any] = {}
+        self.once = Memo().once
+        self.for_all = memory_of(view.fabric).once
+        """The same for all servers of the fabric."""
         self._steps: dict[tuple[Leg, str, int], Step] = {}
         self._sections: dict[Hashable, Section] = {}
         self._fates: dict[Hashable, int] = {}
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What `compute` says, computed once for each key."""
-        known: T | None = self._known.get(key)
-        if known is None:
-            known = self._known[key] = compute()
-        return known
-
-    def for_all(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """The same for all servers of the fabric."""
-        known: T | None = self._shared.get(key)
-        if known is None:
-            known = remembered(self.view.fabric, key, compute)
-        return known
 
     def steps(self, leg: Leg, at: str, *checks: Check) -> Section:
         """The steps for checks at one place, in order; the same for the same checks."""

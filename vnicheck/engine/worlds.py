@@ -5,11 +5,13 @@ delivered.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 
 import msgspec
 
 from vnicheck.engine.ports import port_classes
+from vnicheck.engine.remotes import Remotes
 from vnicheck.engine.walk import Opening, Path, Ranges, Walk
 from vnicheck.kernel.kernel import ByPort
 from vnicheck.kernel.worlds import Several
@@ -25,7 +27,9 @@ def paths_by_ports(walk: Walk, direction: Direction, whole: Opening, path_of: Pa
     """The ports of the opening, cut into sets that fare alike, each with its path."""
     for alike in port_classes(walk, direction, whole):
         opening = whole if alike == whole.ports else whole.at(alike)
-        worlds = list(_worlds(opening))
+        remotes, port = opening.remotes, alike[0][0]
+        possible = walk.once(("worlds", remotes, port), partial(_worlds, remotes, port)) if remotes.several else ()
+        worlds = [msgspec.structs.replace(opening, remotes=each) for each in possible]
         if not worlds:
             yield alike, path_of(walk, opening)
             continue
@@ -37,17 +41,14 @@ def paths_by_ports(walk: Walk, direction: Direction, whole: Opening, path_of: Pa
             yield ports, _agreed(paths) or path_of(walk, opening.at(ports))
 
 
-def _worlds(opening: Opening) -> Iterator[Opening]:
-    """The opening in each world; none where there is but one, or too many."""
-    port = opening.ports[0][0]
-    received, sent = (_possible(ways, port) for ways in (opening.remotes.received, opening.remotes.sent))
+def _worlds(remotes: Remotes, port: int) -> tuple[Remotes, ...]:
+    """The remotes in each world; none where there is but one, or too many."""
+    received, sent = (_possible(ways, port) for ways in (remotes.received, remotes.sent))
     if not 1 < len(received) * len(sent) <= MOST_WORLDS:
-        return
-    for number, (taken, leaving) in enumerate(product(received, sent)):
-        remotes = msgspec.structs.replace(
-            opening.remotes, number=(opening.remotes.number, opening.ports, number), received=taken, sent=leaving
-        )
-        yield msgspec.structs.replace(opening, remotes=remotes)
+        return ()
+    return tuple(
+        msgspec.structs.replace(remotes, received=taken, sent=leaving) for taken, leaving in product(received, sent)
+    )
 
 
 def _possible(ways: tuple[ByPort, ...], port: int) -> list[tuple[ByPort, ...]]:

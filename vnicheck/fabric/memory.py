@@ -6,36 +6,31 @@ its identity. A few fabrics are kept: the one at hand, and what a plan is tried 
 
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from vnicheck.model.cloud import Fabric
+from vnicheck.model.memo import Memo
 
 T = TypeVar("T")
 KEPT = 4
 MOST = 1 << 18
 
 _changing = Lock()
-_known: dict[int, tuple[Fabric, dict[Hashable, Any]]] = {}
+_known: dict[int, tuple[Fabric, Memo]] = {}
 """By `id`, which stays the fabric's own as long as the fabric stands here. The oldest comes first."""
 
 
-def memory_of(fabric: Fabric) -> dict[Hashable, Any]:
+def memory_of(fabric: Fabric) -> Memo:
     """What is known of a fabric, by keys that begin with a stage's name."""
     known = _known.get(id(fabric))
     if known is None:
         with _changing:
             while len(_known) >= KEPT:
                 del _known[next(iter(_known))]
-            known = _known[id(fabric)] = (fabric, {})
+            known = _known[id(fabric)] = (fabric, Memo(MOST))
     return known[1]
 
 
 def remembered(fabric: Fabric, key: Hashable, compute: Callable[[], T]) -> T:
     """What `compute` says of the fabric, computed once for each key."""
-    memory = memory_of(fabric)
-    if key not in memory:
-        if len(memory) >= MOST:
-            memory.clear()
-        memory[key] = compute()
-    known: T = memory[key]
-    return known
+    return memory_of(fabric).once(key, compute)

@@ -5,38 +5,17 @@ Source: IBM Cloud Docs, VPC: using-acls. Traffic inside a subnet is taken not to
 
 from collections.abc import Hashable
 
-from msgspec import Struct
-
 from vnicheck.fabric.acl_rules import AclRules, Alike
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, kind_of
-from vnicheck.model.address import Range, prefix_range
+from vnicheck.fabric.transport import CrossingPacket, kind_of
+from vnicheck.model.address import prefix_range
 from vnicheck.model.address_map import AddressMap, constant, joined
 from vnicheck.model.cloud import Fabric, Subnet
-from vnicheck.model.flow import DropCode, Protocol, Stage
+from vnicheck.model.flow import DropCode, Stage
 
 STAGE = Stage.NETWORK_ACL
-
-
-class CrossingPacket(Struct, frozen=True, kw_only=True):
-    """Packets that enter (`inbound`) or leave (`outbound`) a subnet, with the ranges in which their ports lie.
-
-    `remotes` are some far ends that the ACL treats alike, by whichever rule.
-    """
-
-    direction: str
-    protocol: Protocol
-    remotes: tuple[int, ...]
-    local: int
-    sports: tuple[Range, ...]
-    dports: tuple[Range, ...]
-    icmp_type: int = ECHO_REQUEST
-
-    def ends(self, remote: int) -> tuple[int, int]:
-        """Source and destination of the packet whose far end this is."""
-        return (remote, self.local) if self.direction == "inbound" else (self.local, remote)
 
 
 def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check:
@@ -53,7 +32,7 @@ def network_acl(fabric: Fabric, subnet: Subnet, packet: CrossingPacket) -> Check
         return unknown(STAGE, f"the network ACL of subnet {subnet.name}: {reason}")
     kind = kind_of(packet.direction, packet.protocol, packet.icmp_type)
     answers = rules.answers(kind, packet.remotes, packet.local, packet.sports, packet.dports)
-    key = (STAGE, subnet, packet.direction, answers)
+    key = (STAGE, subnet.id, packet.direction, answers)
     return remembered(fabric, key, lambda: _check(rules, subnet, packet.direction, answers))
 
 
@@ -89,20 +68,6 @@ def by_port(fabric: Fabric, subnet: Subnet, packet: CrossingPacket, *, of_source
         return rules.answers(kind, packet.remotes[:1], packet.local, sports, dports).passed
 
     return joined((start, passed(start)) for start in starts)
-
-
-def port_cuts_between(fabric: Fabric, subnet: Subnet, protocol: Protocol, source: int, destination: int) -> set[int]:
-    """The ports of either end at which the answer for a packet between two addresses may change."""
-    rules = acl_rules(fabric, subnet)
-    if rules is None:
-        return set()
-    kinds = [kind for kind in KINDS if kind.protocol is protocol]
-    return {
-        cut
-        for kind in kinds
-        for of_source in (True, False)
-        for cut in rules.port_cuts(kind, source, destination, of_source=of_source)
-    }
 
 
 def local_sets(fabric: Fabric, subnet: Subnet, local: int) -> tuple[int, int] | None:

@@ -4,66 +4,61 @@ leaves there, and what is sent to it enters there. Source: IBM Cloud Docs, VPC: 
 
 from collections.abc import Hashable, Iterator
 from functools import partial
-from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.network_acl import acl_rules
-from vnicheck.fabric.transport import kind_of
-from vnicheck.model.address import Range, prefix_range
+from vnicheck.fabric.transport import CrossingPacket, kind_of
+from vnicheck.model.address import prefix_range
 from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.cloud import Fabric, Subnet
-from vnicheck.model.flow import DropCode, Protocol, Stage
+from vnicheck.model.flow import DropCode, Stage
 from vnicheck.model.grouped import grouped
 
 STAGE = Stage.REMOTE_ACL
 _RULES = "network ACL of the remote's own subnet"
 _WHOSE = f"the {_RULES}"
+_PASSES = passes(STAGE, f"no {_RULES} denies it")
 
 
-class Leaving(NamedTuple):
-    """Packets between a remote and an address of the server, as the remote's subnet sees them: `outbound` from the
-    remote, `inbound` to it. `icmp_type` counts for ICMP alone.
-    """
-
-    direction: str
-    protocol: Protocol
-    local: int
-    sports: tuple[Range, ...]
-    dports: tuple[Range, ...]
-    icmp_type: int
-
-
-def remote_acl(fabric: Fabric, vpc: str, own: Subnet | None, remotes: tuple[int, ...], packet: Leaving) -> Check:
-    """Whether the ACL passes packets of remotes that fare alike. Where they are in no other subnet of the VPC there is
-    none, which is said as of one that passes them: such remotes are one class.
+def remote_acl(fabric: Fabric, vpc: str, own: Subnet | None, packet: CrossingPacket) -> Check:
+    """Whether the ACL passes packets of remotes that fare alike, as the remotes' subnet sees them: `outbound` from the
+    remotes, `inbound` to them. Where they are in no other subnet of the VPC there is none, which is said as of one that
+    passes them: such remotes are one class.
     """
     passed: set[bool | None] = set()
     lines: dict[str, None] = {}
-    for remote in remotes:
+    for remote in packet.remotes:
         home = home_of(fabric, vpc, own, remote)
         if home is None:
-            return passes(STAGE, f"no {_RULES} denies it")  # the others are in none either: they fare alike
+            return _PASSES  # the others are in none either: they fare alike
         answers = _answers(fabric, home, remote, packet)
         if answers is None:
             return unknown(STAGE, f"{_WHOSE}: {fabric.missing.get('network_acls', 'not readable')}")
         passed |= answers.passed
         lines.update(dict.fromkeys(f"subnet {home.name}: {line}" for line in answers.lines))
-    by = tuple(lines)
+    key = (STAGE, packet.direction, frozenset(passed), *lines)
+    return remembered(fabric, key, lambda: _check(packet.direction, passed, tuple(lines)))
+
+
+def _check(direction: str, passed: set[bool | None], by: tuple[str, ...]) -> Check:
     if passed == {True}:
         return passes(STAGE, f"no {_RULES} denies it", by=by)
     if passed == {False}:
-        return drops(STAGE, DropCode.NETWORK_ACL, f"{_WHOSE} denies it {packet.direction}", by=by)
+        return drops(STAGE, DropCode.NETWORK_ACL, f"{_WHOSE} denies it {direction}", by=by)
     if None in passed:
         return unknown(STAGE, f"a rule of {_WHOSE} is not understood", by=by)
     return unknown(STAGE, f"the rules of {_WHOSE} decide by the opening side's own port", "client-ports")
 
 
 def by_port(
-    fabric: Fabric, vpc: str, own: Subnet | None, remote: int, packet: Leaving, *, of_source: bool
+    fabric: Fabric, vpc: str, own: Subnet | None, packet: CrossingPacket, *, of_source: bool
 ) -> AddressMap[Hashable] | None:
     """What the ACL says by the port of the packet's source or destination; None where there is no such ACL."""
+    remote = packet.remotes[0]
     home = home_of(fabric, vpc, own, remote)
     rules = None if home is None else acl_rules(fabric, home)
     if home is None or rules is None:
@@ -74,7 +69,7 @@ def by_port(
 
     def passed(port: int) -> Hashable:
         one = ((port, port),)
-        at_port = packet._replace(sports=one) if of_source else packet._replace(dports=one)
+        at_port = replace(packet, sports=one) if of_source else replace(packet, dports=one)
         answers = _answers(fabric, home, remote, at_port)
         return None if answers is None else answers.passed
 
@@ -103,7 +98,7 @@ def _told(held: int, sending: tuple[int, int], receiving: tuple[int, int]) -> tu
     return ((sending[0], receiving[0]), (sending[1], receiving[1])) if held else (None, None)
 
 
-def _answers(fabric: Fabric, home: Subnet, remote: int, packet: Leaving) -> Answers | None:
+def _answers(fabric: Fabric, home: Subnet, remote: int, packet: CrossingPacket) -> Answers | None:
     rules = acl_rules(fabric, home)
     if rules is None:
         return None

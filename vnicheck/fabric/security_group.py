@@ -3,36 +3,19 @@
 Source: IBM Cloud Docs, VPC: using-security-groups.
 """
 
-from msgspec import Struct
+from collections.abc import Hashable, Iterator
 
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.group_rules import GroupRules
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.transport import ECHO_REQUEST, KINDS, kind_of
-from vnicheck.model.address import Range
+from vnicheck.fabric.transport import CrossingPacket, kind_of
 from vnicheck.model.address_map import AddressMap, joined
 from vnicheck.model.cloud import Fabric, Vni
 from vnicheck.model.config import Assumptions
-from vnicheck.model.flow import DropCode, Protocol, Stage
+from vnicheck.model.flow import DropCode, Stage
 
 STAGE = Stage.SECURITY_GROUP
-
-
-class GroupedPacket(Struct, frozen=True, kw_only=True):
-    """Packets as a VNI's groups see them: from (`inbound`) or to (`outbound`) remotes, with their destination ports.
-
-    `remotes` are some that the groups admit alike, by whichever rule. `opening` is False for an answer whose opening
-    packet the groups have not seen.
-    """
-
-    direction: str
-    protocol: Protocol
-    remotes: tuple[int, ...]
-    local: int
-    dports: tuple[Range, ...]
-    opening: bool
-    icmp_type: int = ECHO_REQUEST
 
 
 def answer_to_seen(vni: Vni, assume: Assumptions, *, seen: bool) -> Check | None:
@@ -44,13 +27,7 @@ def answer_to_seen(vni: Vni, assume: Assumptions, *, seen: bool) -> Check | None
     return passes(STAGE, f"the security groups of {vni.name} have admitted this flow's opening packet")
 
 
-def security_groups(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Check:
-    """Whether the VNI's groups admit a packet by their rules alone."""
-    answers = group_answers(fabric, vni, packet)
-    return groups_check(fabric, vni, answers, direction=packet.direction, opening=packet.opening)
-
-
-def group_answers(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Answers | None:
+def group_answers(fabric: Fabric, vni: Vni, packet: CrossingPacket) -> Answers | None:
     """What the rules of the VNI's groups say of a packet; None where they are not known."""
     rules = group_rules(fabric, vni)
     if rules is None:
@@ -60,7 +37,9 @@ def group_answers(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> Answers | 
 
 
 def groups_check(fabric: Fabric, vni: Vni, answers: Answers | None, *, direction: str, opening: bool) -> Check:
-    """What the VNI's groups do with packets of a direction of which their rules say this."""
+    """What the VNI's groups do with packets of a direction of which their rules say this. `opening` is False for an
+    answer whose opening packet the groups have not seen.
+    """
     assumption = None if opening else "sg-stateless"
     if answers is None:
         reason = fabric.missing.get("security_groups", "not readable")
@@ -76,7 +55,7 @@ def groups_check(fabric: Fabric, vni: Vni, answers: Answers | None, *, direction
     return unknown(STAGE, f"the security groups of {vni.name} decide by the opening side's own port", "client-ports")
 
 
-def by_port(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> AddressMap[bool | None] | None:
+def by_port(fabric: Fabric, vni: Vni, packet: CrossingPacket) -> AddressMap[bool | None] | None:
     """Whether the groups admit the packet, by its destination port, whichever rule decides; None where the port makes
     no difference.
     """
@@ -88,25 +67,18 @@ def by_port(fabric: Fabric, vni: Vni, packet: GroupedPacket) -> AddressMap[bool 
     return joined((each.first, each.admitted) for each in admissions) if len(admissions) > 1 else None
 
 
-def port_cuts_between(fabric: Fabric, vni: Vni, protocol: Protocol, remote: int, local: int) -> set[int]:
-    """The destination ports at which the answer for a packet between two addresses, either way, may change."""
-    rules = group_rules(fabric, vni)
-    if rules is None:
-        return set()
-    kinds = (kind for kind in KINDS if kind.protocol is protocol)
-    return {each.first for kind in kinds for each in rules.admissions(kind, remote, local)}
-
-
 def local_set(fabric: Fabric, vni: Vni, local: int) -> int | None:
     """Which local ends of rules an address is in: all that the groups read of it."""
     rules = group_rules(fabric, vni)
     return None if rules is None else rules.locals.at(local)
 
 
-def address_maps(fabric: Fabric, vni: Vni) -> tuple[AddressMap[int], ...]:
-    """What the groups tell addresses apart by, as the remote and as the local end."""
+def alike_ends(fabric: Fabric, vni: Vni) -> Iterator[AddressMap[tuple[Hashable, Hashable]]]:
+    """What the groups tell addresses apart by, as the remote and as the local end: of each a fate and a value."""
     rules = group_rules(fabric, vni)
-    return () if rules is None else (rules.remotes, rules.locals)
+    if rules is not None:
+        yield rules.alike(rules.locals.starts)
+        yield rules.locals.mapped(lambda held: (held, None))
 
 
 def alike(fabric: Fabric, vni: Vni, locals_: frozenset[int]) -> AddressMap[tuple[int, int]] | None:

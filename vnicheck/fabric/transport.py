@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from vnicheck.model.address import Range
 from vnicheck.model.cloud import AclRule, SecurityGroupRule
 from vnicheck.model.flow import Protocol
@@ -43,6 +45,25 @@ KINDS = tuple(
     for icmp_type in ((ECHO_REQUEST, ECHO_REPLY) if protocol is Protocol.ICMP else (ECHO_REQUEST,))
 )
 _KINDS = {tuple(kind): kind for kind in KINDS}
+
+
+class CrossingPacket(Struct, frozen=True, kw_only=True):
+    """Packets that enter (`inbound`) or leave (`outbound`) a subnet or VNI, with the ranges in which their ports lie.
+
+    `remotes` are some far ends that the rules treat alike, by whichever rule.
+    """
+
+    direction: str
+    protocol: Protocol
+    remotes: tuple[int, ...]
+    local: int
+    sports: tuple[Range, ...]
+    dports: tuple[Range, ...]
+    icmp_type: int = ECHO_REQUEST
+
+    def ends(self, remote: int) -> tuple[int, int]:
+        """Source and destination of the packet whose far end this is."""
+        return (remote, self.local) if self.direction == "inbound" else (self.local, remote)
 
 
 def speaks(rule_protocol: str, protocol: Protocol) -> bool | None:

@@ -134,23 +134,24 @@ def asymmetric_ingresses(facts: Facts) -> set[str]:
 
 
 def _is_broken(flow: Flow, broadcast: set[str]) -> bool:
-    """Whether a flow is dropped against what is meant: not by policy, nor where nobody is."""
+    """Whether a flow is dropped against what is meant: not by policy, nor where nobody is. What its hops say comes
+    last, for they are made when they are read.
+    """
     if not flow.drops or any(drop.by is DropCode.NO_FLOATING_IP for drop in flow.drops):
         return False  # the VPC is not meant to lead there
-    if any(hop.assumption == "public-ranges" and hop.outcome is Outcome.UNKNOWN for hop in flow.hops):
-        return False  # nobody says that such remotes are meant to reach a public address range
     first = flow.drops[0]
     if any(drop.by in REFUSALS for drop in flow.drops):
         return False
-    if _refused_at_home(flow):
-        return False  # what the remote's own subnet lets in and out is for its owner to say
     if flow.direction is Direction.TRANSIT:
         meant = first.by not in TRANSIT_CODES
     else:
         meant = first.by in _NEVER or (first.by in _POLICY and first.leg is Leg.REQUEST)
-    if meant:
+    if meant or all(prefix in broadcast for prefix in flow.remote):
         return False
-    return not all(prefix in broadcast for prefix in flow.remote)
+    if _refused_at_home(flow):
+        return False  # what the remote's own subnet lets in and out is for its owner to say
+    doubts = (hop.assumption for hop in flow.hops if hop.outcome is Outcome.UNKNOWN)
+    return "public-ranges" not in doubts  # nobody says that remotes are meant to reach such an address
 
 
 def _refused_at_home(flow: Flow) -> bool:

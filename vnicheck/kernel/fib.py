@@ -4,13 +4,13 @@ Its prefixes are swept once, with a stack of those that cover the place reached.
 takes from the whole stack there: longest prefix first, then the aliases of a prefix in the kernel's order.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
 
 from msgspec import Struct
 
-from vnicheck.kernel.open_fields import TOS, Tree, Trees, tos_class
+from vnicheck.kernel.open_fields import TOS, Decision, Tree, Trees, tos_class
 from vnicheck.kernel.undetermined import Undetermined, Unknown
 from vnicheck.model.address import LAST, parse_prefix
 from vnicheck.model.address_map import AddressMap, joined
@@ -51,19 +51,23 @@ _FAILURES = {
     RouteType.UNREACHABLE: Failure.UNREACHABLE,
     RouteType.PROHIBIT: Failure.PROHIBIT,
 }
-NextHops = Callable[[NextHop], bool]
 _Leaf = tuple[int, int, Sequence[Route]]
 """A network address, the length of a prefix there, and its aliases."""
 
 
-def table_map(
-    number: int, routes: Iterable[Route], trees: Trees, *, usable: NextHops, alive: NextHops
-) -> AddressMap[Tree]:
+class NextHops(Struct, frozen=True):
+    """Which nexthops count: `usable`, whether a lookup may take one now (it may raise Undetermined); `alive` also holds
+    for one that only lacks its carrier; `state`: what beside routes decides that.
+    """
+
+    usable: Callable[[NextHop], bool]
+    alive: Callable[[NextHop], bool]
+    state: Hashable
+
+
+def table_map(number: int, routes: Iterable[Route], trees: Trees, nexthops: NextHops) -> AddressMap[Tree]:
     """The table, or the merge of two that is asked under one number, by destination: of each TOS a Match, a NoMatch, an
     Unknown, or None where the next policy rule is asked.
-
-    `usable` says whether a lookup may take a nexthop now (it may raise Undetermined); `alive` also holds for one that
-    only lacks its carrier.
     """
     prefixes: dict[tuple[int, int], list[Route]] = {}
     for route in routes:
@@ -74,7 +78,7 @@ def table_map(
 
     def taken(chain: Sequence[_Leaf], tos: int) -> Match | NoMatch | Unknown | None:
         try:
-            return _taken(chain, tos, number, usable, alive)
+            return _taken(chain, tos, number, nexthops)
         except Undetermined as reason:
             return Unknown(str(reason))
 
@@ -85,6 +89,15 @@ def table_map(
         return tree
 
     return joined(_swept(prefixes, tree_of))
+
+
+def forwarding_fate(tree: Tree) -> Hashable:
+    """What a table says of packets that come in, whichever route says it; one that reads their TOS is named in doubts,
+    so its routes are told apart.
+    """
+    if isinstance(tree, Match):
+        return tree.route.type, tree.length, tree.nexthops, tree.route.nexthops
+    return tree.failure if isinstance(tree, NoMatch) else id(tree) if isinstance(tree, Decision) else tree
 
 
 def _swept(
@@ -112,9 +125,7 @@ def _swept(
         yield pending
 
 
-def _taken(
-    covering: Sequence[_Leaf], tos: int, number: int, usable: NextHops, alive: NextHops
-) -> Match | NoMatch | None:
+def _taken(covering: Sequence[_Leaf], tos: int, number: int, counting: NextHops) -> Match | NoMatch | None:
     """What a lookup with this TOS takes from the prefixes that cover a place, the longest last. Raises Undetermined at
     a route that is not modelled.
     """
@@ -132,10 +143,10 @@ def _taken(
             failure = _FAILURES.get(alias.type)
             if failure is not None:
                 return NoMatch(failure, GuestLines(route=alias.text))
-            nexthops = tuple([nexthop for nexthop in alias.nexthops if usable(nexthop)])
+            nexthops = tuple([nexthop for nexthop in alias.nexthops if counting.usable(nexthop)])
             if nexthops:
                 single = length == 0 and len(alias.nexthops) == 1 and alias.table == number
-                rivals = tuple(_rivals(aliases, alias, tos, alive)) if single else ()
+                rivals = tuple(_rivals(aliases, alias, tos, counting)) if single else ()
                 return Match(alias, length, nexthops, rivals)
             if alias.nexthop_id is not None:
                 # the kernel gives up on every alias of this network address, of any length
@@ -144,7 +155,7 @@ def _taken(
     return None
 
 
-def _rivals(aliases: Sequence[Route], best: Route, tos: int, alive: NextHops) -> Iterator[Route]:
+def _rivals(aliases: Sequence[Route], best: Route, tos: int, counting: NextHops) -> Iterator[Route]:
     """The default routes among which the kernel chooses on output by the neighbour state of their gateways, beside the
     best one (fib_select_default): aliases no worse than it, with a gateway, in the order of the table.
     """
@@ -154,7 +165,7 @@ def _rivals(aliases: Sequence[Route], best: Route, tos: int, alive: NextHops) ->
             continue
         if alias.metric > metric and alias.tos == last_tos:
             return
-        if not any(alive(nexthop) for nexthop in alias.nexthops):
+        if not any(counting.alive(nexthop) for nexthop in alias.nexthops):
             continue
         metric, last_tos = alias.metric, alias.tos
         if alias.scope != best.scope or alias.type is not RouteType.UNICAST:

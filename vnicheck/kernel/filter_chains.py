@@ -5,7 +5,7 @@ followed both ways.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -82,23 +82,23 @@ class Chains:
     def matters(self, *hooks: str) -> bool:
         """Whether some rule or policy of these hooks does more than to accept."""
         return any(
-            chain.policy is Verdict.DROP
+            base.policy is Verdict.DROP
             or any(rule.verdict in _NOT_PASSING or self._is_lost(at, rule) for rule in at.rules)
-            for hook in hooks
-            for chain in self._base.get(hook, ())
-            for at in self._met(chain)
+            for base, at in self._chains_at(hooks)
         )
 
     def rules_of(self, *hooks: str) -> Iterator[FirewallRule]:
         """All rules that packets at these hooks may meet."""
-        for hook in hooks:
-            for chain in self._base.get(hook, ()):
-                for at in self._met(chain):
-                    yield from at.rules
+        for _, at in self._chains_at(hooks):
+            yield from at.rules
 
     def _is_lost(self, chain: FirewallChain, rule: FirewallRule) -> bool:
         """Whether it jumps to a chain that is not there."""
         return rule.verdict in {Verdict.JUMP, Verdict.GOTO} and self.chain_of(chain, rule.target) is None
+
+    def _chains_at(self, hooks: Iterable[str]) -> Iterator[tuple[FirewallChain, FirewallChain]]:
+        """The base chains of these hooks, each with every chain that is met from it, itself first."""
+        return ((base, at) for hook in hooks for base in self._base.get(hook, ()) for at in self._met(base))
 
     def _met(self, chain: FirewallChain) -> Iterator[FirewallChain]:
         waiting, seen = [chain], {(chain.family, chain.table, chain.name)}

@@ -1,6 +1,6 @@
 """A guest's kernel with its firewall: routing says where packets go, netfilter's rules whether they get there."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -8,12 +8,13 @@ import msgspec
 from vnicheck.kernel.filters import ByPort as Rulings
 from vnicheck.kernel.filters import Filters, Judged, Led
 from vnicheck.kernel.kernel import ByPort, Kernel
+from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.seen import Seen
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import Outcome, Several
-from vnicheck.model.address import LAST, Range
+from vnicheck.model.address import Range
 from vnicheck.model.address_map import AddressMap, zipped
 from vnicheck.model.guest import Guest
 
@@ -39,7 +40,6 @@ class FilteredKernel(Kernel):
             filters = like._filters
         self._filters: Filters | None = filters if filters is not None and filters.matters else None
         self.reads_transport = self.reads_transport or self._filters is not None
-        self._filtered: dict[Hashable, AddressMap[ByPort]] = {}
         self._joint: dict[tuple[int, int, str | None], tuple[ByPort, Rulings, ByPort]] = {}
 
     def received(
@@ -49,56 +49,49 @@ class FilteredKernel(Kernel):
         routed = super().received(interface, local, proto, sports, dports, of_source=of_source)
         if self._filters is None:
             return routed
-        key = ("received", interface, local, proto, sports, dports, of_source)
-        if key not in self._filtered:
-            ruled = self._filters.incoming(interface, local, proto, sports, dports, answer=of_source)
-            self._filtered[key] = self._shared(zipped([routed, ruled]).mapped(partial(self._joined, None)))
-        return self._filtered[key]
+        ruled = self._filters.incoming(interface, local, proto, sports, dports, answer=of_source)
+        return self._known.once(
+            ("filtered", id(routed), id(ruled)),  # both are kept, and so their ids
+            lambda: self.shared(zipped([routed, ruled]).mapped(partial(self._joined, None))),
+        )
 
     def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
         """As of Kernel; packets about whose source ports a flow is are the server's answers."""
         routed = super().sent(local, proto, sports, dports, of_source=of_source)
         if self._filters is None:
             return routed
-        key = ("sent", local, proto, sports, dports, of_source)
-        if key not in self._filtered:
-            filtered = routed
+        filters = self._filters
+
+        def filtered() -> AddressMap[ByPort]:
+            found = routed
             for interface in _interfaces(routed):
-                ruled = self._filters.outgoing(interface, local, proto, sports, dports, answer=of_source)
-                filtered = zipped([filtered, ruled]).mapped(partial(self._joined, interface))
-            self._filtered[key] = self._shared(filtered)
-        return self._filtered[key]
+                ruled = filters.outgoing(interface, local, proto, sports, dports, answer=of_source)
+                found = zipped([found, ruled]).mapped(partial(self._joined, interface))
+            return self.shared(found)
+
+        return self._known.once(("filtered", local, proto, sports, dports, of_source), filtered)
 
     def may_forward(self, interface: str) -> bool:
         """Whether the guest forwards what comes in by the interface, or that was not collected."""
         return self._guest.sysctls.get(f"net/ipv4/conf/{interface}/forwarding", 1) != 0
 
     def passed_on(
-        self,
-        iif: str,
-        oif: str,
-        source: int,
-        destination: int,
-        proto: int,
-        sports: Range,
-        dports: Range,
-        *,
-        answer: bool,
+        self, iif: str, oif: str, packet: Packet, sports: Range, dports: Range, *, answer: bool
     ) -> Unknown | None:
         """What the firewall makes of a packet that the guest forwards; None: nothing, as far as it was read."""
-        if self._filters is None:
-            return None
-        return self._filters.forwarded(iif, oif, source, destination, proto, sports, dports, answer=answer)
-
-    def address_cuts(self) -> set[int]:
-        """As of Kernel."""
-        cuts = super().address_cuts()
-        return cuts if self._filters is None else cuts | {cut for cut in self._filters.address_cuts() if cut <= LAST}
+        return (
+            None if self._filters is None else self._filters.forwarded(iif, oif, packet, sports, dports, answer=answer)
+        )
 
     def port_cuts(self) -> set[int]:
         """As of Kernel."""
         cuts = super().port_cuts()
         return cuts if self._filters is None else cuts | self._filters.port_cuts()
+
+    def _ends(self) -> Iterator[AddressMap[Hashable]]:
+        yield from super()._ends()
+        if self._filters is not None:
+            yield self._filters.named
 
     def _joined(self, by: str | None, both: tuple[ByPort, Rulings]) -> ByPort:
         """What becomes of packets that routing and rules judge; `by`: the interface whose rules these are."""
@@ -108,7 +101,7 @@ class FilteredKernel(Kernel):
         key = (id(routed), id(ruled), by)
         if key not in self._joint:
             joint = zipped([routed, ruled]).mapped(partial(_judged, by))
-            joint = self._by_port.setdefault((tuple(joint.starts), tuple(joint.values)), joint)
+            joint = self._by_port.setdefault((*joint.starts, *joint.values), joint)
             self._joint[key] = (routed, ruled, joint)  # keeps the parts alive, and so their ids
         return self._joint[key][2]
 

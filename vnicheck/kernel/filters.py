@@ -4,24 +4,27 @@ A packet that a rule drops, or may drop, is not known to get through: the model 
 are meant. One that they lead to another address is not taken by the server itself.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 
 import msgspec
 from msgspec import Struct
 
 from vnicheck.kernel.filter_chains import Chains, Passage, TooManyRulesError
 from vnicheck.kernel.filter_match import Packets, address_range, port_range
+from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import Range, parse_address
 from vnicheck.model.address_map import AddressMap, constant, joined, membership
 from vnicheck.model.firewall import Firewall, FirewallRule, Selector, Verdict
 from vnicheck.model.guest import Guest
+from vnicheck.model.memo import Memo
 
 _PORTS = 65536
 _IN = ("ingress", "prerouting", "input")
 _OUT = ("output", "postrouting", "egress")
 _THROUGH = ("ingress", "prerouting", "forward", "postrouting", "egress")
+_EVERY = tuple(dict.fromkeys((*_IN, *_OUT, *_THROUGH)))
 _ADDRESSES = {Selector.SOURCE, Selector.DESTINATION}
 _PORT_SELECTORS = {Selector.SOURCE_PORT, Selector.DESTINATION_PORT}
 
@@ -52,7 +55,7 @@ class Filters:
         links = [link for link in guest.interfaces if len(link.addresses) == 1]
         self._chains = Chains(firewall, {link.name: parse_address(link.addresses[0].address) for link in links})
         self._of = (firewall, guest.interfaces)
-        self._known: dict[Hashable, AddressMap[ByPort]] = {}
+        self._known = Memo()
         self._first_address = {
             interface.name: parse_address(interface.addresses[0].address)
             for interface in guest.interfaces
@@ -95,7 +98,7 @@ class Filters:
             )
 
         key = (_IN, interface, local, proto, sports, dports, answer)
-        return self._once(key, lambda: self._by_remote(_IN, judge, sports if answer else dports))
+        return self._known.once(key, lambda: self._by_remote(_IN, judge, sports if answer else dports))
 
     def outgoing(
         self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, answer: bool
@@ -117,7 +120,7 @@ class Filters:
             )
 
         key = (_OUT, interface, local, proto, sports, dports, answer)
-        return self._once(key, lambda: self._by_remote(_OUT, judge, sports if answer else dports))
+        return self._known.once(key, lambda: self._by_remote(_OUT, judge, sports if answer else dports))
 
     def led_on(self, led: Led, iif: str, oif: str | None, local: int, proto: int, sports: Range) -> AddressMap[ByPort]:
         """Of packets to a local address that a rule surely leads elsewhere and that are forwarded there, or (without
@@ -136,7 +139,7 @@ class Filters:
             return self._taken(whole, led=True) if oif is None else self._passed_on(whole, iif, oif, led=True)
 
         key = ("led on", led, iif, oif, local, proto, sports)
-        return self._once(key, lambda: self._by_remote(_IN + _THROUGH, judge, led.ports))
+        return self._known.once(key, lambda: self._by_remote(_IN + _THROUGH, judge, led.ports))
 
     def led_back(self, led: Led, iif: str, oif: str, local: int, proto: int, dports: Range) -> AddressMap[ByPort]:
         """Of what answers them: it is forwarded as it comes from where they were led, and gets the local address for
@@ -156,45 +159,31 @@ class Filters:
             return said[0] or said[1]
 
         key = ("led back", led, iif, oif, local, proto, dports)
-        return self._once(key, lambda: self._by_remote(_THROUGH, judge, (0, 0)))
+        return self._known.once(key, lambda: self._by_remote(_THROUGH, judge, (0, 0)))
 
     def forwarded(
-        self,
-        iif: str,
-        oif: str,
-        source: int,
-        destination: int,
-        proto: int,
-        sports: Range,
-        dports: Range,
-        *,
-        answer: bool,
+        self, iif: str, oif: str, packet: Packet, sports: Range, dports: Range, *, answer: bool
     ) -> Unknown | None:
         """Of packets that the guest forwards as they are."""
         packets = msgspec.structs.replace(
-            self._packets(proto, sports, dports),
+            self._packets(packet.proto, sports, dports),
             iif=iif,
-            source=source,
-            destination=destination,
+            source=packet.source,
+            destination=packet.destination,
             state="established" if answer else "new",
             own=False,
         )
         ruling = self._guarded(lambda: self._passed_on(packets, iif, oif))
         return ruling if isinstance(ruling, Unknown) else None
 
-    def _once(self, key: Hashable, make: Callable[[], AddressMap[ByPort]]) -> AddressMap[ByPort]:
-        if key not in self._known:
-            self._known[key] = make()
-        return self._known[key]
-
-    def address_cuts(self) -> set[int]:
-        """The addresses at which some answer may change."""
-        rules = self._chains.rules_of(*dict.fromkeys((*_IN, *_OUT, *_THROUGH)))
-        return {edge for ranges in _address_sets(rules) for first, last in ranges for edge in (first, last + 1)}
+    @cached_property
+    def named(self) -> AddressMap[int]:
+        """Which of the sets of addresses that rules name hold an address: all that they tell apart."""
+        return membership(list(_address_sets(self._chains.rules_of(*_EVERY))))
 
     def port_cuts(self) -> set[int]:
         """The ports at which some answer may change."""
-        return set(_port_cuts(self._chains.rules_of(*dict.fromkeys((*_IN, *_OUT, *_THROUGH)))))
+        return set(_port_cuts(self._chains.rules_of(*_EVERY)))
 
     def _passed_on(self, packets: Packets, iif: str, oif: str, *, led: bool = False) -> Unknown | None:
         """`led`: they are given their destination on the way."""

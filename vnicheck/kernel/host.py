@@ -5,9 +5,9 @@ from collections.abc import Hashable
 from msgspec import Struct
 
 from vnicheck.kernel.conf import Conf
-from vnicheck.kernel.fib import Match
+from vnicheck.kernel.fib import Match, NextHops
 from vnicheck.kernel.lookup import Lookups, TableMaps
-from vnicheck.kernel.open_fields import Decision, Effort, OpenFields
+from vnicheck.kernel.open_fields import Decision, Effort, OpenFields, Tree
 from vnicheck.kernel.release import parse_release
 from vnicheck.kernel.rules import is_default, may_ask_for_gateway, reads_ports
 from vnicheck.kernel.undetermined import Undetermined, known
@@ -23,6 +23,7 @@ from vnicheck.model.guest import (
     Route,
     RouteType,
 )
+from vnicheck.model.memo import Memo
 
 _CORE_FACTS = ("interfaces", "routes", "routes_local", "rules")
 
@@ -70,7 +71,7 @@ class Host:
         self._blocked = _blocking_fact(guest)
         self._tables = tables if tables is not None else TableMaps()
         self._lookups: Lookups | None = None
-        self._asked_for: dict[int, set[int]] = {}
+        self._known = Memo()
         self._hosted = [
             (route.table, prefix_range(route.prefix))
             for route in guest.routes
@@ -88,11 +89,17 @@ class Host:
                 fields=self.fields,
                 tables=self._tables,
                 effort=self.effort,
-                usable=self._usable,
-                alive=self.may_carry,
-                state=self._carriers(),
+                nexthops=NextHops(self._usable, self.may_carry, self._carriers()),
             )
         return self._lookups
+
+    @property
+    def tables(self) -> tuple[AddressMap[Tree], ...]:
+        """The maps of its tables; none where no lookup is known."""
+        try:
+            return tuple(self.lookups.tables.values())
+        except Undetermined:
+            return ()
 
     def interface(self, name: str) -> Interface:
         """The interface of that name. Raises Undetermined where it is not, or not wholly, known."""
@@ -138,23 +145,27 @@ class Host:
         gateway = parse_address(nexthop.gateway)
         if "onlink" in nexthop.flags:
             return True
-        asked = {route.table} | self._tables_asked_for(gateway)
-        if any(table in asked and first <= gateway <= last for table, (first, last) in self._hosted):
+        hosting = self._known.once(("hosting", gateway), lambda: self._tables_hosting(gateway))
+        if route.table in hosting or not hosting.isdisjoint(self._tables_asked_for(gateway)):
             raise Undetermined(f"the gateway {nexthop.gateway} is an address of the guest itself")
         return True
+
+    def _tables_hosting(self, address: int) -> frozenset[int]:
+        """The tables in which an address is the guest's own."""
+        return frozenset(table for table, (first, last) in self._hosted if first <= address <= last)
 
     def _tables_asked_for(self, gateway: int) -> set[int]:
         """The tables that rules may ask for a gateway; more than they do where a rule jumps or was not understood."""
         if not self.state.custom_rules:
             return {LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE}
-        known = self._asked_for.get(gateway)
-        if known is None:
-            known = self._asked_for[gateway] = {
+        return self._known.once(
+            ("asked", gateway),
+            lambda: {
                 rule.table
                 for rule in self.guest.rules
                 if rule.table is not None and (rule.invert or rule.unmodelled or may_ask_for_gateway(rule, gateway))
-            }
-        return known
+            },
+        )
 
     def may_carry(self, nexthop: NextHop) -> bool:
         """Whether a nexthop of several may be chosen: also one without carrier that should be passed over, for the

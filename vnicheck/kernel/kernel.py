@@ -3,9 +3,11 @@
 What becomes of a packet is said only where it is the same in every possible world, whichever way it comes to be.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from typing import Any
 
+from vnicheck.kernel.fib import forwarding_fate
 from vnicheck.kernel.hooks import Hooks, translation
 from vnicheck.kernel.host import Host, hidden_states
 from vnicheck.kernel.lookup import TableMaps
@@ -16,11 +18,12 @@ from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Arrivals, Received, Reception, Returns, arrives
 from vnicheck.kernel.seen import Seen, as_seen
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
-from vnicheck.kernel.undetermined import Undetermined, Unknown, known
+from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known
 from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
-from vnicheck.model.address import LAST, Range, parse_address, prefix_range
-from vnicheck.model.address_map import AddressMap, constant, joined, zipped
+from vnicheck.model.address import Range, prefix_range
+from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.guest import Guest
+from vnicheck.model.memo import Memo
 
 NO_PORTS: Range = (0, 0)
 ByPort = AddressMap[Outcome]
@@ -57,12 +60,9 @@ class Kernel:
         self._neighbours = Neighbours(guest)
         self._effort = effort
         self.reads_transport = self._fields.read_transport
-        self._arrivals: dict[tuple[str, int], tuple[Arrivals, ...]] = {}
-        self._departures: dict[int, tuple[Departures, ...]] = {}
-        self._maps: dict[Hashable, AddressMap[ByPort]] = {}
-        self._agreed: dict[Hashable, ByPort] = {}
-        self._by_port: dict[tuple[tuple[int, ...], tuple[Outcome, ...]], ByPort] = {} if like is None else like._by_port
-        self._same: dict[Hashable, AddressMap[ByPort]] = {} if like is None else like._same
+        self._known = Memo()
+        self._by_port: Memo = Memo() if like is None else like._by_port
+        self._same: Memo = Memo() if like is None else like._same
 
     @property
     def takes_marks_for_none(self) -> bool:
@@ -85,40 +85,34 @@ class Kernel:
         it would take as a broadcast is not modelled.
         """
         box, field = self._box(proto, sports, dports, of_source=of_source, sending=False)
-        key = ("received", interface, local, box, field)
-        if key not in self._maps:
-            arrivals = self._arriving(interface, local)
-            by_source = zipped([self._hooks.ipsec(local), *[each.situations for each in arrivals]])
-            computed = by_source.mapped(
-                lambda found: self._agree(key, found, lambda: self._reception(interface, local, found, box), field, box)
-            )
-            self._maps[key] = self._as_seen(computed, interface, local, proto, of_source=of_source)
-        return self._maps[key]
+
+        def found() -> AddressMap[ByPort]:
+            reception = partial(self._reception, interface, local, box)
+            computed = self._agreed(zipped(self._on_arrival(interface, local)), reception, field, box)
+            return self._as_seen(computed, interface, local, proto, of_source=of_source)
+
+        return self._known.once(("received", interface, local, box, field), found)
 
     def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
         """Where packets from a local address leave the guest, by their destination, whatever their mark, their TOS and
         the user of the program that sends them. From 0: a program that leaves its address to the kernel.
         """
         box, field = self._box(proto, sports, dports, of_source=of_source, sending=True)
-        key = ("sent", local, box, field)
-        if key not in self._maps:
-            departures = self._departing(local)
-            by_destination = zipped(
-                [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in departures]]
-            )
-            computed = by_destination.mapped(
-                lambda found: self._agree(key, found, lambda: self._departure(local, found, box), field, box)
-            )
-            self._maps[key] = self._as_seen(computed, None, local, proto, of_source=of_source)
-        return self._maps[key]
+
+        def found() -> AddressMap[ByPort]:
+            departure = partial(self._departure, local, box)
+            computed = self._agreed(zipped(self._on_departure(local)), departure, field, box)
+            return self._as_seen(computed, None, local, proto, of_source=of_source)
+
+        return self._known.once(("sent", local, box, field), found)
 
     def returned(self, interface: str, source: int, proto: int, sports: Range, dports: Range) -> AddressMap[ByPort]:
         """What becomes of packets from the address of a container that come in by an interface, by their destination.
         One that the guest forwards is an answer.
         """
         box, _ = self._box(proto, sports, dports, of_source=False, sending=False)
-        key = ("returned", interface, source, box)
-        if key not in self._maps:
+
+        def found() -> AddressMap[ByPort]:
             returns = [Returns(host, interface, source) for host in self._hosts]
 
             def worlds(found: Sequence[Any]) -> list[list[World]]:
@@ -128,45 +122,45 @@ class Kernel:
                 return [list(each.outcomes(at, box)) for each, at in zip(returns, found[1:], strict=True)]
 
             by_destination = zipped([self._hooks.ipsec(source), *[each.situations for each in returns]])
-            self._maps[key] = by_destination.mapped(
-                lambda found: self._agree(key, found, lambda: worlds(found), None, box)
-            )
-        return self._maps[key]
+            return self._agreed(by_destination, worlds, None, box)
 
-    def receive(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
-        """What becomes of a packet, whatever its ports within the ranges, its mark and its TOS. Raises Undetermined."""
-        return _modelled(self.take_in(interface, packet, sports, dports))
+        return self._known.once(("returned", interface, source, box), found)
 
     def take_in(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
-        """What becomes of a packet to any address: as `receive`, but one that the guest forwards is an answer too."""
+        """What becomes of a packet to any address, whatever its ports within the ranges, its mark and its TOS. Raises
+        Undetermined.
+        """
         local = packet.destination
         box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=False)
-        arrivals = self._arriving(interface, local)
-        found = (self._hooks.ipsec(local).at(packet.source), *[each.situations.at(packet.source) for each in arrivals])
-        taken = known(self._judged(common(self._reception(interface, local, found, box), self._readers)))
+        found = tuple([each.at(packet.source) for each in self._on_arrival(interface, local)])
+        taken = known(self._judged(common(self._reception(interface, local, box, found), self._readers)))
         assert isinstance(taken, Received)  # noqa: S101 - the outcomes of arrivals are
         return taken
 
     def send(self, packet: Packet, sports: Range, dports: Range) -> Sent | NotSent:
         """Where a packet from a local address leaves the guest: as `sent`. Raises Undetermined."""
         box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=True)
-        departures = self._departing(packet.source)
-        remote = packet.destination
-        doubts = (self._hooks.ipsec(packet.source).at(remote), self._neighbours.fixed.at(remote))
-        found = (*doubts, *[each.found.at(remote) for each in departures])
-        sent = known(common(self._departure(packet.source, found, box), self._readers))
+        found = tuple([each.at(packet.destination) for each in self._on_departure(packet.source)])
+        sent = known(common(self._departure(packet.source, box, found), self._readers))
         assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
         return sent
 
-    def address_cuts(self) -> set[int]:
-        """The addresses at which some answer may change: the first of every prefix and the first after it."""
-        prefixes = {route.prefix for route in self._guest.routes} | self._hooks.prefixes()
-        prefixes |= self._neighbours.addresses
-        prefixes.update(prefix for rule in self._guest.rules for prefix in (rule.src, rule.dst) if prefix is not None)
-        ranges = [prefix_range(prefix) for prefix in prefixes]
-        for interface in self._guest.interfaces:
-            ranges += [(own, own) for own in (parse_address(address.address) for address in interface.addresses)]
-        return {cut for first, last in ranges for cut in (first, last + 1) if cut <= LAST}
+    @cached_property
+    def ends(self) -> AddressMap[tuple[Hashable, Hashable]]:
+        """Of each address two values. Those of one first value fare alike as an end of packets that the guest forwards;
+        those of one second value in all that the guest does, and by the same lines.
+        """
+        maps = list(self._ends())
+        tables = {id(table): table for host in self._hosts for table in host.tables}.values()
+        fates = zipped([*maps, *[table.mapped(forwarding_fate) for table in tables]])
+        return zipped([fates, zipped([*maps, *[table.mapped(id) for table in tables]])])
+
+    def _ends(self) -> Iterator[AddressMap[Hashable]]:
+        """What tells addresses apart beside tables."""
+        yield self._hosts[0].own
+        yield self._neighbours.fixed
+        prefixes = [prefix for rule in self._guest.rules for prefix in (rule.src, rule.dst) if prefix is not None]
+        yield membership([[prefix_range(prefix)] for prefix in dict.fromkeys([*prefixes, *self._hooks.prefixes()])])
 
     def port_cuts(self) -> set[int]:
         """The ports at which some answer may change."""
@@ -183,29 +177,28 @@ class Kernel:
             if (each.local, each.entering) == (local, entering)
             and (not by_transport or (each.protocol, each.of_source) == (proto, of_source))
         ]
-        return self._shared(as_seen(computed, seen, self._followed))
+        return self.shared(as_seen(computed, seen, self._followed))
 
     def _followed(self, seen: Seen) -> Outcome:
         if isinstance(seen.outcome, Received):
             return self._judged(seen.outcome)
         return self._undisturbed(seen.outcome, self._neighbours.fixed.at(seen.remote))
 
-    def _shared(self, found: AddressMap[ByPort]) -> AddressMap[ByPort]:
-        """The same map wherever all that it says is the same, also with the kernel that this one is like."""
-        return self._same.setdefault((tuple(found.starts), tuple(map(id, found.values))), found)
-
     def _arriving(self, interface: str, local: int) -> tuple[Arrivals, ...]:
-        made = self._arrivals.get((interface, local))
-        if made is None:
-            made = tuple([Arrivals(host, interface, local) for host in self._hosts])
-            self._arrivals[interface, local] = made
-        return made
+        return self._known.once(
+            ("arriving", interface, local), lambda: tuple([Arrivals(host, interface, local) for host in self._hosts])
+        )
+
+    def _on_arrival(self, interface: str, local: int) -> list[AddressMap[Any]]:
+        """What is looked up of the sources of packets to a local address."""
+        return [self._hooks.ipsec(local), *[each.situations for each in self._arriving(interface, local)]]
 
     def _departing(self, local: int) -> tuple[Departures, ...]:
-        made = self._departures.get(local)
-        if made is None:
-            made = self._departures[local] = tuple([Departures(host, local) for host in self._hosts])
-        return made
+        return self._known.once(("departing", local), lambda: tuple([Departures(host, local) for host in self._hosts]))
+
+    def _on_departure(self, local: int) -> list[AddressMap[Any]]:
+        """What is looked up of the destinations of packets from a local address."""
+        return [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in self._departing(local)]]
 
     def _box(
         self, proto: int, sports: Range, dports: Range, *, of_source: bool, sending: bool
@@ -219,7 +212,7 @@ class Kernel:
         box = self._fields.box(proto, sports, dports, sending=sending, marks=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
-    def _reception(self, interface: str, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
+    def _reception(self, interface: str, local: int, box: Box, found: Sequence[Any]) -> list[list[World]]:
         """What becomes of packets to a local address in each hidden state, by what is found for their source."""
         hook = self._hooks.program(interface) or found[0]
         if hook is not None:
@@ -241,8 +234,7 @@ class Kernel:
     def _judged(self, outcome: Outcome) -> Outcome:
         """An outcome but for what is not modelled of it."""
         if isinstance(outcome, Several):
-            judged = [self._judged(world) for world in outcome.worlds]
-            return next((each for each in judged if isinstance(each, Unknown)), outcome)
+            return in_each_world(outcome, self._judged)
         if not isinstance(outcome, Received):
             return outcome
         if outcome.reception is Reception.BROADCAST:
@@ -255,7 +247,7 @@ class Kernel:
                 return doubt
         return outcome
 
-    def _departure(self, local: int, found: Sequence[Any], box: Box) -> list[list[World]]:
+    def _departure(self, local: int, box: Box, found: Sequence[Any]) -> list[list[World]]:
         """Where packets from a local address leave in each hidden state, by what is found for their destination."""
         ipsec, fixed, *trees = found
         if ipsec is not None:
@@ -270,27 +262,32 @@ class Kernel:
         permanent neighbour.
         """
         if isinstance(way, Several):
-            judged = [self._undisturbed(world, fixed) for world in way.worlds]
-            return next((each for each in judged if isinstance(each, Unknown)), way)
+            return in_each_world(way, lambda world: self._undisturbed(world, fixed))
         if isinstance(way, Unknown):
             return way
         if isinstance(way, NotSent):
             return self._hooks.everywhere or way
         return self._hooks.program_out(way.interface) or self._neighbours.doubt(way, fixed) or way
 
-    def _agree(
-        self, key: Hashable, found: Hashable, worlds: Callable[[], list[list[World]]], field: int | None, box: Box
-    ) -> ByPort:
-        """What all worlds come to, by the port that the flow is about."""
-        agreed = self._agreed.get((key, found))
-        if agreed is None:
+    def _agreed(
+        self, told: AddressMap[Any], worlds: Callable[[Any], list[list[World]]], field: int | None, box: Box
+    ) -> AddressMap[ByPort]:
+        """What all worlds come to, by what is told of an address, and by the port that the flow is about."""
+        known = Memo()
+
+        def agree(found: object) -> ByPort:
             try:
-                parts = joined(self._ports_apart(worlds(), field, box)).mapped(self._judged)
+                parts = list(self._ports_apart(worlds(found), field, box))
             except Undetermined as reason:
-                parts = constant(Unknown(str(reason)))
-            same = (tuple(parts.starts), tuple(parts.values))
-            agreed = self._agreed[key, found] = self._by_port.setdefault(same, parts)
-        return agreed
+                parts = [(0, Unknown(str(reason)))]
+            ports = joined((start, self._judged(outcome)) for start, outcome in parts)
+            return self._by_port.once((*ports.starts, *ports.values), lambda: ports)
+
+        return told.mapped(lambda found: known.once(found, lambda: agree(found)))
+
+    def shared(self, found: AddressMap[ByPort]) -> AddressMap[ByPort]:
+        """The same map wherever all that it says is the same, also with the kernel that this one is like."""
+        return self._same.once((tuple(found.starts), tuple(map(id, found.values))), lambda: found)
 
     def _ports_apart(self, worlds: list[list[World]], field: int | None, box: Box) -> Iterable[tuple[int, Outcome]]:
         """The first port of each stretch that fares alike, with what all worlds come to there."""
@@ -318,9 +315,3 @@ class Kernel:
                 known[which] = common(here, self._readers)
             found.append((starts[place], known[which]))
         return [(0, found[0][1]), *found[1:]]
-
-
-def _modelled(received: Received) -> Received:
-    if received.reception is Reception.FORWARDED:
-        raise Undetermined(f"{received.reason}, which is not modelled")
-    return received

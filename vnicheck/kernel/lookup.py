@@ -7,7 +7,7 @@ what its table says, or else M(i+1), and M(i+1) elsewhere; a goto takes M(target
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 
-from vnicheck.kernel.fib import Failure, Match, NoMatch, table_map, tables_of
+from vnicheck.kernel.fib import Failure, Match, NextHops, NoMatch, table_map, tables_of
 from vnicheck.kernel.open_fields import Decision, Effort, OpenFields, Tree, Trees
 from vnicheck.kernel.rules import EVERYWHERE, CompiledRule, Found
 from vnicheck.kernel.undetermined import Unknown
@@ -20,12 +20,12 @@ from vnicheck.model.guest import (
     MAIN_TABLE,
     Guest,
     Interface,
-    NextHop,
     PolicyRule,
     Route,
     RuleAction,
 )
 from vnicheck.model.lines import format_rule
+from vnicheck.model.memo import Memo
 
 Merge = Callable[[Tree, Tree], Tree]
 _DEFAULT_TEXTS = {
@@ -40,23 +40,15 @@ class TableMaps:
 
     def __init__(self) -> None:
         self.trees = Trees()
-        self._known: dict[Hashable, tuple[object, AddressMap[Tree]]] = {}
+        self._known = Memo()
 
-    def of(
-        self,
-        number: int,
-        routes: list[Route],
-        usable: Callable[[NextHop], bool],
-        alive: Callable[[NextHop], bool],
-        state: Hashable,
-    ) -> AddressMap[Tree]:
-        """The table; `state`: what beside its routes decides which nexthops are usable and alive."""
-        key = (number, tuple(map(id, routes)), state)
-        known = self._known.get(key)
-        if known is None:
-            made = table_map(number, routes, self.trees, usable=usable, alive=alive)
-            known = self._known[key] = (routes, made)  # the routes stay alive, and so their ids
-        return known[1]
+    def of(self, number: int, routes: list[Route], nexthops: NextHops) -> AddressMap[Tree]:
+        """The table."""
+        key = (number, tuple(map(id, routes)), nexthops.state)
+        made: tuple[object, AddressMap[Tree]] = self._known.once(
+            key, lambda: (routes, table_map(number, routes, self.trees, nexthops))
+        )
+        return made[1]  # the routes stay alive, and so their ids
 
 
 class Lookups:
@@ -70,9 +62,7 @@ class Lookups:
         fields: OpenFields,
         tables: TableMaps,
         effort: Effort,
-        usable: Callable[[NextHop], bool],
-        alive: Callable[[NextHop], bool],
-        state: Hashable,
+        nexthops: NextHops,
     ) -> None:
         self._custom_rules = custom_rules
         self._trees = tables.trees
@@ -81,34 +71,27 @@ class Lookups:
         by_table = tables_of(guest.routes)
         if not custom_rules:
             by_table[MAIN_TABLE] = by_table.pop(LOCAL_TABLE, []) + by_table.get(MAIN_TABLE, [])
-        self.tables = {number: tables.of(number, routes, usable, alive, state) for number, routes in by_table.items()}
+        self.tables = {number: tables.of(number, routes, nexthops) for number, routes in by_table.items()}
         self._effort.spend(sum(len(table.starts) for table in self.tables.values()))
         self._rules = [CompiledRule(rule, fields) for rule in guest.rules] if custom_rules else []
         self._first_with = {rule.priority: i for i, rule in reversed(list(enumerate(guest.rules)))}
-        self._found: dict[tuple[int, str], Found] = {}
-        self._known: dict[Hashable, AddressMap[Tree]] = {}
+        self._found, self._known = Memo(), Memo()
         self._from_rule: dict[Hashable, AddressMap[Tree]] = {}
         """What happens from a rule on, by the rule and what happens from the next one on."""
 
     def by_destination(self, source: int, iif: str) -> AddressMap[Tree]:
         """What lookups with a source find, by destination: a Found or an Unknown."""
         if not self._custom_rules:
-            return self._once("merged", self._merged)
-        relevant = tuple(self._relevant(iif, source, free_source=False))
-        return self._once(relevant, lambda: self._composed(relevant, None))
+            return self._known.once("merged", self._merged)
+        relevant = tuple(self._up_to_the_last_word(self._relevant(iif, source, free_source=False), None))
+        return self._known.once(relevant, lambda: self._composed(relevant, None))
 
     def by_source(self, destination: int, iif: str) -> AddressMap[Tree]:
         """What lookups with a destination find, by source."""
         if not self._custom_rules:
-            return constant(self._once("merged", self._merged).at(destination))
+            return constant(self._known.once("merged", self._merged).at(destination))
         relevant = tuple(self._up_to_the_last_word(self._relevant(iif, destination, free_source=True), destination))
-        return self._once((destination, relevant), lambda: self._composed(relevant, destination))
-
-    def _once(self, key: Hashable, compute: Callable[[], AddressMap[Tree]]) -> AddressMap[Tree]:
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = compute()
-        return known
+        return self._known.once((destination, relevant), lambda: self._composed(relevant, destination))
 
     def _merged(self) -> AddressMap[Tree]:
         """Local and main, which are one, then default, as no rule was ever changed."""
@@ -127,9 +110,11 @@ class Lookups:
                 yield index, applies
 
     def _up_to_the_last_word(
-        self, relevant: Iterable[tuple[int, bool]], destination: int
+        self, relevant: Iterable[tuple[int, bool]], destination: int | None
     ) -> Iterator[tuple[int, bool]]:
-        """Up to the first rule that has an answer for every packet to the destination, but for jumps past it."""
+        """Up to the first rule that has an answer for every packet, or for every one to a destination, but for jumps
+        past it.
+        """
         jumps = False
         for index, applies in relevant:
             yield index, applies
@@ -137,15 +122,18 @@ class Lookups:
             rule = compiled.rule
             jumps = jumps or rule.action is RuleAction.GOTO
             plain = not (compiled.tests or compiled.doubt or rule.invert or compiled.suppresses)
-            if jumps or not plain or compiled.source != EVERYWHERE or rule.table not in self.tables:
+            free = compiled.destination if destination is None else compiled.source
+            if jumps or not plain or free != EVERYWHERE or rule.table not in self.tables:
                 continue
-            if isinstance(self.tables[rule.table].at(destination), Match | NoMatch):
+            table = self.tables[rule.table]
+            said = table.values if destination is None else (table.at(destination),)
+            if all(isinstance(each, Match | NoMatch) for each in said):
                 return
 
     def _composed(self, relevant: tuple[tuple[int, bool], ...], destination: int | None) -> AddressMap[Tree]:
         """The rules from the last one back; `destination`: the fixed end, where the source is the free one."""
         nowhere = Found(NoMatch(Failure.NO_ROUTE, "no policy rule leads to a route"), "")
-        current = self._once("nowhere", lambda: constant(nowhere))
+        current = self._known.once("nowhere", lambda: constant(nowhere))
         targets = sorted(target for index, _ in relevant if (target := self._target(index)) is not None)
         from_rule: dict[int, AddressMap[Tree]] = {}
         for index, applies in reversed(relevant):
@@ -264,11 +252,7 @@ class Lookups:
                 return suppressed
             if suppressed:
                 return rest
-        key = (id(tree), text)
-        known = self._found.get(key)
-        if known is None:
-            known = self._found[key] = Found(tree, text)
-        return known
+        return self._found.once((id(tree), text), lambda: Found(tree, text))
 
     def _suppressed(self, compiled: CompiledRule, match: Match) -> bool | Unknown:
         rule = compiled.rule

@@ -3,11 +3,11 @@ that mean it set).
 """
 
 import re
-from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule
+from vnicheck.kernel.filter_chains import Chains
+from vnicheck.model.firewall import Firewall
 from vnicheck.model.guest import Guest
 
 _REFLECTING = ("net/ipv4/tcp_fwmark_accept", "net/ipv4/fwmark_reflect")
@@ -52,13 +52,13 @@ def marked(guest: Guest) -> Marked:
     if any(guest.sysctls.get(key, 0) != 0 for key in _REFLECTING):
         return Marked(None, None)
     return Marked(
-        _marks_set(guest.firewall, {"prerouting", "ingress"}, read), _marks_set(guest.firewall, {"output"}, read)
+        _marks_set(guest.firewall, ("prerouting", "ingress"), read), _marks_set(guest.firewall, ("output",), read)
     )
 
 
-def _marks_set(firewall: Firewall | None, hooks: set[str], read: int) -> Marks:
+def _marks_set(firewall: Firewall | None, hooks: tuple[str, ...], read: int) -> Marks:
     """What rules that packets at these hooks may meet make of mark 0, in any order, in bits that policy rules read."""
-    rules = () if firewall is None else _met(firewall, hooks)
+    rules = () if firewall is None else Chains(firewall, {}).rules_of(*hooks)
     found, before = _UNMARKED, frozenset[int]()
     changes = [_change(rule.text) for rule in rules if rule.sets_mark and _bits(rule.text) & read]
     told = [change for change in changes if change is not None]
@@ -77,26 +77,6 @@ def _change(text: str) -> tuple[int, int] | None:
     if match is None:
         return None
     return (int(match["mask"], 16), int(match["bits"], 16)) if match["mark"] is None else (_ALL, int(match["mark"], 16))
-
-
-def _met(firewall: Firewall, hooks: set[str]) -> Iterator[FirewallRule]:
-    chains: dict[tuple[str, str, str], FirewallChain] = {}
-    for chain in firewall.chains:
-        chains[chain.family, chain.table, chain.name] = chain
-    waiting = [key for key, chain in chains.items() if chain.hook in hooks]
-    seen = set(waiting)
-    while waiting:
-        family, table, name = waiting.pop()
-        chain = chains[family, table, name]
-        yield from chain.rules
-        targets = _targets(chain.rules)
-        new = {(family, table, target) for target in targets} & chains.keys() - seen
-        seen |= new
-        waiting += sorted(new)
-
-
-def _targets(rules: Iterable[FirewallRule]) -> set[str]:
-    return {rule.target for rule in rules if rule.target is not None}
 
 
 def _bits(text: str) -> int:

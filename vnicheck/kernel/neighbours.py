@@ -2,19 +2,18 @@
 
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Unknown
-from vnicheck.model.address import parse_address
-from vnicheck.model.address_map import AddressMap, choose, constant
+from vnicheck.model.address import Range, parse_address
+from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.guest import Guest
 
 _WITH_NEIGHBOURS = {"ether", None}
 """Link types whose devices have neighbours with addresses of their own; a tunnel has none."""
-NOBODY: frozenset[str] = frozenset()
 
 
 class Neighbours:
     """The permanent neighbours of a guest, and its interfaces that ask for none.
 
-    `fixed`: of each address the interfaces by which it is a permanent neighbour; `addresses`: all of them.
+    `fixed`: of each address the interfaces by which it is a permanent neighbour.
     """
 
     def __init__(self, guest: Guest) -> None:
@@ -22,12 +21,13 @@ class Neighbours:
             link.name for link in guest.interfaces if not link.asks_neighbours and link.link_type in _WITH_NEIGHBOURS
         }
         self._entries = {(entry.interface, entry.address): entry for entry in guest.neighbours or ()}
-        self.addresses = {address for _, address in self._entries}
-        self.fixed: AddressMap[frozenset[str]] = constant(NOBODY)
-        for address in self.addresses:
-            names = frozenset(interface for interface, other in self._entries if other == address)
-            place = parse_address(address)
-            self.fixed = choose([(place, place)], constant(names), self.fixed)
+        places: dict[str, list[Range]] = {}
+        for interface, address in self._entries:
+            places.setdefault(interface, []).append((parse_address(address), parse_address(address)))
+        names = list(places)
+        self.fixed: AddressMap[frozenset[str]] = membership(list(places.values())).mapped(
+            lambda held: frozenset(name for number, name in enumerate(names) if held >> number & 1)
+        )
 
     def doubt(self, way: Sent, fixed: frozenset[str]) -> Unknown | None:
         """What the way depends on beside its route. `fixed`: of the packet's destination."""

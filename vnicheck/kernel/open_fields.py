@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
-from vnicheck.kernel.packet import ICMP, Packet
+from vnicheck.kernel.packet import ICMP
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import Range
 from vnicheck.model.guest import Guest, PolicyRule
@@ -180,17 +180,6 @@ class OpenFields:
     def of_any_mark(self, box: Box) -> Box:
         """The same packets of any mark."""
         return box.narrowed(MARK, (1 << len(self._marks or (0,))) - 1)
-
-    def box_of(self, packet: Packet) -> Box:
-        """One packet."""
-        return Box(
-            1 << packet.proto,
-            self.ports(packet.sport, packet.sport),
-            self.ports(packet.dport, packet.dport),
-            1 << self._place_of(packet.mark),
-            1 << packet.tos,
-            1 << bisect_right(self._users, packet.uid) - 1,
-        )
 
     def ports(self, first: int, last: int) -> int:
         """The set of ports that meets a range."""

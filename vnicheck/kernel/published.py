@@ -87,10 +87,10 @@ class PublishingKernel(FilteredKernel):
         def served_or(ports: ByPort) -> ByPort:
             if id(ports) not in known:
                 parts = zipped([ports, served]).mapped(lambda at: at[0] if at[1] is None else Translated(at[1].reason))
-                known[id(ports)] = self._by_port.setdefault((tuple(parts.starts), tuple(parts.values)), parts)
+                known[id(ports)] = self._by_port.setdefault((*parts.starts, *parts.values), parts)
             return known[id(ports)]
 
-        return self._shared(found.mapped(served_or))
+        return self.shared(found.mapped(served_or))
 
     def _following(
         self,
@@ -114,7 +114,7 @@ class PublishingKernel(FilteredKernel):
                 return known[same]
 
             parts = zipped([found, asked, *[follow(led) for led in every]])
-            self._led_ways[key] = self._shared(parts.mapped(followed))
+            self._led_ways[key] = self.shared(parts.mapped(followed))
         return self._led_ways[key]
 
     def _followed_ports(self, found: ByPort, asked: ByPort, ways: dict[Led, Way]) -> ByPort:
@@ -126,7 +126,7 @@ class PublishingKernel(FilteredKernel):
             return opening if way is None else way
 
         followed = zipped([found, asked]).mapped(outcome)
-        return self._by_port.setdefault((tuple(followed.starts), tuple(followed.values)), followed)
+        return self._by_port.once((*followed.starts, *followed.values), lambda: followed)
 
     def _there(self, interface: str, local: int, proto: int, sports: Range, led: Led) -> AddressMap[Way]:
         """What becomes of packets that are led on, by their source."""

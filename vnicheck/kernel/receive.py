@@ -9,14 +9,14 @@ from msgspec import Struct
 from vnicheck.kernel.fib import Failure, Match
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.open_fields import Box, Decision, Tree
-from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.rules import LOOPBACK, Found
-from vnicheck.kernel.undetermined import Undetermined, Unknown, known, or_unknown
+from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
 from vnicheck.kernel.validate import SourceCheck, SourceValidator, Validation, asked_in
 from vnicheck.model.address import LAST, format_address
 from vnicheck.model.address_map import AddressMap, constant, zipped
 from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import NextHop, RouteType
+from vnicheck.model.memo import Memo
 
 
 class Reception(StrEnum):
@@ -88,9 +88,8 @@ class Arrivals:
         self._host = host
         self._interface = interface
         self._destination = destination
-        self._validators: dict[str | None, SourceValidator] = {}
+        self._known = Memo()
         self._backs: list[Back] = []
-        self._made: dict[tuple[object, ...], Received] = {}
         self.situations: AddressMap[Any]
         situations = or_unknown(self._situations)
         self.situations = constant(situations) if isinstance(situations, Unknown) else situations
@@ -201,20 +200,14 @@ class Arrivals:
         return tuple([hop for hop in hops if len(hops) == 1 or self._host.may_carry(hop)])
 
     def _validator(self, egress: str | None) -> SourceValidator:
-        known = self._validators.get(egress)
-        if known is None:
-            known = self._validators[egress] = SourceValidator(self._host, self._interface, egress)
-        return known
+        return self._known.once(egress or "", lambda: SourceValidator(self._host, self._interface, egress))
 
     def _accept(self, validation: Validation | Unknown, fate: Reception) -> Outcome:
         if isinstance(validation, Unknown):
             return validation
+        reception = _REFUSALS.get(validation.check, fate)
         key = (validation.check, validation.reason, validation.by, fate)
-        made = self._made.get(key)
-        if made is None:
-            reception = _REFUSALS.get(validation.check, fate)
-            made = self._made[key] = Received(reception, validation.reason, validation.by)
-        return made
+        return self._known.once(key, lambda: Received(reception, validation.reason, validation.by))
 
 
 class Returns(Arrivals):
@@ -236,10 +229,3 @@ class Returns(Arrivals):
             yield from super()._found(found, box, own, backs)
         else:
             yield box, Unknown(f"to the guest the remote is no other host ({found.match.route.text})")
-
-
-def receive(host: Host, packet: Packet, interface: str) -> Received:
-    """What becomes of one packet. Raises Undetermined."""
-    arrivals = Arrivals(host, interface, packet.destination)
-    ((_, outcome),) = arrivals.outcomes(arrivals.situations.at(packet.source), host.fields.box_of(packet))
-    return known(outcome)

@@ -10,7 +10,6 @@ from msgspec import Struct
 from vnicheck.kernel.fib import Failure, Match
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.open_fields import Box, Tree, leaves
-from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.rules import LOOPBACK, Found
 from vnicheck.kernel.source import choose_source
 from vnicheck.kernel.undetermined import Several, Undetermined, Unknown, or_unknown
@@ -18,6 +17,7 @@ from vnicheck.model.address import format_address
 from vnicheck.model.address_map import AddressMap, constant
 from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import NextHop, Route, RouteType
+from vnicheck.model.memo import Memo
 
 _WORDS = {
     Failure.NO_ROUTE: "no route leads to the remote",
@@ -81,7 +81,7 @@ class Departures:
     def __init__(self, host: Host, source: int) -> None:
         self._host = host
         self._source = source
-        self._made: dict[Found, Ways] = {}
+        self._made = Memo()
         found = or_unknown(self._found)
         self.found: AddressMap[Tree] = found if isinstance(found, AddressMap) else constant(found)
 
@@ -105,10 +105,7 @@ class Departures:
     def _ways(self, found: Found | NotSent | Unknown) -> Ways:
         if not isinstance(found, Found):
             return found
-        known = self._made.get(found)
-        if known is None:
-            known = self._made[found] = or_unknown(lambda: self._ways_of(found))
-        return known
+        return self._made.once(found, lambda: or_unknown(lambda: self._ways_of(found)))
 
     def _ways_of(self, found: Found) -> tuple[Sent, ...] | NotSent:
         match = found.match
@@ -121,7 +118,8 @@ class Departures:
         several = [nexthop for nexthop in route.nexthops if self._host.may_carry(nexthop)]
         hops = match.nexthops[:1] if len(route.nexthops) == 1 else several
         ways = [(hop, route) for hop in hops] + [(rival.nexthops[0], rival) for rival in match.rivals]
-        return tuple(dict.fromkeys(_way(self._host, *way, found.rule, choose=self._source == 0) for way in ways))
+        made = [_way(self._host, *way, found.rule, choose=self._source == 0) for way in ways]
+        return tuple(made if len(made) == 1 else dict.fromkeys(made))
 
 
 def the_way(ways: Ways) -> Sent | NotSent | Unknown:
@@ -134,23 +132,6 @@ def the_way(ways: Ways) -> Sent | NotSent | Unknown:
         names = sorted({f"{way.interface} via {way.gateway}" if way.gateway else f"{way.interface}" for way in ways})
         return Several(f"{EQUAL_COST}: {', '.join(names)}", ways)
     return ways[0]
-
-
-def routes_out(host: Host, packet: Packet) -> tuple[Sent, ...] | NotSent:
-    """Every way of one packet. Raises Undetermined."""
-    departures = Departures(host, packet.source)
-    ((_, ways),) = departures.ways(departures.found.at(packet.destination), host.fields.box_of(packet))
-    if isinstance(ways, Unknown):
-        raise Undetermined(ways.reason)
-    return ways
-
-
-def send(host: Host, packet: Packet) -> Sent | NotSent:
-    """The way of one packet. Raises Undetermined."""
-    way = the_way(routes_out(host, packet))
-    if isinstance(way, Unknown):
-        raise Undetermined(way.reason)
-    return way
 
 
 def _way(host: Host, nexthop: NextHop, route: Route, rule: str, *, choose: bool) -> Sent:

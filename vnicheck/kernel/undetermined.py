@@ -29,6 +29,12 @@ class Several(Unknown, frozen=True):
     worlds: tuple[Any, ...] = ()
 
 
+def in_each_world(outcome: Several, judge: Callable[[Any], Any]) -> Unknown:
+    """The outcome, or what is judged of a world where that is not known."""
+    judged = [judge(world) for world in outcome.worlds]
+    return next((each for each in judged if isinstance(each, Unknown)), outcome)
+
+
 def or_unknown(compute: Callable[[], T]) -> T | Unknown:
     """What it computes, or what that depends on."""
     try:

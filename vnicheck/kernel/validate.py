@@ -14,6 +14,7 @@ from vnicheck.kernel.rules import LOOPBACK, Found
 from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
 from vnicheck.model.flow import Decider, GuestLines
 from vnicheck.model.guest import RouteType
+from vnicheck.model.memo import Memo
 
 STRICT = 1
 _MODES = {0: "off", 1: "strict", 2: "loose"}
@@ -55,7 +56,7 @@ class SourceValidator:
             and (egress != interface or not host.conf.either(interface, "send_redirects"))
         )
         self._accept_local = self._quick and host.conf.either(interface, "accept_local")
-        self._judged: dict[Found, Validation | Unknown] = {}
+        self._judged = Memo()
 
     def validate(self, back: Tree, box: Box, *, own: bool) -> Iterator[tuple[Box, Validation | Unknown]]:
         """The packets of the box, from one source, part by part. `own`: the source is an address of an interface;
@@ -88,10 +89,7 @@ class SourceValidator:
     def _judge(self, found: Found | Unknown) -> Validation | Unknown:
         if isinstance(found, Unknown):
             return found
-        judged = self._judged.get(found)
-        if judged is None:
-            judged = self._judged[found] = or_unknown(lambda: self._judgement(found))
-        return judged
+        return self._judged.once(found, lambda: or_unknown(lambda: self._judgement(found)))
 
     def _judgement(self, found: Found) -> Validation:
         host, interface, mode, rp_filter = self._host, self._interface, self._mode, self._rp_filter

@@ -15,6 +15,7 @@ LAST = 0xFFFFFFFF
 _QUAD = re.compile(r"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})", re.ASCII)
 
 
+@lru_cache(maxsize=1 << 16)
 def parse_address(text: str) -> int:
     """`"10.0.0.1"` as an integer. Raises ValueError on anything but four decimal numbers without leading zeros."""
     match = _QUAD.fullmatch(text)

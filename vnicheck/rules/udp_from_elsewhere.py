@@ -26,7 +26,6 @@ Which address the kernel would choose is computed; that the program leaves the c
 Linux: net/ipv4/udp.c (udp_sendmsg), net/ipv4/route.c (ip_route_output_key_hash_rcu); ip(7), IP_PKTINFO.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterator
 
 from vnicheck.engine.refinement import port_ranges
@@ -92,12 +91,9 @@ def _sources(facts: Facts, flow: Flow, port: int) -> set[str]:
     kernel = facts.view.kernel
     if kernel is None:
         return set()
-    cuts = facts.once("address cuts", lambda: sorted(kernel.address_cuts()))
     firsts = [parse_prefix(prefix)[0] for prefix in flow.remote[:MOST_PREFIXES]]
     chosen: set[str] = set()
-    for remote in {
-        bisect_right(cuts, first): first for first in firsts
-    }.values():  # to the kernel, one is as the others
+    for remote in {kernel.ends.at(first): first for first in firsts}.values():  # to the kernel, one is as the others
         packet = Packet(0, remote, Protocol.UDP.number)
         try:
             sent = kernel.send(packet, (port, port), facts.view.assume.client_port_range)

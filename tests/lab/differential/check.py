@@ -10,9 +10,10 @@ from tests.lab.differential.compare import Disagreement, Tally, compare_all
 from tests.lab.differential.every_world import compare_worlds
 from tests.lab.differential.questions import questions
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
+from tests.support.one_packet import receive
 from vnicheck.kernel.host import HiddenState, Host
 from vnicheck.kernel.kernel import Kernel
-from vnicheck.kernel.receive import Received, Reception, receive
+from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.guest import Guest
 

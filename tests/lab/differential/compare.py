@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
+from tests.support.one_packet import receive, routes_out, taken
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.kernel import NO_PORTS, Kernel
 from vnicheck.kernel.packet import ICMP, Packet
-from vnicheck.kernel.receive import Received, Reception, receive
-from vnicheck.kernel.send import NotSent, Sent, routes_out
+from vnicheck.kernel.receive import Received, Reception
+from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import format_address, parse_address
 from vnicheck.model.flow import Decider, GuestLines
@@ -210,7 +211,7 @@ def _compare_over_worlds(
             agrees = output_agrees_over_worlds(sent, answer)
             shown = str(sent)
         else:
-            received = kernel.receive(question.interface, bare, sports, dports)
+            received = taken(kernel, question.interface, bare, sports, dports)
             agrees = (answer.type == "local") == (received.reception is Reception.DELIVERED)
             agrees = agrees and (received.reception is not Reception.NOT_LOCAL or answer.errno != 0)
             shown = str(received)

@@ -4,10 +4,11 @@ import random
 from collections.abc import Iterator
 
 from tests.lab.differential.rtnetlink import Question
-from vnicheck.engine.partition import address_atoms
+from vnicheck.engine.partition import never_remote
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.open_fields import TOS_MASK, marks
 from vnicheck.model.address import parse_address
+from vnicheck.model.address_map import choose, constant
 from vnicheck.model.guest import Guest, RouteType
 
 ICMP, TCP, UDP = 1, 6, 17
@@ -15,7 +16,9 @@ PORTS = (22, 443, 999, 1000, 1500, 2000, 2048, 2001, 30000, 30001, 40000)
 
 
 def questions(guest: Guest, kernel: Kernel, seed: str) -> Iterator[Question]:
-    """For every atom its first and last address and one between, each asked on input and on output."""
+    """For every stretch of addresses that the guest tells apart its first and last address and one between, each asked
+    on input and on output.
+    """
     chooser = random.Random(f"{seed} questions")
     own = [parse_address(address.address) for interface in guest.interfaces for address in interface.addresses]
     unicast = sorted({address for address in own if address >> 24 != 127})
@@ -23,8 +26,12 @@ def questions(guest: Guest, kernel: Kernel, seed: str) -> Iterator[Question]:
     targets = _targets(guest, unicast)
     if not interfaces:
         return
+    possible = choose(never_remote([]), constant(None), kernel.ends)
     remotes = [
-        point for first, last in address_atoms([], kernel.address_cuts()) for point in _points(first, last, chooser)
+        point
+        for first, last, kind in possible.stretches()
+        if kind is not None
+        for point in _points(first, last, chooser)
     ]
     every_mark = marks(guest.rules) or (0,)
     every_tos = tos_values(guest)

@@ -6,8 +6,6 @@ not accept would leave the server without a network at the next boot.
 
 from typing import Any
 
-import yaml
-
 from vnicheck.fixes.persist.share import NotKept, Share
 from vnicheck.fixes.persist.shell import file_action
 from vnicheck.model.guest import PolicyRule, Route, RouteType
@@ -39,6 +37,8 @@ def actions(share: Share) -> tuple[Action, ...]:
 
 
 def _text(share: Share) -> str:
+    import yaml
+
     section = _SECTIONS.get(share.interface.kind)
     if section is None:
         raise NotKept(f"which section of netplan's an interface of kind {share.interface.kind} is in is not known")
