@@ -239,3 +239,18 @@ def test_a_class_says_what_each_of_its_flows_meets(around: Fabric, inside: Guest
         if opener != answerer:
             assert alone is not None
             assert fate(alone) == fate(flow)
+
+
+@pytest.mark.parametrize(("sorts", "verdicts"), [(10, {Verdict.DELIVERED, Verdict.DROPPED}), (50, {Verdict.UNKNOWN})])
+def test_more_sorts_of_ends_than_are_told_apart_leave_flows_unknown(sorts: int, verdicts: set[Verdict]) -> None:
+    """Each address at either end has a port of its own."""
+    rules = [
+        group_rule(direction, "tcp", remote, port_min=1000 + number, port_max=1000 + number)
+        for number in range(sorts)
+        for direction, remote in (("inbound", f"10.0.2.{number + 4}/32"), ("outbound", f"10.8.0.{number}/32"))
+    ]
+    where = transit_fabric()
+    where = msgspec.structs.replace(where, security_groups={"open": SecurityGroup(id="open", name="open", rules=rules)})
+    found = transit(router(), where)
+    assert {flow.verdict for flow in found} == verdicts
+    assert {prefix for flow in found for prefix in flow.local_prefixes or ()}

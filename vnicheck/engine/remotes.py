@@ -26,7 +26,7 @@ from vnicheck.model.cloud import Vni
 from vnicheck.model.flow import Protocol, Scope
 from vnicheck.model.memo import Memo
 
-Stage = AddressMap[tuple[Hashable, Hashable]]
+StageMap = AddressMap[tuple[Hashable, Hashable]]
 """Of each address its fate and the value that decides it."""
 
 
@@ -212,7 +212,7 @@ def _areas(view: ServerView, vnis: Iterable[Vni]) -> AddressMap[Area]:
     return kept[1]
 
 
-def _zipped_areas(stages: Iterable[Stage]) -> AddressMap[Area]:
+def _zipped_areas(stages: Iterable[StageMap]) -> AddressMap[Area]:
     numbers: dict[Hashable, int] = {}
     made: dict[Hashable, Area] = {}
     found = zipped(list(stages))
@@ -226,7 +226,7 @@ def _zipped_areas(stages: Iterable[Stage]) -> AddressMap[Area]:
     return AddressMap(found.starts, areas)
 
 
-def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, Stage]]:
+def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, StageMap]]:
     """What each stage keeps apart that such a packet may meet; what several VNIs share has one key."""
     fabric = view.fabric
     locals_ = frozenset(map(parse_address, view.reserved.union(view.public)))

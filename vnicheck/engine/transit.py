@@ -14,20 +14,22 @@ from vnicheck.engine.classes import Fate, fate_of, flow_of
 from vnicheck.engine.crossing import crossing_packet
 from vnicheck.engine.partition import ALL_PORTS, NO_PORTS, never_remote, to_ports, to_prefixes
 from vnicheck.engine.ports import PortMap, gathered, port_maps
-from vnicheck.engine.remotes import Place, Remotes, Stage
+from vnicheck.engine.remotes import Place, Remotes, StageMap
 from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.engine.transit_path import Between, transit_path
 from vnicheck.engine.walk import Opening, Path, Ranges, Walk
 from vnicheck.fabric import network_acl, remote_acl, security_group, vpc_route
+from vnicheck.fabric.check import unknown
 from vnicheck.fabric.public_range import extents_of, public_range
 from vnicheck.fabric.transit_route import TransitRoute, extents, is_led, onward, transit_routes
 from vnicheck.model.address import LAST, Range, format_address, prefix_range
 from vnicheck.model.address_map import AddressMap, choose, constant, membership, zipped
-from vnicheck.model.flow import Direction, Flow, Protocol
+from vnicheck.model.flow import Direction, Flow, Leg, Protocol, Stage
 
 MOST_PAIRS = 64
 """Pairs of ways to one fate whose lines are all told; of more, those of one end are beside the first of the other."""
-
+MOST_MEETINGS = 2_000
+"""Sorts of openers times sorts of answerers of a route whose flows are told apart; of more, nothing is known."""
 
 _Area = tuple[Fate, tuple[str, ...], tuple[Range, ...]]
 """A fate with its ports and its openers."""
@@ -66,9 +68,13 @@ def transit_flows(walk: Walk) -> Iterator[Flow]:
     transit = _Transit(walk)
     for through in transit.routes:
         openers, answerers = transit.openers(through), transit.answerers(through)
+        told_apart = len(openers) * len(answerers) <= MOST_MEETINGS
         for protocol in Protocol:
             ports = NO_PORTS if protocol is Protocol.ICMP else ALL_PORTS
-            yield from transit.classes(through, protocol, ports, openers, answerers)
+            if told_apart:
+                yield from transit.classes(through, protocol, ports, openers, answerers)
+            else:
+                yield from transit.too_many(through, protocol, ports, openers, answerers)
 
 
 def transit_flow(view: ServerView, protocol: Protocol, opener: int, answerer: int, port: int) -> Flow | None:
@@ -138,6 +144,30 @@ class _Transit:
                     ports=told,
                     remote=to_prefixes(who),
                 )
+
+    def too_many(
+        self, through: TransitRoute, protocol: Protocol, ports: Range, openers: list[_End], answerers: list[_End]
+    ) -> Iterator[Flow]:
+        """All flows of the route, by where their openers are."""
+        reason = f"{len(openers)} sorts of openers and {len(answerers)} of answerers are more than are told apart"
+        check = self._walk.once(("too many", reason), lambda: unknown(Stage.VPC_ROUTE, reason))
+        path = Path((self._walk.steps(Leg.REQUEST, self._view.at(through.vni), check),), None, None)
+        of_place: dict[Place, list[Range]] = {}
+        for opener in openers:
+            place = Place(self._view.scopes(through.vni).of(opener.first), self._view.networks.of(opener.first))
+            of_place.setdefault(place, []).extend(opener.ranges)
+        for place, who in of_place.items():
+            yield flow_of(
+                Direction.TRANSIT,
+                protocol,
+                local=through.route.destination,
+                local_prefixes=to_prefixes([each for answerer in answerers for each in answerer.ranges]),
+                place=place,
+                path=path,
+                paths=lambda: [path],
+                ports=to_ports([ports]),
+                remote=to_prefixes(who),
+            )
 
     def _pieces(
         self, through: TransitRoute, protocol: Protocol, ports: Range, opener: _End, answerer: _End
@@ -216,7 +246,7 @@ class _Transit:
         return choose(never_remote(self._view.own_addresses()), constant(None), stages)
 
 
-def _stages(view: ServerView) -> Iterator[Stage]:
+def _stages(view: ServerView) -> Iterator[StageMap]:
     """What each stage keeps apart."""
     fabric, vpc = view.fabric, view.server.vpc.id
     yield view.networks.alike
