@@ -250,7 +250,9 @@ def test_more_sorts_of_ends_than_are_told_apart_leave_flows_unknown(sorts: int, 
         for direction, remote in (("inbound", f"10.0.2.{number + 4}/32"), ("outbound", f"10.8.0.{number}/32"))
     ]
     where = transit_fabric()
-    where = msgspec.structs.replace(where, security_groups={"open": SecurityGroup(id="open", name="open", rules=rules)})
+    where = msgspec.structs.replace(
+        where, security_groups={"open": SecurityGroup(id="open", name="open", rules=tuple(rules))}
+    )
     found = transit(router(), where)
     assert {flow.verdict for flow in found} == verdicts
     assert {prefix for flow in found for prefix in flow.local_prefixes or ()}
