@@ -104,6 +104,8 @@ def _resolve(snapshot: Snapshot, config: Config, text: str) -> _End:
         if text in (server.name, server.id, server.crn):
             return _end(server, _primary(server))
         for vni in server.vnis:
+            if text in vni.untranslated:
+                return _End(text, server)
             for address in vni.addresses:
                 if text == address:
                     return _end(server, vni, address)
@@ -126,5 +128,6 @@ def _end(server: Server, vni: Vni, address: str | None = None) -> _End:
     own = address if address is not None else vni.primary_address
     if parse_address(own) == 0:
         raise TraceError(f"{one_line(vni.name, 60)} of {one_line(server.name, 60)} has no address yet")
-    floating_ip = vni.floating_ips[0].address if vni.floating_ips and own == vni.primary_address else None
+    translated = vni.floating_ips and not vni.untranslated and own == vni.primary_address
+    floating_ip = vni.floating_ips[0].address if translated else None
     return _End(own, server, floating_ip)

@@ -46,13 +46,13 @@ def predict_flow(
 
 
 def local_addresses(view: ServerView) -> list[LocalAddress]:
-    """The server's reserved addresses, VNI by VNI, without those that the VPC has not chosen yet (0.0.0.0), and those
-    of public address ranges that it holds.
+    """The server's own addresses, VNI by VNI, without those that the VPC has not chosen yet (0.0.0.0), and those of
+    public address ranges that it holds.
     """
     reserved = [
         LocalAddress(address, number, vni)
         for vni in view.server.vnis
-        for address in vni.addresses
+        for address in vni.carried
         if (number := parse_address(address)) != 0
     ]
     public = [LocalAddress(address, parse_address(address), vni) for address, vni in view.public.items()]

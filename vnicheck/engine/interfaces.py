@@ -65,7 +65,7 @@ def _candidates(vni: Vni, server: Server) -> list[Interface]:
     by_address = [
         link
         for link in links
-        if any(address.address in vni.addresses for address in link.addresses)
+        if any(address.address in vni.carried for address in link.addresses)
         and (link in by_mac or vni.mac is None or link.mac is None)
     ]
     both = [link for link in by_mac if link in by_address and _may_carry(link, vni, _LIKE_A_CARD)]

@@ -13,10 +13,11 @@ from vnicheck.engine.crossing import (
     cross_vpc_route,
 )
 from vnicheck.engine.walk import Opening, Path, Section, Walk
+from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import to_internet
 from vnicheck.fabric.public_range import from_range
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Leg, Scope
+from vnicheck.model.flow import Leg, Scope, Stage
 
 
 class _Frame(Struct, frozen=True):
@@ -59,6 +60,8 @@ def _frame(walk: Walk, opening: Opening) -> _Frame | Passage:
     onward = [cross_vpc_route(walk, leaves, opening)]
     if opening.scope is Scope.INTERNET and local.address in view.public:
         onward.append(from_range(view.fabric, view.server.vpc.id, local.number, view.subnet(leaves).zone))
+    elif opening.scope is Scope.INTERNET and local.address in local.vni.untranslated and leaves.id != local.vni.id:
+        onward.append(unknown(Stage.FLOATING_IP, f"{local.address} is a floating IP of {local.vni.name}"))
     elif opening.scope is Scope.INTERNET:
         onward.append(to_internet(view.fabric, leaves, view.subnet(leaves), local.address))
     return _Frame(

@@ -43,7 +43,7 @@ def own_devices(server: Server, matched: Collection[str]) -> frozenset[str]:
     if guest is None:
         return frozenset()
     macs = {vni.mac for vni in server.vnis if vni.mac is not None}
-    addresses = {address for vni in server.vnis for address in vni.addresses}
+    addresses = {address for vni in server.vnis for address in vni.carried}
     own = {
         link.name
         for link in guest.interfaces

@@ -136,7 +136,7 @@ class RemoteSets:
             (
                 vni.id,
                 state_filter(vni, view.assume, protocol, auto_filters=view.auto_filters, saw_opening=False),
-                address in vni.addresses or vni.allow_ip_spoofing,
+                address in vni.carried or vni.allow_ip_spoofing,
             )
             for vni in way.vnis
         ]

@@ -46,7 +46,7 @@ class ServerView:
         self.sibling: Passage | None = setting_for(self.assume.spoofing_sibling, names)
         self.arrival: Passage | None = setting_for(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
-        self.reserved = frozenset(address for vni in server.vnis for address in vni.addresses)
+        self.reserved = frozenset(address for vni in server.vnis for address in vni.carried)
         unmarked = setting_for(self.assume.packets_unmarked, names) is not False
         self.public = held_addresses(fabric, server.vpc.id, server.vnis, _held(server))
         """Its addresses of public address ranges, each with the VNI that an ingress route leads it to."""

@@ -16,6 +16,8 @@ def from_internet(fabric: Fabric, vni: Vni, local: str, balanced: Balanced | Non
     """Whether a client of the internet can reach the address: only through a floating IP, to a primary address, or by a
     public load balancer, where `balanced` says that it sends to the port.
     """
+    if local in vni.untranslated:
+        return passes(STAGE, f"{_untranslated(vni)}: packets to its floating IP {local} carry that address")
     if vni.enable_infrastructure_nat is False:
         return drops(STAGE, DropCode.NO_FLOATING_IP, f"{_untranslated(vni)}: none leads to {local}")
     if local == vni.primary_address and vni.floating_ips:
@@ -54,6 +56,8 @@ def back_to_internet(arrived: Vni, leaves: Vni, assume: Assumptions, balanced: B
 
 def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:
     """Whether a packet from one of the VNI's own addresses gets out to the internet."""
+    if source in vni.untranslated:
+        return passes(STAGE, f"{_untranslated(vni)}: {source}, its floating IP, leaves as it is")
     if vni.enable_infrastructure_nat is False:
         return drops(STAGE, DropCode.NO_FLOATING_IP, f"{_untranslated(vni)}: {source} stays what it is")
     if source == vni.primary_address and vni.floating_ips:

@@ -22,6 +22,7 @@ SOURCES = {
     Scope.INTERNET: ("internet",),
     Scope.VPC: ("vpc_zone",),
 }
+_FLOATING = "a floating IP that the VPC does not translate by ways that are told nowhere"
 _DELEGATING = {"delegate", "delegate_vpc"}
 
 
@@ -29,10 +30,13 @@ def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: S
     """What becomes of a packet from a remote to an address of the VNI, by the routes that win for it; nothing where it
     is delivered as without them. An appliance that it is led to is not seen.
     """
+    floating = format_address(local) in vni.untranslated
+    if floating and scope is not Scope.INTERNET:
+        return (unknown(STAGE, f"remotes other than the internet reach {_FLOATING}"),)
     if scope is Scope.VPC and zone_of(fabric, subnet.vpc).at(remote) == subnet.zone:
         return ()
     address = local
-    if scope is Scope.INTERNET:
+    if scope is Scope.INTERNET and not floating:
         if not vni.floating_ips or local != parse_address(vni.primary_address):
             return ()
         address = parse_address(vni.floating_ips[0].address)

@@ -31,7 +31,7 @@ def spoofing_check(
     and such answers may leave by any VNI (as configured). `public`: the public address range that the source is in,
     where it leaves to the internet as it is.
     """
-    if source in vni.addresses:
+    if source in vni.carried:
         return passes(STAGE, f"{source} is an address of {vni.name}", "spoofing-check")
     foreign = f"{source} is not an address of {vni.name}"
     to_internet = destination is Scope.INTERNET and not translated_elsewhere and public is None

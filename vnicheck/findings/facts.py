@@ -48,7 +48,7 @@ class Facts(Struct, frozen=True):
 
     def owner(self, address: str) -> Vni | None:
         """The VNI that an address belongs to."""
-        own = next((vni for vni in self.view.server.vnis if address in vni.addresses), None)
+        own = next((vni for vni in self.view.server.vnis if address in vni.carried), None)
         return own if own is not None else self.view.public.get(address)
 
     def guest_with(self, *facts: str) -> Guest | None:

@@ -188,12 +188,12 @@ def _must_stay(facts: Facts, detour: Detour) -> bool:
 def _ways(facts: Facts, guest: Guest) -> Iterator[_Way]:
     """Those of all VNIs, with all addresses that the guest has, the priorities not yet set."""
     links = {link.name: link for link in guest.interfaces}
-    own = _own_among(guest, {address for vni in facts.view.server.vnis for address in vni.addresses})
+    own = _own_among(guest, {address for vni in facts.view.server.vnis for address in vni.carried})
     for vni in facts.view.server.vnis:
         interface = facts.view.interface_of.get(vni.id)
         if interface is None or not is_plain_interface(interface):
             continue
-        addresses = tuple((address, 0) for address in vni.addresses if address in own)
+        addresses = tuple((address, 0) for address in vni.carried if address in own)
         subnet = facts.view.subnet(vni).cidr
         first, last = prefix_range(subnet)
         # the metadata service may tell of the address alone, and no gateway is known then

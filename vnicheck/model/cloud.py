@@ -74,6 +74,18 @@ class Vni(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The primary address, then the secondary ones."""
         return (self.primary_address, *self.secondary_addresses)
 
+    @property
+    def untranslated(self) -> tuple[str, ...]:
+        """Its floating IPs where the VPC translates nothing: packets carry them, in the guest too."""
+        if self.enable_infrastructure_nat is not False:
+            return ()
+        return tuple(each.address for each in self.floating_ips if each.address not in self.addresses)
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The addresses of its own that packets carry."""
+        return (*self.addresses, *self.untranslated)
+
 
 class Subnet(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`cidr` is canonical. `public_gateway`, `network_acl`, `routing_table`: ids. None is no public gateway; but every

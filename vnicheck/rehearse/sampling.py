@@ -43,6 +43,8 @@ class Sample:
                 self.left_out[place] = f"{unbuilt} not rebuilt"
             elif flow.direction is Direction.TRANSIT:
                 self._choose_transit(view, place, flow)
+            elif any(flow.local in vni.untranslated for vni in view.server.vnis):
+                self.left_out[place] = "floating IPs of VNIs without infrastructure NAT are not rebuilt"
             elif flow.local not in held:
                 self.left_out[place] = f"{flow.local} has no interface in the guest"
             else:

@@ -48,7 +48,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         if vni.allow_ip_spoofing is not True or interface is None:
             continue
         forwarding = f"net/ipv4/conf/{interface}/forwarding"
-        if any(flow.egress == interface and flow.local not in vni.addresses for flow in own):
+        if any(flow.egress == interface and flow.local not in vni.carried for flow in own):
             continue
         if guest.sysctls.get(forwarding) != 0 or _has_foreign_address(guest, interface, vni):
             continue
@@ -65,7 +65,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
 def _has_foreign_address(guest: Guest, interface: str, vni: Vni) -> bool:
     """Whether the guest has an address there that the VPC does not know; link-local ones are nobody's concern."""
     return any(
-        address.address not in vni.addresses and not address.address.startswith("169.254.")
+        address.address not in vni.carried and not address.address.startswith("169.254.")
         for link in guest.interfaces
         if link.name == interface
         for address in link.addresses

@@ -106,7 +106,7 @@ def _pairs(view: ServerView, host: Host) -> Iterator[Pair]:
             raise ProbeError(f"{host.name} is the server itself: packets of its own do not leave it")
         scopes = view.scopes(local.vni)
         fip = local.vni.floating_ips[0].address if local.vni.floating_ips else None
-        floats = fip is not None and local.address == local.vni.primary_address
+        floats = fip is not None and local.address == (local.vni.untranslated or (local.vni.primary_address,))[0]
         inside = source is not None and scopes.of(parse_address(source)) is not Scope.INTERNET
         if source is not None and inside and not (floats and host.public is not None):
             yield Pair(host=host, local=local, remote=source, near=source, to=local.address)
