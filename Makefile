@@ -20,10 +20,9 @@ demo: $(RUNS_READY)  ## replay the recorded case: observed beside predicted
 	@$(BIN)/vnicheck demo
 
 # Much of the time is waiting for what never comes, so there are more workers than cores; each has its own namespaces,
-# folders and ports. A file stays with one worker: what its tests share is made once; and so do those that start network
-# managers, with those that ask a server which ones run: namespaces of the lab see the processes of one another.
-WORKERS ?= 3
-PYTEST_RUN = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+# folders and ports. A file stays with one worker: what its tests share is made once.
+WORKERS ?= 4
+PYTEST_RUN = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: $(READY) packages  ## all checks: lint, and the tests, a sample of what is long by nature (PYTEST='-k name')
 	@$(MAKE) --no-print-directory lint
 	@$(PYTEST_RUN) $(PYTEST)
@@ -42,7 +41,7 @@ lowest: $(READY)  ## the tests of the pure folders with the oldest releases that
 	@$(BIN)/python -m tests.lowest >$(VENV)/lowest.txt
 	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	@$(LOWEST)/bin/python -m pip install -q --disable-pip-version-check -r $(VENV)/lowest.txt hypothesis pytest pytest-timeout pytest-xdist
-	@$(LOWEST)/bin/python -m pytest -q -n 2 -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
+	@$(LOWEST)/bin/python -m pytest -q -n 2 --dist loadfile -m 'not root' $(addprefix tests/,$(PURE)) --ignore=tests/analysis/test_dask_cluster.py
 
 SITE := .site
 docs: $(DOCS_READY)  ## build the documentation's site into .site/: no warning, no dead link

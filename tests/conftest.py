@@ -1,9 +1,12 @@
 """For all tests."""
 
+import fcntl
 import os
 import signal
+import tempfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,17 +37,26 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A file's tests share what they make, so they go to one worker, but for files that name a group of their own.
+@pytest.fixture(autouse=True, scope="module")
+def _managers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Namespaces of the lab see one another's processes: while a file's tests start network managers, those of no other
+    file do so, or ask a server which ones run. Other runs of the tests on the machine count, too.
+    """
+    mark = request.node.get_closest_marker("managers")
+    if mark is None:
+        yield
+        return
+    with (Path(tempfile.gettempdir()) / "vnicheck-tests-managers").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if mark.args == ("starts",) else fcntl.LOCK_SH)
+        yield
 
-    Without --long, of each test marked `long` the first case is kept, and a sample: the same on every machine, and the
-    same sets of parameters in each test, which share what is made for them. Where a case of the test is not marked,
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --long, of each test marked `long` the first case is kept, and a sample: the same on every machine, and
+    the same sets of parameters in each test, which share what is made for them. Where a case of the test is not marked,
     that one is the first; of a test marked `long(sampled=False)` none is kept. With --quick the same holds of each test
     marked `recorded`.
     """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(config.rootpath).as_posix()))
     if config.getoption("--long"):
         return
     sampled = ("long", "recorded") if config.getoption("--quick") else ("long",)

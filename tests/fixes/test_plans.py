@@ -344,7 +344,7 @@ def test_a_route_by_an_appliance_is_told() -> None:
 
 def test_connections_that_change_their_way_are_told() -> None:
     (text,) = [text for text in planned("loose").document.plan.side_effects if "no longer by eth0" in text]
-    assert text.startswith("udp and icmp flows to 10.0.0.12")
+    assert text.startswith("udp and icmp flows to and opened from 10.0.0.12")
 
 
 @pytest.mark.parametrize(

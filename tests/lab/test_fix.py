@@ -24,7 +24,7 @@ from tests.lab.topology import Lab
 from tests.support.sshd import Sshd, require
 from vnicheck.rehearse.packets import Tried
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.managers("asks"), pytest.mark.timeout(400)]
 
 HEALTHY = {
     "bare-metal",

@@ -20,7 +20,7 @@ from tests.support.sshd import require
 from vnicheck.rehearse.network import Direction
 from vnicheck.rehearse.packets import Tried
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("managers"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.managers("asks"), pytest.mark.timeout(400)]
 
 
 class Packets(Struct, frozen=True):
@@ -64,7 +64,8 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     require("sshd", "ssh-keygen")
     folder = tmp_path_factory.mktemp("own")
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    asked = sorted({str(item.callspec.params["name"]) for item in items if "runs" in item.fixturenames})
+    mine = [item for item in items if item.module is request.module and "runs" in item.fixturenames]
+    asked = sorted({str(item.callspec.params["name"]) for item in mine})
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(asked, pool.map(lambda name: try_plan(name, folder / name), asked), strict=True))
 
