@@ -20,7 +20,7 @@ from vnicheck.model.region import Job, job_of
 from vnicheck.model.snapshot import NOTHING_KNOWN, Problem, Server
 
 CHUNK = 4
-"""Servers that go to a worker at once: a plan takes tens of times as long as a report."""
+"""Servers that go to a worker at once: a plan takes several times as long as a report."""
 WORTH_PROCESSES = 8
 """Fewer servers than this are sooner done than processes are started."""
 
