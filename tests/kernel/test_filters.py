@@ -251,6 +251,9 @@ def test_docker() -> None:
         ('ip6 saddr ::1 drop\nicmpv6 code 1 drop\nmeta protocol ip6 drop\nmeta protocol ip tcp dport 23 drop',
          {22: True, 23: False}),
         ("tcp dport 22 jump {\n drop\n }", {22: False, 23: False}),
+        ("meta l4proto tcp-udp drop", {22: False}),
+        ("meta l4proto 7-17 drop", {22: True}),
+        ("meta l4proto ipv6-icmp drop", {22: True}),
     ],
 )  # fmt: skip
 def test_rules(rules: str, expected: dict[int, bool]) -> None:
@@ -271,6 +274,8 @@ def test_packets_before_tracking_have_no_state() -> None:
     )
     assert "policy drop" in answered(kernel(untracked))
     assert answered(kernel(untracked), UDP) == DELIVERED
+    echoes = raw.replace("ct state new", "icmp type echo-reply")
+    assert "echo-reply" in answered(kernel(echoes), ICMP)
 
 
 def test_output_and_new_sources() -> None:

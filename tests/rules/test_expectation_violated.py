@@ -21,7 +21,7 @@ from vnicheck.analysis.mutes import notes
 from vnicheck.analysis.server import analyze_server
 from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.model.address import parse_address
-from vnicheck.model.cloud import NetworkAcl
+from vnicheck.model.cloud import FloatingIp, NetworkAcl
 from vnicheck.model.config import Config
 from vnicheck.model.finding import Finding
 from vnicheck.model.flow import Direction, Protocol
@@ -75,6 +75,17 @@ def test_a_dropped_flow_that_must_be_delivered() -> None:
     assert "VNC501" in flow.findings
     assert finding.evidence
     assert finding.fixes
+
+
+@pytest.mark.parametrize("local", ["203.0.113.7", "eth0"])
+def test_a_floating_ip_that_is_not_translated_is_an_address_as_the_others(local: str) -> None:
+    """The guest lacks it."""
+    first, *others = WELL.vnis
+    floating = (FloatingIp(id="fip", name="fip", address="203.0.113.7"),)
+    first = msgspec.structs.replace(first, floating_ips=floating, enable_infrastructure_nat=False)
+    of = msgspec.structs.replace(WELL, vnis=(first, *others))
+    (finding,) = violations(of, EXPECT | {"from": "internet", "to": local})
+    assert "203.0.113.7" in finding.message
 
 
 def test_a_delivered_flow_that_must_be_dropped() -> None:

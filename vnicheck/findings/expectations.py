@@ -116,7 +116,7 @@ def _locals(view: ServerView, word: str | None) -> tuple[list[str], str | None]:
         return [], f"{word} in the guest is matched to no VNI"
     named = [behind] if behind is not None else [vni for vni in view.server.vnis if word in (vni.id, vni.name)]
     if named:
-        addresses = [address for vni in named for address in vni.addresses if address in known]
+        addresses = [address for vni in named for address in vni.carried if address in known]
         return addresses, None if addresses else f"{word} has no address yet"
     for vni in view.server.vnis:
         if any(floating_ip.address == word for floating_ip in vni.floating_ips):

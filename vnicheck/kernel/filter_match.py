@@ -120,7 +120,14 @@ def address_range(value: str) -> Range | None:
 def _is_protocol(value: str, proto: int) -> bool | None:
     if value in _ANY_PROTOCOL:
         return None
-    return (int(value) if value.isdecimal() else _PROTOCOLS.get(value)) == proto
+    first, dash, last = value.partition("-")
+    if dash and _number(first) is not None and _number(last) is not None:
+        return (_number(first) or 0) <= proto <= (_number(last) or 0)
+    return _number(value) == proto
+
+
+def _number(protocol: str) -> int | None:
+    return int(protocol) if protocol.isdecimal() else _PROTOCOLS.get(protocol)
 
 
 def port_range(value: str) -> Range | None:
@@ -148,6 +155,8 @@ def _is_echo(value: str, packets: Packets) -> bool | None:
     kind, _, code = _ECHOES.get(value, value).partition("/")
     if not kind.isdecimal():
         return None
+    if packets.state is None:  # a request or an answer
+        return None if kind in {"0", "8"} and code in {"", "0"} else False
     return kind == ("0" if packets.state == "established" else "8") and code in {"", "0"}
 
 

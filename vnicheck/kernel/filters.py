@@ -56,10 +56,10 @@ class Filters:
         self._chains = Chains(firewall, {link.name: parse_address(link.addresses[0].address) for link in links})
         self._of = (firewall, guest.interfaces)
         self._known = Memo()
-        self._first_address = {
+        self._only_address = {
             interface.name: parse_address(interface.addresses[0].address)
             for interface in guest.interfaces
-            if interface.addresses
+            if len(interface.addresses) == 1  # of several the kernel takes one by the next hop
         }
         self._own = {parse_address(each.address) for link in guest.interfaces for each in link.addresses}
         arp = self._chains.against_arp()
@@ -233,7 +233,7 @@ class Filters:
     def _keeps_source(self, rule: FirewallRule, packets: Packets, device: str | None) -> bool:
         """Whether the source that a rule gives is the one that the packets have."""
         if rule.verdict is Verdict.MASQUERADE:
-            return device is not None and self._first_address.get(device) == packets.source
+            return device is not None and self._only_address.get(device) == packets.source
         if rule.verdict is not Verdict.SNAT or rule.target is None:
             return False
         return address_range(rule.target.split(":")[0]) == (packets.source, packets.source)

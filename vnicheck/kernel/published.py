@@ -175,6 +175,8 @@ class PublishingKernel(FilteredKernel):
         """
         if led.to is None:
             return None
+        if any(each.local == local for each in self._seen):
+            return None  # the running kernel does otherwise than the model, how is not known of such packets
         address, ports = led.to
         if address == local:
             return address, ports, None

@@ -101,11 +101,11 @@ def _wish(facts: Facts, expected: Expected) -> str:
     source = expected.source
     first, last = source.ports
     ports = "" if source.port is None else f" port {first}" if first == last else f" ports {first}-{last}"
-    owners = [vni for vni in facts.view.server.vnis if not expected.locals.isdisjoint(vni.addresses)]
+    owners = [vni for vni in facts.view.server.vnis if not expected.locals.isdisjoint(vni.carried)]
     if source.local is None:
         local = "every address"
-    elif expected.locals:
-        addresses = [address for vni in owners for address in vni.addresses if address in expected.locals]
+    elif owners:
+        addresses = [address for vni in owners for address in vni.carried if address in expected.locals]
         local = f"{listed(addresses)} ({', '.join(dict.fromkeys(map(facts.view.at, owners)))})"
     else:
         local = source.local
