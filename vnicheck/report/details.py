@@ -1,6 +1,6 @@
 """What stands behind the short report: interfaces, what works, what is closed, what is not known, and the facts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from msgspec import UnsetType
 
@@ -19,8 +19,9 @@ def write_details(page: Page, instance: InstanceReport) -> None:
     if instance.interfaces:
         page.line(("Interfaces", "bold"))
         collected = any(interface.in_guest for interface in instance.interfaces)
+        own = {flow.local for flow in instance.flows}
         for interface in instance.interfaces:
-            _interface(page, interface, collected)
+            _interface(page, interface, collected, own)
         page.line()
     _other_flows(page, instance)
 
@@ -35,7 +36,8 @@ def write_evidence(page: Page, evidence: Sequence[Evidence], *, indent: int = 2)
         page.prose((line + times, "dim"), indent=indent, lead=(lead, "dim"))
 
 
-def _interface(page: Page, interface: InterfaceSummary, collected: bool) -> None:
+def _interface(page: Page, interface: InterfaceSummary, collected: bool, own: Collection[str]) -> None:
+    """`own`: the addresses that flows are told of."""
     name = interface.name if interface.in_guest else "-"
     addresses = ", ".join(interface.addresses) or "no IPv4 address"
     if not interface.in_guest and interface.vni is not None:
@@ -61,7 +63,7 @@ def _interface(page: Page, interface: InterfaceSummary, collected: bool) -> None
     what = f"legacy interface {vni.name}" if vni.legacy else f"VNI {vni.name}"
     mode = "as auto, cannot be changed" if vni.legacy else f"mode {vni.protocol_state_filtering_mode or 'unknown'}"
     page.labelled("", f"{what}: state filtering {state} ({mode}), IP spoofing {spoofing}{floating}{lacks}")
-    foreign = _foreign_addresses(interface, vni)
+    foreign = [each for each in _foreign_addresses(interface, vni) if each not in own]
     if foreign:
         fate = {
             True: "nothing is delivered to it unless a VPC route leads here",
