@@ -130,9 +130,9 @@ COMMIT
 """
 
 
-def kernel(text: str) -> FilteredKernel:
+def kernel(text: str, addresses: dict[str, tuple[str, ...]] | None = None) -> FilteredKernel:
     chains, strange = (parse_iptables if text.lstrip().startswith("*") else parse_nftables)(text)
-    guest = make_guest(routes=ROUTES)
+    guest = make_guest(addresses, routes=ROUTES)
     return FilteredKernel(replaced(guest, firewall=Firewall(chains=chains, unmodelled=strange)))
 
 
@@ -291,6 +291,8 @@ def test_output_and_new_sources() -> None:
     assert "other addresses" in leaves(of, answer=False, port=80)
     assert leaves(of, answer=False, port=80, local="10.0.0.11") == "eth0"
     assert leaves(of, answer=True, port=80) == "eth0"
+    several = {"eth0": ("10.0.0.11/24", "203.0.113.7/32"), "eth1": ("10.0.0.12/24",)}
+    assert "other addresses" in leaves(kernel(out, several), answer=False, port=80, local="10.0.0.11")
 
 
 PODMAN = """

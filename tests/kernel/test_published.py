@@ -2,6 +2,8 @@
 tests/lab/test_published_ports.py.
 """
 
+from typing import Any
+
 import pytest
 
 from tests.support.servers import guest as make_guest
@@ -9,11 +11,12 @@ from tests.support.servers import link
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.guest.parsers.nftables import parse_nftables
 from vnicheck.kernel.published import PublishingKernel
-from vnicheck.kernel.receive import Received
+from vnicheck.kernel.receive import Received, Reception
+from vnicheck.kernel.seen import Seen
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import Outcome
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.firewall import Firewall
 from vnicheck.model.guest import Hook, HookKind, Interface
 
@@ -41,8 +44,8 @@ table ip nat {{
 """
 
 
-def chain(hook: str, line: str) -> str:
-    return f"table ip z {{\n\tchain c {{\n\t\ttype {hook};\n\t\t{line or 'counter'}\n\t}}\n}}"
+def chain(hook: str, line: str, family: str = "ip") -> str:
+    return f"table {family} z {{\n\tchain c {{\n\t\ttype {hook};\n\t\t{line or 'counter'}\n\t}}\n}}"
 
 
 def saved(match: str, more: str) -> str:
@@ -58,6 +61,7 @@ def fates(
     hooks: tuple[Hook, ...] = (),
     addresses: tuple[str, ...] = ("10.0.0.11/24",),
     inside: frozenset[str] = frozenset({"docker0"}),
+    seen: tuple[Seen, ...] = (),
 ) -> tuple[Outcome, Outcome]:
     """What becomes of the request, and of the answer, of 10.8.0.4 and 10.0.0.11."""
     chains, strange = (parse_iptables if text.lstrip().startswith("*") else parse_nftables)(text)
@@ -70,15 +74,15 @@ def fates(
         firewall=Firewall(chains=chains, unmodelled=strange),
         hooks=hooks,
     )
-    kernel = PublishingKernel(guest, unmarked=True, inside=inside)
+    kernel = PublishingKernel(guest, unmarked=True, inside=inside, seen=seen)
     local, remote = parse_address("10.0.0.11"), parse_address("10.8.0.4")
     asked = kernel.received("eth0", local, 6, ANY, (1, 65535), of_source=False)
     answered = kernel.answered("eth0", local, 6, (1, 65535), ANY)
     return asked.at(remote).at(port), answered.at(remote).at(port)
 
 
-def is_open(text: str, **more: object) -> bool:
-    asked, answered = fates(text, **more)  # type: ignore[arg-type]
+def is_open(text: str, **more: Any) -> bool:
+    asked, answered = fates(text, **more)
     doubts = [
         isinstance(each, Unknown) or (not isinstance(each, NotSent) and each.ruling) for each in (asked, answered)
     ]
@@ -128,12 +132,36 @@ def test_other_ports_are_the_servers_own() -> None:
         rules(PLAIN, chain("filter hook forward priority 0", "flow add @f")),
         rules(PLAIN, chain("filter hook forward priority 0; policy drop", "")),
         rules(PLAIN, chain("nat hook postrouting priority 0", "masquerade")),
+        rules(PLAIN, chain("filter hook input priority 0; policy drop", "", "bridge")),
+        rules(PLAIN, chain("filter hook prerouting priority 0", "ether type arp drop", "bridge")),
         saved("-m statistic --mode random --probability 0.5 ", ""),
         saved("", "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CT --zone 1\nCOMMIT\n"),
     ],
 )
 def test_what_is_not_plain_is_left_open(text: str) -> None:
     assert is_open(text)
+
+
+def test_rules_of_bridges_that_let_all_pass_leave_nothing_open() -> None:
+    passing = chain("filter hook input priority 0; policy accept", "ether type arp accept", "bridge")
+    assert not is_open(rules(PLAIN, passing))
+
+
+def test_what_the_running_kernel_does_otherwise_leaves_them_open() -> None:
+    """It was asked about a flow of the server's own: of what is led to a container its answer says nothing sure."""
+    refused = Received(Reception.RP_FILTER, "the guest refuses it")
+    contradiction = Seen(
+        local=parse_address("10.0.0.11"),
+        entering="eth0",
+        protocol=6,
+        of_source=False,
+        remote=parse_address("10.8.0.4"),
+        outcome=refused,
+        alike=(prefix_range("10.8.0.0/16"),),
+        doubt=Unknown("another of these remotes does otherwise"),
+    )
+    assert not is_open(rules(PLAIN))
+    assert is_open(rules(PLAIN), seen=(contradiction,))
 
 
 def test_an_answer_that_is_not_tracked_keeps_its_source() -> None:
@@ -154,7 +182,7 @@ def test_an_answer_that_is_not_tracked_keeps_its_source() -> None:
         {"hooks": (Hook(kind=HookKind.INGRESS_PROGRAM, interface="veth1", text="bpf"),)},
     ],
 )
-def test_a_device_that_may_do_more_leaves_it_open(more: dict[str, object]) -> None:
+def test_a_device_that_may_do_more_leaves_it_open(more: dict[str, Any]) -> None:
     assert is_open(rules(PLAIN), **more)
 
 

@@ -8,6 +8,7 @@ from random import Random
 from msgspec import Struct
 
 from tests.lab.differential import sandbox
+from tests.lab.differential.agents import OWN_DEVICES, TAILNET_RULES
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from tests.support.servers import MACS, fabric, server, vni
 from vnicheck.fixes.planner import NothingKnownError, Proof, plan_server
@@ -18,7 +19,6 @@ from vnicheck.model.snapshot import Server
 
 TCP = 6
 ADDRESSES = ("10.0.0.11", "10.0.1.12", "10.0.1.13")
-OWN = ("br0", "pod0", "tun7")
 _REFUSED = {22, 113, 13}
 """EINVAL of a blackhole, EHOSTUNREACH and EACCES (kernel.md: `unreachable`, `prohibit`)."""
 Plan = Callable[[Server], Sequence[str]]
@@ -90,7 +90,7 @@ def _must_stay(question: Question, before: dict[Question, KernelAnswer]) -> bool
     reads their mark, TOS or user. Packets that come in from an own network are to be taken as they were.
     """
     old = before[question]
-    if question.interface is not None or old.interface in OWN or old.errno in _REFUSED:
+    if question.interface is not None or old.interface in OWN_DEVICES or old.errno in _REFUSED:
         return True
     if question.mark == question.tos == question.uid == 0:
         return False
@@ -120,7 +120,7 @@ def _questions(guest: Guest) -> Iterator[Question]:
                 yield Question(interface=None, source=source, destination=remote, proto=TCP, **more)
             for route in guest.routes:
                 first, last = prefix_range(route.prefix)
-                if first <= remote <= last and len(route.nexthops) == 1 and route.nexthops[0].interface in OWN:
+                if first <= remote <= last and len(route.nexthops) == 1 and route.nexthops[0].interface in OWN_DEVICES:
                     device = route.nexthops[0].interface
                     yield Question(interface=device, source=remote, destination=source, proto=TCP)
 
@@ -156,13 +156,7 @@ def _own_networks(random: Random) -> Iterator[str]:
 
 
 def _tailnet(random: Random) -> Iterator[str]:
-    for priority, rest in (
-        (5210, "fwmark 0x80000/0xff0000 lookup main"),
-        (5230, "fwmark 0x80000/0xff0000 lookup default"),
-        (5250, "fwmark 0x80000/0xff0000 unreachable"),
-        (5270, "lookup 52"),
-    ):
-        yield f"ip rule add pref {priority} {rest}"
+    yield from TAILNET_RULES
     for _ in range(random.randrange(1, 6)):
         peer = ".".join(str(part) for part in (random.randrange(64, 128), *random.choices(range(256), k=2)))
         yield f"ip route add 100.{peer} dev tun7 table 52"
@@ -199,7 +193,7 @@ def _rules_by_source(random: Random) -> Iterator[str]:
         if random.random() < 0.7:
             yield f"ip route add default via 10.0.{random.randrange(2)}.1 dev eth{random.randrange(2)} table {table}"
         if random.random() < 0.4:
-            yield f"ip route add 10.77.0.0/24 dev {random.choice(OWN)} table {table}"
+            yield f"ip route add 10.77.0.0/24 dev {random.choice(OWN_DEVICES)} table {table}"
 
 
 def _default_by_tunnel(random: Random) -> Iterator[str]:
@@ -239,6 +233,6 @@ def _some_rules(random: Random) -> Iterator[str]:
         action = random.choice(("lookup main", "lookup 77", "lookup 78", "lookup 77", "unreachable"))
         yield f"ip rule add pref {priority} {' '.join(selectors)} {action}"
     for table in (77, 78):
-        device = random.choice(("eth0", "eth1", *OWN))
+        device = random.choice(("eth0", "eth1", *OWN_DEVICES))
         prefix = random.choice(("default", "10.9.0.0/16", "192.168.7.0/25", "203.0.113.0/24"))
         yield f"ip route add {prefix} dev {device} table {table}"

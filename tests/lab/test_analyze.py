@@ -20,6 +20,7 @@ from tests.lab.program import DECIDED_BY_CLIENT_PORT, PROGRAM, REPOSITORY, confi
 from tests.lab.require import require_lab
 from tests.lab.topology import Lab
 from tests.lab.world import world_of
+from tests.support.asked import asked_of
 from tests.support.sshd import Sshd, require
 from vnicheck.rehearse.packets import Tried
 
@@ -101,9 +102,7 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     require_lab()
     require("sshd", "ssh-keygen")
     folder = tmp_path_factory.mktemp("analyze")
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    mine = [item for item in items if item.module is request.module and "runs" in item.fixturenames]
-    wanted = {item.callspec.params["name"] for item in mine}
+    wanted = {each["name"] for each in asked_of(request)}
     asked = [name for name in scenarios.names() if name in wanted]
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(asked, pool.map(lambda name: analyze(name, folder / name), asked), strict=True))

@@ -21,6 +21,7 @@ from tests.lab.probe import probe_predicted
 from tests.lab.program import DECIDED_BY_CLIENT_PORT, PROGRAM, REPOSITORY, holds
 from tests.lab.require import require_lab
 from tests.lab.topology import Lab
+from tests.support.asked import asked_of
 from tests.support.sshd import Sshd, require
 from vnicheck.rehearse.packets import Tried
 
@@ -87,9 +88,7 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     require_lab()
     require("sshd", "ssh-keygen")
     folder = tmp_path_factory.mktemp("fix")
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    params = [item.callspec.params for item in items if item.module is request.module and "runs" in item.fixturenames]
-    wanted = {(str(each["name"]), str(each.get("strategy", "auto"))) for each in params}
+    wanted = {(str(each["name"]), str(each.get("strategy", "auto"))) for each in asked_of(request)}
     asked = [run for run in RUNS if run in wanted]
     with ThreadPoolExecutor(4) as pool:
         results = pool.map(lambda run: fixed(run[0], run[1], folder / "-".join(run)), asked)

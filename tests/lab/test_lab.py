@@ -16,6 +16,7 @@ from tests.lab import scenario as scenarios
 from tests.lab.probe import probe
 from tests.lab.require import require_lab
 from tests.lab.topology import Lab
+from tests.support.asked import asked_of
 from vnicheck.rehearse.namespaces import Namespace, RehearsalError, RootNamespaceError
 from vnicheck.rehearse.network import Protocol
 from vnicheck.rehearse.packets import Tried
@@ -53,8 +54,7 @@ def observe(name: str) -> Observation:
 def observed(request: pytest.FixtureRequest) -> dict[str, Observation]:
     """All scenarios that the selected tests ask for, several at a time: each mostly waits for what never comes."""
     require_lab()
-    asked = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    names = sorted({str(item.callspec.params["name"]) for item in asked if "observed" in item.fixturenames})
+    names = sorted({str(each["name"]) for each in asked_of(request)})
     with ThreadPoolExecutor(6) as pool:
         return dict(zip(names, pool.map(observe, names), strict=True))
 

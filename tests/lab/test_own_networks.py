@@ -16,6 +16,7 @@ from tests.lab.bench import bench
 from tests.lab.probe import probe_predicted
 from tests.lab.program import configuration, holds
 from tests.lab.require import require_lab
+from tests.support.asked import asked_of
 from tests.support.sshd import require
 from vnicheck.rehearse.network import Direction
 from vnicheck.rehearse.packets import Tried
@@ -63,9 +64,7 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     require_lab()
     require("sshd", "ssh-keygen")
     folder = tmp_path_factory.mktemp("own")
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    mine = [item for item in items if item.module is request.module and "runs" in item.fixturenames]
-    asked = sorted({str(item.callspec.params["name"]) for item in mine})
+    asked = sorted({str(each["name"]) for each in asked_of(request)})
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(asked, pool.map(lambda name: try_plan(name, folder / name), asked), strict=True))
 

@@ -19,6 +19,7 @@ from tests.lab.program import holds
 from tests.lab.require import require_lab
 from tests.lab.scenario import Scenario
 from tests.lab.topology import Lab
+from tests.support.asked import asked_of
 from tests.support.sshd import require
 from vnicheck.rehearse.network import Vni
 from vnicheck.rehearse.packets import Tried
@@ -195,8 +196,7 @@ def results(
     require("sshd", "ssh-keygen")
     managers.require_manager(*managers.ALL)
     folder = tmp_path_factory.mktemp("persist")
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    wanted = [item.callspec.params["case"] for item in items if "results" in item.fixturenames]
+    wanted = [each["case"] for each in asked_of(request)]
     asked = [case for case in CASES if case in wanted]
     # One after the other: the namespaces show one another's processes, and so the managers that run in them.
     return {case: reborn(*case, folder) for case in asked}

@@ -16,6 +16,8 @@ from vnicheck.cli.given import VerifyOptions
 from vnicheck.cli.probing import wanted_of
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.engine.server_view import ServerView
+from vnicheck.guest.ssh.options import SshOptions
+from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.guest.ssh.sudo import Session
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Protocol
@@ -112,7 +114,7 @@ def test_the_server_opens_nothing_to_an_address_that_only_the_host_claims() -> N
 def test_a_host_that_names_no_address_is_no_host(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told = Asked(sources=dict.fromkeys(asked_addresses(view()), source), watches=True)
     monkeypatch.setattr(probing, "ask", lambda *_: told)
-    one = probing.Source(place=Place(name="here"), server_by=None)  # type: ignore[arg-type]
+    one = probing.Source(place=Place(name="here"), server_by=SshRunner(SshOptions()))
     with pytest.raises(AgentError, match="is no address of it"):
         probing._host("here", one, view(), Session(uid=0))
 

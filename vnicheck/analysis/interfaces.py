@@ -1,5 +1,7 @@
 """A server's interfaces as the report shows them: guest and VPC side by side."""
 
+from msgspec import UNSET
+
 from vnicheck.engine.server_view import ServerView
 from vnicheck.fabric.state_filter import effective_filtering
 from vnicheck.model.cloud import Vni
@@ -52,4 +54,5 @@ def _vni_summary(view: ServerView, vni: Vni) -> VniSummary:
         addresses=vni.addresses,
         floating_ips=tuple(floating_ip.address for floating_ip in vni.floating_ips),
         legacy=vni.legacy,
+        untranslated=vni.untranslated or UNSET,
     )

@@ -24,7 +24,7 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.options import SshTarget
 from vnicheck.guest.ssh.runner import SshRunner
 from vnicheck.guest.ssh.sudo import Root, RootError, Session, become_root, look
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address, parse_address
 from vnicheck.model.flow import Direction, Protocol, Verdict
 from vnicheck.model.snapshot import Problem
 from vnicheck.model.words import counted, listed, one_line
@@ -129,7 +129,7 @@ def _named(name: str, given: Asking, runner: SshRunner, stack: ExitStack) -> Sou
                 raise UserError(f"--from {one_line(name, 80)}: it has no address to connect to")
             fips = [fip.address for vni in server.vnis for fip in vni.floating_ips]
             place = Place(name=name, runner=runner, target=target, root=_root(runner, target, given))
-            known = frozenset(address for vni in server.vnis for address in vni.addresses)
+            known = frozenset(address for vni in server.vnis for address in vni.carried)
             return Source(place=place, server_by=runner, known=known, public=fips[0] if fips else None)
         except CloudError as error:
             if error.code != "no_such_instance":
@@ -270,7 +270,7 @@ def _host(name: str, source: Source, view: ServerView, session: Session) -> Host
     if source.address is not None:
         return Host(name=name, sources=dict.fromkeys(asked.sources, source.address), known=source.known, bound=True)
     for each in asked.sources.values():
-        if each is not None and not _is_address(each):
+        if each is not None and not is_address(each):
             raise AgentError("agent_unreadable", f"{one_line(name, 80)}: {one_line(each, 40)!r} is no address of it")
     public, known = source.public, source.known
     if source.place.runner is None and session.client is not None:
@@ -278,14 +278,6 @@ def _host(name: str, source: Source, view: ServerView, session: Session) -> Host
     if source.place.runner is None and session.client is not None and ip_address(session.client).is_global:
         public = session.client
     return Host(name=name, sources=asked.sources, known=known, public=public)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parse_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _show(view: ServerView, probes: Sequence[Probe]) -> None:

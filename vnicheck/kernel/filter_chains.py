@@ -5,7 +5,7 @@ followed both ways.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -26,7 +26,7 @@ _TRACKING = -200
 """NF_IP_PRI_CONNTRACK: before it no packet has a connection."""
 _NAT = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
 """NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC: when chains of type nat are asked, whatever their own priority."""
-_ARP = "arp"
+_ARP, _BRIDGE = "arp", "bridge"
 _BEFORE_IP = {"ingress", "egress"}
 """Hooks of devices, which ARP meets too."""
 _OF_IP = set(Selector) - {Selector.IIF, Selector.OIF}
@@ -49,6 +49,16 @@ class Passage(Struct, frozen=True):
     translated: tuple[tuple[FirewallRule, bool], ...] = ()
 
 
+def _what_stops(chains: Iterable[FirewallChain], meets: Callable[[FirewallRule], bool]) -> str | None:
+    for chain in chains:
+        if chain.policy is Verdict.DROP:
+            return f"policy drop of chain {chain.table} {chain.name}"
+        for rule in chain.rules:
+            if rule.verdict in _DOUBTFUL and meets(rule):
+                return rule.text
+    return None
+
+
 class Chains:
     """The chains of a guest, by hook."""
 
@@ -58,7 +68,7 @@ class Chains:
         self._by_name = {(chain.family, chain.table, chain.name): chain for chain in firewall.chains}
         self._base: dict[str, list[FirewallChain]] = {}
         for chain in firewall.chains:
-            if chain.hook is not None and chain.family != _ARP:
+            if chain.hook is not None and chain.family not in {_ARP, _BRIDGE}:
                 self._base.setdefault(chain.hook, []).append(chain)
         for chains in self._base.values():
             chains.sort(key=lambda chain: (_turn(chain), priority(chain.priority)))
@@ -69,15 +79,12 @@ class Chains:
 
     def against_arp(self) -> str | None:
         """A rule or policy that may keep the guest from finding the MAC address of its next hops."""
-        for chain in self._by_name.values():
-            if chain.family != _ARP and chain.hook not in _BEFORE_IP:
-                continue
-            if chain.policy is Verdict.DROP:
-                return f"policy drop of chain {chain.table} {chain.name}"
-            for rule in chain.rules:
-                if rule.verdict in _DOUBTFUL and not any(match.selector in _OF_IP for match in rule.matches):
-                    return rule.text
-        return None
+        met = [chain for chain in self._by_name.values() if chain.family == _ARP or chain.hook in _BEFORE_IP]
+        return _what_stops(met, lambda rule: not any(match.selector in _OF_IP for match in rule.matches))
+
+    def against_frames(self) -> str | None:
+        """A rule or policy that may stop what crosses a bridge."""
+        return _what_stops([chain for chain in self._by_name.values() if chain.family == _BRIDGE], lambda _: True)
 
     def matters(self, *hooks: str) -> bool:
         """Whether some rule or policy of these hooks does more than to accept."""

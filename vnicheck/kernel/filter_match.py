@@ -120,9 +120,9 @@ def address_range(value: str) -> Range | None:
 def _is_protocol(value: str, proto: int) -> bool | None:
     if value in _ANY_PROTOCOL:
         return None
-    first, dash, last = value.partition("-")
-    if dash and _number(first) is not None and _number(last) is not None:
-        return (_number(first) or 0) <= proto <= (_number(last) or 0)
+    ends = [_number(end) for end in value.split("-")]
+    if len(ends) == 2 and ends[0] is not None and ends[1] is not None:
+        return ends[0] <= proto <= ends[1]
     return _number(value) == proto
 
 

@@ -53,23 +53,30 @@ class Filters:
 
     def __init__(self, guest: Guest, firewall: Firewall) -> None:
         links = [link for link in guest.interfaces if len(link.addresses) == 1]
-        self._chains = Chains(firewall, {link.name: parse_address(link.addresses[0].address) for link in links})
+        self._only_address = {link.name: parse_address(link.addresses[0].address) for link in links}
+        """Of several the kernel takes one by the next hop."""
+        self._chains = Chains(firewall, self._only_address)
         self._of = (firewall, guest.interfaces)
         self._known = Memo()
-        self._only_address = {
-            interface.name: parse_address(interface.addresses[0].address)
-            for interface in guest.interfaces
-            if len(interface.addresses) == 1  # of several the kernel takes one by the next hop
-        }
         self._own = {parse_address(each.address) for link in guest.interfaces for each in link.addresses}
         arp = self._chains.against_arp()
         self._arp = (
             None if arp is None else Unknown(f"a rule may keep the guest from finding its next hop by ARP ({arp})")
         )
+        self._bridged: dict[str | None, Unknown] = {}
+        frames = self._chains.against_frames()
+        if frames is not None:
+            bridges = {link.name for link in guest.interfaces if link.kind == "bridge"}
+            masters = {link.master for link in guest.interfaces if link.master is not None}  # kinds may be hidden
+            doubt = Unknown(f"a rule may stop what crosses the bridge ({frames})")
+            self._bridged = dict.fromkeys(sorted(bridges | masters), doubt)
         strange = firewall.unmodelled
         self._strange = Unknown(f"a line of the firewall is not understood ({strange[0]})") if strange else None
         self.matters = (
-            self._strange is not None or self._arp is not None or self._chains.matters(*_IN, *_OUT, *_THROUGH)
+            self._strange is not None
+            or self._arp is not None
+            or bool(self._bridged)
+            or self._chains.matters(*_IN, *_OUT, *_THROUGH)
         )
         """Whether any packet may fare worse by it."""
 
@@ -187,8 +194,9 @@ class Filters:
 
     def _passed_on(self, packets: Packets, iif: str, oif: str, *, led: bool = False) -> Unknown | None:
         """`led`: they are given their destination on the way."""
-        if self._arp is not None:
-            return self._arp
+        beneath = self._arp or self._bridged.get(iif) or self._bridged.get(oif)
+        if beneath is not None:
+            return beneath
         for hook in _THROUGH:
             if hook == "forward":
                 packets = msgspec.structs.replace(packets, oif=oif)
@@ -204,6 +212,8 @@ class Filters:
 
     def _taken(self, packets: Packets, *, led: bool = False) -> Judged:
         """`led`: they are given another port on the way."""
+        if packets.iif in self._bridged:
+            return self._bridged[packets.iif]
         ports = packets.dports
         for hook in _IN:
             passage, packets = self._chains.pass_hook(hook, packets, packets.iif)
@@ -220,8 +230,9 @@ class Filters:
 
     def _sent(self, packets: Packets) -> Judged:
         device = packets.oif
-        if self._arp is not None:
-            return self._arp
+        beneath = self._arp or self._bridged.get(device)
+        if beneath is not None:
+            return beneath
         for hook in _OUT:
             passage, packets = self._chains.pass_hook(hook, packets, device)
             kept = tuple(each for each in passage.translated if not self._keeps_source(each[0], packets, device))
@@ -265,7 +276,7 @@ class Filters:
         """What is judged of each remote; those that the same rules name fare alike."""
         if self._strange is not None:
             return constant(constant(self._strange))
-        if not self._chains.matters(*hooks) and (self._arp is None or hooks == _IN):
+        if not (self._chains.matters(*hooks) or self._bridged or (self._arp is not None and hooks != _IN)):
             return constant(constant(None))
         rules = list(self._chains.rules_of(*hooks))
         apart = membership(list(_address_sets(rules)))

@@ -47,6 +47,13 @@ class VniSummary(Struct, frozen=True, kw_only=True):
     floating_ips: tuple[str, ...]
     legacy: bool = False
     """A legacy network interface: it behaves as in mode auto, and its mode cannot be changed."""
+    untranslated: tuple[str, ...] | UnsetType = UNSET
+    """Those floating IPs that the VPC does not translate, so that they are addresses of the guest; absent: none."""
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The addresses of its own that packets carry."""
+        return self.addresses if isinstance(self.untranslated, UnsetType) else (*self.addresses, *self.untranslated)
 
 
 class InterfaceSummary(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """What stands behind the short report: interfaces, what works, what is closed, what is not known, and the facts."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
 
@@ -19,9 +19,8 @@ def write_details(page: Page, instance: InstanceReport) -> None:
     if instance.interfaces:
         page.line(("Interfaces", "bold"))
         collected = any(interface.in_guest for interface in instance.interfaces)
-        own = {flow.local for flow in instance.flows}
         for interface in instance.interfaces:
-            _interface(page, interface, collected, own)
+            _interface(page, interface, collected)
         page.line()
     _other_flows(page, instance)
 
@@ -36,8 +35,7 @@ def write_evidence(page: Page, evidence: Sequence[Evidence], *, indent: int = 2)
         page.prose((line + times, "dim"), indent=indent, lead=(lead, "dim"))
 
 
-def _interface(page: Page, interface: InterfaceSummary, collected: bool, own: Collection[str]) -> None:
-    """`own`: the addresses that flows are told of."""
+def _interface(page: Page, interface: InterfaceSummary, collected: bool) -> None:
     name = interface.name if interface.in_guest else "-"
     addresses = ", ".join(interface.addresses) or "no IPv4 address"
     if not interface.in_guest and interface.vni is not None:
@@ -55,15 +53,13 @@ def _interface(page: Page, interface: InterfaceSummary, collected: bool, own: Co
         return
     state = vni.protocol_state_filtering or "unknown"
     spoofing = {True: "allowed", False: "not allowed", None: "unknown"}[vni.allow_ip_spoofing]
-    missing = [
-        address for address in vni.addresses if not any(a.startswith(f"{address}/") for a in interface.addresses)
-    ]
+    missing = [address for address in vni.carried if not any(a.startswith(f"{address}/") for a in interface.addresses)]
     lacks = f"; not in the guest: {', '.join(missing)}" if missing and interface.in_guest else ""
     floating = f"; floating IP {', '.join(vni.floating_ips)}" if vni.floating_ips else ""
     what = f"legacy interface {vni.name}" if vni.legacy else f"VNI {vni.name}"
     mode = "as auto, cannot be changed" if vni.legacy else f"mode {vni.protocol_state_filtering_mode or 'unknown'}"
     page.labelled("", f"{what}: state filtering {state} ({mode}), IP spoofing {spoofing}{floating}{lacks}")
-    foreign = [each for each in _foreign_addresses(interface, vni) if each not in own]
+    foreign = _foreign_addresses(interface, vni)
     if foreign:
         fate = {
             True: "nothing is delivered to it unless a VPC route leads here",
@@ -76,7 +72,7 @@ def _interface(page: Page, interface: InterfaceSummary, collected: bool, own: Co
 def _foreign_addresses(interface: InterfaceSummary, vni: VniSummary) -> list[str]:
     """The addresses of the guest's interface that are none of its VNI's; link-local ones are nobody's concern."""
     addresses = [prefix.partition("/")[0] for prefix in interface.addresses]
-    return [each for each in addresses if each not in vni.addresses and not each.startswith("169.254.")]
+    return [each for each in addresses if each not in vni.carried and not each.startswith("169.254.")]
 
 
 def _other_flows(page: Page, instance: InstanceReport) -> None:

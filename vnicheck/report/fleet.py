@@ -165,7 +165,7 @@ def how_broken(instance: InstanceReport) -> WorstServer:
     """How much of a server findings that count say is broken."""
     errors = [finding for finding in instance.findings if finding.counts and finding.severity == "error"]
     broken = {affected.local for finding in errors for affected in finding.affected}
-    own = {address for each in instance.interfaces if each.vni is not None for address in each.vni.addresses}
+    own = {address for each in instance.interfaces if each.vni is not None for address in each.vni.carried}
     return WorstServer(len(broken & own), len(errors), len(own), instance.name)
 
 

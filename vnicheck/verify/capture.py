@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address
 from vnicheck.model.flow import Protocol
 from vnicheck.model.words import one_line
 
@@ -186,7 +186,7 @@ class _Reader:
         if fragment is not None and int(fragment[1]) > 0:
             return None
         source, source_name, destination, destination_name, rest = ends.groups()
-        if not (_is_address(source) and _is_address(destination)):
+        if not (is_address(source) and is_address(destination)):
             return None
         told = _told(rest, said, ported=source_name is not None and destination_name is not None)
         if told is None:
@@ -237,14 +237,6 @@ def _told(rest: str, said: str, *, ported: bool) -> tuple[Protocol, str] | None:
     if not ported or "proto TCP" in said or rest.startswith(("ICMP", "SCTP", "sctp", "DCCP", "tcp ")):
         return None
     return Protocol.UDP, ""
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parse_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _seconds(time: re.Match[str]) -> float:

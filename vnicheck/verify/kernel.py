@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from vnicheck.guest.errors import CollectionError
-from vnicheck.model.address import parse_address
+from vnicheck.model.address import is_address
 from vnicheck.model.flow import DropCode
 from vnicheck.model.verification import AskedHop, Conclusion, KernelAnswer, KernelSays
 from vnicheck.model.words import one_line
@@ -155,7 +155,7 @@ def _says(asked: Asked, answered: Answered) -> KernelSays | None:
         return KernelSays(outcome="unclear", why="what the guest forwards, or takes as a broadcast, is not followed")
     device, via, encapsulated = (_value(words, key) for key in ("dev", "via", "encap"))
     plain = words[0] == asked.question.destination and encapsulated is None
-    if not plain or device is None or not _is_address(via):
+    if not plain or device is None or (via is not None and not is_address(via)):
         return KernelSays(outcome="unclear", why="such a route is not followed")
     return KernelSays(outcome="leaves", interface=one_line(device, 20), gateway=via)
 
@@ -191,14 +191,6 @@ def _value(words: list[str], key: str) -> str | None:
 
 _TYPES = {"local", "broadcast", "multicast", "blackhole", "unreachable", "prohibit", "throw"}
 _PAIRS = {"from", "via", "dev", "table", "src", "uid", "iif", "mark", "tos", "realm", "realms", "metric", "scope"}
-
-
-def _is_address(text: str | None) -> bool:
-    """Whether a next hop is an IPv4 address, or there is none."""
-    try:
-        return text is None or bool(parse_address(text))
-    except ValueError:
-        return False
 
 
 def _said(says: KernelSays, answered: Answered) -> str:

@@ -7,6 +7,13 @@ import random
 from collections.abc import Callable, Iterator
 
 OWN_DEVICES = ("br0", "pod0", "tun7")
+TAILNET_RULES = (
+    "ip rule add pref 5210 fwmark 0x80000/0xff0000 lookup main",
+    "ip rule add pref 5230 fwmark 0x80000/0xff0000 lookup default",
+    "ip rule add pref 5250 fwmark 0x80000/0xff0000 unreachable",
+    "ip rule add pref 5270 lookup 52",
+)
+"""What Tailscale sets."""
 _MASKS = (
     "0x0", "0x1", "0x2", "0x0/0x0", "0x1/0x0", "0x0/0xff", "0x1/0x1", "0x2/0x3", "0x3/0x3", "0x80/0x80",
     "0x80000/0xff0000", "0x200/0xf00", "0xa00/0xf00", "0xca6c", "0x10000/0x10000", "0xffffffff",
@@ -66,13 +73,7 @@ class Agents:
             yield f"sysctl -w net/ipv4/{self._random.choice(('tcp_fwmark_accept', 'fwmark_reflect'))}=1"
 
     def _tailnet(self) -> Iterator[str]:
-        for priority, rest in (
-            (5210, "fwmark 0x80000/0xff0000 lookup main"),
-            (5230, "fwmark 0x80000/0xff0000 lookup default"),
-            (5250, "fwmark 0x80000/0xff0000 unreachable"),
-            (5270, "lookup 52"),
-        ):
-            yield f"ip rule add pref {priority} {rest}"
+        yield from TAILNET_RULES
         yield f"ip route add 100.{self._random.randrange(64, 128)}.2.3 dev tun7 table 52"
         if self._some(0.4):
             prefix = self._random.choice(("10.9.0.0/16", "10.0.1.0/24", "default"))

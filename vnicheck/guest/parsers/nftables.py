@@ -19,7 +19,7 @@ import msgspec
 from vnicheck.guest.parsers.parsed import capped, text_lines
 from vnicheck.model.firewall import FirewallChain, FirewallRule, Match, Selector, Verdict
 
-FAMILIES = {"ip", "inet", "netdev", "arp"}
+FAMILIES = {"ip", "inet", "netdev", "arp", "bridge"}
 _TABLE = re.compile(r"table (\S+) (\S+) \{", re.ASCII)
 _CHAIN = re.compile(r"chain (\S+) \{", re.ASCII)
 _HOOK = re.compile(
