@@ -18,7 +18,7 @@ from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import Outcome
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.firewall import Firewall
-from vnicheck.model.guest import Hook, HookKind, Interface
+from vnicheck.model.guest import Hook, HookKind, Interface, RouteType
 
 ROUTES = """
 default via 10.0.0.1 dev eth0
@@ -62,8 +62,9 @@ def fates(
     addresses: tuple[str, ...] = ("10.0.0.11/24",),
     inside: frozenset[str] = frozenset({"docker0"}),
     seen: tuple[Seen, ...] = (),
+    client: str = "10.8.0.4",
 ) -> tuple[Outcome, Outcome]:
-    """What becomes of the request, and of the answer, of 10.8.0.4 and 10.0.0.11."""
+    """What becomes of the request, and of the answer, of a client and 10.0.0.11."""
     chains, strange = (parse_iptables if text.lstrip().startswith("*") else parse_nftables)(text)
     guest = make_guest(
         link("eth0", 0, *addresses),
@@ -75,7 +76,7 @@ def fates(
         hooks=hooks,
     )
     kernel = PublishingKernel(guest, unmarked=True, inside=inside, seen=seen)
-    local, remote = parse_address("10.0.0.11"), parse_address("10.8.0.4")
+    local, remote = parse_address("10.0.0.11"), parse_address(client)
     asked = kernel.received("eth0", local, 6, ANY, (1, 65535), of_source=False)
     answered = kernel.answered("eth0", local, 6, (1, 65535), ANY)
     return asked.at(remote).at(port), answered.at(remote).at(port)
@@ -140,6 +141,13 @@ def test_other_ports_are_the_servers_own() -> None:
 )
 def test_what_is_not_plain_is_left_open(text: str) -> None:
     assert is_open(text)
+
+
+def test_what_answers_an_address_of_no_host_is_not_sent() -> None:
+    """As of the server's own answers: such a flow makes no address `works in part`."""
+    _, answered = fates(rules(PLAIN), client="10.0.0.255")
+    assert isinstance(answered, NotSent)
+    assert answered.kind is RouteType.BROADCAST
 
 
 def test_rules_of_bridges_that_let_all_pass_leave_nothing_open() -> None:

@@ -14,7 +14,9 @@ def receive(host: Host, packet: Packet, interface: str) -> Received:
     """What becomes of it. Raises Undetermined."""
     arrivals = Arrivals(host, interface, packet.destination)
     ((_, outcome),) = arrivals.outcomes(arrivals.situations.at(packet.source), _box_of(host, packet))
-    return known(outcome)
+    received = known(outcome)
+    assert isinstance(received, Received)
+    return received
 
 
 def routes_out(host: Host, packet: Packet) -> tuple[Sent, ...] | NotSent:

@@ -32,7 +32,7 @@ def connection_marks(facts: Facts, flows: Iterable[Flow], made: Iterable[Effect]
 
 
 def _way(facts: Facts, ingress: str, flows: list[Flow], made: list[Effect]) -> Fix:
-    title = f"by hand, for ports that are published at {ingress}: {WHY}"
+    title = f"for ports that are published at {ingress}: {WHY}"
     devices = containers_devices(flows)
     effects = propose(facts, dict.fromkeys(flow.local for flow in flows)).effects
     rule = next((each.rule for each in effects if isinstance(each, AddRule)), None)

@@ -10,6 +10,7 @@ from vnicheck.kernel.fib import Failure, Match
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.open_fields import Box, Decision, Tree
 from vnicheck.kernel.rules import LOOPBACK, Found
+from vnicheck.kernel.send import NotSent, to_no_host
 from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
 from vnicheck.kernel.validate import SourceCheck, SourceValidator, Validation, asked_in
 from vnicheck.model.address import LAST, format_address
@@ -64,7 +65,8 @@ _SOURCES = AddressMap(
 )
 _NO_UNICAST = Received(Reception.MARTIAN_SOURCE, "the source is no unicast address")
 _FROM_LOOPBACK = Unknown("packets from 127.0.0.0/8 are not modelled where route_localnet is on")
-Outcome = Received | Unknown
+Outcome = Received | NotSent | Unknown
+"""NotSent: of what a container sends alone, to an address of no host."""
 Back = tuple[int, str]
 """The lookup of a way back: the source it names, and the interface that it takes to be the incoming one."""
 
@@ -227,5 +229,7 @@ class Returns(Arrivals):
     def _found(self, found: Found, box: Box, own: bool, backs: dict[Back, Tree]) -> Iterator[tuple[Box, Outcome]]:
         if not isinstance(found.match, Match) or found.match.route.type is RouteType.UNICAST:
             yield from super()._found(found, box, own, backs)
+        elif found.match.route.type is RouteType.BROADCAST:
+            yield box, to_no_host(found.match.route)
         else:
             yield box, Unknown(f"to the guest the remote is no other host ({found.match.route.text})")

@@ -69,6 +69,12 @@ class NotSent(Struct, frozen=True):
         return "not sent", self.failure, self.kind, self.refused_at, self.refusal
 
 
+def to_no_host(route: Route) -> NotSent:
+    """What becomes of packets to an address that the route declares none of another host."""
+    reason = f"the remote is a {route.type} address to the guest"
+    return NotSent(Failure.UNREACHABLE, reason, GuestLines(route=route.text), route.type)
+
+
 Ways = tuple[Sent, ...] | NotSent | Unknown
 
 
@@ -113,8 +119,7 @@ class Departures:
             return NotSent(match.failure, _WORDS[match.failure], match.by)
         route = match.route
         if route.type not in _ONTO_THE_LINK:
-            reason = f"the remote is a {route.type} address to the guest"
-            return NotSent(Failure.UNREACHABLE, reason, GuestLines(route=route.text), route.type)
+            return to_no_host(route)
         several = [nexthop for nexthop in route.nexthops if self._host.may_carry(nexthop)]
         hops = match.nexthops[:1] if len(route.nexthops) == 1 else several
         ways = [(hop, route) for hop in hops] + [(rival.nexthops[0], rival) for rival in match.rivals]
