@@ -83,6 +83,15 @@ def test_a_mark_that_nothing_else_uses() -> None:
     assert any("fwmark 0x3ec " in command for command in advice.commands)
 
 
+def test_where_others_mark_connections_no_commands_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """amazon-vpc-cni's, say: a connection has one mark, and theirs would be gone."""
+    theirs = "*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -j CONNMARK --set-xmark 0x80/0x80\nCOMMIT\n"
+    monkeypatch.setattr("tests.fixes.test_published.DOCKER", theirs + DOCKER)
+    (advice,) = plan(host(POLICY_ROUTING, POLICY_RULES)).document.by_hand
+    assert advice.commands == ()
+    assert "CONNMARK --set-xmark 0x80/0x80" in advice.title
+
+
 def test_findings_tell_containers_from_the_server_and_an_old_baseline_covers_both() -> None:
     found = [each for each in report(host()).findings if each.rule == "VNC102" and "opens" not in each.headline]
     own, theirs = found

@@ -39,6 +39,8 @@ def _way(facts: Facts, ingress: str, flows: list[Flow], made: list[Effect]) -> F
     guest = facts.guest_with("rules", "interfaces")
     if guest is None or rule is None or rule.table is None or not all(map(is_plain_interface, (ingress, *devices))):
         return Fix(title, by_hand=True)
+    if (other := _other_marks(guest)) is not None:
+        return Fix(f"{title}, but others mark connections here, whose marks these would replace ({other})", by_hand=True)
     table = [each for each in effects if isinstance(each, AddRoutes) and each not in made]
     mark = _free_mark(guest, rule.table)
     commands = [step.command for each in table for step in steps_of(each)]
@@ -49,6 +51,13 @@ def _way(facts: Facts, ingress: str, flows: list[Flow], made: list[Effect]) -> F
     if _strict(guest, ingress):
         commands.append(f"sysctl -w net/ipv4/conf/{ingress}/rp_filter=2")
     return Fix(f"{title}; {_KEPT}", tuple(commands), by_hand=True)
+
+
+def _other_marks(guest: Guest) -> str | None:
+    """A rule of netfilter that marks connections, or reads their marks: a connection has but one."""
+    chains = guest.firewall.chains if guest.firewall is not None else ()
+    texts = (rule.text for chain in chains for rule in chain.rules)
+    return next((text for text in texts if "connmark" in text.lower() or "ct mark" in text), None)
 
 
 def _nft(ingress: str, devices: Iterable[str], mark: int) -> Iterator[str]:
