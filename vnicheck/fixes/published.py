@@ -40,7 +40,7 @@ def _way(facts: Facts, ingress: str, flows: list[Flow], made: list[Effect]) -> F
     if guest is None or rule is None or rule.table is None or not all(map(is_plain_interface, (ingress, *devices))):
         return Fix(title, by_hand=True)
     if (other := _other_marks(guest)) is not None:
-        return Fix(f"{title}, but others mark connections here, whose marks these would replace ({other})", by_hand=True)
+        return Fix(f"{title}, but would replace the marks of others ({other})", by_hand=True)
     table = [each for each in effects if isinstance(each, AddRoutes) and each not in made]
     mark = _free_mark(guest, rule.table)
     commands = [step.command for each in table for step in steps_of(each)]
