@@ -1,11 +1,11 @@
 """Reading ends: what never stops is given up, what vanishes or moves while we read spoils nothing else."""
 
-import time
 from collections.abc import Callable
 
 import pytest
 
 from tests.api import StandIn, World
+from tests.support.patience import ends_in_time
 from tests.support.vpc_client import failure
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.complete import complete
@@ -24,9 +24,8 @@ def in_all(api: StandIn, seconds: float) -> VpcClient:
 
 def test_an_api_that_drips_bytes_is_given_up_after_the_time_in_all(api: StandIn) -> None:
     api.fail("/instances", drip=0.1, times=None)
-    began = time.monotonic()
-    error = failure(in_all(api, 1.0))
-    assert time.monotonic() - began < 2
+    with ends_in_time():
+        error = failure(in_all(api, 1.0))
     assert error.code == "api_timeout"
     assert "list_instances" in error.message
     assert "1 seconds of reading in all" in error.message
@@ -46,21 +45,19 @@ def test_pages_that_are_slow_each_are_given_up_after_the_time_in_all(world: Worl
         world.instance(f"more-{number}", interfaces=[{"subnet": "a", "address": f"10.0.0.{100 + number}"}])
     with StandIn(world, page_size=1) as api:
         api.fail("/instances", delay=0.2, times=None)
-        began = time.monotonic()
-        assert failure(in_all(api, 1.0)).code == "api_timeout"
-        assert time.monotonic() - began < 2
-        assert 3 <= len([call for call in api.calls if call.path == "/instances"]) <= 7
+        with ends_in_time():
+            assert failure(in_all(api, 1.0)).code == "api_timeout"
+        assert 1 < len([call for call in api.calls if call.path == "/instances"]) <= 7
 
 
 def test_a_token_service_that_drips_is_given_up_too(world: World) -> None:
     with StandIn(world, api_key="k") as api:
-        api.fail("/identity/token", method="POST", delay=30, times=None)
+        api.fail("/identity/token", method="POST", delay=90, times=None)
         environ = {"VPC_URL": api.url, "VPC_AUTH_URL": api.root, "IBMCLOUD_API_KEY": "k"}
         hurried = HttpSettings(connect_timeout=5, read_timeout=60, retries=0, total=1.0)
-        began = time.monotonic()
-        error = failure(connect(region=None, environ=environ, auth=None, http=hurried))
-        assert (error.code, "the token exchange" in error.message) == ("api_timeout", True)
-        assert time.monotonic() - began < 2
+        with ends_in_time():
+            error = failure(connect(region=None, environ=environ, auth=None, http=hurried))
+            assert (error.code, "the token exchange" in error.message) == ("api_timeout", True)
 
 
 def test_the_same_page_under_ever_new_links_is_an_error(world: World, to: Opener) -> None:

@@ -1,13 +1,13 @@
 """Where credentials and endpoints come from (the contract's section of that name), and what never leaves them."""
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.api import StandIn, World
+from tests.support.patience import ends_in_time
 from tests.support.vpc_client import FAST
 from vnicheck.cloud.client import VpcClient
 from vnicheck.cloud.connect import connect
@@ -208,10 +208,8 @@ def test_an_instance_without_its_metadata_service_is_told(world: World) -> None:
 def test_a_refused_key_is_told_at_once_and_not_shown(world: World) -> None:
     with StandIn(world, api_key="another") as api:
         client = open_client({"VPC_URL": api.url, "IBMCLOUD_API_KEY": KEY, "VPC_AUTH_URL": api.root})
-        began = time.monotonic()
-        with pytest.raises(CloudError) as caught:
+        with ends_in_time(), pytest.raises(CloudError) as caught:
             read_region(client)
-        assert time.monotonic() - began < 5
         assert caught.value.code == "api_unauthorized"
         assert "IBMCLOUD_API_KEY" in caught.value.message
         assert KEY not in caught.value.message
@@ -223,10 +221,9 @@ def test_a_token_service_that_stumbles_is_asked_again(world: World) -> None:
     with StandIn(world, api_key=KEY) as api:
         api.fail("/identity/token", method="POST", status=503, times=2)
         client = open_client({"VPC_URL": api.url, "IBMCLOUD_API_KEY": KEY, "VPC_AUTH_URL": api.root})
-        began = time.monotonic()
-        assert len(read_region(client).servers) == 3
-        assert len(api.token_calls) == 3
-        assert time.monotonic() - began < 5
+        with ends_in_time():
+            assert len(read_region(client).servers) == 3
+            assert len(api.token_calls) == 3
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", '{"access_token": "no JWT"}', '{"access_token": 7}', "<html>"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api import StandIn, World
+from tests.support.patience import ends_in_time
 from tests.support.vpc_client import FAST, failure
 from vnicheck.cloud.client import HttpSettings, VpcClient
 from vnicheck.cloud.connect import connect
@@ -63,9 +64,8 @@ def test_too_many_requests_are_retried(api: StandIn, to: Opener) -> None:
 @pytest.mark.parametrize("wait", ["3600", "99999999999999999999999"])
 def test_a_retry_after_beyond_our_patience_is_told_at_once(api: StandIn, to: Opener, wait: str) -> None:
     api.fail("/instances", status=429, headers={"Retry-After": wait}, times=None)
-    began = time.monotonic()
-    assert failure(to(api)).code == "api_rate_limited"
-    assert time.monotonic() - began < 5
+    with ends_in_time():
+        assert failure(to(api)).code == "api_rate_limited"
     assert sum(call.path == "/instances" for call in api.calls) == 1, "it was asked again before its time"
 
 
@@ -99,12 +99,11 @@ def test_a_reset_connection_is_retried_once_and_then_told(api: StandIn, to: Open
 
 
 def test_a_slow_answer_times_out(api: StandIn) -> None:
-    api.fail("/instances", delay=5, times=None)
+    api.fail("/instances", delay=90, times=None)
     hurried = HttpSettings(connect_timeout=1, read_timeout=0.2, retries=1, retry_wait=0)
     client = connect(region=None, environ=api.environ, auth=None, http=hurried)
-    began = time.monotonic()
-    assert failure(client).code == "api_timeout"
-    assert time.monotonic() - began < 3
+    with ends_in_time():
+        assert failure(client).code == "api_timeout"
 
 
 def test_nobody_listening_is_unreachable() -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from tests.support import patience
+from tests.support.patience import ends_in_time
 from tests.support.ssh_standin import SshStandIn, cuts_off, floods, hangs, prints
 from tests.support.sshd import Sshd, generate_key, refusing_port, require, require_root
 from vnicheck.guest.errors import CODES
@@ -55,9 +57,9 @@ USERS: dict[str, tuple[str, str | None, str, str]] = {
     "floods-errors": ("/bin/sh", "yes >&2", "ssh_output_limit", "bytes"),
     "binary": ("/bin/sh", "cat >/dev/null; head -c 100000 /dev/urandom", "ssh_forced_command", "collect"),
     "truncated": ("/bin/sh", "sh -s | head -n 30", "guest_truncated", "again"),
-    "hangs": ("/bin/sh", "sleep 60", "ssh_timeout", "--timeout"),
+    "hangs": ("/bin/sh", "sleep 90", "ssh_timeout", "--timeout"),
     "drips": ("/bin/sh", "while :; do echo tick; sleep 0.2; done", "ssh_timeout", "--timeout"),
-    "leaves": ("/bin/sh", "sleep 60 & sh -s", "ssh_timeout", "--timeout"),
+    "leaves": ("/bin/sh", "sleep 90 & sh -s", "ssh_timeout", "--timeout"),
     "no-ip": ("/bin/sh", "sed s,:/sbin:/usr/sbin,, | PATH=TOOLS dash -s", "guest_no_ip", "iproute2"),
     "no-proc": ("/bin/sh", "unshare -m sh -c 'mount -t tmpfs none /proc; exec sh -s'", "guest_no_proc", ""),
     "freebsd": (
@@ -146,17 +148,17 @@ def http(connection: socket.socket) -> None:
 
 def mail(connection: socket.socket) -> None:
     connection.sendall(b"220 mail.example ESMTP\r\n")
-    time.sleep(30)
+    time.sleep(90)
 
 
 def silent_kex(connection: socket.socket) -> None:
     connection.sendall(b"SSH-2.0-Hung\r\n")
-    time.sleep(30)
+    time.sleep(90)
 
 
 def huge_packet(connection: socket.socket) -> None:
     connection.sendall(b"SSH-2.0-Huge\r\n\xff\xff\xff\xf4" + b"A" * 100_000)
-    time.sleep(30)
+    time.sleep(90)
 
 
 def users_sshd(folder: Path, key: Path) -> Sshd:
@@ -233,7 +235,7 @@ def _tcp_faults(stage: Stage, stack: ExitStack) -> None:
     stage.add("odd-address", "ssh_config", "address", "", address="$(touch /tmp/owned)")
     stage.add("jump-down", "ssh_refused", "jump host", f"ProxyJump 127.0.0.1:{refusing_port()}")
     answers: dict[str, tuple[Callable[[socket.socket], None], str, str]] = {
-        "silent": (lambda connection: time.sleep(30), "ssh_banner", "--ssh-port"),
+        "silent": (lambda connection: time.sleep(90), "ssh_banner", "--ssh-port"),
         "endless": (endless, "ssh_banner_endless", "please wait"),
         "endless-line": (one_endless_line, "ssh_banner_endless", "--ssh-port"),
         "http": (http, "ssh_not_ssh", "HTTP/1.1 400 Bad"),
@@ -383,7 +385,7 @@ def test_every_server_comes_to_what_it_should(stage: Stage, run: Run) -> None:
 
 
 def test_all_in_the_time_of_the_slowest(run: Run) -> None:
-    assert run.seconds < TOTAL + 6
+    assert run.seconds < patience.SECONDS
 
 
 def test_messages_are_one_plain_line_and_say_what_to_do(stage: Stage, run: Run) -> None:
@@ -441,9 +443,8 @@ def test_an_agent_that_does_not_answer_is_told(stage: Stage) -> None:
         mute.bind(str(path))
         mute.listen()
         stage.add("mute-agent", "ssh_agent", "", stage.faults["wrong-key"].config + f"\nIdentityAgent {path}")
-        started = time.monotonic()
-        (result,) = collect_many([SshTarget(name="mute-agent", address="127.0.0.1")], stage.options()).values()
-        assert time.monotonic() - started < TOTAL
+        with ends_in_time():
+            (result,) = collect_many([SshTarget(name="mute-agent", address="127.0.0.1")], stage.options()).values()
         del stage.faults["mute-agent"]
     assert isinstance(result, Problem)
     assert result.code == "ssh_auth"

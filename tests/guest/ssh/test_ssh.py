@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import ends_in_time
 from tests.support.ssh_client import WEB, collect, options_for
 from tests.support.sshd import Sshd, free_port, generate_key, require, require_root
 from vnicheck.guest.assemble import read_guest
@@ -87,15 +88,14 @@ def test_too_many_keys(start_sshd: Start, known: Known, tmp_path: Path) -> None:
 
 
 def test_closing_ends_what_still_runs(start_sshd: Start, known: Known) -> None:
-    server = start_sshd(force_command="sleep 30")
+    server = start_sshd(force_command="sleep 90")
     runner = SshRunner(options_for(server, known(server)))
     timer = threading.Timer(0.5, runner.close)
     timer.start()
-    started = time.monotonic()
-    with pytest.raises(CollectionError):
-        runner.collect(WEB)
-    timer.join()
-    assert time.monotonic() - started < 5
+    with ends_in_time():
+        with pytest.raises(CollectionError):
+            runner.collect(WEB)
+        timer.join()
 
 
 def test_no_key_at_all(start_sshd: Start, known: Known) -> None:
@@ -268,10 +268,8 @@ class TestPeersThatFail:
         assert "web-1.example was not resolved within 0.5 s; check the resolver" in done.stderr
 
     def test_silent(self, tmp_path: Path) -> None:
-        with tcp_server(lambda connection: time.sleep(3)) as port:
-            started = time.monotonic()
+        with tcp_server(lambda connection: time.sleep(90)) as port, ends_in_time():
             error = refused(SshOptions(port=port, known_hosts=(tmp_path / "k",), connect_timeout=0.6))
-            assert time.monotonic() - started < 2.5
         assert error.code == "ssh_banner"
 
     def test_http(self, tmp_path: Path) -> None:
@@ -286,14 +284,12 @@ class TestPeersThatFail:
 
     def test_banner_that_never_ends(self, tmp_path: Path) -> None:
         def answer(connection: socket.socket) -> None:
-            for _ in range(40):
+            for _ in range(900):
                 connection.sendall(b"wait\r\n")
                 time.sleep(0.1)
 
-        with tcp_server(answer) as port:
-            started = time.monotonic()
+        with tcp_server(answer) as port, ends_in_time():
             error = refused(SshOptions(port=port, known_hosts=(tmp_path / "k",), connect_timeout=1.0))
-            assert time.monotonic() - started < 4
         assert error.code == "ssh_banner_endless"
 
     def test_banner_and_then_silence(self, tmp_path: Path) -> None:
@@ -317,18 +313,16 @@ class TestPeersThatFail:
 
 class TestCommandsThatFail:
     def test_hangs(self, start_sshd: Start, known: Known) -> None:
-        server = start_sshd(force_command="sleep 30")
-        started = time.monotonic()
-        error = refused(options_for(server, known(server), timeout=1.0))
-        assert error.code == "ssh_timeout"
-        assert "--timeout" in error.message
-        assert time.monotonic() - started < 4
+        server = start_sshd(force_command="sleep 90")
+        with ends_in_time():
+            error = refused(options_for(server, known(server), timeout=1.0))
+            assert error.code == "ssh_timeout"
+            assert "--timeout" in error.message
 
     def test_one_line_a_second(self, start_sshd: Start, known: Known) -> None:
         server = start_sshd(force_command="while :; do echo tick; sleep 0.2; done")
-        started = time.monotonic()
-        assert refused(options_for(server, known(server), timeout=1.0)).code == "ssh_timeout"
-        assert time.monotonic() - started < 4
+        with ends_in_time():
+            assert refused(options_for(server, known(server), timeout=1.0)).code == "ssh_timeout"
 
     def test_floods_stderr(self, start_sshd: Start, known: Known) -> None:
         server = start_sshd(force_command="yes >&2")
