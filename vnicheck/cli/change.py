@@ -83,7 +83,8 @@ def confirm(question: str, *, yes: bool) -> bool:
 @contextmanager
 def ended_in_order() -> Iterator[None]:
     """A SIGTERM, or the end of the terminal (but for nohup), ends what runs as Ctrl-C does, so that it is undone. What
-    comes after the first one changes nothing: what was begun is being undone, and how that ends is still to be told.
+    comes after the first one, of Ctrl-C too, changes nothing: what was begun is being undone, and how that ends is still
+    to be told.
     """
     interrupted = False
 
@@ -93,7 +94,7 @@ def ended_in_order() -> Iterator[None]:
             interrupted = True
             raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         for number, handler in before.items():
             if handler != signal.SIG_IGN:
