@@ -220,5 +220,7 @@ class Attempt:
             number, words = answer.refused
             self._undoing.files = self._files[: number - 1]
             raise _Stop(f"the configuration could not be written: {words or 'no reason given'}")
+        if answer.verb == "late":
+            raise _Stop("the change was undone by somebody else before the configuration was written")
         if answer.verb != "applied":
             raise _Stop(f"the configuration could not be written ({answer.verb})")
