@@ -120,6 +120,9 @@ class Attempt:
             if not quietly(self._reach, scripts.undo(self._change)):
                 why += f"; for {self._seconds} s a timer with nothing to undo may keep other changes from the server"
             raise _Stop(why, nothing=True) from error
+        except KeyboardInterrupt:
+            quietly(self._reach, scripts.undo(self._change))  # or it may keep other changes from the server
+            raise
         if answer.verb == "busy":
             raise _Stop(f"another change of this server is under way ({answer.rest}); try again later", nothing=True)
         if answer.verb == "not-root":
