@@ -248,6 +248,21 @@ def test_a_server_that_says_nothing_is_its_own_firewall_perhaps(tmp_path: Path) 
     assert assumptions == {}
 
 
+OPENED = ("eth0 Out 10.0.0.11.40000 > 10.8.0.4.80 [S]", "eth0 In 10.8.0.4.80 > 10.0.0.11.40000 [S.]")
+
+
+def test_a_server_that_asks_again_took_no_answer(tmp_path: Path) -> None:
+    """That no ACK follows is no drop: a reset gets none, and a capture may end, or show SYNs alone."""
+    refused = (OPENED[0], OPENED[1].replace("[S.]", "[R.]"))
+    for seen in (refused, OPENED, (*OPENED, *(line.replace("40000", "40002") for line in OPENED))):
+        flows, assumptions = concluded(3, [written(tmp_path, "short", *seen)])
+        assert flows["tcp 80 10.0.0.11"].conclusion == "not_tested"
+        assert assumptions == {}
+    flows, assumptions = concluded(3, [written(tmp_path, "again", *OPENED, *OPENED)])
+    assert "was sent the answer, and took it not" in (flows["tcp 80 10.0.0.11"].why or "")
+    assert assumptions["guest-firewall"].conclusion == "refuted"
+
+
 def test_several_assumptions_are_named_the_least_of_them_first(tmp_path: Path) -> None:
     came = (*LOST, "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [.]")
     _, assumptions = concluded(2, [written(tmp_path, "came", *came)])

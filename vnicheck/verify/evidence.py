@@ -223,7 +223,7 @@ class Evidence:
             yield None, "the remote was not seen to answer"
         if seen.taken:
             yield "passed", ""
-        elif back_in and (seen.tried or key.protocol is Protocol.TCP):
+        elif back_in and (seen.tried or seen.again):
             yield "dropped", ""
         else:
             yield None, "whether a program got the answer is not seen in a capture"
