@@ -154,7 +154,9 @@ def _notes(file: CaptureFile, told: Capture) -> list[str]:
             "before 4.99 does not with 'any': capture each, and give eth0=FILE and eth1=FILE"
         )
     if told.lost:
-        notes.append(f"{name}: tcpdump lost {told.lost} packets, so that what it does not show may have been there")
+        notes.append(
+            f"{name}: tcpdump lost {told.lost} packets or parts of them, so that what is not shown may have been there"
+        )
     if told.named:
         notes.append(
             f"{name}: {told.named} lines have names for addresses or ports, and were left out; use tcpdump -nn"
