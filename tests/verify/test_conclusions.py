@@ -104,6 +104,26 @@ def test_captures_of_single_interfaces_say_the_same_together() -> None:
     assert "not all interfaces" in (alone["icmp 10.0.0.12"].why or "")
 
 
+@pytest.mark.parametrize("first", ["", " 00:00:00.000000 "])
+def test_captures_of_which_times_tell_no_order_say_the_same(first: str, tmp_path: Path) -> None:
+    """Without times (-t), and with those since the packet before (-ttt)."""
+    split = []
+    for name in ("eth0", "eth1"):
+        lines = [line.partition(" ")[2] for line in (CAPTURES / f"{name}.txt").read_text().splitlines()]
+        later = first.replace("00 ", "20 ")
+        (place := tmp_path / name).write_text(
+            "".join(f"{later if n else first}{each}\n" for n, each in enumerate(lines))
+        )
+        split.append(f"{name}={place}")
+    expected, _ = concluded(3, [CAPTURES / "any.txt"])
+    for files in (split, split[::-1]):
+        flows, assumptions = concluded(3, files)
+        assert {(name, flow.observed) for name, flow in flows.items()} == {
+            (name, flow.observed) for name, flow in expected.items()
+        }
+        assert "guest-firewall" not in assumptions
+
+
 def test_a_guest_that_answers_against_the_prediction_contradicts() -> None:
     flows, _ = concluded(1, [CAPTURES / "any.txt"])
     ping = flows["icmp 10.0.0.12"]

@@ -210,6 +210,11 @@ def _opens(packet: Packet) -> bool:
     return packet.destination_port < _CLIENTS_FROM <= packet.source_port
 
 
+def place_in_conversation(packet: Packet) -> int:
+    """By which the packets of one may be sorted: what opens it, what answers, and the rest."""
+    return 0 if _opens(packet) else 1 if _answers(packet) else 2
+
+
 def _answers(packet: Packet) -> bool:
     """Whether it is an answer to an opening packet, not what comes later."""
     return packet.protocol is not Protocol.TCP or packet.flags.startswith("S") or "R" in packet.flags
