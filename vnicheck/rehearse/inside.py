@@ -105,7 +105,8 @@ def _done(server: RebuiltServer, request: Request) -> Reply:
         case Patch(vni=vni, changes=changes):
             server.set_vni(vni, **changes)
         case Shell():
-            subprocess.run([*server.target.prefix("/"), "sh", "-i"], check=False)
+            # our own standard error is a pipe, for the last word of a sandbox that fails
+            subprocess.run([*server.target.prefix("/"), "sh", "-i"], stderr=sys.stdout, check=False)
     return Done()
 
 
