@@ -109,6 +109,11 @@ def test_no_process_and_no_socket_of_the_machine_is_in_sight(box: Sandbox, tmp_p
     assert not {"dbus", "systemd", "docker.sock"} & set(said(box, "ls -A /run").split())
 
 
+def test_a_script_may_leave_something_running_and_say_more_than_is_kept(box: Sandbox) -> None:
+    ran = box.ask(Run(script="sleep 300 & yes | head -c 30000000; echo no >&2; exit 3", seconds=60), Ran)
+    assert (ran.status, len(ran.stdout), ran.stderr) == (3, 4 << 20, b"no\n")
+
+
 def test_the_network_is_its_own(box: Sandbox) -> None:
     assert said(box, "ls /sys/class/net").split() == ["eth0", "eth1", "lo"]
     theirs = Path("/sys/class/net/eth0/address")

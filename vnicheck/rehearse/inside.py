@@ -16,6 +16,8 @@ from contextlib import ExitStack
 from io import BufferedRWPair
 from pathlib import Path
 from socket import socket
+from tempfile import TemporaryFile
+from typing import IO
 
 import msgspec
 
@@ -44,6 +46,8 @@ from vnicheck.rehearse.requests import (
 LIFETIME = 3600.0
 """Seconds after which the sandbox ends, whatever its user does."""
 _MAX_OUTPUT = 4 << 20
+_LAST_WORDS = 0.5
+"""Seconds in which what a script has written is read, where something that it has left running may write more."""
 _WRITABLE = ("/proc/sys/net", "/proc/1")
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero", "net/tun")
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000  # linux/sched.h
@@ -94,20 +98,43 @@ def _done(server: RebuiltServer, request: Request) -> Reply:
         case Send(flows=flows, timeouts=timeouts):
             return _send(server, flows, timeouts)
         case Run(script=script, seconds=seconds):
-            done = subprocess.run(
-                [*server.target.prefix("/"), "sh", "-s"],
-                input=script.encode(),
-                capture_output=True,
-                timeout=seconds,
-                check=False,
-            )
-            return Ran(status=done.returncode, stdout=done.stdout[:_MAX_OUTPUT], stderr=done.stderr[:_MAX_OUTPUT])
+            return _ran([*server.target.prefix("/"), "sh", "-s"], script, seconds)
         case Patch(vni=vni, changes=changes):
             server.set_vni(vni, **changes)
         case Shell():
             # our own standard error is a pipe, for the last word of a sandbox that fails
             subprocess.run([*server.target.prefix("/"), "sh", "-i"], stderr=sys.stdout, check=False)
     return Done()
+
+
+def _ran(command: Sequence[str], script: str, seconds: float) -> Ran:
+    """A shell with a script, to its end; what it leaves running runs on, unheard. Raises TimeoutExpired."""
+    with TemporaryFile() as text:
+        text.write(script.encode())
+        text.seek(0)
+        process = subprocess.Popen(command, stdin=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    said = bytearray(), bytearray()
+    readers = [
+        threading.Thread(target=_read_beginning, args=each, daemon=True)
+        for each in zip((process.stdout, process.stderr), said, strict=True)
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        status = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    for reader in readers:
+        reader.join(_LAST_WORDS)
+    return Ran(status=status, stdout=bytes(said[0]), stderr=bytes(said[1]))
+
+
+def _read_beginning(stream: IO[bytes], beginning: bytearray) -> None:
+    """All is read, so that nobody waits, and no more kept than is wanted."""
+    with stream:
+        while part := stream.read(65536):
+            beginning += part[: _MAX_OUTPUT - len(beginning)]
 
 
 def _send(server: RebuiltServer, flows: Sequence[Tried], timeouts: Sequence[float]) -> Sent:
