@@ -149,6 +149,23 @@ def test_to_the_internet(one: Any, source: str, gateway: str | None, missing: di
     assert told(check)[:2] == (outcome, "no_floating_ip" if outcome == "drop" else None)
 
 
+@pytest.mark.parametrize("status", ["pending", "deleting", "failed", "a later word"])
+def test_a_floating_ip_that_is_not_available_is_not_known_to_work(status: str) -> None:
+    (floating,) = WITH.floating_ips
+    one = msgspec.structs.replace(WITH, floating_ips=(msgspec.structs.replace(floating, status=status),))
+    alone = msgspec.structs.replace(one, enable_infrastructure_nat=False)
+    around, where = fabric(), subnet("a", "10.0.0.0/24", public_gateway="pgw")
+    for check in (
+        from_internet(around, one, "10.0.0.11"),
+        to_internet(around, one, where, "10.0.0.11"),
+        from_internet(around, alone, "203.0.113.7"),
+        to_internet(around, alone, where, "203.0.113.7"),
+    ):
+        assert told(check)[0] == "unknown"
+        assert f"203.0.113.7 of vni-1 is {status}, not available" in check.reason
+    assert told(from_internet(around, alone, "10.0.0.11"))[0] == "drop"
+
+
 def test_the_reply_leaves_by_the_vni_with_the_floating_ip_or_not_at_all() -> None:
     assert told(back_to_internet(WITH, WITH, ASSUME)) == ("pass", None, "fip-return")
     assert told(back_to_internet(WITH, WITHOUT, ASSUME)) == ("drop", "floating_ip", "fip-return")

@@ -8,6 +8,7 @@ from vnicheck.fabric.load_balancer import Balanced, unread
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Stage
+from vnicheck.model.words import one_line
 
 STAGE = Stage.FLOATING_IP
 
@@ -16,6 +17,8 @@ def from_internet(fabric: Fabric, vni: Vni, local: str, balanced: Balanced | Non
     """Whether a client of the internet can reach the address: only through a floating IP, to a primary address, or by a
     public load balancer, where `balanced` says that it sends to the port.
     """
+    if (doubt := _doubt(vni, local)) is not None:
+        return doubt
     if local in vni.untranslated:
         return passes(STAGE, f"{_untranslated(vni)}: packets to its floating IP {local} carry that address")
     if vni.enable_infrastructure_nat is False:
@@ -56,6 +59,8 @@ def back_to_internet(arrived: Vni, leaves: Vni, assume: Assumptions, balanced: B
 
 def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:
     """Whether a packet from one of the VNI's own addresses gets out to the internet."""
+    if (doubt := _doubt(vni, source)) is not None:
+        return doubt
     if source in vni.untranslated:
         return passes(STAGE, f"{_untranslated(vni)}: {source}, its floating IP, leaves as it is")
     if vni.enable_infrastructure_nat is False:
@@ -79,6 +84,16 @@ def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:
         DropCode.NO_FLOATING_IP,
         f"{source} has no floating IP and subnet {subnet.name} no public gateway",
     )
+
+
+def _doubt(vni: Vni, local: str) -> Check | None:
+    """Where the API does not call the floating IP of an address available."""
+    translates = vni.enable_infrastructure_nat is not False
+    for each in vni.floating_ips:
+        if local == (vni.primary_address if translates else each.address) and each.status not in {None, "available"}:
+            reason = f"floating IP {each.address} of {vni.name} is {one_line(each.status, 40)}, not available"
+            return unknown(STAGE, reason)
+    return None
 
 
 def _untranslated(vni: Vni) -> str:
