@@ -247,6 +247,20 @@ def test_icmp_rules_name_type_and_code() -> None:
     assert admission(other_code, packet=grouped(protocol=ICMP, dports=((0, 0),))).outcome is Outcome.DROP
 
 
+@pytest.mark.parametrize(
+    ("remote", "outcome"), [("10.0.0.9", "unknown"), ("10.8.0.4", "drop"), ("198.51.100.9", "drop")]
+)
+def test_a_group_of_unknown_addresses_has_none_outside_the_vpc(remote: str, outcome: str) -> None:
+    rule = group_rule("inbound", "tcp", remote_group="peers", remote=None)
+    around = fabric(
+        groups=[SecurityGroup(id="web", name="web", rules=(rule,)), SecurityGroup(id="peers", name="peers")]
+    )
+    one, packet = vni(0, "10.0.0.11", security_groups=("web",)), grouped(remotes=(parse_address(remote),))
+    assert security_groups(around, one, packet).outcome == outcome
+    unread = msgspec.structs.replace(around, missing={"subnets": DENIED})
+    assert security_groups(unread, one, packet).outcome is Outcome.UNKNOWN
+
+
 def test_ports_that_only_partly_pass_are_not_known() -> None:
     check = admission(
         group_rule("inbound", "tcp", port_max=32767), packet=grouped(dports=((1024, 65535),)), opening=False

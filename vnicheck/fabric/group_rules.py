@@ -110,11 +110,14 @@ class GroupRules:
     def _add(
         self, fabric: Fabric, group: SecurityGroup, rule: SecurityGroupRule, remotes: "_Sets", locals_: "_Sets"
     ) -> None:
-        extent = _remote_ranges(fabric, rule)
-        doubtful = bool(rule.unmodelled) or extent is None
+        known = _remote_ranges(fabric, rule)
+        extent = _inside(fabric) if known is None and rule.remote_group in fabric.security_groups else known
+        doubtful = bool(rule.unmodelled) or known is None
         line = f"group {group.name}: {_line(fabric, rule)}"
         why = not_understood(rule) or "the addresses of its remote group are not all known"
-        remote = EVERYWHERE if doubtful or extent is None else remotes.bit(rule.remote or rule.remote_group, extent)
+        remote = EVERYWHERE
+        if extent is not None and not rule.unmodelled:
+            remote = remotes.bit("inside" if known is None else rule.remote or rule.remote_group, extent)
         local = EVERYWHERE if rule.local is None else locals_.bit(rule.local, [prefix_range(rule.local)])
         for kind, rules in self._rules.items():
             if not is_meant(rule, kind):
@@ -180,6 +183,14 @@ def _line(fabric: Fabric, rule: SecurityGroupRule) -> str:
     if remote is not None:
         words += ["from" if rule.direction == "inbound" else "to", remote]
     return " ".join(words)
+
+
+def _inside(fabric: Fabric) -> list[Range] | None:
+    """Where the targets of all groups are: in their VPC. None where its subnets were not all read."""
+    if "subnets" in fabric.missing:
+        return None
+    prefixes = [prefix for vpc in fabric.vpcs.values() for prefix in vpc.prefixes]
+    return [prefix_range(prefix) for prefix in (*prefixes, *(subnet.cidr for subnet in fabric.subnets.values()))]
 
 
 def _remote_ranges(fabric: Fabric, rule: SecurityGroupRule) -> list[Range] | None:
