@@ -57,6 +57,48 @@ def test_a_range_of_another_zone_or_in_change_is_not_known_to_leave(doubt: Any) 
     assert told(with_range(**doubt), OUT) == ("unknown", [])
 
 
+def with_routes(*routes: Any, **vnis: Any) -> Snapshot:
+    """The range's ingress table with copies of its one route that differ."""
+    snapshot = cases.snapshot_of(RANGE)
+    tables = dict(snapshot.fabric.routing_tables)
+    (table,) = (each for each in tables.values() if each.ingress)
+    tables[table.id] = msgspec.structs.replace(
+        table, routes=tuple(msgspec.structs.replace(table.routes[0], **each) for each in routes)
+    )
+    return changed(snapshot, fabric={"routing_tables": tables}, **vnis)
+
+
+def test_an_ingress_route_of_another_zone_than_the_ranges_is_not_known_to_count() -> None:
+    elsewhere = {"zone": "us-south-2"}
+    for spec in (IN, OUT):
+        assert told(with_routes(elsewhere), spec) == ("unknown", [])
+        assert told(with_routes({}, elsewhere | {"next_hop": "10.10.9.5"}), spec) == ("delivered", [])
+        assert told(with_routes({"lifecycle_state": "pending"}), spec) == ("unknown", [])
+
+
+def test_whether_packets_for_a_range_may_arrive_without_spoofing_is_an_open_question() -> None:
+    snapshot = cases.snapshot_of(RANGE)
+    (server,) = snapshot.servers
+    first, second = server.vnis
+    closed = msgspec.structs.replace(server, vnis=(msgspec.structs.replace(first, allow_ip_spoofing=False), second))
+    flow = cases.find(cases.report_of(msgspec.structs.replace(snapshot, servers=(closed,))), IN)
+    assert [hop.outcome for hop in flow.hops if hop.assumption == "spoofing-arrival"] == ["unknown"]
+
+
+@pytest.mark.parametrize(("forwarding", "errors"), [(0, []), (1, [])])
+def test_what_a_host_does_not_hold_of_its_range_is_no_transit(forwarding: int, errors: list[str]) -> None:
+    snapshot = cases.snapshot_of(RANGE)
+    (server,) = snapshot.servers
+    assert server.guest is not None
+    sysctls = {
+        key: forwarding if "forward" in key and value in (0, 1) else value
+        for key, value in server.guest.sysctls.items()
+    }
+    guest = msgspec.structs.replace(server.guest, sysctls=sysctls)
+    host = msgspec.structs.replace(snapshot, servers=(msgspec.structs.replace(server, guest=guest),))
+    assert [each.rule for each in cases.report_of(host).findings if each.rule == "VNC108"] == errors
+
+
 def test_a_range_of_another_vpc_is_none_of_the_servers() -> None:
     report = cases.report_of(with_range(vpc="another"))
     assert all(flow.local != "192.0.2.17" for flow in report.flows)

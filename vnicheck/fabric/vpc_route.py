@@ -16,6 +16,7 @@ from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Scope, Stage
 
 STAGE = Stage.VPC_ROUTE
+NOT_SETTLED = "a VPC route is not stable: whether it counts yet is not known"
 _LEAST_NETWORK = 8
 """No private network has a shorter prefix."""
 
@@ -49,7 +50,7 @@ def vpc_route(
     if len(best) > 1:
         return unknown(STAGE, "several VPC routes of one priority share the load", by=by)
     if any(not is_settled(each) for each in best):
-        return unknown(STAGE, "a VPC route is not stable: whether it counts yet is not known", by=by)
+        return unknown(STAGE, NOT_SETTLED, by=by)
     if route.action == "deliver" and route.next_hop in own:
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route leads back to this server", by=by)
     if route.action == "drop":
