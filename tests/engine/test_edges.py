@@ -170,6 +170,74 @@ def test_other_load_balancers_let_nobody_in(more: Any) -> None:
     assert told(straight(with_listeners(TCP, **more)), CLIENT) == ("dropped", ["no_floating_ip at eth0"])
 
 
+def with_group(*rules: Any, **more: Any) -> Snapshot:
+    """The public balancer with a security group of its own."""
+    from vnicheck.model.cloud import SecurityGroup
+
+    group = SecurityGroup(id="of-nlb", name="of-nlb", rules=rules)
+    snapshot = straight(with_listeners(TCP, security_groups=("of-nlb",), **more))
+    return changed(snapshot, fabric={"security_groups": snapshot.fabric.security_groups | {"of-nlb": group}})
+
+
+def test_a_load_balancers_own_security_groups_are_asked() -> None:
+    from tests.support.servers import group_rule
+
+    inward, out = group_rule("inbound", "tcp", port_min=80, port_max=80), group_rule("outbound", "tcp")
+    other = "inbound tcp/443 203.0.113.9 -> 10.10.0.5"
+    assert told(with_group(inward, out), CLIENT) == ("delivered", [])
+    for closed in ((), (inward,), (out,), (group_rule("inbound", "udp"), out), (group_rule("inbound"),)):
+        assert told(with_group(*closed), CLIENT) == ("dropped", ["no_floating_ip at eth0"])
+    at_member = group_rule("inbound", "tcp", port_min=443, port_max=443)
+    assert told(with_group(at_member, out), CLIENT)[0] == "dropped"
+    some = with_group(group_rule("inbound", "tcp", remote="198.51.100.0/24"), out)
+    assert (told(some, CLIENT)[0], told(some, other)[0]) == ("delivered", "dropped")
+    strange = group_rule("inbound", "a later word")
+    assert told(with_group(strange, out), CLIENT) == ("unknown", [])
+    unread = straight(with_listeners(TCP, security_groups=("nobody knows it",)))
+    assert told(unread, CLIENT) == ("unknown", [])
+    placed = group_rule("inbound", "tcp", local="10.10.2.9/32")
+    assert told(with_group(placed, out, private_addresses=("10.10.2.9",)), CLIENT)[0] == "delivered"
+    assert told(with_group(placed, out, private_addresses=("10.10.2.8",)), CLIENT)[0] == "dropped"
+    assert told(with_group(placed, out, private_addresses=None), CLIENT)[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"access_mode": "a later word"}, "access mode a later word"),
+        ({"access_mode": None}, "access mode that was not read"),
+        ({"provisioning_status": "failed"}, "is failed"),
+        ({"provisioning_status": "active"}, ""),
+    ],
+)
+def test_a_load_balancer_of_unknown_state_lets_nobody_in_surely(more: Any, words: str) -> None:
+    flow = cases.find(cases.report_of(straight(with_listeners(TCP, **more))), CLIENT)
+    assert flow.verdict == ("unknown" if words else "delivered")
+    assert any(words in hop.reason for hop in flow.hops)
+
+
+def test_a_listener_of_a_later_protocol_may_let_in_what_it_likes() -> None:
+    later = LoadBalancerListener(id="l", protocol="quic", port_min=80, port_max=80)
+    assert told(straight(with_listeners(later)), CLIENT) == ("unknown", [])
+    assert told(straight(with_listeners(later, TCP)), CLIENT) == ("delivered", [])
+
+
+def test_a_member_of_no_weight_may_get_nothing() -> None:
+    snapshot = straight(with_listeners(TCP))
+    (member,) = snapshot.fabric.load_balancer_members
+    for weight, verdict in ((0, "unknown"), (1, "delivered")):
+        weighed = (msgspec.structs.replace(member, weight=weight),)
+        assert told(changed(snapshot, fabric={"load_balancer_members": weighed}), CLIENT) == (verdict, [])
+
+
+def test_a_load_balancer_of_another_vpc_is_none_of_the_servers() -> None:
+    snapshot = straight(with_listeners(TCP, vpc="another"))
+    (member,) = snapshot.fabric.load_balancer_members
+    (server,) = snapshot.servers
+    alike = (msgspec.structs.replace(member, instance=None, address=server.vnis[0].primary_address),)
+    assert told(changed(snapshot, fabric={"load_balancer_members": alike}), CLIENT)[0] == "dropped"
+
+
 def test_where_its_listeners_are_not_known_neither_is_what_it_lets_in() -> None:
     assert told(straight(with_listeners(listeners=None)), CLIENT) == ("unknown", [])
     unread = changed(

@@ -218,6 +218,13 @@ def test_routes_of_one_length_by_different_interfaces_are_different_fates() -> N
     assert (egress["10.8.2.0/24"], set(egress.values())) == ("eth1", {"eth0", "eth1"})
 
 
+def test_a_subnet_of_another_vpc_tells_nothing_of_flows_in_this_one() -> None:
+    """Its addresses are ours, too."""
+    where = transit_fabric()
+    where.subnets["elsewhere"] = subnet("elsewhere", "10.0.0.0/9", vpc="another")
+    assert transit(router(), where) == transit(router(), transit_fabric())
+
+
 def test_nobody_is_both_ends_of_a_flow() -> None:
     where = with_route(transit_fabric(), "in", destination="10.8.0.0/16", next_hop="10.0.1.11")
     host = router(BOTH_WAYS + "10.8.1.7 via 10.0.0.1 dev eth0\n")

@@ -25,11 +25,11 @@ def from_internet(fabric: Fabric, vni: Vni, local: str, balanced: Balanced | Non
         return drops(STAGE, DropCode.NO_FLOATING_IP, f"{_untranslated(vni)}: none leads to {local}")
     if local == vni.primary_address and vni.floating_ips:
         return passes(STAGE, f"floating IP {vni.floating_ips[0].address} of {vni.name} leads to {local}")
-    if balanced is not None and balanced.known:
+    if balanced is not None and balanced.doubt is None:
         reason = f"public network load balancer {balanced.balancer} hands it to {vni.name}"
         return passes(STAGE, reason, "nlb-direct")
     if balanced is not None:
-        reason = f"public network load balancer {balanced.balancer} has {vni.name} as member, and tells of no listener"
+        reason = f"public network load balancer {balanced.balancer} has {vni.name} as member, and {balanced.doubt}"
         return unknown(STAGE, reason, "nlb-direct")
     if "floating_ips" in fabric.missing and local == vni.primary_address:
         return unknown(STAGE, f"floating IPs: {fabric.missing['floating_ips']}")

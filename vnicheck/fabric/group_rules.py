@@ -58,6 +58,7 @@ class GroupRules:
                 self._add(fabric, group, rule, remotes, locals_)
         self.remotes = membership(remotes.ranges)
         self.locals = membership(locals_.ranges)
+        self.read_locals = len(locals_.ranges) > 1
         self._answers = AnswerBook()
         self._admissions: dict[tuple[Kind, int, int], tuple[Admission, ...]] = {}
         self._alike: dict[frozenset[int], AddressMap[tuple[int, int]]] = {}
@@ -76,6 +77,12 @@ class GroupRules:
             if any(first <= each.last and each.first <= last for first, last in dports)
         )
         return self._answers.note(question, admissions)
+
+    def admitted(self, kind: Kind, remote: int, local: int, dports: Range) -> set[bool | None]:
+        """What the rules come to for packets between two addresses with these destination ports."""
+        first, last = dports
+        every = self.admissions(kind, remote, local)
+        return {each.admitted for each in every if first <= each.last and each.first <= last}
 
     def admissions(self, kind: Kind, remote: int, local: int) -> tuple[Admission, ...]:
         """What the rules say of a packet between two addresses, by its destination port, in order from port 0."""

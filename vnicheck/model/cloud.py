@@ -272,9 +272,10 @@ class LoadBalancer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A load balancer of a VPC (SDK, LoadBalancer; nlb-about). None: not read, or not told by the API.
 
     `family` is the profile's (`network`, `application`, or a later word), `profile` its name. `access_mode`: `private`,
-    `public`, `private_path`, or a later word. `route_mode`: a route may name one of its `private_addresses` as next
-    hop, and its members forward. `listeners` are read of network ones without a private path alone; so are the
-    members, which are all in `Fabric.load_balancer_members` where `members_read`. `subnets`, `security_groups`: ids.
+    `public`, `private_path`, or a later word. `provisioning_status`: the API's word (`active`, ...). `route_mode`: a
+    route may name one of its `private_addresses` as next hop, and its members forward. `listeners` are read of
+    network ones without a private path alone; so are the members, which are all in `Fabric.load_balancer_members` where
+    `members_read`. `subnets`, `security_groups`: ids.
     """
 
     id: str
@@ -284,6 +285,7 @@ class LoadBalancer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     profile: str | None = None
     subnets: tuple[str, ...] = ()
     access_mode: str | None = None
+    provisioning_status: str | None = None
     route_mode: bool | None = None
     asymmetric_routing_supported: bool | None = None
     private_addresses: tuple[str, ...] | None = None
@@ -301,6 +303,7 @@ class LoadBalancerMember(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A target of a load balancer's pool. `address` and `instance` (an id) as the API names the target: one of them,
     or neither (a domain name, another load balancer). `family` is the profile's: `network`, `application`, or a later
     word. `vpc` is the load balancer's, by id; `port` the one that members get traffic on, unless listeners have ranges.
+    `weight` counts in pools of the algorithm `weighted_round_robin`.
     """
 
     load_balancer: Ref
@@ -310,6 +313,7 @@ class LoadBalancerMember(Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: str | None = None
     instance: str | None = None
     port: int | None = None
+    weight: int | None = None
 
 
 ADVISORY = frozenset({"load_balancers", "public_address_ranges"})
