@@ -546,6 +546,13 @@ def test_a_vpn_carries_what_subnets_of_its_table_send(source: str, outcome: str)
     assert (check.assumption == "vpn-source") is (outcome == "drop")
 
 
+@pytest.mark.parametrize("kind", ["wormhole", "virtual_network_interface", ""])
+def test_a_next_hop_of_an_unknown_kind_is_not_known_to_pass_anything_on(kind: str) -> None:
+    hop = NextHopResource(id="x", kind=kind)
+    check = routed(route("10.8.0.0/16", "deliver", next_hop_resource=hop))
+    assert (check.outcome, check.by) == (Outcome.UNKNOWN, ("VPC route r: 10.8.0.0/16 deliver to what is not known",))
+
+
 @pytest.mark.parametrize("state", ["pending", "deleting", "failed", "word-of-tomorrow"])
 def test_a_route_that_is_not_stable_may_or_may_not_count(state: str) -> None:
     for action in ("drop", "deliver", "delegate"):

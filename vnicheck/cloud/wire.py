@@ -288,7 +288,7 @@ class Route(Struct, frozen=True):
     name: str
     destination: str
     action: str
-    zone: Named = Named()
+    zone: Named | None = None
     next_hop: NextHop | None = None
     priority: int = 2
     lifecycle_state: str | None = None

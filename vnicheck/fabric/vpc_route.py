@@ -65,7 +65,7 @@ def vpc_route(
             "a VPC route hands it to a VPN, which carries only what is sent from subnets that use the route's table"
         )
         return drops(STAGE, DropCode.VPC_ROUTE, reason, "vpn-source", by)
-    if route.action == "deliver" and scope is Scope.PRIVATE:
+    if route.action == "deliver" and scope is Scope.PRIVATE and not _is_unseen(route):
         beyond = _by_default(assume, destination, scope)
         if beyond.outcome is not Outcome.PASS:
             return beyond
@@ -106,7 +106,7 @@ def _line(route: VpcRoute) -> str:
 
 
 def _next_hop(route: VpcRoute) -> str:
-    return route.next_hop or "a gateway of the VPC"
+    return route.next_hop or ("what is not known" if _is_unseen(route) else "a gateway of the VPC")
 
 
 def routes_of(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
@@ -124,6 +124,11 @@ def is_settled(route: VpcRoute) -> bool:
 
 def _is_of_vpn(route: VpcRoute) -> bool:
     return route.next_hop_resource is not None and route.next_hop_resource.kind == "vpn_gateway_connection"
+
+
+def _is_unseen(route: VpcRoute) -> bool:
+    """Whether the next hop is of a kind that we do not know."""
+    return route.next_hop_resource is not None and not _is_of_vpn(route)
 
 
 def _uses_table(fabric: Fabric, subnet: Subnet, source: int | None) -> bool:

@@ -185,7 +185,9 @@ class NetworkAcl(Struct, frozen=True, kw_only=True):
 
 
 class NextHopResource(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A next hop that is no address. `kind`: the API's `vpn_gateway_connection`, a later word, or empty: none given."""
+    """A next hop that is no address. `kind`: the API's `vpn_gateway_connection`, a later word, or empty: none given.
+    Without `id`: the API names nothing that is known.
+    """
 
     id: str
     name: str = ""
@@ -196,11 +198,11 @@ class VpcRoute(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One route of a VPC routing table, which counts in its `zone` alone (empty: the API names none).
 
     `action`: `deliver`, `delegate`, `delegate_vpc`, `drop`, or a later word. `next_hop` is an address,
-    `next_hop_resource` a VPN gateway's connection; at most one of them is set. Where a route that delivers has neither,
-    what it leads to is not known (snapshots of earlier versions leave the resource out). Of routes with the same
-    destination and zone the smaller `priority` wins. `lifecycle_state`: the API's word (`stable`, `pending`,
-    `deleting`, `failed`, `suspended`, `updating`, `waiting`); `advertise`: whether the ingress sources of the table
-    are told of it. None: not read.
+    `next_hop_resource` a VPN gateway's connection or another thing; at most one of them is set. Where a route that
+    delivers has neither, it is a gateway of the VPC (snapshots of earlier versions leave the resource out). Of routes
+    with the same destination and zone the smaller `priority` wins. `lifecycle_state`: the API's word (`stable`,
+    `pending`, `deleting`, `failed`, `suspended`, `updating`, `waiting`); `advertise`: whether the ingress sources of
+    the table are told of it. None: not read.
     """
 
     id: str
