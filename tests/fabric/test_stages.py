@@ -17,7 +17,17 @@ from vnicheck.fabric.state_filter import effective_filtering, state_filter
 from vnicheck.fabric.transport import CrossingPacket, speaks
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.address import parse_address
-from vnicheck.model.cloud import Fabric, NetworkAcl, NextHopResource, RoutingTable, SecurityGroup, Vni, Vpc, VpcRoute
+from vnicheck.model.cloud import (
+    Fabric,
+    NetworkAcl,
+    NextHopResource,
+    Ref,
+    RoutingTable,
+    SecurityGroup,
+    Vni,
+    Vpc,
+    VpcRoute,
+)
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Protocol, Scope
 
@@ -147,6 +157,15 @@ def test_from_the_internet(one: Any, local: str, missing: dict[str, str], outcom
 def test_to_the_internet(one: Any, source: str, gateway: str | None, missing: dict[str, str], outcome: str) -> None:
     check = to_internet(fabric(missing=missing), one, subnet("a", "10.0.0.0/24", public_gateway=gateway), source)
     assert told(check)[:2] == (outcome, "no_floating_ip" if outcome == "drop" else None)
+
+
+def test_a_floating_ip_may_be_bound_to_a_vni_that_is_not_known() -> None:
+    attached = vni(0, "10.0.0.11", "10.0.0.13", attachment=Ref(id="vni-id-1", name="eth0"))
+    where = subnet("a", "10.0.0.0/24")
+    for local, outcome in (("10.0.0.11", "unknown"), ("10.0.0.13", "drop")):
+        for check in (from_internet(fabric(), attached, local), to_internet(fabric(), attached, where, local)):
+            assert told(check)[0] == outcome
+            assert ("of attachment eth0, which is not known" in check.reason) is (outcome == "unknown")
 
 
 @pytest.mark.parametrize("status", ["pending", "deleting", "failed", "a later word"])

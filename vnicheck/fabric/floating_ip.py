@@ -31,8 +31,8 @@ def from_internet(fabric: Fabric, vni: Vni, local: str, balanced: Balanced | Non
     if balanced is not None:
         reason = f"public network load balancer {balanced.balancer} has {vni.name} as member, and {balanced.doubt}"
         return unknown(STAGE, reason, "nlb-direct")
-    if "floating_ips" in fabric.missing and local == vni.primary_address:
-        return unknown(STAGE, f"floating IPs: {fabric.missing['floating_ips']}")
+    if local == vni.primary_address and (why := _unread(fabric, vni)) is not None:
+        return unknown(STAGE, f"floating IPs: {why}")
     if vni.primary and local == vni.primary_address and (why := unread(fabric)) is not None:
         return unknown(STAGE, f"load balancers, of which a public one could let it in: {why}")
     return drops(STAGE, DropCode.NO_FLOATING_IP, f"no floating IP leads to {local}")
@@ -75,8 +75,8 @@ def to_internet(fabric: Fabric, vni: Vni, subnet: Subnet, source: str) -> Check:
         return unknown(STAGE, reason)
     if subnet.public_gateway is not None:
         return passes(STAGE, f"subnet {subnet.name} has a public gateway")
-    if "floating_ips" in fabric.missing and source == vni.primary_address:
-        return unknown(STAGE, f"floating IPs: {fabric.missing['floating_ips']}")
+    if source == vni.primary_address and (why := _unread(fabric, vni)) is not None:
+        return unknown(STAGE, f"floating IPs: {why}")
     if "public_gateways" in fabric.missing:
         return unknown(STAGE, f"public gateways: {fabric.missing['public_gateways']}")
     return drops(
@@ -94,6 +94,15 @@ def _doubt(vni: Vni, local: str) -> Check | None:
             reason = f"floating IP {each.address} of {vni.name} is {one_line(each.status, 40)}, not available"
             return unknown(STAGE, reason)
     return None
+
+
+def _unread(fabric: Fabric, vni: Vni) -> str | None:
+    """Why the VNI may have a floating IP that is not known, if it may."""
+    if vni.attachment is not None and vni.attachment.id == vni.id:
+        return (
+            f"one may be bound to the virtual network interface of attachment {vni.attachment.name}, which is not known"
+        )
+    return fabric.missing.get("floating_ips")
 
 
 def _untranslated(vni: Vni) -> str:
