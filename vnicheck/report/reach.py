@@ -85,5 +85,5 @@ def _others_there(inside: Sequence[Flow], chosen: Sequence[Flow], everything: Se
         for flow in everything
         if (flow.local, flow.direction, flow.protocol, _place(flow)) == key
         and id(flow) not in taken
-        and isinstance(flow.to_no_host, UnsetType)
+        and flow.is_of_vpc
     ]
