@@ -410,3 +410,17 @@ def test_lines_that_are_not_understood_leave_all_open() -> None:
     of = FilteredKernel(replaced(make_guest(routes=ROUTES), firewall=Firewall(unmodelled=("what is this",))))
     assert "what is this" in taken(of, 22)
     assert "what is this" in leaves(of, answer=True)
+
+
+@pytest.mark.parametrize("device", ["bus0", "{ eth9, bus0 }", '"bus*"'])
+def test_a_chain_of_the_device_that_an_interface_stands_on_sees_its_packets(device: str) -> None:
+    hook = f"type filter hook ingress device {device} priority 0; policy accept;"
+    of = kernel(f"table netdev f {{\n\tchain i {{\n\t\t{hook}\n\t\tip saddr 10.0.0.0/8 tcp dport 5 drop\n\t}}\n}}\n")
+    assert taken(of, 5, remote="10.8.0.4") == DELIVERED
+    stacked = tuple(
+        replaced(link, parent={"eth1": "eth7", "eth7": "bus0"}.get(link.name))
+        for link in make_guest({"eth1": ("10.0.0.12/24",), "eth7": (), "bus0": ()}).interfaces
+    )
+    of = FilteredKernel(replaced(of._guest, interfaces=stacked))
+    assert "dport 5 drop" in taken(of, 5, remote="10.8.0.4")
+    assert taken(of, 6, remote="10.8.0.4") == DELIVERED

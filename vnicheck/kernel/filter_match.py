@@ -98,8 +98,11 @@ def _any(found: Iterable[bool | None]) -> bool | None:
 
 
 def _named(values: tuple[str, ...], name: str | None) -> bool | None:
-    if name is None:
-        return None
+    return None if name is None else is_named(values, name)
+
+
+def is_named(values: tuple[str, ...], name: str) -> bool:
+    """Whether one of the values means an interface: its name, or what it begins with (`veth*`)."""
     return any(name.startswith(value[:-1]) if value.endswith("*") else name == value for value in values)
 
 
