@@ -233,7 +233,7 @@ class _Words:
             values = word.split(",")
         following = self.list[self._place : self._place + 1]
         plain = all(_VALUE.fullmatch(value) for value in values) or _SET_NAME.fullmatch(word)
-        known = plain and word not in {"vmap", "map", "set"}
+        known = plain and word not in {"vmap", "map", "set", "."}
         if not known or following in (["."], ["&"], ["|"], ["map"], ["vmap"]):
             return None
         return Match(selector=selector, values=tuple(value.strip('"') + mask for value in values), negated=negated)
