@@ -61,7 +61,7 @@ def test_no_sign_says_more_than_the_flows(name: str) -> None:
                     flow
                     for flow in report.flows
                     if (flow.local, flow.direction, flow.remote_scope) == (rows.address, row.direction, scope)
-                    and not flow.to_no_host
+                    and flow.is_of_vpc
                 ]
                 broken = any(flow.verdict is Verdict.DROPPED and flow.findings for flow in flows)
                 unknown = any(flow.verdict is Verdict.UNKNOWN for flow in flows)
@@ -98,7 +98,7 @@ def test_an_address_works_only_where_nothing_of_it_is_dropped_or_unknown() -> No
             if mark is not Mark.WORKS or "through this server" in line:
                 continue
             for flow in report.flows:
-                if flow.local in line.split() and not flow.to_no_host and prefix_range(flow.remote[0]):
+                if flow.local in line.split() and flow.is_of_vpc and prefix_range(flow.remote[0]):
                     assert flow.verdict is not Verdict.UNKNOWN
                     assert not (flow.verdict is Verdict.DROPPED and flow.findings)
 
@@ -112,6 +112,6 @@ def test_what_is_not_reachable_is_known_not_to_be(name: str) -> None:
             inbound = {
                 flow.verdict
                 for flow in report.flows
-                if flow.local in line.split() and flow.direction is Direction.INBOUND and not flow.to_no_host
+                if flow.local in line.split() and flow.direction is Direction.INBOUND and flow.is_of_vpc
             }
             assert inbound == {Verdict.DROPPED}

@@ -2,7 +2,7 @@
 people read.
 
 A cell is judged over what is open: flows that the VPC's policy closes, or that nobody is meant to have, say something
-only where there are no others.
+only where there are no others. Flows that stay inside the server say nothing of its addresses.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -105,7 +105,7 @@ def matrix_of(instance: InstanceReport) -> tuple[AddressRows, ...]:
     }
     by_address: dict[tuple[bool, str], dict[Direction, list[Flow]]] = {}
     for flow in instance.flows:
-        if isinstance(flow.to_no_host, UnsetType):
+        if flow.is_of_vpc:
             key = (flow.direction is Direction.TRANSIT, flow.local)
             by_address.setdefault(key, {}).setdefault(flow.direction, []).append(flow)
     order = {address: position for position, address in enumerate(place_of)}

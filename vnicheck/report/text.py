@@ -182,7 +182,7 @@ def _foot(page: Page, instance: InstanceReport) -> None:
 def _nothing(instance: InstanceReport) -> str:
     if instance.status != "analyzed":
         return f"{instance.status}: whether anything is broken is not known"
-    unknown = any(flow.verdict is Verdict.UNKNOWN for flow in instance.flows)
+    unknown = any(flow.verdict is Verdict.UNKNOWN and flow.is_of_vpc for flow in instance.flows)
     return "nothing found; some flows are unknown" if unknown else "nothing found"
 
 
