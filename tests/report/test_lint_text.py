@@ -109,7 +109,7 @@ def test_what_reads_alike_is_one_line_and_a_server_counts_once() -> None:
 def test_explained_messages_are_whole_and_have_fixes() -> None:
     text = " ".join(shown(member("web-2", BROKEN), explain=True).split())
     assert "the way back leaves by eth0 (route '10.0.0.0/24 dev eth0" in text
-    assert "fix: policy routing: ip route add" in text
+    assert "fix: policy routing (until the next boot): ip route add" in text
     assert "note VNC303 rp_filter is off on eth0" in text
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import reports
+from tests.support import cases, reports
 from tests.support.reports import render
 from vnicheck.analysis.server import report_on
 from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
@@ -18,6 +18,11 @@ from vnicheck.report.drawing import ASCII, UNICODE
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTHS = (60, 80, 120)
+
+
+def of_case(name: str) -> str:
+    """The report of a case of fixtures/cases, 80 columns wide."""
+    return render(reports.around(cases.report_of(cases.snapshot_of(name))), 80)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -109,6 +114,24 @@ def test_quiet_is_the_answer_alone() -> None:
 def test_quiet_says_why_a_server_could_not_be_looked_at() -> None:
     shown = render(reports.several(), 120, quiet=True)
     assert "? ssh_timeout: 10.0.0.11 did not answer within 10 seconds" in shown
+
+
+def test_advice_says_which_findings_it_is_for_where_a_plan_fixes_the_others() -> None:
+    text = of_case("bare-metal-vlan")
+    assert "      fix: policy routing (for 1)\n" in text
+    assert "Fix for 2: policy routing" in text
+
+
+def test_what_the_next_boot_breaks_is_not_drawn_as_it_runs_today() -> None:
+    text = of_case("tproxy-gateway-is-not-own")
+    assert "from the next boot on, tcp flows" in text
+    assert "remote ─► eth1 ─► reply leaves eth1" not in text
+
+
+def test_a_fix_in_the_vpc_says_that_it_stays_and_costs() -> None:
+    text = " ".join(of_case("transit-one-arm").split())
+    assert "`vnicheck fix server` applies it with automatic rollback, and the VPC keeps it." in text
+    assert "`vnicheck fix server --dry-run` says what that costs" in text
 
 
 def test_words_of_the_matrix_are_told_in_one_line_where_they_are_used() -> None:

@@ -16,9 +16,9 @@ from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import collected_words, since_words
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import coverage_line, findings_line, note_lines
-from vnicheck.report.fixes import by_hand, reboot_words
+from vnicheck.report.fixes import reboot_words
 from vnicheck.report.fleet import Fleet
-from vnicheck.report.grouping import told_causes, told_fixes, unplanned
+from vnicheck.report.grouping import by_hand, told_causes, told_fixes
 from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, legend, matrix_of
 from vnicheck.report.verdicts import verdict_lines
 from vnicheck.report.writer import Settings, fix_line
@@ -147,7 +147,7 @@ def server_lines(instance: InstanceReport, now: str) -> Iterator[str]:
             more = f" ({escaped(doubt)})" if doubt else ""
             yield f"{number}. {MARKS[finding.severity]} {finding.rule}: {escaped(finding.message)}{more}"
         yield ""
-        advice = by_hand(unplanned(each), explain=True)
+        advice = by_hand(each, explain=True)
         yield from (*(f"- fix: {escaped(line)}" for line in advice), *([""] if advice else []))
     for fix in told_fixes(told):
         yield from (f"**{escaped(fix.words)}**", "")
@@ -170,7 +170,7 @@ def _matrix(instance: InstanceReport) -> Iterator[str]:
         for row in address.rows:
             cells = " | ".join(_cell(cell) for cell in row.cells)
             yield f"| {code(f'{address.address} {address.place}'.strip())} | {WAYS[row.direction]} | {cells} |"
-    words = legend(rows)
+    words = legend(rows, instance)
     yield from ("", escaped(words), "") if words else ("",)
 
 
