@@ -53,7 +53,7 @@ def test_one_screen_says_how_many_are_broken_by_what_what_to_do_and_what_was_not
     assert lines[at + 1] == "         unreached"
     assert "Worst   web-1 (1 of 2 addresses), web-2 (1 of 2 addresses)" in lines
     assert "Next    vnicheck analyze web-1    vnicheck fix --dry-run" in lines
-    last = " ".join(" ".join(lines[-6:]).split())
+    last = " ".join(" ".join(lines[-8:]).split())
     assert "2 errors, 2 warnings and 3 notes. Checked 3 of 4 multi-homed servers in eu-de and us-south" in last
     assert "facts collected 20" in last
     assert "own firewall lets them pass (guest-firewall)" in last
@@ -75,7 +75,7 @@ def test_quiet_is_the_answer_alone() -> None:
 def test_nothing_found_is_few_lines_however_many_servers() -> None:
     first, *rest = shown(*(member(f"well-{number}", WELL) for number in range(50))).splitlines()
     assert first == "us-south: 0 of 50 servers drop flows; 50 fine"
-    assert len(rest) <= 5
+    assert len(rest) <= 6
     assert "Nothing found. Checked 50 of 50 servers in us-south." in rest
 
 

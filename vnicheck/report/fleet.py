@@ -78,6 +78,7 @@ class Fleet:
         self._problems: dict[str, dict[str, str]] = {}
         self._regions: dict[str, None] = {}
         self.collected: list[str] = []
+        self._boot_unknown: Counter[str] = Counter()
         self.unchecked = Unchecked()
         self.assumed = Assumed()
 
@@ -91,6 +92,8 @@ class Fleet:
             self._regions[instance.region] = None
         times = [each for each in (instance.collected.guest, instance.collected.vpc) if not isinstance(each, UnsetType)]
         self.collected = [min([*self.collected, *times])] if times or self.collected else []
+        if state not in {"unchecked", "stopped"} and not isinstance(instance.boot_unknown, UnsetType):
+            self._boot_unknown[instance.boot_unknown] += 1
         counting = {finding.fingerprint: finding for finding in instance.findings if finding.counts}
         for cause in instance.causes:
             mine = [counting[each] for each in cause.findings if each in counting]
@@ -128,6 +131,16 @@ class Fleet:
     def problems(self) -> dict[str, dict[str, str]]:
         """What kept servers from being checked: by the problem's code the servers' names, each with its message."""
         return self._problems
+
+    @property
+    def next_boot(self) -> str:
+        """Of how many servers it is not known what the next boot leaves, and the most common reason."""
+        if not self._boot_unknown:
+            return ""
+        ((why, _),) = self._boot_unknown.most_common(1)
+        servers = counted(self._boot_unknown.total(), "server")
+        example = "for example " if len(self._boot_unknown) > 1 else ""
+        return f"next boot: what it takes back of {servers} is not known ({example}{why})"
 
     @property
     def answer(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.model.cause import Cause, CausePlan
+from vnicheck.model.cause import Cause, CauseKind, CausePlan
 from vnicheck.model.finding import SEVERITIES, Finding
 from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport
@@ -58,6 +58,16 @@ def by_hand(told: ToldCause, *, explain: bool) -> list[str]:
     if len(left) == len(told.findings):
         return list(lines)
     return [f"{line} (for {listed(runs(numbers))})" for line, numbers in lines.items()]
+
+
+def next_boot(instance: InstanceReport) -> str:
+    """What the next boot does to a server of which no plan and no finding says it; empty where one does."""
+    at_boot = any(cause.kind is CauseKind.LOST_AT_BOOT for cause in instance.causes)
+    if at_boot or isinstance(instance.collected.guest, UnsetType) or told_fixes(told_causes(instance)):
+        return ""
+    if isinstance(instance.boot_unknown, UnsetType):
+        return "takes nothing of this back, as far as the server's files tell"
+    return f"what it takes back is not known ({instance.boot_unknown})"
 
 
 def told_fixes(told: Sequence[ToldCause]) -> list[ToldFix]:

@@ -16,7 +16,7 @@ from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import other_flows
 from vnicheck.report.drawing import concerned, drawn_together
 from vnicheck.report.fixes import reboot_words
-from vnicheck.report.grouping import ToldCause, ToldFix, by_hand, counts_said, told_causes, told_fixes
+from vnicheck.report.grouping import ToldCause, ToldFix, by_hand, counts_said, next_boot, told_causes, told_fixes
 from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, alike, legend, matrix_of
 from vnicheck.report.path_svg import pictures
 from vnicheck.report.verdicts import verdict_lines
@@ -49,6 +49,7 @@ def server_view(instance: InstanceReport, anchor: str, *, whole: bool) -> dict[s
         "problems": list(_problems(instance)),
         "causes": [_cause(instance, each, anchor, whole=whole) for each in told],
         "fixes": [_fix(instance, each, f"{anchor}-fix-{n}") for n, each in enumerate(told_fixes(told), 1)],
+        "next_boot": next_boot(instance),
         "quiet": list(_quiet(instance)),
     }
     if not whole:

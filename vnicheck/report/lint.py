@@ -136,8 +136,8 @@ class LintText:
             rule = self._fleet.causes[0].rule
             page.prose((f"servers one by one: --verbose    rules: vnicheck explain {rule}", "dim"))
         since = since_words(self._fleet.collected, report.generated_at)
-        if since:
-            page.prose((since, "dim"))
+        for line in filter(None, [self._fleet.next_boot, since]):
+            page.prose((line, "dim"))
         for line in self._fleet.assumed.lines() if self._explain else filter(None, [self._fleet.assumed.short()]):
             page.prose((line, "dim"), lead=("Taken for granted: ", "dim"))
 

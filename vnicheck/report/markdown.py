@@ -18,7 +18,7 @@ from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import coverage_line, findings_line, note_lines
 from vnicheck.report.fixes import reboot_words
 from vnicheck.report.fleet import Fleet
-from vnicheck.report.grouping import by_hand, told_causes, told_fixes
+from vnicheck.report.grouping import by_hand, next_boot, told_causes, told_fixes
 from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, legend, matrix_of
 from vnicheck.report.verdicts import verdict_lines
 from vnicheck.report.writer import Settings, fix_line
@@ -75,10 +75,11 @@ class MarkdownWriter:
                 for each in report.baseline.carried
             ]
         tail += [f"- note: {escaped(line)}" for line in note_lines(report)]
+        of_fleet = not self._settings.servers
+        tail += [f"- {escaped(self._fleet.next_boot)}"] if of_fleet and self._fleet.next_boot else []
         granted = self._fleet.assumed.short()
         tail += [f"- taken for granted: {escaped(granted)}"] if granted else []
         tail += [""] if tail and tail[-1] else []
-        of_fleet = not self._settings.servers
         since = since_words(self._fleet.collected, report.generated_at) if of_fleet else ""
         tail.append(f"<sub>vnicheck {report.tool.version}, {report.generated_at}{f'; {since}' if since else ''}</sub>")
         yield ("\n" + "\n".join(tail) + "\n").encode()
@@ -154,6 +155,8 @@ def server_lines(instance: InstanceReport, now: str) -> Iterator[str]:
         yield from fenced(fix.plan.commands) if fix.plan.commands else ()
         yield from (f"- {escaped(change)}" for change in fix.plan.vpc_changes)
         yield from ("", *(escaped(line) for line in reboot_words(fix.plan, instance.name)), "")
+    boot = next_boot(instance)
+    yield from (f"Next boot: {escaped(boot)}.", "") if boot else ()
     if not told:
         yield from ("Nothing found." if instance.status == "analyzed" else f"{escaped(instance.status)}.", "")
 

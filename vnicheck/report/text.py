@@ -16,7 +16,7 @@ from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import write_details, write_evidence
 from vnicheck.report.drawing import concerned, draw_path, drawn_together
 from vnicheck.report.fixes import reboot_words
-from vnicheck.report.grouping import ToldCause, by_hand, counts_said, told_causes, told_fixes
+from vnicheck.report.grouping import ToldCause, by_hand, counts_said, next_boot, told_causes, told_fixes
 from vnicheck.report.matrix import own_device
 from vnicheck.report.matrix_text import write_matrix
 from vnicheck.report.page import LABEL, SEVERITY_STYLES, Page
@@ -64,6 +64,9 @@ def write_instance(page: Page, instance: InstanceReport, now: str) -> None:
     _muted(page, instance)
     if page.explain:
         write_details(page, instance)
+    boot = next_boot(instance)
+    if boot:
+        page.prose((boot, "dim"), lead=("Next boot: ", "dim"))
     _foot(page, instance)
 
 
