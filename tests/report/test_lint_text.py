@@ -72,6 +72,18 @@ def test_quiet_is_the_answer_alone() -> None:
     assert shown(member("web-2", BROKEN), quiet=True) == "us-south: 1 of 1 server drops flows\n"
 
 
+def test_where_nobody_was_reached_the_next_step_is_the_doctor() -> None:
+    assert "Next    vnicheck doctor unreached" in shown(member("unreached", problems=(TIMEOUT,))).splitlines()
+
+
+def test_servers_of_a_cause_that_only_warns_there_are_told_apart() -> None:
+    loose = guest(rp_filter={"all": 2})
+    metal = member("metal", loose, kind="bare_metal_server")
+    text = " ".join(shown(member("web-1", BROKEN), metal).split())
+    assert "1 of 2 servers drops flows; 1 with warnings only" in text
+    assert "✗ 2 no policy routing: packets leave by the wrong interface (1 with warnings only)" in text
+
+
 def test_nothing_found_is_few_lines_however_many_servers() -> None:
     first, *rest = shown(*(member(f"well-{number}", WELL) for number in range(50))).splitlines()
     assert first == "us-south: 0 of 50 servers drop flows; 50 fine"

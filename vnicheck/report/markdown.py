@@ -5,7 +5,6 @@ Names and messages are remote text: they cannot leave their cell, start a table,
 """
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
@@ -95,9 +94,9 @@ class MarkdownWriter:
                     fix = escaped(each.fix) or ("" if each.severity == "note" else "by hand")
                     yield f"| {each.servers} | {_SIGNS[each.severity]} {escaped(each.title)} | {fix} |"
                 yield ""
-            for worst in self._fleet.worst[:1]:
-                look, fix = code(f"vnicheck analyze {shlex.quote(worst.name)}"), code("vnicheck fix --dry-run")
-                yield from (f"Worst: {code(worst.name)}. Next: {look}, {fix}", "")
+            worst = "".join(f"Worst: {code(each.name)}. " for each in self._fleet.worst[:1])
+            if self._fleet.next:
+                yield from (f"{worst}Next: {', '.join(map(code, self._fleet.next))}", "")
             yield from (f"{escaped(coverage_line(report))} {escaped(findings_line(report))}", "")
         problems = self._fleet.unchecked.lines(report)
         if problems:
