@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.refinement import Overlaps
 from vnicheck.engine.server_view import ServerView
@@ -36,7 +38,13 @@ class Trial:
     def of(facts: Facts) -> "Trial":
         """The trial of a server that is predicted already; one for all who ask."""
         view = facts.view
-        return facts.once("trial", lambda: Trial(view.server, view.fabric, view.config, facts))
+
+        def trial() -> Trial:
+            # what the facts know is not to hold the facts: Python would find what is done with only by a search
+            mine = replace(facts, known=dict(facts.known))
+            return Trial(view.server, view.fabric, view.config, mine)
+
+        return facts.once("trial", trial)
 
     @property
     def before(self) -> tuple[Flow, ...]:
