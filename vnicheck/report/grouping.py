@@ -48,16 +48,18 @@ def counts_said(instance: InstanceReport) -> list[str]:
 
 
 def by_hand(told: ToldCause, *, explain: bool) -> list[str]:
-    """What is to be done where no plan does it, of which findings where a plan fixes others of the cause: titles,
+    """What is to be done where no plan does it, for which findings where that is not all of the cause's: titles,
     without commands that the next boot would lose unsaid.
     """
     plan = told.cause.plan
     planned = () if isinstance(plan, UnsetType) else plan.findings
     left = [(number, finding) for number, finding in told.findings if finding.fingerprint not in planned]
     lines = grouped((fix_line(fix) if explain else fix.title, number) for number, one in left for fix in one.fixes)
-    if len(left) == len(told.findings):
-        return list(lines)
-    return [f"{line} (for {listed(runs(numbers))})" for line, numbers in lines.items()]
+    everyone = {number for number, _ in told.findings}
+    return [
+        line if everyone == {*numbers} else f"{line} (for {listed(runs(list(dict.fromkeys(numbers))))})"
+        for line, numbers in lines.items()
+    ]
 
 
 def next_boot(instance: InstanceReport) -> str:
