@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from tests.support import cases, reports
-from vnicheck.model.flow import Direction, Flow, Scope, Verdict
+from vnicheck.model.flow import Direction, Scope, Verdict
 from vnicheck.model.report import InstanceReport
 from vnicheck.report.matrix import Cell, Mark, Part, legend, matrix_of
 from vnicheck.report.verdicts import verdict_lines
@@ -23,12 +23,6 @@ def cell(name: str, address: str, direction: Direction, scope: Scope) -> Cell:
     row = rows.row(direction)
     assert row is not None
     return row.cells[SCOPES.index(scope)]
-
-
-def into_the_server(flow: Flow, report: InstanceReport) -> bool:
-    """Whether a flow from the server to no address of the VPC stays behind a device that is none of its VNIs'."""
-    devices = {each.name for each in report.interfaces if each.vni is None}
-    return flow.direction is Direction.OUTBOUND and flow.remote_scope is Scope.PRIVATE and flow.egress in devices
 
 
 @pytest.mark.parametrize(
@@ -66,8 +60,7 @@ def test_no_sign_says_more_than_the_flows(name: str) -> None:
                     flow
                     for flow in report.flows
                     if (flow.local, flow.direction, flow.remote_scope) == (rows.address, row.direction, scope)
-                    and not flow.to_no_host
-                    and not into_the_server(flow, report)
+                    and flow.is_of_vpc
                 ]
                 broken = any(flow.verdict is Verdict.DROPPED and flow.findings for flow in flows)
                 unknown = any(flow.verdict is Verdict.UNKNOWN for flow in flows)
@@ -121,7 +114,7 @@ def test_an_address_works_only_where_nothing_of_it_is_dropped_or_unknown() -> No
             if mark is not Mark.WORKS or "through this server" in line:
                 continue
             for flow in report.flows:
-                if flow.local in line.split() and not flow.to_no_host and not into_the_server(flow, report):
+                if flow.local in line.split() and flow.is_of_vpc:
                     assert flow.verdict is not Verdict.UNKNOWN
                     assert not (flow.verdict is Verdict.DROPPED and flow.findings)
 
@@ -135,6 +128,6 @@ def test_what_is_not_reachable_is_known_not_to_be(name: str) -> None:
             inbound = {
                 flow.verdict
                 for flow in report.flows
-                if flow.local in line.split() and flow.direction is Direction.INBOUND and not flow.to_no_host
+                if flow.local in line.split() and flow.direction is Direction.INBOUND and flow.is_of_vpc
             }
             assert inbound == {Verdict.DROPPED}

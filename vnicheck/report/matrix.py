@@ -2,7 +2,7 @@
 people read.
 
 A cell is judged over what is open: flows that the VPC's policy closes, or that nobody is meant to have, say something
-only where there are no others.
+only where there are no others. Flows that stay inside the server say nothing of its addresses.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +107,7 @@ def matrix_of(instance: InstanceReport) -> tuple[AddressRows, ...]:
     }
     by_address: dict[tuple[bool, str], dict[Direction, list[Flow]]] = {}
     for flow in instance.flows:
-        if isinstance(flow.to_no_host, UnsetType) and own_device(flow, instance) is None:
+        if flow.is_of_vpc:
             key = (flow.direction is Direction.TRANSIT, flow.local)
             by_address.setdefault(key, {}).setdefault(flow.direction, []).append(flow)
     order = {address: position for position, address in enumerate(place_of)}
@@ -126,25 +126,9 @@ def matrix_of(instance: InstanceReport) -> tuple[AddressRows, ...]:
     )
 
 
-def own_device(flow: Flow, instance: InstanceReport) -> str | None:
-    """The server's device that a flow of unknown fate leaves by, where that is surely no VNI's (docker0, a tunnel) and
-    the remote no address of the VPC's: it is no matter of the VPC then.
-    """
-    interfaces = instance.interfaces
-    if (
-        flow.verdict is Verdict.UNKNOWN
-        and flow.direction is Direction.OUTBOUND
-        and flow.remote_scope in {Scope.PRIVATE, Scope.INTERNET}
-        and any(each.name == flow.egress and each.vni is None for each in interfaces)
-        and all(each.in_guest for each in interfaces)
-    ):
-        return flow.egress
-    return None
-
-
 def legend(matrix: Sequence[AddressRows], instance: InstanceReport) -> str:
     """What words of the cells mean, in one line, and what is left out; empty where they say it themselves."""
-    devices = dict.fromkeys(device for flow in instance.flows if (device := own_device(flow, instance)) is not None)
+    devices = dict.fromkeys(flow.egress for flow in instance.flows if flow.stays_inside is True and flow.egress)
     left_out = [f"left out: the server's own networks behind {listed(list(devices), _DEVICES)}"] if devices else []
     cells = [cell for rows in matrix for row in rows.rows for cell in row.cells]
     used = {part.why for cell in cells for part in cell.parts}

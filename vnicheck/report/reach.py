@@ -83,7 +83,5 @@ def _others_there(inside: Sequence[Flow], chosen: Sequence[Flow], everything: Se
     return [
         flow
         for flow in everything
-        if (flow.local, flow.direction, flow.protocol, _place(flow)) == key
-        and id(flow) not in taken
-        and isinstance(flow.to_no_host, UnsetType)
+        if (flow.local, flow.direction, flow.protocol, _place(flow)) == key and id(flow) not in taken and flow.is_of_vpc
     ]
