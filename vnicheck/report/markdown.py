@@ -92,7 +92,8 @@ class MarkdownWriter:
                 yield from ("| servers | cause | fix |", "|---:|---|---|")
                 for each in causes:
                     fix = escaped(each.fix) or ("" if each.severity == "note" else "by hand")
-                    yield f"| {each.servers} | {_SIGNS[each.severity]} {escaped(each.title)} | {fix} |"
+                    example = f"<br>for example: {escaped(each.example)}" if each.example else ""
+                    yield f"| {each.servers} | {_SIGNS[each.severity]} {escaped(each.title)}{example} | {fix} |"
                 yield ""
             worst = "".join(f"Worst: {code(each.name)}. " for each in self._fleet.worst[:1])
             if self._fleet.next:
