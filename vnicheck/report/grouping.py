@@ -7,6 +7,7 @@ from msgspec import Struct, UnsetType
 
 from vnicheck.model.cause import Cause, CauseKind, CausePlan
 from vnicheck.model.finding import SEVERITIES, Finding
+from vnicheck.model.flow import Verdict
 from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import counted, listed
@@ -60,6 +61,14 @@ def by_hand(told: ToldCause, *, explain: bool) -> list[str]:
         line if everyone == {*numbers} else f"{line} (for {listed(runs(list(dict.fromkeys(numbers))))})"
         for line, numbers in lines.items()
     ]
+
+
+def nothing_said(instance: InstanceReport) -> str:
+    """What is said of a server without findings that count."""
+    if instance.status != "analyzed":
+        return f"{instance.status}: whether anything is broken is not known"
+    unknown = any(flow.verdict is Verdict.UNKNOWN and flow.is_of_vpc for flow in instance.flows)
+    return "nothing found; some flows are unknown" if unknown else "nothing found"
 
 
 def next_boot(instance: InstanceReport) -> str:
