@@ -153,7 +153,7 @@ def test_a_fix_in_the_vpc_says_that_it_stays_and_costs() -> None:
             BootConfig(unknown={"routing": "/etc/x cannot be read"}),
             "what it takes back is not known (its files that set routes and rules: /etc/x cannot be read)",
         ),
-        (AS_IT_RUNS, "takes nothing of this back, as far as the server's files tell"),
+        (AS_IT_RUNS, "nothing that works now is known to break, by the server's files"),
     ],
 )
 def test_a_server_that_is_well_says_what_the_next_boot_does(boot: BootConfig | None, said: str) -> None:

@@ -77,7 +77,7 @@ def next_boot(instance: InstanceReport) -> str:
     if at_boot or isinstance(instance.collected.guest, UnsetType) or told_fixes(told_causes(instance)):
         return ""
     if isinstance(instance.boot_unknown, UnsetType):
-        return "takes nothing of this back, as far as the server's files tell"
+        return "nothing that works now is known to break, by the server's files"
     return f"what it takes back is not known ({instance.boot_unknown})"
 
 
