@@ -102,11 +102,12 @@ def test_bad_input_is_one_line(options: tuple[str, ...], said: str) -> None:
 def test_a_shell_shows_its_errors_and_changes_the_rebuilt_server() -> None:
     require_lab()
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-B", "-m", "vnicheck", "rehearse", "server", "--snapshot", CHECK_1, "--shell"]
-    one = ["--from", "10.8.0.4", "--to", "10.0.0.11"]
+    command = [sys.executable, "-B", "-m", "vnicheck", "rehearse", "server", "--snapshot", str(CHECK_1), "--shell"]
+    command += ["--from", "10.8.0.4", "--to", "10.0.0.11"]
     with os.fdopen(ours, "r+b", buffering=0) as terminal:
-        ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-        with subprocess.Popen([*command, *one], cwd=REPOSITORY, start_new_session=True, **ends) as started:
+        with subprocess.Popen(
+            command, cwd=REPOSITORY, start_new_session=True, stdin=theirs, stdout=theirs, stderr=theirs
+        ) as started:
             os.close(theirs)
             terminal.write(b"ls /nonesuch; ip link set eth0 down; exit\n")
             said = b""

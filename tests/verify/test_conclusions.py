@@ -190,7 +190,9 @@ def test_the_servers_own_address_is_no_client(tmp_path: Path) -> None:
         concluded(3, [f"client:10.0.0.11={capture}"])
 
 
-def probed(answer: str, *, packets: Sequence[Told] = (), watched: bool = True, served: bool = True) -> SeenFlow:
+def probed(
+    answer: str, *, packets: Sequence[Told] = (), watched: bool = True, served: bool = True, asked: bool = False
+) -> SeenFlow:
     """What the opener of a flow to 10.0.0.12 was answered, and what was seen of it on the server."""
     (server,) = (snapshot := load_check(CHECKS[2])).servers
     view = ServerView(server, snapshot.fabric, Config())
@@ -198,8 +200,9 @@ def probed(answer: str, *, packets: Sequence[Told] = (), watched: bool = True, s
     ends = {"to": "10.0.0.12", "source": "", "near": "10.8.0.4", "server": "10.0.0.12"}
     probe = Probe(number=1, opener="host", host="host", key=key, **ends)
     failed = () if served else (("tcp", "10.0.0.12", 80, "EACCES"),)
+    told = Watched(tuple(packets), {}, asked=(("10.8.0.4", "10.0.0.12"),) if asked else ())
     heard = {
-        SERVER: Heard(ready=Ready(watched, failed=failed), opened=Opened(()), watched=Watched(tuple(packets), {})),
+        SERVER: Heard(ready=Ready(watched, failed=failed), opened=Opened(()), watched=told),
         "host": Heard(ready=Ready(False), opened=Opened(((1, answer, 1, "10.8.0.4"),))),
     }
     seen = probes_of(view, [probe], heard)
@@ -225,7 +228,9 @@ def test_a_refusal_is_an_answer_only_where_the_server_was_seen_to_give_it_and_no
     assert probed("refused", packets=[ASKED, RESET], served=False).observed is Verdict.DELIVERED
     assert probed("refused", packets=[ASKED, RESET], served=True).observed is Verdict.UNKNOWN
     assert probed("refused", watched=False, served=False).observed is Verdict.UNKNOWN
-    assert probed("answered", watched=False).observed is Verdict.DELIVERED
+    assert probed("answered", watched=False, asked=True).observed is Verdict.DELIVERED
+    assert probed("answered", watched=False).observed is Verdict.UNKNOWN  # our program there was asked nothing
+    assert probed("answered", watched=False, served=False).observed is Verdict.DELIVERED
     assert probed("answered", packets=[ASKED, TAKEN, RESET], served=True).observed is Verdict.DELIVERED  # ours resets
 
 

@@ -111,6 +111,8 @@ class Sightings:
         self.watched_server = False
         """Whether all interfaces of the server were watched, so that what was not seen there was not there."""
         self.watched_remotes: set[str] = set()
+        self.met: dict[tuple[Direction, str, str], bool] = {}
+        """By direction, local address and remote, whether our program at the answering end was asked by the opener."""
         self.unfiltered = False
         """Whether nothing was left out of what was watched."""
 
