@@ -104,18 +104,20 @@ def test_a_shell_shows_its_errors_and_changes_the_rebuilt_server() -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-B", "-m", "vnicheck", "rehearse", "server", "--snapshot", str(CHECK_1), "--shell"]
     command += ["--from", "10.8.0.4", "--to", "10.0.0.11"]
-    with os.fdopen(ours, "r+b", buffering=0) as terminal:
-        with subprocess.Popen(
+    with (
+        os.fdopen(ours, "r+b", buffering=0) as terminal,
+        subprocess.Popen(
             command, cwd=REPOSITORY, start_new_session=True, stdin=theirs, stdout=theirs, stderr=theirs
-        ) as started:
-            os.close(theirs)
-            terminal.write(b"ls /nonesuch; ip link set eth0 down; exit\n")
-            said = b""
-            try:
-                while part := terminal.read(65536):
-                    said += part
-            except OSError:
-                pass  # the other end is closed
+        ) as started,
+    ):
+        os.close(theirs)
+        terminal.write(b"ls /nonesuch; ip link set eth0 down; exit\n")
+        said = b""
+        try:
+            while part := terminal.read(65536):
+                said += part
+        except OSError:
+            pass  # the other end is closed
     assert b"cannot access '/nonesuch'" in said
     assert b"VNC10" in said.partition(b"What the change changes")[2]
     assert started.returncode == 0
