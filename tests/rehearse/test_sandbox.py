@@ -145,8 +145,9 @@ def test_it_ends_with_a_program_that_is_killed_while_a_script_runs(tmp_path: Pat
     script = tmp_path / "script"
     script.write_text("sleep 90.125\n")
     recorded = REPOSITORY / "vnicheck" / "demo" / "recorded.json"
-    command = [sys.executable, "-m", "vnicheck", "rehearse", "server", "--snapshot", recorded, "--run", script]
-    started = subprocess.Popen([*command, "--from", "10.8.0.4", "--to", "10.0.0.11"], cwd=REPOSITORY)
+    command = ["rehearse", "server", "--snapshot", str(recorded), "--run", str(script)]
+    command += ["--from", "10.8.0.4", "--to", "10.0.0.11"]
+    started = subprocess.Popen([sys.executable, "-m", "vnicheck", *command], cwd=REPOSITORY)
     until(lambda: running("90.125"))
     started.kill()
     started.wait()
