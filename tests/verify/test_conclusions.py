@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.program import run
 from vnicheck.cli.captures import read_captures, sightings_of
 from vnicheck.cli.failure import UserError
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.engine.server_view import ServerView
+from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Direction, Protocol, Verdict
 from vnicheck.model.verification import SeenAssumption, SeenFlow
@@ -152,6 +154,28 @@ def test_another_way_than_the_predicted_one_speaks_of_no_assumption(tmp_path: Pa
     assert flows["tcp 80 10.0.0.12"].observed is Verdict.DELIVERED
     assert flows["tcp 80 10.0.0.12"].other_way
     assert assumptions == {}
+
+
+def test_of_equal_routes_either_is_as_predicted(tmp_path: Path) -> None:
+    seen = written(
+        tmp_path,
+        "way",
+        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]",
+        "eth1 Out 10.0.0.12.80 > 10.8.0.4.40000 [S.]",
+        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [.]",
+    )
+    snapshot = load_check(CHECKS[1])
+    (server,) = snapshot.servers
+    assert server.guest is not None
+    text = (
+        "10.8.0.0/16 proto static\n\tnexthop via 10.0.0.1 dev eth0 weight 1\n\tnexthop via 10.0.0.1 dev eth1 weight 1\n"
+    )
+    routes = (*server.guest.routes, *parse_routes(text).items)
+    server = replace(server, guest=replace(server.guest, routes=routes))
+    config = Config(assumptions=Assumptions(psf_auto="disabled", spoofing_sibling="passed"))
+    captured, _ = sightings_of(ServerView(server, snapshot.fabric, config), read_captures([str(seen)]))
+    (flow,), _ = conclusions(server, snapshot.fabric, config, Evidence(captured), "capture")
+    assert (flow.predicted, flow.conclusion, flow.other_way) == (Verdict.DELIVERED, "confirmed", False)
 
 
 def test_without_interfaces_nothing_is_said_of_assumptions() -> None:
