@@ -74,6 +74,9 @@ def test_one_flow_and_a_script(passed: Path, tmp_path: Path) -> None:
     assert "dropped by rp_filter: the guest took the request and sent nothing" in " ".join(done.stdout.split())
     assert "| net.ipv4.conf.all.rp_filter = 2" in done.stdout
     assert "✓ icmp to 10.0.0.12 from other private networks: delivered" in done.stdout
+    script.write_text("ip rule add from 10.0.0.11 blackhole\n")
+    done = rehearse("--config", passed, "--run", script, "--from", "10.0.0.11", "--to", "10.8.0.4")
+    assert "dropped by a blackhole route: the guest sent no request" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
