@@ -121,8 +121,9 @@ def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_e
 def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
     """The VPC routing table of the VNI's subnet, for a packet to the remote."""
     view, local = walk.view, opening.local
+    of_subnet = local.address in local.vni.addresses
     return walk.once(
-        ("vpc_route", vni.subnet, local.vni.subnet, opening.remote, opening.scope),
+        ("vpc_route", vni.subnet, local.vni.subnet if of_subnet else local.key, opening.remote, opening.scope),
         lambda: vpc_route(
             view.fabric,
             view.subnet(vni),
