@@ -1,15 +1,18 @@
-"""VPC routing tables that traffic from outside the zone meets on its way in: theirs may lead past the server.
+"""VPC routing tables that traffic meets on its way to the server, and that may lead past it: that of the subnet that a
+remote in the VPC sends from, and those for what comes from outside the zone.
 
-Each traffic source has one such table at most; in it the longest prefix wins, of routes of the VNI's zone; `delegate`
-is normal delivery. A packet of the internet is looked up by the public address that it is sent to. Traffic of the same
-zone meets none. Source: IBM Cloud Docs, VPC: about-custom-routes, cr-intro, ingressroutes-ts-configuration.
+Each traffic source from outside the zone has one such table at most; in it the longest prefix wins, of routes of the
+VNI's zone; `delegate` is normal delivery. A packet of the internet is looked up by the public address that it is sent
+to. Traffic of the same zone meets none of them. Source: IBM Cloud Docs, VPC: about-custom-routes, cr-intro,
+ingressroutes-ts-configuration.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from vnicheck.fabric.check import Check, drops, unknown
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.vpc_route import best_routes, is_settled
+from vnicheck.fabric.remote_acl import home_of, homes
+from vnicheck.fabric.vpc_route import best_routes, is_settled, routes_of
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, RoutingTable, Subnet, Vni, VpcRoute
@@ -33,6 +36,9 @@ def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: S
     floating = format_address(local) in vni.untranslated
     if floating and scope is not Scope.INTERNET:
         return (unknown(STAGE, f"remotes other than the internet reach {_FLOATING}"),)
+    sent = _sent_from_home(fabric, home_of(fabric, subnet.vpc, subnet, remote), vni, local)
+    if sent is not None:
+        return (sent,)
     if scope is Scope.VPC and zone_of(fabric, subnet.vpc).at(remote) == subnet.zone:
         return ()
     address = local
@@ -55,6 +61,39 @@ def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: S
     ):
         return (drops(STAGE, DropCode.VPC_ROUTE, f"ingress routes drop what is sent to {where}", by=by),)
     return (unknown(STAGE, f"ingress routes may lead elsewhere what is sent to {where}", by=by),)
+
+
+def _sent_from_home(fabric: Fabric, home: Subnet | None, vni: Vni, local: int) -> Check | None:
+    """What the routing table of a remote's own subnet does with a packet to an address of the VNI; None where it leaves
+    that to the VPC, or the remote is in no other subnet.
+    """
+    if home is None:
+        return None
+    routes = routes_of(fabric, home)
+    if routes is None:
+        why = fabric.missing.get("routing_tables", "not readable")
+        return unknown(STAGE, f"the VPC routing table of the remote's own subnet: {why}")
+    best = best_routes(routes, local)
+    if all(_is_normal(route, vni) for route in best):
+        return None
+    by = tuple(f"VPC route {route.name} of subnet {home.name}: {route.destination} {route.action}" for route in best)
+    if all(route.action == "drop" and is_settled(route) for route in best):
+        return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route of the remote's own subnet drops it", by=by)
+    return unknown(STAGE, "VPC routes of the remote's own subnet may lead it elsewhere", by=by)
+
+
+def alike(fabric: Fabric, vpc: str, vnis: tuple[Vni, ...]) -> AddressMap[tuple[Hashable, Hashable]]:
+    """What the tables of their own subnets tell remotes in the VPC apart by, for packets to any address of the VNIs: of
+    each remote a fate and a value.
+    """
+
+    def told(home: Subnet | None) -> tuple[Hashable, Hashable]:
+        checks = [_sent_from_home(fabric, home, vni, parse_address(each)) for vni in vnis for each in vni.addresses]
+        fate = tuple(None if check is None else (check.outcome, check.reason) for check in checks)
+        return fate, tuple(None if check is None else check.by for check in checks)
+
+    key = (STAGE, "homes", vpc, tuple(vni.addresses for vni in vnis))
+    return remembered(fabric, key, lambda: homes(fabric, vpc).mapped(told))
 
 
 def zone_of(fabric: Fabric, vpc: str) -> AddressMap[str | None]:
