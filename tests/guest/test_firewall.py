@@ -7,7 +7,7 @@ from tests.support.sshd import require, require_root
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parsers.firewall import parse_firewall
-from vnicheck.guest.parsers.nftables import read_rule
+from vnicheck.guest.parsers.nft_rule import read_rule
 from vnicheck.guest.parsers.programs import bpf_hooks, ipsec_hooks, traffic_hooks
 from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.firewall import FirewallChain, Match, Selector, Verdict
@@ -85,7 +85,8 @@ def test_rules_of_nftables(guest: Guest) -> None:
         Match(selector=Selector.DESTINATION_PORT, values=("22", "80-90")),
     )
     assert (services.verdict, services.unmodelled) == (Verdict.ACCEPT, ())
-    assert (listed.matches, listed.verdict, listed.unmodelled) == ((), Verdict.DROP, ("ip saddr @s drop",))
+    blocked = Match(selector=Selector.SOURCE, values=("1.2.3.4", "10.0.0.1"))
+    assert (listed.matches, listed.verdict, listed.unmodelled) == ((blocked,), Verdict.DROP, ())
     assert (slow.matches[0].values, slow.verdict, slow.unmodelled) == (
         ("veth*",), Verdict.DROP, ("limit rate 3/minute",),
     )  # fmt: skip

@@ -254,14 +254,50 @@ def test_docker() -> None:
         ("meta l4proto tcp-udp drop", {22: False}),
         ("meta l4proto 7-17 drop", {22: True}),
         ("meta l4proto ipv6-icmp drop", {22: True}),
+        ("meta l4proto . th dport { tcp . 22 } drop", {22: False}),
+        ('iifname . ip saddr { "eth1" . 203.0.113.9 } drop', {22: False}),
+        ("meta l4proto . th dport vmap { tcp . 22 : drop }", {22: False}),
+        ("ip saddr @met drop\ntcp dport 22 add @met { ip saddr } drop", {22: False}),
+        ("ip saddr @pairs drop", {22: False}),
+        ("ip saddr @others drop\nip saddr @none drop\ntcp dport @web drop", {22: True, 443: False, 8080: False}),
+        ("ip saddr != @others tcp dport != @web drop", {22: False, 443: True}),
+        ("tcp flags != syn / fin,syn,rst,ack ct state new drop", {22: True}),
+        ("tcp flags & (fin | syn | rst | ack) != syn ct state new drop", {22: True}),
+        ("tcp flags != syn / fin,syn,rst,ack drop", {22: False}),
+        ("tcp flags & (fin | syn) == fin | syn drop\ntcp flags ! fin,syn,rst,psh,ack,urg drop", {22: True}),
+        ("tcp flags syn ct state new drop", {22: False}),
+        ("tcp flags & (fin | syn | rst | psh | ack | urg) == 0x0 drop", {22: True}),
+        ("tcp flags syn | ack drop", {22: False}),
     ],
 )  # fmt: skip
 def test_rules(rules: str, expected: dict[int, bool]) -> None:
     of = kernel(
-        "table inet f {\nchain more {\ntcp dport 443 drop\ntcp dport 80 drop\nct state new drop\n}\n"
+        "table inet f {\nset others {\ntype ipv4_addr\nelements = { 192.0.2.1 timeout 4h expires 3h59m,\n"
+        '198.51.100.0/24 comment "a, }" }\n}\nset none {\ntype ipv4_addr\n}\n'
+        "set met {\ntype ipv4_addr\nflags dynamic\n}\n"
+        "set pairs {\ntype ipv4_addr . inet_service\nelements = { 192.0.2.1 . 80 }\n}\n"
+        "set web {\ntype inet_service\nelements = { 443, 8000-8999 }\n}\n"
+        "chain more {\ntcp dport 443 drop\ntcp dport 80 drop\nct state new drop\n}\n"
         f"chain in {{\ntype filter hook input priority filter; policy accept;\n{rules}\n}}\n}}"
     )
     assert {port: taken(of, port) == DELIVERED for port in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "proto", "passes"),
+    [
+        ("-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP", TCP, True),
+        ("-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", TCP, False),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG NONE -j DROP", TCP, True),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN FIN,SYN -j DROP", TCP, True),
+        ("-p tcp -m tcp --tcp-flags ACK ACK -j DROP", TCP, False),
+        ("-p icmp -m icmp --icmp-type any -j ACCEPT\n-A INPUT -j DROP", ICMP, True),
+    ],
+)
+def test_rules_of_hardening_guides(rules: str, proto: int, passes: bool) -> None:
+    of = kernel(f"*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT {rules}\nCOMMIT\n")
+    assert (taken(of, 0 if proto == ICMP else 22, proto) == DELIVERED) is passes
+    assert (answered(of, proto) == DELIVERED) is passes
 
 
 def test_packets_before_tracking_have_no_state() -> None:
@@ -410,3 +446,17 @@ def test_lines_that_are_not_understood_leave_all_open() -> None:
     of = FilteredKernel(replaced(make_guest(routes=ROUTES), firewall=Firewall(unmodelled=("what is this",))))
     assert "what is this" in taken(of, 22)
     assert "what is this" in leaves(of, answer=True)
+
+
+@pytest.mark.parametrize("device", ["bus0", "{ eth9, bus0 }", '"bus*"'])
+def test_a_chain_of_the_device_that_an_interface_stands_on_sees_its_packets(device: str) -> None:
+    hook = f"type filter hook ingress device {device} priority 0; policy accept;"
+    of = kernel(f"table netdev f {{\n\tchain i {{\n\t\t{hook}\n\t\tip saddr 10.0.0.0/8 tcp dport 5 drop\n\t}}\n}}\n")
+    assert taken(of, 5, remote="10.8.0.4") == DELIVERED
+    stacked = tuple(
+        replaced(link, parent={"eth1": "eth7", "eth7": "bus0"}.get(link.name))
+        for link in make_guest({"eth1": ("10.0.0.12/24",), "eth7": (), "bus0": ()}).interfaces
+    )
+    of = FilteredKernel(replaced(of._guest, interfaces=stacked))
+    assert "dport 5 drop" in taken(of, 5, remote="10.8.0.4")
+    assert taken(of, 6, remote="10.8.0.4") == DELIVERED

@@ -96,3 +96,16 @@ def test_a_program_of_no_interface_may_refuse_what_is_taken_and_change_what_is_s
 def test_ipsec_that_blocks_by_default_leaves_all_open() -> None:
     with pytest.raises(Undetermined, match="getdefault: out block"):
         sends(kernel(Hook(kind=HookKind.IPSEC, text="ip xfrm policy getdefault: out block")))
+
+
+@pytest.mark.parametrize("kind", [HookKind.INGRESS_PROGRAM, HookKind.EGRESS_PROGRAM])
+def test_filter_on_what_an_interface_stands_on_sees_its_packets_too(kind: HookKind) -> None:
+    """`eth0` below is a VLAN or macvlan on `eth1`, which stands on `bus0`."""
+    guest = make_guest(addresses={"eth0": ("10.0.0.11/24",), "eth1": (), "bus0": ()}, routes=ROUTES)
+    parents = {"eth0": "eth1", "eth1": "bus0"}
+    links = tuple(replaced(link, parent=parents.get(link.name)) for link in guest.interfaces)
+    over = Kernel(replaced(guest, interfaces=links, hooks=(Hook(kind=kind, text="xdp", interface="bus0"),)))
+    met, other = (received, sends) if kind is HookKind.INGRESS_PROGRAM else (sends, received)
+    with pytest.raises(Undetermined, match="filter on bus0"):
+        met(over)
+    assert other(over)

@@ -75,7 +75,8 @@ def test_commands_stand_apart_from_their_title() -> None:
 def _check_flow(flow: dict[str, Any], instance: dict[str, Any]) -> None:
     ports = set() if flow["protocol"] == "icmp" else {"ports"}
     to_no_host = {"to_no_host"} if all(prefix.endswith(".255/32") for prefix in flow["remote"]) else set()
-    assert set(flow) == set(FLOW.split()) | ports | to_no_host
+    inside = {"stays_inside"} if flow["egress"] == "docker0" else set()
+    assert set(flow) == set(FLOW.split()) | ports | to_no_host | inside
     assert flow["dropped_by"] == (flow["drops"][0]["by"] if flow["drops"] else None)
     assert (flow["verdict"] == "dropped") is bool(flow["drops"])
     for drop in flow["drops"]:

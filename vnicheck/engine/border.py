@@ -185,7 +185,9 @@ def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
     vni = leaving_vni(view, opening)
     if vni is None:
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
-        return Passage(sent.interface, None, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
+        inside = leg is Leg.REQUEST and sent.interface in view.own_devices and _is_own(view, opening.remote)
+        doubt = structs.replace(unknown(stage, reason, by=by), stays_inside=inside)
+        return Passage(sent.interface, None, walk.steps(leg, sent.interface, doubt))
     if _is_own(view, opening.remote):
         reason = f"packets for one of the server's own networks are led out by {sent.interface}"
         return Passage(sent.interface, vni, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))

@@ -56,6 +56,7 @@ def flow_of(
         drops=drops,
         hops=LazyHops(lambda: tuple(_hops(paths()))),
         to_no_host=True if any(section.to_no_host for section in path.sections) else UNSET,
+        stays_inside=True if any(section.stays_inside for section in path.sections) else UNSET,
     )
 
 

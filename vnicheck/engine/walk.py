@@ -61,11 +61,11 @@ class Step:
 
 
 class Section:
-    """Steps at one place, one after the other, and what they come to: `fates` are theirs; `unknown` and `to_no_host`
-    say that one of them is.
+    """Steps at one place, one after the other, and what they come to: `fates` are theirs; `unknown`, `to_no_host`
+    and `stays_inside` say that one of them is.
     """
 
-    __slots__ = ("drops", "fates", "steps", "to_no_host", "unknown")
+    __slots__ = ("drops", "fates", "stays_inside", "steps", "to_no_host", "unknown")
 
     def __init__(self, steps: tuple[Step, ...]) -> None:
         checks = [step.check for step in steps]
@@ -74,6 +74,7 @@ class Section:
         self.drops = tuple([Drop(by=drop, leg=at.leg, at=at.at) for at in steps if (drop := at.check.drop) is not None])
         self.unknown = Outcome.UNKNOWN in [check.outcome for check in checks]
         self.to_no_host = True in [check.to_no_host for check in checks]
+        self.stays_inside = True in [check.stays_inside for check in checks]
 
 
 class Path(Struct, frozen=True):

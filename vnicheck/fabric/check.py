@@ -20,6 +20,8 @@ class Check(Struct, frozen=True, kw_only=True):
     drop: DropCode | None = None
     to_no_host: bool = False
     """Whether the packet is to a broadcast address of the guest's own networks: nobody is there to get it."""
+    stays_inside: bool = False
+    """Whether the packet goes to one of the server's own networks by a device of its own: it meets no VNI."""
 
 
 def passes(stage: Stage, reason: str, assumption: str | None = None, by: By = ()) -> Check:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
-from vnicheck.kernel.filter_match import Packets, address_range, applies, port_range
+from vnicheck.kernel.filter_match import Packets, address_range, applies, is_named, port_range
 from vnicheck.model.address import Range
 from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule, Selector, Verdict
 
@@ -62,9 +62,17 @@ def _what_stops(chains: Iterable[FirewallChain], meets: Callable[[FirewallRule],
 class Chains:
     """The chains of a guest, by hook."""
 
-    def __init__(self, firewall: Firewall, only_address: Mapping[str, int]) -> None:
-        """`only_address`: of the interfaces that have but one address, that."""
+    def __init__(
+        self,
+        firewall: Firewall,
+        only_address: Mapping[str, int],
+        beneath: Mapping[str | None, tuple[str, ...]] | None = None,
+    ) -> None:
+        """`only_address`: of the interfaces that have but one address, that. `beneath`: of each the devices that its
+        packets cross, itself first.
+        """
         self._only_address = only_address
+        self._beneath = {} if beneath is None else beneath
         self._by_name = {(chain.family, chain.table, chain.name): chain for chain in firewall.chains}
         self._base: dict[str, list[FirewallChain]] = {}
         for chain in firewall.chains:
@@ -123,7 +131,7 @@ class Chains:
         stopped: list[FirewallRule] = []
         translated: list[tuple[FirewallRule, bool]] = []
         for chain in self._base.get(hook, ()):
-            if chain.device is not None and device not in [name.strip() for name in chain.device.split(",")]:
+            if chain.device is not None and not self._is_on(chain.device, device):
                 continue
             if chain.type == "nat" and (packets.state == "established" or any(surely for _, surely in translated)):
                 continue  # only a connection's first packet meets it, and one translation is all
@@ -145,6 +153,12 @@ class Chains:
             if only and hook == "prerouting":
                 packets = self._led(walk.ends[0], packets) or packets
         return Passage(tuple(stopped), tuple(translated)), packets
+
+    def _is_on(self, told: str, device: str | None) -> bool:
+        """Whether what crosses the device meets a chain that is bound to devices, `eth0, eth1` or `eth*`."""
+        crossed = self._beneath.get(device, () if device is None else (device,))
+        names = tuple(name.strip() for name in told.split(","))
+        return any(is_named(names, each) for each in crossed)
 
     def _is_beside(self, nat: FirewallChain) -> bool:
         """Whether it is not known which is asked first, a chain that translates or another one."""

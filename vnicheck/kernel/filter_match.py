@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import Struct
 
-from vnicheck.kernel.packet import ICMP
+from vnicheck.kernel.packet import ICMP, TCP
 from vnicheck.model.address import Range, merge_ranges, parse_address, prefix_range
 from vnicheck.model.firewall import FirewallRule, Match, Selector
 
@@ -14,6 +15,16 @@ _ECHOES = {"echo-reply": "0", "echo-request": "8"}
 _MARKS = {Selector.MARK, Selector.CONNECTION_MARK}
 _STATES = {"new", "established", "related", "invalid", "untracked", "snat", "dnat"}
 _KINDS = {"local", "unicast", "broadcast", "multicast", "anycast", "blackhole", "unreachable", "prohibit"}
+
+
+_SYN, _FIN_RST_PSH, _ACK, _URG, _CONGESTION = 2, (0, 1, 8, 9, 4), 16, 32, (0, 64, 128, 192)
+_OPENING = {_SYN | more for more in _CONGESTION}
+_FLAGS = {
+    base | more
+    for base in (_SYN, 4, *(_ACK | urgent | each for each in (*_FIN_RST_PSH, _SYN) for urgent in (0, _URG)))
+    for more in _CONGESTION
+}
+"""The flags that packets of a connection may have (RFC 9293): SYN, RST, all else with ACK."""
 
 
 class Packets(Struct, frozen=True, kw_only=True):
@@ -44,12 +55,24 @@ def applies(rule: FirewallRule, packets: Packets) -> bool | None:
     """Whether the rule applies to the packets, all of them."""
     found: bool | None = None if rule.unmodelled else True
     for match in rule.matches:
-        holds = _holds(match, packets)
+        holds = _of_flags(match, rule, packets) if match.selector is Selector.TCP_FLAGS else _holds(match, packets)
         if holds is False:
             return False
         if holds is None:
             found = None
     return found
+
+
+def _of_flags(match: Match, rule: FirewallRule, packets: Packets) -> bool | None:
+    """All packets of a connection meet the rule, unless it asks for connections that are not yet established."""
+    if packets.proto != TCP:
+        return False
+    later = msgspec.structs.replace(packets, state="established")
+    states = [each for each in rule.matches if each.selector is Selector.CONNECTION_STATE]
+    opening = packets.state == "new" and any(_holds(each, later) is False for each in states)
+    value, mask = (int(part, 0) for part in match.values[0].split("/"))
+    found = {(flags & mask == value) is not match.negated for flags in (_OPENING if opening else _FLAGS)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _holds(match: Match, packets: Packets) -> bool | None:
@@ -98,8 +121,11 @@ def _any(found: Iterable[bool | None]) -> bool | None:
 
 
 def _named(values: tuple[str, ...], name: str | None) -> bool | None:
-    if name is None:
-        return None
+    return None if name is None else is_named(values, name)
+
+
+def is_named(values: tuple[str, ...], name: str) -> bool:
+    """Whether one of the values means an interface: its name, or what it begins with (`veth*`)."""
     return any(name.startswith(value[:-1]) if value.endswith("*") else name == value for value in values)
 
 
@@ -150,8 +176,8 @@ def _ported(values: tuple[str, ...], ports: Range, proto: int) -> bool | None:
 
 
 def _is_echo(value: str, packets: Packets) -> bool | None:
-    if packets.proto != ICMP:
-        return False
+    if packets.proto != ICMP or value == "any":
+        return packets.proto == ICMP
     kind, _, code = _ECHOES.get(value, value).partition("/")
     if not kind.isdecimal():
         return None

@@ -18,6 +18,7 @@ from vnicheck.model.address import Range, parse_address
 from vnicheck.model.address_map import AddressMap, constant, joined, membership
 from vnicheck.model.firewall import Firewall, FirewallRule, Selector, Verdict
 from vnicheck.model.guest import Guest
+from vnicheck.model.interface import beneath
 from vnicheck.model.memo import Memo
 
 _PORTS = 65536
@@ -55,7 +56,7 @@ class Filters:
         links = [link for link in guest.interfaces if len(link.addresses) == 1]
         self._only_address = {link.name: parse_address(link.addresses[0].address) for link in links}
         """Of several the kernel takes one by the next hop."""
-        self._chains = Chains(firewall, self._only_address)
+        self._chains = Chains(firewall, self._only_address, beneath(guest.interfaces))
         self._of = (firewall, guest.interfaces)
         self._known = Memo()
         self._own = {parse_address(each.address) for link in guest.interfaces for each in link.addresses}

@@ -1,6 +1,6 @@
 """What was seen on the guest that may decide beside rules, routes and sysctls: where it may, the model says nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vnicheck.kernel.packet import ICMP
 from vnicheck.kernel.undetermined import Unknown
@@ -18,8 +18,15 @@ _TRANSLATING = {Verdict.DNAT, Verdict.REDIRECT, Verdict.TPROXY, Verdict.OTHER}
 class Hooks:
     """The hooks of a guest: each method says what a packet's fate may depend on, or None."""
 
-    def __init__(self, hooks: Iterable[Hook], missing: str | None = None) -> None:
-        """`missing`: why it was not looked for all of them; any packet may then be touched."""
+    def __init__(
+        self,
+        hooks: Iterable[Hook],
+        missing: str | None = None,
+        beneath: Mapping[str | None, tuple[str, ...]] | None = None,
+    ) -> None:
+        """`missing`: why it was not looked for all of them; any packet may then be touched. `beneath`: of each
+        interface the devices that its packets cross, itself first.
+        """
         hooks = list(hooks)
         missed = None if missing is None else Unknown(f"what else may judge packets on the guest: {missing}")
         self._missed = missed
@@ -28,6 +35,7 @@ class Hooks:
         matching = next((hook for hook in hooks if hook.kind is HookKind.SOURCE_MATCH), None)
         if matching is not None and missed is None:
             self.source_match = Unknown(f"netfilter may refuse the source by its way back ({matching.text})")
+        self._beneath = {} if beneath is None else beneath
         self._programs = {hook.interface: hook for hook in hooks if hook.kind is HookKind.INGRESS_PROGRAM}
         self._programs_out = {hook.interface: hook for hook in hooks if hook.kind is HookKind.EGRESS_PROGRAM}
         everywhere = next((hook for hook in hooks if hook.kind is HookKind.BPF_PROGRAM), None)
@@ -66,19 +74,23 @@ class Hooks:
 
     def program(self, interface: str) -> Unknown | None:
         """A tc filter sees every packet that comes in by its interface, before all else."""
-        hook = self._programs.get(interface)
+        hook = self._met(self._programs, interface)
         if self._missed is not None or hook is None:
             return self._missed
-        return Unknown(f"a filter on {interface} sees packets first, and is not modelled ({hook.text})")
+        return Unknown(f"a filter on {hook.interface} sees packets first, and is not modelled ({hook.text})")
 
     def program_out(self, interface: str) -> Unknown | None:
         """A tc filter on output sees every packet that leaves by its interface, after all else, and may drop it or
         lead it elsewhere; so may a BPF program of no interface.
         """
-        hook = self._programs_out.get(interface)
+        hook = self._met(self._programs_out, interface)
         if self._missed is not None or hook is None:
             return self._missed or self.everywhere
-        return Unknown(f"a filter on {interface} sees packets as they leave, and is not modelled ({hook.text})")
+        return Unknown(f"a filter on {hook.interface} sees packets as they leave, and is not modelled ({hook.text})")
+
+    def _met(self, programs: Mapping[str | None, Hook], interface: str) -> Hook | None:
+        crossed = self._beneath.get(interface, (interface,))
+        return next((programs[device] for device in crossed if device in programs), None)
 
     def ipsec(self, address: int) -> AddressMap[Unknown | None]:
         """IPsec takes packets that its policies name, in either direction, and excuses them from rp_filter. By the

@@ -23,6 +23,7 @@ from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
 from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.guest import Guest
+from vnicheck.model.interface import beneath
 from vnicheck.model.memo import Memo
 
 NO_PORTS: Range = (0, 0)
@@ -55,7 +56,7 @@ class Kernel:
             Host(guest, state, fields=self._fields, tables=self._tables, effort=effort)
             for state in hidden_states(guest)
         )
-        self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"))
+        self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"), beneath(guest.interfaces))
         self._translation = translation(guest.firewall)
         self._neighbours = Neighbours(guest)
         self._effort = effort

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 ICMP = 1
+TCP = 6
 
 
 class Packet(Struct, frozen=True):

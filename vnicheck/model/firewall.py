@@ -25,6 +25,8 @@ class Selector(StrEnum):
     MARK = "mark"
     """`0x1` or `0x1/0xff`."""
     CONNECTION_MARK = "connection_mark"
+    TCP_FLAGS = "tcp_flags"
+    """Bits of the flags and which of them are asked for: `0x2/0x17` is SYN without FIN, RST and ACK."""
 
 
 class Match(Struct, frozen=True, kw_only=True, omit_defaults=True):

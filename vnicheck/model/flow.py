@@ -240,6 +240,8 @@ class Flow(Struct, frozen=True, kw_only=True):
     findings: tuple[str, ...] = ()
     to_no_host: Literal[True] | UnsetType = UNSET
     """Set where the remotes are broadcast addresses of the guest's own networks: nobody is there to miss anything."""
+    stays_inside: Literal[True] | UnsetType = UNSET
+    """Set where packets go to one of the server's own networks (containers) by a device of its own, past all VNIs."""
 
     def __post_init__(self) -> None:
         if (self.verdict is Verdict.DROPPED) is not bool(self.drops):
@@ -255,3 +257,8 @@ class Flow(Struct, frozen=True, kw_only=True):
             raise ValueError("a class of flows has local prefixes if and only if it is in transit")
         if not self.remote:
             raise ValueError("a class of flows has at least one remote")
+
+    @property
+    def is_of_vpc(self) -> bool:
+        """Whether it says something of the server's addresses in the VPC: there is somebody, and beyond the server."""
+        return isinstance(self.to_no_host, UnsetType) and isinstance(self.stays_inside, UnsetType)

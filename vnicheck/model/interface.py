@@ -1,6 +1,7 @@
 """A server's links: interfaces, their addresses, and neighbours that were set by hand."""
 
 import re
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -85,6 +86,18 @@ class Interface(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def asks_neighbours(self) -> bool:
         """Whether it finds its neighbours' addresses by ARP (no IFF_NOARP)."""
         return "NOARP" not in self.flags
+
+
+def beneath(links: Iterable[Interface]) -> dict[str | None, tuple[str, ...]]:
+    """Of each link the devices that its packets cross, itself first: `eth0.100`, `eth0`."""
+    parents = {link.name: link.parent for link in links}
+    found: dict[str | None, tuple[str, ...]] = {}
+    for name in parents:
+        crossed = dict.fromkeys([name])
+        while (lower := parents.get(next(reversed(crossed)))) is not None and lower not in crossed:
+            crossed[lower] = None
+        found[name] = tuple(crossed)
+    return found
 
 
 class Neighbour(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,6 +11,7 @@ import shlex
 import msgspec
 
 from vnicheck.guest.parsers.parsed import capped, text_lines
+from vnicheck.guest.parsers.tcp_flags import xtables_flags
 from vnicheck.model.firewall import FirewallChain, FirewallRule, Match, Selector, Verdict
 
 _HOOKS = {
@@ -120,6 +121,8 @@ def _conditions(words: list[str]) -> tuple[tuple[Match, ...], list[str]]:
             unmodelled += [] if module in _KNOWN_MODULES else ["-m", module]
         elif word == "--comment":
             next(rest, None)
+        elif word == "--tcp-flags" and (flags := xtables_flags(next(rest, ""), next(rest, ""))) is not None:
+            matches.append(Match(selector=Selector.TCP_FLAGS, values=(flags,), negated=negated))
         elif word in _SELECTORS and (module in _KNOWN_MODULES or word in _BARE):
             matches.append(_match(word, next(rest, ""), module, negated=negated))
         else:

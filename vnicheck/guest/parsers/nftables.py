@@ -1,23 +1,24 @@
 """`nft list ruleset`: chains and rules.
 
 table inet filter {
+        set admins {
+                type ipv4_addr
+                elements = { 10.8.0.4, 10.8.0.5 }
+        }
         chain input {
                 type filter hook input priority filter; policy drop;
                 iifname != "docker0" tcp dport { 22, 80-90 } counter packets 0 bytes 0 accept comment "ssh"
         }
 }
-
-Of a rule the conditions are read in turn, up to the first word that is not understood; that and what follows is kept.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
+from vnicheck.guest.parsers.nft_rule import depth, read_rule
+from vnicheck.guest.parsers.nft_sets import NamedSets
 from vnicheck.guest.parsers.parsed import capped, text_lines
-from vnicheck.model.firewall import FirewallChain, FirewallRule, Match, Selector, Verdict
+from vnicheck.model.firewall import FirewallChain, FirewallRule, Verdict
 
 FAMILIES = {"ip", "inet", "netdev", "arp", "bridge"}
 _TABLE = re.compile(r"table (\S+) (\S+) \{", re.ASCII)
@@ -25,49 +26,6 @@ _CHAIN = re.compile(r"chain (\S+) \{", re.ASCII)
 _HOOK = re.compile(
     r"type (\w+) hook (\w+)(?: devices? (?:= )?(\{[^}]*\}|\S+))? priority ([^;]+);(?: policy (accept|drop);)?", re.ASCII
 )
-_TOKEN = re.compile(r'"[^"]*"|\{[^{}]*\}|[^\s"]+')
-_QUOTED = re.compile(r'"[^"]*"')
-_VALUE = re.compile(r'"[^"]*"|[A-Za-z0-9_./:*-]+', re.ASCII)
-_UNANSWERED = re.compile(
-    r"limit rate (?:over )?\S+(?: \w?bytes/\w+)?(?: burst \d+ \S+)?"
-    r"|socket (?:transparent|wildcard) (?:!= )?[01]"
-    r"|fib [sd]addr(?: \. (?:mark|iif|oif))* (?:"
-    r"type (?:!= )?(?:local|unicast|broadcast|anycast|multicast|blackhole|unreachable|prohibit)"
-    r"|(?:oif|oifname|check) (?:!= )?(?:missing|exists|\d+|\"[^\" ]*\"))(?= |$)",
-    re.ASCII,
-)
-"""Whole conditions that no flow answers: of a rate, a socket, a lookup of the FIB."""
-_MARKING = re.compile(r"0x[0-9a-f]+|\d+|meta|ct|mark|and|or|xor|[&|^]|<<|>>", re.ASCII)
-
-_SELECTORS: dict[tuple[str, ...], tuple[Selector, str | None]] = {
-    **{(*meta, name): (Selector.IIF, None) for meta in ((), ("meta",)) for name in ("iif", "iifname")},
-    **{(*meta, name): (Selector.OIF, None) for meta in ((), ("meta",)) for name in ("oif", "oifname")},
-    ("ip", "saddr"): (Selector.SOURCE, None),
-    ("ip", "daddr"): (Selector.DESTINATION, None),
-    ("ip", "protocol"): (Selector.PROTOCOL, None),
-    ("meta", "l4proto"): (Selector.PROTOCOL, None),
-    ("th", "sport"): (Selector.SOURCE_PORT, None),
-    ("th", "dport"): (Selector.DESTINATION_PORT, None),
-    **{(name, "sport"): (Selector.SOURCE_PORT, name) for name in ("tcp", "udp", "sctp", "dccp", "udplite")},
-    **{(name, "dport"): (Selector.DESTINATION_PORT, name) for name in ("tcp", "udp", "sctp", "dccp", "udplite")},
-    ("icmp", "type"): (Selector.ICMP_TYPE, "icmp"),
-    ("ct", "state"): (Selector.CONNECTION_STATE, None),
-    ("ct", "status"): (Selector.CONNECTION_STATE, None),
-    ("meta", "mark"): (Selector.MARK, None),
-    ("ct", "mark"): (Selector.CONNECTION_MARK, None),
-    ("fib", "daddr", "type"): (Selector.DESTINATION_KIND, None),
-    ("fib", "saddr", "type"): (Selector.SOURCE_KIND, None),
-}
-"""What a condition begins with, and the protocol that it asks for by the way."""
-_IPV6_ONLY = {("meta", "nfproto", "ipv6"), ("meta", "protocol", "ip6"), ("ip6",), ("icmpv6",)}
-_ANY_OF_OURS = (("meta", "nfproto", "ipv4"), ("meta", "protocol", "ip"))
-_PLAIN = {word: Verdict(word) for word in ("accept", "drop", "return", "queue")}
-_IN_MAPS: dict[str, Verdict | None] = {**_PLAIN, "jump": Verdict.JUMP, "goto": Verdict.GOTO, "continue": None}
-_TRANSLATIONS = {word: Verdict(word) for word in ("dnat", "snat", "masquerade", "redirect", "tproxy")}
-_DECIDES = {"vmap", "jump", "goto", "set", "target", "synproxy", "fwd", "flow", *_TRANSLATIONS}
-_CLAMPING = ("tcp", "option", "maxseg", "size", "set")
-_LOG_VALUES = {"prefix", "level", "group", "snaplen", "queue-threshold"}
-_NAT_FLAGS = {"random", "fully-random", "persistent", "random,persistent", "fully-random,persistent"}
 
 
 def parse_nftables(text: str) -> tuple[tuple[FirewallChain, ...], tuple[str, ...]]:
@@ -83,40 +41,39 @@ def parse_nftables(text: str) -> tuple[tuple[FirewallChain, ...], tuple[str, ...
     chain: dict[str, Any] | None = None
     rules: list[FirewallRule] = []
     skipped = 0
+    sets = NamedSets()
     for raw in text_lines(text, "nft"):
         line = raw.strip()
         if skipped:
-            skipped += _depth(line)
+            skipped += depth(line)
+            (sets.read if chain is None else sets.meet_rule)(line)
         elif (match := _TABLE.fullmatch(line)) is not None:
-            family, table, dormant, first = match[1], match[2], False, len(chains)
+            family, table, dormant, first, sets = match[1], match[2], False, len(chains), NamedSets()
         elif (match := _CHAIN.fullmatch(line)) is not None:
             chain, rules = {"family": family, "table": table, "name": match[1]}, []
         elif line == "}" and chain is not None:
             chains.append(FirewallChain(rules=tuple(rules), **chain))
             chain = None
         elif line == "}":
-            if dormant or family not in FAMILIES:
-                del chains[first:]
+            met = [] if dormant or family not in FAMILIES else chains[first:]
+            chains[first:] = sets.filled_in(met)
             family = table = ""
         elif chain is not None and (match := _HOOK.match(line)) is not None:
             chain |= _hook(match)
         elif chain is not None:
             rules += read_rule(line)
-            skipped = _depth(line)
+            sets.meet_rule(line)
+            skipped = depth(line)
         elif line.startswith("flags dormant"):
             dormant = True
-        elif _depth(line) > 0:
-            skipped = _depth(line)
+        elif depth(line) > 0:
+            skipped = depth(line)
+            sets.begin(line)
         elif table and not line.startswith(("comment ", "flags ")):
             unmodelled.append(capped(line))
     if chain is not None or table:
         unmodelled.append("the rules end in the middle")
     return tuple(chains), tuple(unmodelled)
-
-
-def _depth(line: str) -> int:
-    bare = _QUOTED.sub("", line)
-    return bare.count("{") - bare.count("}")
 
 
 def _hook(match: re.Match[str]) -> dict[str, Any]:
@@ -128,223 +85,3 @@ def _hook(match: re.Match[str]) -> dict[str, Any]:
         "priority": match[4],
         "policy": policy,
     }
-
-
-def read_rule(line: str) -> Iterator[FirewallRule]:
-    """The rule of a line; in two where it marks the packet, or hands it to a proxy, before it asks more. Nothing of a
-    rule that is for IPv6 alone."""
-    words = _Words(line)
-    if words.list[:1] == ["comment"]:
-        return
-    rule = FirewallRule(text=capped(line))
-    if _depth(line) > 0:  # a chain without a name: `jump {`
-        yield msgspec.structs.replace(rule, verdict=Verdict.OTHER, unmodelled=(rule.text,))
-        return
-    done = False
-    while words.left():
-        if any(words.begins(head) for head in _IPV6_ONLY):
-            return
-        if (by_the_way := words.by_the_way(rule)) is not None:
-            yield by_the_way
-            done = True
-        elif words.skip_statement():
-            continue
-        elif (choices := words.verdict_map()) is not None:
-            for also, (verdict, target) in choices:
-                yield msgspec.structs.replace(rule, matches=(*rule.matches, *also), verdict=verdict, target=target)
-            return
-        elif (matches := words.condition()) is not None:
-            rule = msgspec.structs.replace(rule, matches=(*rule.matches, *matches))
-        elif (asked := words.unanswered()) is not None:
-            rule = msgspec.structs.replace(rule, unmodelled=(*rule.unmodelled, asked))
-        elif (decided := words.verdict()) is not None:
-            verdict, target = decided
-            yield msgspec.structs.replace(rule, verdict=verdict, target=target)
-            return
-        else:
-            may, marks, rest = words.abandon()
-            yield msgspec.structs.replace(
-                rule,
-                verdict=may,
-                sets_mark=marks,
-                untracks="notrack" in rest.split(),
-                unmodelled=(*rule.unmodelled, capped(rest)),
-            )
-            return
-    if not done:
-        yield rule
-
-
-class _Words:
-    """The words of a rule, from the first that is not yet read. Methods that find what they are for step behind it."""
-
-    def __init__(self, line: str) -> None:
-        self.list = _TOKEN.findall(line)
-        self._place = 0
-
-    def left(self) -> bool:
-        return self._place < len(self.list)
-
-    def next(self) -> str:
-        word = self.list[self._place] if self.left() else ""
-        self._place += 1
-        return word
-
-    def begins(self, head: tuple[str, ...]) -> bool:
-        return tuple(self.list[self._place : self._place + len(head)]) == head
-
-    def take(self, *head: str) -> bool:
-        found = self.begins(head)
-        self._place += len(head) if found else 0
-        return found
-
-    def by_the_way(self, rule: FirewallRule) -> FirewallRule | None:
-        """The rule, where what comes next is done to the packet before more is asked."""
-        if self.take("meta", "mark", "set") or self.take("ct", "mark", "set"):
-            self.skip(_MARKING)
-            return msgspec.structs.replace(rule, sets_mark=True)
-        if self.take("notrack"):
-            return msgspec.structs.replace(rule, untracks=True)
-        if self.take("tproxy"):
-            return msgspec.structs.replace(rule, verdict=Verdict.TPROXY, target=self.destination())
-        return None
-
-    def skip(self, pattern: re.Pattern[str]) -> None:
-        while self.left() and pattern.fullmatch(self.list[self._place]):
-            self._place += 1
-
-    def skip_statement(self) -> bool:
-        """What neither asks nor decides."""
-        if self.take("counter"):
-            if self.take("name"):
-                self.next()
-            elif self.take("packets"):
-                self._place += 3
-        elif self.take("comment"):
-            self.next()
-        elif self.take("log"):
-            self._skip_log()
-        elif not (self.take("continue") or any(self.take(*head) for head in _ANY_OF_OURS)):
-            return False
-        return True
-
-    def _skip_log(self) -> None:
-        while self.left():
-            word = self.list[self._place]
-            if word in _LOG_VALUES:
-                self._place += 2
-            elif word == "flags":
-                self._place += 3 if self.list[self._place + 1 : self._place + 2] in (["tcp"], ["ip"]) else 2
-            else:
-                return
-
-    def condition(self) -> tuple[Match, ...] | None:
-        for head, (selector, protocol) in _SELECTORS.items():
-            if self.begins(head):
-                start = self._place
-                self._place += len(head)
-                match = self._operand(selector)
-                if match is None:
-                    self._place = start
-                    return None
-                return (match,) if protocol is None else (Match(selector=Selector.PROTOCOL, values=(protocol,)), match)
-        return None
-
-    def verdict_map(self) -> list[tuple[tuple[Match, ...], tuple[Verdict | None, str | None]]] | None:
-        """Of `ct state vmap { established : accept, new : jump new }` the conditions, each with its verdict."""
-        start = self._place
-        head = next((head for head in _SELECTORS if self.begins((*head, "vmap"))), None)
-        body = "" if head is None else "".join(self.list[self._place + len(head) + 1 :][:1])
-        entries = [entry.rpartition(" : ") for entry in body[1:-1].split(",")] if body[:1] == "{" else []
-        choices = []
-        for key, _, verdict in entries:
-            value, (word, *target) = key.strip(), verdict.split() or [""]
-            if head is None or word not in _IN_MAPS or not _VALUE.fullmatch(value):
-                return None
-            selector, protocol = _SELECTORS[head]
-            also: tuple[Match, ...] = (Match(selector=selector, values=(value.strip('"'),)),)
-            if protocol is not None:
-                also = (Match(selector=Selector.PROTOCOL, values=(protocol,)), *also)
-            choices.append((also, (_IN_MAPS[word], target[0] if target else None)))
-        self._place += len(head or ()) + 2 if choices else 0
-        while choices and self.skip_statement():
-            continue
-        if not choices or self.left():
-            self._place = start
-            return None
-        return choices
-
-    def _operand(self, selector: Selector) -> Match | None:
-        mask = ""
-        if selector in {Selector.MARK, Selector.CONNECTION_MARK} and (self.take("&") or self.take("and")):
-            mask = f"/{self.next()}"
-            if not (self.begins(("==",)) or self.begins(("!=",))):
-                return None
-        negated = self.take("!=")
-        if not negated:
-            self.take("==")
-        word = self.next()
-        values = [part.strip() for part in word[1:-1].split(",")] if word[:1] == "{" else [word]
-        if selector is Selector.CONNECTION_STATE and word[:1] != "{":
-            values = word.split(",")
-        following = self.list[self._place : self._place + 1]
-        known = all(_VALUE.fullmatch(value) for value in values) and word not in {"vmap", "map", "set"}
-        if not known or following in (["."], ["&"], ["|"], ["map"], ["vmap"]):
-            return None
-        return Match(selector=selector, values=tuple(value.strip('"') + mask for value in values), negated=negated)
-
-    def unanswered(self) -> str | None:
-        match = _UNANSWERED.match(" ".join(self.list[self._place :]))
-        self._place += len(match[0].split()) if match is not None else 0
-        return None if match is None else match[0]
-
-    def verdict(self) -> tuple[Verdict, str | None] | None:
-        """Only where nothing follows that is not understood."""
-        start = self._place
-        word = self.next()
-        decided: tuple[Verdict, str | None] | None = None
-        if word == "queue":
-            self._place = len(self.list)
-            decided = Verdict.QUEUE, None
-        elif word in _PLAIN:
-            decided = _PLAIN[word], None
-        elif word == "reject":
-            if self.take("with"):
-                while self.left() and not self.begins(("comment",)):
-                    self.next()
-            decided = Verdict.REJECT, None
-        elif word in {"jump", "goto"}:
-            decided = Verdict(word), self.next()
-        elif word in _TRANSLATIONS:
-            decided = _TRANSLATIONS[word], self.destination()
-            while self.left() and self.list[self._place] in _NAT_FLAGS:
-                self.next()
-        while decided is not None and self.skip_statement():
-            continue
-        if decided is None or self.left():
-            self._place = start
-            return None
-        return decided
-
-    def destination(self) -> str | None:
-        """Of `ip to 10.0.0.1:80`."""
-        self.take("ip")
-        return self.next().strip('"') if self.take("to") else None
-
-    def abandon(self) -> tuple[Verdict | None, bool, str]:
-        """What the rest may decide, whether it may mark, and the rest itself, without its comments."""
-        rest: list[str] = []
-        while self.left():
-            if self.take("comment"):
-                self.next()
-            elif self.take("log"):
-                self._skip_log()
-            elif self.take(*_CLAMPING):
-                rest.append(" ".join(_CLAMPING))
-            else:
-                rest.append(self.next())
-        decided = [word for word in rest if word in _PLAIN or word == "reject"]
-        marks = "mark" in rest and "set" in rest
-        if any(word in _DECIDES for word in rest) or len(decided) > 1:
-            return Verdict.OTHER, marks, " ".join(rest)
-        return (Verdict(decided[0]) if decided else None), marks, " ".join(rest)
