@@ -76,7 +76,7 @@ def _sent_from_home(fabric: Fabric, home: Subnet | None, vni: Vni, local: int) -
     best = best_routes(routes, local)
     if all(_is_normal(route, vni) for route in best):
         return None
-    by = tuple(f"VPC route {route.name} of subnet {home.name}: {route.destination} {route.action}" for route in best)
+    by = tuple(f"VPC route {route.name}: {route.destination} {route.action}" for route in best)
     if all(route.action == "drop" and is_settled(route) for route in best):
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route of the remote's own subnet drops it", by=by)
     return unknown(STAGE, "VPC routes of the remote's own subnet may lead it elsewhere", by=by)
@@ -84,16 +84,28 @@ def _sent_from_home(fabric: Fabric, home: Subnet | None, vni: Vni, local: int) -
 
 def alike(fabric: Fabric, vpc: str, vnis: tuple[Vni, ...]) -> AddressMap[tuple[Hashable, Hashable]]:
     """What the tables of their own subnets tell remotes in the VPC apart by, for packets to any address of the VNIs: of
-    each remote a fate and a value.
+    each remote a fate and a value; the same for all servers of which they say the same.
     """
+    said: dict[tuple[str | None, str], tuple[Hashable, Hashable]] = {}
+    for home in fabric.subnets.values():
+        if home.vpc == vpc and _key(home) not in said:
+            said[_key(home)] = _told(fabric, home, vnis)
+    key = (STAGE, "homes", vpc, *said.items())
+    return remembered(
+        fabric, key, lambda: homes(fabric, vpc).mapped(lambda home: (None, None) if home is None else said[_key(home)])
+    )
 
-    def told(home: Subnet | None) -> tuple[Hashable, Hashable]:
-        checks = [_sent_from_home(fabric, home, vni, parse_address(each)) for vni in vnis for each in vni.addresses]
-        fate = tuple(None if check is None else (check.outcome, check.reason) for check in checks)
-        return fate, tuple(None if check is None else check.by for check in checks)
 
-    key = (STAGE, "homes", vpc, tuple(vni.addresses for vni in vnis))
-    return remembered(fabric, key, lambda: homes(fabric, vpc).mapped(told))
+def _key(home: Subnet) -> tuple[str | None, str]:
+    return home.routing_table, home.zone
+
+
+def _told(fabric: Fabric, home: Subnet, vnis: tuple[Vni, ...]) -> tuple[Hashable, Hashable]:
+    checks = [_sent_from_home(fabric, home, vni, parse_address(each)) for vni in vnis for each in vni.addresses]
+    if all(check is None for check in checks):
+        return None, None
+    fates = tuple(None if check is None else (check.outcome, check.reason) for check in checks)
+    return fates, tuple(None if check is None else check.by for check in checks)
 
 
 def zone_of(fabric: Fabric, vpc: str) -> AddressMap[str | None]:
