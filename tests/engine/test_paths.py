@@ -460,6 +460,27 @@ def test_the_routing_table_of_a_remotes_own_subnet_counts(changes: Any, expected
         assert one(of, f"inbound tcp/443 {remote} -> 10.0.0.11", around).verdict is Verdict.DELIVERED
 
 
+@pytest.mark.parametrize("ingress", [(), ("vpc_zone",)])
+def test_what_comes_in_by_another_vni_than_its_addresss_is_not_followed(ingress: tuple[str, ...]) -> None:
+    """The answer leaves by eth1 too: such a flow is symmetric, and no filter drops it."""
+    own = guest(
+        link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.1.12/24"), routes="default via 10.0.1.1 dev eth1"
+    )
+    of = server(vni(0, "10.0.0.11"), vni(1, "10.0.1.12", subnet="b"), guest=own)
+    zone = "z-1" if ingress else "z-2"
+    hub = VpcRoute(id="r", name="r", destination="0.0.0.0/0", action="deliver", next_hop="10.0.1.12", zone=zone)
+    around = fabric(
+        subnets=[subnet("c", "10.0.2.0/24", zone="z-2", routing_table="table" if ingress else "home")],
+        tables=[RoutingTable(id="home", name="home", vpc="vpc", routes=(hub,), ingress=ingress)],
+    )
+    flow = one(of, "inbound tcp/443 10.0.2.9 -> 10.0.0.11", around)
+    assert (flow.verdict, flow.hops[-1].stage) == (Verdict.UNKNOWN, "ingress_route")
+    assert "another VNI of this server" in flow.hops[-1].reason
+    back = one(of, "outbound tcp/443 10.0.0.11 -> 10.0.2.9", around)
+    assert back.hops[-1].reason == flow.hops[-1].reason
+    assert one(of, "inbound tcp/443 10.0.2.9 -> 10.0.1.12", around).verdict is Verdict.DELIVERED
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

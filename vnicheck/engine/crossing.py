@@ -3,7 +3,7 @@
 from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check
-from vnicheck.fabric.ingress_route import ingress_route
+from vnicheck.fabric.ingress_route import BY_ANOTHER, ingress_route
 from vnicheck.fabric.network_acl import local_sets, network_acl
 from vnicheck.fabric.public_range import public_range, reaches_range
 from vnicheck.fabric.remote_acl import remote_acl
@@ -150,5 +150,10 @@ def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
         )
     return walk.once(
         ("ingress_route", local.key, scope, opening.remote if scope is Scope.VPC else None),
-        lambda: ingress_route(view.fabric, subnet, local.vni, local.number, scope, opening.remote),
+        lambda: ingress_route(view.fabric, subnet, local.vni, local.number, scope, opening.remote, view.reserved),
     )
+
+
+def comes_by_another(arrival: Section) -> bool:
+    """Whether the VPC leads a packet to another VNI of the server than its address's: what follows is not known."""
+    return any(step.check.reason == BY_ANOTHER for step in arrival.steps)

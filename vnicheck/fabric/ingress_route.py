@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator
 from vnicheck.fabric.check import Check, drops, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.remote_acl import home_of, homes
-from vnicheck.fabric.vpc_route import best_routes, is_settled, routes_of
+from vnicheck.fabric.vpc_route import best_routes, counts_in, is_settled, routes_of
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, RoutingTable, Subnet, Vni, VpcRoute
@@ -26,17 +26,21 @@ SOURCES = {
     Scope.VPC: ("vpc_zone",),
 }
 _FLOATING = "a floating IP that the VPC does not translate by ways that are told nowhere"
+BY_ANOTHER = "a VPC route leads it to another VNI of this server, by which it then comes in"
+"""What becomes of the packet from there on is not what becomes of one that comes in by the address's VNI."""
 _DELEGATING = {"delegate", "delegate_vpc"}
 
 
-def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: Scope, remote: int) -> tuple[Check, ...]:
+def ingress_route(
+    fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: Scope, remote: int, own: frozenset[str]
+) -> tuple[Check, ...]:
     """What becomes of a packet from a remote to an address of the VNI, by the routes that win for it; nothing where it
     is delivered as without them. An appliance that it is led to is not seen. A table that was not read may have such.
     """
     floating = format_address(local) in vni.untranslated
     if floating and scope is not Scope.INTERNET:
         return (unknown(STAGE, f"remotes other than the internet reach {_FLOATING}"),)
-    sent = _sent_from_home(fabric, home_of(fabric, subnet.vpc, subnet, remote), vni, local)
+    sent = _sent_from_home(fabric, home_of(fabric, subnet.vpc, subnet, remote), vni, local, own)
     if sent is not None:
         return (sent,)
     if scope is Scope.VPC and zone_of(fabric, subnet.vpc).at(remote) == subnet.zone:
@@ -47,7 +51,7 @@ def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: S
             return ()
         address = parse_address(vni.floating_ips[0].address)
     winners = [
-        best_routes([route for route in table.routes if route.zone in {"", subnet.zone}], address)
+        best_routes([route for route in table.routes if counts_in(route, subnet.zone)], address)
         for table in _tables(fabric, subnet, scope)
     ]
     diverting = [[route for route in won if not _is_normal(route, vni)] for won in winners]
@@ -60,10 +64,12 @@ def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: S
         won and all(r.action == "drop" and is_settled(r) for r in won) for won in winners
     ):
         return (drops(STAGE, DropCode.VPC_ROUTE, f"ingress routes drop what is sent to {where}", by=by),)
+    if all(_lead_to(own, won) for won in diverting if won):
+        return (unknown(STAGE, BY_ANOTHER, by=by),)
     return (unknown(STAGE, f"ingress routes may lead elsewhere what is sent to {where}", by=by),)
 
 
-def _sent_from_home(fabric: Fabric, home: Subnet | None, vni: Vni, local: int) -> Check | None:
+def _sent_from_home(fabric: Fabric, home: Subnet | None, vni: Vni, local: int, own: frozenset[str]) -> Check | None:
     """What the routing table of a remote's own subnet does with a packet to an address of the VNI; None where it leaves
     that to the VPC, or the remote is in no other subnet.
     """
@@ -79,7 +85,13 @@ def _sent_from_home(fabric: Fabric, home: Subnet | None, vni: Vni, local: int) -
     by = tuple(f"VPC route {route.name}: {route.destination} {route.action}" for route in best)
     if all(route.action == "drop" and is_settled(route) for route in best):
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route of the remote's own subnet drops it", by=by)
+    if _lead_to(own, best):
+        return unknown(STAGE, BY_ANOTHER, by=by)
     return unknown(STAGE, "VPC routes of the remote's own subnet may lead it elsewhere", by=by)
+
+
+def _lead_to(own: frozenset[str], routes: list[VpcRoute]) -> bool:
+    return bool(routes) and all(route.action == "deliver" and route.next_hop in own for route in routes)
 
 
 def alike(fabric: Fabric, vpc: str, vnis: tuple[Vni, ...]) -> AddressMap[tuple[Hashable, Hashable]]:
@@ -101,7 +113,8 @@ def _key(home: Subnet) -> tuple[str | None, str]:
 
 
 def _told(fabric: Fabric, home: Subnet, vnis: tuple[Vni, ...]) -> tuple[Hashable, Hashable]:
-    checks = [_sent_from_home(fabric, home, vni, parse_address(each)) for vni in vnis for each in vni.addresses]
+    own = frozenset(address for vni in vnis for address in vni.addresses)
+    checks = [_sent_from_home(fabric, home, vni, parse_address(each), own) for vni in vnis for each in vni.addresses]
     if all(check is None for check in checks):
         return None, None
     fates = tuple(None if check is None else (check.outcome, check.reason) for check in checks)

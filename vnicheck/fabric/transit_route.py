@@ -10,7 +10,7 @@ from vnicheck.fabric.load_balancer import forwards, has_others
 from vnicheck.fabric.public_range import public_range
 from vnicheck.fabric.remote_acl import home_of
 from vnicheck.fabric.scope import PRIVATE_PREFIXES
-from vnicheck.fabric.vpc_route import NOT_SETTLED, best_routes, is_settled
+from vnicheck.fabric.vpc_route import NOT_SETTLED, best_routes, counts_in, is_settled
 from vnicheck.model.address import prefix_range
 from vnicheck.model.cloud import Fabric, RoutingTable, Vni, VpcRoute
 from vnicheck.model.flow import Scope
@@ -84,7 +84,7 @@ def _led(
     tables: list[RoutingTable], zone: str | None, destination: int, own: list[TransitRoute]
 ) -> TransitRoute | VpcRoute | str | None:
     """Where the tables lead a packet that leaves, or comes in, in a zone (None: not known in which)."""
-    met = [route for table in tables for route in table.routes if zone is None or route.zone in {"", zone}]
+    met = [route for table in tables for route in table.routes if zone is None or counts_in(route, zone)]
     best = best_routes(met, destination)
     if any(not is_settled(route) for route in best):
         return NOT_SETTLED

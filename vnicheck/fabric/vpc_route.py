@@ -93,7 +93,7 @@ def _implicit(fabric: Fabric, subnet: Subnet, assume: Assumptions, destination: 
     home = home_of(fabric, subnet.vpc, None, destination) if scope is Scope.VPC else None
     if home is None or home.zone == subnet.zone:
         return _by_default(assume, destination, scope)
-    met = [route for route in _between_zones(fabric, subnet.vpc) if route.zone in {"", home.zone}]
+    met = [route for route in _between_zones(fabric, subnet.vpc) if counts_in(route, home.zone)]
     best = best_routes(met, destination)
     by = tuple(f"VPC route {each.name}: {_line(each)}" for each in best)
     if best and all(each.action == "drop" and is_settled(each) for each in best):
@@ -138,7 +138,12 @@ def routes_of(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
     table = fabric.routing_tables.get(subnet.routing_table) if subnet.routing_table is not None else None
     if table is None:
         return None
-    return [route for route in table.routes if route.zone in {"", subnet.zone}]
+    return [route for route in table.routes if counts_in(route, subnet.zone)]
+
+
+def counts_in(route: VpcRoute, zone: str) -> bool:
+    """Whether the route counts in a zone; where either has none it may."""
+    return route.zone == zone or "" in {route.zone, zone}
 
 
 def is_settled(route: VpcRoute) -> bool:
