@@ -494,7 +494,7 @@ def test_what_comes_in_by_another_vni_than_its_addresss_is_not_followed(ingress:
 def test_routes_between_zones_count_on_the_way_out_too(changes: Any, expected: str) -> None:
     of = server(vni(0, "10.0.0.11"), guest=single().guest)
     fields = {"id": "r", "name": "r", "destination": "10.0.1.0/24", "action": "deliver", "zone": "z-2"}
-    route = VpcRoute(**(fields | changes))  # type: ignore[arg-type]
+    route = VpcRoute(**(fields | changes))
     around = zones(tables=[RoutingTable(id="in", name="in", vpc="vpc", routes=(route,), ingress=("vpc_zone",))])
     for spec in ("inbound tcp/443 10.0.1.9 -> 10.0.0.11", "outbound tcp/443 10.0.0.11 -> 10.0.1.9"):
         assert one(of, spec, around).verdict == expected
