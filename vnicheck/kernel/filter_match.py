@@ -10,7 +10,7 @@ from vnicheck.model.address import Range, merge_ranges, parse_address, prefix_ra
 from vnicheck.model.firewall import FirewallRule, Match, Selector
 
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
-_ANY_PROTOCOL = {"all", "ip", "hopopt", "0"}
+_ANY_PROTOCOL = {"all", "ip", "hopopt", "0", "*"}
 _ECHOES = {"echo-reply": "0", "echo-request": "8"}
 _MARKS = {Selector.MARK, Selector.CONNECTION_MARK}
 _STATES = {"new", "established", "related", "invalid", "untracked", "snat", "dnat"}
