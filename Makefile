@@ -20,16 +20,19 @@ demo: $(RUNS_READY)  ## replay the recorded case: observed beside predicted
 	@$(BIN)/vnicheck demo
 
 # Much of the time is waiting for what never comes, so there are more workers than cores; each has its own namespaces,
-# folders and ports. A file stays with one worker: what its tests share is made once.
-WORKERS ?= 4
-PYTEST_RUN = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# processes, folders and ports. A file stays with one worker: what its tests share is made once.
+WORKERS ?= 5
+PYTEST_RUN = $(BIN)/python -m pytest -q --tx '$(WORKERS)*popen//python=tests/worker.sh' --dist loadfile --no-loadscope-reorder
 test: $(READY) packages  ## all checks: lint, and the tests, a sample of what is long by nature (PYTEST='-k name')
-	@$(MAKE) --no-print-directory lint
-	@$(PYTEST_RUN) $(PYTEST)
+	@$(MAKE) --no-print-directory -j2 lint tests
 
 test-all: $(READY) packages  ## all checks and every test (before an issue is resolved)
-	@$(MAKE) --no-print-directory lint
-	@$(PYTEST_RUN) --long $(PYTEST)
+	@$(MAKE) --no-print-directory -j2 lint tests PYTEST='--long $(PYTEST)'
+
+.PHONY: tests
+tests:  # a fresh clone's tests are compiled once, and not by each worker
+	@test -e tests/__pycache__ || $(BIN)/python -m pytest -qq --collect-only >/dev/null 2>&1 || true
+	@$(PYTEST_RUN) $(PYTEST)
 
 PURE := analysis engine fabric kernel model redaction rules
 quick: $(READY)  ## lint, and the tests of the pure folders, a sample of recorded cases: under a minute

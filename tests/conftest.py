@@ -1,12 +1,9 @@
 """For all tests."""
 
-import fcntl
 import os
 import signal
-import tempfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +12,7 @@ pytest.register_assert_rewrite("tests.support", "tests.lab")
 from tests.support import amounts  # noqa: E402 (what it imports is rewritten, too)
 
 # Of a test that is marked `long`, about one set of parameters in so many runs without --long; or in N of `long(N)`.
+# Of one that is marked `recorded(N)` one in N runs, and one in so many with --quick.
 SAMPLE = 12
 
 
@@ -37,39 +35,32 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _managers(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Namespaces of the lab see one another's processes: while a file's tests start network managers, those of no other
-    file do so, or ask a server which ones run. Other runs of the tests on the machine count, too.
-    """
-    mark = request.node.get_closest_marker("managers")
-    if mark is None:
-        yield
-        return
-    with (Path(tempfile.gettempdir()) / "vnicheck-tests-managers").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if mark.args == ("starts",) else fcntl.LOCK_SH)
-        yield
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without --long, of each test marked `long` the first case is kept, and a sample: the same on every machine, and
-    the same sets of parameters in each test, which share what is made for them. Where a case of the test is not marked,
-    that one is the first; of a test marked `long(sampled=False)` none is kept. With --quick the same holds of each test
-    marked `recorded`.
+    """Without --long, of each test that is marked `long` or `recorded` the first case is kept, and a sample: the same
+    on every machine, and the same sets of parameters in each test, which share what is made for them. Where a case of
+    the test is not marked, that one is the first; of a test marked `long(sampled=False)` none is kept.
     """
     if config.getoption("--long"):
         return
-    sampled = ("long", "recorded") if config.getoption("--quick") else ("long",)
+    quick = config.getoption("--quick")
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     begun: set[str] = set()
     for item in items:
         test, _, parameters = item.nodeid.partition("[")
-        mark = next((mark for mark in item.iter_markers() if mark.name in sampled), None)
-        every = mark.args[0] if mark is not None and mark.args else SAMPLE
-        drawn = test not in begun or zlib.crc32(parameters.encode()) % every == 0
+        mark = next((mark for mark in item.iter_markers() if mark.name in ("long", "recorded")), None)
+        drawn = test not in begun or zlib.crc32(parameters.encode()) % _one_in(mark, quick=quick) == 0
         begun.add(test)
         (kept if mark is None or (drawn and mark.kwargs.get("sampled", True)) else left_out).append(item)
     items[:] = kept
     if left_out:
         config.hook.pytest_deselected(items=left_out)
+
+
+def _one_in(mark: pytest.Mark | None, *, quick: bool) -> int:
+    """In how many cases one is tried."""
+    if mark is None:
+        return 1
+    if mark.name == "recorded":
+        return SAMPLE if quick else int(mark.args[0])
+    return int(mark.args[0]) if mark.args else SAMPLE

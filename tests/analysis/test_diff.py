@@ -133,7 +133,7 @@ def _holds(ports: str, port: int) -> bool:
     return int(first) <= port <= int(last or first)
 
 
-@pytest.mark.recorded
+@pytest.mark.recorded(3)
 @pytest.mark.parametrize("name", cases.names())
 def test_a_snapshot_does_not_differ_from_itself(name: str) -> None:
     snapshot = cases.snapshot_of(name)

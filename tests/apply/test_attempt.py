@@ -25,7 +25,7 @@ from vnicheck.guest.change import ScriptAnswer, read_answer
 from vnicheck.model.plan import Step
 from vnicheck.rehearse.namespaces import Namespace
 
-pytestmark = [pytest.mark.root, pytest.mark.managers("asks"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from vnicheck.guest.change import ScriptAnswer
 from vnicheck.model.plan import Action, Applied, File, Step
 from vnicheck.rehearse.namespaces import Namespace
 
-pytestmark = [pytest.mark.root, pytest.mark.managers("asks"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 PLACE = "/etc/sysctl.d/zz-vnicheck-test.conf"
 KEPT = file_action("a file", File(path=PLACE, text="# ours\n"))

@@ -127,6 +127,7 @@ INSTANCES = [
 ]
 
 
+@pytest.mark.recorded(3)
 @pytest.mark.parametrize("name", INSTANCES)
 def test_nothing_is_said_that_the_whole_vpc_would_contradict(name: str) -> None:
     """Each flow's verdict without the API is the one with it, or unknown."""

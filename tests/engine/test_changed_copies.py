@@ -60,7 +60,7 @@ def check(server: Server, fabric: Fabric, config: Config, draw: random.Random) -
         ]
 
 
-@pytest.mark.recorded
+@pytest.mark.recorded(2)
 @pytest.mark.parametrize("name", names())
 def test_of_a_case(name: str) -> None:
     for server in snapshot_of(name).servers:

@@ -27,6 +27,7 @@ def rules_of(report: InstanceReport, cause: Cause) -> list[str]:
     return sorted(of[each] for each in cause.findings)
 
 
+@pytest.mark.recorded(2)
 @pytest.mark.parametrize("name", cases.names())
 def test_every_finding_belongs_to_one_cause(name: str) -> None:
     report = cases.report_of(cases.snapshot_of(name), cases.config_of(name))

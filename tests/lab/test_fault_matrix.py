@@ -26,7 +26,7 @@ from vnicheck.apply.ledger import Entry, Ledger
 from vnicheck.fixes.effects import PatchVni
 from vnicheck.fixes.steps import file_parts, running_parts
 
-pytestmark = [pytest.mark.root, pytest.mark.managers("asks"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 TIMER = 15
 RULE = "from 10.0.0.12 lookup 1003"

@@ -25,7 +25,7 @@ from tests.support.asked import asked_of
 from tests.support.sshd import Sshd, require
 from vnicheck.rehearse.packets import Tried
 
-pytestmark = [pytest.mark.root, pytest.mark.managers("asks"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 HEALTHY = {
     "bare-metal",

@@ -21,7 +21,7 @@ from tests.support.sshd import require
 from vnicheck.rehearse.network import Direction
 from vnicheck.rehearse.packets import Tried
 
-pytestmark = [pytest.mark.root, pytest.mark.managers("asks"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 
 class Packets(Struct, frozen=True):

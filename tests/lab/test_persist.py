@@ -24,7 +24,7 @@ from tests.support.sshd import require
 from vnicheck.rehearse.network import Vni
 from vnicheck.rehearse.packets import Tried
 
-pytestmark = [pytest.mark.root, pytest.mark.managers("starts"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 CASES = (
     ("article-check-1", "ifupdown", "policy-routing"),

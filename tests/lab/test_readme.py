@@ -24,7 +24,7 @@ from tests.lab.world import follow, world_of
 from tests.support.documented import shown, words
 from tests.support.sshd import Sshd, require
 
-pytestmark = [pytest.mark.root, pytest.mark.managers("asks"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

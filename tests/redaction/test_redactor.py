@@ -80,7 +80,7 @@ def told(instance: InstanceReport, renamed: Renaming | None) -> tuple[Counter[An
     return Counter(flows), Counter(findings)
 
 
-@pytest.mark.recorded
+@pytest.mark.recorded(3)
 @pytest.mark.parametrize("name", SNAPSHOTS)
 def test_the_same_is_predicted_of_it(name: str) -> None:
     original = SNAPSHOTS[name](name)
@@ -139,7 +139,7 @@ def secrets_of(snapshot: Snapshot) -> set[str]:
     }
 
 
-@pytest.mark.recorded
+@pytest.mark.recorded(1)
 @pytest.mark.parametrize("name", SNAPSHOTS)
 def test_nothing_in_it_says_whose_it_is(name: str) -> None:
     original = SNAPSHOTS[name](name)

@@ -22,7 +22,7 @@ from vnicheck.guest.parsers.rules import parse_rules
 from vnicheck.model.guest import Manager, Route, RouteType
 from vnicheck.model.snapshot import Server
 
-pytestmark = [pytest.mark.root, pytest.mark.managers("starts"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 LINKS = "for i in 0 1; do ip link add eth$i type veth peer name p$i && ip link set p$i up; done"
 CASES = {"several addresses and containers": SECONDARY, "a VLAN": VLAN}

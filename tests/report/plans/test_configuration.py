@@ -16,7 +16,7 @@ from vnicheck.report.plans.ansible import render_ansible
 from vnicheck.report.plans.files import files_of
 from vnicheck.report.plans.sh import render_sh
 
-pytestmark = [pytest.mark.managers("starts"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.timeout(400)]
 
 FILE_WRITERS = tuple(manager for manager in Manager if manager is not Manager.NETWORK_MANAGER)
 
