@@ -241,6 +241,8 @@ def test_docker() -> None:
         ("udp dport 22 drop", {22: True}),
         ("meta mark 0x8000 drop", {22: True}),
         ("tcp dport 22 meta mark set 0x8000\nmeta mark 0x8000 drop", {22: False, 23: True}),
+        ("meta mark set meta mark & 0xfff0ffff\nmeta mark & 0x40000 == 0x40000 drop", {22: True}),
+        ("meta mark set meta mark & 0xfff0ffff | 0x40000\nmeta mark & 0x40000 == 0x40000 drop", {22: False}),
         ("jump nowhere", {22: False}),
         ("tcp dport 80 goto more", {22: True, 80: False}),
         ("tcp dport 80 return\ndrop", {80: True, 22: False}),
@@ -295,6 +297,8 @@ def test_rules(rules: str, expected: dict[int, bool]) -> None:
         ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG NONE -j DROP", TCP, True),
         ("-p tcp -m tcp --tcp-flags FIN,SYN FIN,SYN -j DROP", TCP, True),
         ("-p tcp -m tcp --tcp-flags ACK ACK -j DROP", TCP, False),
+        ("-j MARK --set-xmark 0x0/0xf0000\n-A INPUT -m mark --mark 0x40000/0x40000 -j DROP", TCP, True),
+        ("-j MARK --set-xmark 0x40000/0xf0000\n-A INPUT -m mark --mark 0x40000/0x40000 -j DROP", TCP, False),
         ("-p icmp -m icmp --icmp-type any -j ACCEPT\n-A INPUT -j DROP", ICMP, True),
     ],
 )

@@ -30,6 +30,12 @@ _ARP, _BRIDGE = "arp", "bridge"
 _BEFORE_IP = {"ingress", "egress"}
 """Hooks of devices, which ARP meets too."""
 _OF_IP = set(Selector) - {Selector.IIF, Selector.OIF}
+_CLEARS = re.compile(
+    r"-A .* -j MARK --set-xmark 0x0/0x[0-9a-f]+"
+    r"|(?:(?!mark set).)*\bmeta mark set meta mark & 0x[0-9a-f]+(?: (?:accept|return|counter)(?:(?!mark set|…).)*)?",
+    re.ASCII,
+)
+"""A rule that only takes bits from the mark, and leaves what is unmarked so."""
 _DEEPEST = 16
 """The kernel allows no more jumps in a row."""
 MOST_RULES = 2_000_000
@@ -211,7 +217,7 @@ class _Walk:
             holds = applies(rule, self.packets)
             if holds is False:
                 continue
-            if rule.sets_mark:
+            if rule.sets_mark and _CLEARS.fullmatch(rule.text) is None:
                 self.packets = msgspec.structs.replace(self.packets, marked=True)
             self.untracks = self.untracks or rule.untracks
             if rule.verdict is None:
