@@ -66,6 +66,16 @@ def rolled_back(wire: Wire, proof: Proof) -> Applied:
 # --- configuration files ----------------------------------------------------------------------------------------------
 
 
+def test_no_file_is_written_of_what_somebody_rolled_back_meanwhile(lab: Lab) -> None:
+    before = state(lab.target)
+    wire = Wire(lab.target)
+    after(wire, "keep", lambda: Wire(lab.target).run(scripts.undo(CHANGE)))
+    outcome = attempt(wire, proof_for(lab.target, "auto", KEPT))
+    assert (outcome.status, "undone by somebody else" in outcome.said) == ("rolled_back", True), outcome
+    assert state(lab.target) == before
+    assert lab.target.run(["test", "-e", PLACE], check=False).returncode == 1
+
+
 def test_a_file_that_was_edited_meanwhile_stops_nothing_and_is_named(lab: Lab) -> None:
     edits = Action(
         kind="persist",

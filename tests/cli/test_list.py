@@ -66,6 +66,11 @@ def test_a_line_for_each_vni_with_all_that_names_it() -> None:
         assert api.unexpected == []
 
 
+def test_quiet_is_the_names_alone() -> None:
+    with StandIn(world()) as api:
+        assert run("list", "-q", env=api.environ).stdout.splitlines() == ["db-1", "old-1", "web-1"]
+
+
 def test_selection_as_in_other_commands() -> None:
     with StandIn(world()) as api:
         assert {row[0] for row in rows(run("list", "--vpc", "prod", env=api.environ).stdout)} == {"web-1", "old-1"}

@@ -1,6 +1,8 @@
 """`vnicheck rehearse`, as a user without root runs it."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +94,24 @@ def test_bad_input_is_one_line(options: tuple[str, ...], said: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_shell_shows_its_errors_and_changes_the_rebuilt_server() -> None:
+    require_lab()
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-B", "-m", "vnicheck", "rehearse", "server", "--snapshot", CHECK_1, "--shell"]
+    one = ["--from", "10.8.0.4", "--to", "10.0.0.11"]
+    with os.fdopen(ours, "r+b", buffering=0) as terminal:
+        ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        with subprocess.Popen([*command, *one], cwd=REPOSITORY, start_new_session=True, **ends) as started:
+            os.close(theirs)
+            terminal.write(b"ls /nonesuch; ip link set eth0 down; exit\n")
+            said = b""
+            try:
+                while part := terminal.read(65536):
+                    said += part
+            except OSError:
+                pass  # the other end is closed
+    assert b"cannot access '/nonesuch'" in said
+    assert b"VNC10" in said.partition(b"What the change changes")[2]
+    assert started.returncode == 0

@@ -1,12 +1,17 @@
 """`rollback` and `ledger` before anything is connected to: what they refuse is one line, and nothing is changed."""
 
+import os
+import pty
 import subprocess
+import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.support import program
 from tests.support.plans import planned
+from tests.support.sshd import refusing_port
 from vnicheck.apply.ledger import Entry, Ledger
 from vnicheck.model.cloud import Ref
 from vnicheck.model.plan_document import as_documents
@@ -57,3 +62,23 @@ def test_what_cannot_be_begun_is_told_in_a_line(state: Path, arguments: list[str
     assert done.stderr.splitlines()[-1].startswith(f"vnicheck: {said}")
     assert "internal error" not in done.stderr
     assert (state / "vnicheck" / "ledger" / f"{CHANGE}.json").read_bytes() == before
+
+
+def test_what_went_on_while_the_user_was_asked_is_undone_too(state: Path) -> None:
+    """Its fix had begun nothing when the rollback was asked for."""
+    book = Ledger(state / "vnicheck" / "ledger")
+    entry = msgspec.structs.replace(book.read(CHANGE), begun=())
+    book.write(entry)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "vnicheck", "rollback", CHANGE, "-F", "none", "--ssh-port", str(refusing_port())]
+    environ = {**program.bare_environment(), "XDG_STATE_HOME": str(state)}
+    with subprocess.Popen(command, env=environ, stdin=theirs, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        asked = b""
+        while not asked.endswith(b"[y/N] "):
+            asked += process.stderr.read(1)
+        book.write(msgspec.structs.replace(entry, begun=("timer", "guest")))
+        os.write(ours, b"y\n")
+        told = process.stderr.read()
+    assert (process.returncode, b"refused" in told) == (2, True), told
+    assert book.read(CHANGE).status == "begun"

@@ -149,7 +149,19 @@ def test_next_hops_that_are_no_addresses() -> None:
     assert (parse_route(item).next_hop, parse_route(item).next_hop_resource) == ("10.0.0.5", None)
     for nothing in ({}, None, {"address": "0.0.0.0"}, {"fqdn": "x"}):
         item["next_hop"] = nothing
-        assert (parse_route(item).next_hop, parse_route(item).next_hop_resource) == (None, None)
+        assert (parse_route(item).next_hop, parse_route(item).next_hop_resource) == (None, NextHopResource(id=""))
+    item["action"] = "drop"
+    assert (parse_route(item).next_hop, parse_route(item).next_hop_resource) == (None, None)
+
+
+@pytest.mark.parametrize("zone", [None, "left out"])
+def test_a_route_without_a_zone_counts_in_all_of_them(zone: str | None) -> None:
+    made = World().vpc("prod").routing_table("t", routes=[{"destination": "10.8.0.0/16", "action": "drop"}])
+    item = made.data["routes"][made.id("routing-table", "t")][0]
+    item["zone"] = zone
+    if zone is not None:
+        del item["zone"]
+    assert parse_route(item).zone == ""
 
 
 @pytest.mark.parametrize("state", ["stable", "pending", "deleting", "failed", "dreaming"])

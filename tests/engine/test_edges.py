@@ -57,6 +57,48 @@ def test_a_range_of_another_zone_or_in_change_is_not_known_to_leave(doubt: Any) 
     assert told(with_range(**doubt), OUT) == ("unknown", [])
 
 
+def with_routes(*routes: Any, **vnis: Any) -> Snapshot:
+    """The range's ingress table with copies of its one route that differ."""
+    snapshot = cases.snapshot_of(RANGE)
+    tables = dict(snapshot.fabric.routing_tables)
+    (table,) = (each for each in tables.values() if each.ingress)
+    tables[table.id] = msgspec.structs.replace(
+        table, routes=tuple(msgspec.structs.replace(table.routes[0], **each) for each in routes)
+    )
+    return changed(snapshot, fabric={"routing_tables": tables}, **vnis)
+
+
+def test_an_ingress_route_of_another_zone_than_the_ranges_is_not_known_to_count() -> None:
+    elsewhere = {"zone": "us-south-2"}
+    for spec in (IN, OUT):
+        assert told(with_routes(elsewhere), spec) == ("unknown", [])
+        assert told(with_routes({}, elsewhere | {"next_hop": "10.10.9.5"}), spec) == ("delivered", [])
+        assert told(with_routes({"lifecycle_state": "pending"}), spec) == ("unknown", [])
+
+
+def test_whether_packets_for_a_range_may_arrive_without_spoofing_is_an_open_question() -> None:
+    snapshot = cases.snapshot_of(RANGE)
+    (server,) = snapshot.servers
+    first, second = server.vnis
+    closed = msgspec.structs.replace(server, vnis=(msgspec.structs.replace(first, allow_ip_spoofing=False), second))
+    flow = cases.find(cases.report_of(msgspec.structs.replace(snapshot, servers=(closed,))), IN)
+    assert [hop.outcome for hop in flow.hops if hop.assumption == "spoofing-arrival"] == ["unknown"]
+
+
+@pytest.mark.parametrize(("forwarding", "errors"), [(0, []), (1, [])])
+def test_what_a_host_does_not_hold_of_its_range_is_no_transit(forwarding: int, errors: list[str]) -> None:
+    snapshot = cases.snapshot_of(RANGE)
+    (server,) = snapshot.servers
+    assert server.guest is not None
+    sysctls = {
+        key: forwarding if "forward" in key and value in (0, 1) else value
+        for key, value in server.guest.sysctls.items()
+    }
+    guest = msgspec.structs.replace(server.guest, sysctls=sysctls)
+    host = msgspec.structs.replace(snapshot, servers=(msgspec.structs.replace(server, guest=guest),))
+    assert [each.rule for each in cases.report_of(host).findings if each.rule == "VNC108"] == errors
+
+
 def test_a_range_of_another_vpc_is_none_of_the_servers() -> None:
     report = cases.report_of(with_range(vpc="another"))
     assert all(flow.local != "192.0.2.17" for flow in report.flows)
@@ -126,6 +168,74 @@ def test_a_range_of_ports_is_handed_on_as_it_is() -> None:
 @pytest.mark.parametrize("more", [{"access_mode": "private"}, {"route_mode": True}, {"family": "application"}])
 def test_other_load_balancers_let_nobody_in(more: Any) -> None:
     assert told(straight(with_listeners(TCP, **more)), CLIENT) == ("dropped", ["no_floating_ip at eth0"])
+
+
+def with_group(*rules: Any, **more: Any) -> Snapshot:
+    """The public balancer with a security group of its own."""
+    from vnicheck.model.cloud import SecurityGroup
+
+    group = SecurityGroup(id="of-nlb", name="of-nlb", rules=rules)
+    snapshot = straight(with_listeners(TCP, security_groups=("of-nlb",), **more))
+    return changed(snapshot, fabric={"security_groups": snapshot.fabric.security_groups | {"of-nlb": group}})
+
+
+def test_a_load_balancers_own_security_groups_are_asked() -> None:
+    from tests.support.servers import group_rule
+
+    inward, out = group_rule("inbound", "tcp", port_min=80, port_max=80), group_rule("outbound", "tcp")
+    other = "inbound tcp/443 203.0.113.9 -> 10.10.0.5"
+    assert told(with_group(inward, out), CLIENT) == ("delivered", [])
+    for closed in ((), (inward,), (out,), (group_rule("inbound", "udp"), out), (group_rule("inbound"),)):
+        assert told(with_group(*closed), CLIENT) == ("dropped", ["no_floating_ip at eth0"])
+    at_member = group_rule("inbound", "tcp", port_min=443, port_max=443)
+    assert told(with_group(at_member, out), CLIENT)[0] == "dropped"
+    some = with_group(group_rule("inbound", "tcp", remote="198.51.100.0/24"), out)
+    assert (told(some, CLIENT)[0], told(some, other)[0]) == ("delivered", "dropped")
+    strange = group_rule("inbound", "a later word")
+    assert told(with_group(strange, out), CLIENT) == ("unknown", [])
+    unread = straight(with_listeners(TCP, security_groups=("nobody knows it",)))
+    assert told(unread, CLIENT) == ("unknown", [])
+    placed = group_rule("inbound", "tcp", local="10.10.2.9/32")
+    assert told(with_group(placed, out, private_addresses=("10.10.2.9",)), CLIENT)[0] == "delivered"
+    assert told(with_group(placed, out, private_addresses=("10.10.2.8",)), CLIENT)[0] == "dropped"
+    assert told(with_group(placed, out, private_addresses=None), CLIENT)[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"access_mode": "a later word"}, "access mode a later word"),
+        ({"access_mode": None}, "access mode that was not read"),
+        ({"provisioning_status": "failed"}, "is failed"),
+        ({"provisioning_status": "active"}, ""),
+    ],
+)
+def test_a_load_balancer_of_unknown_state_lets_nobody_in_surely(more: Any, words: str) -> None:
+    flow = cases.find(cases.report_of(straight(with_listeners(TCP, **more))), CLIENT)
+    assert flow.verdict == ("unknown" if words else "delivered")
+    assert any(words in hop.reason for hop in flow.hops)
+
+
+def test_a_listener_of_a_later_protocol_may_let_in_what_it_likes() -> None:
+    later = LoadBalancerListener(id="l", protocol="quic", port_min=80, port_max=80)
+    assert told(straight(with_listeners(later)), CLIENT) == ("unknown", [])
+    assert told(straight(with_listeners(later, TCP)), CLIENT) == ("delivered", [])
+
+
+def test_a_member_of_no_weight_may_get_nothing() -> None:
+    snapshot = straight(with_listeners(TCP))
+    (member,) = snapshot.fabric.load_balancer_members
+    for weight, verdict in ((0, "unknown"), (1, "delivered")):
+        weighed = (msgspec.structs.replace(member, weight=weight),)
+        assert told(changed(snapshot, fabric={"load_balancer_members": weighed}), CLIENT) == (verdict, [])
+
+
+def test_a_load_balancer_of_another_vpc_is_none_of_the_servers() -> None:
+    snapshot = straight(with_listeners(TCP, vpc="another"))
+    (member,) = snapshot.fabric.load_balancer_members
+    (server,) = snapshot.servers
+    alike = (msgspec.structs.replace(member, instance=None, address=server.vnis[0].primary_address),)
+    assert told(changed(snapshot, fabric={"load_balancer_members": alike}), CLIENT)[0] == "dropped"
 
 
 def test_where_its_listeners_are_not_known_neither_is_what_it_lets_in() -> None:

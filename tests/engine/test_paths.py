@@ -413,6 +413,24 @@ def test_an_ingress_routing_table_may_lead_past_the_server(ingress: str, remote:
     assert one(of, "inbound tcp/443 10.0.0.200 -> 10.0.0.11", beside).verdict is Verdict.DELIVERED
 
 
+@pytest.mark.parametrize(("ingress", "remote", "destination"), INGRESS)
+def test_an_ingress_routing_table_that_was_not_read_may_lead_past_the_server(
+    ingress: str, remote: str, destination: str
+) -> None:
+    of = server(vni(0, "10.0.0.11", floating_ip="203.0.113.7"), guest=single().guest)
+    unread = zones(missing={"routing_tables": "table in: 403"})
+    for spec in (f"inbound tcp/443 {remote} -> 10.0.0.11", f"outbound tcp/443 10.0.0.11 -> {remote}"):
+        flow = one(of, spec, unread)
+        assert flow.verdict is Verdict.UNKNOWN
+        assert any("what comes in: table in: 403" in hop.reason for hop in flow.hops)
+    assert one(of, "inbound tcp/443 10.0.0.200 -> 10.0.0.11", unread).verdict is Verdict.DELIVERED
+    sources = ("transit_gateway", "direct_link") if remote == "10.8.0.4" else (ingress,)
+    past = VpcRoute(id="r", name="r", destination="10.9.0.0/16", action="drop")
+    read = RoutingTable(id="in", name="in", vpc="vpc", routes=(past,), ingress=sources)
+    known = zones(tables=[read], missing={"routing_tables": "table out: 403"})
+    assert one(of, f"inbound tcp/443 {remote} -> 10.0.0.11", known).verdict is Verdict.DELIVERED
+
+
 def test_remotes_that_only_the_way_in_tells_apart_are_two_classes() -> None:
     """The way out to both depends on the mark, in the same words; source validation, which knows none, does not."""
     rules = "0:\tfrom all lookup local\n100:\tfrom all fwmark 0x1 lookup 100\n32766:\tfrom all lookup main"

@@ -154,6 +154,30 @@ def test_routes_of_one_priority_that_share_the_load_are_unknown() -> None:
     assert "share the load" in flow.hops[0].reason
 
 
+@pytest.mark.parametrize("table", ["c", "in"])
+def test_a_route_that_may_not_count_yet_leads_nobody_surely(table: str) -> None:
+    where = transit_fabric()
+    known = where.routing_tables[table]
+    pending = tuple(msgspec.structs.replace(route, lifecycle_state="pending") for route in known.routes)
+    where.routing_tables[table] = msgspec.structs.replace(known, routes=pending)
+    (flow,) = transit(router(), where)
+    assert flow.verdict is Verdict.UNKNOWN
+    assert any("not stable" in hop.reason for hop in flow.hops)
+
+
+def test_what_comes_in_meets_the_routes_of_the_zone_that_it_comes_to() -> None:
+    """The answer comes in where subnet c is, which is in another zone than the route."""
+    for zone, another, straight in (("z-1", "z-2", True), ("z-2", None, False)):
+        where = transit_fabric()
+        where.subnets["c"] = msgspec.structs.replace(where.subnets["c"], zone="z-1")
+        table = where.routing_tables["in"]
+        back = msgspec.structs.replace(table.routes[0], zone=zone)
+        others = () if another is None else (msgspec.structs.replace(back, zone=another, next_hop="10.0.9.9"),)
+        where.routing_tables["in"] = msgspec.structs.replace(table, routes=(back, *others))
+        (flow,) = transit(router(), where)
+        assert (flow.verdict, flow.symmetric) == (Verdict.DELIVERED, straight)
+
+
 def test_a_route_that_drops_the_answer() -> None:
     where = transit_fabric(back_by=None)
     where.routing_tables["in"] = RoutingTable(id="in", name="in", vpc="vpc", ingress=("transit_gateway",))
@@ -192,6 +216,13 @@ def test_routes_of_one_length_by_different_interfaces_are_different_fates() -> N
         for prefix in flow.local_prefixes or ()
     }
     assert (egress["10.8.2.0/24"], set(egress.values())) == ("eth1", {"eth0", "eth1"})
+
+
+def test_a_subnet_of_another_vpc_tells_nothing_of_flows_in_this_one() -> None:
+    """Its addresses are ours, too."""
+    where = transit_fabric()
+    where.subnets["elsewhere"] = subnet("elsewhere", "10.0.0.0/9", vpc="another")
+    assert transit(router(), where) == transit(router(), transit_fabric())
 
 
 def test_nobody_is_both_ends_of_a_flow() -> None:

@@ -17,7 +17,17 @@ from vnicheck.fabric.state_filter import effective_filtering, state_filter
 from vnicheck.fabric.transport import CrossingPacket, speaks
 from vnicheck.fabric.vpc_route import vpc_route
 from vnicheck.model.address import parse_address
-from vnicheck.model.cloud import Fabric, NetworkAcl, NextHopResource, RoutingTable, SecurityGroup, Vni, Vpc, VpcRoute
+from vnicheck.model.cloud import (
+    Fabric,
+    NetworkAcl,
+    NextHopResource,
+    Ref,
+    RoutingTable,
+    SecurityGroup,
+    Vni,
+    Vpc,
+    VpcRoute,
+)
 from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Protocol, Scope
 
@@ -149,6 +159,32 @@ def test_to_the_internet(one: Any, source: str, gateway: str | None, missing: di
     assert told(check)[:2] == (outcome, "no_floating_ip" if outcome == "drop" else None)
 
 
+def test_a_floating_ip_may_be_bound_to_a_vni_that_is_not_known() -> None:
+    attached = vni(0, "10.0.0.11", "10.0.0.13", attachment=Ref(id="vni-id-1", name="eth0"))
+    where = subnet("a", "10.0.0.0/24")
+    for local, outcome in (("10.0.0.11", "unknown"), ("10.0.0.13", "drop")):
+        for check in (from_internet(fabric(), attached, local), to_internet(fabric(), attached, where, local)):
+            assert told(check)[0] == outcome
+            assert ("of attachment eth0, which is not known" in check.reason) is (outcome == "unknown")
+
+
+@pytest.mark.parametrize("status", ["pending", "deleting", "failed", "a later word"])
+def test_a_floating_ip_that_is_not_available_is_not_known_to_work(status: str) -> None:
+    (floating,) = WITH.floating_ips
+    one = msgspec.structs.replace(WITH, floating_ips=(msgspec.structs.replace(floating, status=status),))
+    alone = msgspec.structs.replace(one, enable_infrastructure_nat=False)
+    around, where = fabric(), subnet("a", "10.0.0.0/24", public_gateway="pgw")
+    for check in (
+        from_internet(around, one, "10.0.0.11"),
+        to_internet(around, one, where, "10.0.0.11"),
+        from_internet(around, alone, "203.0.113.7"),
+        to_internet(around, alone, where, "203.0.113.7"),
+    ):
+        assert told(check)[0] == "unknown"
+        assert f"203.0.113.7 of vni-1 is {status}, not available" in check.reason
+    assert told(from_internet(around, alone, "10.0.0.11"))[0] == "drop"
+
+
 def test_the_reply_leaves_by_the_vni_with_the_floating_ip_or_not_at_all() -> None:
     assert told(back_to_internet(WITH, WITH, ASSUME)) == ("pass", None, "fip-return")
     assert told(back_to_internet(WITH, WITHOUT, ASSUME)) == ("drop", "floating_ip", "fip-return")
@@ -228,6 +264,20 @@ def test_icmp_rules_name_type_and_code() -> None:
     assert told(admission(echo, packet=answer, opening=False)) == ("drop", "security_group", "sg-stateless")
     other_code = group_rule("inbound", "icmp", icmp_type=8, icmp_code=1)
     assert admission(other_code, packet=grouped(protocol=ICMP, dports=((0, 0),))).outcome is Outcome.DROP
+
+
+@pytest.mark.parametrize(
+    ("remote", "outcome"), [("10.0.0.9", "unknown"), ("10.8.0.4", "drop"), ("198.51.100.9", "drop")]
+)
+def test_a_group_of_unknown_addresses_has_none_outside_the_vpc(remote: str, outcome: str) -> None:
+    rule = group_rule("inbound", "tcp", remote_group="peers", remote=None)
+    around = fabric(
+        groups=[SecurityGroup(id="web", name="web", rules=(rule,)), SecurityGroup(id="peers", name="peers")]
+    )
+    one, packet = vni(0, "10.0.0.11", security_groups=("web",)), grouped(remotes=(parse_address(remote),))
+    assert security_groups(around, one, packet).outcome == outcome
+    unread = msgspec.structs.replace(around, missing={"subnets": DENIED})
+    assert security_groups(unread, one, packet).outcome is Outcome.UNKNOWN
 
 
 def test_ports_that_only_partly_pass_are_not_known() -> None:
@@ -513,6 +563,13 @@ def test_a_vpn_carries_what_subnets_of_its_table_send(source: str, outcome: str)
     )
     assert check.outcome.value == outcome
     assert (check.assumption == "vpn-source") is (outcome == "drop")
+
+
+@pytest.mark.parametrize("kind", ["wormhole", "virtual_network_interface", ""])
+def test_a_next_hop_of_an_unknown_kind_is_not_known_to_pass_anything_on(kind: str) -> None:
+    hop = NextHopResource(id="x", kind=kind)
+    check = routed(route("10.8.0.0/16", "deliver", next_hop_resource=hop))
+    assert (check.outcome, check.by) == (Outcome.UNKNOWN, ("VPC route r: 10.8.0.0/16 deliver to what is not known",))
 
 
 @pytest.mark.parametrize("state", ["pending", "deleting", "failed", "word-of-tomorrow"])

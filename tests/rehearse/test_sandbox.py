@@ -78,6 +78,26 @@ def test_the_kernels_own_settings_are_out_of_reach(box: Sandbox, written: str) -
     assert "Read-only file system" in said(box, f"cat /dev/null > {written}")
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"mount -o remount,bind,rw / && touch {REPOSITORY}/x",
+        f"nsenter -t 1 -m mount -o remount,bind,rw / && touch {REPOSITORY}/x",
+        "umount -l /tmp && touch /tmp/vnicheck-x",
+        "mkdir /run/p && mount -t proc proc /run/p && : > /run/p/sys/vm/swappiness",
+        "mount -o remount,bind,rw /proc && : > /proc/sys/vm/swappiness",
+        "cat /dev/kmsg /dev/vda /dev/sda",
+    ],
+)
+def test_what_is_hidden_cannot_be_uncovered(box: Sandbox, script: str) -> None:
+    """Scripts for other machines do such things, and the user may be root."""
+    before = machine()
+    assert "done" not in said(box, f"{{ {script}; }} && echo done")
+    assert machine() == before
+    assert not Path(REPOSITORY, "x").exists()
+    assert not Path("/tmp/vnicheck-x").exists()
+
+
 def test_no_process_and_no_socket_of_the_machine_is_in_sight(box: Sandbox, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening, subprocess.Popen(["sleep", "61.125"]) as canary:
         listening.bind(str(tmp_path / "socket"))
@@ -87,6 +107,11 @@ def test_no_process_and_no_socket_of_the_machine_is_in_sight(box: Sandbox, tmp_p
     assert f"ls: cannot access '{tmp_path}'" in seen
     assert "python" in seen  # process 1 there is ours
     assert not {"dbus", "systemd", "docker.sock"} & set(said(box, "ls -A /run").split())
+
+
+def test_a_script_may_leave_something_running_and_say_more_than_is_kept(box: Sandbox) -> None:
+    ran = box.ask(Run(script="sleep 300 & yes | head -c 30000000; echo no >&2; exit 3", seconds=60), Ran)
+    assert (ran.status, len(ran.stdout), ran.stderr) == (3, 4 << 20, b"no\n")
 
 
 def test_the_network_is_its_own(box: Sandbox) -> None:

@@ -53,7 +53,7 @@ def test_one_screen_says_how_many_are_broken_by_what_what_to_do_and_what_was_not
     assert lines[at + 1] == "         unreached"
     assert "Worst   web-1 (1 of 2 addresses), web-2 (1 of 2 addresses)" in lines
     assert "Next    vnicheck analyze web-1    vnicheck fix --dry-run" in lines
-    last = " ".join(" ".join(lines[-6:]).split())
+    last = " ".join(" ".join(lines[-8:]).split())
     assert "2 errors, 2 warnings and 3 notes. Checked 3 of 4 multi-homed servers in eu-de and us-south" in last
     assert "facts collected 20" in last
     assert "own firewall lets them pass (guest-firewall)" in last
@@ -72,10 +72,22 @@ def test_quiet_is_the_answer_alone() -> None:
     assert shown(member("web-2", BROKEN), quiet=True) == "us-south: 1 of 1 server drops flows\n"
 
 
+def test_where_nobody_was_reached_the_next_step_is_the_doctor() -> None:
+    assert "Next    vnicheck doctor unreached" in shown(member("unreached", problems=(TIMEOUT,))).splitlines()
+
+
+def test_servers_of_a_cause_that_only_warns_there_are_told_apart() -> None:
+    loose = guest(rp_filter={"all": 2})
+    metal = member("metal", loose, kind="bare_metal_server")
+    text = " ".join(shown(member("web-1", BROKEN), metal).split())
+    assert "1 of 2 servers drops flows; 1 with warnings only" in text
+    assert "✗ 2 no policy routing: packets leave by the wrong interface (1 with warnings only)" in text
+
+
 def test_nothing_found_is_few_lines_however_many_servers() -> None:
     first, *rest = shown(*(member(f"well-{number}", WELL) for number in range(50))).splitlines()
     assert first == "us-south: 0 of 50 servers drop flows; 50 fine"
-    assert len(rest) <= 5
+    assert len(rest) <= 6
     assert "Nothing found. Checked 50 of 50 servers in us-south." in rest
 
 
@@ -109,7 +121,7 @@ def test_what_reads_alike_is_one_line_and_a_server_counts_once() -> None:
 def test_explained_messages_are_whole_and_have_fixes() -> None:
     text = " ".join(shown(member("web-2", BROKEN), explain=True).split())
     assert "the way back leaves by eth0 (route '10.0.0.0/24 dev eth0" in text
-    assert "fix: policy routing: ip route add" in text
+    assert "fix: policy routing (until the next boot): ip route add" in text
     assert "note VNC303 rp_filter is off on eth0" in text
 
 

@@ -4,11 +4,10 @@ from functools import cache
 
 import pytest
 
-from tests.support import cases
-from vnicheck.model.address import prefix_range
+from tests.support import cases, reports
 from vnicheck.model.flow import Direction, Scope, Verdict
 from vnicheck.model.report import InstanceReport
-from vnicheck.report.matrix import Cell, Mark, Part, matrix_of
+from vnicheck.report.matrix import Cell, Mark, Part, legend, matrix_of
 from vnicheck.report.verdicts import verdict_lines
 
 SCOPES = list(Scope)
@@ -73,6 +72,23 @@ def test_no_sign_says_more_than_the_flows(name: str) -> None:
                 )
 
 
+def test_networks_of_the_servers_own_are_left_out_and_said_to_be() -> None:
+    (report,) = reports.docker().instances
+    assert verdict_lines(report) == [(Mark.WORKS, "10.0.0.11 (eth0) works.")]
+    assert "left out: the server's own networks behind docker0" in legend(matrix_of(report), report)
+
+
+def test_what_goes_to_addresses_of_the_vpc_by_a_tunnel_stays_unknown() -> None:
+    parts = cell("tailnet-with-a-route-to-a-network", "10.20.1.5", Direction.OUTBOUND, Scope.VPC).parts
+    assert Part(Mark.UNKNOWN, "", "route") in parts
+
+
+def test_a_cell_names_no_protocols_where_they_are_all() -> None:
+    assert cell("public-address-range", "192.0.2.17", Direction.INBOUND, Scope.VPC).parts == (
+        Part(Mark.UNKNOWN, "", "VPC route"),
+    )
+
+
 def test_who_fares_how_is_said_of_each_protocol_by_itself() -> None:
     mixed = cell("transit-both-arms", "10.0.1.11", Direction.INBOUND, Scope.PRIVATE).mixed
     assert mixed == (
@@ -98,7 +114,7 @@ def test_an_address_works_only_where_nothing_of_it_is_dropped_or_unknown() -> No
             if mark is not Mark.WORKS or "through this server" in line:
                 continue
             for flow in report.flows:
-                if flow.local in line.split() and flow.is_of_vpc and prefix_range(flow.remote[0]):
+                if flow.local in line.split() and flow.is_of_vpc:
                     assert flow.verdict is not Verdict.UNKNOWN
                     assert not (flow.verdict is Verdict.DROPPED and flow.findings)
 

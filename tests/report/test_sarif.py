@@ -89,7 +89,7 @@ def test_a_result_leads_hop_by_hop_to_the_drop() -> None:
     (result,) = [each for each in results(linted(member("web-1", BROKEN))) if each["ruleId"] == "VNC101"]
     assert result["level"] == "error"
     assert result["message"]["text"].startswith("web-1: tcp, udp and icmp requests to 10.0.0.12 (eth1) are dropped")
-    assert "\nFix: policy routing: ip route add" in result["message"]["text"]
+    assert "\nFix: policy routing (until the next boot): ip route add" in result["message"]["text"]
     steps = [step["location"]["message"]["text"] for step in result["codeFlows"][0]["threadFlows"][0]["locations"]]
     assert steps[0].endswith("and 10.0.0.12: dropped by rp_filter")
     (drop,) = [step for step in steps[1:] if "rp_filter is strict on eth1" in step]

@@ -10,14 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import reports
+from tests.support import cases, reports
 from tests.support.reports import render
+from tests.support.servers import POLICY_ROUTING, POLICY_RULES, guest, report, server, two_vnis
 from vnicheck.analysis.server import report_on
 from vnicheck.demo.checks import AS_RECORDED, CHECKS, load_check
+from vnicheck.model.boot import BootConfig, BootRoute, BootRule
 from vnicheck.report.drawing import ASCII, UNICODE
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTHS = (60, 80, 120)
+
+
+AS_IT_RUNS = BootConfig(
+    rules=(BootRule(source="/etc/rc.local:1", src="10.0.0.12/32", table=1003),),
+    routes=tuple(BootRoute(source="/etc/rc.local:2", table=1003, prefix=each) for each in ("0.0.0.0/0", "10.0.0.0/24")),
+)
+
+
+def of_case(name: str) -> str:
+    """The report of a case of fixtures/cases, 80 columns wide."""
+    return render(reports.around(cases.report_of(cases.snapshot_of(name))), 80)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -109,6 +122,41 @@ def test_quiet_is_the_answer_alone() -> None:
 def test_quiet_says_why_a_server_could_not_be_looked_at() -> None:
     shown = render(reports.several(), 120, quiet=True)
     assert "? ssh_timeout: 10.0.0.11 did not answer within 10 seconds" in shown
+
+
+def test_advice_says_which_findings_it_is_for_where_a_plan_fixes_the_others() -> None:
+    text = of_case("bare-metal-vlan")
+    assert "      fix: policy routing (for 1)\n" in text
+    assert "Fix for 2: policy routing" in text
+
+
+def test_what_the_next_boot_breaks_is_not_drawn_as_it_runs_today() -> None:
+    text = of_case("tproxy-gateway-is-not-own")
+    assert "from the next boot on, tcp flows" in text
+    assert "remote ─► eth1 ─► reply leaves eth1" not in text
+
+
+def test_a_fix_in_the_vpc_says_that_it_stays_and_costs() -> None:
+    text = " ".join(of_case("transit-one-arm").split())
+    assert "`vnicheck fix server` applies it with automatic rollback, and the VPC keeps it." in text
+    assert "`vnicheck fix server --dry-run` says what that costs" in text
+
+
+@pytest.mark.parametrize(
+    ("boot", "said"),
+    [
+        (None, "what it takes back is not known (the server's configuration files were not collected)"),
+        (
+            BootConfig(unknown={"routing": "/etc/x cannot be read"}),
+            "what it takes back is not known (/etc/x cannot be read)",
+        ),
+        (AS_IT_RUNS, "takes nothing of this back, as far as the server's files tell"),
+    ],
+)
+def test_a_server_that_is_well_says_what_the_next_boot_does(boot: BootConfig | None, said: str) -> None:
+    inside = guest(routes=POLICY_ROUTING, rules=POLICY_RULES, boot=boot)
+    text = render(reports.around(report(server(*two_vnis(spoofing=False), guest=inside))), 100)
+    assert f"Next boot: {said}\n" in text
 
 
 def test_words_of_the_matrix_are_told_in_one_line_where_they_are_used() -> None:

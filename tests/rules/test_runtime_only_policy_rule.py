@@ -109,7 +109,7 @@ def test_a_rule_and_rp_filter_that_are_lost_together() -> None:
     inside = policy_routed(BootConfig(sysctls={"net/ipv4/conf/all/rp_filter": strict}))
     assert findings_of(server(*UNFILTERED, guest=inside), "VNC251")[0].severity == "note"
     (found,) = findings_of(server(*UNFILTERED, guest=inside), "VNC252")
-    assert found.headline.startswith("from the next boot on tcp")
+    assert found.headline.startswith("from the next boot on, tcp")
     assert found.headline.endswith(" are dropped")
 
 

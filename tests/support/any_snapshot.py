@@ -147,6 +147,7 @@ load_balancers = st.builds(
     family=texts,
     vpc=texts,
     access_mode=optional_texts,
+    provisioning_status=optional_texts,
     route_mode=st.none() | st.booleans(),
     private_addresses=st.none() | tuples(addresses),
     public_addresses=st.none() | tuples(addresses),

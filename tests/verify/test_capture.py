@@ -150,6 +150,27 @@ def test_payloads_are_refused_for_they_may_look_like_packets() -> None:
         recorded("any-A")
 
 
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("IP truncated-ip - 4 bytes missing! 10.8.0.4.37694 > 10.0.0.12.80: Flags [S], seq 1", "S"),
+        ("IP 10.8.0.4.37694 > 10.0.0.12.80: Flags [SEWe], seq 1, length 0", "SEWe"),
+    ],
+)
+def test_packets_cut_off_and_flags_of_newer_tcp_are_packets(text: str, flags: str) -> None:
+    start, there, packet_told = text.rpartition("10.8.0.4")
+    verbose = f"02:11:48.02 eth1  In  {start}(tos 0x0, ttl 64, proto TCP (6), length 60)\n    {there}{packet_told}\n"
+    for written in (f"02:11:48.02 eth1  In  {text}\n", verbose):
+        (packet,), _ = read(written)
+        assert (packet.protocol, packet.flags, packet.source_port) == (Protocol.TCP, flags, 37694)
+
+
+def test_a_packet_without_its_flags_is_lost() -> None:
+    cut = "02:11:48.02 eth1  In  IP 10.8.0.4.37694 > 10.0.0.12.80:  [|tcp]"
+    packets, told = read(f"{SYN}\n{cut}\n")
+    assert (len(packets), told.lost) == (1, 1)
+
+
 def test_a_packet_within_an_error_is_none_of_its_own() -> None:
     assert sum(packet.destination_port == 99 for packet in recorded("any-v")) == 1
 

@@ -104,6 +104,26 @@ def test_captures_of_single_interfaces_say_the_same_together() -> None:
     assert "not all interfaces" in (alone["icmp 10.0.0.12"].why or "")
 
 
+@pytest.mark.parametrize("first", ["", " 00:00:00.000000 "])
+def test_captures_of_which_times_tell_no_order_say_the_same(first: str, tmp_path: Path) -> None:
+    """Without times (-t), and with those since the packet before (-ttt)."""
+    split = []
+    for name in ("eth0", "eth1"):
+        lines = [line.partition(" ")[2] for line in (CAPTURES / f"{name}.txt").read_text().splitlines()]
+        later = first.replace("00 ", "20 ")
+        (place := tmp_path / name).write_text(
+            "".join(f"{later if n else first}{each}\n" for n, each in enumerate(lines))
+        )
+        split.append(f"{name}={place}")
+    expected, _ = concluded(3, [CAPTURES / "any.txt"])
+    for files in (split, split[::-1]):
+        flows, assumptions = concluded(3, files)
+        assert {(name, flow.observed) for name, flow in flows.items()} == {
+            (name, flow.observed) for name, flow in expected.items()
+        }
+        assert "guest-firewall" not in assumptions
+
+
 def test_a_guest_that_answers_against_the_prediction_contradicts() -> None:
     flows, _ = concluded(1, [CAPTURES / "any.txt"])
     ping = flows["icmp 10.0.0.12"]
@@ -237,15 +257,49 @@ def test_beside_a_control_flow_what_is_lost_counts(tmp_path: Path) -> None:
     assert flows["tcp 80 10.0.0.12"].conclusion == "not_tested"
 
 
+def test_a_capture_of_a_client_counts_for_what_it_shows_itself(tmp_path: Path) -> None:
+    """Of another time it shows nothing of a flow; of a reset not whose it is; of other clients nothing of this one."""
+
+    def client(name: str, *lines: str) -> str:
+        return f"client:10.8.0.4={written(tmp_path, name, *lines)}"
+
+    assume = Assumptions(spoofing_sibling="passed")
+    server = written(tmp_path, "server", *CONTROL, *LOST[:2])
+    for lines, said in ((CONTROL, Verdict.UNKNOWN), ((*CONTROL, LOST[0], LOST[0]), Verdict.DROPPED)):
+        flows, _ = concluded(2, [server, client("other", *lines)], assume)
+        assert flows["tcp 80 10.0.0.12"].observed is said
+    refused = client("refused", CONTROL[0], CONTROL[1].replace("[S.]", "[R.]"))
+    assert concluded(3, [refused])[0]["tcp 80 10.0.0.11"].observed is Verdict.UNKNOWN
+    router = client("router", LOST[0], *[line.replace("10.8.0.4", "10.8.0.9") for line in CONTROL])
+    assert "tcp 80 10.0.0.11" not in concluded(3, [router])[0]
+
+
 def test_a_server_that_says_nothing_is_its_own_firewall_perhaps(tmp_path: Path) -> None:
     silent = ("eth0 In 10.8.0.4.40000 > 10.0.0.11.443 [S]", "eth0 In 10.8.0.4.40000 > 10.0.0.11.443 [S]")
     flows, assumptions = concluded(3, [written(tmp_path, "silent", *silent, *CONTROL)])
     assert flows["tcp 443 10.0.0.11"].conclusion == "contradicted"
     assert assumptions["guest-firewall"].conclusion == "refuted"
     assert assumptions["guest-firewall"].line is None
-    lone, assumptions = concluded(3, [written(tmp_path, "lone", *silent)])
-    assert lone["tcp 443 10.0.0.11"].conclusion == "not_tested"
-    assert assumptions == {}
+    opens = ("eth0 Out 10.0.0.11.40000 > 10.8.0.4.443 [S]",)  # and only SYNs were captured
+    for others in ((), opens):
+        lone, assumptions = concluded(3, [written(tmp_path, "lone", *silent, *others)])
+        assert lone["tcp 443 10.0.0.11"].conclusion == "not_tested"
+        assert assumptions == {}
+
+
+OPENED = ("eth0 Out 10.0.0.11.40000 > 10.8.0.4.80 [S]", "eth0 In 10.8.0.4.80 > 10.0.0.11.40000 [S.]")
+
+
+def test_a_server_that_asks_again_took_no_answer(tmp_path: Path) -> None:
+    """That no ACK follows is no drop: a reset gets none, and a capture may end, or show SYNs alone."""
+    refused = (OPENED[0], OPENED[1].replace("[S.]", "[R.]"))
+    for seen in (refused, OPENED, (*OPENED, *(line.replace("40000", "40002") for line in OPENED))):
+        flows, assumptions = concluded(3, [written(tmp_path, "short", *seen)])
+        assert flows["tcp 80 10.0.0.11"].conclusion == "not_tested"
+        assert assumptions == {}
+    flows, assumptions = concluded(3, [written(tmp_path, "again", *OPENED, *OPENED)])
+    assert "was sent the answer, and took it not" in (flows["tcp 80 10.0.0.11"].why or "")
+    assert assumptions["guest-firewall"].conclusion == "refuted"
 
 
 def test_several_assumptions_are_named_the_least_of_them_first(tmp_path: Path) -> None:

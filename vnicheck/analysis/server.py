@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from vnicheck.analysis.cause_plans import with_plans
 from vnicheck.analysis.interfaces import interface_summaries
@@ -38,6 +39,7 @@ from vnicheck.model.snapshot import NOTHING_KNOWN, Problem, Server, Snapshot
 from vnicheck.model.words import one_line
 from vnicheck.rules.registry import find_all
 
+_OF_BOOT = ("interfaces", "routes", "rules", "sysctls")
 NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", NOT_RUNNING}
 """Problem codes of servers that are passed over, not failed at."""
 
@@ -101,7 +103,22 @@ def analyze_server(
                 status = "incomplete"
                 problems = (NOTHING_KNOWN,)
     report = instance_report(server, status, problems, interfaces, flows, findings)
-    return msgspec.structs.replace(report, causes=causes, collected=_collected(server, read_at))
+    return msgspec.structs.replace(
+        report, causes=causes, collected=_collected(server, read_at), boot_unknown=_boot_unknown(server.guest)
+    )
+
+
+def _boot_unknown(guest: Guest | None) -> str | UnsetType:
+    """Why rules on the next boot cannot tell, where they cannot."""
+    if guest is None:
+        return UNSET
+    if guest.boot is None:
+        return "the server's configuration files were not collected"
+    several = (
+        each.source for key, each in guest.boot.sysctls.items() if key.endswith("/rp_filter") and each.value is None
+    )
+    missing = (f"{fact} were not collected" for fact in _OF_BOOT if fact in guest.missing)
+    return next(chain(guest.boot.unknown.values(), missing, several), UNSET)
 
 
 def _collected(server: Server, read_at: str) -> Collected:

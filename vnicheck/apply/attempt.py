@@ -120,6 +120,9 @@ class Attempt:
             if not quietly(self._reach, scripts.undo(self._change)):
                 why += f"; for {self._seconds} s a timer with nothing to undo may keep other changes from the server"
             raise _Stop(why, nothing=True) from error
+        except KeyboardInterrupt:
+            quietly(self._reach, scripts.undo(self._change))  # or it may keep other changes from the server
+            raise
         if answer.verb == "busy":
             raise _Stop(f"another change of this server is under way ({answer.rest}); try again later", nothing=True)
         if answer.verb == "not-root":
@@ -220,5 +223,7 @@ class Attempt:
             number, words = answer.refused
             self._undoing.files = self._files[: number - 1]
             raise _Stop(f"the configuration could not be written: {words or 'no reason given'}")
+        if answer.verb == "late":
+            raise _Stop("the change was undone by somebody else before the configuration was written")
         if answer.verb != "applied":
             raise _Stop(f"the configuration could not be written ({answer.verb})")

@@ -6,6 +6,7 @@ import sys
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from vnicheck.model.snapshot import Server
 from vnicheck.model.words import one_line
 from vnicheck.system.files import UnreadableError, read_named
 from vnicheck.verify.capture import MAX_BYTES, Capture, CaptureError, Packet, read_capture
-from vnicheck.verify.sightings import Sightings
+from vnicheck.verify.sightings import Sightings, place_in_conversation
 
 _CLIENT = re.compile(r"client:([^=]*)=(.*)", re.DOTALL)
 
@@ -85,6 +86,7 @@ def _text(file: str) -> str:
 _MAGICS = [number.to_bytes(4, "big") for number in (0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34, 0x0A0D0D0A)]
 _PCAP = {*_MAGICS, *(magic[::-1] for magic in _MAGICS)}
 """How pcap files (microseconds, nanoseconds, with more of each packet) and pcapng files begin."""
+_DAY = 86_400
 _PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
 
 
@@ -94,7 +96,7 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
     floating = {fip.address: vni.primary_address for vni in server.vnis for fip in vni.floating_ips}
     seen = Sightings(view.own_addresses(), floating)
     notes: list[str] = []
-    single: list[Packet] = []
+    single: list[list[Packet]] = []
     lost: list[bool] = []
     unnamed = False
     known = [link.name for link in server.guest.interfaces] if server.guest is not None else []
@@ -112,7 +114,7 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
             elif file.interface is None:
                 seen.add_server(packets)
             else:
-                single += packets
+                single.append(list(packets))
         except CaptureError as error:
             raise UserError(f"--capture {one_line(file.name, 80)}: {error}") from error
         if seen.foreign - before == told.read:
@@ -124,10 +126,8 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
         lost.append(bool(told.lost))
         unnamed |= file.client is None and file.interface is None and bool(told.without_interface)
     if single:
-        # requests and answers may be in different files
-        single.sort(key=lambda packet: packet.at or 0.0)
         captured = {file.interface for file in files}
-        seen.add_server(single, whole=captured >= set(view.interface_of.values()))
+        seen.add_server(_merged(single), whole=captured >= set(view.interface_of.values()))
     names = sorted(seen.named)
     if names and not seen.named & set(known):
         said = _no_interface(server, names[0], known)
@@ -138,6 +138,20 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
         seen.watched_server = False
         seen.watched_remotes.clear()
     return seen, tuple(notes)
+
+
+def _merged(files: Sequence[list[Packet]]) -> list[Packet]:
+    """The packets of one server's interfaces: requests and answers may be in different files. Where times do not tell
+    how they follow each other (none, -ttt, -ttttt, or of different kinds), what opens comes first, then what answers.
+    """
+    if len(files) == 1:
+        return files[0]
+    times = [[packet.at for packet in file if packet.at is not None] for file in files]
+    whole = all(len(each) == len(file) for each, file in zip(times, files, strict=True))
+    comparable = whole and all(each == sorted(each) and each[0] > 0 for each in times)
+    if comparable and max(each[-1] for each in times) - min(each[0] for each in times) <= _DAY:
+        return sorted(chain(*files), key=lambda packet: packet.at or 0.0)
+    return sorted(chain(*files), key=place_in_conversation)
 
 
 def _no_interface(server: Server, name: str, known: Sequence[str]) -> str:
@@ -154,7 +168,9 @@ def _notes(file: CaptureFile, told: Capture) -> list[str]:
             "before 4.99 does not with 'any': capture each, and give eth0=FILE and eth1=FILE"
         )
     if told.lost:
-        notes.append(f"{name}: tcpdump lost {told.lost} packets, so that what it does not show may have been there")
+        notes.append(
+            f"{name}: tcpdump lost {told.lost} packets or parts of them, so that what is not shown may have been there"
+        )
     if told.named:
         notes.append(
             f"{name}: {told.named} lines have names for addresses or ports, and were left out; use tcpdump -nn"

@@ -60,8 +60,11 @@ def tell_unfinished(ledger: Ledger) -> None:
     """A line for each change of which it is not known how it ended. Raises UserError."""
     for entry in entries_of(ledger):
         if entry.status in {"begun", "unconfirmed"}:
-            how = "was begun and its end is not known" if entry.status == "begun" else "could not be confirmed undone"
-            tell(f"change {entry.id} of {entry.server.name} {how}: 'vnicheck rollback {entry.id}' undoes what is left")
+            begun = entry.status == "begun"
+            how = "was begun and its end is not known" if begun else "could not be confirmed undone"
+            but = ", unless another vnicheck is still at it" if begun else ""
+            undo = f"'vnicheck rollback {entry.id}' undoes what is left{but}"
+            tell(f"change {entry.id} of {entry.server.name} {how}: {undo}")
 
 
 def entries_of(ledger: Ledger) -> list[Entry]:
@@ -83,7 +86,8 @@ def confirm(question: str, *, yes: bool) -> bool:
 @contextmanager
 def ended_in_order() -> Iterator[None]:
     """A SIGTERM, or the end of the terminal (but for nohup), ends what runs as Ctrl-C does, so that it is undone. What
-    comes after the first one changes nothing: what was begun is being undone, and how that ends is still to be told.
+    comes after the first one, Ctrl-C too, changes nothing: what was begun is being undone, and how that ends is still
+    to be told.
     """
     interrupted = False
 
@@ -93,7 +97,7 @@ def ended_in_order() -> Iterator[None]:
             interrupted = True
             raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         for number, handler in before.items():
             if handler != signal.SIG_IGN:

@@ -24,10 +24,16 @@ _CLIENTS = ("paramiko", "openssh")
 
 
 def gather(
-    instances: Sequence[str], selection: Selection, ssh: Ssh, *, snapshot: Path | None = None, no_color: bool
+    instances: Sequence[str],
+    selection: Selection,
+    ssh: Ssh,
+    *,
+    snapshot: Path | None = None,
+    no_color: bool,
+    quiet: bool = False,
 ) -> Snapshot:
     """`gather_regions` of servers that are all in one region. Raises UserError."""
-    regions = gather_regions(instances, selection, ssh, snapshot=snapshot, no_color=no_color)
+    regions = gather_regions(instances, selection, ssh, snapshot=snapshot, no_color=no_color, quiet=quiet)
     with ended_by(CollectError):
         return only(regions)
 

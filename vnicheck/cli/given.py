@@ -144,6 +144,7 @@ class ListOptions(Options):
     scope: Scope
     all_regions: options.AllRegions = False
     name: options.Names = None
+    quiet: Annotated[bool, Option("-q", help="Print the servers' names alone, and no progress.")] = False
     snapshot: options.SnapshotFile = None
     formats: options.TextOrJson = None
     output: options.Output = None
@@ -256,6 +257,7 @@ class VerifyOptions(Options):
         Path | None,
         Option("-o", metavar="FILE", help="Keep what was seen in this file, for --observations of all commands."),
     ] = None
+    quiet: options.Quiet = False
     no_color: options.NoColor = False
 
 

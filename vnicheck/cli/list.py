@@ -27,7 +27,8 @@ def list(given: ListOptions) -> Exit:  # noqa: A001 - functions here go by their
     fleet = Fleet(all_regions=given.all_regions)
     request = requested((), Selection(**vars(given.scope)), Ssh(), fleet=fleet, snapshot=given.snapshot)
     with ended_by(CollectError):
-        listed = list_servers(request, given.name or (), Terminal(ask_pass=False, no_color=given.no_color))
+        terminal = Terminal(ask_pass=False, no_color=given.no_color, quiet=given.quiet)
+        listed = list_servers(request, given.name or (), terminal)
     listing = Listing(
         schema=LISTING_SCHEMA,
         tool=TOOL,
@@ -41,7 +42,9 @@ def list(given: ListOptions) -> Exit:  # noqa: A001 - functions here go by their
         every = every and given.scope.vpc is None and given.scope.resource_group is None
         remember((server.name for server in listing.servers), whole=every)
     encoders = {"json": partial(encode_listing, listing)}
-    write_document(destination.wanted, partial(write_listing, listing), encoders, no_color=given.no_color)
+    write_document(
+        destination.wanted, partial(write_listing, listing, quiet=given.quiet), encoders, no_color=given.no_color
+    )
     for problem in listing.problems:
         tell(f"{one_line(problem.region or 'the region', 60)}: {problem.message}")
     for server in listing.servers:

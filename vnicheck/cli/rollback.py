@@ -45,7 +45,7 @@ def rollback(given: RollbackOptions) -> int:
         tell("nothing was changed")
         return Exit.OK
     with ended_by(ApplyError), ended_in_order(), means.runner:
-        outcome = roll_back(entry, means)
+        outcome = roll_back(book.read(given.change), means)  # while the user was asked, its fix may have gone on
     tell_outcome(entry.server.name, outcome)
     return Exit.OK if outcome.status == "rolled_back" else Exit.UNCONFIRMED
 

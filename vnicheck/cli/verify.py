@@ -73,7 +73,7 @@ def verify(given: VerifyOptions) -> int:
         if name == "json":
             write_bytes(encode_verification(document), place)
         else:
-            write_page(partial(write_verification, document), place, no_color=given.no_color)
+            write_page(partial(write_verification, document, quiet=given.quiet), place, no_color=given.no_color)
     return _status(document.verifications)
 
 
@@ -102,7 +102,14 @@ class _Work(Struct, frozen=True, kw_only=True):
 
 def _verify_all(work: _Work) -> list[Verification]:
     given = work.given
-    observed = gather(given.instances, given.selection, given.ssh, snapshot=given.snapshot, no_color=given.no_color)
+    observed = gather(
+        given.instances,
+        given.selection,
+        given.ssh,
+        snapshot=given.snapshot,
+        no_color=given.no_color,
+        quiet=given.quiet,
+    )
     return [_verified(server, observed.fabric, work) for server in observed.servers]
 
 

@@ -104,6 +104,7 @@ def _balancer(
         profile=read.profile.name,
         subnets=tuple(subnet.id for subnet in read.subnets),
         access_mode=_access_mode(read),
+        provisioning_status=read.provisioning_status,
         route_mode=read.route_mode,
         asymmetric_routing_supported=read.asymmetric_routing_supported,
         private_addresses=_addresses(read.private_ips),
@@ -176,4 +177,5 @@ def _member(
         address=target.address,
         instance=target.id if target.address is None and target.resource_type in (None, "instance") else None,
         port=read.port,
+        weight=read.weight,
     )

@@ -102,19 +102,20 @@ def parse_routing_table(item: Item, vpc: str, routes: Iterable[Item]) -> Routing
 def parse_route(item: Item) -> VpcRoute:
     """An item of `list_vpc_routing_table_routes`."""
     read = convert(item, wire.Route, "route")
-    hop = read.next_hop.address if read.next_hop else None
-    resource = None
-    if read.next_hop is not None and hop is None and read.next_hop.id is not None:
-        resource = NextHopResource(id=read.next_hop.id, name=read.next_hop.name, kind=read.next_hop.resource_type)
+    named = read.next_hop or wire.NextHop()
+    hop = named.address
     try:
         if hop is not None:
             hop = None if split_prefix(hop)[0] == 0 else hop  # 0.0.0.0: there is none (Route, next_hop)
+        resource = None
+        if hop is None and (named.id is not None or read.action == "deliver"):
+            resource = NextHopResource(id=named.id or "", name=named.name, kind=named.resource_type)
         return VpcRoute(
             id=read.id,
             name=read.name,
             destination=_prefix(read.destination),
             action=read.action,
-            zone=read.zone.name,
+            zone="" if read.zone is None else read.zone.name,
             next_hop=hop,
             next_hop_resource=resource,
             priority=read.priority,

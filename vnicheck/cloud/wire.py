@@ -232,6 +232,7 @@ class LoadBalancer(Struct, frozen=True):
     subnets: list[Reference]
     pools: list[Reference]
     access_mode: str | None = None
+    provisioning_status: str | None = None
     is_private_path: bool | None = None
     is_public: bool | None = None
     route_mode: bool | None = None
@@ -268,6 +269,7 @@ class LoadBalancerMember(Struct, frozen=True):
     id: str
     target: LoadBalancerTarget
     port: int | None = None
+    weight: int | None = None
 
 
 class NextHop(Struct, frozen=True):
@@ -286,7 +288,7 @@ class Route(Struct, frozen=True):
     name: str
     destination: str
     action: str
-    zone: Named = Named()
+    zone: Named | None = None
     next_hop: NextHop | None = None
     priority: int = 2
     lifecycle_state: str | None = None

@@ -13,7 +13,7 @@ from vnicheck.fabric.security_group import (
     groups_check,
     local_set,
 )
-from vnicheck.fabric.spoofing_check import spoofing_check
+from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
 from vnicheck.fabric.state_filter import state_filter
 from vnicheck.fabric.transport import ECHO_REPLY, ECHO_REQUEST, CrossingPacket
 from vnicheck.fabric.vpc_route import vpc_route
@@ -140,7 +140,13 @@ def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
     view, local, scope = walk.view, opening.local, opening.scope
     subnet = view.subnet(local.vni)
     if local.address in view.public:
-        return walk.once(("public range", local.key, scope), lambda: reaches_range(local.address, scope))
+        return walk.once(
+            ("public range", local.key, scope),
+            lambda: (
+                *reaches_range(view.fabric, view.server.vpc.id, local.address, scope),
+                *arrival_check(local.vni, view.assume, view.arrival),
+            ),
+        )
     return walk.once(
         ("ingress_route", local.key, scope, opening.remote if scope is Scope.VPC else None),
         lambda: ingress_route(view.fabric, subnet, local.vni, local.number, scope, opening.remote),

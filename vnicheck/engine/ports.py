@@ -7,7 +7,7 @@ from vnicheck.engine.crossing import crossing_packet, reading
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk
 from vnicheck.fabric import network_acl, remote_acl, security_group
-from vnicheck.fabric.load_balancer import Balanced, public_ports
+from vnicheck.fabric.load_balancer import Balanced, let_in, public_ports
 from vnicheck.model.address import merge_ranges
 from vnicheck.model.address_map import AddressMap, choose, constant, zipped
 from vnicheck.model.cloud import Vni
@@ -53,9 +53,12 @@ def _in_guest(opening: Opening) -> Iterator[PortMap]:
 
 
 def balanced_by(walk: Walk, opening: Opening) -> Balanced | None:
-    """The public load balancer whose clients come in at the first of the opening's ports; of the internet alone."""
+    """The public load balancer whose clients come in at the first of the opening's ports, surely if there is such a
+    one; of the internet alone.
+    """
     first = opening.ports[0][0]
-    return next((each for each in _of_internet(walk, opening) if each.first <= first <= each.last), None)
+    found = [each for each in _of_internet(walk, opening) if each.first <= first <= each.last]
+    return min(found, key=lambda each: each.doubt is not None, default=None)
 
 
 def _of_internet(walk: Walk, opening: Opening) -> tuple[Balanced, ...]:
@@ -63,7 +66,9 @@ def _of_internet(walk: Walk, opening: Opening) -> tuple[Balanced, ...]:
     if opening.scope is not Scope.INTERNET or local.address != local.vni.primary_address:
         return ()
     every = walk.once(("balanced", local.vni.id), lambda: public_ports(view.fabric, view.server.id, local.vni))
-    return tuple(each for each in every if each.protocol == opening.protocol)
+    found = [each for each in every if each.protocol in {None, opening.protocol}]
+    asked = [let_in(view.fabric, each, opening.remotes.samples, local.number) for each in found]
+    return tuple(each for each in asked if each is not None)
 
 
 def _balanced(walk: Walk, opening: Opening) -> Iterator[PortMap]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from vnicheck.engine.partition import never_remote, to_prefixes
 from vnicheck.engine.server_view import LocalAddress, ServerView
-from vnicheck.fabric import network_acl, remote_acl, security_group, vpc_route
+from vnicheck.fabric import load_balancer, network_acl, remote_acl, security_group, vpc_route
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.state_filter import state_filter
@@ -241,6 +241,8 @@ def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, S
         if has_zone_table(fabric, subnet.vpc):
             yield ("zones", subnet.vpc), zone_of(fabric, subnet.vpc).mapped(lambda zone: (zone, None))
         yield ("routes", subnet.id), vpc_route.alike(fabric, subnet, view.assume)
+        for groups, clients in load_balancer.alike(fabric, view.server.id, vni):
+            yield ("balancer's groups", groups), clients
         admitted = security_group.alike(fabric, vni, locals_)
         if admitted is not None:
             yield ("groups", vni.security_groups), admitted

@@ -100,7 +100,8 @@ class _Transit:
         view = walk.view
         self._walk, self._view, self._vpc = walk, view, view.server.vpc.id
         self.routes = transit_routes(view.fabric, self._vpc, view.server.id, view.server.vnis)
-        self._subnets = membership([[prefix_range(subnet.cidr)] for subnet in view.fabric.subnets.values()])
+        inside = [subnet for subnet in view.fabric.subnets.values() if subnet.vpc == self._vpc]
+        self._subnets = membership([[prefix_range(subnet.cidr)] for subnet in inside])
 
     def openers(self, through: TransitRoute) -> list[_End]:
         """Whoever's packets meet the route's table."""

@@ -168,7 +168,10 @@ def transit_path(walk: Walk, routes: list[TransitRoute], through: TransitRoute, 
     request = _Passage(walk, Leg.REQUEST, flow)
     scope = view.scopes(vni).of(request.source)
     led = onward(view.fabric, vpc, request.source, scope, request.destination, routes)
-    request.add(view.at(vni), unknown(Stage.VPC_ROUTE, led) if isinstance(led, str) else _by(through))
+    if isinstance(led, str):
+        request.add(view.at(vni), unknown(Stage.VPC_ROUTE, led))
+        return Path(tuple(request.taken), *request.interfaces)  # what becomes of it here says nothing of the flow
+    request.add(view.at(vni), _by(through))
     request.at_home(vni, vni, sends=True)
     leaves = request.cross(vni)
     if leaves is None:

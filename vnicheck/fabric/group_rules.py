@@ -58,6 +58,7 @@ class GroupRules:
                 self._add(fabric, group, rule, remotes, locals_)
         self.remotes = membership(remotes.ranges)
         self.locals = membership(locals_.ranges)
+        self.read_locals = len(locals_.ranges) > 1
         self._answers = AnswerBook()
         self._admissions: dict[tuple[Kind, int, int], tuple[Admission, ...]] = {}
         self._alike: dict[frozenset[int], AddressMap[tuple[int, int]]] = {}
@@ -76,6 +77,12 @@ class GroupRules:
             if any(first <= each.last and each.first <= last for first, last in dports)
         )
         return self._answers.note(question, admissions)
+
+    def admitted(self, kind: Kind, remote: int, local: int, dports: Range) -> set[bool | None]:
+        """What the rules come to for packets between two addresses with these destination ports."""
+        first, last = dports
+        every = self.admissions(kind, remote, local)
+        return {each.admitted for each in every if first <= each.last and each.first <= last}
 
     def admissions(self, kind: Kind, remote: int, local: int) -> tuple[Admission, ...]:
         """What the rules say of a packet between two addresses, by its destination port, in order from port 0."""
@@ -110,11 +117,14 @@ class GroupRules:
     def _add(
         self, fabric: Fabric, group: SecurityGroup, rule: SecurityGroupRule, remotes: "_Sets", locals_: "_Sets"
     ) -> None:
-        extent = _remote_ranges(fabric, rule)
-        doubtful = bool(rule.unmodelled) or extent is None
+        known = _remote_ranges(fabric, rule)
+        extent = _inside(fabric) if known is None and rule.remote_group in fabric.security_groups else known
+        doubtful = bool(rule.unmodelled) or known is None
         line = f"group {group.name}: {_line(fabric, rule)}"
         why = not_understood(rule) or "the addresses of its remote group are not all known"
-        remote = EVERYWHERE if doubtful or extent is None else remotes.bit(rule.remote or rule.remote_group, extent)
+        remote = EVERYWHERE
+        if extent is not None and not rule.unmodelled:
+            remote = remotes.bit("inside" if known is None else rule.remote or rule.remote_group, extent)
         local = EVERYWHERE if rule.local is None else locals_.bit(rule.local, [prefix_range(rule.local)])
         for kind, rules in self._rules.items():
             if not is_meant(rule, kind):
@@ -180,6 +190,14 @@ def _line(fabric: Fabric, rule: SecurityGroupRule) -> str:
     if remote is not None:
         words += ["from" if rule.direction == "inbound" else "to", remote]
     return " ".join(words)
+
+
+def _inside(fabric: Fabric) -> list[Range] | None:
+    """Where the targets of all groups are: in their VPC. None where its subnets were not all read."""
+    if "subnets" in fabric.missing:
+        return None
+    prefixes = [prefix for vpc in fabric.vpcs.values() for prefix in vpc.prefixes]
+    return [prefix_range(prefix) for prefix in (*prefixes, *(subnet.cidr for subnet in fabric.subnets.values()))]
 
 
 def _remote_ranges(fabric: Fabric, rule: SecurityGroupRule) -> list[Range] | None:

@@ -28,7 +28,7 @@ _DELEGATING = {"delegate", "delegate_vpc"}
 
 def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: Scope, remote: int) -> tuple[Check, ...]:
     """What becomes of a packet from a remote to an address of the VNI, by the routes that win for it; nothing where it
-    is delivered as without them. An appliance that it is led to is not seen.
+    is delivered as without them. An appliance that it is led to is not seen. A table that was not read may have such.
     """
     floating = format_address(local) in vni.untranslated
     if floating and scope is not Scope.INTERNET:
@@ -46,7 +46,8 @@ def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: S
     ]
     diverting = [[route for route in won if not _is_normal(route, vni)] for won in winners]
     if not any(diverting):
-        return ()
+        unread = fabric.missing.get("routing_tables") if len(winners) < len(SOURCES.get(scope, ())) else None
+        return () if unread is None else (unknown(STAGE, f"the VPC routing tables for what comes in: {unread}"),)
     by = tuple(f"VPC route {route.name}: {route.destination} {route.action}" for won in diverting for route in won)
     where = format_address(address)
     if len(winners) == len(SOURCES[scope]) and all(
@@ -69,8 +70,10 @@ def zone_of(fabric: Fabric, vpc: str) -> AddressMap[str | None]:
 
 
 def has_zone_table(fabric: Fabric, vpc: str) -> bool:
-    """Whether traffic between the VPC's zones meets a table."""
-    return any(table.vpc == vpc and "vpc_zone" in table.ingress for table in fabric.routing_tables.values())
+    """Whether traffic between the VPC's zones meets a table, or may."""
+    return "routing_tables" in fabric.missing or any(
+        table.vpc == vpc and "vpc_zone" in table.ingress for table in fabric.routing_tables.values()
+    )
 
 
 def _tables(fabric: Fabric, subnet: Subnet, scope: Scope) -> Iterator[RoutingTable]:

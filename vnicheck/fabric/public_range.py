@@ -9,9 +9,9 @@ from vnicheck.fabric.check import Check, passes, unknown
 from vnicheck.fabric.ingress_route import SOURCES
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.scope import PRIVATE_PREFIXES, SERVICE_PREFIXES
-from vnicheck.fabric.vpc_route import best_routes, is_settled, routes_of
+from vnicheck.fabric.vpc_route import NOT_SETTLED, best_routes, is_settled, routes_of
 from vnicheck.model.address import Range, parse_address, prefix_range
-from vnicheck.model.cloud import Fabric, PublicAddressRange, Subnet, Vni
+from vnicheck.model.cloud import Fabric, PublicAddressRange, Subnet, Vni, VpcRoute
 from vnicheck.model.flow import Scope, Stage
 
 NEVER_PUBLIC = tuple(prefix_range(prefix) for prefix in (*PRIVATE_PREFIXES, *SERVICE_PREFIXES))
@@ -54,10 +54,22 @@ def held_addresses(fabric: Fabric, vpc: str, vnis: tuple[Vni, ...], held: frozen
     return remembered(fabric, ("public ranges", vpc, tuple(vni.id for vni in vnis), held), found)
 
 
-def reaches_range(address: str, scope: Scope) -> tuple[Check, ...]:
+def reaches_range(fabric: Fabric, vpc: str, address: str, scope: Scope) -> tuple[Check, ...]:
     """Whether remotes reach an address of a range: those of the internet do, by the ingress route that leads it to the
     server; how others would is told nowhere.
     """
+    number = parse_address(address)
+    known, route = public_range(fabric, vpc, number), _leading_to(fabric, vpc, number)
+    assert known is not None  # noqa: S101 - the address is held
+    assert route is not None  # noqa: S101 - and led
+    by = (f"VPC route {route.name}: {route.destination} {route.action}",)
+    if not _counts_for(route, known):
+        reason = (
+            f"public address range {known.name} is of another zone than the ingress route that leads it to this VNI"
+        )
+        return (unknown(Stage.INGRESS_ROUTE, reason, "public-ranges", by),)
+    if not is_settled(route):
+        return (unknown(Stage.INGRESS_ROUTE, NOT_SETTLED, "public-ranges", by),)
     if scope is Scope.INTERNET:
         reason = f"an ingress route leads {address}, of a public address range, to this VNI"
         return (passes(Stage.INGRESS_ROUTE, reason, "public-ranges"),)
@@ -93,19 +105,33 @@ def extents_of(fabric: Fabric, vpc: str) -> list[Range]:
 
 
 def _held(fabric: Fabric, vpc: str, vnis: tuple[Vni, ...], held: frozenset[str]) -> Iterator[tuple[str, Vni]]:
+    for address in sorted(held):
+        route = _leading_to(fabric, vpc, parse_address(address))
+        for vni in vnis:
+            if route is not None and route.action == "deliver" and route.next_hop in vni.addresses:
+                yield address, vni
+
+
+def _leading_to(fabric: Fabric, vpc: str, address: int) -> VpcRoute | None:
+    """The ingress route for the internet that leads what is sent to an address of a range: one of the range's zone,
+    where it comes in, before others. None where there is none, or several are as good.
+    """
+    known = public_range(fabric, vpc, address)
     routes = [
         route
         for table in fabric.routing_tables.values()
         if table.vpc == vpc and not set(SOURCES[Scope.INTERNET]).isdisjoint(table.ingress)
         for route in table.routes
     ]
-    for address in sorted(held):
-        known = public_range(fabric, vpc, parse_address(address))
-        best = best_routes(routes, parse_address(address)) if known is not None else []
-        for vni in vnis:
-            delivers = len(best) == 1 and best[0].action == "deliver" and is_settled(best[0])
-            if delivers and best[0].next_hop in vni.addresses:
-                yield address, vni
+    if known is None:
+        return None
+    counting = best_routes([route for route in routes if _counts_for(route, known)], address)
+    best = counting or best_routes(routes, address)
+    return best[0] if len(best) == 1 else None
+
+
+def _counts_for(route: VpcRoute, known: PublicAddressRange) -> bool:
+    return known.zone is None or route.zone in {"", known.zone}
 
 
 def _holds(prefix: str, address: int) -> bool:

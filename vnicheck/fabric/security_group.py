@@ -89,12 +89,17 @@ def alike(fabric: Fabric, vni: Vni, locals_: frozenset[int]) -> AddressMap[tuple
 
 def group_rules(fabric: Fabric, vni: Vni) -> GroupRules | None:
     """The rules of the VNI's groups; None where not all of them are known."""
-    return remembered(fabric, (STAGE, vni.security_groups), lambda: _compile(fabric, vni))
+    return rules_of(fabric, vni.security_groups)
 
 
-def _compile(fabric: Fabric, vni: Vni) -> GroupRules | None:
-    if vni.security_groups is None:
+def rules_of(fabric: Fabric, ids: tuple[str, ...] | None) -> GroupRules | None:
+    """The rules of some groups; None where not all of them are known."""
+    return remembered(fabric, (STAGE, ids), lambda: _compile(fabric, ids))
+
+
+def _compile(fabric: Fabric, ids: tuple[str, ...] | None) -> GroupRules | None:
+    if ids is None:
         return None
-    groups = [fabric.security_groups.get(group) for group in vni.security_groups]
+    groups = [fabric.security_groups.get(group) for group in ids]
     known = [group for group in groups if group is not None]
     return GroupRules(fabric, known) if len(known) == len(groups) else None

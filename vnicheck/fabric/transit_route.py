@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from vnicheck.fabric.ingress_route import SOURCES
 from vnicheck.fabric.load_balancer import forwards, has_others
+from vnicheck.fabric.public_range import public_range
 from vnicheck.fabric.scope import PRIVATE_PREFIXES
-from vnicheck.fabric.vpc_route import best_routes
+from vnicheck.fabric.vpc_route import NOT_SETTLED, best_routes, is_settled
 from vnicheck.model.address import prefix_range
 from vnicheck.model.cloud import Fabric, RoutingTable, Subnet, Vni, VpcRoute
 from vnicheck.model.flow import Scope
@@ -61,9 +62,11 @@ def onward(
     tables = _tables_at(fabric, vpc, source, scope)
     if tables is None:
         return f"the VPC routing tables: {fabric.missing.get('routing_tables', 'not readable')}"
-    subnet = _subnet_of(fabric, vpc, source)
-    met = [route for table in tables for route in table.routes if subnet is None or route.zone in {"", subnet.zone}]
+    zone = _zone_of(fabric, vpc, source) or _zone_of(fabric, vpc, destination)
+    met = [route for table in tables for route in table.routes if zone is None or route.zone in {"", zone}]
     best = best_routes(met, destination)
+    if any(not is_settled(route) for route in best):
+        return NOT_SETTLED
     if not best or best[0].action in {"delegate", "delegate_vpc"}:
         return None
     if len(best) > 1:
@@ -84,6 +87,12 @@ def _tables_at(fabric: Fabric, vpc: str, address: int, scope: Scope) -> list[Rou
     return [
         table for table in fabric.routing_tables.values() if table.vpc == vpc and not words.isdisjoint(table.ingress)
     ]
+
+
+def _zone_of(fabric: Fabric, vpc: str, address: int) -> str | None:
+    """The zone that packets from an address leave in, and those to it arrive in; None where that is not known."""
+    within = _subnet_of(fabric, vpc, address) or public_range(fabric, vpc, address)
+    return within.zone if within is not None else None
 
 
 def _subnet_of(fabric: Fabric, vpc: str, address: int) -> Subnet | None:

@@ -16,6 +16,7 @@ from vnicheck.model.config import Assumptions
 from vnicheck.model.flow import DropCode, Outcome, Scope, Stage
 
 STAGE = Stage.VPC_ROUTE
+NOT_SETTLED = "a VPC route is not stable: whether it counts yet is not known"
 _LEAST_NETWORK = 8
 """No private network has a shorter prefix."""
 
@@ -49,7 +50,7 @@ def vpc_route(
     if len(best) > 1:
         return unknown(STAGE, "several VPC routes of one priority share the load", by=by)
     if any(not is_settled(each) for each in best):
-        return unknown(STAGE, "a VPC route is not stable: whether it counts yet is not known", by=by)
+        return unknown(STAGE, NOT_SETTLED, by=by)
     if route.action == "deliver" and route.next_hop in own:
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route leads back to this server", by=by)
     if route.action == "drop":
@@ -64,7 +65,7 @@ def vpc_route(
             "a VPC route hands it to a VPN, which carries only what is sent from subnets that use the route's table"
         )
         return drops(STAGE, DropCode.VPC_ROUTE, reason, "vpn-source", by)
-    if route.action == "deliver" and scope is Scope.PRIVATE:
+    if route.action == "deliver" and scope is Scope.PRIVATE and not _is_unseen(route):
         beyond = _by_default(assume, destination, scope)
         if beyond.outcome is not Outcome.PASS:
             return beyond
@@ -105,7 +106,7 @@ def _line(route: VpcRoute) -> str:
 
 
 def _next_hop(route: VpcRoute) -> str:
-    return route.next_hop or "a gateway of the VPC"
+    return route.next_hop or ("what is not known" if _is_unseen(route) else "a gateway of the VPC")
 
 
 def routes_of(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
@@ -123,6 +124,11 @@ def is_settled(route: VpcRoute) -> bool:
 
 def _is_of_vpn(route: VpcRoute) -> bool:
     return route.next_hop_resource is not None and route.next_hop_resource.kind == "vpn_gateway_connection"
+
+
+def _is_unseen(route: VpcRoute) -> bool:
+    """Whether the next hop is of a kind that we do not know."""
+    return route.next_hop_resource is not None and not _is_of_vpn(route)
 
 
 def _uses_table(fabric: Fabric, subnet: Subnet, source: int | None) -> bool:

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, UnsetType
 
+from vnicheck.engine.refinement import difference
+from vnicheck.fabric.public_range import public_range
 from vnicheck.findings.confidence import confidence_of_hops
 from vnicheck.findings.expectations import expected_drops
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.led_out import led_out
 from vnicheck.findings.published import is_published
+from vnicheck.model.address import merge_ranges, parse_address, prefix_range
 from vnicheck.model.finding import Confidence
 from vnicheck.model.flow import Direction, DropCode, Flow, Hop, Leg, Outcome, Stage, Verdict
 from vnicheck.model.guest import RouteType
@@ -94,7 +97,7 @@ def _all_broken_paths(facts: Facts, *, transit: bool) -> Iterator[BrokenPath]:
     for index, flow in enumerate(facts.flows):
         if index in meant or (flow.direction is Direction.TRANSIT) is not transit or not _is_broken(flow, broadcast):
             continue
-        if _behind_containers(facts, flow) or led_out(facts, flow) is not None:
+        if _is_unused(facts, flow) or _behind_containers(facts, flow) or led_out(facts, flow) is not None:
             continue
         owner = facts.owner(flow.local)
         lacking = flow.dropped_by is DropCode.NOT_LOCAL  # a matter of this address, not of the path
@@ -159,6 +162,18 @@ def _refused_at_home(flow: Flow) -> bool:
     if all(drop.by is not DropCode.NETWORK_ACL for drop in flow.drops):
         return False
     return any(hop.outcome is Outcome.DROP and hop.stage is Stage.REMOTE_ACL for hop in flow.hops)
+
+
+def _is_unused(facts: Facts, flow: Flow) -> bool:
+    """Whether it is in transit to addresses of a public address range of which the guest holds others itself: they are
+    nobody's where it does not forward.
+    """
+    if flow.dropped_by is not DropCode.NOT_LOCAL or isinstance(flow.local_prefixes, UnsetType):
+        return False
+    view = facts.view
+    ranges = [public_range(view.fabric, view.server.vpc.id, parse_address(address)) for address in view.public]
+    held = merge_ranges(prefix_range(each.cidr) for each in ranges if each is not None)
+    return bool(held) and not difference(merge_ranges(map(prefix_range, flow.local_prefixes)), held)
 
 
 def _behind_containers(facts: Facts, flow: Flow) -> bool:

@@ -107,7 +107,7 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
     uname = facts.text("uname")
     system = uname.partition("\n")[0].strip()
     if failure(facts.sections.get("uname")) is None and system != "Linux":
-        raise CollectionError("guest_not_linux", f"this is {one_line(system, 40) or 'no'} system, not Linux")
+        raise CollectionError("guest_not_linux", f"its system is {one_line(system, 40) or 'without a name'}, not Linux")
     _require_ip(facts)
     if collected_at is None:
         collected_at = facts.text("date").strip()

@@ -72,8 +72,8 @@ def close(change: str) -> str:
 
 
 def run_steps(change: str, steps: Sequence[Step]) -> str:
-    """Do steps without a timer, and take back what was done where one is refused. Answers `applied`,
-    `refused-and-undone` or `not-root`, with `found` and `left`.
+    """Do steps without a timer, of a change that is kept, and take back what was done where one is refused. Answers
+    `applied`, `refused-and-undone`, `not-root`, or `late STATE` where it is kept no longer, with `found` and `left`.
     """
     return _script(change, steps, "vnicheck_steps")
 

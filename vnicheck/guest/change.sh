@@ -239,13 +239,14 @@ vnicheck_keep() {
   vnicheck_end late "$(vnicheck_state)"
 }
 
-# Steps without a timer, for configuration files. One that says "there already" has done nothing, and is not undone.
-# Where one fails, those before it are undone at once.
+# Steps without a timer, for configuration files, as long as what runs is kept: another session may undo it. One that says
+# "there already" has done nothing, and is not undone. Where one fails, those before it are undone at once.
 vnicheck_steps() {
   if [ "$(id -u)" != 0 ]; then vnicheck_end not-root; fi
   vnicheck_step=0
   while [ "$vnicheck_step" -lt "$vnicheck_count" ]; do
     vnicheck_step=$((vnicheck_step + 1))
+    if [ ! -e "$vnicheck_folder/kept" ]; then vnicheck_end late "$(vnicheck_state)"; fi
     if ! vnicheck_words=$("vnicheck_do_$vnicheck_step" 2>&1 </dev/null); then
       vnicheck_refused
       vnicheck_found_before

@@ -185,7 +185,9 @@ class NetworkAcl(Struct, frozen=True, kw_only=True):
 
 
 class NextHopResource(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A next hop that is no address. `kind`: the API's `vpn_gateway_connection`, a later word, or empty: none given."""
+    """A next hop that is no address. `kind`: the API's `vpn_gateway_connection`, a later word, or empty: none given.
+    Without `id`: the API names nothing that is known.
+    """
 
     id: str
     name: str = ""
@@ -196,11 +198,11 @@ class VpcRoute(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One route of a VPC routing table, which counts in its `zone` alone (empty: the API names none).
 
     `action`: `deliver`, `delegate`, `delegate_vpc`, `drop`, or a later word. `next_hop` is an address,
-    `next_hop_resource` a VPN gateway's connection; at most one of them is set. Where a route that delivers has neither,
-    what it leads to is not known (snapshots of earlier versions leave the resource out). Of routes with the same
-    destination and zone the smaller `priority` wins. `lifecycle_state`: the API's word (`stable`, `pending`,
-    `deleting`, `failed`, `suspended`, `updating`, `waiting`); `advertise`: whether the ingress sources of the table
-    are told of it. None: not read.
+    `next_hop_resource` a VPN gateway's connection or another thing; at most one of them is set. Where a route that
+    delivers has neither, it is a gateway of the VPC (snapshots of earlier versions leave the resource out). Of routes
+    with the same destination and zone the smaller `priority` wins. `lifecycle_state`: the API's word (`stable`,
+    `pending`, `deleting`, `failed`, `suspended`, `updating`, `waiting`); `advertise`: whether the ingress sources of
+    the table are told of it. None: not read.
     """
 
     id: str
@@ -272,9 +274,10 @@ class LoadBalancer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A load balancer of a VPC (SDK, LoadBalancer; nlb-about). None: not read, or not told by the API.
 
     `family` is the profile's (`network`, `application`, or a later word), `profile` its name. `access_mode`: `private`,
-    `public`, `private_path`, or a later word. `route_mode`: a route may name one of its `private_addresses` as next
-    hop, and its members forward. `listeners` are read of network ones without a private path alone; so are the
-    members, which are all in `Fabric.load_balancer_members` where `members_read`. `subnets`, `security_groups`: ids.
+    `public`, `private_path`, or a later word. `provisioning_status`: the API's word (`active`, ...). `route_mode`: a
+    route may name one of its `private_addresses` as next hop, and its members forward. `listeners` are read of
+    network ones without a private path alone; so are the members, which are all in `Fabric.load_balancer_members` where
+    `members_read`. `subnets`, `security_groups`: ids.
     """
 
     id: str
@@ -284,6 +287,7 @@ class LoadBalancer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     profile: str | None = None
     subnets: tuple[str, ...] = ()
     access_mode: str | None = None
+    provisioning_status: str | None = None
     route_mode: bool | None = None
     asymmetric_routing_supported: bool | None = None
     private_addresses: tuple[str, ...] | None = None
@@ -301,6 +305,7 @@ class LoadBalancerMember(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A target of a load balancer's pool. `address` and `instance` (an id) as the API names the target: one of them,
     or neither (a domain name, another load balancer). `family` is the profile's: `network`, `application`, or a later
     word. `vpc` is the load balancer's, by id; `port` the one that members get traffic on, unless listeners have ranges.
+    `weight` counts in pools of the algorithm `weighted_round_robin`.
     """
 
     load_balancer: Ref
@@ -310,6 +315,7 @@ class LoadBalancerMember(Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: str | None = None
     instance: str | None = None
     port: int | None = None
+    weight: int | None = None
 
 
 ADVISORY = frozenset({"load_balancers", "public_address_ranges"})

@@ -100,6 +100,8 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     causes: tuple[Cause, ...] = ()
     """What makes the findings; every one belongs to one."""
     collected: Collected = Collected()
+    boot_unknown: str | UnsetType = UNSET
+    """Why it is not known what the next boot leaves of what runs; absent where that is known, or no guest is."""
 
     @property
     def stopped(self) -> bool:

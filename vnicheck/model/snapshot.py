@@ -30,7 +30,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     message: str
 
 
-NOTHING_KNOWN = Problem(code="nothing_known", message="of no flow of it is it known what becomes of it")
+NOTHING_KNOWN = Problem(code="nothing_known", message="nothing is known of what becomes of its flows")
 """What keeps a server from being checked of which all facts were read."""
 
 

@@ -60,7 +60,7 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
     cloud.LoadBalancerListener: {"id": ID, "protocol": KEEP, "pool": ID},
     cloud.LoadBalancer: {
         "id": ID, "name": "name", "family": KEEP, "vpc": ID, "profile": KEEP, "subnets": ID, "access_mode": KEEP,
-        "private_addresses": ADDRESS, "public_addresses": ADDRESS, "security_groups": ID,
+        "provisioning_status": KEEP, "private_addresses": ADDRESS, "public_addresses": ADDRESS, "security_groups": ID,
     },
     cloud.LoadBalancerMember: {"family": KEEP, "vpc": ID, "address": ADDRESS, "instance": ID},
     cloud.Fabric: {

@@ -4,6 +4,7 @@ It sees the machine's files read-only, and what may be written (/etc, /run, /tmp
 no process and no network of the machine.
 """
 
+import ctypes
 import os
 import platform
 import shutil
@@ -15,6 +16,8 @@ from contextlib import ExitStack
 from io import BufferedRWPair
 from pathlib import Path
 from socket import socket
+from tempfile import TemporaryFile
+from typing import IO
 
 import msgspec
 
@@ -43,15 +46,22 @@ from vnicheck.rehearse.requests import (
 LIFETIME = 3600.0
 """Seconds after which the sandbox ends, whatever its user does."""
 _MAX_OUTPUT = 4 << 20
+_LAST_WORDS = 0.5
+"""Seconds in which what a script has written is read, where something that it has left running may write more."""
+_WRITABLE = ("/proc/sys/net", "/proc/1")
+_DEVICES = ("full", "null", "random", "tty", "urandom", "zero", "net/tun")
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000  # linux/sched.h
+_libc = ctypes.CDLL(None, use_errno=True)
 _EMPTIED = ("/run", "/tmp", "/var", "/home", "/root", "/dev/shm")  # noqa: S108 - covered, not written to
 
 
 def main(number: int) -> None:
     """Serves what comes over the socket `number` until its other end closes."""
-    threading.Thread(target=_end_in_time, daemon=True).start()
     with socket(fileno=number) as connection, connection.makefile("rwb") as lines:
         try:
             hide_machine()
+            lock_mounts()
+            threading.Thread(target=_end_in_time, daemon=True).start()
             _answer(lines, Done())
             _serve(lines)
         except (RehearsalError, OSError) as error:
@@ -88,19 +98,43 @@ def _done(server: RebuiltServer, request: Request) -> Reply:
         case Send(flows=flows, timeouts=timeouts):
             return _send(server, flows, timeouts)
         case Run(script=script, seconds=seconds):
-            done = subprocess.run(
-                [*server.target.prefix("/"), "sh", "-s"],
-                input=script.encode(),
-                capture_output=True,
-                timeout=seconds,
-                check=False,
-            )
-            return Ran(status=done.returncode, stdout=done.stdout[:_MAX_OUTPUT], stderr=done.stderr[:_MAX_OUTPUT])
+            return _ran([*server.target.prefix("/"), "sh", "-s"], script, seconds)
         case Patch(vni=vni, changes=changes):
             server.set_vni(vni, **changes)
         case Shell():
-            subprocess.run([*server.target.prefix("/"), "sh", "-i"], check=False)
+            # our own standard error is a pipe, for the last word of a sandbox that fails
+            subprocess.run([*server.target.prefix("/"), "sh", "-i"], stderr=sys.stdout, check=False)
     return Done()
+
+
+def _ran(command: Sequence[str], script: str, seconds: float) -> Ran:
+    """A shell with a script, to its end; what it leaves running runs on, unheard. Raises TimeoutExpired."""
+    with TemporaryFile() as text:
+        text.write(script.encode())
+        text.seek(0)
+        process = subprocess.Popen(command, stdin=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    said = bytearray(), bytearray()
+    readers = [
+        threading.Thread(target=_read_beginning, args=each, daemon=True)
+        for each in zip((process.stdout, process.stderr), said, strict=True)
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        status = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    for reader in readers:
+        reader.join(_LAST_WORDS)
+    return Ran(status=status, stdout=bytes(said[0]), stderr=bytes(said[1]))
+
+
+def _read_beginning(stream: IO[bytes], beginning: bytearray) -> None:
+    """All is read, so that nobody waits, and no more kept than is wanted."""
+    with stream:
+        while part := stream.read(65536):
+            beginning += part[: _MAX_OUTPUT - len(beginning)]
 
 
 def _send(server: RebuiltServer, flows: Sequence[Tried], timeouts: Sequence[float]) -> Sent:
@@ -130,9 +164,10 @@ def hide_machine() -> None:
     if os.getpid() != 1:
         raise RehearsalError("not in a sandbox of its own")
     # this network's sysctls are to be written; the machine's other ones are not, even where it is root who asks
-    _mount("--bind", "/proc/sys/net", "/proc/sys/net")
+    for point in _WRITABLE:
+        _mount("--bind", point, point)
     for point in _mount_points():
-        if Path(point).parts[:2] != ("/", "dev") and point != "/proc/sys/net":
+        if Path(point).parts[:2] != ("/", "dev") and point not in _WRITABLE:
             _mount("-o", "remount,bind,ro", point, must=point in {"/", "/proc"})
     needed = _needed()
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/mnt")
@@ -140,6 +175,8 @@ def hide_machine() -> None:
         kept = f"/mnt/kept/{number}"
         os.makedirs(kept)
         _mount("--rbind", folder, kept)
+    _make_devices("/mnt/dev")
+    _mount("--rbind", "/mnt/dev", "/dev")
     shutil.copytree("/etc", "/mnt/etc", symlinks=True, ignore=_unreadable, dirs_exist_ok=True)
     for folder in _EMPTIED:
         if os.path.isdir(folder) and not os.path.islink(folder):
@@ -149,6 +186,39 @@ def hide_machine() -> None:
         _mount("--rbind", f"/mnt/kept/{number}", folder)
     _mount("--rbind", "/mnt/etc", "/etc")
     os.chdir("/")
+
+
+def _make_devices(folder: str) -> None:
+    """What every program needs of /dev; no disk, and no terminal of others."""
+    for name in _DEVICES:
+        if os.path.exists(f"/dev/{name}"):
+            place = Path(folder, name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+            _mount("--bind", f"/dev/{name}", str(place))
+    for name in ("pts", "shm"):
+        os.makedirs(f"{folder}/{name}")
+    _mount("-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", f"{folder}/pts", must=False)
+    for name, target in {
+        "ptmx": "pts/ptmx",
+        "fd": "/proc/self/fd",
+        "stdin": "fd/0",
+        "stdout": "fd/1",
+        "stderr": "fd/2",
+    }.items():
+        os.symlink(target, f"{folder}/{name}")
+
+
+def lock_mounts() -> None:
+    """From here on nobody in the sandbox, its root neither, makes writable or uncovers what `hide_machine` has hidden.
+
+    Mounts that come from another user namespace are locked (mount_namespaces(7)): so this program, alone still, enters
+    another one. Raises RehearsalError.
+    """
+    if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS) != 0:
+        raise RehearsalError(f"no user namespace within another one: {os.strerror(ctypes.get_errno())}")
+    for name, text in (("setgroups", "deny"), ("gid_map", "0 0 1"), ("uid_map", "0 0 1")):
+        Path(f"/proc/1/{name}").write_text(text)
 
 
 def _needed() -> list[str]:

@@ -3,6 +3,7 @@
 Servers go in one by one; of each only counts are kept, and its name.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
@@ -13,7 +14,7 @@ from vnicheck.findings.terms import CAUSES
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import SEVERITIES, Severity
 from vnicheck.model.report import InstanceReport
-from vnicheck.model.words import counted, listed
+from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.assumed import Assumed
 from vnicheck.report.coverage import Unchecked
 from vnicheck.report.fixes import strategy_words
@@ -24,8 +25,8 @@ _TOLD = {"error", "warning"}
 
 
 class CauseCount(Struct, frozen=True):
-    """A kind of cause: on how many servers, its worst severity there, what fixes it (empty: by hand), and the rule of
-    one of its worst findings.
+    """A kind of cause: on how many servers, its worst severity there (of `milder` ones it is less), what fixes it
+    (empty: by hand), and the rule of one of its worst findings.
     """
 
     kind: CauseKind
@@ -33,11 +34,13 @@ class CauseCount(Struct, frozen=True):
     servers: int
     fix: str
     rule: str
+    milder: int = 0
 
     @property
     def title(self) -> str:
         """Of any server."""
-        return CAUSES[self.kind]
+        milder = f" ({self.milder} with warnings only)" if self.milder and self.severity == "error" else ""
+        return CAUSES[self.kind] + milder
 
     @property
     def by_hand(self) -> bool:
@@ -78,6 +81,7 @@ class Fleet:
         self._problems: dict[str, dict[str, str]] = {}
         self._regions: dict[str, None] = {}
         self.collected: list[str] = []
+        self._boot_unknown: Counter[str] = Counter()
         self.unchecked = Unchecked()
         self.assumed = Assumed()
 
@@ -91,6 +95,8 @@ class Fleet:
             self._regions[instance.region] = None
         times = [each for each in (instance.collected.guest, instance.collected.vpc) if not isinstance(each, UnsetType)]
         self.collected = [min([*self.collected, *times])] if times or self.collected else []
+        if state not in {"unchecked", "stopped"} and not isinstance(instance.boot_unknown, UnsetType):
+            self._boot_unknown[instance.boot_unknown] += 1
         counting = {finding.fingerprint: finding for finding in instance.findings if finding.counts}
         for cause in instance.causes:
             mine = [counting[each] for each in cause.findings if each in counting]
@@ -115,7 +121,8 @@ class Fleet:
         for kind, servers in self._causes.items():
             severity, _, rule = min(servers.values(), key=lambda one: SEVERITIES.index(one[0]))
             (fix, _), *_ = Counter(fix for _, fix, _ in servers.values()).most_common(1)
-            counts.append(CauseCount(kind, severity, len(servers), fix, rule))
+            milder = sum(each != severity for each, _, _ in servers.values())
+            counts.append(CauseCount(kind, severity, len(servers), fix, rule, milder))
         order = list(CauseKind)
         return sorted(counts, key=lambda each: (SEVERITIES.index(each.severity), -each.servers, order.index(each.kind)))
 
@@ -125,9 +132,27 @@ class Fleet:
         return self._broken
 
     @property
+    def next(self) -> list[str]:
+        """The commands to type next: to look at the worst server and to fix; else to see why one was not reached."""
+        if self._broken:
+            return [f"vnicheck analyze {_quoted(self._broken[0].name)}", "vnicheck fix --dry-run"]
+        unreached = [name for code, names in self._problems.items() if code.startswith("ssh_") for name in names]
+        return [f"vnicheck doctor {_quoted(unreached[0])}"] if unreached else []
+
+    @property
     def problems(self) -> dict[str, dict[str, str]]:
         """What kept servers from being checked: by the problem's code the servers' names, each with its message."""
         return self._problems
+
+    @property
+    def next_boot(self) -> str:
+        """Of how many servers it is not known what the next boot leaves, and the most common reason."""
+        if not self._boot_unknown:
+            return ""
+        ((why, _),) = self._boot_unknown.most_common(1)
+        servers = counted(self._boot_unknown.total(), "server")
+        example = "for example " if len(self._boot_unknown) > 1 else ""
+        return f"next boot: what it takes back of {servers} is not known ({example}{why})"
 
     @property
     def answer(self) -> str:
@@ -154,6 +179,10 @@ class Fleet:
 
 
 NAMED = 3
+
+
+def _quoted(name: str) -> str:
+    return shlex.quote(one_line(name, 60))
 
 
 def rank(server: WorstServer) -> tuple[float, int, int, str]:

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from msgspec import Struct, UnsetType
 
-from vnicheck.model.cause import Cause, CausePlan
+from vnicheck.model.cause import Cause, CauseKind, CausePlan
 from vnicheck.model.finding import SEVERITIES, Finding
+from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport
-from vnicheck.model.words import counted
-from vnicheck.report.fixes import fix_words
+from vnicheck.model.words import counted, listed
+from vnicheck.report.fixes import fix_words, runs
+from vnicheck.report.writer import fix_line
 
 
 class ToldCause(Struct, frozen=True):
@@ -45,11 +47,27 @@ def counts_said(instance: InstanceReport) -> list[str]:
     return [counted(counts[severity], severity) for severity in SEVERITIES if counts[severity]]
 
 
-def unplanned(told: ToldCause) -> list[Finding]:
-    """Those of which no plan fixes anything."""
+def by_hand(told: ToldCause, *, explain: bool) -> list[str]:
+    """What is to be done where no plan does it, of which findings where a plan fixes others of the cause: titles,
+    without commands that the next boot would lose unsaid.
+    """
     plan = told.cause.plan
     planned = () if isinstance(plan, UnsetType) else plan.findings
-    return [finding for _, finding in told.findings if finding.fingerprint not in planned]
+    left = [(number, finding) for number, finding in told.findings if finding.fingerprint not in planned]
+    lines = grouped((fix_line(fix) if explain else fix.title, number) for number, one in left for fix in one.fixes)
+    if len(left) == len(told.findings):
+        return list(lines)
+    return [f"{line} (for {listed(runs(numbers))})" for line, numbers in lines.items()]
+
+
+def next_boot(instance: InstanceReport) -> str:
+    """What the next boot does to a server of which no plan and no finding says it; empty where one does."""
+    at_boot = any(cause.kind is CauseKind.LOST_AT_BOOT for cause in instance.causes)
+    if at_boot or isinstance(instance.collected.guest, UnsetType) or told_fixes(told_causes(instance)):
+        return ""
+    if isinstance(instance.boot_unknown, UnsetType):
+        return "takes nothing of this back, as far as the server's files tell"
+    return f"what it takes back is not known ({instance.boot_unknown})"
 
 
 def told_fixes(told: Sequence[ToldCause]) -> list[ToldFix]:

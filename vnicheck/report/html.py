@@ -5,7 +5,6 @@ the worst first. Everything remote is escaped by the template engine, and stripp
 that.
 """
 
-import shlex
 import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
@@ -17,7 +16,7 @@ from msgspec import UnsetType
 from vnicheck.findings.terms import CAUSES
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.report import InstanceReport, Report
-from vnicheck.model.words import counted, one_line, untaken
+from vnicheck.model.words import counted, untaken
 from vnicheck.report.age import collected_words, since_words
 from vnicheck.report.coverage import coverage_line, findings_line, note_lines, some
 from vnicheck.report.fixes import strategy_words
@@ -167,9 +166,7 @@ class HtmlWriter:
             "found": findings_line(report),
             "problems": [(counted(n, "server"), what, some(names)) for n, what, names in problem_lines(fleet.problems)],
             "regions": self._fleet.unchecked.region_lines(report),
-            "next": [f"vnicheck analyze {shlex.quote(one_line(fleet.worst[0].name, 60))}", "vnicheck fix --dry-run"]
-            if fleet.worst
-            else [],
+            "next": fleet.next,
             "brief": self._entries.brief,
             "notes": note_lines(report),
             "gone": baseline.gone if baseline else (),

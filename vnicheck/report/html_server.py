@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UnsetType
 
 from vnicheck.findings.terms import RP_FILTER
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import Finding
 from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, InterfaceSummary
@@ -14,9 +15,9 @@ from vnicheck.model.words import listed, one_line
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import other_flows
 from vnicheck.report.drawing import concerned, drawn_together
-from vnicheck.report.fixes import by_hand, reboot_words
-from vnicheck.report.grouping import ToldCause, ToldFix, counts_said, told_causes, told_fixes, unplanned
-from vnicheck.report.matrix import COLUMNS, WAYS, AddressRows, Cell, Mark, Part, alike, legend, matrix_of
+from vnicheck.report.fixes import reboot_words
+from vnicheck.report.grouping import ToldCause, ToldFix, by_hand, counts_said, next_boot, told_causes, told_fixes
+from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, alike, legend, matrix_of
 from vnicheck.report.path_svg import pictures
 from vnicheck.report.verdicts import verdict_lines
 
@@ -48,13 +49,14 @@ def server_view(instance: InstanceReport, anchor: str, *, whole: bool) -> dict[s
         "problems": list(_problems(instance)),
         "causes": [_cause(instance, each, anchor, whole=whole) for each in told],
         "fixes": [_fix(instance, each, f"{anchor}-fix-{n}") for n, each in enumerate(told_fixes(told), 1)],
+        "next_boot": next_boot(instance),
         "quiet": list(_quiet(instance)),
     }
     if not whole:
         return brief
     return brief | {
         "drawn": any(finding["pictures"] for cause in brief["causes"] for finding in cause["findings"]),
-        "matrix": _matrix(matrix_of(instance), anchor),
+        "matrix": _matrix(instance, anchor),
         "interfaces": [_interface(each) for each in instance.interfaces],
         "flows": list(other_flows(instance)),
     }
@@ -82,14 +84,17 @@ def _problems(instance: InstanceReport) -> Iterator[str]:
 
 
 def _cause(instance: InstanceReport, told: ToldCause, anchor: str, *, whole: bool) -> dict[str, Any]:
-    findings = [_finding(instance, finding, number, anchor, whole=whole) for number, finding in told.findings]
+    at_boot = told.cause.kind is CauseKind.LOST_AT_BOOT  # its flows take today's path, which works
+    findings = [
+        _finding(instance, finding, number, anchor, whole=whole, at_boot=at_boot) for number, finding in told.findings
+    ]
     for position, finding in enumerate(findings):
         finding["open"] = position < _OPEN and finding["severity"] != "note"
     return {
         "title": told.cause.title,
         "broken": any(finding.severity != "note" for _, finding in told.findings),
         "findings": findings if whole else _merged(findings),
-        "by_hand": by_hand(unplanned(told), explain=False),
+        "by_hand": by_hand(told, explain=False),
     }
 
 
@@ -99,7 +104,9 @@ def _merged(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [same[0] | {"paths": len(same)} for same in alike.values()]
 
 
-def _finding(instance: InstanceReport, finding: Finding, number: int, anchor: str, *, whole: bool) -> dict[str, Any]:
+def _finding(
+    instance: InstanceReport, finding: Finding, number: int, anchor: str, *, whole: bool, at_boot: bool
+) -> dict[str, Any]:
     flows = [instance.flows[index] for index in finding.flows if index < len(instance.flows)]
     brief = {
         "number": number,
@@ -112,7 +119,7 @@ def _finding(instance: InstanceReport, finding: Finding, number: int, anchor: st
     }
     if not whole:
         return brief
-    drawn = drawn_together(flows) if finding.severity != "note" else []
+    drawn = drawn_together(flows) if finding.severity != "note" and not at_boot else []
     word, who = concerned(drawn, instance.flows) if drawn else ("", [])
     return brief | {
         "name": finding.name,
@@ -142,7 +149,8 @@ def _quiet(instance: InstanceReport) -> Iterator[str]:
             yield f"{finding.rule}: {finding.message} Known from the baseline."
 
 
-def _matrix(matrix: tuple[AddressRows, ...], anchor: str) -> dict[str, Any] | None:
+def _matrix(instance: InstanceReport, anchor: str) -> dict[str, Any] | None:
+    matrix = matrix_of(instance)
     if not matrix:
         return None
     notes: dict[tuple[str, tuple[tuple[Part, str], ...]], list[str]] = {}
@@ -163,7 +171,13 @@ def _matrix(matrix: tuple[AddressRows, ...], anchor: str) -> dict[str, Any] | No
         {"where": f"{where}, {listed(ways)}", "fates": [(_part(part), who) for part, who in mixed]}
         for (where, mixed), ways in notes.items()
     ]
-    return {"id": f"{anchor}-mixed", "scopes": COLUMNS, "groups": groups, "notes": told, "legend": legend(matrix)}
+    return {
+        "id": f"{anchor}-mixed",
+        "scopes": COLUMNS,
+        "groups": groups,
+        "notes": told,
+        "legend": legend(matrix, instance),
+    }
 
 
 def _parts(cell: Cell) -> list[dict[str, str]]:

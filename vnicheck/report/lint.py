@@ -2,8 +2,6 @@
 be checked. Servers one by one with --verbose, the worst first.
 """
 
-import shlex
-
 import msgspec
 from msgspec import UnsetType
 
@@ -109,16 +107,16 @@ class LintText:
     def _next(self, page: Page) -> None:
         """The worst servers, and what to type."""
         worst = self._fleet.worst
-        if not worst:
+        if not self._fleet.next:
             return
         page.line()
         said = [
             f"{one_line(each.name, 60)} ({each.broken} of {counted(each.addresses, 'address', 'addresses')})"
             for each in worst
         ]
-        page.prose(", ".join(said), lead=("Worst   ", "bold"))
-        name = shlex.quote(one_line(worst[0].name, 60))
-        page.prose(f"vnicheck analyze {name}    vnicheck fix --dry-run", lead=("Next    ", "bold"))
+        if said:
+            page.prose(", ".join(said), lead=("Worst   ", "bold"))
+        page.prose("    ".join(self._fleet.next), lead=("Next    ", "bold"))
 
     def _closing(self, page: Page, report: Report) -> None:
         if self._muted:
@@ -136,8 +134,8 @@ class LintText:
             rule = self._fleet.causes[0].rule
             page.prose((f"servers one by one: --verbose    rules: vnicheck explain {rule}", "dim"))
         since = since_words(self._fleet.collected, report.generated_at)
-        if since:
-            page.prose((since, "dim"))
+        for line in filter(None, [self._fleet.next_boot, since]):
+            page.prose((line, "dim"))
         for line in self._fleet.assumed.lines() if self._explain else filter(None, [self._fleet.assumed.short()]):
             page.prose((line, "dim"), lead=("Taken for granted: ", "dim"))
 

@@ -11,8 +11,14 @@ from vnicheck.model.words import counted, one_line
 _COLUMNS = ("VNI", "subnet", "addresses", "floating IP", "state filter", "spoofing")
 
 
-def write_listing(listing: Listing, console: Console) -> None:
-    """Writes the listing: a server with its VNIs below where somebody looks, else a line with all for each VNI."""
+def write_listing(listing: Listing, console: Console, *, quiet: bool = False) -> None:
+    """Writes the listing: a server with its VNIs below where somebody looks, else a line with all for each VNI.
+    `quiet`: the servers' names alone.
+    """
+    if quiet:
+        for server in listing.servers:
+            console.print(Text(one_line(server.name, 64)), soft_wrap=True)
+        return
     if not console.is_terminal:
         rows = [
             (*_server(server), *row) for server in listing.servers for row in _vnis(server) or [("-",) * len(_COLUMNS)]

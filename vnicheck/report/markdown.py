@@ -5,7 +5,6 @@ Names and messages are remote text: they cannot leave their cell, start a table,
 """
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
@@ -16,9 +15,9 @@ from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import collected_words, since_words
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import coverage_line, findings_line, note_lines
-from vnicheck.report.fixes import by_hand, reboot_words
+from vnicheck.report.fixes import reboot_words
 from vnicheck.report.fleet import Fleet
-from vnicheck.report.grouping import told_causes, told_fixes, unplanned
+from vnicheck.report.grouping import by_hand, next_boot, told_causes, told_fixes
 from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, legend, matrix_of
 from vnicheck.report.verdicts import verdict_lines
 from vnicheck.report.writer import Settings, fix_line
@@ -75,10 +74,11 @@ class MarkdownWriter:
                 for each in report.baseline.carried
             ]
         tail += [f"- note: {escaped(line)}" for line in note_lines(report)]
+        of_fleet = not self._settings.servers
+        tail += [f"- {escaped(self._fleet.next_boot)}"] if of_fleet and self._fleet.next_boot else []
         granted = self._fleet.assumed.short()
         tail += [f"- taken for granted: {escaped(granted)}"] if granted else []
         tail += [""] if tail and tail[-1] else []
-        of_fleet = not self._settings.servers
         since = since_words(self._fleet.collected, report.generated_at) if of_fleet else ""
         tail.append(f"<sub>vnicheck {report.tool.version}, {report.generated_at}{f'; {since}' if since else ''}</sub>")
         yield ("\n" + "\n".join(tail) + "\n").encode()
@@ -94,9 +94,9 @@ class MarkdownWriter:
                     fix = escaped(each.fix) or ("" if each.severity == "note" else "by hand")
                     yield f"| {each.servers} | {_SIGNS[each.severity]} {escaped(each.title)} | {fix} |"
                 yield ""
-            for worst in self._fleet.worst[:1]:
-                look, fix = code(f"vnicheck analyze {shlex.quote(worst.name)}"), code("vnicheck fix --dry-run")
-                yield from (f"Worst: {code(worst.name)}. Next: {look}, {fix}", "")
+            worst = "".join(f"Worst: {code(each.name)}. " for each in self._fleet.worst[:1])
+            if self._fleet.next:
+                yield from (f"{worst}Next: {', '.join(map(code, self._fleet.next))}", "")
             yield from (f"{escaped(coverage_line(report))} {escaped(findings_line(report))}", "")
         problems = self._fleet.unchecked.lines(report)
         if problems:
@@ -147,13 +147,15 @@ def server_lines(instance: InstanceReport, now: str) -> Iterator[str]:
             more = f" ({escaped(doubt)})" if doubt else ""
             yield f"{number}. {MARKS[finding.severity]} {finding.rule}: {escaped(finding.message)}{more}"
         yield ""
-        advice = by_hand(unplanned(each), explain=True)
+        advice = by_hand(each, explain=True)
         yield from (*(f"- fix: {escaped(line)}" for line in advice), *([""] if advice else []))
     for fix in told_fixes(told):
         yield from (f"**{escaped(fix.words)}**", "")
         yield from fenced(fix.plan.commands) if fix.plan.commands else ()
         yield from (f"- {escaped(change)}" for change in fix.plan.vpc_changes)
         yield from ("", *(escaped(line) for line in reboot_words(fix.plan, instance.name)), "")
+    boot = next_boot(instance)
+    yield from (f"Next boot: {escaped(boot)}.", "") if boot else ()
     if not told:
         yield from ("Nothing found." if instance.status == "analyzed" else f"{escaped(instance.status)}.", "")
 
@@ -170,7 +172,7 @@ def _matrix(instance: InstanceReport) -> Iterator[str]:
         for row in address.rows:
             cells = " | ".join(_cell(cell) for cell in row.cells)
             yield f"| {code(f'{address.address} {address.place}'.strip())} | {WAYS[row.direction]} | {cells} |"
-    words = legend(rows)
+    words = legend(rows, instance)
     yield from ("", escaped(words), "") if words else ("",)
 
 

@@ -16,12 +16,14 @@ from vnicheck.model.address import prefix_range
 from vnicheck.model.flow import Direction, DropCode, Flow, Outcome, Protocol, Scope, Stage, Verdict
 from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport
+from vnicheck.model.words import listed
 from vnicheck.report.reach import remotes
 
 COLUMNS = ("subnet", "VPC", "private", "services", "internet")
 """What the scopes are called, in the order of Scope."""
 WAYS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.TRANSIT: "via"}
 _PORTS = 3
+_DEVICES = 3
 _ROWS = 6
 """Addresses beyond which those that fare alike share their rows."""
 ALL_PORTS = ("1-65535",)
@@ -124,11 +126,13 @@ def matrix_of(instance: InstanceReport) -> tuple[AddressRows, ...]:
     )
 
 
-def legend(matrix: Sequence[AddressRows]) -> str:
-    """What words of the cells mean, in one line; empty where they say it themselves."""
+def legend(matrix: Sequence[AddressRows], instance: InstanceReport) -> str:
+    """What words of the cells mean, in one line, and what is left out; empty where they say it themselves."""
+    devices = dict.fromkeys(flow.egress for flow in instance.flows if flow.stays_inside is True and flow.egress)
+    left_out = [f"left out: the server's own networks behind {listed(list(devices), _DEVICES)}"] if devices else []
     cells = [cell for rows in matrix for row in rows.rows for cell in row.cells]
     used = {part.why for cell in cells for part in cell.parts}
-    return "; ".join(dict.fromkeys(said for word, said in _WORDS.items() if word in used))
+    return "; ".join([*dict.fromkeys(said for word, said in _WORDS.items() if word in used), *left_out])
 
 
 def alike(matrix: Sequence[AddressRows]) -> list[list[AddressRows]]:
@@ -190,7 +194,7 @@ def _names(open_: dict[tuple[Mark, str], list[Flow]], closed: Sequence[Flow]) ->
 
 
 def _protocols_and_ports(flows: Iterable[Flow]) -> str:
-    """`22,443 ping`: ports without a protocol are tcp's."""
+    """`22,443 ping`: ports without a protocol are tcp's; nothing where it is all of every protocol."""
     ports: dict[Protocol, dict[str, None]] = {}
     for flow in flows:
         known = ports.setdefault(flow.protocol, {})
@@ -208,7 +212,7 @@ def _protocols_and_ports(flows: Iterable[Flow]) -> str:
             more = f",+{len(listed_ports) - _PORTS}" if len(listed_ports) > _PORTS else ""
             said = ",".join(listed_ports[:_PORTS]) + more
             words.append(said if protocol is Protocol.TCP else f"{protocol.value} {said}")
-    return " ".join(words)
+    return "" if words == [_PROTOCOL_WORDS.get(each, each.value) for each in Protocol] else " ".join(words)
 
 
 def _by_remote(open_: dict[tuple[Mark, str], list[Flow]], everything: Sequence[Flow]) -> Iterator[tuple[Part, str]]:

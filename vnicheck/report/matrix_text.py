@@ -35,7 +35,7 @@ def write_matrix(page: Page, instance: InstanceReport) -> None:
             page.prose((f"like {first.address}: {one_line(names, 1000)}", "dim"))
     for line in _mixed_lines(page, [group[0] for group in groups]):
         page.prose((line, "dim"))
-    words = legend(matrix)
+    words = legend(matrix, instance)
     if words:
         page.prose((words, "dim"))
     page.line()

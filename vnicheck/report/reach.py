@@ -7,7 +7,7 @@ from msgspec import UnsetType
 from vnicheck.findings.terms import SCOPES
 from vnicheck.model.address import format_prefix, mask, prefix_range
 from vnicheck.model.flow import Flow, Protocol, Scope
-from vnicheck.model.words import listed
+from vnicheck.model.words import counted, listed
 
 
 def protocols(flows: Iterable[Flow]) -> list[str]:
@@ -54,7 +54,7 @@ def _brief(prefixes: Sequence[str]) -> str:
     length = 32 - (low ^ high).bit_length()
     if size >= 0.9 * (1 << (32 - length)):
         return f"most of {format_prefix(low & mask(length), length)}"
-    return f"{', '.join(prefixes[:3])} and {len(prefixes) - 3} more prefixes"
+    return f"{', '.join(prefixes[:3])} and {counted(len(prefixes) - 3, 'more prefix', 'more prefixes')}"
 
 
 def _by_place(flows: Sequence[Flow]) -> list[tuple[str, list[Flow]]]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec import UnsetType
 from rich.console import Console
 
+from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import SEVERITIES
 from vnicheck.model.flow import Flow, Verdict
 from vnicheck.model.report import InstanceReport, Report
@@ -14,8 +15,8 @@ from vnicheck.report.assumed import Assumed
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import write_details, write_evidence
 from vnicheck.report.drawing import concerned, draw_path, drawn_together
-from vnicheck.report.fixes import by_hand, reboot_words
-from vnicheck.report.grouping import ToldCause, counts_said, told_causes, told_fixes, unplanned
+from vnicheck.report.fixes import reboot_words
+from vnicheck.report.grouping import ToldCause, by_hand, counts_said, next_boot, told_causes, told_fixes
 from vnicheck.report.matrix_text import write_matrix
 from vnicheck.report.page import LABEL, SEVERITY_STYLES, Page
 from vnicheck.report.verdicts import verdict_lines
@@ -62,6 +63,9 @@ def write_instance(page: Page, instance: InstanceReport, now: str) -> None:
     _muted(page, instance)
     if page.explain:
         write_details(page, instance)
+    boot = next_boot(instance)
+    if boot:
+        page.prose((boot, "dim"), lead=("Next boot: ", "dim"))
     _foot(page, instance)
 
 
@@ -105,11 +109,11 @@ def _cause(page: Page, instance: InstanceReport, told: ToldCause) -> None:
         doubt = confidence_words(finding, flows)
         if doubt:
             page.prose((doubt, "dim"), indent=6)
-        if flows and finding.severity != "note":
+        if flows and finding.severity != "note" and told.cause.kind is not CauseKind.LOST_AT_BOOT:
             _path(page, instance, flows)
         if page.explain:
             write_evidence(page, finding.evidence, indent=6)
-    for line in by_hand(unplanned(told), explain=page.explain):
+    for line in by_hand(told, explain=page.explain):
         page.prose(line, indent=6, lead=("fix: ", "dim"))
     page.line()
 

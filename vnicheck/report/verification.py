@@ -9,6 +9,7 @@ from vnicheck.findings.terms import DROPS
 from vnicheck.model.flow import Hop
 from vnicheck.model.verification import (
     AskedHop,
+    FlowConclusion,
     KernelAnswer,
     SeenAssumption,
     SeenFlow,
@@ -18,17 +19,45 @@ from vnicheck.model.verification import (
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.page import Page
 
+_ORDER: tuple[FlowConclusion, ...] = ("contradicted", "not_tested", "settled", "confirmed")
 _SHOWN = 12
 """How many answers of a kind are shown."""
 
 
-def write_verification(document: VerificationDocument, console: Console) -> None:
-    """Writes each server's part to a console: what is contradicted, then what was not tested, then how much agrees."""
+def write_verification(document: VerificationDocument, console: Console, *, quiet: bool = False) -> None:
+    """Writes each server's part to a console: what is contradicted, then what was not tested, then how much agrees.
+    `quiet`: how many of each, and why a server could not be looked at.
+    """
     page = Page(console)
+    if quiet:
+        for verification in document.verifications:
+            _answer(page, verification)
+        return
     for position, verification in enumerate(document.verifications):
         if position:
             page.line()
         _verification(page, verification, document.verified_at)
+
+
+def _answer(page: Page, verification: Verification) -> None:
+    counts = {each: verification.count(each) for each in _ORDER}
+    worst = next((each for each in _ORDER if counts[each]), "not_tested")
+    mark, style = _marks(page)[worst]
+    said = [f"{count} {each.replace('_', ' ')}" for each, count in counts.items() if count]
+    if said or not verification.problems:
+        page.prose((", ".join(said) or "nothing was tested", style), lead=(f"{verification.name}: {mark}", style))
+    for problem in verification.problems:
+        lead = f"{verification.name}: {page.glyphs.question} "
+        page.prose(f"{problem.code}: {problem.message}", lead=(lead, "bold yellow"))
+
+
+def _marks(page: Page) -> dict[FlowConclusion, tuple[str, str]]:
+    return {
+        "contradicted": (f"{page.glyphs.cross} ", "bold red"),
+        "not_tested": (f"{page.glyphs.question} ", "bold yellow"),
+        "settled": (f"{page.glyphs.tick} ", "bold green"),
+        "confirmed": (f"{page.glyphs.tick} ", "green"),
+    }
 
 
 def _verification(page: Page, verification: Verification, when: str) -> None:
@@ -44,13 +73,7 @@ def _verification(page: Page, verification: Verification, when: str) -> None:
 
 
 def _flows(page: Page, flows: Sequence[SeenFlow]) -> None:
-    marks = {
-        "contradicted": (f"{page.glyphs.cross} ", "bold red"),
-        "not_tested": (f"{page.glyphs.question} ", "bold yellow"),
-        "settled": (f"{page.glyphs.tick} ", "bold green"),
-        "confirmed": (f"{page.glyphs.tick} ", "green"),
-    }
-    for conclusion, mark in marks.items():
+    for conclusion, mark in _marks(page).items():
         alike = [flow for flow in flows if flow.conclusion == conclusion]
         for flow in alike[:_SHOWN]:
             page.prose(

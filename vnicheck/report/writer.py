@@ -60,8 +60,11 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def fix_line(fix: Fix) -> str:
-    """`title: command && command`: all of a fix on one line, fit to be pasted."""
-    return f"{fix.title}: {' && '.join(fix.commands)}" if fix.commands else fix.title
+    """`policy routing (until the next boot): ip rule add ... && ...`: all of a fix on one line, fit to be pasted."""
+    if not fix.commands:
+        return fix.title
+    until = "" if fix.by_hand is True else " (until the next boot)"  # by hand, the title says how it is kept
+    return f"{fix.title}{until}: {' && '.join(fix.commands)}"
 
 
 def run_name(regions: Sequence[str], vpc: str | None, resource_group: str | None, names: Sequence[str]) -> str:

@@ -92,7 +92,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             rule,
             facts,
             subject=sorted({vni.id for index in flows if (vni := facts.owner(facts.flows[index].local)) is not None}),
-            what=f"from the next boot on {listed(said)}",
+            what=f"from the next boot on, {listed(said)}",
             why=f": no configuration sets {_lost(rules, routes)}.",
             severity="warning",
             confidence="assumed",

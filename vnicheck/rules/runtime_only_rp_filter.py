@@ -46,6 +46,7 @@ from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import Confidence, Evidence, Finding, Fix
 from vnicheck.model.flow import DropCode, Verdict
+from vnicheck.model.grouped import grouped
 from vnicheck.model.guest import BootConfig, Guest
 from vnicheck.model.words import listed
 
@@ -129,8 +130,12 @@ def _finding(
     fixes: bool = False,
 ) -> Finding:
     keys = tuple(dict.fromkeys(key for shift in shifts for key in shift.keys))
+    alike = grouped(((shift.now, shift.then), shift.interface) for shift in shifts)
     turns = listed(
-        [f"{_MODES[shift.now]} on {shift.interface} now and {_MODES[shift.then]} after a boot" for shift in shifts]
+        [
+            f"{_MODES[now]} on {listed(names)} now and {_MODES[then]} after a boot"
+            for (now, then), names in alike.items()
+        ]
     )
     confidence: Confidence = "computed" if all(key in boot.sysctls for key in keys) else "assumed"
     vnis = [vni.id for vni in map(facts.vni_named, (shift.interface for shift in shifts)) if vni is not None]

@@ -55,13 +55,15 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
     causes = list(dict.fromkeys(_cause(facts.flows[index]) for index in indexes))
     if not causes:
         return
-    more = f"; and {len(causes) - _NAMED} more causes" if len(causes) > _NAMED else ""
+    first, *others = causes
+    more = f"; and {len(causes) - _NAMED} more" if len(causes) > _NAMED else ""
+    reasons = f", for {len(causes)} reasons" if others else ""
     yield observation(
         rule,
         facts,
         subject=(),
-        what="some flows are unknown",
-        why=f": {'; '.join(causes[:_NAMED])}{more}.",
+        what=f"some flows are unknown{reasons}: {first}",
+        why=f"{''.join(f'; {cause}' for cause in others[: _NAMED - 1])}{more}.",
         confidence="observed",
         flows=indexes,
         evidence=[Evidence(source="hop", text=cause, collected_at=guest.collected_at) for cause in causes],

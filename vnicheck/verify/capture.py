@@ -30,9 +30,9 @@ _ENDS = re.compile(
     r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?:\.([A-Za-z0-9][A-Za-z0-9-]{0,30}))?: (.*)"
 )
 _NAMED = re.compile(r"IP \S+ > \S+: ")
-_IPV4_HEADER = re.compile(r"(?:^IP |ethertype IPv4 \(0x0800\), |^)\(tos ")
 _LINK = re.compile(r".*?ethertype IPv4(?: \(0x0800\))?, (?:length [0-9]+: )?")
-_FLAGS = re.compile(r"Flags \[([A-Z.]{1,9}|none)\]")
+_CUT = re.compile(r"^truncated-ip - [0-9]{1,9} bytes missing! ")
+_FLAGS = re.compile(r"Flags \[([A-Z.e]{1,10}|none)\]")
 _FLAGS_BEFORE_4 = re.compile(r"([SFPRUWE]{1,7}|\.) (?:[0-9]+:[0-9]+\([0-9]+\)( ack)?|ack )")
 _ICMP = re.compile(r"ICMP echo (request|reply), id ([0-9]{1,5}), seq ([0-9]{1,5})")
 _FRAGMENT = re.compile(r"offset ([0-9]+)")
@@ -74,7 +74,8 @@ class Packet(Struct, frozen=True, kw_only=True):
 
 class Capture(Struct, kw_only=True):
     """How a file was read: `lines` of packets, of which `named` have names for addresses, and `without_interface` do
-    not say by which interface they went. `lost`: packets that tcpdump says the kernel did not give it.
+    not say by which interface they went. `lost`: packets that tcpdump says the kernel did not give it, or that it has
+    only in part (-s).
     """
 
     lines: int = 0
@@ -162,7 +163,7 @@ class _Reader:
         rest = rest[link.end() :] if link is not None else rest
         if link is None and not rest.startswith("IP "):
             return None
-        rest = rest.removeprefix("IP ")
+        rest = _CUT.sub("", rest.removeprefix("IP "))
         if rest.startswith("(tos "):
             self._head = (at, interface, out, rest)
             return None
@@ -187,6 +188,9 @@ class _Reader:
             return None
         source, source_name, destination, destination_name, rest = ends.groups()
         if not (is_address(source) and is_address(destination)):
+            return None
+        if rest.lstrip().startswith("[|"):
+            self._told.lost += 1
             return None
         told = _told(rest, said, ported=source_name is not None and destination_name is not None)
         if told is None:

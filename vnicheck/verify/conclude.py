@@ -98,10 +98,19 @@ def _why(parts: tuple[Part, ...], elsewhere: list[tuple[Leg, str, str]], conclus
         return "; ".join(f"the {leg} was predicted to go by {by}, and went by {seen}" for leg, by, seen in elsewhere)
     wrong = next((part for part in parts if part.differs), None)
     if wrong is not None and wrong.guest:
-        if wrong.seen == "dropped":
-            return "the server took the request in and sent nothing: its own firewall, perhaps (guest-firewall)"
-        return "the server answered, though it was predicted to drop the packet"
+        return _guest_differs(wrong, parts)
     return next((part.why for part in parts if part.why), None) if conclusion == "not_tested" else None
+
+
+def _guest_differs(wrong: Part, parts: tuple[Part, ...]) -> str:
+    opens = parts[0].guest
+    if wrong.seen == "passed":
+        said = "sent the request, or took the answer," if opens else "answered,"
+        return f"the server {said} though it was predicted to drop the packet"
+    what = "took the request in and sent nothing"
+    if opens:
+        what = "sent nothing" if wrong is parts[0] else "was sent the answer, and took it not"
+    return f"the server {what}: its own firewall, perhaps (guest-firewall)"
 
 
 def _hops(flow: Flow, parts: tuple[Part, ...]) -> Iterator[SeenHop]:

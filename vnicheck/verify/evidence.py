@@ -82,7 +82,10 @@ class Evidence:
     def _doubt(self, key: FlowKey) -> str:
         """Why an answer that a program of ours got is not the other side's, or may not be; empty where it is."""
         seen = self.sightings.flows[key]
-        if not (seen.tried and seen.taken):
+        if not seen.tried:
+            unsure = seen.refused and not (seen.accepted or seen.taken or seen.at_server(Leg.REPLY))
+            return "it was refused, and whether by the server itself was not seen" if unsure else ""
+        if not seen.taken:
             return ""
         if key.direction is Direction.INBOUND:
             watched, came, left = self.sightings.watched_server, seen.at_server(Leg.REQUEST), seen.at_server(Leg.REPLY)
@@ -180,8 +183,8 @@ class Evidence:
             yield "passed", ""
         elif not left:
             yield None, "no answer was seen to leave the server"
-        elif key.remote in self.sightings.watched_remotes or seen.tried or seen.again:
-            yield self._missed(key)
+        elif seen.tried or seen.again or (seen.at_remote(Leg.REQUEST) or 0) > 1:
+            yield self._missed(key)  # a capture on the remote that shows none of its requests is of another time
         else:
             yield None, "whether the answers arrive is not seen on the server; capture on the remote too"
 
@@ -217,13 +220,13 @@ class Evidence:
             yield None, "whether it arrives is not seen on the server; capture on the remote too"
         if back_in or seen.taken:
             yield "passed", ""
-        elif answered and self.sightings.watched_server:
+        elif answered and self.sightings.watched_server and (seen.tried or (seen.at_server(Leg.REQUEST) or 0) > 1):
             yield self._missed(key)
         else:
             yield None, "the remote was not seen to answer"
         if seen.taken:
             yield "passed", ""
-        elif back_in and (seen.tried or key.protocol is Protocol.TCP):
+        elif back_in and (seen.tried or seen.again):
             yield "dropped", ""
         else:
             yield None, "whether a program got the answer is not seen in a capture"

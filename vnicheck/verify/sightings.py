@@ -44,7 +44,7 @@ class Sighting(Struct, kw_only=True):
 
     `tried`: how often a program of ours opened it, `unsent`: why it could not; `served`: one of ours answers. `taken`:
     the opener sent a packet that answers the answer, or its program was given it: it has arrived. `refused`: the
-    answers were resets. `again`: opening packets that came after an answer had left.
+    answers were resets, `accepted`: some were none. `again`: opening packets that came after an answer had left.
     """
 
     server: dict[Leg, Seen] | None = None
@@ -54,6 +54,7 @@ class Sighting(Struct, kw_only=True):
     served: bool = False
     taken: bool = False
     refused: bool = False
+    accepted: bool = False
     again: int = 0
 
     def at_server(self, leg: Leg) -> int | None:
@@ -71,7 +72,16 @@ class Sighting(Struct, kw_only=True):
             None if end is None else tuple((min(seen.packets, 2), frozenset(seen.interfaces)) for seen in end.values())
             for end in (self.server, self.remote)
         ]
-        return (*ends, min(self.tried, 2), bool(self.unsent), self.served, self.taken, self.refused, bool(self.again))
+        return (
+            *ends,
+            min(self.tried, 2),
+            bool(self.unsent),
+            self.served,
+            self.taken,
+            self.refused,
+            self.accepted,
+            bool(self.again),
+        )
 
     def interfaces(self, leg: Leg) -> set[str]:
         """Those of the server by which packets were seen to go."""
@@ -95,7 +105,7 @@ class Sightings:
         self.unopened = 0
         """Packets of flows whose opening packet was not seen."""
         self.sent: set[tuple[Protocol, str]] = set()
-        """Protocols and remotes to which a captured packet left the server: answers are not kept out of the capture."""
+        """Protocols and remotes that a captured answer left the server for: answers are not kept out of the capture."""
         self.named: set[str] = set()
         """The interfaces that captures on the server name."""
         self.watched_server = False
@@ -115,7 +125,7 @@ class Sightings:
                 continue
             self.named.update([packet.interface] if packet.interface is not None else [])
             if from_us:
-                self.sent.add((packet.protocol, packet.destination))
+                self.sent.update([(packet.protocol, packet.destination)] if not _opens(packet) else ())
                 self._take(packet, packet.source, packet.destination, from_server=True, here=True)
             else:
                 self._take(packet, packet.destination, packet.source, from_server=False, here=True)
@@ -124,10 +134,13 @@ class Sightings:
         """A capture on a remote, which is `remote` for the server. Raises CaptureError."""
         self._conversations.clear()
         self.watched_remotes.add(remote)
-        for packet in packets:
+        read = list(packets)
+        alone = all(remote not in {packet.source, packet.destination} for packet in read)  # behind NAT, it has another
+        for packet in read:
             to_server = self._dialled(packet.destination)
             from_server = self._dialled(packet.source)
-            if (to_server is None) is (from_server is None):
+            own = alone or remote in {packet.source, packet.destination}
+            if (to_server is None) is (from_server is None) or not own:
                 self.foreign += 1
             elif to_server is not None:
                 self._take(packet, to_server, remote, from_server=False, here=False)
@@ -197,6 +210,7 @@ class _Conversation:
             end[Leg.REQUEST].add(packet.interface)
         elif _answers(packet):
             seen.refused = seen.refused or ("R" in packet.flags and not self._answered)
+            seen.accepted = seen.accepted or "R" not in packet.flags
             self._answered = True
             end[Leg.REPLY].add(packet.interface)
 
@@ -208,6 +222,11 @@ def _opens(packet: Packet) -> bool:
         return packet.flags == "request"
     # which end opened is not to be told of two ports of one kind: the capture may have begun in the middle
     return packet.destination_port < _CLIENTS_FROM <= packet.source_port
+
+
+def place_in_conversation(packet: Packet) -> int:
+    """By which the packets of one may be sorted: what opens it, what answers, and the rest."""
+    return 0 if _opens(packet) else 1 if _answers(packet) else 2
 
 
 def _answers(packet: Packet) -> bool:

@@ -114,6 +114,17 @@ def test_without_owners_nothing_is_guessed(managers: tuple[str, ...]) -> None:
     lost(with_guest(STRICT, network_managers=managers), "which program configures eth1 was not collected")
 
 
+def test_interfaces_that_nobody_is_known_to_configure_are_told_together() -> None:
+    three, _ = BROKEN["three VNIs, two subnets, a secondary address"]
+    unclaimed = with_guest(three, owners={"eth2": owner(Manager.NETPLAN, "eth2")})
+    lost_, kept_ = persist(unclaimed.guest, effects_for(unclaimed)).next_boot[::-1]
+    assert lost_ == (
+        "the next boot takes the rules of 10.0.0.11, 10.0.0.12 and 10.0.0.14 back (which program configures eth0 and "
+        "eth1 cannot be told)"
+    )
+    assert kept_ == "a boot sets the rules of 10.0.1.13 again: netplan configures eth2"
+
+
 @pytest.mark.parametrize(
     ("running", "manager"),
     [(("networking", "dhclient", "cloud-init"), Manager.IFUPDOWN), (("wicked",), Manager.WICKED)],

@@ -24,6 +24,14 @@ class NotKept(Exception):  # noqa: N818 - no error: the plan says that a boot lo
     """Why something cannot be written to the server's configuration."""
 
 
+class Unowned(NotKept):
+    """Who configures these interfaces is not known, and why not."""
+
+    def __init__(self, interfaces: Sequence[str], why: str) -> None:
+        super().__init__(f"which program configures {listed(interfaces)} {why}")
+        self.interfaces, self.why = tuple(interfaces), why
+
+
 class Share(Struct, frozen=True, kw_only=True):
     """One interface's part. `label` names our files: it differs between plans, for their priorities do."""
 
@@ -61,15 +69,21 @@ class Unkept(Struct, frozen=True):
 
 
 def shares(guest: Guest, effects: Sequence[Effect]) -> Iterator[Share | Unkept]:
-    """Each interface's share of the plan."""
+    """Each interface's share of the plan; those that nobody is known to configure together."""
     added = {effect.table: effect.routes for effect in effects if isinstance(effect, AddRoutes)}
     rules = [effect.rule for effect in effects if isinstance(effect, AddRule)]
     by_interface = grouped((_interface_of(guest, added, rule.table), rule) for rule in rules)
+    unowned: list[tuple[Unowned, list[PolicyRule]]] = []
     for name, own in by_interface.items():
         try:
             yield _share(guest, name, own, added)
+        except Unowned as none:
+            unowned.append((none, own))
         except NotKept as why:
             yield Unkept(rules_said(own), str(why))
+    for why, alike in grouped((none.why, (none, own)) for none, own in unowned).items():
+        names = [name for none, _ in alike for name in none.interfaces]
+        yield Unkept(rules_said(rule for _, own in alike for rule in own), str(Unowned(names, why)))
 
 
 def rules_said(rules: Iterable[PolicyRule]) -> str:
@@ -89,10 +103,10 @@ def who_configures(guest: Guest, name: str) -> Owner:
         running = set(guest.network_managers) - _HELPERS
         manager = _SINGLE.get(next(iter(running), "")) if len(running) == 1 else None
         if manager is None:
-            raise NotKept(f"which program configures {name} was not collected")
+            raise Unowned([name], "was not collected")
         return Owner(manager=manager, handle=name)
     if name not in owners:
-        raise NotKept(f"which program configures {name} cannot be told")
+        raise Unowned([name], "cannot be told")
     others = [one_line(other, 40) for other, owner in owners.items() if owner == owners[name] and other != name]
     if others:
         handle = one_line(owners[name].handle, 80)
