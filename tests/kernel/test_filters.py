@@ -308,6 +308,13 @@ def test_rules_of_hardening_guides(rules: str, proto: int, passes: bool) -> None
     assert (answered(of, proto) == DELIVERED) is passes
 
 
+def test_connections_are_only_refused_as_they_are_opened() -> None:
+    rule = "-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j REJECT --reject-with icmp-port-unreachable"
+    of = kernel(f"*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rule}\nCOMMIT\n")
+    assert "REJECT" in taken(of, 22)
+    assert answered(of) == DELIVERED
+
+
 def test_packets_before_tracking_have_no_state() -> None:
     raw = "table ip r {\nchain pre {\ntype filter hook prerouting priority raw; policy accept;\nct state new drop\n}\n}"
     assert "ct state new drop" in taken(kernel(raw), 22)
