@@ -475,3 +475,31 @@ def test_a_chain_of_the_device_that_an_interface_stands_on_sees_its_packets(devi
     of = FilteredKernel(replaced(of._guest, interfaces=stacked))
     assert "dport 5 drop" in taken(of, 5, remote="10.8.0.4")
     assert taken(of, 6, remote="10.8.0.4") == DELIVERED
+
+
+def test_long_chains_are_followed_in_their_order() -> None:
+    """As kube-proxy, CSF and fail2ban make them: a rule for each of many addresses."""
+    blocked = [f"ip saddr 192.0.2.{number} drop" for number in range(1, 200)]
+    special = ["ip saddr 10.8.0.4 tcp dport 22 accept", "ip saddr 10.8.0.4 drop"]
+    special += ["ip saddr != 10.8.0.4 tcp dport 24 drop"]
+    rules = [*blocked[:100], *special, *blocked[100:], "ip saddr 10.8.0.5 ip daddr 10.0.0.12 drop"]
+    head = "type filter hook input priority 0; policy accept;"
+    of = kernel("\n".join(["table ip f {", "chain in {", head, *rules, "}", "}"]))
+    ways = {"192.0.2.7": "192.0.2.7 drop", "10.8.0.4": "10.8.0.4 drop", "10.8.0.5": "10.0.0.12 drop"}
+    for remote, rule in ways.items():
+        assert rule in taken(of, 23, remote=remote)
+    assert taken(of, 22, remote="10.8.0.4") == taken(of, 23) == DELIVERED
+    assert "dport 24 drop" in taken(of, 24)
+
+
+def test_a_cluster_with_many_services_is_no_more_than_is_asked() -> None:
+    addresses = [f"10.96.{number // 250}.{number % 250}" for number in range(400)]
+    services = [f"-A SERVICES -d {address}/32 -p tcp -m tcp --dport 80 -j SVC" for address in addresses]
+    ports = [f"-A NODEPORTS -p tcp -m tcp --dport {30000 + number} -j SVC" for number in range(20)]
+    head = ":PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:SERVICES - [0:0]\n:NODEPORTS - [0:0]\n:SVC - [0:0]"
+    tail = "-A SERVICES -m addrtype --dst-type LOCAL -j NODEPORTS\n-A SVC -p tcp -j DNAT --to-destination 10.244.1.5:80"
+    jumps = "-A PREROUTING -j SERVICES\n-A OUTPUT -j SERVICES"
+    of = kernel("\n".join(["*nat", head, jumps, *services, *ports, tail, "COMMIT", ""]))
+    assert leaves(of, answer=False, port=80) == leaves(of, answer=True) == "eth0"
+    assert "other addresses" in leaves(of, answer=False, port=80, remote="10.96.0.7")
+    assert "leads it to 10.244.1.5" in taken(of, 30007)
