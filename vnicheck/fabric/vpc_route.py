@@ -97,9 +97,10 @@ def _implicit(fabric: Fabric, subnet: Subnet, assume: Assumptions, destination: 
     best = best_routes(met, destination)
     by = tuple(f"VPC route {each.name}: {_line(each)}" for each in best)
     if best and all(each.action == "drop" and is_settled(each) for each in best):
-        return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route for what comes from other zones drops it", by=by)
+        reason = "a VPC route for what comes from other zones drops it"
+        return drops(Stage.INGRESS_ROUTE, DropCode.VPC_ROUTE, reason, by=by)
     if not all(each.action in _DELEGATING and is_settled(each) for each in best):
-        return unknown(STAGE, "VPC routes for what comes from other zones may lead it elsewhere", by=by)
+        return unknown(Stage.INGRESS_ROUTE, "VPC routes for what comes from other zones may lead it elsewhere", by=by)
     return _by_default(assume, destination, scope)
 
 
