@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,24 @@ def test_a_command_loads_what_is_slow_only_when_it_is_needed(module: str) -> Non
     code = f"import sys, vnicheck.cli.{module}; print(*sorted({slow!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_texts_and_paths_of_the_command_line_are_taken_without_pydantic(tmp_path: Path) -> None:
+    code = (
+        "import sys; from vnicheck.cli.app import app\n"
+        "try: app(sys.argv[1:], standalone_mode=False)\n"
+        "except Exception as error: print(error)\n"
+        "print('pydantic' in sys.modules)"
+    )
+
+    def told(*arguments: str) -> list[str]:
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    missing = f"cannot read {tmp_path / 'none.json'}: No such file or directory"
+    assert told("analyze", "web", "--snapshot", str(tmp_path / "none.json")) == [missing, "False"]
+    number, _ = told("analyze", "web", "--jobs", "many")
+    assert "integer" in number
 
 
 def test_a_snapshot_is_analyzed_without_what_asks_servers_and_what_writes_files() -> None:

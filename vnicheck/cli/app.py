@@ -2,8 +2,10 @@
 the module that does the work, with the engine, SSH and all else: this is the one place that loads late for speed.
 """
 
+from functools import partial
 from importlib import import_module
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -63,7 +65,35 @@ COMMANDS = {
 """By name, in the order in which help lists them: the module here that does the work, and what it does."""
 
 
+class _Conversion:
+    """What Typer (since 0.29) asks a parameter for to convert its values. Texts and paths need no pydantic, which takes
+    longer to load than all of Typer; numbers that are typed are Typer's to read.
+    """
+
+    def __init__(self, parameter: Any) -> None:
+        self._parameter = parameter
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value as the command declares it."""
+        if value is None:
+            return None
+        wanted = self._parameter.type_descriptor.annotation
+        kind, *_ = get_args(wanted) or (wanted,)
+        if isinstance(value, str) and kind not in (str, Path):
+            return type(self._parameter).get_runtime_param(self._parameter).coerce(value, param, ctx)
+        return [kind(each) for each in value] if get_origin(wanted) is list else kind(value)
+
+
+def _light(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        vars(parameter)["get_runtime_param"] = partial(_Conversion, parameter)
+    return parameters
+
+
 class _Commands(TyperGroup):
+    def get_params(self, ctx: Any) -> Any:
+        return _light(super().get_params(ctx))
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
         return name, _loaded(str(name)), rest
@@ -75,6 +105,9 @@ class _Commands(TyperGroup):
 
 
 class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> Any:
+        return _light(super().get_params(ctx))
+
     def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - Click's signature
         from vnicheck.cli.help import command_help
         from vnicheck.cli.tree import command

@@ -6,6 +6,7 @@ from vnicheck.fabric.check import Check
 from vnicheck.fabric.ingress_route import BY_ANOTHER, ingress_route
 from vnicheck.fabric.network_acl import local_sets, network_acl
 from vnicheck.fabric.public_range import public_range, reaches_range
+from vnicheck.fabric.remote_acl import local_sets as local_sets_at_home
 from vnicheck.fabric.remote_acl import remote_acl
 from vnicheck.fabric.security_group import (
     answer_to_seen,
@@ -51,6 +52,16 @@ def reading(walk: Walk, vni: Vni, opening: Opening) -> object:
     return walk.once(("reading", vni.id, opening.local.key, opening.remotes.rules), told)
 
 
+def reading_at_home(walk: Walk, opening: Opening) -> object:
+    """The same for the ACLs of remotes' own subnets."""
+    vpc, local, rules = walk.view.server.vpc.id, opening.local.number, opening.remotes.rules
+
+    def told() -> object:
+        return walk.for_all(("reading at home", local_sets_at_home(walk.view.fabric, vpc, local), rules), object)
+
+    return walk.once(("reading at home", local, rules), told)
+
+
 def cross_vni(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: bool, seen: bool = True) -> Section:
     """The checks at a VNI of a packet that arrives from, or leaves for, the remotes: those of its subnet's ACL, its
     security groups and its state filter. `seen`: the VNI has seen the flow's opening packet.
@@ -89,13 +100,12 @@ def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends:
     if opening.scope is not Scope.VPC:
         return ()
     view, own, client = walk.view, walk.view.subnet(vni), walk.view.client_ports(opening.protocol)
-    local, rules = opening.local.number, opening.remotes.rules
 
     def judged() -> Check:
         packet = crossing_packet(walk, opening, arriving=not sends, answer=leg is Leg.REPLY)
         return remote_acl(view.fabric, view.server.vpc.id, own, packet)
 
-    key = ("remote_acl", own.id, rules, local, opening.protocol, opening.ports, client, sends, leg)
+    key = ("remote_acl", own.id, reading_at_home(walk, opening), opening.protocol, opening.ports, client, sends, leg)
     return (walk.steps(leg, view.at(vni), walk.for_all(key, judged)),)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from vnicheck.engine.border import leaving_vni
-from vnicheck.engine.crossing import crossing_packet, reading
+from vnicheck.engine.crossing import crossing_packet, reading, reading_at_home
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk
 from vnicheck.fabric import network_acl, remote_acl, security_group
@@ -81,7 +81,7 @@ def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[R
     opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
     read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
     client = walk.view.client_ports(opening.protocol)
-    home = (opening.local.number, opening.remotes.rules) if opening.scope is Scope.VPC else None
+    home = reading_at_home(walk, opening) if opening.scope is Scope.VPC else None
     return walk.for_all(
         ("ports", *read, direction, opening.protocol, opening.ports, client, home),
         lambda: gathered(opening.ports, list(port_maps(walk, opens, answers, direction, opening))),

@@ -11,6 +11,7 @@ from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.network_acl import acl_rules
+from vnicheck.fabric.network_acl import local_sets as ends_in
 from vnicheck.fabric.transport import CrossingPacket, kind_of
 from vnicheck.model.address import prefix_range
 from vnicheck.model.address_map import AddressMap, joined, membership, zipped
@@ -74,6 +75,12 @@ def by_port(
         return None if answers is None else answers.passed
 
     return joined((start, passed(start)) for start in sorted({0} | cuts)) if cuts else None
+
+
+def local_sets(fabric: Fabric, vpc: str, local: int) -> tuple[Hashable, ...]:
+    """Which ends of the rules of the VPC's ACLs an address is in: all that they read of it."""
+    of_acl = {subnet.network_acl: subnet for subnet in fabric.subnets.values() if subnet.vpc == vpc}
+    return tuple(ends_in(fabric, subnet, local) for subnet in of_acl.values())
 
 
 def alike(

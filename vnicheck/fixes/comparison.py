@@ -45,14 +45,14 @@ def compare_flows(
     """
     shared = tuple(pieces(before, after, known))
     worlds = worlds_of([*before, *after])
+    changed = [piece for piece in shared if before[piece.before] is not after[piece.after]]
     worse: set[int] = set()
     lost: dict[World, set[int]] = {}
     for world in worlds:
-        lost[world] = {
-            piece.before for piece in shared if verdict_in(after[piece.after], world) is not Verdict.DELIVERED
-        }
+        failing = {index for index, flow in enumerate(after) if verdict_in(flow, world) is not Verdict.DELIVERED}
+        lost[world] = {piece.before for piece in shared if piece.after in failing}
         worse |= {
-            piece.before for piece in shared if is_worse(before[piece.before], after[piece.after], is_inside, world)
+            piece.before for piece in changed if is_worse(before[piece.before], after[piece.after], is_inside, world)
         }
     whole = targets & {piece.before for piece in shared} - worse
     fixed = whole.difference(*lost.values())

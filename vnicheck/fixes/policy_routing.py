@@ -91,8 +91,9 @@ def _made(facts: Facts, guest: Guest, way: _Way, new: int) -> Proposal:
     """The table and the rules for one VNI."""
     fitting = _fitting_table(guest, way)
     bare = _effects(way, new if fitting is None else fitting, () if fitting is not None else _routes(way, new))
-    prefixes = _to_throw(facts, [*_detours(guest, way, bare), *_detours(guest, way, bare, ahead_of_equals=True)])
-    if not prefixes and not _led_astray(facts, guest, way, bare):
+    found = list(_detours(guest, way, bare))
+    prefixes = _to_throw(facts, [*found, *_detours(guest, way, bare, ahead_of_equals=True)])
+    if not prefixes and not any(_must_stay(facts, detour) for detour in found):
         return Proposal(bare)
     if len(prefixes) > MOST_ROUTES:
         counted = f"{len(prefixes)} routes that leave packets of {way.interface} to the rules of others"
@@ -128,8 +129,7 @@ def _detours(guest: Guest, way: _Way, effects: tuple[Made, ...], *, ahead_of_equ
     rules of one priority in another order.
     """
     after = with_effects(guest, effects, ahead_of_equals=ahead_of_equals)
-    for address, _ in way.addresses:
-        yield from detours(guest, after, parse_address(address))
+    return detours(guest, after, [parse_address(address) for address, _ in way.addresses])
 
 
 def _led_astray(facts: Facts, guest: Guest, way: _Way, effects: tuple[Made, ...]) -> bool:

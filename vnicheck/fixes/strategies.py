@@ -8,7 +8,7 @@ from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.published import is_published
 from vnicheck.fixes import policy_routing, rp_filter, state_filtering
-from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter, of_sources
+from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter
 from vnicheck.fixes.free_numbers import priorities_ahead
 from vnicheck.fixes.policy_routing import Made, Proposal
 from vnicheck.fixes.published import WHY
@@ -40,15 +40,7 @@ def effects_of(trial: Trial, strategies: Combination) -> tuple[Effect, ...]:
     effects: tuple[Effect, ...] = ()
     for strategy in strategies:
         effects = trial.harmless((*effects, *_proposed(trial, effects, strategy)))
-    return _needed(trial, effects) if strategies == ("policy-routing",) else trial.minimal(effects)
-
-
-def _needed(trial: Trial, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
-    """The least of policy routing alone. A rule leads what is sent from its own address and nothing else, so that those
-    of addresses of which nothing is fixed can go, and tables for which no rule is left.
-    """
-    helped = {f"{trial.before[index].local}/32" for index in trial.outcome(effects).fixed}
-    return of_sources(effects, helped)
+    return trial.minimal(effects, surely=strategies == ("policy-routing",))
 
 
 def used_by(effects: Iterable[Effect]) -> Combination:

@@ -1,6 +1,8 @@
 """Trying changes on the model: the proof of every plan."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
 
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.refinement import Overlaps
@@ -8,7 +10,7 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes.comparison import Comparison, compare_flows
-from vnicheck.fixes.effects import AddRule, Effect, carry_out
+from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, carry_out, of_sources
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow, Stage
@@ -36,7 +38,13 @@ class Trial:
     def of(facts: Facts) -> "Trial":
         """The trial of a server that is predicted already; one for all who ask."""
         view = facts.view
-        return facts.once("trial", lambda: Trial(view.server, view.fabric, view.config, facts))
+
+        def trial() -> Trial:
+            # what the facts know is not to hold the facts: Python would find what is done with only by a search
+            mine = replace(facts, known=dict(facts.known))
+            return Trial(view.server, view.fabric, view.config, mine)
+
+        return facts.once("trial", trial)
 
     @property
     def before(self) -> tuple[Flow, ...]:
@@ -68,11 +76,18 @@ class Trial:
         `surely`: to fix it whatever open assumptions come to.
         """
         kept = tuple(effects)
+        if all(isinstance(each, AddRoutes | AddRule) for each in kept):
+            # a rule leads what is sent from its own address and nothing else
+            outcome = self.outcome(kept)
+            helped = outcome.fixed if surely else {index for index, _ in outcome.gained}
+            return of_sources(kept, {f"{self.before[index].local}/32" for index in helped})
         wanted = self._fixed(kept, surely=surely)
         position = len(kept) - 1
         while position >= 0:
             fewer = kept[:position] + kept[position + 1 :]
-            if self._fixed(fewer, surely=surely) >= wanted and not self.outcome(fewer).worse:
+            # rules come behind their table: those that are left are needed, and so is the table
+            needed = _is_led_to(kept[position], fewer) or not self._fixed(fewer, surely=surely) >= wanted
+            if not needed and not self.outcome(fewer).worse:
                 kept = fewer
                 position = len(kept)  # one that was needed beside it may not be any more
             position -= 1
@@ -92,6 +107,12 @@ class Trial:
             comparison = compare_flows(self.before, facts.flows, self.targets, self.facts.is_inside, self._overlaps)
             known = self._known[effects] = (facts, comparison)
         return known
+
+
+def _is_led_to(effect: Effect, effects: Iterable[Effect]) -> bool:
+    """Whether it is a table to which a rule among the effects leads."""
+    tables = {each.rule.table for each in effects if isinstance(each, AddRule)}
+    return isinstance(effect, AddRoutes) and effect.table in tables
 
 
 def _predicted(view: ServerView) -> Facts:

@@ -2,11 +2,12 @@
 protocol and port.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 from msgspec import Struct
 
 from vnicheck.kernel.host import HiddenState, Host
+from vnicheck.kernel.lookup import TableMaps
 from vnicheck.kernel.open_fields import MARK, TOS, UID, ZERO, Box
 from vnicheck.kernel.send import Departures, NotSent, Ways
 from vnicheck.kernel.undetermined import Unknown
@@ -27,12 +28,18 @@ class Detour(Struct, frozen=True):
     singled_out: bool
 
 
-def detours(before: Guest, after: Guest, source: int) -> Iterator[Detour]:
-    """All of them of packets that are sent from an address. `after` has rules and routes more than `before`, none of
-    which read more of a packet than its addresses.
+def detours(before: Guest, after: Guest, sources: Iterable[int]) -> Iterator[Detour]:
+    """All of them of packets that are sent from some addresses. `after` has rules and routes more than `before`, none
+    of which read more of a packet than its addresses.
     """
-    then = Host(before, _TOUCHED)
-    now = Host(after, _TOUCHED, fields=then.fields)
+    tables = TableMaps()
+    then = Host(before, _TOUCHED, tables=tables)
+    now = Host(after, _TOUCHED, fields=then.fields, tables=tables)
+    for source in sources:
+        yield from _of_source(then, now, source)
+
+
+def _of_source(then: Host, now: Host, source: int) -> Iterator[Detour]:
     old, new = Departures(then, source), Departures(now, source)
     everything = then.fields.everything()
     known: dict[tuple[int, int], list[tuple[Ways, bool]]] = {}
