@@ -1,5 +1,6 @@
-"""`unshare --user --map-user=65534 -- python -m benchmarks.rehearse_region COUNT [OF] [SEED]`: so many random servers
-of a made region of OF rehearsed, with the plan where `auto` offers one, and a tally.
+"""`unshare --user --map-user=65534 --map-group=65534 -- python -m benchmarks.rehearse_region COUNT [OF] [SEED]`:
+
+so many random servers of a made region of OF rehearsed, with the plan where `auto` offers one, and a tally.
 """
 
 import sys

@@ -15,6 +15,7 @@ _YOUNG_OBJECTS = 100_000
 
 def main() -> None:
     """Runs the command line and exits. Characters that stdout's encoding lacks are written as `?`."""
+    sys.stdin = sys.stdin or io.TextIOWrapper(io.BufferedReader(io.FileIO(os.devnull)))  # where the shell closed it
     sys.stdout = _patient(sys.stdout, errors="replace")
     sys.stderr = _patient(sys.stderr, errors="backslashreplace")
     try:

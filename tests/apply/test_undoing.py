@@ -10,6 +10,7 @@ import pytest
 from tests.lab import scenario as scenarios
 from tests.lab.require import require_lab
 from tests.lab.topology import Lab
+from tests.support.sshd import require
 from tests.support.wire import CHANGE, FILE, Wire, attempt, both, leftovers, proof_for, state
 from vnicheck.apply.undoing import Undoing
 from vnicheck.cloud.errors import CloudError
@@ -227,6 +228,17 @@ def test_a_vni_that_is_so_already_is_not_set_back(lab: Lab) -> None:
     wire.refuse = lambda effect, back: CloudError("api_forbidden", "no") if effect == second else None
     assert attempt(wire, proof).status == "rolled_back"
     assert wire.values == {(first.vni, first.field): first.new}
+
+
+def test_a_server_whose_ip_shows_less_of_a_rule_than_it_sets(lab: Lab) -> None:
+    require("busybox")
+    lab.target.run(["sh", "-c", 'mount --bind "$(command -v busybox)" "$(readlink -f "$(command -v ip)")"'])
+    before = state(lab.target)
+    wire, proof = Wire(lab.target), proof_for(lab.target)
+    assert attempt(wire, proof).status == "applied"
+    assert state(lab.target) != before
+    assert rolled_back(wire, proof).status == "rolled_back"
+    assert state(lab.target) == before
 
 
 def test_a_rollback_leaves_what_somebody_changed_since(lab: Lab) -> None:

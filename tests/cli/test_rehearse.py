@@ -74,6 +74,9 @@ def test_one_flow_and_a_script(passed: Path, tmp_path: Path) -> None:
     assert "dropped by rp_filter: the guest took the request and sent nothing" in " ".join(done.stdout.split())
     assert "| net.ipv4.conf.all.rp_filter = 2" in done.stdout
     assert "✓ icmp to 10.0.0.12 from other private networks: delivered" in done.stdout
+    script.write_text("ip rule add from 10.0.0.11 blackhole\n")
+    done = rehearse("--config", passed, "--run", script, "--from", "10.0.0.11", "--to", "10.8.0.4")
+    assert "dropped by a blackhole route: the guest sent no request" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -99,19 +102,22 @@ def test_bad_input_is_one_line(options: tuple[str, ...], said: str) -> None:
 def test_a_shell_shows_its_errors_and_changes_the_rebuilt_server() -> None:
     require_lab()
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-B", "-m", "vnicheck", "rehearse", "server", "--snapshot", CHECK_1, "--shell"]
-    one = ["--from", "10.8.0.4", "--to", "10.0.0.11"]
-    with os.fdopen(ours, "r+b", buffering=0) as terminal:
-        ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-        with subprocess.Popen([*command, *one], cwd=REPOSITORY, start_new_session=True, **ends) as started:
-            os.close(theirs)
-            terminal.write(b"ls /nonesuch; ip link set eth0 down; exit\n")
-            said = b""
-            try:
-                while part := terminal.read(65536):
-                    said += part
-            except OSError:
-                pass  # the other end is closed
+    command = [sys.executable, "-B", "-m", "vnicheck", "rehearse", "server", "--snapshot", str(CHECK_1), "--shell"]
+    command += ["--from", "10.8.0.4", "--to", "10.0.0.11"]
+    with (
+        os.fdopen(ours, "r+b", buffering=0) as terminal,
+        subprocess.Popen(
+            command, cwd=REPOSITORY, start_new_session=True, stdin=theirs, stdout=theirs, stderr=theirs
+        ) as started,
+    ):
+        os.close(theirs)
+        terminal.write(b"ls /nonesuch; ip link set eth0 down; exit\n")
+        said = b""
+        try:
+            while part := terminal.read(65536):
+                said += part
+        except OSError:
+            pass  # the other end is closed
     assert b"cannot access '/nonesuch'" in said
     assert b"VNC10" in said.partition(b"What the change changes")[2]
     assert started.returncode == 0

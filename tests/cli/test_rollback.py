@@ -64,6 +64,13 @@ def test_what_cannot_be_begun_is_told_in_a_line(state: Path, arguments: list[str
     assert (state / "vnicheck" / "ledger" / f"{CHANGE}.json").read_bytes() == before
 
 
+def test_nobody_can_be_asked_where_the_shell_closed_stdin(state: Path) -> None:
+    command = f"exec {sys.executable} -m vnicheck rollback {CHANGE} <&-"
+    environ = {**program.bare_environment(), "XDG_STATE_HOME": str(state)}
+    done = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, "nobody can be asked here" in done.stderr) == (2, True), done.stderr
+
+
 def test_what_went_on_while_the_user_was_asked_is_undone_too(state: Path) -> None:
     """Its fix had begun nothing when the rollback was asked for."""
     book = Ledger(state / "vnicheck" / "ledger")

@@ -99,6 +99,22 @@ def test_what_a_host_does_not_hold_of_its_range_is_no_transit(forwarding: int, e
     assert [each.rule for each in cases.report_of(host).findings if each.rule == "VNC108"] == errors
 
 
+def test_a_vpn_carries_no_answer_of_a_range_though_it_does_the_vnis_own() -> None:
+    from vnicheck.model.cloud import NextHopResource, VpcRoute
+
+    hop = NextHopResource(id="c", kind="vpn_gateway_connection")
+    vpn = VpcRoute(id="v", name="v", destination="10.8.0.0/16", action="deliver", next_hop_resource=hop)
+    snapshot = cases.snapshot_of(RANGE)
+    (server,) = snapshot.servers
+    subnet = snapshot.fabric.subnets[server.vnis[0].subnet]
+    tables = dict(snapshot.fabric.routing_tables)
+    used = tables[subnet.routing_table or ""]
+    tables[used.id] = msgspec.structs.replace(used, routes=(*used.routes, vpn))
+    snapshot = changed(snapshot, fabric={"routing_tables": tables})
+    assert told(snapshot, "inbound tcp/443 10.8.0.4 -> 10.10.0.5") == ("delivered", [])
+    assert told(snapshot, "inbound tcp/443 10.8.0.4 -> 192.0.2.17") == ("dropped", ["vpc_route at eth0"])
+
+
 def test_a_range_of_another_vpc_is_none_of_the_servers() -> None:
     report = cases.report_of(with_range(vpc="another"))
     assert all(flow.local != "192.0.2.17" for flow in report.flows)

@@ -431,6 +431,76 @@ def test_an_ingress_routing_table_that_was_not_read_may_lead_past_the_server(
     assert one(of, f"inbound tcp/443 {remote} -> 10.0.0.11", known).verdict is Verdict.DELIVERED
 
 
+AT_HOME = [
+    ({"action": "drop"}, "dropped"),
+    ({"next_hop": "10.0.9.9"}, "unknown"),
+    ({"action": "drop", "lifecycle_state": "pending"}, "unknown"),
+    ({"action": "a later word"}, "unknown"),
+    ({"action": "delegate"}, "delivered"),
+    ({"next_hop": "10.0.0.11"}, "delivered"),
+    ({"action": "drop", "zone": "z-3"}, "delivered"),
+    ({"action": "drop", "destination": "10.0.9.0/24"}, "delivered"),
+]
+"""Routes of a remote's own subnet, and what becomes of its packets to the server."""
+
+
+@pytest.mark.parametrize(("changes", "expected"), AT_HOME)
+def test_the_routing_table_of_a_remotes_own_subnet_counts(changes: Any, expected: str) -> None:
+    of = server(vni(0, "10.0.0.11"), guest=single().guest)
+    route = VpcRoute(**({"id": "r", "name": "r", "destination": "10.0.0.0/24", "action": "deliver"} | changes))
+    around = fabric(
+        subnets=[subnet("b", "10.0.1.0/24", routing_table="home")],
+        tables=[RoutingTable(id="home", name="home", vpc="vpc", routes=(route,))],
+    )
+    for spec in ("inbound tcp/443 10.0.1.9 -> 10.0.0.11", "outbound tcp/443 10.0.0.11 -> 10.0.1.9"):
+        flow = one(of, spec, around)
+        assert flow.verdict == expected
+        assert flow.dropped_by == ("vpc_route" if expected == "dropped" else None)
+    for remote in ("10.0.0.200", "10.0.2.9", "10.8.0.4"):
+        assert one(of, f"inbound tcp/443 {remote} -> 10.0.0.11", around).verdict is Verdict.DELIVERED
+
+
+@pytest.mark.parametrize("ingress", [(), ("vpc_zone",)])
+def test_what_comes_in_by_another_vni_than_its_addresss_is_not_followed(ingress: tuple[str, ...]) -> None:
+    """The answer leaves by eth1 too: such a flow is symmetric, and no filter drops it."""
+    own = guest(
+        link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.1.12/24"), routes="default via 10.0.1.1 dev eth1"
+    )
+    of = server(vni(0, "10.0.0.11"), vni(1, "10.0.1.12", subnet="b"), guest=own)
+    zone = "z-1" if ingress else "z-2"
+    hub = VpcRoute(id="r", name="r", destination="0.0.0.0/0", action="deliver", next_hop="10.0.1.12", zone=zone)
+    around = fabric(
+        subnets=[subnet("c", "10.0.2.0/24", zone="z-2", routing_table="table" if ingress else "home")],
+        tables=[RoutingTable(id="home", name="home", vpc="vpc", routes=(hub,), ingress=ingress)],
+    )
+    flow = one(of, "inbound tcp/443 10.0.2.9 -> 10.0.0.11", around)
+    assert (flow.verdict, flow.hops[-1].stage) == (Verdict.UNKNOWN, "ingress_route")
+    assert "another VNI of this server" in flow.hops[-1].reason
+    back = one(of, "outbound tcp/443 10.0.0.11 -> 10.0.2.9", around)
+    assert back.hops[-1].reason == flow.hops[-1].reason
+    assert one(of, "inbound tcp/443 10.0.2.9 -> 10.0.1.12", around).verdict is Verdict.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"action": "drop"}, "dropped"),
+        ({"next_hop": "10.0.9.9"}, "unknown"),
+        ({"action": "delegate"}, "delivered"),
+        ({"action": "drop", "lifecycle_state": "pending"}, "unknown"),
+        ({"action": "drop", "zone": "z-1"}, "delivered"),
+    ],
+)
+def test_routes_between_zones_count_on_the_way_out_too(changes: Any, expected: str) -> None:
+    of = server(vni(0, "10.0.0.11"), guest=single().guest)
+    fields = {"id": "r", "name": "r", "destination": "10.0.1.0/24", "action": "deliver", "zone": "z-2"}
+    route = VpcRoute(**(fields | changes))
+    around = zones(tables=[RoutingTable(id="in", name="in", vpc="vpc", routes=(route,), ingress=("vpc_zone",))])
+    for spec in ("inbound tcp/443 10.0.1.9 -> 10.0.0.11", "outbound tcp/443 10.0.0.11 -> 10.0.1.9"):
+        assert one(of, spec, around).verdict == expected
+    assert one(of, "inbound tcp/443 10.0.0.200 -> 10.0.0.11", around).verdict is Verdict.DELIVERED
+
+
 def test_remotes_that_only_the_way_in_tells_apart_are_two_classes() -> None:
     """The way out to both depends on the mark, in the same words; source validation, which knows none, does not."""
     rules = "0:\tfrom all lookup local\n100:\tfrom all fwmark 0x1 lookup 100\n32766:\tfrom all lookup main"

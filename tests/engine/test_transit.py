@@ -178,6 +178,31 @@ def test_what_comes_in_meets_the_routes_of_the_zone_that_it_comes_to() -> None:
         assert (flow.verdict, flow.symmetric) == (Verdict.DELIVERED, straight)
 
 
+def test_what_goes_to_another_zone_is_led_by_the_routes_between_zones() -> None:
+    where = transit_fabric()
+    where.subnets["d"] = subnet("d", "10.0.3.0/24", zone="z-2")
+    led = VpcRoute(id="z", name="z", destination="10.0.2.0/24", action="deliver", next_hop="10.0.0.11", zone="z-1")
+    where.routing_tables["zones"] = RoutingTable(id="zones", name="z", vpc="vpc", routes=(led,), ingress=("vpc_zone",))
+    view = ServerView(router(), where, Config())
+    ends = {"d": parse_address("10.0.3.9"), "c": parse_address("10.0.2.9"), "b": parse_address("10.0.1.99")}
+    flow = transit_flow(view, Protocol.TCP, ends["d"], ends["c"], 443)
+    assert flow is not None
+    assert (flow.ingress, flow.hops[0].reason.partition(" (")[0]) == ("eth0", "a VPC route leads it to vni-1")
+    assert transit_flow(view, Protocol.TCP, ends["b"], ends["c"], 443) is None
+    where.routing_tables["zones"] = RoutingTable(id="zones", name="z", vpc="vpc", ingress=("vpc_zone",))
+    assert transit_flow(ServerView(router(), where, Config()), Protocol.TCP, ends["d"], ends["c"], 443) is None
+
+
+def test_a_public_address_that_is_led_to_a_firewall_is_nobodys_that_is_seen() -> None:
+    where = transit_fabric()
+    led = VpcRoute(id="p", name="p", destination="203.0.113.0/24", action="deliver", next_hop="10.0.0.11")
+    where.routing_tables["pub"] = RoutingTable(id="pub", name="pub", vpc="vpc", routes=(led,), ingress=("internet",))
+    client, public = parse_address("198.51.100.9"), parse_address("203.0.113.40")
+    flow = transit_flow(ServerView(router(), where, Config()), Protocol.TCP, client, public, 443)
+    assert flow is not None
+    assert flow.verdict is Verdict.UNKNOWN
+
+
 def test_a_route_that_drops_the_answer() -> None:
     where = transit_fabric(back_by=None)
     where.routing_tables["in"] = RoutingTable(id="in", name="in", vpc="vpc", ingress=("transit_gateway",))

@@ -546,6 +546,14 @@ def test_every_cited_assumption_is_listed_once() -> None:
     assert cited <= set(listed)
 
 
+def test_a_route_may_count_in_a_subnet_whose_zone_is_not_told() -> None:
+    table = RoutingTable(id="table", name="t", vpc="vpc", routes=(route("10.8.0.0/16", "drop", zone="z-2"),))
+    for zone, outcome in (("", "drop"), ("z-1", "pass"), ("z-2", "drop")):
+        where = subnet("a", "10.0.0.0/24", zone=zone)
+        check = vpc_route(fabric(tables=[table]), where, ASSUME, parse_address("10.8.0.4"), Scope.PRIVATE)
+        assert check.outcome == outcome
+
+
 VPN = NextHopResource(id="c", name="to-site", kind="vpn_gateway_connection")
 
 

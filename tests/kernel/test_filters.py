@@ -241,6 +241,8 @@ def test_docker() -> None:
         ("udp dport 22 drop", {22: True}),
         ("meta mark 0x8000 drop", {22: True}),
         ("tcp dport 22 meta mark set 0x8000\nmeta mark 0x8000 drop", {22: False, 23: True}),
+        ("meta mark set meta mark & 0xfff0ffff\nmeta mark & 0x40000 == 0x40000 drop", {22: True}),
+        ("meta mark set meta mark & 0xfff0ffff | 0x40000\nmeta mark & 0x40000 == 0x40000 drop", {22: False}),
         ("jump nowhere", {22: False}),
         ("tcp dport 80 goto more", {22: True, 80: False}),
         ("tcp dport 80 return\ndrop", {80: True, 22: False}),
@@ -257,6 +259,10 @@ def test_docker() -> None:
         ("meta l4proto . th dport { tcp . 22 } drop", {22: False}),
         ('iifname . ip saddr { "eth1" . 203.0.113.9 } drop', {22: False}),
         ("meta l4proto . th dport vmap { tcp . 22 : drop }", {22: False}),
+        ("meta l4proto vmap { udp : accept, * : drop }", {22: False}),
+        ("meta protocol vmap { ip : accept, ip6 : drop }\ndrop", {22: True}),
+        ("meta nfproto vmap { ipv6 : accept, ipv4 : goto more }", {22: False}),
+        ("meta nfproto vmap { ipv6 : drop }", {22: True}),
         ("ip saddr @met drop\ntcp dport 22 add @met { ip saddr } drop", {22: False}),
         ("ip saddr @pairs drop", {22: False}),
         ("ip saddr @others drop\nip saddr @none drop\ntcp dport @web drop", {22: True, 443: False, 8080: False}),
@@ -291,6 +297,8 @@ def test_rules(rules: str, expected: dict[int, bool]) -> None:
         ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG NONE -j DROP", TCP, True),
         ("-p tcp -m tcp --tcp-flags FIN,SYN FIN,SYN -j DROP", TCP, True),
         ("-p tcp -m tcp --tcp-flags ACK ACK -j DROP", TCP, False),
+        ("-j MARK --set-xmark 0x0/0xf0000\n-A INPUT -m mark --mark 0x40000/0x40000 -j DROP", TCP, True),
+        ("-j MARK --set-xmark 0x40000/0xf0000\n-A INPUT -m mark --mark 0x40000/0x40000 -j DROP", TCP, False),
         ("-p icmp -m icmp --icmp-type any -j ACCEPT\n-A INPUT -j DROP", ICMP, True),
     ],
 )
@@ -298,6 +306,13 @@ def test_rules_of_hardening_guides(rules: str, proto: int, passes: bool) -> None
     of = kernel(f"*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT {rules}\nCOMMIT\n")
     assert (taken(of, 0 if proto == ICMP else 22, proto) == DELIVERED) is passes
     assert (answered(of, proto) == DELIVERED) is passes
+
+
+def test_connections_are_only_refused_as_they_are_opened() -> None:
+    rule = "-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j REJECT --reject-with icmp-port-unreachable"
+    of = kernel(f"*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rule}\nCOMMIT\n")
+    assert "REJECT" in taken(of, 22)
+    assert answered(of) == DELIVERED
 
 
 def test_packets_before_tracking_have_no_state() -> None:
@@ -460,3 +475,31 @@ def test_a_chain_of_the_device_that_an_interface_stands_on_sees_its_packets(devi
     of = FilteredKernel(replaced(of._guest, interfaces=stacked))
     assert "dport 5 drop" in taken(of, 5, remote="10.8.0.4")
     assert taken(of, 6, remote="10.8.0.4") == DELIVERED
+
+
+def test_long_chains_are_followed_in_their_order() -> None:
+    """As kube-proxy, CSF and fail2ban make them: a rule for each of many addresses."""
+    blocked = [f"ip saddr 192.0.2.{number} drop" for number in range(1, 200)]
+    special = ["ip saddr 10.8.0.4 tcp dport 22 accept", "ip saddr 10.8.0.4 drop"]
+    special += ["ip saddr != 10.8.0.4 tcp dport 24 drop"]
+    rules = [*blocked[:100], *special, *blocked[100:], "ip saddr 10.8.0.5 ip daddr 10.0.0.12 drop"]
+    head = "type filter hook input priority 0; policy accept;"
+    of = kernel("\n".join(["table ip f {", "chain in {", head, *rules, "}", "}"]))
+    ways = {"192.0.2.7": "192.0.2.7 drop", "10.8.0.4": "10.8.0.4 drop", "10.8.0.5": "10.0.0.12 drop"}
+    for remote, rule in ways.items():
+        assert rule in taken(of, 23, remote=remote)
+    assert taken(of, 22, remote="10.8.0.4") == taken(of, 23) == DELIVERED
+    assert "dport 24 drop" in taken(of, 24)
+
+
+def test_a_cluster_with_many_services_is_no_more_than_is_asked() -> None:
+    addresses = [f"10.96.{number // 250}.{number % 250}" for number in range(400)]
+    services = [f"-A SERVICES -d {address}/32 -p tcp -m tcp --dport 80 -j SVC" for address in addresses]
+    ports = [f"-A NODEPORTS -p tcp -m tcp --dport {30000 + number} -j SVC" for number in range(20)]
+    head = ":PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:SERVICES - [0:0]\n:NODEPORTS - [0:0]\n:SVC - [0:0]"
+    tail = "-A SERVICES -m addrtype --dst-type LOCAL -j NODEPORTS\n-A SVC -p tcp -j DNAT --to-destination 10.244.1.5:80"
+    jumps = "-A PREROUTING -j SERVICES\n-A OUTPUT -j SERVICES"
+    of = kernel("\n".join(["*nat", head, jumps, *services, *ports, tail, "COMMIT", ""]))
+    assert leaves(of, answer=False, port=80) == leaves(of, answer=True) == "eth0"
+    assert "other addresses" in leaves(of, answer=False, port=80, remote="10.96.0.7")
+    assert "leads it to 10.244.1.5" in taken(of, 30007)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.kernel_guests import make_guest, packet, replaced
 from tests.support.one_packet import taken
+from vnicheck.guest.parsers.programs import ipsec_hooks
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import Sent
@@ -109,3 +110,22 @@ def test_filter_on_what_an_interface_stands_on_sees_its_packets_too(kind: HookKi
     with pytest.raises(Undetermined, match="filter on bus0"):
         met(over)
     assert other(over)
+
+
+def test_ipsec_policies_for_a_mark_or_a_device_touch_no_unmarked_packet() -> None:
+    """As strongSwan makes them for a VTI, and for an xfrm interface (`ip -o xfrm policy`)."""
+    every = "src 0.0.0.0/0 dst 0.0.0.0/0 \\\tdir out priority 399999 ptype main \\\t"
+    tunnel = "tmpl src 10.0.0.11 dst 192.0.2.9\\\t\tproto esp reqid 1 mode tunnel\\"
+    assert ipsec_hooks(f"{every}{tunnel}\tif_id 0x2a\\\n") == ()
+    (hook,) = ipsec_hooks(f"{every}mark 0x2a/0xff \\\t{tunnel}\n")
+    guest = replaced(make_guest(routes=ROUTES), hooks=(hook,))
+    unmarked = Kernel(guest, unmarked=True)
+    assert unmarked.takes_marks_for_none
+    assert sends(unmarked)
+    assert received(unmarked) is Reception.DELIVERED
+    reflecting = replaced(guest, sysctls={**guest.sysctls, "net/ipv4/fwmark_reflect": 1})
+    for marked in (Kernel(guest), Kernel(reflecting, unmarked=True)):
+        with pytest.raises(Undetermined, match=r"IPsec is not modelled.*mark 0x2a/0xff"):
+            sends(marked)
+        with pytest.raises(Undetermined, match="IPsec"):
+            received(marked)

@@ -14,6 +14,7 @@ from vnicheck.model.diff import ServerChange
 from vnicheck.model.flow import DropCode, Protocol, Verdict
 from vnicheck.model.rehearsal import Phase, RehearsedFlow
 from vnicheck.model.snapshot import Snapshot
+from vnicheck.rehearse.namespaces import RehearsalError
 from vnicheck.rehearse.network import Network, Remotes, Transit
 from vnicheck.rehearse.packets import TIMEOUTS
 from vnicheck.rehearse.rehearsal import Change, Rehearsing
@@ -153,6 +154,11 @@ def test_a_change_is_collected_and_analysed_and_tried(name: str, script: str, ne
 def test_a_script_that_fails_is_told() -> None:
     _, after, _ = Rehearsed(ARTICLE).changed("echo before; exit 3")
     assert (after.status, after.printed) == (3, "before\n")
+
+
+def test_a_script_that_ends_what_holds_the_server_is_one_line() -> None:
+    with pytest.raises(RehearsalError, match="has ended"):
+        Rehearsed(ARTICLE).changed("kill -9 -1")
 
 
 def test_what_is_predicted_wrongly_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

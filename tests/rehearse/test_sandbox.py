@@ -6,13 +6,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.lab.require import require_lab
 from tests.support import cases
+from tests.support.patience import SECONDS
 from tests.support.unprivileged import NOBODY
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
@@ -136,6 +138,36 @@ def test_it_ends_with_a_program_that_is_killed() -> None:
     while Path(f"/proc/{inside}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{inside}").exists()
+
+
+def test_it_ends_with_a_program_that_is_killed_while_a_script_runs(tmp_path: Path) -> None:
+    require_lab()
+    script = tmp_path / "script"
+    script.write_text("sleep 90.125\n")
+    recorded = REPOSITORY / "vnicheck" / "demo" / "recorded.json"
+    command = ["rehearse", "server", "--snapshot", str(recorded), "--run", str(script)]
+    command += ["--from", "10.8.0.4", "--to", "10.0.0.11"]
+    started = subprocess.Popen([sys.executable, "-m", "vnicheck", *command], cwd=REPOSITORY)
+    until(lambda: running("90.125"))
+    started.kill()
+    started.wait()
+    until(lambda: not running("90.125"))
+
+
+def running(word: str) -> bool:
+    """Whether a process of this machine has a word among its arguments."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found += place.read_bytes().decode(errors="replace").split("\0")
+    return word in found
+
+
+def until(so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not so() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert so()
 
 
 def test_no_root_is_needed() -> None:

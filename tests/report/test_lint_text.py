@@ -84,6 +84,12 @@ def test_servers_of_a_cause_that_only_warns_there_are_told_apart() -> None:
     assert "✗ 2 no policy routing: packets leave by the wrong interface (1 with warnings only)" in text
 
 
+def test_what_most_unknown_flows_depend_on_is_said() -> None:
+    unread = two_vnis(allow_ip_spoofing=None, protocol_state_filtering_mode="disabled")
+    text = " ".join(shown(member("web-1", guest(), vnis=unread), member("web-2", guest(), vnis=unread)).split())
+    assert "– 2 some flows are unknown for example: 10.0.0.12 is not an address of vni-1" in text
+
+
 def test_nothing_found_is_few_lines_however_many_servers() -> None:
     first, *rest = shown(*(member(f"well-{number}", WELL) for number in range(50))).splitlines()
     assert first == "us-south: 0 of 50 servers drop flows; 50 fine"

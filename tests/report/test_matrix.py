@@ -98,6 +98,12 @@ def test_who_fares_how_is_said_of_each_protocol_by_itself() -> None:
     )
 
 
+def test_who_fares_how_is_said_once_of_protocols_of_which_it_is_so() -> None:
+    mixed = cell("tailnet-with-a-route-to-a-network", "10.20.1.5", Direction.OUTBOUND, Scope.VPC).mixed
+    assert (Part(Mark.UNKNOWN, "", "route"), "10.60.0.0/16 (vpc)") in mixed
+    assert mixed[-1] == (Part(Mark.WORKS, "", ""), "the rest")
+
+
 def test_addresses_of_which_the_same_is_so_share_a_line_the_worst_first() -> None:
     assert verdict_lines(instance("article-check-1")) == [
         (Mark.DROPPED, "10.0.0.12 (eth1) is not reachable."),

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.program import run
 from vnicheck.cli.captures import read_captures, sightings_of
 from vnicheck.cli.failure import UserError
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.engine.server_view import ServerView
+from vnicheck.guest.parsers.routes import parse_routes
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Direction, Protocol, Verdict
 from vnicheck.model.verification import SeenAssumption, SeenFlow
@@ -154,6 +156,28 @@ def test_another_way_than_the_predicted_one_speaks_of_no_assumption(tmp_path: Pa
     assert assumptions == {}
 
 
+def test_of_equal_routes_either_is_as_predicted(tmp_path: Path) -> None:
+    seen = written(
+        tmp_path,
+        "way",
+        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]",
+        "eth1 Out 10.0.0.12.80 > 10.8.0.4.40000 [S.]",
+        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [.]",
+    )
+    snapshot = load_check(CHECKS[1])
+    (server,) = snapshot.servers
+    assert server.guest is not None
+    text = (
+        "10.8.0.0/16 proto static\n\tnexthop via 10.0.0.1 dev eth0 weight 1\n\tnexthop via 10.0.0.1 dev eth1 weight 1\n"
+    )
+    routes = (*server.guest.routes, *parse_routes(text).items)
+    server = replace(server, guest=replace(server.guest, routes=routes))
+    config = Config(assumptions=Assumptions(psf_auto="disabled", spoofing_sibling="passed"))
+    captured, _ = sightings_of(ServerView(server, snapshot.fabric, config), read_captures([str(seen)]))
+    (flow,), _ = conclusions(server, snapshot.fabric, config, Evidence(captured), "capture")
+    assert (flow.predicted, flow.conclusion, flow.other_way) == (Verdict.DELIVERED, "confirmed", False)
+
+
 def test_without_interfaces_nothing_is_said_of_assumptions() -> None:
     flows, assumptions = concluded(3, [CAPTURES / "older-any.txt"])
     assert flows["tcp 80 10.0.0.12"].conclusion == "settled"
@@ -166,8 +190,9 @@ def test_where_tcpdump_lost_packets_what_is_missing_does_not_count(tmp_path: Pat
     assert concluded(3, [deaf])[0]["tcp 443 10.0.0.11"].conclusion == "contradicted"
     deaf.write_text(deaf.read_text() + "3 packets dropped by kernel\n")
     assert concluded(3, [deaf])[0]["tcp 443 10.0.0.11"].conclusion == "not_tested"
-    once = written(tmp_path, "once", silent[0], *CONTROL)
-    assert concluded(3, [once])[0]["tcp 443 10.0.0.11"].conclusion == "not_tested"
+    for lines in (silent[:1], (silent[0], silent[0].replace("eth0", "ens3"))):  # one packet, seen at a bond too
+        once = written(tmp_path, "once", *lines, *CONTROL)
+        assert concluded(3, [once])[0]["tcp 443 10.0.0.11"].conclusion == "not_tested"
 
 
 def test_a_capture_without_interfaces_may_be_of_one_alone(tmp_path: Path) -> None:
@@ -190,7 +215,9 @@ def test_the_servers_own_address_is_no_client(tmp_path: Path) -> None:
         concluded(3, [f"client:10.0.0.11={capture}"])
 
 
-def probed(answer: str, *, packets: Sequence[Told] = (), watched: bool = True, served: bool = True) -> SeenFlow:
+def probed(
+    answer: str, *, packets: Sequence[Told] = (), watched: bool = True, served: bool = True, asked: bool = False
+) -> SeenFlow:
     """What the opener of a flow to 10.0.0.12 was answered, and what was seen of it on the server."""
     (server,) = (snapshot := load_check(CHECKS[2])).servers
     view = ServerView(server, snapshot.fabric, Config())
@@ -198,8 +225,9 @@ def probed(answer: str, *, packets: Sequence[Told] = (), watched: bool = True, s
     ends = {"to": "10.0.0.12", "source": "", "near": "10.8.0.4", "server": "10.0.0.12"}
     probe = Probe(number=1, opener="host", host="host", key=key, **ends)
     failed = () if served else (("tcp", "10.0.0.12", 80, "EACCES"),)
+    told = Watched(tuple(packets), {}, asked=(("10.8.0.4", "10.0.0.12"),) if asked else ())
     heard = {
-        SERVER: Heard(ready=Ready(watched, failed=failed), opened=Opened(()), watched=Watched(tuple(packets), {})),
+        SERVER: Heard(ready=Ready(watched, failed=failed), opened=Opened(()), watched=told),
         "host": Heard(ready=Ready(False), opened=Opened(((1, answer, 1, "10.8.0.4"),))),
     }
     seen = probes_of(view, [probe], heard)
@@ -225,7 +253,9 @@ def test_a_refusal_is_an_answer_only_where_the_server_was_seen_to_give_it_and_no
     assert probed("refused", packets=[ASKED, RESET], served=False).observed is Verdict.DELIVERED
     assert probed("refused", packets=[ASKED, RESET], served=True).observed is Verdict.UNKNOWN
     assert probed("refused", watched=False, served=False).observed is Verdict.UNKNOWN
-    assert probed("answered", watched=False).observed is Verdict.DELIVERED
+    assert probed("answered", watched=False, asked=True).observed is Verdict.DELIVERED
+    assert probed("answered", watched=False).observed is Verdict.UNKNOWN  # our program there was asked nothing
+    assert probed("answered", watched=False, served=False).observed is Verdict.DELIVERED
     assert probed("answered", packets=[ASKED, TAKEN, RESET], served=True).observed is Verdict.DELIVERED  # ours resets
 
 

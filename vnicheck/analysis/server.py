@@ -39,6 +39,8 @@ from vnicheck.model.snapshot import NOTHING_KNOWN, Problem, Server, Snapshot
 from vnicheck.model.words import one_line
 from vnicheck.rules.registry import find_all
 
+_PARTS = {"routing": "files that set routes and rules", "sysctls": "files that set sysctls"}
+"""Of BootConfig.unknown, in words."""
 _OF_BOOT = ("interfaces", "routes", "rules", "sysctls")
 NOT_APPLICABLE = {"guest_no_ip", "guest_not_linux", NOT_RUNNING}
 """Problem codes of servers that are passed over, not failed at."""
@@ -117,8 +119,9 @@ def _boot_unknown(guest: Guest | None) -> str | UnsetType:
     several = (
         each.source for key, each in guest.boot.sysctls.items() if key.endswith("/rp_filter") and each.value is None
     )
+    unread = (f"its {_PARTS.get(part, part)}: {why}" for part, why in guest.boot.unknown.items())
     missing = (f"{fact} were not collected" for fact in _OF_BOOT if fact in guest.missing)
-    return next(chain(guest.boot.unknown.values(), missing, several), UNSET)
+    return next(chain(unread, missing, several), UNSET)
 
 
 def _collected(server: Server, read_at: str) -> Collected:

@@ -10,10 +10,10 @@ from vnicheck.analysis.server import analyze_server
 from vnicheck.engine.classify import local_addresses, predict_flow
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.transit import transit_flow
-from vnicheck.model.address import is_address, parse_address
+from vnicheck.model.address import format_address, is_address, parse_address
 from vnicheck.model.cloud import Vni
 from vnicheck.model.config import Config
-from vnicheck.model.flow import Direction, Flow, Protocol
+from vnicheck.model.flow import Direction, Flow, Protocol, Scope
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import Server, Snapshot
 from vnicheck.model.words import listed, one_line
@@ -87,7 +87,12 @@ def _prediction(
 ) -> Callable[[ServerView], tuple[Flow, ...]]:
     def predict(view: ServerView) -> tuple[Flow, ...]:
         (own,) = [known for known in local_addresses(view) if known.address == local]
-        return (predict_flow(view, direction, protocol, own, remote, port),)
+        flow = predict_flow(view, direction, protocol, own, remote, port)
+        if direction is Direction.INBOUND and flow.remote_scope is Scope.SERVICE:
+            raise TraceError(
+                f"{format_address(remote)} is a service's of IBM Cloud: services answer, and open no flows"
+            )
+        return (flow,)
 
     return predict
 

@@ -19,7 +19,7 @@ from vnicheck.cloud.errors import CloudError
 from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.fixes.comparison import compare_flows
-from vnicheck.fixes.effects import PatchVni, carry_out
+from vnicheck.fixes.effects import PatchVni, carry_out, with_own_rules
 from vnicheck.fixes.planner import Proof
 from vnicheck.fixes.steps import file_parts, running_parts
 from vnicheck.guest import change as scripts
@@ -173,7 +173,7 @@ class Attempt:
     def _verify(self) -> None:
         self._tell("connecting anew and collecting again")
         try:
-            guest = self._reach.collect()
+            guest = with_own_rules(self._reach.collect(), self._proof.effects)
         except CollectionError as error:
             raise _Stop(f"no new SSH session after the change: {error.message}") from error
         trial = self._proof.trial

@@ -3,7 +3,7 @@
 from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check
-from vnicheck.fabric.ingress_route import ingress_route
+from vnicheck.fabric.ingress_route import BY_ANOTHER, ingress_route
 from vnicheck.fabric.network_acl import local_sets, network_acl
 from vnicheck.fabric.public_range import public_range, reaches_range
 from vnicheck.fabric.remote_acl import local_sets as local_sets_at_home
@@ -131,8 +131,9 @@ def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_e
 def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
     """The VPC routing table of the VNI's subnet, for a packet to the remote."""
     view, local = walk.view, opening.local
+    of_subnet = local.address in local.vni.addresses
     return walk.once(
-        ("vpc_route", vni.subnet, local.vni.subnet, opening.remote, opening.scope),
+        ("vpc_route", vni.subnet, local.vni.subnet if of_subnet else local.key, opening.remote, opening.scope),
         lambda: vpc_route(
             view.fabric,
             view.subnet(vni),
@@ -159,5 +160,10 @@ def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
         )
     return walk.once(
         ("ingress_route", local.key, scope, opening.remote if scope is Scope.VPC else None),
-        lambda: ingress_route(view.fabric, subnet, local.vni, local.number, scope, opening.remote),
+        lambda: ingress_route(view.fabric, subnet, local.vni, local.number, scope, opening.remote, view.reserved),
     )
+
+
+def comes_by_another(arrival: Section) -> bool:
+    """Whether the VPC leads a packet to another VNI of the server than its address's: what follows is not known."""
+    return any(step.check.reason == BY_ANOTHER for step in arrival.steps)

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from vnicheck.engine.border import Passage, answered_elsewhere, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
+    comes_by_another,
     cross_ingress_route,
     cross_remote_acl,
     cross_spoofing_check,
@@ -46,6 +47,8 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
     balanced = balanced_by(walk, opening)
     sent = cross_remote_acl(walk, Leg.REQUEST, vni, opening, sends=True)
     arrived = (*sent, *_from_internet(walk, opening, balanced), frame.arrival, request, frame.entrance.steps)
+    if comes_by_another(frame.arrival):
+        return Path(arrived[: arrived.index(frame.arrival) + 1], None, None)
     steps = (*arrived, *_unanswered(walk, opening), frame.exit.steps)
     leaves = frame.departure
     if leaves is not None:

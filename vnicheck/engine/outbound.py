@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from vnicheck.engine.border import Passage, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
+    comes_by_another,
     cross_ingress_route,
     cross_remote_acl,
     cross_spoofing_check,
@@ -47,6 +48,8 @@ def outbound_path(walk: Walk, opening: Opening) -> Path:
     received = cross_remote_acl(walk, Leg.REQUEST, leaves, opening, sends=False)
     answered = cross_remote_acl(walk, Leg.REPLY, owner, opening, sends=True)
     sent = (frame.exit.steps, frame.source, request, frame.onward, *received, *answered)
+    if comes_by_another(frame.arrival):
+        return Path((*sent, frame.arrival), None, frame.exit.interface)
     return Path((*sent, frame.arrival, reply, entrance.steps), entrance.interface, frame.exit.interface)
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from vnicheck.engine.partition import never_remote, to_prefixes
 from vnicheck.engine.server_view import LocalAddress, ServerView
-from vnicheck.fabric import load_balancer, network_acl, remote_acl, security_group, vpc_route
+from vnicheck.fabric import ingress_route, load_balancer, network_acl, remote_acl, security_group, vpc_route
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.state_filter import state_filter
@@ -231,6 +231,7 @@ def _stages(view: ServerView, vnis: Iterable[Vni]) -> Iterator[tuple[Hashable, S
     fabric = view.fabric
     locals_ = frozenset(map(parse_address, view.reserved.union(view.public)))
     yield "networks", view.networks.alike
+    yield "routes at home", ingress_route.alike(fabric, view.server.vpc.id, view.server.vnis)
     for acl, apart in remote_acl.alike(fabric, view.server.vpc.id, locals_):
         yield ("remote acl", acl), apart
     if view.own_networks:

@@ -28,6 +28,10 @@ _TRANSLATES = (
     "the server may translate what it forwards to the internet (source NAT behind its floating IP or public gateway is "
     "how the documentation has a server do it), and that is not seen"
 )
+_PUBLIC = (
+    "an ingress route leads what is sent to a public address here: to whom the server translates it, or who has it, is "
+    "not seen"
+)
 _MEMBERS = "a network load balancer leads the answer to one of its members, which may be another server"
 
 
@@ -116,6 +120,9 @@ class _Passage:
         translating = vni.floating_ips or subnet.public_gateway is not None
         if scope is Scope.INTERNET and (doubt is not None or (translating and public is None)):
             self.add(egress, unknown(FORWARDING, doubt or _TRANSLATES))
+            return False
+        if scope is Scope.INTERNET and public is None and view.scopes(vni).of(self.source) is Scope.INTERNET:
+            self.add(egress, unknown(FORWARDING, _PUBLIC))
             return False
         next_hop = first_hop(subnet, egress, gateway, self.destination, FORWARDING, ())
         self.add(

@@ -1,15 +1,18 @@
-"""VPC routing tables that traffic from outside the zone meets on its way in: theirs may lead past the server.
+"""VPC routing tables that traffic meets on its way to the server, and that may lead past it: that of the subnet that a
+remote in the VPC sends from, and those for what comes from outside the zone.
 
-Each traffic source has one such table at most; in it the longest prefix wins, of routes of the VNI's zone; `delegate`
-is normal delivery. A packet of the internet is looked up by the public address that it is sent to. Traffic of the same
-zone meets none. Source: IBM Cloud Docs, VPC: about-custom-routes, cr-intro, ingressroutes-ts-configuration.
+Each traffic source from outside the zone has one such table at most; in it the longest prefix wins, of routes of the
+VNI's zone; `delegate` is normal delivery. A packet of the internet is looked up by the public address that it is sent
+to. Traffic of the same zone meets none of them. Source: IBM Cloud Docs, VPC: about-custom-routes, cr-intro,
+ingressroutes-ts-configuration.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from vnicheck.fabric.check import Check, drops, unknown
 from vnicheck.fabric.memory import remembered
-from vnicheck.fabric.vpc_route import best_routes, is_settled
+from vnicheck.fabric.remote_acl import home_of, homes
+from vnicheck.fabric.vpc_route import best_routes, counts_in, is_settled, routes_of
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, RoutingTable, Subnet, Vni, VpcRoute
@@ -23,16 +26,23 @@ SOURCES = {
     Scope.VPC: ("vpc_zone",),
 }
 _FLOATING = "a floating IP that the VPC does not translate by ways that are told nowhere"
+BY_ANOTHER = "a VPC route leads it to another VNI of this server, by which it then comes in"
+"""What becomes of the packet from there on is not what becomes of one that comes in by the address's VNI."""
 _DELEGATING = {"delegate", "delegate_vpc"}
 
 
-def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: Scope, remote: int) -> tuple[Check, ...]:
+def ingress_route(
+    fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: Scope, remote: int, own: frozenset[str]
+) -> tuple[Check, ...]:
     """What becomes of a packet from a remote to an address of the VNI, by the routes that win for it; nothing where it
     is delivered as without them. An appliance that it is led to is not seen. A table that was not read may have such.
     """
     floating = format_address(local) in vni.untranslated
     if floating and scope is not Scope.INTERNET:
         return (unknown(STAGE, f"remotes other than the internet reach {_FLOATING}"),)
+    sent = _sent_from_home(fabric, home_of(fabric, subnet.vpc, subnet, remote), vni, local, own)
+    if sent is not None:
+        return (sent,)
     if scope is Scope.VPC and zone_of(fabric, subnet.vpc).at(remote) == subnet.zone:
         return ()
     address = local
@@ -41,7 +51,7 @@ def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: S
             return ()
         address = parse_address(vni.floating_ips[0].address)
     winners = [
-        best_routes([route for route in table.routes if route.zone in {"", subnet.zone}], address)
+        best_routes([route for route in table.routes if counts_in(route, subnet.zone)], address)
         for table in _tables(fabric, subnet, scope)
     ]
     diverting = [[route for route in won if not _is_normal(route, vni)] for won in winners]
@@ -54,7 +64,61 @@ def ingress_route(fabric: Fabric, subnet: Subnet, vni: Vni, local: int, scope: S
         won and all(r.action == "drop" and is_settled(r) for r in won) for won in winners
     ):
         return (drops(STAGE, DropCode.VPC_ROUTE, f"ingress routes drop what is sent to {where}", by=by),)
+    if all(_lead_to(own, won) for won in diverting if won):
+        return (unknown(STAGE, BY_ANOTHER, by=by),)
     return (unknown(STAGE, f"ingress routes may lead elsewhere what is sent to {where}", by=by),)
+
+
+def _sent_from_home(fabric: Fabric, home: Subnet | None, vni: Vni, local: int, own: frozenset[str]) -> Check | None:
+    """What the routing table of a remote's own subnet does with a packet to an address of the VNI; None where it leaves
+    that to the VPC, or the remote is in no other subnet.
+    """
+    if home is None:
+        return None
+    routes = routes_of(fabric, home)
+    if routes is None:
+        why = fabric.missing.get("routing_tables", "not readable")
+        return unknown(STAGE, f"the VPC routing table of the remote's own subnet: {why}")
+    best = best_routes(routes, local)
+    if all(_is_normal(route, vni) for route in best):
+        return None
+    by = tuple(f"VPC route {route.name}: {route.destination} {route.action}" for route in best)
+    if all(route.action == "drop" and is_settled(route) for route in best):
+        return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route of the remote's own subnet drops it", by=by)
+    if _lead_to(own, best):
+        return unknown(STAGE, BY_ANOTHER, by=by)
+    return unknown(STAGE, "VPC routes of the remote's own subnet may lead it elsewhere", by=by)
+
+
+def _lead_to(own: frozenset[str], routes: list[VpcRoute]) -> bool:
+    return bool(routes) and all(route.action == "deliver" and route.next_hop in own for route in routes)
+
+
+def alike(fabric: Fabric, vpc: str, vnis: tuple[Vni, ...]) -> AddressMap[tuple[Hashable, Hashable]]:
+    """What the tables of their own subnets tell remotes in the VPC apart by, for packets to any address of the VNIs: of
+    each remote a fate and a value; the same for all servers of which they say the same.
+    """
+    said: dict[tuple[str | None, str], tuple[Hashable, Hashable]] = {}
+    for home in fabric.subnets.values():
+        if home.vpc == vpc and _key(home) not in said:
+            said[_key(home)] = _told(fabric, home, vnis)
+    key = (STAGE, "homes", vpc, *said.items())
+    return remembered(
+        fabric, key, lambda: homes(fabric, vpc).mapped(lambda home: (None, None) if home is None else said[_key(home)])
+    )
+
+
+def _key(home: Subnet) -> tuple[str | None, str]:
+    return home.routing_table, home.zone
+
+
+def _told(fabric: Fabric, home: Subnet, vnis: tuple[Vni, ...]) -> tuple[Hashable, Hashable]:
+    own = frozenset(address for vni in vnis for address in vni.addresses)
+    checks = [_sent_from_home(fabric, home, vni, parse_address(each), own) for vni in vnis for each in vni.addresses]
+    if all(check is None for check in checks):
+        return None, None
+    fates = tuple(None if check is None else (check.outcome, check.reason) for check in checks)
+    return fates, tuple(None if check is None else check.by for check in checks)
 
 
 def zone_of(fabric: Fabric, vpc: str) -> AddressMap[str | None]:

@@ -9,7 +9,7 @@ from vnicheck.fabric.check import Check, passes, unknown
 from vnicheck.fabric.ingress_route import SOURCES
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.scope import PRIVATE_PREFIXES, SERVICE_PREFIXES
-from vnicheck.fabric.vpc_route import NOT_SETTLED, best_routes, is_settled, routes_of
+from vnicheck.fabric.vpc_route import NOT_SETTLED, best_routes, counts_in, is_settled, routes_of
 from vnicheck.model.address import Range, parse_address, prefix_range
 from vnicheck.model.cloud import Fabric, PublicAddressRange, Subnet, Vni, VpcRoute
 from vnicheck.model.flow import Scope, Stage
@@ -131,7 +131,7 @@ def _leading_to(fabric: Fabric, vpc: str, address: int) -> VpcRoute | None:
 
 
 def _counts_for(route: VpcRoute, known: PublicAddressRange) -> bool:
-    return known.zone is None or route.zone in {"", known.zone}
+    return known.zone is None or counts_in(route, known.zone)
 
 
 def _holds(prefix: str, address: int) -> bool:

@@ -115,11 +115,13 @@ def _answers(fabric: Fabric, home: Subnet, remote: int, packet: CrossingPacket) 
 
 def home_of(fabric: Fabric, vpc: str, own: Subnet | None, remote: int) -> Subnet | None:
     """The subnet of the VPC that a remote is in, where it is another one than `own`."""
-    found = _homes(fabric, vpc).at(remote)
+    found = homes(fabric, vpc).at(remote)
     return None if found is None or (own is not None and found.id == own.id) else found
 
 
-def _homes(fabric: Fabric, vpc: str) -> AddressMap[Subnet | None]:
+def homes(fabric: Fabric, vpc: str) -> AddressMap[Subnet | None]:
+    """The subnet of the VPC that each address is in."""
+
     def computed() -> AddressMap[Subnet | None]:
         subnets = [subnet for subnet in fabric.subnets.values() if subnet.vpc == vpc]
         held = membership([[prefix_range(subnet.cidr)] for subnet in subnets])

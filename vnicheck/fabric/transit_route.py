@@ -8,10 +8,11 @@ from msgspec import Struct
 from vnicheck.fabric.ingress_route import SOURCES
 from vnicheck.fabric.load_balancer import forwards, has_others
 from vnicheck.fabric.public_range import public_range
+from vnicheck.fabric.remote_acl import home_of
 from vnicheck.fabric.scope import PRIVATE_PREFIXES
-from vnicheck.fabric.vpc_route import NOT_SETTLED, best_routes, is_settled
+from vnicheck.fabric.vpc_route import NOT_SETTLED, best_routes, counts_in, is_settled
 from vnicheck.model.address import prefix_range
-from vnicheck.model.cloud import Fabric, RoutingTable, Subnet, Vni, VpcRoute
+from vnicheck.model.cloud import Fabric, RoutingTable, Vni, VpcRoute
 from vnicheck.model.flow import Scope
 
 
@@ -48,8 +49,13 @@ def transit_routes(fabric: Fabric, vpc: str, server: str, vnis: tuple[Vni, ...])
 
 
 def is_led(fabric: Fabric, vpc: str, source: int, scope: Scope, through: TransitRoute) -> bool:
-    """Whether packets from an address meet the route's table. `scope` is where the address is."""
-    return any(table.id == through.table.id for table in _tables_at(fabric, vpc, source, scope) or ())
+    """Whether packets from an address meet the route's table, if only those to another zone. `scope` is where the
+    address is.
+    """
+    tables = _tables_at(fabric, vpc, source, scope) or []
+    if home_of(fabric, vpc, None, source) is not None:
+        tables = [*tables, *_ingress_tables(fabric, vpc, Scope.VPC)]
+    return any(table.id == through.table.id for table in tables)
 
 
 def onward(
@@ -57,13 +63,28 @@ def onward(
 ) -> TransitRoute | VpcRoute | str | None:
     """Where the VPC leads a packet: to the server by one of its routes, elsewhere by another route, or straight on.
 
-    None: straight on. Text: why that is not known. `scope` is the source's.
+    None: straight on. Text: why that is not known. `scope` is the source's. What its subnet's table leaves to the VPC
+    meets the ingress table for other zones, where it goes to a subnet of another zone.
     """
+    unread = f"the VPC routing tables: {fabric.missing.get('routing_tables', 'not readable')}"
     tables = _tables_at(fabric, vpc, source, scope)
     if tables is None:
-        return f"the VPC routing tables: {fabric.missing.get('routing_tables', 'not readable')}"
-    zone = _zone_of(fabric, vpc, source) or _zone_of(fabric, vpc, destination)
-    met = [route for table in tables for route in table.routes if zone is None or route.zone in {"", zone}]
+        return unread
+    here, there = home_of(fabric, vpc, None, source), home_of(fabric, vpc, None, destination)
+    within = here or there or public_range(fabric, vpc, source) or public_range(fabric, vpc, destination)
+    led = _led(tables, None if within is None else within.zone, destination, own)
+    if led is not None or here is None or there is None or here.zone == there.zone:
+        return led
+    if "routing_tables" in fabric.missing:
+        return unread
+    return _led(_ingress_tables(fabric, vpc, Scope.VPC), there.zone, destination, own)
+
+
+def _led(
+    tables: list[RoutingTable], zone: str | None, destination: int, own: list[TransitRoute]
+) -> TransitRoute | VpcRoute | str | None:
+    """Where the tables lead a packet that leaves, or comes in, in a zone (None: not known in which)."""
+    met = [route for table in tables for route in table.routes if zone is None or counts_in(route, zone)]
     best = best_routes(met, destination)
     if any(not is_settled(route) for route in best):
         return NOT_SETTLED
@@ -77,29 +98,18 @@ def onward(
 
 def _tables_at(fabric: Fabric, vpc: str, address: int, scope: Scope) -> list[RoutingTable] | None:
     """The tables that packets from an address meet: its subnet's, or the ingress tables for where it is."""
-    subnet = _subnet_of(fabric, vpc, address)
+    subnet = home_of(fabric, vpc, None, address)
     if subnet is not None:
         table = fabric.routing_tables.get(subnet.routing_table) if subnet.routing_table is not None else None
         return None if table is None else [table]
-    if "routing_tables" in fabric.missing:
-        return None
+    return None if "routing_tables" in fabric.missing else _ingress_tables(fabric, vpc, scope)
+
+
+def _ingress_tables(fabric: Fabric, vpc: str, scope: Scope) -> list[RoutingTable]:
     words = set(SOURCES.get(scope, ()))
     return [
         table for table in fabric.routing_tables.values() if table.vpc == vpc and not words.isdisjoint(table.ingress)
     ]
-
-
-def _zone_of(fabric: Fabric, vpc: str, address: int) -> str | None:
-    """The zone that packets from an address leave in, and those to it arrive in; None where that is not known."""
-    within = _subnet_of(fabric, vpc, address) or public_range(fabric, vpc, address)
-    return within.zone if within is not None else None
-
-
-def _subnet_of(fabric: Fabric, vpc: str, address: int) -> Subnet | None:
-    for subnet in fabric.subnets.values():
-        if subnet.vpc == vpc and _holds(subnet.cidr, address):
-            return subnet
-    return None
 
 
 def extents(fabric: Fabric, vpc: str) -> list[tuple[int, int]]:
@@ -111,8 +121,3 @@ def extents(fabric: Fabric, vpc: str) -> list[tuple[int, int]]:
         if table.vpc == vpc:
             prefixes.update(route.destination for route in table.routes)
     return sorted(map(prefix_range, prefixes))
-
-
-def _holds(prefix: str, address: int) -> bool:
-    first, last = prefix_range(prefix)
-    return first <= address <= last

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
+from vnicheck.fabric.remote_acl import home_of
 from vnicheck.model.address import parse_prefix, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
@@ -17,6 +18,7 @@ from vnicheck.model.flow import DropCode, Outcome, Scope, Stage
 
 STAGE = Stage.VPC_ROUTE
 NOT_SETTLED = "a VPC route is not stable: whether it counts yet is not known"
+_DELEGATING = {"delegate", "delegate_vpc"}
 _LEAST_NETWORK = 8
 """No private network has a shorter prefix."""
 
@@ -44,7 +46,7 @@ def vpc_route(
         return unknown(STAGE, f"the VPC routing table of subnet {subnet.name}: {reason}")
     best = best_routes(routes, destination)
     if not best:
-        return _by_default(assume, destination, scope)
+        return _implicit(fabric, subnet, assume, destination, scope)
     route = best[0]
     by = tuple(f"VPC route {each.name}: {_line(each)}" for each in best)
     if len(best) > 1:
@@ -58,8 +60,8 @@ def vpc_route(
     if route.action == "delegate_vpc" and scope is Scope.INTERNET:
         reason = "a VPC route delegates it to the VPC, from which nothing leaves to the internet"
         return drops(STAGE, DropCode.VPC_ROUTE, reason, by=by)
-    if route.action in {"delegate", "delegate_vpc"}:
-        return _by_default(assume, destination, scope)
+    if route.action in _DELEGATING:
+        return _implicit(fabric, subnet, assume, destination, scope)
     if route.action == "deliver" and _is_of_vpn(route) and not _uses_table(fabric, subnet, source):
         reason = (
             "a VPC route hands it to a VPN, which carries only what is sent from subnets that use the route's table"
@@ -78,11 +80,34 @@ def alike(fabric: Fabric, subnet: Subnet, assume: Assumptions) -> AddressMap[tup
     reachable = assume.remote_reachable or ()
 
     def computed() -> AddressMap[tuple[int, None]]:
-        prefixes = [*(route.destination for route in routes_of(fabric, subnet) or ()), *reachable]
+        routes = [*(routes_of(fabric, subnet) or ()), *_between_zones(fabric, subnet.vpc)]
+        prefixes = [*(route.destination for route in routes), *reachable]
         held = membership([[prefix_range(prefix)] for prefix in dict.fromkeys(prefixes)])
         return held.mapped(lambda sets: (sets, None))
 
     return remembered(fabric, (STAGE, subnet, reachable), computed)
+
+
+def _implicit(fabric: Fabric, subnet: Subnet, assume: Assumptions, destination: int, scope: Scope) -> Check:
+    """What the VPC does by itself: a packet to a subnet of another zone meets the routes for what comes from there."""
+    home = home_of(fabric, subnet.vpc, None, destination) if scope is Scope.VPC else None
+    if home is None or home.zone == subnet.zone:
+        return _by_default(assume, destination, scope)
+    met = [route for route in _between_zones(fabric, subnet.vpc) if counts_in(route, home.zone)]
+    best = best_routes(met, destination)
+    by = tuple(f"VPC route {each.name}: {_line(each)}" for each in best)
+    if best and all(each.action == "drop" and is_settled(each) for each in best):
+        reason = "a VPC route for what comes from other zones drops it"
+        return drops(Stage.INGRESS_ROUTE, DropCode.VPC_ROUTE, reason, by=by)
+    if not all(each.action in _DELEGATING and is_settled(each) for each in best):
+        return unknown(Stage.INGRESS_ROUTE, "VPC routes for what comes from other zones may lead it elsewhere", by=by)
+    return _by_default(assume, destination, scope)
+
+
+def _between_zones(fabric: Fabric, vpc: str) -> list[VpcRoute]:
+    """Those of the table for what comes from other zones of the VPC."""
+    tables = (table for table in fabric.routing_tables.values() if table.vpc == vpc and "vpc_zone" in table.ingress)
+    return [route for table in tables for route in table.routes]
 
 
 def _by_default(assume: Assumptions, destination: int, scope: Scope) -> Check:
@@ -114,7 +139,12 @@ def routes_of(fabric: Fabric, subnet: Subnet) -> list[VpcRoute] | None:
     table = fabric.routing_tables.get(subnet.routing_table) if subnet.routing_table is not None else None
     if table is None:
         return None
-    return [route for route in table.routes if route.zone in {"", subnet.zone}]
+    return [route for route in table.routes if counts_in(route, subnet.zone)]
+
+
+def counts_in(route: VpcRoute, zone: str) -> bool:
+    """Whether the route counts in a zone; where either has none it may."""
+    return route.zone == zone or "" in {route.zone, zone}
 
 
 def is_settled(route: VpcRoute) -> bool:

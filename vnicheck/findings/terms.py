@@ -20,7 +20,7 @@ DROPS = {
     DropCode.RP_FILTER: Dropper("rp_filter", "rp_filter"),
     DropCode.MARTIAN_SOURCE: Dropper("source check of the guest", "the guest's source check"),
     DropCode.NOT_LOCAL: Dropper("address not in the guest", "the guest, which lacks the address"),
-    DropCode.INTERFACE_DOWN: Dropper("interface down", "the interface, which is down"),
+    DropCode.INTERFACE_DOWN: Dropper("interface down", "the dead interface"),
     DropCode.NO_ROUTE: Dropper("no route", "the missing route"),
     DropCode.BLACKHOLE: Dropper("blackhole", "a blackhole route"),
     DropCode.UNREACHABLE: Dropper("unreachable", "an unreachable route"),

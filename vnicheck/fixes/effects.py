@@ -1,5 +1,6 @@
 """What a fix changes, in the model's terms, and the server as it is after that."""
 
+from collections import Counter
 from collections.abc import Container, Iterable
 from typing import Literal
 
@@ -91,6 +92,16 @@ def standing(guest: Guest, effects: Iterable[Effect]) -> list[Effect]:
     return [effect for effect in effects if not isinstance(effect, PatchVni) and _stands(guest, effect)]
 
 
+def with_own_rules(guest: Guest, effects: Iterable[Effect]) -> Guest:
+    """The guest, on which the effects were carried out, with their rules as they were set: busybox's `ip` shows less
+    of a rule than it may hold.
+    """
+    own = {_as_shown(effect.rule): effect.rule for effect in effects if isinstance(effect, AddRule)}
+    seen = Counter(map(_as_shown, guest.rules))
+    rules = tuple(own.get(shown, rule) if seen[shown := _as_shown(rule)] == 1 else rule for rule in guest.rules)
+    return msgspec.structs.replace(guest, rules=rules)
+
+
 def altered(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> str | None:
     """What somebody else set in the effect's place since, in words; None where nothing is there, or the effect."""
     match effect:
@@ -113,11 +124,15 @@ def _stands(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> bool:
         case SetRpFilter():
             return guest.sysctls.get(effect.path) == effect.new
         case AddRule():
-            rule = msgspec.structs.replace(effect.rule, text="")
-            return any(msgspec.structs.replace(other, text="") == rule for other in guest.rules)
+            return any(_as_shown(rule) == _as_shown(effect.rule) for rule in guest.rules)
         case AddRoutes():
             routes = {_route_key(route) for route in guest.routes}
             return any(_route_key(route) in routes for route in effect.routes)
+
+
+def _as_shown(rule: PolicyRule) -> PolicyRule:
+    """As a plan has a rule: without its line, and what that may not show."""
+    return msgspec.structs.replace(rule, text="", unmodelled=())
 
 
 def _route_key(route: Route) -> tuple[object, ...]:

@@ -146,16 +146,30 @@ def _to_throw(facts: Facts, found: Iterable[Detour]) -> list[str]:
     for detour in found:
         if not detour.singled_out:
             (staying if _must_stay(facts, detour) else changing).append(detour.destinations)
-    joined: list[Range] = []
+    joined: list[list[Range]] = []
     kept = merge_ranges(staying)
     meant = difference(merge_ranges(changing), kept)
-    for first, last in kept:
-        place = bisect_left(meant, (first, first))
-        if joined and (place == 0 or meant[place - 1][0] <= joined[-1][1]):
-            joined[-1] = (joined[-1][0], last)  # between the two nothing changes
+    for each in kept:
+        place = bisect_left(meant, (each[0], each[0]))
+        if joined and (place == 0 or meant[place - 1][0] <= joined[-1][-1][1]):
+            joined[-1].append(each)  # between the two nothing changes
         else:
-            joined.append((first, last))
-    return [prefix for each in joined for prefix in _covering(each, meant)]
+            joined.append([each])
+    return [prefix for ranges in joined for prefix in _covering_all(ranges, meant)]
+
+
+def _covering_all(ranges: list[Range], meant: list[Range]) -> tuple[str, ...]:
+    """The fewest prefixes of ranges between which nothing changes: all of it, or the ranges by themselves, with holes
+    that are no larger than what is beside them.
+    """
+    blocks: list[Range] = []
+    for first, last in ranges:
+        if blocks and first - blocks[-1][1] - 1 <= max(last - first, blocks[-1][1] - blocks[-1][0]) + 1:
+            blocks[-1] = (blocks[-1][0], last)
+        else:
+            blocks.append((first, last))
+    apart = tuple(prefix for each in blocks for prefix in _covering(each, meant))
+    return min(apart, _covering((ranges[0][0], ranges[-1][1]), meant), key=len)
 
 
 def _covering(wanted: Range, without: list[Range]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ followed both ways.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +30,14 @@ _ARP, _BRIDGE = "arp", "bridge"
 _BEFORE_IP = {"ingress", "egress"}
 """Hooks of devices, which ARP meets too."""
 _OF_IP = set(Selector) - {Selector.IIF, Selector.OIF}
+_CLEARS = re.compile(
+    r"-A .* -j MARK --set-xmark 0x0/0x[0-9a-f]+"
+    r"|(?:(?!mark set).)*\bmeta mark set meta mark & 0x[0-9a-f]+(?: (?:accept|return|counter)(?:(?!mark set|…).)*)?",
+    re.ASCII,
+)
+"""A rule that only takes bits from the mark, and leaves what is unmarked so."""
+_LONG = 32
+"""Rules of a chain from which on they are looked up by address."""
 _DEEPEST = 16
 """The kernel allows no more jumps in a row."""
 MOST_RULES = 2_000_000
@@ -59,6 +67,38 @@ def _what_stops(chains: Iterable[FirewallChain], meets: Callable[[FirewallRule],
     return None
 
 
+class _ByAddress:
+    """The rules of a chain, of which many may be for a single address each."""
+
+    def __init__(self, rules: Sequence[FirewallRule]) -> None:
+        self._rules = rules
+        self._single: dict[tuple[Selector, int], list[int]] = {}
+        self._others: list[int] = []
+        self._met: dict[tuple[int | None, int | None], Sequence[FirewallRule]] = {}
+        for place, rule in enumerate(rules):
+            address = _single_address(rule)
+            places = self._others if address is None else self._single.setdefault(address, [])
+            places.append(place)
+
+    def met(self, packets: Packets) -> Sequence[FirewallRule]:
+        """Those that such packets may meet, in their order."""
+        source, destination = (Selector.SOURCE, packets.source), (Selector.DESTINATION, packets.destination)
+        key = (source[1] if source in self._single else None, destination[1] if destination in self._single else None)
+        if key not in self._met:
+            places = [*self._others, *self._single.get(source, ()), *self._single.get(destination, ())]
+            self._met[key] = [self._rules[place] for place in sorted(places)]
+        return self._met[key]
+
+
+def _single_address(rule: FirewallRule) -> tuple[Selector, int] | None:
+    for match in rule.matches:
+        if match.selector in {Selector.SOURCE, Selector.DESTINATION} and len(match.values) == 1 and not match.negated:
+            told = address_range(match.values[0])
+            if told is not None and told[0] == told[1]:
+                return match.selector, told[0]
+    return None
+
+
 class Chains:
     """The chains of a guest, by hook."""
 
@@ -81,6 +121,7 @@ class Chains:
         for chains in self._base.values():
             chains.sort(key=lambda chain: (_turn(chain), priority(chain.priority)))
         self._left = MOST_RULES
+        self._by_address: dict[tuple[str, str, str], _ByAddress] = {}
         self.marks_connections = any(
             rule.sets_mark or "CONNMARK" in rule.text for chain in firewall.chains for rule in chain.rules
         )
@@ -106,6 +147,15 @@ class Chains:
         """All rules that packets at these hooks may meet."""
         for _, at in self._chains_at(hooks):
             yield from at.rules
+
+    def rules_for(self, chain: FirewallChain, packets: Packets) -> Sequence[FirewallRule]:
+        """The rules of a chain, of long ones without those for a single address that the packets have not."""
+        if len(chain.rules) < _LONG:
+            return chain.rules
+        key = (chain.family, chain.table, chain.name)
+        if key not in self._by_address:
+            self._by_address[key] = _ByAddress(chain.rules)
+        return self._by_address[key].met(packets)
 
     def _is_lost(self, chain: FirewallChain, rule: FirewallRule) -> bool:
         """Whether it jumps to a chain that is not there."""
@@ -206,12 +256,12 @@ class _Walk:
     def chain(self, chain: FirewallChain, depth: int) -> bool:
         """Whether packets may come out at the chain's end, or return from it."""
         returned = False
-        for rule in chain.rules:
+        for rule in self._chains.rules_for(chain, self.packets):
             self._chains.spend()
             holds = applies(rule, self.packets)
             if holds is False:
                 continue
-            if rule.sets_mark:
+            if rule.sets_mark and _CLEARS.fullmatch(rule.text) is None:
                 self.packets = msgspec.structs.replace(self.packets, marked=True)
             self.untracks = self.untracks or rule.untracks
             if rule.verdict is None:

@@ -10,7 +10,7 @@ from vnicheck.model.address import Range, merge_ranges, parse_address, prefix_ra
 from vnicheck.model.firewall import FirewallRule, Match, Selector
 
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
-_ANY_PROTOCOL = {"all", "ip", "hopopt", "0"}
+_ANY_PROTOCOL = {"all", "ip", "hopopt", "0", "*"}
 _ECHOES = {"echo-reply": "0", "echo-request": "8"}
 _MARKS = {Selector.MARK, Selector.CONNECTION_MARK}
 _STATES = {"new", "established", "related", "invalid", "untracked", "snat", "dnat"}
@@ -64,14 +64,17 @@ def applies(rule: FirewallRule, packets: Packets) -> bool | None:
 
 
 def _of_flags(match: Match, rule: FirewallRule, packets: Packets) -> bool | None:
-    """All packets of a connection meet the rule, unless it asks for connections that are not yet established."""
+    """All packets of a connection meet the rule, unless it asks for those that are not yet established. What has state
+    `established` here is answers, of which none is a SYN alone.
+    """
     if packets.proto != TCP:
         return False
     later = msgspec.structs.replace(packets, state="established")
     states = [each for each in rule.matches if each.selector is Selector.CONNECTION_STATE]
     opening = packets.state == "new" and any(_holds(each, later) is False for each in states)
     value, mask = (int(part, 0) for part in match.values[0].split("/"))
-    found = {(flags & mask == value) is not match.negated for flags in (_OPENING if opening else _FLAGS)}
+    met = _OPENING if opening else _FLAGS - _OPENING if packets.state == "established" else _FLAGS
+    found = {(flags & mask == value) is not match.negated for flags in met}
     return found.pop() if len(found) == 1 else None
 
 

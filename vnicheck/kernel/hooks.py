@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from vnicheck.kernel.marks import Marked
 from vnicheck.kernel.packet import ICMP
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import prefix_range
@@ -23,9 +24,11 @@ class Hooks:
         hooks: Iterable[Hook],
         missing: str | None = None,
         beneath: Mapping[str | None, tuple[str, ...]] | None = None,
+        marked: Marked | None = None,
     ) -> None:
         """`missing`: why it was not looked for all of them; any packet may then be touched. `beneath`: of each
-        interface the devices that its packets cross, itself first.
+        interface the devices that its packets cross, itself first. `marked`: the marks that packets
+        may have; None: any.
         """
         hooks = list(hooks)
         missed = None if missing is None else Unknown(f"what else may judge packets on the guest: {missing}")
@@ -52,7 +55,10 @@ class Hooks:
             (hook, prefix_range(hook.src or EVERYTHING), prefix_range(hook.dst or EVERYTHING))
             for hook in hooks
             if hook.kind is HookKind.IPSEC
+            and (hook.fwmark is None or marked is None or marked.may_be(hook.fwmark, hook.fwmask))
         ]
+        self.read_marks = any(hook.fwmark is not None for hook in hooks)
+        """Whether some of them are for packets of a mark."""
 
     def balanced(self, address: int, proto: int) -> AddressMap[Unknown | None]:
         """Of packets to an address, by their destination port, whether a virtual server may take them (IPVS at input,

@@ -56,7 +56,7 @@ class Kernel:
             Host(guest, state, fields=self._fields, tables=self._tables, effort=effort)
             for state in hidden_states(guest)
         )
-        self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"), beneath(guest.interfaces))
+        self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"), beneath(guest.interfaces), self._marked)
         self._translation = translation(guest.firewall)
         self._neighbours = Neighbours(guest)
         self._effort = effort
@@ -68,7 +68,7 @@ class Kernel:
     @property
     def takes_marks_for_none(self) -> bool:
         """Whether some answer may rest on packets being unmarked."""
-        return self._readers.read_marks and self._marked is not None
+        return (self._readers.read_marks or self._hooks.read_marks) and self._marked is not None
 
     def interface_state(self, interface: str) -> Received | None:
         """The drop of every packet that comes in by an interface that is down; None where it is up."""

@@ -38,15 +38,22 @@ class Marked(Struct, frozen=True):
     incoming: Marks = _UNMARKED
     sent: Marks = _UNMARKED
 
+    def may_be(self, value: int, mask: int) -> bool:
+        """Whether some packet may have a value in the bits of a mask."""
+        known = (self.incoming, self.sent)
+        return any(marks is None or any((mark ^ value) & mask == 0 for mark in marks) for marks in known)
+
 
 NOTHING = Marked()
 
 
 def marked(guest: Guest) -> Marked:
-    """What the guest shows of it, as far as policy rules read the bits that are set."""
+    """What the guest shows of it, as far as policy rules, or policies of IPsec, read the bits that are set."""
     read = 0
     for rule in guest.rules:
         read |= rule.fwmask if rule.fwmark is not None else 0
+    for hook in guest.hooks:
+        read |= hook.fwmask if hook.fwmark is not None else 0
     if not read:
         return NOTHING
     if any(guest.sysctls.get(key, 0) != 0 for key in _REFLECTING):

@@ -182,6 +182,9 @@ class Hook(Struct, frozen=True, kw_only=True, omit_defaults=True):
     dst: str | None = None
     protocol: str | None = None
     port: int | None = None
+    fwmark: int | None = None
+    """Of an IPsec policy: the mark of the packets that it is for, in the bits of `fwmask`. None: of any."""
+    fwmask: int = 0xFFFFFFFF
 
     def __post_init__(self) -> None:
         for prefix in (self.src, self.dst):

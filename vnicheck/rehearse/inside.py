@@ -7,6 +7,7 @@ no process and no network of the machine.
 import ctypes
 import os
 import platform
+import select
 import shutil
 import subprocess
 import sys
@@ -61,15 +62,18 @@ def main(number: int) -> None:
         try:
             hide_machine()
             lock_mounts()
-            threading.Thread(target=_end_in_time, daemon=True).start()
+            threading.Thread(target=_end_in_time, args=(connection,), daemon=True).start()
             _answer(lines, Done())
             _serve(lines)
         except (RehearsalError, OSError) as error:
             _answer(lines, Failed(message=one_line(str(error), 300)))
 
 
-def _end_in_time() -> None:
-    threading.Event().wait(LIFETIME)
+def _end_in_time(connection: socket) -> None:
+    """Also while a script runs: the kernel ends all of this sandbox with its process 1."""
+    watch = select.poll()
+    watch.register(connection, select.POLLRDHUP)
+    watch.poll(LIFETIME * 1000)
     os._exit(1)
 
 

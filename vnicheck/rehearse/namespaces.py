@@ -99,9 +99,15 @@ class Namespace:
 
     def prefix(self, cwd: str | os.PathLike[str] | None = None) -> list[str]:
         """The words to put before a command to run it here, in folder `cwd` (default: this process's)."""
-        if _network_of(self.pid) != self._network:
-            raise RehearsalError(f"{self.name}: process {self.pid} is no longer the one that held the namespace")
+        if not self._is_held():
+            raise RehearsalError(f"{self.name}: the process that held the namespace has ended")
         return ["nsenter", "--target", str(self.pid), "--net", "--mount", f"--wd={Path(cwd or '.').resolve()}", "--"]
+
+    def _is_held(self) -> bool:
+        try:
+            return _network_of(self.pid) == self._network
+        except OSError:
+            return False
 
     def run(
         self,

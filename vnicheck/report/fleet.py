@@ -35,6 +35,8 @@ class CauseCount(Struct, frozen=True):
     fix: str
     rule: str
     milder: int = 0
+    example: str = ""
+    """Of flows that are unknown, what most of them depend on."""
 
     @property
     def title(self) -> str:
@@ -82,6 +84,7 @@ class Fleet:
         self._regions: dict[str, None] = {}
         self.collected: list[str] = []
         self._boot_unknown: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
         self.unchecked = Unchecked()
         self.assumed = Assumed()
 
@@ -106,6 +109,8 @@ class Fleet:
             if cause.kind is CauseKind.NOT_SEEN and instance.status != "analyzed" and worst.severity not in _TOLD:
                 continue
             fix = "" if isinstance(cause.plan, UnsetType) else strategy_words(cause.plan.strategy)
+            if cause.kind is CauseKind.UNKNOWN_FLOWS:
+                self._unknown.update(one_line(each.text, 160) for each in worst.evidence)
             self._causes.setdefault(cause.kind, {})[instance.id] = (worst.severity, fix, worst.rule)
         if state == "broken":
             self._broken.append(how_broken(instance))
@@ -122,7 +127,8 @@ class Fleet:
             severity, _, rule = min(servers.values(), key=lambda one: SEVERITIES.index(one[0]))
             (fix, _), *_ = Counter(fix for _, fix, _ in servers.values()).most_common(1)
             milder = sum(each != severity for each, _, _ in servers.values())
-            counts.append(CauseCount(kind, severity, len(servers), fix, rule, milder))
+            example = self._unknown.most_common(1)[0][0] if kind is CauseKind.UNKNOWN_FLOWS and self._unknown else ""
+            counts.append(CauseCount(kind, severity, len(servers), fix, rule, milder, example))
         order = list(CauseKind)
         return sorted(counts, key=lambda each: (SEVERITIES.index(each.severity), -each.servers, order.index(each.kind)))
 

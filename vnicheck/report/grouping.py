@@ -7,6 +7,7 @@ from msgspec import Struct, UnsetType
 
 from vnicheck.model.cause import Cause, CauseKind, CausePlan
 from vnicheck.model.finding import SEVERITIES, Finding
+from vnicheck.model.flow import Verdict
 from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import counted, listed
@@ -48,16 +49,26 @@ def counts_said(instance: InstanceReport) -> list[str]:
 
 
 def by_hand(told: ToldCause, *, explain: bool) -> list[str]:
-    """What is to be done where no plan does it, of which findings where a plan fixes others of the cause: titles,
+    """What is to be done where no plan does it, for which findings where that is not all of the cause's: titles,
     without commands that the next boot would lose unsaid.
     """
     plan = told.cause.plan
     planned = () if isinstance(plan, UnsetType) else plan.findings
     left = [(number, finding) for number, finding in told.findings if finding.fingerprint not in planned]
     lines = grouped((fix_line(fix) if explain else fix.title, number) for number, one in left for fix in one.fixes)
-    if len(left) == len(told.findings):
-        return list(lines)
-    return [f"{line} (for {listed(runs(numbers))})" for line, numbers in lines.items()]
+    everyone = {number for number, _ in told.findings}
+    return [
+        line if everyone == {*numbers} else f"{line} (for {listed(runs(list(dict.fromkeys(numbers))))})"
+        for line, numbers in lines.items()
+    ]
+
+
+def nothing_said(instance: InstanceReport) -> str:
+    """What is said of a server without findings that count."""
+    if instance.status != "analyzed":
+        return f"{instance.status}: whether anything is broken is not known"
+    unknown = any(flow.verdict is Verdict.UNKNOWN and flow.is_of_vpc for flow in instance.flows)
+    return "nothing found; some flows are unknown" if unknown else "nothing found"
 
 
 def next_boot(instance: InstanceReport) -> str:
@@ -66,7 +77,7 @@ def next_boot(instance: InstanceReport) -> str:
     if at_boot or isinstance(instance.collected.guest, UnsetType) or told_fixes(told_causes(instance)):
         return ""
     if isinstance(instance.boot_unknown, UnsetType):
-        return "takes nothing of this back, as far as the server's files tell"
+        return "nothing that works now is known to break, by the server's files"
     return f"what it takes back is not known ({instance.boot_unknown})"
 
 

@@ -148,6 +148,7 @@ class HtmlWriter:
                 "severity": CSS[each.severity],
                 "sign": _SIGNS[each.severity],
                 "title": each.title,
+                "example": each.example,
                 "servers": each.servers,
                 "fix": each.fix or ("by hand" if each.by_hand else ""),
             }

@@ -16,7 +16,16 @@ from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import other_flows
 from vnicheck.report.drawing import concerned, drawn_together
 from vnicheck.report.fixes import reboot_words
-from vnicheck.report.grouping import ToldCause, ToldFix, by_hand, counts_said, next_boot, told_causes, told_fixes
+from vnicheck.report.grouping import (
+    ToldCause,
+    ToldFix,
+    by_hand,
+    counts_said,
+    next_boot,
+    nothing_said,
+    told_causes,
+    told_fixes,
+)
 from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, alike, legend, matrix_of
 from vnicheck.report.path_svg import pictures
 from vnicheck.report.verdicts import verdict_lines
@@ -69,8 +78,8 @@ def anchor_of(name: str) -> str:
 
 def counts_of(instance: InstanceReport) -> str:
     """`1 error, 1 warning`."""
-    nothing = "not running" if instance.stopped else "nothing found" if instance.status == "analyzed" else "not checked"
-    return ", ".join(counts_said(instance)) or nothing
+    unchecked = "not running" if instance.stopped else "not checked"
+    return ", ".join(counts_said(instance)) or (nothing_said(instance) if instance.status == "analyzed" else unchecked)
 
 
 def _problems(instance: InstanceReport) -> Iterator[str]:

@@ -75,6 +75,8 @@ class LintText:
             cause.title,
             (fix, "dim"),
         )
+        if cause.example:
+            page.prose((f"for example: {cause.example}", "dim"), indent=9)
 
     def _not_checked(self, page: Page, report: Report) -> None:
         mark = (page.mark(Mark.UNKNOWN), "bold yellow")

@@ -17,7 +17,7 @@ from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import coverage_line, findings_line, note_lines
 from vnicheck.report.fixes import reboot_words
 from vnicheck.report.fleet import Fleet
-from vnicheck.report.grouping import by_hand, next_boot, told_causes, told_fixes
+from vnicheck.report.grouping import by_hand, next_boot, nothing_said, told_causes, told_fixes
 from vnicheck.report.matrix import COLUMNS, WAYS, Cell, Mark, Part, legend, matrix_of
 from vnicheck.report.verdicts import verdict_lines
 from vnicheck.report.writer import Settings, fix_line
@@ -92,7 +92,8 @@ class MarkdownWriter:
                 yield from ("| servers | cause | fix |", "|---:|---|---|")
                 for each in causes:
                     fix = escaped(each.fix) or ("" if each.severity == "note" else "by hand")
-                    yield f"| {each.servers} | {_SIGNS[each.severity]} {escaped(each.title)} | {fix} |"
+                    example = f"<br>for example: {escaped(each.example)}" if each.example else ""
+                    yield f"| {each.servers} | {_SIGNS[each.severity]} {escaped(each.title)}{example} | {fix} |"
                 yield ""
             worst = "".join(f"Worst: {code(each.name)}. " for each in self._fleet.worst[:1])
             if self._fleet.next:
@@ -157,7 +158,8 @@ def server_lines(instance: InstanceReport, now: str) -> Iterator[str]:
     boot = next_boot(instance)
     yield from (f"Next boot: {escaped(boot)}.", "") if boot else ()
     if not told:
-        yield from ("Nothing found." if instance.status == "analyzed" else f"{escaped(instance.status)}.", "")
+        said = nothing_said(instance)
+        yield from (f"{said[0].upper()}{escaped(said[1:])}.", "")
 
 
 MATRIX_SIGNS = {Mark.WORKS: "✅", Mark.DROPPED: "❌", Mark.AT_RISK: "⚠️", Mark.UNKNOWN: "❔", Mark.CLOSED: "–"}

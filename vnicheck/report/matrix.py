@@ -217,7 +217,7 @@ def _protocols_and_ports(flows: Iterable[Flow]) -> str:
 
 def _by_remote(open_: dict[tuple[Mark, str], list[Flow]], everything: Sequence[Flow]) -> Iterator[tuple[Part, str]]:
     """Where the remotes of the parts differ: of protocols that fare alike together, each fate with its remotes, the
-    fewest first; the last has the rest.
+    fewest first; the last has the rest. What is so of several protocols is said once.
     """
     alike: dict[tuple[tuple[tuple[Mark, str], frozenset[str]], ...], list[Protocol]] = {}
     for protocol in Protocol:
@@ -230,12 +230,18 @@ def _by_remote(open_: dict[tuple[Mark, str], list[Flow]], everything: Sequence[F
             alike.setdefault(tuple(fares), []).append(protocol)
     if all(len({mine for _, mine in reach}) == 1 for reach in alike):
         return
+    said: dict[tuple[tuple[Mark, str], frozenset[str], str], list[Protocol]] = {}
     for reach, protocols in alike.items():
-        what = "" if len(alike) == 1 else " ".join(_PROTOCOL_WORDS.get(each, each.value) for each in protocols)
-        for number, ((mark, why), prefixes) in enumerate(sorted(reach, key=lambda each: _size(each[1])), 1):
-            flows = [flow for flow in open_[mark, why] if flow.protocol is protocols[0] and prefixes >= {*flow.remote}]
+        for number, (fate, prefixes) in enumerate(sorted(reach, key=lambda each: _size(each[1])), 1):
+            flows = [flow for flow in open_[fate] if flow.protocol is protocols[0] and prefixes >= {*flow.remote}]
             last = number == len(reach) > 1
-            yield Part(mark, what, why), "the rest" if last else remotes(flows, everything)
+            key = (fate, prefixes, "the rest" if last else remotes(flows, everything))
+            before = said.pop(key, []) if last else said.get(key, [])  # the rest stands behind what it is the rest of
+            said[key] = [*before, *protocols]
+    everyone = {protocol for protocols in alike.values() for protocol in protocols}
+    for ((mark, why), _, who), protocols in said.items():
+        names = (_PROTOCOL_WORDS.get(each, each.value) for each in protocols)
+        yield Part(mark, "" if everyone == {*protocols} else " ".join(names), why), who
 
 
 def _size(prefixes: Iterable[str]) -> int:

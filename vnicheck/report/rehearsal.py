@@ -6,7 +6,7 @@ from msgspec import UnsetType
 from rich.console import Console
 
 from vnicheck.findings.terms import DROPS, SCOPES
-from vnicheck.model.flow import Direction, Protocol, Scope, Verdict
+from vnicheck.model.flow import Direction, Leg, Protocol, Scope, Verdict
 from vnicheck.model.rehearsal import Phase, RehearsalDocument, RehearsedFlow
 from vnicheck.model.words import counted, listed
 from vnicheck.report.diff import write_server_change
@@ -147,6 +147,12 @@ def what_packets_did(flow: RehearsedFlow) -> str:
         return "delivered"
     if flow.died is None:
         return "not delivered"
+    if flow.died.by is None and flow.direction is Direction.OUTBOUND:
+        return (
+            "the guest sent no request"
+            if flow.died.leg is Leg.REQUEST
+            else "the reply came back, and no program got it"
+        )
     if flow.died.by is None:
         return f"the guest took the {flow.died.leg} and sent nothing"
     by = "" if flow.died.by is flow.dropped_by else f" by {DROPS[flow.died.by].agent}"

@@ -16,7 +16,7 @@ from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import write_details, write_evidence
 from vnicheck.report.drawing import concerned, draw_path, drawn_together
 from vnicheck.report.fixes import reboot_words
-from vnicheck.report.grouping import ToldCause, by_hand, counts_said, next_boot, told_causes, told_fixes
+from vnicheck.report.grouping import ToldCause, by_hand, counts_said, next_boot, nothing_said, told_causes, told_fixes
 from vnicheck.report.matrix_text import write_matrix
 from vnicheck.report.page import LABEL, SEVERITY_STYLES, Page
 from vnicheck.report.verdicts import verdict_lines
@@ -180,14 +180,7 @@ def _foot(page: Page, instance: InstanceReport) -> None:
     more = [] if page.explain or not instance.interfaces else ["facts: --explain"]
     if first is not None:
         more.append(f"rules: vnicheck explain {first}")
-    page.ends((", ".join(said) or _nothing(instance),), ("    ".join(more), "dim"))
-
-
-def _nothing(instance: InstanceReport) -> str:
-    if instance.status != "analyzed":
-        return f"{instance.status}: whether anything is broken is not known"
-    unknown = any(flow.verdict is Verdict.UNKNOWN and flow.is_of_vpc for flow in instance.flows)
-    return "nothing found; some flows are unknown" if unknown else "nothing found"
+    page.ends((", ".join(said) or nothing_said(instance),), ("    ".join(more), "dim"))
 
 
 def _closing(page: Page, report: Report) -> None:

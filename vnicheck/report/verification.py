@@ -41,8 +41,8 @@ def write_verification(document: VerificationDocument, console: Console, *, quie
 
 def _answer(page: Page, verification: Verification) -> None:
     counts = {each: verification.count(each) for each in _ORDER}
-    worst = next((each for each in _ORDER if counts[each]), "not_tested")
-    mark, style = _marks(page)[worst]
+    marks = [style for each, style in _marks(page).items() if counts[each]]
+    mark, style = marks[0] if marks else _marks(page)["not_tested"]
     said = [f"{count} {each.replace('_', ' ')}" for each, count in counts.items() if count]
     if said or not verification.problems:
         page.prose((", ".join(said) or "nothing was tested", style), lead=(f"{verification.name}: {mark}", style))

@@ -44,7 +44,11 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         down = path.code is DropCode.INTERFACE_DOWN
         if path.direction is Direction.OUTBOUND and not (down and path.hop.leg is Leg.REQUEST):
             continue  # the guest opens nothing from an address that it lacks, or that no reply reaches
-        fix = Fix("bring the interface up" if down else "configure the address in the guest, or release it")
+        fix = Fix(
+            "bring the interface up, then analyze again"
+            if down
+            else "configure the address in the guest, or release it"
+        )
         if path.published and not down:
             fix = Fix("let the guest forward again: sysctl -w net.ipv4.ip_forward=1, and in a file of /etc/sysctl.d")
         if path.direction is Direction.OUTBOUND or path.hop.leg is Leg.REPLY:

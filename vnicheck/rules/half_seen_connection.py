@@ -50,8 +50,9 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         alone = all({drop.by for drop in flow.drops} == {path.code} for _, flow in path.flows)
         if vni is not None and not vni.legacy and alone:
             rests = any(True for _, flow in path.flows for _ in open_hops(flow))
-            if_so = ", which does only if spoofing-sibling is passed" if rests else ""
-            fixes = (*fixes, Fix(f"or disable protocol state filtering on {vni.name} ({vni.id}){if_so}"))
+            if_so = ", which helps only if spoofing-sibling is passed" if rests else ""
+            other = "or " if fixes else ""
+            fixes = (*fixes, Fix(f"{other}disable protocol state filtering on {vni.name} ({vni.id}){if_so}"))
         yield path_finding(rule, facts, path, what=said, fixes=fixes)
 
 

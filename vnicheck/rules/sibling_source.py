@@ -57,6 +57,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         ways = listed(list(dict.fromkeys(flow.direction.value for flow in flows)))
         whose = f"through the server to {listed(locals_)}" if transit else f"of {places(facts, locals_)}"
         reasons = "; ".join(dict.fromkeys(f"at {hop.at}, {hop.reason}" for hop in doubts))
+        routed = () if transit else ways_back(facts, flows)
+        other = "or " if routed else ""
         said = "" if transit else f", whose packets enter by {ingress} and leave by {egress},"
         found = observation(
             rule,
@@ -68,8 +70,8 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
             flows=[index for index, _ in indexed],
             evidence=_evidence(facts, flows),
             fixes=(
-                *(() if transit else ways_back(facts, flows)),
-                Fix(f"or set {listed(ids)} in vnicheck.toml, once you know what the VPC does"),
+                *routed,
+                Fix(f"{other}set {listed(ids)} in vnicheck.toml, once you know what the VPC does"),
             ),
         )
         yield found if transit else msgspec.structs.replace(found, aliases=_aliases(facts, ingress, egress))

@@ -32,7 +32,7 @@ from vnicheck.findings.led_out import led_out
 from vnicheck.findings.rule import Rule, observation
 from vnicheck.model.cause import CauseKind
 from vnicheck.model.finding import Evidence, Finding, Fix
-from vnicheck.model.flow import Flow, Outcome, Verdict
+from vnicheck.model.flow import Direction, Flow, Outcome, Scope, Verdict
 
 _NAMED = 3
 
@@ -47,7 +47,7 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         index
         for index, flow in enumerate(facts.flows)
         if flow.verdict is Verdict.UNKNOWN
-        and not facts.is_inside(flow.egress)
+        and not _is_elsewhere(facts, flow)
         and _cause(flow) not in told
         and index not in at_risk
         and led_out(facts, flow) is None
@@ -69,6 +69,14 @@ def find(rule: Rule, facts: Facts) -> Iterator[Finding]:
         evidence=[Evidence(source="hop", text=cause, collected_at=guest.collected_at) for cause in causes],
         fixes=(Fix("collect what is missing, or try these flows"),),
     )
+
+
+def _is_elsewhere(facts: Facts, flow: Flow) -> bool:
+    """Whether the remotes are, or may be, behind a device of the guest's own: no clients in the VPC or on the internet,
+    whose answers a tunnel takes.
+    """
+    of_vni = flow.direction is Direction.INBOUND and flow.remote_scope is not Scope.PRIVATE
+    return facts.is_inside(flow.egress) and not of_vni
 
 
 def _of_unmatched_vnis(facts: Facts) -> set[str]:

@@ -16,16 +16,14 @@ import socket
 import struct
 import sys
 import time
-from typing import Any, Dict, Iterator, List, Optional, Tuple  # noqa: F401 - in comments
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple  # noqa: F401 - in comments
 
 ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
-PACKET_OUTGOING, SO_ATTACH_FILTER = 4, 26
-SOL_PACKET, PACKET_STATISTICS = 263, 6
-MOST_PACKETS = 4000
+PACKET_OUTGOING, SO_ATTACH_FILTER, SOL_PACKET, PACKET_STATISTICS = 4, 26, 263, 6
 WAIT = 0.9  # seconds for an answer: a SYN is repeated after one (RFC 6298), and one packet is to be one try
 TRIES = 2
 QUESTION, MOST_ANSWERS = b"vnicheck", 600  # to one remote: its flows, each tried twice
-BEAT = 0.25
+MOST_PACKETS, BEAT = 4000, 0.25
 NAMES = {1: "icmp", 6: "tcp", 17: "udp"}
 
 
@@ -69,8 +67,7 @@ class Watch:
             for number in numbers:
                 code.append((0x15, total - len(code), 0, number))
         code += [(0x06, 0, 0, 0), (0x06, 0, 0, 128)]
-        packed = b"".join(struct.pack("HBBI", *each) for each in code)
-        buffer = ctypes.create_string_buffer(packed, len(packed))
+        buffer = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in code))
         program = struct.pack("HL", len(code), ctypes.addressof(buffer))
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
@@ -117,11 +114,12 @@ def parsed(data: bytes) -> Optional[List[Any]]:
 
 
 class Answers:
-    """Sockets that answer: TCP is accepted and reset, a question of the remotes by UDP answered, an answer never."""
+    """Sockets that answer: TCP is accepted and reset, a question of the remotes by UDP answered, an answer never.
+    `asked`: who asked, and at which address."""
 
     def __init__(self, wanted: List[List[Any]], remotes: List[str]) -> None:
         self.sockets = {}  # type: Dict[int, socket.socket]
-        self.failed = []  # type: List[List[Any]]
+        self.failed, self.asked = [], set()  # type: List[List[Any]], Set[Tuple[str, str]]
         self._left = dict.fromkeys(remotes, MOST_ANSWERS)
         for protocol, address, port in wanted:
             kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
@@ -141,12 +139,15 @@ class Answers:
         sock = self.sockets[number]
         try:
             if sock.type == socket.SOCK_STREAM:
-                reset(sock.accept()[0])
-                return
-            data, peer = sock.recvfrom(64)
-            if data == QUESTION and self._left.get(peer[0], 0):
+                taken, peer = sock.accept()
+                reset(taken)
+            else:
+                data, peer = sock.recvfrom(64)
+                if data != QUESTION or not self._left.get(peer[0], 0):
+                    return
                 self._left[peer[0]] -= 1
                 sock.sendto(b"answered", peer)
+            self.asked.add((peer[0], sock.getsockname()[0]))
         except OSError:
             return
 
@@ -233,8 +234,7 @@ class Opened:
     def _is_reply(self, data: bytes) -> bool:
         raw = data[:1] and data[0] >> 4 == 4 and len(data) >= 28
         message = data[(data[0] & 15) * 4 :] if raw else data
-        expected = struct.pack("!H", self.flow["id"])
-        return message[:1] == b"\0" and (not raw or message[4:6] == expected)
+        return message[:1] == b"\0" and (not raw or message[4:6] == struct.pack("!H", self.flow["id"]))
 
     def _failed(self, error: OSError) -> None:
         self.close()
@@ -347,4 +347,4 @@ def main(job: Dict[str, Any], drops: Any) -> None:
     watch.read()
     grown = {name: now - before[name] for name, now in counters().items() if name in before}
     said = {"drops": dropped.counts(), "drops_unknown": dropped.why, "half_open": half_open(job["remotes"])}
-    say(packets=watch.packets, lost=watch.lost(), counters=grown, **said)
+    say(packets=watch.packets, asked=sorted(answers.asked), lost=watch.lost(), counters=grown, **said)

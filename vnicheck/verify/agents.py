@@ -70,13 +70,14 @@ class Opened(Struct, frozen=True):
 
 class Watched(Struct, frozen=True):
     """What an agent saw, how many packets it could not keep, what counters grew by, and how many connections are half
-    open, by the address. `drops`: how many packets its kernel dropped, by the reason, `drops_unknown` why not all are
-    counted.
+    open, by the address. `asked`: who asked it, and at which address. `drops`: how many packets its kernel dropped, by
+    the reason, `drops_unknown` why not all are counted.
     """
 
     packets: tuple[Told, ...]
     counters: dict[str, int]
     lost: int = 0
+    asked: tuple[tuple[str, str], ...] = ()
     half_open: dict[str, int] = {}
     drops: dict[str, int] = {}
     drops_unknown: str = ""

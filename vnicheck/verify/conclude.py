@@ -3,18 +3,21 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 
 from vnicheck.engine.classify import local_addresses, predict_flow
+from vnicheck.engine.remotes import RemoteSets
 from vnicheck.engine.server_view import ServerView
+from vnicheck.kernel.send import Sent
 from vnicheck.model.address import parse_address
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Direction, Flow, Hop, Leg, Outcome, Protocol, Verdict
 from vnicheck.model.snapshot import Server
 from vnicheck.model.verification import FlowConclusion, How, SeenAssumption, SeenFlow, SeenHop
-from vnicheck.verify.evidence import Evidence, Part, other_ways
+from vnicheck.verify.evidence import Evidence, Part, other_ways, ways
 from vnicheck.verify.explain import Predict, Setting, explain, present
+from vnicheck.verify.questions import fate_in_guest, possible_fates
 from vnicheck.verify.sightings import FlowKey, Sighting
 
 _PER_SERVER = ("psf-auto", "spoofing-sibling", "spoofing-arrival")
@@ -43,7 +46,8 @@ def conclusions(
     for key in keys:
         if key not in predicted:
             del evidence.sightings.flows[key]
-    flows = tuple(_flow(evidence, key, flow, how) for key, flow in predicted.items())
+    ways_out = _WaysOut(ServerView(server, fabric, config))
+    flows = tuple(_flow(evidence, key, flow, how, ways_out) for key, flow in predicted.items())
     told = _telling(evidence, predicted)
     return flows, tuple(_assumptions(evidence, partial(predict, keys=told), config, server, predicted, how))
 
@@ -59,7 +63,25 @@ def _telling(evidence: Evidence, predicted: Mapping[FlowKey, Flow]) -> list[Flow
     return list(found.values())
 
 
-def _flow(evidence: Evidence, key: FlowKey, flow: Flow, how: How) -> SeenFlow:
+class _WaysOut:
+    """By which interfaces packets may leave: of equal routes that fare alike the prediction names one."""
+
+    def __init__(self, view: ServerView) -> None:
+        self._view = view
+
+    def may_be(self, key: FlowKey, interfaces: Iterable[str]) -> bool:
+        """Whether all of these may be."""
+        local = next(each for each in local_addresses(self._view) if each.address == key.local)
+        ends = (key.direction, key.protocol, key.remote, key.port)
+        fate = fate_in_guest(self._sets, local, *ends, comes_in=False)
+        return set(interfaces) <= {each.interface for each in possible_fates(fate) if isinstance(each, Sent)}
+
+    @cached_property
+    def _sets(self) -> RemoteSets:
+        return RemoteSets(self._view)
+
+
+def _flow(evidence: Evidence, key: FlowKey, flow: Flow, how: How, ways_out: _WaysOut) -> SeenFlow:
     seen = evidence.sightings.flows[key]
     parts = evidence.parts(key, flow)
     observed = Verdict.UNKNOWN
@@ -67,7 +89,11 @@ def _flow(evidence: Evidence, key: FlowKey, flow: Flow, how: How) -> SeenFlow:
         observed = Verdict.DROPPED
     elif evidence.came_back(key):
         observed = Verdict.DELIVERED
-    elsewhere = other_ways(key, flow, seen)
+    elsewhere = [
+        way
+        for way in other_ways(key, flow, seen)
+        if way[0] is not ways(key)[1] or not ways_out.may_be(key, seen.interfaces(way[0]))
+    ]
     conclusion: FlowConclusion = "not_tested"
     if elsewhere or any(part.differs for part in parts):
         conclusion = "contradicted"

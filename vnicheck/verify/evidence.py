@@ -96,6 +96,8 @@ class Evidence:
             return "something else answered: at the other end nothing of it was seen"
         if seen.refused and seen.served:
             return "it was refused, though a program listens: a firewall does so"
+        if not watched and not self.sightings.met.get((key.direction, key.local, key.remote), True):
+            return "whether the other end itself answered was not seen"
         if seen.refused and not watched:
             return "it was refused, and whether by the other end itself was not seen"
         return ""

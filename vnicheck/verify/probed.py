@@ -25,10 +25,14 @@ def sightings_of(view: ServerView, probes: Sequence[Probe], heard: Mapping[str, 
                 if probe is not None and probe.opener == name:
                     _opened(seen, probe, answer, tries)
     for probe in probes:
-        answerer = heard.get(SERVER if probe.opener != SERVER else probe.host)
+        key, answerer = probe.key, heard.get(SERVER if probe.opener != SERVER else probe.host)
         if answerer is not None and answerer.ready is not None:
             place = _place(probe)
-            seen.of(probe.key).served = place not in {(kind, at, port) for kind, at, port, _ in answerer.ready.failed}
+            served = place not in {(kind, at, port) for kind, at, port, _ in answerer.ready.failed}
+            seen.of(key).served = served
+            if answerer.watched is not None and served and key.protocol is not Protocol.ICMP:
+                ends = (key.remote, key.local) if key.direction is Direction.INBOUND else (key.local, key.remote)
+                seen.met[key.direction, key.local, key.remote] = ends in answerer.watched.asked
     known = {(probe.key.protocol, probe.key.port, _answerer(probe)): probe for probe in probes}
     for name, each in heard.items():
         if each.watched is None or each.ready is None or not each.ready.ready:

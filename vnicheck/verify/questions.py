@@ -13,8 +13,9 @@ from msgspec import UNSET, Struct, UnsetType
 from vnicheck.engine.classify import local_addresses
 from vnicheck.engine.partition import ALL_PORTS, NO_PORTS
 from vnicheck.engine.remotes import RemoteSets
-from vnicheck.engine.server_view import ServerView
+from vnicheck.engine.server_view import LocalAddress, ServerView
 from vnicheck.kernel.send import Sent
+from vnicheck.kernel.worlds import Outcome as Fate
 from vnicheck.kernel.worlds import Several
 from vnicheck.model.address import format_address, parse_address, prefix_range
 from vnicheck.model.flow import Direction, DropCode, Flow, Hop, Leg, Outcome, Protocol, Stage
@@ -157,16 +158,10 @@ class _Asking:
     def _expected(self, flow: Flow, hop: Hop, remote: str, *, comes_in: bool) -> Expected:
         if hop.outcome is Outcome.UNKNOWN:
             return Expected(outcome="unknown", why=hop.reason)
-        way = self._sets.way(
-            self._local[flow.local],
-            flow.protocol,
-            NO_PORTS if flow.protocol is Protocol.ICMP else ALL_PORTS,
-            inbound=flow.direction is Direction.INBOUND,
-        )
-        ways = (way.received if comes_in else way.sent).at(parse_address(remote))
-        ports = _ports(flow, opens=True)
-        fate = None if ways is None else ways.at(0 if ports is None else ports[1])
-        possible = fate.worlds if isinstance(fate, Several) else (fate,)
+        local, ports = self._local[flow.local], _ports(flow, opens=True)
+        ends = (local, flow.direction, flow.protocol, remote, 0 if ports is None else ports[1])
+        fate = fate_in_guest(self._sets, *ends, comes_in=comes_in)
+        possible = possible_fates(fate)
         leaving = frozenset((each.interface, each.gateway) for each in possible if isinstance(each, Sent))
         if leaving and all(isinstance(each, Sent) for each in possible):
             return Expected(outcome="leaves", ways=leaving)
@@ -189,6 +184,28 @@ class _Asking:
             remotes=flow.remote,
             ports=flow.ports if self._reads_ports else UNSET,
         )
+
+
+def fate_in_guest(
+    sets: RemoteSets,
+    local: LocalAddress,
+    direction: Direction,
+    protocol: Protocol,
+    remote: str,
+    port: int,
+    *,
+    comes_in: bool,
+) -> Fate | None:
+    """What the guest does with a packet of a flow: one that comes in, or one that it sends. `port`: the answerer's."""
+    ports = NO_PORTS if protocol is Protocol.ICMP else ALL_PORTS
+    way = sets.way(local, protocol, ports, inbound=direction is Direction.INBOUND)
+    ways = (way.received if comes_in else way.sent).at(parse_address(remote))
+    return None if ways is None else ways.at(port)
+
+
+def possible_fates(fate: Fate | None) -> tuple[Fate | None, ...]:
+    """Each that it may be."""
+    return fate.worlds if isinstance(fate, Several) else (fate,)
 
 
 def _deciding(flow: Flow, leg: Leg, stages: set[Stage]) -> Hop | None:

@@ -4,6 +4,7 @@ A capture on the server tells what enters and leaves it; of what arrives at a re
 tells, or a capture of its own.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct, field
@@ -28,15 +29,18 @@ class FlowKey(Struct, frozen=True, kw_only=True, order=True):
 
 
 class Seen(Struct, kw_only=True):
-    """What a watched end saw of a leg's packets: by which interfaces (None: it is not said), and how many."""
+    """What a watched end saw of a leg's packets: how many, by interfaces (None: it is not said)."""
 
-    interfaces: set[str | None] = field(default_factory=set)
-    packets: int = 0
+    interfaces: Counter[str | None] = field(default_factory=Counter)
 
     def add(self, interface: str | None) -> None:
         """One packet more."""
-        self.interfaces.add(interface)
-        self.packets += 1
+        self.interfaces[interface] += 1
+
+    @property
+    def packets(self) -> int:
+        """How many: one is seen again at each device that it crosses, as those of a bond or a bridge."""
+        return max(self.interfaces.values(), default=0)
 
 
 class Sighting(Struct, kw_only=True):
@@ -111,6 +115,8 @@ class Sightings:
         self.watched_server = False
         """Whether all interfaces of the server were watched, so that what was not seen there was not there."""
         self.watched_remotes: set[str] = set()
+        self.met: dict[tuple[Direction, str, str], bool] = {}
+        """By direction, local address and remote, whether our program at the answering end was asked by the opener."""
         self.unfiltered = False
         """Whether nothing was left out of what was watched."""
 

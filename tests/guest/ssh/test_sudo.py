@@ -115,6 +115,12 @@ def test_nobody_can_be_asked(host: Host) -> None:
         host.root()
 
 
+def test_a_sudo_that_wants_a_terminal_is_given_no_password(host: Host) -> None:
+    host.allow("Defaults requiretty\nops ALL=(ALL) NOPASSWD: ALL")
+    with pytest.raises(RootError, match="!requiretty"):
+        host.root(no_prompt)
+
+
 def test_a_login_that_may_not(host: Host) -> None:
     with pytest.raises(RootError, match="sudo did not make us root"):
         host.root(lambda name: PASSWORD)

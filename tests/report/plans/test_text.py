@@ -53,6 +53,14 @@ def test_golden(name: str, width: int) -> None:
     assert shown == path.read_text()
 
 
+def test_strategies_that_fail_for_one_reason_are_told_together() -> None:
+    plan = document()
+    others = tuple(
+        msgspec.structs.replace(plan.plan, strategy=name, why_not="fixes nothing") for name in ("rp-filter", "none")
+    )
+    assert "  rp-filter and none: fixes nothing\n" in render([msgspec.structs.replace(plan, alternatives=others)])
+
+
 def test_no_golden_file_is_left_over() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == {f"{name}-{width}.txt" for name in PLANS for width in WIDTHS}
 

@@ -81,9 +81,9 @@ def shares(guest: Guest, effects: Sequence[Effect]) -> Iterator[Share | Unkept]:
             unowned.append((none, own))
         except NotKept as why:
             yield Unkept(rules_said(own), str(why))
-    for why, alike in grouped((none.why, (none, own)) for none, own in unowned).items():
+    for reason, alike in grouped((none.why, (none, own)) for none, own in unowned).items():
         names = [name for none, _ in alike for name in none.interfaces]
-        yield Unkept(rules_said(rule for _, own in alike for rule in own), str(Unowned(names, why)))
+        yield Unkept(rules_said(rule for _, own in alike for rule in own), str(Unowned(names, reason)))
 
 
 def rules_said(rules: Iterable[PolicyRule]) -> str:

@@ -48,6 +48,7 @@ _SELECTORS: dict[tuple[str, ...], tuple[Selector, str | None]] = {
 """What a condition begins with, and the protocol that it asks for by the way."""
 _IPV6_ONLY = {("meta", "nfproto", "ipv6"), ("meta", "protocol", "ip6"), ("ip6",), ("icmpv6",)}
 _ANY_OF_OURS = (("meta", "nfproto", "ipv4"), ("meta", "protocol", "ip"))
+_OF_FAMILIES, _OURS = (("meta", "nfproto"), ("meta", "protocol")), {"ip", "ipv4", "*"}
 _PLAIN = {word: Verdict(word) for word in ("accept", "drop", "return", "queue")}
 _IN_MAPS: dict[str, Verdict | None] = {**_PLAIN, "jump": Verdict.JUMP, "goto": Verdict.GOTO, "continue": None}
 _TRANSLATIONS = {word: Verdict(word) for word in ("dnat", "snat", "masquerade", "redirect", "tproxy")}
@@ -197,19 +198,23 @@ class _Words:
     def verdict_map(self) -> list[tuple[tuple[Match, ...], tuple[Verdict | None, str | None]]] | None:
         """Of `ct state vmap { established : accept, new : jump new }` the conditions, each with its verdict."""
         start = self._place
-        head = next((head for head in _SELECTORS if self.begins((*head, "vmap"))), None)
+        head = next((head for head in (*_SELECTORS, *_OF_FAMILIES) if self.begins((*head, "vmap"))), None)
         body = "" if head is None else "".join(self.list[self._place + len(head) + 1 :][:1])
         entries = [entry.rpartition(" : ") for entry in body[1:-1].split(",")] if body[:1] == "{" else []
-        choices = []
+        choices: list[tuple[tuple[Match, ...], tuple[Verdict | None, str | None]]] = []
         for key, _, verdict in entries:
             value, (word, *target) = key.strip(), verdict.split() or [""]
             if head is None or word not in _IN_MAPS or not _VALUE.fullmatch(value):
                 return None
+            decided = (_IN_MAPS[word], target[0] if target else None)
+            if head in _OF_FAMILIES:
+                choices.append(((), decided if value in _OURS else (None, None)))
+                continue
             selector, protocol = _SELECTORS[head]
             also: tuple[Match, ...] = (Match(selector=selector, values=(value.strip('"'),)),)
             if protocol is not None:
                 also = (Match(selector=Selector.PROTOCOL, values=(protocol,)), *also)
-            choices.append((also, (_IN_MAPS[word], target[0] if target else None)))
+            choices.append((also, decided))
         self._place += len(head or ()) + 2 if choices else 0
         while choices and self.skip_statement():
             continue

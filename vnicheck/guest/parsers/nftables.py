@@ -24,7 +24,8 @@ FAMILIES = {"ip", "inet", "netdev", "arp", "bridge"}
 _TABLE = re.compile(r"table (\S+) (\S+) \{", re.ASCII)
 _CHAIN = re.compile(r"chain (\S+) \{", re.ASCII)
 _HOOK = re.compile(
-    r"type (\w+) hook (\w+)(?: devices? (?:= )?(\{[^}]*\}|\S+))? priority ([^;]+);(?: policy (accept|drop);)?", re.ASCII
+    r"type (\w+) hook (\w+)(?: devices? (?:= )?(\{[^}]*\}|\S+))? priority ([^;]+);(?:.* policy (accept|drop);)?",
+    re.ASCII,
 )
 
 

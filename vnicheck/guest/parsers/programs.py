@@ -18,6 +18,8 @@ _LOSSY = re.compile(
 )
 """What drops packets for itself, all of them or by chance."""
 _POLICY = re.compile(r"src (\S+) dst (\S+)", re.ASCII)
+_MARK = re.compile(r"\bmark (0x[0-9a-f]{1,8})/(0x[0-9a-f]{1,8})\b", re.ASCII)
+_OF_DEVICE = re.compile(r"\bif_id 0x0*[1-9a-f]", re.ASCII)
 _PLACES = {"clsact": ("ingress", "egress"), "ingress": ("ingress",)}
 _KINDS = {"ingress": HookKind.INGRESS_PROGRAM, "egress": HookKind.EGRESS_PROGRAM}
 _DIRECTIONS = {
@@ -83,13 +85,20 @@ def ipsec_hooks(text: str) -> tuple[Hook, ...]:
 
 
 def ipsec_policy(text: str) -> list[Hook]:
-    """The hook of one policy; none of one for IPv6. One that is not understood may touch every packet."""
+    """The hook of one policy. None of one for IPv6, or for an xfrm interface (`if_id`): nothing that crosses another
+    device meets that. One that is not understood may touch every packet.
+    """
     match = _POLICY.match(text)
-    if match is not None and ":" in match[1]:
+    if match is not None and (":" in match[1] or _OF_DEVICE.search(text) is not None):
         return []
     if match is not None:
+        mark = _MARK.search(text)
+        value, mask = (int(mark[1], 16), int(mark[2], 16)) if mark is not None else (None, 0xFFFFFFFF)
+        told = capped(f"ip xfrm policy: {match[0]}{f' {mark[0]}' if mark is not None else ''}")
         try:
-            return [Hook(kind=HookKind.IPSEC, text=capped(f"ip xfrm policy: {match[0]}"), src=match[1], dst=match[2])]
+            return [
+                Hook(kind=HookKind.IPSEC, text=told, src=match[1], dst=match[2], fwmark=value, fwmask=mask),
+            ]
         except ValueError:
             pass
     return [Hook(kind=HookKind.IPSEC, text=capped(f"ip xfrm policy: {text}"))]

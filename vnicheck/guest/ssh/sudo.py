@@ -1,5 +1,6 @@
 """Becoming root where the login is not. A password is kept in memory for the run, and goes to sudo alone."""
 
+import re
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -70,9 +71,11 @@ def become_root(runner: SshRunner, target: SshTarget, ask: AskSudoPassword | Non
     without = runner.run(target, _WITHOUT_PASSWORD, f'echo "{_MARK} $(id -u)"\n'.encode())
     if _marked(without) == ["0"]:
         return Root(_WITHOUT_PASSWORD)
+    said = without.hint or "no reason given"
+    if re.search(r"\btty\b", said, re.IGNORECASE):  # a word in every language that sudo speaks; no password helps
+        raise RootError(f"{name}: sudo wants a terminal there ({said}): exempt the login (Defaults:USER !requiretty)")
     password = ask(target.name) if ask is not None else None
     if password is None:
-        said = without.hint or "no reason given"
         raise RootError(f"{name}: sudo wants a password ({said}); run on a terminal, or allow it without one")
     if "\n" in password:
         raise RootError(f"{name}: a password is one line")

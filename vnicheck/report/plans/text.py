@@ -142,5 +142,5 @@ def _alternatives(page: Page, alternatives: Sequence[Plan]) -> None:
     if not alternatives:
         return
     page.line(("Instead", "bold"))
-    for other in alternatives:
-        page.prose(other.why_not or "", indent=2, lead=(f"{other.strategy}: ", "bold"))
+    for why, strategies in grouped((other.why_not or "", other.strategy) for other in alternatives).items():
+        page.prose(why, indent=2, lead=(f"{listed(strategies)}: ", "bold"))
