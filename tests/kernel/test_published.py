@@ -10,9 +10,9 @@ from tests.support.servers import guest as make_guest
 from tests.support.servers import link
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.guest.parsers.nftables import parse_nftables
+from vnicheck.kernel.contradicted import Contradiction
 from vnicheck.kernel.published import PublishingKernel
 from vnicheck.kernel.receive import Received, Reception
-from vnicheck.kernel.seen import Seen
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import Outcome
@@ -61,7 +61,7 @@ def fates(
     hooks: tuple[Hook, ...] = (),
     addresses: tuple[str, ...] = ("10.0.0.11/24",),
     inside: frozenset[str] = frozenset({"docker0"}),
-    seen: tuple[Seen, ...] = (),
+    seen: tuple[Contradiction, ...] = (),
     client: str = "10.8.0.4",
 ) -> tuple[Outcome, Outcome]:
     """What becomes of the request, and of the answer, of a client and 10.0.0.11."""
@@ -158,7 +158,7 @@ def test_rules_of_bridges_that_let_all_pass_leave_nothing_open() -> None:
 def test_what_the_running_kernel_does_otherwise_leaves_them_open() -> None:
     """It was asked about a flow of the server's own: of what is led to a container its answer says nothing sure."""
     refused = Received(Reception.RP_FILTER, "the guest refuses it")
-    contradiction = Seen(
+    contradiction = Contradiction(
         local=parse_address("10.0.0.11"),
         entering="eth0",
         protocol=6,

@@ -9,7 +9,7 @@ import pytest
 
 from vnicheck.model.flow import Direction, Leg, Protocol
 from vnicheck.verify.capture import MAX_LINE, Capture, CaptureError, Packet, read_capture
-from vnicheck.verify.sightings import FlowKey, Seen, Sightings
+from vnicheck.verify.sightings import FlowKey, LegSighting, Sightings
 
 CAPTURES = Path(__file__).parent / "captures"
 ARTICLE = Path(__file__).parents[2] / "fixtures" / "article"
@@ -84,8 +84,8 @@ def test_conversations_become_flows() -> None:
     by_port = {(key.protocol.value, key.port): flow for key, flow in seen.flows.items()}
     assert by_port["tcp", 80].taken
     assert by_port["tcp", 80].server == {
-        Leg.REQUEST: Seen(interfaces=Counter({"eth1": 1})),
-        Leg.REPLY: Seen(interfaces=Counter({"eth0": 1})),
+        Leg.REQUEST: LegSighting(interfaces=Counter({"eth1": 1})),
+        Leg.REPLY: LegSighting(interfaces=Counter({"eth0": 1})),
     }
     assert by_port["tcp", 81].refused
     assert not by_port["tcp", 81].taken

@@ -6,10 +6,11 @@ from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.kernel.filtered import Translated
-from vnicheck.kernel.kernel import ByPort, Kernel
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined, Unknown
+from vnicheck.kernel.worlds import ByPort
 from vnicheck.kernel.worlds import Outcome as Became
 from vnicheck.model.address import parse_address, prefix_range
 from vnicheck.model.cloud import Subnet, Vni
@@ -26,7 +27,7 @@ class Answer(Struct, frozen=True):
     deciders: By
 
 
-class Passage(Struct, frozen=True):
+class BorderCrossing(Struct, frozen=True):
     """Where packets cross the border between VPC and guest: the guest's interface and the VNI, where they are known,
     and the steps there.
     """
@@ -36,14 +37,14 @@ class Passage(Struct, frozen=True):
     steps: Section
 
 
-def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
+def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> BorderCrossing:
     """A packet from the remote reaches the guest by the local address's VNI."""
     view, vni = walk.view, opening.local.vni
     at = view.at(vni)
     interface = view.interface_of.get(vni.id)
     answer = answer_of(opening.remotes.received, opening)
     if view.kernel is None or interface is None or answer is None:
-        return Passage(None, vni, walk.steps(leg, at, unknown(Stage.GUEST_INTERFACE, view.why_unmatched(vni))))
+        return BorderCrossing(None, vni, walk.section(leg, at, unknown(Stage.GUEST_INTERFACE, view.why_unmatched(vni))))
     taken = _resting(walk, leg, _received(answer))
     checks = (
         *if_down(view.kernel, interface),
@@ -51,7 +52,7 @@ def enter_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
         *_ruled(answer.outcome),
         *_answering(walk, leg, interface, taken),
     )
-    return Passage(interface, vni, walk.steps(leg, at, *checks))
+    return BorderCrossing(interface, vni, walk.section(leg, at, *checks))
 
 
 def _resting(walk: Walk, leg: Leg, check: Check) -> Check:
@@ -119,7 +120,7 @@ def _led_on(received: Received, by: By) -> Check:
     return drops(Stage.FORWARDING, DropCode((received.failure or received.reception).value), received.reason, by=by)
 
 
-def answered_elsewhere(walk: Walk, opening: Opening) -> Passage | None:
+def answered_elsewhere(walk: Walk, opening: Opening) -> BorderCrossing | None:
     """The way of the reply to a request that the guest forwards: whoever gets it answers. None: the guest answers."""
     answer = answer_of(opening.remotes.received, opening)
     if answer is None or not isinstance(answer.outcome, Received):
@@ -127,7 +128,7 @@ def answered_elsewhere(walk: Walk, opening: Opening) -> Passage | None:
     if answer.outcome.reception is not Reception.FORWARDED or answer.outcome.led is not None:
         return None
     check = unknown(Stage.REPLY_ROUTE, "whoever gets the forwarded packet answers it, by a way that is not modelled")
-    return Passage(None, None, walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check))
+    return BorderCrossing(None, None, walk.section(Leg.REPLY, walk.view.at(opening.local.vni), check))
 
 
 def answer_of(ways: tuple[ByPort, ...], opening: Opening) -> Answer | None:
@@ -152,51 +153,51 @@ def leaving_vni(view: ServerView, opening: Opening) -> Vni | None:
     return view.vni_of(sent.interface) if isinstance(sent, Sent) else None
 
 
-def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> Passage:
+def leave_guest(walk: Walk, leg: Leg, opening: Opening) -> BorderCrossing:
     """A packet to the remote leaves from the local address."""
     view, own = walk.view, opening.local.vni
     stage = Stage.REPLY_ROUTE if leg is Leg.REPLY else Stage.REQUEST_ROUTE
     at = view.at(own)
     answer = answer_of(opening.remotes.sent, opening)
     if view.kernel is None or answer is None:
-        return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
+        return BorderCrossing(None, None, walk.section(leg, at, unknown(stage, view.why_unmatched(own))))
     sent, by = answer.outcome, answer.deciders
     if isinstance(sent, NotSent) and sent.refused_at is not None:
         refused = drops(Stage.FORWARDING, DropCode(sent.refusal), sent.reason, by=by)
-        return Passage(None, None, walk.steps(leg, sent.refused_at, _unmarked(view.kernel, refused)))
+        return BorderCrossing(None, None, walk.section(leg, sent.refused_at, _unmarked(view.kernel, refused)))
     if isinstance(sent, NotSent):
         if sent.failure is None and own.id not in view.interface_of:
             # what answers for the address may be in another network namespace of the guest
-            return Passage(None, None, walk.steps(leg, at, unknown(stage, view.why_unmatched(own))))
+            return BorderCrossing(None, None, walk.section(leg, at, unknown(stage, view.why_unmatched(own))))
         if sent.failure is None and leg is Leg.REQUEST and _is_own(view, opening.local.number):
             doubt = unknown(
                 stage, f"{sent.reason}, but of one of its own networks: how packets leave it is not modelled"
             )
-            return Passage(None, None, walk.steps(leg, at, doubt))
+            return BorderCrossing(None, None, walk.section(leg, at, doubt))
         taken = answer_of(opening.remotes.received, opening) if leg is Leg.REPLY else None
         if sent.failure is None and taken is not None and _may_be_taken(taken.outcome):
             doubt = unknown(stage, f"{sent.reason}; what becomes of the request, and who answers, is not known")
-            return Passage(None, None, walk.steps(leg, at, doubt))
+            return BorderCrossing(None, None, walk.section(leg, at, doubt))
         code = DropCode.NOT_LOCAL if sent.failure is None else DropCode(sent.failure.value)
         check = structs.replace(drops(stage, code, sent.reason, by=by), to_no_host=sent.kind is RouteType.BROADCAST)
-        return Passage(None, None, walk.steps(leg, at, _unmarked(view.kernel, check)))
+        return BorderCrossing(None, None, walk.section(leg, at, _unmarked(view.kernel, check)))
     if not isinstance(sent, Sent):
-        return Passage(None, None, walk.steps(leg, at, unknown(stage, sent.reason)))
+        return BorderCrossing(None, None, walk.section(leg, at, unknown(stage, sent.reason)))
     vni = leaving_vni(view, opening)
     if vni is None:
         reason = f"leaves by {sent.interface}, behind which no VNI is known"
         inside = leg is Leg.REQUEST and sent.interface in view.own_devices and _is_own(view, opening.remote)
         doubt = structs.replace(unknown(stage, reason, by=by), stays_inside=inside)
-        return Passage(sent.interface, None, walk.steps(leg, sent.interface, doubt))
+        return BorderCrossing(sent.interface, None, walk.section(leg, sent.interface, doubt))
     if _is_own(view, opening.remote):
         reason = f"packets for one of the server's own networks are led out by {sent.interface}"
-        return Passage(sent.interface, vni, walk.steps(leg, sent.interface, unknown(stage, reason, by=by)))
+        return BorderCrossing(sent.interface, vni, walk.section(leg, sent.interface, unknown(stage, reason, by=by)))
     hop_stage = stage if sent.sender is None else Stage.FORWARDING
-    hop = first_hop(view.subnet(vni), sent.interface, sent.gateway, opening.remote, hop_stage, by)
+    hop = check_first_hop(view.subnet(vni), sent.interface, sent.gateway, opening.remote, hop_stage, by)
     entered = view.interface_of.get(own.id)  # whose state is judged where packets enter
     state = () if sent.interface == entered else if_down(view.kernel, sent.interface)
-    left = walk.steps(leg, sent.interface, _unmarked(view.kernel, hop), *_ruled(sent), *state)
-    return Passage(
+    left = walk.section(leg, sent.interface, _unmarked(view.kernel, hop), *_ruled(sent), *state)
+    return BorderCrossing(
         sent.interface, vni, left if sent.sender is None else walk.joined(_sent_on(walk, leg, sent.sender), left)
     )
 
@@ -205,7 +206,7 @@ def _sent_on(walk: Walk, leg: Leg, sender: tuple[str, str]) -> Section:
     """A container's packet comes in."""
     address, device = sender
     reason = f"a container's answer comes in, and is routed as a packet from {address}"
-    return walk.steps(leg, device, walk.once(("sent on", sender), lambda: passes(Stage.FORWARDING, reason)))
+    return walk.section(leg, device, walk.once(("sent on", sender), lambda: passes(Stage.FORWARDING, reason)))
 
 
 def _is_own(view: ServerView, address: int) -> bool:
@@ -217,7 +218,7 @@ def _may_be_taken(became: Became) -> bool:
     return isinstance(became, Unknown) or (isinstance(became, Received) and became.reception is Reception.DELIVERED)
 
 
-def first_hop(subnet: Subnet, name: str, gateway: str | None, remote: int, stage: Stage, by: By) -> Check:
+def check_first_hop(subnet: Subnet, name: str, gateway: str | None, remote: int, stage: Stage, by: By) -> Check:
     """Whether the next hop is one that we know: the subnet's gateway (its first address), or the remote itself. `name`:
     the interface by which the packet leaves.
     """

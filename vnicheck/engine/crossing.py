@@ -77,7 +77,7 @@ def cross_vni(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, arriving: boo
             groups = groups_check(view.fabric, vni, admitted, direction=direction, opening=not answer)
         state = state_filter(vni, view.assume, protocol, auto_filters=view.auto_filters, saw_opening=seen)
         on_arrival = (acl, state, groups) if answer else (acl, groups, state)
-        return acl, admitted, walk.steps(leg, view.at(vni), *(on_arrival if arriving else (state, groups, acl)))
+        return acl, admitted, walk.section(leg, view.at(vni), *(on_arrival if arriving else (state, groups, acl)))
 
     key = ("crossing", leg, vni.id, arriving, seen, opening.protocol, id(acl), id(admitted))
     return walk.once(key, crossed)[2]  # acl and admitted stay alive, and so their ids
@@ -106,7 +106,7 @@ def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends:
         return remote_acl(view.fabric, view.server.vpc.id, own, packet)
 
     key = ("remote_acl", own.id, reading_at_home(walk, opening), opening.protocol, opening.ports, client, sends, leg)
-    return (walk.steps(leg, view.at(vni), walk.for_all(key, judged)),)
+    return (walk.section(leg, view.at(vni), walk.for_all(key, judged)),)
 
 
 def cross_spoofing_check(walk: Walk, vni: Vni, opening: Opening, *, translated_elsewhere: bool = False) -> Check:

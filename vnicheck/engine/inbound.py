@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from vnicheck.engine.border import Passage, answered_elsewhere, enter_guest, leave_guest
+from vnicheck.engine.border import BorderCrossing, answered_elsewhere, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
     comes_by_another,
     cross_ingress_route,
@@ -33,8 +33,8 @@ class _Frame(Struct, frozen=True):
     """What flows between a remote and a local address meet whatever their protocol and ports."""
 
     arrival: Section
-    entrance: Passage
-    exit: Passage
+    entrance: BorderCrossing
+    exit: BorderCrossing
     departure: _Departure | None
 
 
@@ -66,7 +66,7 @@ def _from_internet(walk: Walk, opening: Opening, balanced: Balanced | None) -> t
         return ()
     key = ("from_internet", local.key, balanced)
     check = walk.once(key, lambda: from_internet(view.fabric, local.vni, local.address, balanced))
-    return (walk.steps(Leg.REQUEST, view.at(local.vni), check),)
+    return (walk.section(Leg.REQUEST, view.at(local.vni), check),)
 
 
 def _to_internet(walk: Walk, leaves: Vni, opening: Opening, balanced: Balanced | None) -> tuple[Section, ...]:
@@ -80,7 +80,7 @@ def _to_internet(walk: Walk, leaves: Vni, opening: Opening, balanced: Balanced |
     else:
         key = ("back_to_internet", local.vni.id, leaves.id, balanced)
         check = walk.once(key, lambda: back_to_internet(local.vni, leaves, view.assume, balanced))
-    return (walk.steps(Leg.REPLY, view.at(leaves), check),)
+    return (walk.section(Leg.REPLY, view.at(leaves), check),)
 
 
 def _unanswered(walk: Walk, opening: Opening) -> tuple[Section, ...]:
@@ -88,14 +88,14 @@ def _unanswered(walk: Walk, opening: Opening) -> tuple[Section, ...]:
     if opening.protocol is not Protocol.ICMP or kernel is None or not kernel.ignores_echo():
         return ()
     check = walk.once("echo_reply", lambda: unknown(Stage.ECHO_REPLY, "the guest is set to ignore echo requests"))
-    return (walk.steps(Leg.REPLY, walk.view.at(opening.local.vni), check),)
+    return (walk.section(Leg.REPLY, walk.view.at(opening.local.vni), check),)
 
 
 def _frame(walk: Walk, opening: Opening) -> _Frame:
     view, local = walk.view, opening.local
     leaving = answered_elsewhere(walk, opening) or leave_guest(walk, Leg.REPLY, opening)
     return _Frame(
-        arrival=walk.steps(Leg.REQUEST, view.at(local.vni), *cross_ingress_route(walk, opening)),
+        arrival=walk.section(Leg.REQUEST, view.at(local.vni), *cross_ingress_route(walk, opening)),
         entrance=enter_guest(walk, Leg.REQUEST, opening),
         exit=leaving,
         departure=None if leaving.vni is None else _departure(walk, leaving.vni, opening),
@@ -108,6 +108,6 @@ def _departure(walk: Walk, leaves: Vni, opening: Opening) -> _Departure:
     source = cross_spoofing_check(walk, leaves, opening, translated_elsewhere=not view.assume.fip_return)
     return _Departure(
         vni=leaves,
-        source=walk.steps(Leg.REPLY, at, source),
-        onward=walk.steps(Leg.REPLY, at, cross_vpc_route(walk, leaves, opening)),
+        source=walk.section(Leg.REPLY, at, source),
+        onward=walk.section(Leg.REPLY, at, cross_vpc_route(walk, leaves, opening)),
     )

@@ -8,12 +8,12 @@ from itertools import product
 from typing import get_args
 
 from vnicheck.fabric.assumptions import OPEN
-from vnicheck.model.config import Passage
+from vnicheck.model.config import OpenValue
 from vnicheck.model.flow import Flow, Outcome, Verdict
 
-World = tuple[tuple[str, Passage], ...]
+World = tuple[tuple[str, OpenValue], ...]
 """Open assumptions by their ids, each with the value that it has."""
-PASSAGES: tuple[Passage, ...] = get_args(Passage)
+OPEN_VALUES: tuple[OpenValue, ...] = get_args(OpenValue)
 
 
 def open_hops(flow: Flow) -> Iterator[str]:
@@ -32,7 +32,7 @@ def rests_on_open(flow: Flow) -> bool:
 def worlds_of(flows: Iterable[Flow]) -> tuple[World, ...]:
     """Every combination of values of the open assumptions that unknown flows rest on; one empty world where none."""
     ids = sorted({each for flow in flows if flow.verdict is Verdict.UNKNOWN for each in open_hops(flow)})
-    return tuple(tuple(zip(ids, values, strict=True)) for values in product(PASSAGES, repeat=len(ids)))
+    return tuple(tuple(zip(ids, values, strict=True)) for values in product(OPEN_VALUES, repeat=len(ids)))
 
 
 def verdict_in(flow: Flow, world: World) -> Verdict:

@@ -4,7 +4,7 @@ that owns the address.
 
 from msgspec import Struct
 
-from vnicheck.engine.border import Passage, enter_guest, leave_guest
+from vnicheck.engine.border import BorderCrossing, enter_guest, leave_guest
 from vnicheck.engine.crossing import (
     comes_by_another,
     cross_ingress_route,
@@ -26,20 +26,20 @@ class _Frame(Struct, frozen=True):
     their packets leave and come back.
     """
 
-    exit: Passage
+    exit: BorderCrossing
     leaves: Vni
     source: Section
     onward: Section
     arrival: Section
     owner: Vni
-    entrance: Passage
+    entrance: BorderCrossing
 
 
 def outbound_path(walk: Walk, opening: Opening) -> Path:
     """Every check of the request and of the reply, each evaluated as if those before it had passed."""
     key = ("outbound", opening.local.key, opening.remotes, opening.ports_in_guest)
     frame = walk.once(key, lambda: _frame(walk, opening))
-    if isinstance(frame, Passage):
+    if isinstance(frame, BorderCrossing):
         # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess
         return Path((frame.steps,), None, frame.interface)
     leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
@@ -53,7 +53,7 @@ def outbound_path(walk: Walk, opening: Opening) -> Path:
     return Path((*sent, frame.arrival, reply, entrance.steps), entrance.interface, frame.exit.interface)
 
 
-def _frame(walk: Walk, opening: Opening) -> _Frame | Passage:
+def _frame(walk: Walk, opening: Opening) -> _Frame | BorderCrossing:
     view, local = walk.view, opening.local
     leaving = leave_guest(walk, Leg.REQUEST, opening)
     leaves = leaving.vni
@@ -70,9 +70,9 @@ def _frame(walk: Walk, opening: Opening) -> _Frame | Passage:
     return _Frame(
         exit=leaving,
         leaves=leaves,
-        source=walk.steps(Leg.REQUEST, at, cross_spoofing_check(walk, leaves, opening)),
-        onward=walk.steps(Leg.REQUEST, at, *onward),
-        arrival=walk.steps(Leg.REPLY, view.at(local.vni), *cross_ingress_route(walk, opening)),
+        source=walk.section(Leg.REQUEST, at, cross_spoofing_check(walk, leaves, opening)),
+        onward=walk.section(Leg.REQUEST, at, *onward),
+        arrival=walk.section(Leg.REPLY, view.at(local.vni), *cross_ingress_route(walk, opening)),
         owner=local.vni,
         entrance=enter_guest(walk, Leg.REPLY, opening),
     )

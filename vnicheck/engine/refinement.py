@@ -25,7 +25,7 @@ class Piece(Struct, frozen=True):
     local: tuple[Range, ...] = ()
 
 
-class _Area(NamedTuple):
+class _Share(NamedTuple):
     """Flows as ranges of remotes, ports and local addresses."""
 
     remotes: tuple[Range, ...]
@@ -33,7 +33,7 @@ class _Area(NamedTuple):
     local: tuple[Range, ...]
 
 
-Overlaps = list[tuple[int, int, _Area]]
+Overlaps = list[tuple[int, int, _Share]]
 """What classes of two lists share, by their places there."""
 
 
@@ -61,7 +61,7 @@ def pieces(
     return sorted(found, key=lambda piece: (piece.before, piece.after))
 
 
-def _overlaps(some: Sequence[_Area], others: Sequence[_Area]) -> Iterator[tuple[int, int, _Area]]:
+def _overlaps(some: Sequence[_Share], others: Sequence[_Share]) -> Iterator[tuple[int, int, _Share]]:
     """Areas are told apart by the stretches of remotes that they have a part in: a number with a bit for each."""
     starts = sorted({edge for area in others for first, last in area.remotes for edge in (first, last + 1)})
     held = [_stretches(starts, there.remotes) for there in others]
@@ -74,7 +74,7 @@ def _overlaps(some: Sequence[_Area], others: Sequence[_Area]) -> Iterator[tuple[
             remotes = here.remotes if here.remotes == there.remotes else intersection(here.remotes, there.remotes)
             local = tuple(intersection(here.local, there.local))
             if ports and remotes and (local or not here.local):
-                yield one, other, _Area(tuple(remotes), ports, local)
+                yield one, other, _Share(tuple(remotes), ports, local)
 
 
 def _stretches(starts: Sequence[int], remotes: Sequence[Range]) -> int:
@@ -140,8 +140,8 @@ def _kind(flow: Flow) -> tuple[str, ...]:
     return flow.direction, flow.protocol, flow.local
 
 
-def _area(flow: Flow) -> _Area:
-    return _Area(
+def _area(flow: Flow) -> _Share:
+    return _Share(
         _ranges(flow.remote),
         (NO_PORTS,) if isinstance(flow.ports, UnsetType) else _port_ranges(flow.ports),
         () if isinstance(flow.local_prefixes, UnsetType) else _ranges(flow.local_prefixes),

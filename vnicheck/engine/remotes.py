@@ -16,10 +16,9 @@ from vnicheck.fabric import ingress_route, load_balancer, network_acl, remote_ac
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.state_filter import state_filter
-from vnicheck.kernel.kernel import ByPort
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.kernel.worlds import Outcome, Several
+from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address import LAST, Range, merge_ranges, parse_address
 from vnicheck.model.address_map import AddressMap, choose, constant, zipped
 from vnicheck.model.cloud import Vni

@@ -4,18 +4,18 @@ from collections.abc import Hashable
 
 from msgspec.structs import replace
 
+from vnicheck.engine.contradictions import contradictions_of
 from vnicheck.engine.interfaces import match_interfaces, why_unmatched
 from vnicheck.engine.own_devices import own_devices, own_networks
 from vnicheck.engine.partition import NO_PORTS
-from vnicheck.engine.seen import seen_of
 from vnicheck.fabric.public_range import held_addresses
 from vnicheck.fabric.scope import ScopeMap, networks_of, scopes_from
+from vnicheck.kernel.contradicted import Contradiction
 from vnicheck.kernel.published import PublishingKernel
-from vnicheck.kernel.seen import Seen
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
-from vnicheck.model.config import Config, Passage, setting_for
+from vnicheck.model.config import Config, OpenValue, setting_for
 from vnicheck.model.flow import Flow, Protocol
 from vnicheck.model.observation import routing_of
 from vnicheck.model.snapshot import Server
@@ -31,7 +31,7 @@ class ServerView:
         config: Config,
         like: "ServerView | None" = None,
         *,
-        contradicted: tuple[Seen, ...] | None = None,
+        contradicted: tuple[Contradiction, ...] | None = None,
     ) -> None:
         """`like`: the view of a server of which this is a changed copy. `contradicted`: what its kernel said otherwise,
         where that is known from elsewhere than from the configuration.
@@ -43,15 +43,15 @@ class ServerView:
         self._client_ports = config.assumptions.client_port_range
         names = names_of(server)
         self.auto_filters = self.assume.auto_filters(server.kind, *names)
-        self.sibling: Passage | None = setting_for(self.assume.spoofing_sibling, names)
-        self.arrival: Passage | None = setting_for(self.assume.spoofing_arrival, names)
+        self.sibling: OpenValue | None = setting_for(self.assume.spoofing_sibling, names)
+        self.arrival: OpenValue | None = setting_for(self.assume.spoofing_arrival, names)
         self.networks = networks_of(fabric, config)
         self.reserved = frozenset(address for vni in server.vnis for address in vni.carried)
         unmarked = setting_for(self.assume.packets_unmarked, names) is not False
         self.public = held_addresses(fabric, server.vpc.id, server.vnis, _held(server))
         """Its addresses of public address ranges, each with the VNI that an ingress route leads it to."""
         if contradicted is None:
-            contradicted = seen_of(server, config) if like is None else like.contradicted_of(server)
+            contradicted = contradictions_of(server, config) if like is None else like.contradicted_of(server)
         self.contradicted = contradicted
         """What the server's kernel said otherwise than the model."""
         self.interface_of = match_interfaces(server)
@@ -73,7 +73,7 @@ class ServerView:
         self.classes: dict[Hashable, tuple[Flow, ...]] = like.classes if like is not None and shares else {}
         """Classes of flows by what they come from (`RemoteSets.origin`), of changed copies too."""
 
-    def contradicted_of(self, copy: Server) -> tuple[Seen, ...]:
+    def contradicted_of(self, copy: Server) -> tuple[Contradiction, ...]:
         """What counts of the contradictions for a changed copy of the server."""
         now, then = self.server.guest, copy.guest
         if not self.contradicted or (now is not None and then is not None and routing_of(now) == routing_of(then)):

@@ -6,7 +6,7 @@ what disabling the filter is documented for (IBM Cloud Docs, VPC: vni-about).
 
 from msgspec import Struct
 
-from vnicheck.engine.border import first_hop, if_down
+from vnicheck.engine.border import check_first_hop, if_down
 from vnicheck.engine.crossing import cross_vni, crossing_packet
 from vnicheck.engine.server_view import ServerView
 from vnicheck.engine.walk import Opening, Path, Ranges, Section, Walk
@@ -67,7 +67,7 @@ class _Passage:
 
     def add(self, at: str, *checks: Check) -> None:
         """The next checks that it meets."""
-        self.taken.append(self._walk.steps(self._leg, at, *checks))
+        self.taken.append(self._walk.section(self._leg, at, *checks))
 
     def at_home(self, vni: Vni | None, at: Vni, *, sends: bool) -> None:
         """The ACL of the sender's own subnet (`sends`) or of the receiver's, where it has one that is not the VNI's."""
@@ -124,7 +124,7 @@ class _Passage:
         if scope is Scope.INTERNET and public is None and view.scopes(vni).of(self.source) is Scope.INTERNET:
             self.add(egress, unknown(FORWARDING, _PUBLIC))
             return False
-        next_hop = first_hop(subnet, egress, gateway, self.destination, FORWARDING, ())
+        next_hop = check_first_hop(subnet, egress, gateway, self.destination, FORWARDING, ())
         self.add(
             egress,
             *([next_hop] if next_hop.outcome is Outcome.UNKNOWN else []),

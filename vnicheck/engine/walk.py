@@ -116,7 +116,7 @@ class Walk:
         self._sections: dict[Hashable, Section] = {}
         self._fates: dict[Hashable, int] = {}
 
-    def steps(self, leg: Leg, at: str, *checks: Check) -> Section:
+    def section(self, leg: Leg, at: str, *checks: Check) -> Section:
         """The steps for checks at one place, in order; the same for the same checks."""
         key = (leg, at, *map(id, checks))
         known = self._sections.get(key)

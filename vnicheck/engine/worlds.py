@@ -13,8 +13,7 @@ import msgspec
 from vnicheck.engine.ports import port_classes
 from vnicheck.engine.remotes import Remotes
 from vnicheck.engine.walk import Opening, Path, Ranges, Walk
-from vnicheck.kernel.kernel import ByPort
-from vnicheck.kernel.worlds import Several
+from vnicheck.kernel.worlds import ByPort, Several
 from vnicheck.model.address_map import constant
 from vnicheck.model.flow import Direction, Outcome
 

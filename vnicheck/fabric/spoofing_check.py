@@ -2,7 +2,7 @@
 
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.model.cloud import PublicAddressRange, Vni
-from vnicheck.model.config import Assumptions, Passage
+from vnicheck.model.config import Assumptions, OpenValue
 from vnicheck.model.flow import DropCode, Scope, Stage
 
 STAGE = Stage.IP_SPOOFING_CHECK
@@ -20,7 +20,7 @@ def spoofing_check(
     destination: Scope,
     *,
     siblings: frozenset[str] = frozenset(),
-    sibling: Passage | None = None,
+    sibling: OpenValue | None = None,
     translated_elsewhere: bool = False,
     public: PublicAddressRange | None = None,
 ) -> Check:
@@ -57,7 +57,7 @@ def spoofing_check(
     return passes(STAGE, f"{foreign}, which allows IP spoofing", "spoofing-check")
 
 
-def arrival_check(vni: Vni, assume: Assumptions, arrival: Passage | None) -> tuple[Check, ...]:
+def arrival_check(vni: Vni, assume: Assumptions, arrival: OpenValue | None) -> tuple[Check, ...]:
     """Whether a packet to an address that is not the VNI's may arrive by it: an open question (`spoofing-arrival`)
     unless `arrival` says, or the VNI allows spoofing.
     """

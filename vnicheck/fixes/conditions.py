@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from vnicheck.engine.open_assumptions import PASSAGES
+from vnicheck.engine.open_assumptions import OPEN_VALUES
 from vnicheck.fixes.effects import Effect
 from vnicheck.fixes.state_filtering import may_spoof
 from vnicheck.fixes.trial import Trial
-from vnicheck.model.config import Passage
+from vnicheck.model.config import OpenValue
 from vnicheck.model.flow import Flow, Outcome, Scope
 from vnicheck.model.grouped import grouped
 from vnicheck.model.plan import FixedIf
@@ -20,7 +20,7 @@ def fixed_if(trial: Trial, effects: Sequence[Effect]) -> Iterator[FixedIf]:
     outcome = trial.outcome(effects)
     after = trial.facts_after(effects).flows
     for assumption in sorted({each for _, world in outcome.gained for each, _ in world}):
-        for value in PASSAGES:
+        for value in OPEN_VALUES:
             gained = {index for index, world in outcome.gained if (assumption, value) in world}
             fixed = {index for index in gained - outcome.fixed if outcome.holds(index, (assumption, value))}
             if fixed:
@@ -29,8 +29,8 @@ def fixed_if(trial: Trial, effects: Sequence[Effect]) -> Iterator[FixedIf]:
                 yield FixedIf(assumption=assumption, value=value, count=len(fixed), then=then)
 
 
-def _otherwise(trial: Trial, flows: Sequence[Flow], assumption: str, value: Passage) -> str:
-    (other,) = (each for each in PASSAGES if each != value)
+def _otherwise(trial: Trial, flows: Sequence[Flow], assumption: str, value: OpenValue) -> str:
+    (other,) = (each for each in OPEN_VALUES if each != value)
     doubtful = grouped(
         (hop.at, flow)
         for flow in flows

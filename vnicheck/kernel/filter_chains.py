@@ -48,7 +48,7 @@ class TooManyRulesError(Exception):
     """More rules were asked than are asked."""
 
 
-class Passage(Struct, frozen=True):
+class AtHook(Struct, frozen=True):
     """What packets meet at a hook: `stopped`, rules that may end them; `translated`, rules that may give them other
     addresses, each with whether it surely does.
     """
@@ -174,7 +174,7 @@ class Chains:
             waiting += [self._by_name[key] for key in sorted(keys & self._by_name.keys() - seen)]
             seen |= keys
 
-    def pass_hook(self, hook: str, packets: Packets, device: str | None = None) -> tuple[Passage, Packets]:
+    def pass_hook(self, hook: str, packets: Packets, device: str | None = None) -> tuple[AtHook, Packets]:
         """The packets at a hook, and as they are behind it: with the destination that a rule of prerouting surely gives
         them, where it says which. `device`: of the chains bound to one.
         """
@@ -202,7 +202,7 @@ class Chains:
             translated += [(rule, only) for rule in walk.ends if rule.verdict in TRANSLATING | NEW_SOURCE]
             if only and hook == "prerouting":
                 packets = self._led(walk.ends[0], packets) or packets
-        return Passage(tuple(stopped), tuple(translated)), packets
+        return AtHook(tuple(stopped), tuple(translated)), packets
 
     def _is_on(self, told: str, device: str | None) -> bool:
         """Whether what crosses the device meets a chain that is bound to devices, `eth0, eth1` or `eth*`."""

@@ -5,15 +5,14 @@ from functools import partial
 
 import msgspec
 
-from vnicheck.kernel.filters import ByPort as Rulings
-from vnicheck.kernel.filters import Filters, Judged, Led
-from vnicheck.kernel.kernel import ByPort, Kernel
+from vnicheck.kernel.contradicted import Contradiction
+from vnicheck.kernel.filters import Filters, Judged, Led, Rulings
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.receive import Received
-from vnicheck.kernel.seen import Seen
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown
-from vnicheck.kernel.worlds import Outcome, Several
+from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import AddressMap, zipped
 from vnicheck.model.guest import Guest
@@ -31,7 +30,7 @@ class FilteredKernel(Kernel):
     """
 
     def __init__(
-        self, guest: Guest, like: Kernel | None = None, *, unmarked: bool = False, seen: Sequence[Seen] = ()
+        self, guest: Guest, like: Kernel | None = None, *, unmarked: bool = False, seen: Sequence[Contradiction] = ()
     ) -> None:
         super().__init__(guest, like, unmarked=unmarked, seen=seen)
         self.firewall_read = guest.firewall is not None

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 import msgspec
 from msgspec import Struct
 
-from vnicheck.kernel.filter_chains import Chains, Passage, TooManyRulesError
+from vnicheck.kernel.filter_chains import AtHook, Chains, TooManyRulesError
 from vnicheck.kernel.filter_match import Packets, address_range, port_range
 from vnicheck.kernel.packet import Packet
 from vnicheck.kernel.undetermined import Unknown
@@ -44,7 +44,7 @@ class Led(Struct, frozen=True):
 
 Judged = Led | Unknown | None
 """None: the packets get through, as they are."""
-ByPort = AddressMap[Judged]
+Rulings = AddressMap[Judged]
 _UNTRACKED = Unknown("netfilter keeps it out of connection tracking, and translates nothing of it")
 _TOO_MANY = Unknown("the firewall's rules tell too many packets apart")
 
@@ -87,7 +87,7 @@ class Filters:
 
     def incoming(
         self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, answer: bool
-    ) -> AddressMap[ByPort]:
+    ) -> AddressMap[Rulings]:
         """Of packets to a local address that come in by an interface. An `answer` belongs to a connection that the
         server opened, and it is the source port that the flow is about.
         """
@@ -110,7 +110,7 @@ class Filters:
 
     def outgoing(
         self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, answer: bool
-    ) -> AddressMap[ByPort]:
+    ) -> AddressMap[Rulings]:
         """Of packets from a local address that leave by an interface: as `incoming`."""
 
         def judge(remote: int, ports: Range) -> Judged:
@@ -130,7 +130,7 @@ class Filters:
         key = (_OUT, interface, local, proto, sports, dports, answer)
         return self._known.once(key, lambda: self._by_remote(_OUT, judge, sports if answer else dports))
 
-    def led_on(self, led: Led, iif: str, oif: str | None, local: int, proto: int, sports: Range) -> AddressMap[ByPort]:
+    def led_on(self, led: Led, iif: str, oif: str | None, local: int, proto: int, sports: Range) -> AddressMap[Rulings]:
         """Of packets to a local address that a rule surely leads elsewhere and that are forwarded there, or (without
         `oif`) to another port of it.
         """
@@ -149,7 +149,7 @@ class Filters:
         key = ("led on", led, iif, oif, local, proto, sports)
         return self._known.once(key, lambda: self._by_remote(_IN + _THROUGH, judge, led.ports))
 
-    def led_back(self, led: Led, iif: str, oif: str, local: int, proto: int, dports: Range) -> AddressMap[ByPort]:
+    def led_back(self, led: Led, iif: str, oif: str, local: int, proto: int, dports: Range) -> AddressMap[Rulings]:
         """Of what answers them: it is forwarded as it comes from where they were led, and gets the local address for
         its source somewhere behind that.
         """
@@ -237,7 +237,7 @@ class Filters:
         for hook in _OUT:
             passage, packets = self._chains.pass_hook(hook, packets, device)
             kept = tuple(each for each in passage.translated if not self._keeps_source(each[0], packets, device))
-            doubt = _stopped(passage) or _translated(Passage(translated=kept))
+            doubt = _stopped(passage) or _translated(AtHook(translated=kept))
             if doubt is not None:
                 return doubt
         return None
@@ -273,7 +273,7 @@ class Filters:
 
     def _by_remote(
         self, hooks: tuple[str, ...], judge: Callable[[int, Range], Judged], ports: Range
-    ) -> AddressMap[ByPort]:
+    ) -> AddressMap[Rulings]:
         """What is judged of each remote; those that the same rules name fare alike."""
         if self._strange is not None:
             return constant(constant(self._strange))
@@ -282,7 +282,7 @@ class Filters:
         rules = list(self._chains.rules_of(*hooks))
         apart = membership(list(_address_sets(rules)))
         cuts = _port_cuts(rules)
-        known: dict[int, ByPort] = {}
+        known: dict[int, Rulings] = {}
         parts = []
         for first, held in zip(apart.starts, apart.values, strict=True):
             if held not in known:
@@ -300,13 +300,13 @@ class Filters:
             yield 0 if start == first else start, self._guarded(partial(judge, remote, (start, end)))
 
 
-def _stopped(passage: Passage) -> Unknown | None:
+def _stopped(passage: AtHook) -> Unknown | None:
     if not passage.stopped:
         return None
     return Unknown(f"the guest's firewall stops it, or may do so ({passage.stopped[0].text})")
 
 
-def _translated(passage: Passage) -> Unknown | None:
+def _translated(passage: AtHook) -> Unknown | None:
     if not passage.translated:
         return None
     return Unknown(f"netfilter may give it other addresses ({passage.translated[0][0].text})")

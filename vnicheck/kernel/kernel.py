@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any
 
+from vnicheck.kernel.contradicted import Contradiction, as_contradicted
 from vnicheck.kernel.fib import forwarding_fate
 from vnicheck.kernel.hooks import Hooks, translation
 from vnicheck.kernel.host import Host, hidden_states
@@ -16,10 +17,9 @@ from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, Packet
 from vnicheck.kernel.receive import Arrivals, Received, Reception, Returns, arrives
-from vnicheck.kernel.seen import Seen, as_seen
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known
-from vnicheck.kernel.worlds import Outcome, Readers, Several, World, common
+from vnicheck.kernel.worlds import ByPort, Outcome, Part, Readers, Several, common
 from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.guest import Guest
@@ -27,8 +27,6 @@ from vnicheck.model.interface import beneath
 from vnicheck.model.memo import Memo
 
 NO_PORTS: Range = (0, 0)
-ByPort = AddressMap[Outcome]
-"""By the port that the flow is about, its destination port; that of one which has none is 0."""
 
 
 class Kernel:
@@ -37,7 +35,7 @@ class Kernel:
     """
 
     def __init__(
-        self, guest: Guest, like: "Kernel | None" = None, *, unmarked: bool = False, seen: Sequence[Seen] = ()
+        self, guest: Guest, like: "Kernel | None" = None, *, unmarked: bool = False, seen: Sequence[Contradiction] = ()
     ) -> None:
         """`like`: the kernel of a guest of which this is a changed copy. The tables that did not change are taken from
         there, and maps that say the same are the same. `unmarked`: packets carry no mark unless something on the guest
@@ -116,7 +114,7 @@ class Kernel:
         def found() -> AddressMap[ByPort]:
             returns = [Returns(host, interface, source) for host in self._hosts]
 
-            def worlds(found: Sequence[Any]) -> list[list[World]]:
+            def worlds(found: Sequence[Any]) -> list[list[Part]]:
                 doubt = self._hooks.program(interface) or found[0]
                 if doubt is not None:
                     return [[(box, doubt)]]
@@ -178,9 +176,9 @@ class Kernel:
             if (each.local, each.entering) == (local, entering)
             and (not by_transport or (each.protocol, each.of_source) == (proto, of_source))
         ]
-        return self.shared(as_seen(computed, seen, self._followed))
+        return self.shared(as_contradicted(computed, seen, self._followed))
 
-    def _followed(self, seen: Seen) -> Outcome:
+    def _followed(self, seen: Contradiction) -> Outcome:
         if isinstance(seen.outcome, Received):
             return self._judged(seen.outcome)
         return self._undisturbed(seen.outcome, self._neighbours.fixed.at(seen.remote))
@@ -213,13 +211,13 @@ class Kernel:
         box = self._fields.box(proto, sports, dports, sending=sending, marks=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
-    def _reception(self, interface: str, local: int, box: Box, found: Sequence[Any]) -> list[list[World]]:
+    def _reception(self, interface: str, local: int, box: Box, found: Sequence[Any]) -> list[list[Part]]:
         """What becomes of packets to a local address in each hidden state, by what is found for their source."""
         hook = self._hooks.program(interface) or found[0]
         if hook is not None:
             return [[(box, hook)]]
         arrivals = list(zip(self._arriving(interface, local), found[1:], strict=True))
-        worlds: list[list[World]] = [list(each.outcomes(at, box)) for each, at in arrivals]
+        worlds: list[list[Part]] = [list(each.outcomes(at, box)) for each, at in arrivals]
         if any(
             isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL for each in worlds for _, fate in each
         ):
@@ -248,7 +246,7 @@ class Kernel:
                 return doubt
         return outcome
 
-    def _departure(self, local: int, box: Box, found: Sequence[Any]) -> list[list[World]]:
+    def _departure(self, local: int, box: Box, found: Sequence[Any]) -> list[list[Part]]:
         """Where packets from a local address leave in each hidden state, by what is found for their destination."""
         ipsec, fixed, *trees = found
         if ipsec is not None:
@@ -271,7 +269,7 @@ class Kernel:
         return self._hooks.program_out(way.interface) or self._neighbours.doubt(way, fixed) or way
 
     def _agreed(
-        self, told: AddressMap[Any], worlds: Callable[[Any], list[list[World]]], field: int | None, box: Box
+        self, told: AddressMap[Any], worlds: Callable[[Any], list[list[Part]]], field: int | None, box: Box
     ) -> AddressMap[ByPort]:
         """What all worlds come to, by what is told of an address, and by the port that the flow is about."""
         known = Memo()
@@ -290,7 +288,7 @@ class Kernel:
         """The same map wherever all that it says is the same, also with the kernel that this one is like."""
         return self._same.once((tuple(found.starts), tuple(map(id, found.values))), lambda: found)
 
-    def _ports_apart(self, worlds: list[list[World]], field: int | None, box: Box) -> Iterable[tuple[int, Outcome]]:
+    def _ports_apart(self, worlds: list[list[Part]], field: int | None, box: Box) -> Iterable[tuple[int, Outcome]]:
         """The first port of each stretch that fares alike, with what all worlds come to there."""
         if field is None or all(part[field] == box[field] for each in worlds for part, _ in each):
             return [(0, common(worlds, self._readers))]
@@ -309,7 +307,7 @@ class Kernel:
         for place in sorted(readers):
             which = tuple(readers[place])
             if which not in known:
-                here: list[list[World]] = [[] for _ in worlds]
+                here: list[list[Part]] = [[] for _ in worlds]
                 for host, number in which:
                     part, outcome = worlds[host][number]
                     here[host].append((part if len(which) == 1 else part.narrowed(field, 1 << place), outcome))

@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
+from vnicheck.kernel.contradicted import Contradiction
 from vnicheck.kernel.filtered import FilteredKernel, Translated
 from vnicheck.kernel.filters import Judged, Led
-from vnicheck.kernel.kernel import ByPort, Kernel
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.receive import Received, Reception
-from vnicheck.kernel.seen import Seen
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown, or_unknown
-from vnicheck.kernel.worlds import Outcome, Several
+from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address import Range, format_address, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, zipped
 from vnicheck.model.guest import MAIN_TABLE, Guest, Route, RouteType
@@ -39,7 +39,7 @@ class PublishingKernel(FilteredKernel):
         like: Kernel | None = None,
         *,
         unmarked: bool = False,
-        seen: Sequence[Seen] = (),
+        seen: Sequence[Contradiction] = (),
         inside: frozenset[str] = frozenset(),
     ) -> None:
         """`inside`: the devices by which the guest's own networks are reached."""

@@ -9,12 +9,15 @@ from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Several as Several
 from vnicheck.kernel.undetermined import Unknown
+from vnicheck.model.address_map import AddressMap
 from vnicheck.model.flow import GuestLines
 from vnicheck.model.guest import Guest
 
 Outcome = Received | Sent | NotSent | Unknown
-World = tuple[Box, Outcome]
+Part = tuple[Box, Outcome]
 """Packets, and what becomes of them."""
+ByPort = AddressMap[Outcome]
+"""By the port that the flow is about, its destination port; that of one which has none is 0."""
 
 HIDDEN = "it depends on whether rules or local routes were ever changed on the guest, which no dump shows"
 _OPEN = {
@@ -58,7 +61,7 @@ class Readers:
         return f"; {ordered[0]}{more} {'read' if more else 'reads'} it"
 
 
-def common(worlds: list[list[World]], readers: Readers) -> Outcome:
+def common(worlds: list[list[Part]], readers: Readers) -> Outcome:
     """What becomes of the packets whatever the hidden state and whatever is open of them: the first packet's outcome,
     where all come to the same.
     """
@@ -100,7 +103,7 @@ def _doubted(doubts: Sequence[Unknown], outcomes: Sequence[Outcome]) -> Unknown:
     return Several(doubts[0].reason, tuple({world.essence: world for world in worlds}.values()))
 
 
-def _contradict(one: World, other: World) -> bool:
+def _contradict(one: Part, other: Part) -> bool:
     """Whether some packet is in both parts, and fares differently in them."""
     (part, outcome), (same, different) = one, other
     if isinstance(outcome, Unknown) or isinstance(different, Unknown) or outcome.essence == different.essence:

@@ -32,7 +32,7 @@ from vnicheck.model.flow import Protocol
 from vnicheck.model.mute import Mute
 
 Filtering = Literal["enabled", "disabled"]
-Passage = Literal["passed", "dropped"]
+OpenValue = Literal["passed", "dropped"]
 T = TypeVar("T")
 NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", re.ASCII)
 MAX_NETWORKS = 1000
@@ -53,8 +53,8 @@ class Assumptions(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
     psf_opening: bool = True
     psf_protocols: tuple[Protocol, ...] = (Protocol.TCP,)
     spoofing_check: bool = True
-    spoofing_sibling: Passage | dict[str, Passage] = field(default_factory=dict)
-    spoofing_arrival: Passage | dict[str, Passage] = field(default_factory=dict)
+    spoofing_sibling: OpenValue | dict[str, OpenValue] = field(default_factory=dict)
+    spoofing_arrival: OpenValue | dict[str, OpenValue] = field(default_factory=dict)
     packets_unmarked: bool | dict[str, bool] = True
     fip_return: bool = True
     sg_stateless: bool = True

@@ -30,7 +30,7 @@ Ends = tuple[str, int, str, int, str]
 """Of a packet: source, its port, destination, its port, protocol."""
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class Traffic(Struct, frozen=True, kw_only=True):
     """What the fabric has seen of packets. `dead`: the stage and the VNI at which each was dropped first."""
 
     arrived: frozenset[Ends]
@@ -77,7 +77,7 @@ class Filter:
                 dropped[label] = counter["packets"]
         return dropped
 
-    def seen(self) -> "Seen":
+    def seen(self) -> "Traffic":
         """Which packets came through to the guest, left it, and died at which stage."""
         listing = json.loads(self._namespace.run(["nft", "-j", "list", "sets", "table", *_TABLE.split()]).stdout)
         sets = {entry["set"]["name"]: _ends_of(entry["set"]) for entry in listing["nftables"] if "set" in entry}
@@ -86,7 +86,7 @@ class Filter:
             for code in stages.CODES:
                 for ends in sets[f"dead_{code}_{index}"]:
                     dead.setdefault(ends, (code, vni.name))
-        return Seen(arrived=sets["arrived"], left=sets["left"], dead=dead)
+        return Traffic(arrived=sets["arrived"], left=sets["left"], dead=dead)
 
     def forget(self) -> None:
         """Empties what `seen` reads, and what stages know of connections: those that come are new ones."""

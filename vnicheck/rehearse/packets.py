@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from vnicheck.rehearse.fabric import Ends, Seen
+from vnicheck.rehearse.fabric import Ends, Traffic
 from vnicheck.rehearse.namespaces import Namespace, RehearsalError
 from vnicheck.rehearse.network import Network, Protocol
 from vnicheck.rehearse.topology import Rebuilt
@@ -102,12 +102,12 @@ def exchange(jobs: Sequence[Job], *, timeouts: Sequence[float] = TIMEOUTS) -> li
             agent.close()
 
 
-def is_answered_inside(seen: Seen, flow: Tried) -> bool:
+def is_answered_inside(seen: Traffic, flow: Tried) -> bool:
     """Whether an answer can only be the guest's own: it holds the remote's address, and the request never left it."""
     return flow.direction == "outbound" and not any(_is_of(ends, flow, reply=False) for ends in seen.left)
 
 
-def died_at(seen: Seen, flow: Tried) -> tuple[str, str] | None:
+def died_at(seen: Traffic, flow: Tried) -> tuple[str, str] | None:
     """Where the packets of a flow that was not delivered were last seen: the leg (`request`, `reply`) and the stage and
     VNI of the VPC that dropped them, or `guest`, which took a request and sent no reply, or sent no request. None: they
     left the guest or the remote, and nothing tells what became of them.

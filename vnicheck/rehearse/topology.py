@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Self, TypeVar
 
-from vnicheck.rehearse.fabric import ANSWERERS, CLIENTS, Filter, Seen, device
+from vnicheck.rehearse.fabric import ANSWERERS, CLIENTS, Filter, Traffic, device
 from vnicheck.rehearse.namespaces import Namespace
 from vnicheck.rehearse.network import Network, Subnet
 
@@ -122,7 +122,7 @@ class Rebuilt:
         filtered = self.reverse_path_drops()
         return dropped | {"rp_filter": filtered} if filtered else dropped
 
-    def seen(self) -> Seen:
+    def seen(self) -> Traffic:
         """What the fabric has seen of packets so far."""
         return self._filter.seen()
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from vnicheck.engine.open_assumptions import PASSAGES
+from vnicheck.engine.open_assumptions import OPEN_VALUES
 from vnicheck.engine.server_view import names_of
 from vnicheck.fabric.assumptions import OPEN
 from vnicheck.model.config import Assumptions, Config, setting_for
@@ -142,7 +142,7 @@ def _candidates(assume: Assumptions, server: Server) -> Iterator[Setting]:
     yield Setting("psf-auto", auto)
     for name in sorted(OPEN):
         said = _said(assume, server, name)
-        yield from (Setting(name, passage) for passage in PASSAGES if passage != said)
+        yield from (Setting(name, passage) for passage in OPEN_VALUES if passage != said)
     filtered = set(assume.psf_protocols)
     for protocol in (Protocol.UDP, Protocol.ICMP):
         yield Setting("psf-protocols", tuple(each for each in Protocol if each in filtered ^ {protocol}))

@@ -28,7 +28,7 @@ class FlowKey(Struct, frozen=True, kw_only=True, order=True):
     port: int
 
 
-class Seen(Struct, kw_only=True):
+class LegSighting(Struct, kw_only=True):
     """What a watched end saw of a leg's packets: how many, by interfaces (None: it is not said)."""
 
     interfaces: Counter[str | None] = field(default_factory=Counter)
@@ -51,8 +51,8 @@ class Sighting(Struct, kw_only=True):
     answers were resets, `accepted`: some were none. `again`: opening packets that came after an answer had left.
     """
 
-    server: dict[Leg, Seen] | None = None
-    remote: dict[Leg, Seen] | None = None
+    server: dict[Leg, LegSighting] | None = None
+    remote: dict[Leg, LegSighting] | None = None
     tried: int = 0
     unsent: str = ""
     served: bool = False
@@ -92,9 +92,9 @@ class Sighting(Struct, kw_only=True):
         return set() if self.server is None else {name for name in self.server[leg].interfaces if name is not None}
 
 
-def nothing_seen() -> dict[Leg, Seen]:
+def nothing_seen() -> dict[Leg, LegSighting]:
     """Of an end that is watched."""
-    return {leg: Seen() for leg in Leg}
+    return {leg: LegSighting() for leg in Leg}
 
 
 class Sightings:

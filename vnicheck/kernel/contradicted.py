@@ -9,14 +9,12 @@ import msgspec
 from msgspec import Struct
 
 from vnicheck.kernel.undetermined import Unknown
-from vnicheck.kernel.worlds import Outcome
+from vnicheck.kernel.worlds import ByPort, Outcome
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import AddressMap, choose, constant, zipped
 
-ByPort = AddressMap[Outcome]
 
-
-class Seen(Struct, frozen=True, kw_only=True):
+class Contradiction(Struct, frozen=True, kw_only=True):
     """A contradiction. The packets: from or to `local`; coming in by `entering`, or sent (None); of flows of `protocol`
     that are about their source ports (`of_source`) or not, which counts where a policy rule reads such things.
 
@@ -35,14 +33,14 @@ class Seen(Struct, frozen=True, kw_only=True):
     port: int | None = None
     ports: tuple[Range, ...] = ()
 
-    def outdated(self) -> "Seen":
+    def outdated(self) -> "Contradiction":
         """The same of a guest that was changed: nothing is known of any of them."""
         reason = f"what the guest does once it is changed is not known: {self.doubt.reason}"
         return msgspec.structs.replace(self, outcome=Unknown(reason), doubt=Unknown(reason))
 
 
-def as_seen(
-    computed: AddressMap[ByPort], seen: Sequence[Seen], judged: Callable[[Seen], Outcome]
+def as_contradicted(
+    computed: AddressMap[ByPort], seen: Sequence[Contradiction], judged: Callable[[Contradiction], Outcome]
 ) -> AddressMap[ByPort]:
     """What becomes of packets by their remote, with what was seen of some. What is not known stays so.
 

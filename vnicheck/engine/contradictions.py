@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from msgspec import UnsetType
 
 from vnicheck.engine.partition import parse_ports
+from vnicheck.kernel.contradicted import Contradiction
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.receive import Received, Reception
-from vnicheck.kernel.seen import Seen
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import Outcome
@@ -19,7 +19,7 @@ from vnicheck.model.snapshot import Server
 from vnicheck.model.verification import KernelSays
 
 
-def seen_of(server: Server, config: Config) -> tuple[Seen, ...]:
+def contradictions_of(server: Server, config: Config) -> tuple[Contradiction, ...]:
     """The contradictions that were seen of the server as it is."""
     known = config.known.get(server.id) if isinstance(config, InformedConfig) else None
     contradicted = [] if known is None else [hop for hop in known.hops if hop.can_be_followed]
@@ -28,14 +28,14 @@ def seen_of(server: Server, config: Config) -> tuple[Seen, ...]:
     return tuple(_contradictions(contradicted))
 
 
-def _contradictions(hops: Iterable[KnownHop]) -> Iterable[Seen]:
+def _contradictions(hops: Iterable[KnownHop]) -> Iterable[Contradiction]:
     for known in hops:
         hop, says = known.hop, known.says
         if says is None or isinstance(hop.remotes, UnsetType):
             continue
         comes_in = (hop.direction is Direction.INBOUND) is (hop.leg is Leg.REQUEST)
         ports = None if isinstance(hop.ports, UnsetType) else merge_ranges(map(parse_ports, hop.ports))
-        yield Seen(
+        yield Contradiction(
             local=parse_address(hop.local),
             entering=hop.at if comes_in else None,
             protocol=hop.protocol.number,
