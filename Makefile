@@ -27,12 +27,12 @@ test: $(READY) packages  ## all checks: lint, and the tests, a sample of what is
 	@$(MAKE) --no-print-directory -j2 lint tests
 
 test-all: $(READY) packages  ## all checks and every test (before an issue is resolved)
-	@$(MAKE) --no-print-directory -j2 lint tests PYTEST='--long $(PYTEST)'
+	@$(MAKE) --no-print-directory -j2 lint tests LONG=--long
 
 .PHONY: tests
 tests:  # a fresh clone's tests are compiled once, and not by each worker
 	@test -e tests/__pycache__ || $(BIN)/python -m pytest -qq --collect-only >/dev/null 2>&1 || true
-	@$(PYTEST_RUN) $(PYTEST)
+	@$(PYTEST_RUN) $(LONG) $(PYTEST)
 
 PURE := analysis engine fabric kernel model redaction rules
 quick: $(READY)  ## lint, and the tests of the pure folders, a sample of recorded cases: under a minute

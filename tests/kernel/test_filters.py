@@ -264,6 +264,7 @@ def test_docker() -> None:
         ("meta nfproto vmap { ipv6 : accept, ipv4 : goto more }", {22: False}),
         ("meta nfproto vmap { ipv6 : drop }", {22: True}),
         ("ip saddr @met drop\ntcp dport 22 add @met { ip saddr } drop", {22: False}),
+        ("ip saddr @met drop\ntcp dport 80 set add ip saddr timeout 30s @met", {22: False}),
         ("ip saddr @pairs drop", {22: False}),
         ("ip saddr @others drop\nip saddr @none drop\ntcp dport @web drop", {22: True, 443: False, 8080: False}),
         ("ip saddr != @others tcp dport != @web drop", {22: False, 443: True}),

@@ -220,7 +220,10 @@ def lock_mounts() -> None:
     another one. Raises RehearsalError.
     """
     if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS) != 0:
-        raise RehearsalError(f"no user namespace within another one: {os.strerror(ctypes.get_errno())}")
+        raise RehearsalError(
+            f"no user namespace within another one ({os.strerror(ctypes.get_errno())}): not allowed by sysctl "
+            "user.max_user_namespaces, kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns"
+        )
     for name, text in (("setgroups", "deny"), ("gid_map", "0 0 1"), ("uid_map", "0 0 1")):
         Path(f"/proc/1/{name}").write_text(text)
 

@@ -16,8 +16,9 @@ import msgspec
 from vnicheck.model.firewall import FirewallChain, FirewallRule, Match
 
 _SET = re.compile(r"set (\S+) \{", re.ASCII)
-_CHANGED = re.compile(r"\b(?:add|update|delete) @([^\s{}]+)", re.ASCII)
-"""A rule that changes a set as packets come: what is in it then, nobody knows."""
+_CHANGED = re.compile(r"\b(?:add|update|delete) [^@{}]*@([^\s{}]+)", re.ASCII)
+"""A rule that changes a set as packets come (`add @met { ip saddr }`, `set add ip saddr @met`): what is in it then,
+nobody knows."""
 _ELEMENTS = re.compile(r"elements = \{(.*?)\}", re.ASCII)
 _REMARK = re.compile(r'comment "[^"]*"')
 _PLAIN = re.compile(r'"[^"\s]+"|[A-Za-z0-9_./*-]+', re.ASCII)
