@@ -3,8 +3,10 @@
 import gc
 import os
 import signal
+import struct
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
+from multiprocessing.connection import Connection
 from typing import Any
 
 import msgspec
@@ -131,6 +133,30 @@ def test_a_worker_that_is_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     os.kill(worker, signal.SIGKILL)
     with pytest.raises(WorkersLostError, match="--workers"):
         list(reports)
+
+
+def dies_in_the_middle_of_its_answer(_: object, chunk: bytes) -> bytes:
+    def half(connection: Connection, answer: bytes) -> None:
+        os.write(connection.fileno(), struct.pack("!i", len(answer)) + bytes(answer[:10]))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Connection._send_bytes = half  # type: ignore[attr-defined]
+    return chunk * 100
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_its_answer_is_told() -> None:
+    with pytest.raises(WorkersLostError, match="--workers"):
+        list(processes(2)(dies_in_the_middle_of_its_answer, None, iter([b"1"])))
+    assert children() == []
+
+
+def fails(_: object, chunk: bytes) -> bytes:
+    raise ValueError(chunk.decode())
+
+
+def test_what_the_work_raises_is_raised_here() -> None:
+    with pytest.raises(ValueError, match="of a worker"):
+        list(processes(1)(fails, None, iter([b"of a worker"])))
 
 
 def test_workers_end_with_the_work() -> None:

@@ -9,11 +9,12 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
-from typing import Any, Protocol, TypeVar
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -57,17 +58,14 @@ def processes(workers: int) -> Spread:
     """Over that many processes of this machine."""
 
     def spread(work: Work[S], shared: S, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        pool = ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(work, shared)
-        )
+        crew = _Crew(workers, work, shared)
+        threads = ThreadPoolExecutor(workers, thread_name_prefix="worker")
         try:
-            yield from in_order(lambda chunk: pool.submit(_work, chunk), chunks, ahead=_AHEAD * workers)
-        except BrokenProcessPool as error:
-            raise WorkersLostError(
-                "a worker process ended before its work was done (out of memory?); try fewer with --workers"
-            ) from error
+            yield from in_order(lambda chunk: threads.submit(crew.ask, chunk), chunks, ahead=_AHEAD * workers)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            threads.shutdown(wait=False, cancel_futures=True)
+            crew.end()
+            threads.shutdown()
 
     return spread
 
@@ -85,18 +83,60 @@ def in_order(submit: Callable[[bytes], Future[bytes]], chunks: Iterator[bytes], 
         waiting.extend(submit(chunk) for chunk in islice(chunks, 1))
 
 
-_of_worker: list[tuple[Work[Any], Any]] = []
+class _Crew:
+    """Worker processes, each with a pipe of its own: one that is killed in the middle of an answer closes it. (Those of
+    `concurrent.futures` share a pipe, and the rest of such an answer is waited for.)
+    """
+
+    def __init__(self, workers: int, work: Work[S], shared: S) -> None:
+        context = get_context("spawn")
+        self._processes = []
+        self._idle: SimpleQueue[Connection] = SimpleQueue()
+        for _ in range(workers):
+            here, there = context.Pipe()
+            process = context.Process(target=_serve, args=(there, work, shared), daemon=True)
+            process.start()
+            there.close()
+            self._processes.append(process)
+            self._idle.put(here)
+
+    def ask(self, chunk: bytes) -> bytes:
+        """The answer of a worker that has nothing to do. Raises WorkersLostError, and what the work raises there."""
+        worker = self._idle.get()
+        try:
+            worker.send_bytes(chunk)
+            answer = worker.recv()
+        except (EOFError, OSError) as error:
+            raise WorkersLostError(
+                "a worker process ended before its work was done (out of memory?); try fewer with --workers"
+            ) from error
+        finally:
+            self._idle.put(worker)
+        if isinstance(answer, Exception):
+            raise answer
+        return bytes(answer)
+
+    def end(self) -> None:
+        """Ends the workers, whatever they do."""
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.join()
 
 
-def _start_worker(work: Work[S], shared: S) -> None:
-    """In a worker process, once. Interrupts are the parent's to handle."""
+def _serve(parent: Connection, work: Work[S], shared: S) -> None:
+    """A worker process: answers until its parent ends. Interrupts are the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _of_worker[:] = [(work, shared)]
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)
-
-
-def _work(chunk: bytes) -> bytes:
-    work, shared = _of_worker[0]
-    return work(shared, chunk)
+    while True:
+        try:
+            chunk = parent.recv_bytes()
+        except EOFError:
+            return
+        try:
+            answer: bytes | Exception = work(shared, chunk)
+        except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
+            answer = error
+        parent.send(answer)
