@@ -66,8 +66,8 @@ COMMANDS = {
 
 
 class _Conversion:
-    """What Typer (since 0.29) asks a parameter for to convert its values. Texts and paths need no pydantic, which takes
-    longer to load than all of Typer; numbers that are typed are Typer's to read.
+    """What Typer 0.29 asks a parameter for to convert its values. Texts and paths need no pydantic, which takes longer
+    to load than all of Typer; numbers that are typed are Typer's to read. Of other versions all is Typer's.
     """
 
     def __init__(self, parameter: Any) -> None:
@@ -85,7 +85,7 @@ class _Conversion:
 
 
 def _light(parameters: list[Any]) -> list[Any]:
-    for parameter in parameters:
+    for parameter in parameters if typer.__version__.startswith("0.29.") else ():
         vars(parameter)["get_runtime_param"] = partial(_Conversion, parameter)
     return parameters
 
