@@ -66,17 +66,21 @@ def of_report(name: str, report: Report) -> bytes:
     return _written(name, settings, report.instances, report)
 
 
-def of_fleet(name: str) -> bytes:
+@cache
+def of_fleet() -> dict[str, bytes]:
+    """Every format of one run."""
     settings = Settings(generated_at=NOW, flows=False)
-    if name == "text":
-        text, page = LintText(), io.StringIO()
-        outcome = lint(regions(*sixty()), Config(), generated_at=NOW, writers=[text])
-        text.write(Page(Console(file=page, width=80, color_system=None, highlight=False)), outcome.report)
-        return page.getvalue().encode()
+    text = LintText()
     lines: list[bytes] = []
-    writer: Any = JsonLinesWriter(lines.append, settings) if name == "jsonl" else writer_of(name, settings)
-    outcome = lint(regions(*sixty()), Config(), generated_at=NOW, writers=[writer])
-    return _finished(writer, outcome.report, lines)
+    writers: dict[str, Any] = {
+        name: JsonLinesWriter(lines.append, settings) if name == "jsonl" else writer_of(name, settings)
+        for name in FORMATS
+        if name != "text"
+    }
+    report = lint(regions(*sixty()), Config(), generated_at=NOW, writers=[text, *writers.values()]).report
+    page = io.StringIO()
+    text.write(Page(Console(file=page, width=80, color_system=None, highlight=False)), report)
+    return {name: _finished(each, report, lines) for name, each in writers.items()} | {"text": page.getvalue().encode()}
 
 
 def _written(name: str, settings: Settings, instances: Any, report: Report) -> bytes:
@@ -99,7 +103,7 @@ def _finished(writer: Any, report: Report, lines: list[bytes]) -> bytes:
 def test_golden(what: str, name: str) -> None:
     path = GOLDEN / f"{what}.{FORMATS[name]}"
     if what == "fleet-60":
-        shown = of_fleet(name)
+        shown = of_fleet()[name]
     else:
         shown = of_report(name, reports.demo(1) if what == "check-1" else unreachable())
     shown = shown.replace(__version__.encode(), b"VERSION")
