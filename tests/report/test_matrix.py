@@ -48,7 +48,6 @@ def test_a_cell(name: str, address: str, direction: str, scope: str, parts: list
     assert list(cell(name, address, Direction(direction), Scope(scope)).parts) == parts
 
 
-@pytest.mark.recorded(2)
 @pytest.mark.parametrize("name", cases.names())
 def test_no_sign_says_more_than_the_flows(name: str) -> None:
     """A cell works alone only where all that is open is delivered; one that drops, or is unknown, is never hidden."""
