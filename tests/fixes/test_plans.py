@@ -34,7 +34,16 @@ from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.broken_paths import broken_flows
 from vnicheck.fixes.actions import thrown
-from vnicheck.fixes.effects import AddRoutes, AddRule, PatchVni, SetRpFilter, carry_out
+from vnicheck.fixes.effects import (
+    AddRoutes,
+    AddRule,
+    PatchVni,
+    SetRpFilter,
+    altered,
+    carry_out,
+    standing,
+    with_own_rules,
+)
 from vnicheck.fixes.planner import STRATEGIES, NothingKnownError, Strategy, plan_server
 from vnicheck.fixes.strategies import SINGLE, Combination, effects_of
 from vnicheck.fixes.trial import Trial
@@ -55,6 +64,31 @@ def verdicts(flows: tuple[Flow, ...], local: str, remote: str) -> dict[tuple[str
         for flow in flows
         if flow.local == local and any(address in ipaddress.ip_network(prefix) for prefix in flow.remote)
     }
+
+
+def test_a_strategy_that_fixes_nothing_says_what_becomes_of_the_flows_with_it() -> None:
+    snapshot = cases.snapshot_of("vpc-default-route-delivers")
+    document = plan(snapshot.servers[0], snapshot.fabric).document
+    why = {each.strategy: each.why_not or "" for each in document.alternatives}
+    assert why["policy-routing"].startswith("fixes nothing: some flows would be unknown (a VPC route leads where")
+    assert why["state-filtering"].startswith("fixes nothing: some flows would be unknown (10.0.0.11 is not an address")
+    assert why["rp-filter"].startswith("fixes nothing: tcp is dropped by the state filter")
+
+
+def test_a_rule_with_a_selector_that_is_not_understood_is_none_of_a_plan() -> None:
+    proof = planned("loose")
+    after = carry_out(BROKEN["loose"][0], proof.effects).guest
+    ours = next(each for each in proof.effects if isinstance(each, AddRule))
+    assert after is not None
+    other = msgspec.structs.replace(ours.rule, unmodelled=("tun_id 5",))
+    guest = msgspec.structs.replace(
+        after, rules=tuple(other if rule == ours.rule else rule for rule in after.rules), ip_version="6.1.0"
+    )
+    assert with_own_rules(guest, proof.effects).rules == guest.rules
+    assert ours not in standing(guest, proof.effects)
+    assert altered(guest, ours)
+    busybox = msgspec.structs.replace(guest, ip_version="BusyBox v1.35.0")
+    assert with_own_rules(busybox, proof.effects).rules == after.rules
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -96,9 +96,10 @@ def with_own_rules(guest: Guest, effects: Iterable[Effect]) -> Guest:
     """The guest, on which the effects were carried out, with their rules as they were set: busybox's `ip` shows less
     of a rule than it may hold.
     """
-    own = {_as_shown(effect.rule): effect.rule for effect in effects if isinstance(effect, AddRule)}
-    seen = Counter(map(_as_shown, guest.rules))
-    rules = tuple(own.get(shown, rule) if seen[shown := _as_shown(rule)] == 1 else rule for rule in guest.rules)
+    own = {_as_shown(guest, effect.rule): effect.rule for effect in effects if isinstance(effect, AddRule)}
+    shown = [_as_shown(guest, rule) for rule in guest.rules]
+    seen = Counter(shown)
+    rules = tuple(own.get(key, rule) if seen[key] == 1 else rule for key, rule in zip(shown, guest.rules, strict=True))
     return msgspec.structs.replace(guest, rules=rules)
 
 
@@ -124,15 +125,16 @@ def _stands(guest: Guest, effect: AddRoutes | AddRule | SetRpFilter) -> bool:
         case SetRpFilter():
             return guest.sysctls.get(effect.path) == effect.new
         case AddRule():
-            return any(_as_shown(rule) == _as_shown(effect.rule) for rule in guest.rules)
+            return any(_as_shown(guest, rule) == _as_shown(guest, effect.rule) for rule in guest.rules)
         case AddRoutes():
             routes = {_route_key(route) for route in guest.routes}
             return any(_route_key(route) in routes for route in effect.routes)
 
 
-def _as_shown(rule: PolicyRule) -> PolicyRule:
-    """As a plan has a rule: without its line, and what that may not show."""
-    return msgspec.structs.replace(rule, text="", unmodelled=())
+def _as_shown(guest: Guest, rule: PolicyRule) -> PolicyRule:
+    """As a plan has a rule: without its line, and of busybox's without the doubt whether that shows all of it."""
+    doubted = guest.ip_version.startswith("BusyBox")
+    return msgspec.structs.replace(rule, text="", unmodelled=() if doubted else rule.unmodelled)
 
 
 def _route_key(route: Route) -> tuple[object, ...]:

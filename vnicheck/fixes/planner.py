@@ -27,7 +27,7 @@ from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFi
 from vnicheck.fixes.persist.keep import persist
 from vnicheck.fixes.published import connection_marks
 from vnicheck.fixes.state_filtering import MODE, SPOOFING
-from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, routed, used_by
+from vnicheck.fixes.strategies import COMBINED, SINGLE, Combination, effects_of, harmless_of, routed, used_by
 from vnicheck.fixes.trial import Trial
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
@@ -239,7 +239,7 @@ def _why_not(trial: Trial, names: Combination, effects: tuple[Effect, ...], chos
         extent = "all of it" if first.count == len(trial.targets) else "part of it"
         return f"fixes {extent} only if {first.assumption} is {first.value}: {first.then}"
     if not fixed:
-        return f"fixes nothing: {what_drops(trial, effects)}"
+        return f"fixes nothing: {what_drops(trial, effects or harmless_of(trial, names))}"
     if len(fixed) < len(best):
         return f"{_extent(trial, fixed)}: {what_drops(trial, effects)}"
     fixes = "fixes the same" if len(fixed) == len(best) else "fixes more"

@@ -34,13 +34,18 @@ _PLACES = 3
 
 
 def effects_of(trial: Trial, strategies: Combination) -> tuple[Effect, ...]:
-    """The fewest effects of these strategies that fix what they can together and hurt nothing: each one is proposed
-    for the server as the ones before it leave it.
+    """The fewest effects of these strategies that fix what they can together and hurt nothing."""
+    return trial.minimal(harmless_of(trial, strategies), surely=strategies == ("policy-routing",))
+
+
+def harmless_of(trial: Trial, strategies: Combination) -> tuple[Effect, ...]:
+    """What these strategies propose and what hurts nothing, whatever it fixes: each one is asked for the server as the
+    ones before it leave it.
     """
     effects: tuple[Effect, ...] = ()
     for strategy in strategies:
         effects = trial.harmless((*effects, *_proposed(trial, effects, strategy)))
-    return trial.minimal(effects, surely=strategies == ("policy-routing",))
+    return effects
 
 
 def used_by(effects: Iterable[Effect]) -> Combination:
