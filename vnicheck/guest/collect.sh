@@ -270,7 +270,7 @@ vnicheck_boot_sysctls() {
       esac
     done </etc/ufw/ufw.conf
   fi
-  vnicheck_lines '^[[:space:]]*(-[[:space:]]*)?(net[./]ipv4[./](conf[./]|ip_forward)|net[^=#;]*[*?[])' "$@"
+  vnicheck_lines '^[[:space:]]*(-[[:space:]]*)?([./]*net[./]+ipv4[./]+(conf[./]|ip_forward)|[^=#;]*[*?[])' "$@"
   return 0
 }
 

@@ -104,7 +104,11 @@ def _is_included(path: str, files: BootFiles) -> bool:
         place = place.strip() if place.strip().startswith("/") else f"/etc/network/{place.strip()}"
         if word == "source" and fnmatchcase(path, place):
             return True
-        if word.startswith("source-dir") and place.rstrip("/") == folder and re.fullmatch("[A-Za-z0-9_-]+", name):
+        if (
+            word.startswith("source-dir")
+            and fnmatchcase(folder, place.rstrip("/"))
+            and re.fullmatch("[A-Za-z0-9_-]+", name)
+        ):
             return True
     return False
 
