@@ -322,7 +322,7 @@ vnicheck_boot_network() {
 }
 
 vnicheck_boot_lines() {
-  vnicheck_lines '^[[:space:]]*(\[|(route[0-9]+(_options)?|route-table|routing-rule[0-9]+)[[:space:]]*=)' \
+  vnicheck_lines '^[[:space:]]*(\[|(autoconnect|route[0-9]+(_options)?|route-table|routing-rule[0-9]+)[[:space:]]*=)' \
     /etc/NetworkManager/system-connections /etc/NetworkManager/system-connections/* \
     /run/NetworkManager/system-connections /run/NetworkManager/system-connections/* \
     /usr/lib/NetworkManager/system-connections /usr/lib/NetworkManager/system-connections/*

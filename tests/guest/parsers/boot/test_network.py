@@ -46,6 +46,7 @@ network:
 """
 KEYFILE = f"""[connection]
 id=eth1
+autoconnect-priority=5
 [802-1x]
 password={SECRET}
 [wifi-security]
@@ -244,6 +245,10 @@ def test_unreadable_is_not_absent(tmp_path: Path) -> None:
         ("/etc/sysconfig/network-scripts/rule-eth1", "fwmark 7 table 1003\n"),
         ("/etc/sysconfig/network-scripts/rule-eth1", "from 10.0.0.12 table nameless\n"),
         ("/etc/sysconfig/network/ifcfg-eth1", "POST_UP_SCRIPT=compat:suse:vni\n"),
+        (
+            "/etc/NetworkManager/system-connections/a.nmconnection",
+            KEYFILE.replace("id=eth1", "id=eth1\nautoconnect=false"),
+        ),
         ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nFirewallMark=7\nTable=1003\n"),
         ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nInvertRule=yes\nFrom=10.0.0.1\nTable=1003\n"),
         ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nFrom=10.0.0.1\nTable=nameless\n"),

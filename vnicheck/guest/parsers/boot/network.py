@@ -164,9 +164,14 @@ def _keyfile(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None
     section = ""
     tables: dict[str, int] = {}
     routes: list[tuple[str, Line, str]] = []
+    manual = False
     for line in lines:
         if line.text.lstrip().startswith("["):
             section = line.text.strip()
+        elif section == "[connection]":
+            manual = line.text.partition("=")[2].strip().lower() in {"false", "no", "off", "0"}
+        elif section == "[ipv4]" and manual:
+            raise NotUnderstood  # `autoconnect=false`: it is set when somebody activates the profile
         elif section == "[ipv4]":
             key, _, value = (part.strip() for part in line.text.partition("="))
             if key.startswith("routing-rule"):
