@@ -56,6 +56,17 @@ FILES = {
       addresses: [10.0.0.13/24]
       routes: *ways
 """,
+    "a VRF's table": """    eth1: {addresses: [10.0.0.12/24]}
+  vrfs:
+    vrf1:
+      table: 1003
+      interfaces: [eth1]
+      routes:
+        - to: default
+          via: 10.0.0.1
+      routing-policy:
+        - from: 10.0.0.12
+""",
     "quoted": """    "eth1":
       addresses: ["10.0.0.12/24"]
       "routes":

@@ -265,11 +265,12 @@ def _netplan(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None
 
 def _netplan_entries(interface: dict[object, object], path: str, names: Names) -> Iterator[BootSetting | None]:
     source = capped(path)
+    of_vrf = {"table": interface["table"]} if "table" in interface else {}
     for entry in _entries(interface, "routing-policy"):
         if entry.keys() - {"from", "to", "table", "priority"}:
             raise NotUnderstood
-        yield rule_of([str(word) for pair in entry.items() for word in pair], source, names)
-    for entry in _entries(interface, "routes"):
+        yield rule_of([str(word) for pair in (of_vrf | entry).items() for word in pair], source, names)
+    for entry in (of_vrf | entry for entry in _entries(interface, "routes")):
         if "table" in entry:
             yield route_of([str(entry.get("to", "default")), "table", str(entry["table"])], source, names)
 
