@@ -270,7 +270,7 @@ vnicheck_boot_sysctls() {
       esac
     done </etc/ufw/ufw.conf
   fi
-  vnicheck_lines '^[[:space:]]*(-[[:space:]]*)?(net[./]ipv4[./](conf[./]|ip_forward)|net[^=#;]*[*?[])' "$@"
+  vnicheck_lines '^[[:space:]]*(-[[:space:]]*)?([./]*net[./]+ipv4[./]+(conf[./]|ip_forward)|[^=#;]*[*?[])' "$@"
   return 0
 }
 
@@ -322,7 +322,7 @@ vnicheck_boot_network() {
 }
 
 vnicheck_boot_lines() {
-  vnicheck_lines '^\[|^(route[0-9]+(_options)?|route-table|routing-rule[0-9]+)[[:space:]]*=' \
+  vnicheck_lines '^[[:space:]]*(\[|(autoconnect|route[0-9]+(_options)?|route-table|routing-rule[0-9]+)[[:space:]]*=)' \
     /etc/NetworkManager/system-connections /etc/NetworkManager/system-connections/* \
     /run/NetworkManager/system-connections /run/NetworkManager/system-connections/* \
     /usr/lib/NetworkManager/system-connections /usr/lib/NetworkManager/system-connections/*
@@ -332,7 +332,7 @@ vnicheck_boot_lines() {
     /etc/sysconfig/network-scripts/route-* /etc/sysconfig/network/ifroute-* /etc/sysconfig/network/ifrule-* \
     /etc/sysconfig/network/routes
   vnicheck_lines '[^[:space:]]' /etc/netplan /etc/netplan/*.yaml /run/netplan /run/netplan/*.yaml /lib/netplan/*.yaml
-  vnicheck_lines '^\[|^(From|To|Table|Priority|Destination|RouteTable|IncomingInterface|OutgoingInterface|FirewallMark|Family|Type|TypeOfService|SourcePort|DestinationPort|IPProtocol|InvertRule|User|SuppressPrefixLength|SuppressInterfaceGroup|L3MasterDevice|IPv4ReversePathFilter)[[:space:]]*=' \
+  vnicheck_lines '^[[:space:]]*(\[|(From|To|Table|Priority|Destination|RouteTable|IncomingInterface|OutgoingInterface|FirewallMark|Family|Type|TypeOfService|SourcePort|DestinationPort|IPProtocol|InvertRule|User|SuppressPrefixLength|SuppressInterfaceGroup|L3MasterDevice|IPv4ReversePathFilter)[[:space:]]*=)' \
     /etc/systemd/networkd.conf /etc/systemd/networkd.conf.d/*.conf /run/systemd/networkd.conf.d/*.conf \
     /usr/lib/systemd/networkd.conf /usr/lib/systemd/networkd.conf.d/*.conf \
     /etc/systemd/network /etc/systemd/network/*.network /etc/systemd/network/*.network.d/*.conf \

@@ -56,6 +56,17 @@ FILES = {
       addresses: [10.0.0.13/24]
       routes: *ways
 """,
+    "a VRF's table": """    eth1: {addresses: [10.0.0.12/24]}
+  vrfs:
+    vrf1:
+      table: 1003
+      interfaces: [eth1]
+      routes:
+        - to: default
+          via: 10.0.0.1
+      routing-policy:
+        - from: 10.0.0.12
+""",
     "quoted": """    "eth1":
       addresses: ["10.0.0.12/24"]
       "routes":
@@ -80,7 +91,7 @@ def test_netplan_sets_what_we_read(tmp_path: Path, name: str) -> None:
     (root / "etc/netplan/50-vni.yaml").chmod(0o600)
     subprocess.run([str(GENERATE), "--root-dir", str(root)], check=True, capture_output=True, timeout=60)
     made = {
-        f"/run/systemd/network/{path.name}": path.read_text() for path in root.glob("run/systemd/network/*.network")
+        f"/etc/systemd/network/{path.name}": path.read_text() for path in root.glob("run/systemd/network/*.network")
     }
     assert made
     ours = _set(collect_configured(tmp_path / "ours", {"/etc/netplan/50-vni.yaml": HEAD + FILES[name]}))

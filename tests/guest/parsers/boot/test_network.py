@@ -46,6 +46,7 @@ network:
 """
 KEYFILE = f"""[connection]
 id=eth1
+autoconnect-priority=5
 [802-1x]
 password={SECRET}
 [wifi-security]
@@ -107,8 +108,22 @@ PLACES: dict[str, dict[str, str | Path | None]] = {
         "IPV4_ROUTE_TABLE=1003\n"
     },
     "systemd-networkd": {"/etc/systemd/network/20-eth1.network": NETWORKD},
-    "systemd-networkd by drop-in": {"/run/systemd/network/20-eth1.network.d/a.conf": NETWORKD},
-    "ifupdown": {"/etc/network/interfaces.d/eth1": INTERFACES},
+    "systemd-networkd by drop-in": {
+        "/usr/lib/systemd/network/20-eth1.network": "[Match]\nName=eth1\n",
+        "/etc/systemd/network/20-eth1.network.d/a.conf": NETWORKD,
+    },
+    "systemd-networkd with indented lines": {"/etc/systemd/network/20-eth1.network": re.sub(r"(?m)^", "  ", NETWORKD)},
+    "NetworkManager with indented lines": {
+        "/etc/NetworkManager/system-connections/a.nmconnection": re.sub(r"(?m)^", "  ", KEYFILE)
+    },
+    "ifupdown": {
+        "/etc/network/interfaces": "source /etc/network/interfaces.d/*\n",
+        "/etc/network/interfaces.d/eth1": INTERFACES,
+    },
+    "ifupdown by its folder": {
+        "/etc/network/interfaces": "source-directory interfaces.d\n",
+        "/etc/network/interfaces.d/eth1": INTERFACES,
+    },
     "wicked": {
         "/etc/sysconfig/network/ifroute-eth1": "default 10.0.0.1 - eth1 table 1003\n",
         "/etc/sysconfig/network/ifrule-eth1": "ipv4 from 10.0.0.12 table 1003 priority 1003\n",
@@ -230,6 +245,10 @@ def test_unreadable_is_not_absent(tmp_path: Path) -> None:
         ("/etc/sysconfig/network-scripts/rule-eth1", "fwmark 7 table 1003\n"),
         ("/etc/sysconfig/network-scripts/rule-eth1", "from 10.0.0.12 table nameless\n"),
         ("/etc/sysconfig/network/ifcfg-eth1", "POST_UP_SCRIPT=compat:suse:vni\n"),
+        (
+            "/etc/NetworkManager/system-connections/a.nmconnection",
+            KEYFILE.replace("id=eth1", "id=eth1\nautoconnect=false"),
+        ),
         ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nFirewallMark=7\nTable=1003\n"),
         ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nInvertRule=yes\nFrom=10.0.0.1\nTable=1003\n"),
         ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nFrom=10.0.0.1\nTable=nameless\n"),
@@ -277,6 +296,48 @@ def test_a_manager_that_does_not_run_sets_nothing() -> None:
     assert routing(unread, "networking").doubt is None
     assert routing(unread, "NetworkManager").doubt is not None
     assert routing(unread, "dhclient").doubt is not None
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"/etc/systemd/network/20-eth1.network": None, "/usr/lib/systemd/network/20-eth1.network": NETWORKD},
+        {"/etc/systemd/network/20-eth1.network": "", "/etc/systemd/network/20-eth1.network.d/a.conf": NETWORKD},
+        {
+            "/etc/systemd/network/20-eth1.network": "[Match]\nName=eth1\n",
+            "/etc/systemd/network/20-eth1.network.d/a.conf": None,
+            "/usr/lib/systemd/network/20-eth1.network.d/a.conf": NETWORKD,
+        },
+        {"/etc/network/interfaces": "auto lo\n", "/etc/network/interfaces.d/eth1": INTERFACES},
+        {"/etc/network/interfaces": "source interfaces.d/eth0\n", "/etc/network/interfaces.d/eth1": INTERFACES},
+        {"/etc/network/interfaces": "source-directory interfaces.d\n", "/etc/network/interfaces.d/a.cfg": INTERFACES},
+    ],
+)
+def test_what_a_manager_leaves_aside_sets_nothing(tmp_path: Path, files: dict[str, str | None]) -> None:
+    boot = boot_of(collect_configured(tmp_path, files))
+    assert (boot.rules, boot.routes, boot.unknown) == ((), (), {})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/run/systemd/network/20-eth1.network",
+        "/run/NetworkManager/system-connections/eth1.nmconnection",
+        "/run/netplan/eth1.yaml",
+        "/etc/systemd/network/20-eth1.network.d/a.conf",
+    ],
+)
+def test_what_may_not_be_there_at_boot_is_told(tmp_path: Path, path: str) -> None:
+    text = NETPLAN if path.endswith("yaml") else KEYFILE if path.endswith("nmconnection") else NETWORKD
+    assert path in boot_of(collect_configured(tmp_path, {path: text})).unknown["routing"]
+
+
+def test_what_netplan_made_counts_as_netplans_own_files(tmp_path: Path) -> None:
+    made = NETWORKD.partition("[DHCPv4]")[0]
+    files = {"/etc/netplan/a.yaml": NETPLAN, "/run/systemd/network/10-netplan-eth1.network": made}
+    boot = boot_of(collect_configured(tmp_path, files))
+    assert boot.unknown == {}
+    assert [rule.source for rule in boot.rules] == ["/etc/netplan/a.yaml"]
 
 
 def test_links_to_nothing_are_no_files(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ is taken for set whatever interface it is for. What cannot be told makes the par
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import translate
+from fnmatch import fnmatchcase, translate
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -35,21 +35,34 @@ def boot_routing(files: BootFiles, names: Names, managers: Sequence[str]) -> Boo
     doubts = [files.doubt] if files.doubt is not None else []
     doubts += [f"{capped(path)} could not be read" for path in files.unreadable if _counts(path, managers)]
     found: list[BootSetting] = []
+    of_run: list[tuple[str, BootSetting]] = []
     of_networkd = replace(names, tables=_tables_of_networkd(files))
-    for path in files.paths:
+    for path in _read_at_boot(files):
         if not _counts(path, managers):
             continue
         try:
             reader = _reader(path)
+            if (main := _main_file(path)) and not any(one.endswith(f"/{main}") for one in files.paths):
+                raise NotUnderstood  # a drop-in: networkd reads it where there is a file that it adds to
             known = of_networkd if reader is _networkd else names
-            found += [setting for setting in reader(files.lines[path], known) if setting is not None]
+            settings = [setting for setting in reader(files.lines[path], known) if setting is not None]
         except NotUnderstood:
             doubts.append(f"{capped(path)} holds more than is understood")
+            continue
+        if path.startswith("/run/"):
+            of_run += [(path, setting) for setting in settings]
+        else:
+            found += settings
+    elsewhere = {replace(setting, source="") for setting in found}
+    for path, setting in of_run:
+        if replace(setting, source="") not in elsewhere:
+            found.append(setting)
+            doubts.append(f"{capped(path)} is gone at the next boot, unless something makes it anew")
     touches = [
         f"{line.source} sets it too"
         for of_path in files.lines.values()
         for line in of_path
-        if line.text == "rp_filter" or line.text.startswith("IPv4ReversePathFilter")
+        if line.text == "rp_filter" or line.text.lstrip().startswith("IPv4ReversePathFilter")
     ]
     touches += [f"{capped(path)} could not be read" for path in files.unreadable if _may_set_rp_filter(path)]
     return BootRouting(
@@ -58,6 +71,46 @@ def boot_routing(files: BootFiles, names: Names, managers: Sequence[str]) -> Boo
         doubt=doubts[0] if doubts else None,
         rp_filter=touches[0] if touches else None,
     )
+
+
+def _read_at_boot(files: BootFiles) -> Iterator[str]:
+    """The files but those that the manager leaves aside: of netplan and networkd where a namesake in a folder of higher
+    rank masks them, or their .network file is masked or empty; of interfaces.d what nothing includes.
+    """
+    ranked = [(path, match) for path in files.paths if (match := _MASKING(path)) is not None]
+    chosen: dict[str, str] = {}
+    for path, match in sorted(ranked, key=lambda each: _RANKS.index(each[1][1])):
+        chosen.setdefault(match[2], path)
+    masked = {path for path, match in ranked if chosen[match[2]] != path}
+    for path in files.paths:
+        main = chosen.get(_main_file(path))
+        emptied = main is not None and not files.lines[main]
+        if path not in masked and not emptied and (not path.startswith(_INTERFACES[0]) or _is_included(path, files)):
+            yield path
+
+
+def _main_file(path: str) -> str:
+    """`systemd/network/20-eth1.network`, to which networkd's drop-in adds; nothing where it is no drop-in."""
+    match = _MASKING(path)
+    folder, inside, _ = match[2].partition(".network.d/") if match is not None else ("", "", "")
+    return f"{folder}.network" if inside else ""
+
+
+def _is_included(path: str, files: BootFiles) -> bool:
+    """Whether interfaces(5) or what lies beside it includes a file of interfaces.d; a folder's names must be plain."""
+    folder, _, name = path.rpartition("/")
+    for line in (line for of_path in files.lines.values() for line in of_path if _kind(line.path)[0] == _IFUPDOWN):
+        word, _, place = line.text.partition(" ")
+        place = place.strip() if place.strip().startswith("/") else f"/etc/network/{place.strip()}"
+        if word == "source" and fnmatchcase(path, place):
+            return True
+        if (
+            word.startswith("source-dir")
+            and fnmatchcase(folder, place.rstrip("/"))
+            and re.fullmatch("[A-Za-z0-9_-]+", name)
+        ):
+            return True
+    return False
 
 
 def _tables_of_networkd(files: BootFiles) -> dict[str, int]:
@@ -111,9 +164,14 @@ def _keyfile(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None
     section = ""
     tables: dict[str, int] = {}
     routes: list[tuple[str, Line, str]] = []
+    manual = False
     for line in lines:
-        if line.text.startswith("["):
+        if line.text.lstrip().startswith("["):
             section = line.text.strip()
+        elif section == "[connection]":
+            manual = line.text.partition("=")[2].strip().lower() in {"false", "no", "off", "0"}
+        elif section == "[ipv4]" and manual:
+            raise NotUnderstood  # `autoconnect=false`: it is set when somebody activates the profile
         elif section == "[ipv4]":
             key, _, value = (part.strip() for part in line.text.partition("="))
             if key.startswith("routing-rule"):
@@ -165,7 +223,7 @@ def _networkd(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | Non
     """[RoutingPolicyRule] and [Route] sections of .network files, `RouteTable=` of DHCP."""
     sections: list[tuple[str, Line, dict[str, str]]] = []
     for line in lines:
-        if line.text.startswith("["):
+        if line.text.lstrip().startswith("["):
             sections.append((line.text.strip(), line, {}))
         elif sections:
             key, _, value = line.text.partition("=")
@@ -207,11 +265,12 @@ def _netplan(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None
 
 def _netplan_entries(interface: dict[object, object], path: str, names: Names) -> Iterator[BootSetting | None]:
     source = capped(path)
+    of_vrf = {"table": interface["table"]} if "table" in interface else {}
     for entry in _entries(interface, "routing-policy"):
         if entry.keys() - {"from", "to", "table", "priority"}:
             raise NotUnderstood
-        yield rule_of([str(word) for pair in entry.items() for word in pair], source, names)
-    for entry in _entries(interface, "routes"):
+        yield rule_of([str(word) for pair in (of_vrf | entry).items() for word in pair], source, names)
+    for entry in (of_vrf | entry for entry in _entries(interface, "routes")):
         if "table" in entry:
             yield route_of([str(entry.get("to", "default")), "table", str(entry["table"])], source, names)
 
@@ -246,7 +305,7 @@ def _commands(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | Non
 
 _INTERFACES = ("/etc/network/interfaces.d", "interfaces.d")
 """What is included from there was looked for anyway."""
-_NM, _NETWORKD = "NetworkManager", "systemd-networkd"
+_NM, _NETWORKD, _IFUPDOWN = "NetworkManager", "systemd-networkd", ("networking",)
 _KINDS: tuple[tuple[str, tuple[str, ...], Reader], ...] = (
     ("/etc/NetworkManager/dispatcher.d/*", (_NM,), _commands),
     ("*/NetworkManager/system-connections*", (_NM,), _keyfile),
@@ -259,8 +318,10 @@ _KINDS: tuple[tuple[str, tuple[str, ...], Reader], ...] = (
     ("*/netplan*", (_NETWORKD, _NM), _netplan),
     ("*/systemd/networkd.conf*", (_NETWORKD,), _nothing),
     ("*/systemd/network*", (_NETWORKD,), _networkd),
-    ("/etc/network/interfaces*", ("networking",), _commands),
+    ("/etc/network/interfaces*", _IFUPDOWN, _commands),
 )
 """Pattern of the path, the managers that read such a file, and how it is read; anything else is a script."""
 _PATTERNS = [(re.compile(translate(pattern)).match, managers, reader) for pattern, managers, reader in _KINDS]
+_RANKS = ("/etc", "/run", "/usr/lib", "/lib")
+_MASKING = re.compile(rf"({'|'.join(_RANKS)})/((?:systemd/network|systemd/networkd\.conf\.d|netplan)/.+)").fullmatch
 _KNOWN = {manager for _, managers, _ in _KINDS for manager in managers}

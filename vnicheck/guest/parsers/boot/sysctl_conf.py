@@ -21,7 +21,10 @@ from vnicheck.model.guest import BootValue
 UFW = "/etc/ufw/sysctl.conf"
 _FOLDERS = ("/etc/sysctl.d/", "/run/sysctl.d/", "/usr/local/lib/sysctl.d/", "/usr/lib/sysctl.d/", "/lib/sysctl.d/")
 _CONF = "net/ipv4/conf/"
-_VALUE = re.compile(r"[+-]?(0x[0-9a-fA-F]{1,8}|\d{1,10})", re.ASCII)
+_VALUE = re.compile(r"-?(0x[0-9a-fA-F]{1,8}|0|[1-9]\d{0,9})", re.ASCII)
+"""What the kernel takes for a number, but octal ones."""
+_UNMODELLED = re.compile(r"\\|\[[:.=]")
+"""Of glob(7): quoting, and classes of characters."""
 _NOT_PER_INTERFACE = ("forwarding", "mc_forwarding")
 """net.ipv4.ip_forward is copied into every interface's `forwarding`: not followed here."""
 
@@ -53,8 +56,15 @@ def boot_sysctls(files: BootFiles, keys: Iterable[str]) -> tuple[dict[str, BootV
             value = _inherited(_value(settings, others, f"{_CONF}default/{leaf}"))
         if value is not None:
             values[key] = value
-    unread = f"{capped(files.unreadable[0])} could not be read" if files.unreadable else files.doubt
-    return values, unread
+    doubts = [f"{capped(path)} could not be read" for path in files.unreadable]
+    doubts += [files.doubt] if files.doubt is not None else []
+    doubts += [
+        f"{each.source} holds a pattern that is not understood"
+        for each in settings.values()
+        if _UNMODELLED.search(each.key)
+    ]
+    doubts += [f"{capped(path)} is gone at the next boot, unless something makes it anew" for path in _of_run(files)]
+    return values, doubts[0] if doubts else None
 
 
 def _effective(paths: Iterable[str]) -> list[str]:
@@ -66,6 +76,12 @@ def _effective(paths: Iterable[str]) -> list[str]:
             if name != path and "/" not in name and (name not in by_name or rank < by_name[name][0]):
                 by_name[name] = (rank, path)
     return [by_name[name][1] for name in sorted(by_name)]
+
+
+def _of_run(files: BootFiles) -> list[str]:
+    """The files of /run that are read now, where they or namesakes that they mask hold a line."""
+    held = {path.rpartition("/")[2] for path, lines in files.lines.items() if lines}
+    return [path for path in _effective(files.paths) if path.startswith("/run/") and path.rpartition("/")[2] in held]
 
 
 def _settings(lines: Iterable[Line]) -> dict[str, Setting]:
@@ -98,7 +114,7 @@ def normalize(key: str) -> str:
     first = re.search(r"[./]", key)
     if first is not None and first[0] == ".":
         key = key.translate(str.maketrans("./", "/."))
-    return re.sub(r"/+", "/", key).strip("/")
+    return re.sub(r"/(\.?/)+", "/", f"/{key}/").strip("/")
 
 
 def _value(settings: dict[str, Setting], others: dict[str, Setting], key: str) -> BootValue | None:
@@ -127,10 +143,11 @@ def _applied(settings: dict[str, Setting], key: str) -> Setting | None:
 
 
 def _matches(pattern: str, key: str) -> bool:
-    """glob(7): `*` and `?` stop at slashes, so folder by folder."""
+    """glob(7): `*` and `?` stop at slashes, so folder by folder; `[^a]` is glibc's `[!a]`."""
     parts, names = pattern.split("/"), key.split("/")
     return len(parts) == len(names) and all(
-        re.fullmatch(translate(part), name) is not None for part, name in zip(parts, names, strict=True)
+        re.fullmatch(translate(part.replace("[^", "[!")), name) is not None
+        for part, name in zip(parts, names, strict=True)
     )
 
 
