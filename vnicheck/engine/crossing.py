@@ -3,7 +3,7 @@
 from vnicheck.engine.walk import Opening, Section, Walk
 from vnicheck.fabric.answers import Answers
 from vnicheck.fabric.check import Check
-from vnicheck.fabric.ingress_route import BY_ANOTHER, ingress_route
+from vnicheck.fabric.ingress_route import ingress_route
 from vnicheck.fabric.network_acl import local_sets, network_acl
 from vnicheck.fabric.public_range import public_range, reaches_range
 from vnicheck.fabric.remote_acl import local_sets as local_sets_at_home
@@ -166,4 +166,4 @@ def cross_ingress_route(walk: Walk, opening: Opening) -> tuple[Check, ...]:
 
 def comes_by_another(arrival: Section) -> bool:
     """Whether the VPC leads a packet to another VNI of the server than its address's: what follows is not known."""
-    return any(step.check.reason == BY_ANOTHER for step in arrival.steps)
+    return any(step.check.by_another for step in arrival.steps)

@@ -22,6 +22,8 @@ class Check(Struct, frozen=True, kw_only=True):
     """Whether the packet is to a broadcast address of the guest's own networks: nobody is there to get it."""
     stays_inside: bool = False
     """Whether the packet goes to one of the server's own networks by a device of its own: it meets no VNI."""
+    by_another: bool = False
+    """Whether the packet comes in by another VNI of the server than its address's: what follows is not that one's."""
 
 
 def passes(stage: Stage, reason: str, assumption: str | None = None, by: By = ()) -> Check:

@@ -9,6 +9,8 @@ ingressroutes-ts-configuration.
 
 from collections.abc import Hashable, Iterator
 
+from msgspec import structs
+
 from vnicheck.fabric.check import Check, drops, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.remote_acl import home_of, homes
@@ -26,8 +28,6 @@ SOURCES = {
     Scope.VPC: ("vpc_zone",),
 }
 _FLOATING = "a floating IP that the VPC does not translate by ways that are told nowhere"
-BY_ANOTHER = "a VPC route leads it to another VNI of this server, by which it then comes in"
-"""What becomes of the packet from there on is not what becomes of one that comes in by the address's VNI."""
 _DELEGATING = {"delegate", "delegate_vpc"}
 
 
@@ -65,7 +65,7 @@ def ingress_route(
     ):
         return (drops(STAGE, DropCode.VPC_ROUTE, f"ingress routes drop what is sent to {where}", by=by),)
     if all(_lead_to(own, won) for won in diverting if won):
-        return (unknown(STAGE, BY_ANOTHER, by=by),)
+        return (_by_another(by),)
     return (unknown(STAGE, f"ingress routes may lead elsewhere what is sent to {where}", by=by),)
 
 
@@ -86,8 +86,13 @@ def _sent_from_home(fabric: Fabric, home: Subnet | None, vni: Vni, local: int, o
     if all(route.action == "drop" and is_settled(route) for route in best):
         return drops(STAGE, DropCode.VPC_ROUTE, "a VPC route of the remote's own subnet drops it", by=by)
     if _lead_to(own, best):
-        return unknown(STAGE, BY_ANOTHER, by=by)
+        return _by_another(by)
     return unknown(STAGE, "VPC routes of the remote's own subnet may lead it elsewhere", by=by)
+
+
+def _by_another(by: tuple[str, ...]) -> Check:
+    reason = "a VPC route leads it to another VNI of this server, by which it then comes in"
+    return structs.replace(unknown(STAGE, reason, by=by), by_another=True)
 
 
 def _lead_to(own: frozenset[str], routes: list[VpcRoute]) -> bool:
