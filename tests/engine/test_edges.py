@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from tests.support import cases
+from tests.support.servers import group_rule
 from vnicheck.cli.config import load_config
 from vnicheck.fixes.planner import plan_server
-from vnicheck.model.cloud import Fabric, LoadBalancerListener
+from vnicheck.model.cloud import Fabric, LoadBalancerListener, SecurityGroup
 from vnicheck.model.config import Assumptions, Config
 from vnicheck.model.flow import Flow
 from vnicheck.model.report import InstanceReport
@@ -188,16 +189,12 @@ def test_other_load_balancers_let_nobody_in(more: Any) -> None:
 
 def with_group(*rules: Any, **more: Any) -> Snapshot:
     """The public balancer with a security group of its own."""
-    from vnicheck.model.cloud import SecurityGroup
-
     group = SecurityGroup(id="of-nlb", name="of-nlb", rules=rules)
     snapshot = straight(with_listeners(TCP, security_groups=("of-nlb",), **more))
     return changed(snapshot, fabric={"security_groups": snapshot.fabric.security_groups | {"of-nlb": group}})
 
 
 def test_a_load_balancers_own_security_groups_are_asked() -> None:
-    from tests.support.servers import group_rule
-
     inward, out = group_rule("inbound", "tcp", port_min=80, port_max=80), group_rule("outbound", "tcp")
     other = "inbound tcp/443 203.0.113.9 -> 10.10.0.5"
     assert told(with_group(inward, out), CLIENT) == ("delivered", [])
@@ -223,6 +220,8 @@ def test_a_load_balancers_own_security_groups_are_asked() -> None:
         ({"access_mode": "a later word"}, "access mode a later word"),
         ({"access_mode": None}, "access mode that was not read"),
         ({"provisioning_status": "failed"}, "is failed"),
+        ({"security_groups": None}, "does not tell which security groups it has"),
+        ({"security_groups": ()}, ""),
         ({"provisioning_status": "active"}, ""),
     ],
 )

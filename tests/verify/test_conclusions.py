@@ -142,14 +142,16 @@ def test_another_way_out_than_the_predicted_one_contradicts(tmp_path: Path) -> N
     assert flows["tcp 80 10.0.0.12"].why == "the reply was predicted to go by eth0, and went by eth1"
 
 
+BY_ETH1 = (
+    "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]",
+    "eth1 Out 10.0.0.12.80 > 10.8.0.4.40000 [S.]",
+    "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [.]",
+)
+"""A connection whose reply leaves by the interface that its request came in by."""
+
+
 def test_another_way_than_the_predicted_one_speaks_of_no_assumption(tmp_path: Path) -> None:
-    seen = written(
-        tmp_path,
-        "way",
-        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]",
-        "eth1 Out 10.0.0.12.80 > 10.8.0.4.40000 [S.]",
-        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [.]",
-    )
+    seen = written(tmp_path, "way", *BY_ETH1)
     flows, assumptions = concluded(2, [seen])
     assert flows["tcp 80 10.0.0.12"].observed is Verdict.DELIVERED
     assert flows["tcp 80 10.0.0.12"].other_way
@@ -157,13 +159,7 @@ def test_another_way_than_the_predicted_one_speaks_of_no_assumption(tmp_path: Pa
 
 
 def test_of_equal_routes_either_is_as_predicted(tmp_path: Path) -> None:
-    seen = written(
-        tmp_path,
-        "way",
-        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]",
-        "eth1 Out 10.0.0.12.80 > 10.8.0.4.40000 [S.]",
-        "eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [.]",
-    )
+    seen = written(tmp_path, "way", *BY_ETH1)
     snapshot = load_check(CHECKS[1])
     (server,) = snapshot.servers
     assert server.guest is not None

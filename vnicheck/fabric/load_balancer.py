@@ -142,4 +142,6 @@ def _doubt(balancer: LoadBalancer, member: LoadBalancerMember) -> str | None:
         return f"is of access mode {one_line(balancer.access_mode or 'that was not read', 40)}"
     if balancer.provisioning_status not in _PROVISIONED:
         return f"is {one_line(balancer.provisioning_status or '', 40)}"
+    if balancer.security_groups is None:
+        return "does not tell which security groups it has"
     return "gives it weight 0, with which it may get nothing" if member.weight == 0 else None

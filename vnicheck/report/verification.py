@@ -19,7 +19,6 @@ from vnicheck.model.verification import (
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.page import Page
 
-_ORDER: tuple[FlowConclusion, ...] = ("contradicted", "not_tested", "settled", "confirmed")
 _SHOWN = 12
 """How many answers of a kind are shown."""
 
@@ -40,9 +39,9 @@ def write_verification(document: VerificationDocument, console: Console, *, quie
 
 
 def _answer(page: Page, verification: Verification) -> None:
-    counts = {each: verification.count(each) for each in _ORDER}
-    marks = [style for each, style in _marks(page).items() if counts[each]]
-    mark, style = marks[0] if marks else _marks(page)["not_tested"]
+    marks = _marks(page)
+    counts = {each: verification.count(each) for each in marks}
+    mark, style = marks[next((each for each, count in counts.items() if count), "not_tested")]
     said = [f"{count} {each.replace('_', ' ')}" for each, count in counts.items() if count]
     if said or not verification.problems:
         page.prose((", ".join(said) or "nothing was tested", style), lead=(f"{verification.name}: {mark}", style))
@@ -52,6 +51,7 @@ def _answer(page: Page, verification: Verification) -> None:
 
 
 def _marks(page: Page) -> dict[FlowConclusion, tuple[str, str]]:
+    """Of each conclusion its sign and style, in the order in which they are told."""
     return {
         "contradicted": (f"{page.glyphs.cross} ", "bold red"),
         "not_tested": (f"{page.glyphs.question} ", "bold yellow"),
