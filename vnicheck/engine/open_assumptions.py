@@ -3,13 +3,13 @@
 Every stage is asked whatever those before it say, so that no flow has to be predicted again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import get_args
 
 from vnicheck.fabric.assumptions import OPEN
 from vnicheck.model.config import OpenValue
-from vnicheck.model.flow import Flow, Outcome, Verdict
+from vnicheck.model.flow import Flow, Hop, Outcome, Verdict
 
 World = tuple[tuple[str, OpenValue], ...]
 """Open assumptions by their ids, each with the value that it has."""
@@ -44,3 +44,11 @@ def verdict_in(flow: Flow, world: World) -> Verdict:
     if "dropped" in outcomes:
         return Verdict.DROPPED
     return Verdict.UNKNOWN if None in outcomes else Verdict.DELIVERED
+
+
+def failing_hops(flow: Flow, world: Mapping[str, OpenValue]) -> Iterator[Hop]:
+    """The hops that do not pass in a world."""
+    for hop in flow.hops:
+        passes = hop.outcome is Outcome.PASS or world.get(hop.assumption or "") == "passed"
+        if hop.outcome is Outcome.DROP or not passes:
+            yield hop

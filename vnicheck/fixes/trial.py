@@ -1,16 +1,17 @@
 """Trying changes on the model: the proof of every plan."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from vnicheck.engine.classify import predict_flows
+from vnicheck.engine.open_assumptions import World, failing_hops
 from vnicheck.engine.refinement import Overlaps
 from vnicheck.engine.server_view import ServerView
 from vnicheck.findings.at_risk import flows_to_fix
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes.comparison import Comparison, compare_flows
-from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, carry_out, of_sources
+from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter, carry_out, of_sources
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
 from vnicheck.model.flow import Flow, Stage
@@ -82,6 +83,12 @@ class Trial:
             helped = outcome.fixed if surely else {index for index, _ in outcome.gained}
             return of_sources(kept, {f"{self.before[index].local}/32" for index in helped})
         wanted = self._fixed(kept, surely=surely)
+        checks = [each for each in kept if isinstance(each, PatchVni | SetRpFilter)]
+        if len(checks) == len(kept):
+            # each changes one check, and no flow's way
+            met = self._met(checks, wanted)
+            if self._fixed(met, surely=surely) >= wanted and not self.outcome(met).worse:
+                return met
         position = len(kept) - 1
         while position >= 0:
             fewer = kept[:position] + kept[position + 1 :]
@@ -93,9 +100,20 @@ class Trial:
             position -= 1
         return kept
 
-    def _fixed(self, effects: Sequence[Effect], *, surely: bool) -> frozenset[object]:
+    def _met(
+        self, effects: Iterable[PatchVni | SetRpFilter], wanted: Iterable[tuple[int, World]]
+    ) -> tuple[Effect, ...]:
+        """Those of the effects without which some check of a wanted class would not pass."""
+        ats = {vni.id: self.facts.view.at(vni) for vni in self.server.vnis}
+        failing = {
+            (hop.stage, hop.at) for index, world in wanted for hop in failing_hops(self.before[index], dict(world))
+        }
+        return tuple(each for each in effects if _check_of(each, ats) in failing)
+
+    def _fixed(self, effects: Sequence[Effect], *, surely: bool) -> frozenset[tuple[int, World]]:
+        """The classes that the effects fix, each with the worlds in which they do; `surely`: in all, named by none."""
         outcome = self.outcome(effects)
-        return outcome.fixed if surely else outcome.gained
+        return frozenset((index, ()) for index in outcome.fixed) if surely else outcome.gained
 
     def _try(self, effects: tuple[Effect, ...]) -> tuple[Facts, Comparison]:
         known = self._known.get(effects)
@@ -113,6 +131,14 @@ def _is_led_to(effect: Effect, effects: Iterable[Effect]) -> bool:
     """Whether it is a table to which a rule among the effects leads."""
     tables = {each.rule.table for each in effects if isinstance(each, AddRule)}
     return isinstance(effect, AddRoutes) and effect.table in tables
+
+
+def _check_of(effect: PatchVni | SetRpFilter, ats: Mapping[str, str]) -> tuple[Stage, str]:
+    """The check that the effect changes, and where."""
+    if isinstance(effect, SetRpFilter):
+        return Stage.SOURCE_VALIDATION, effect.interface
+    stage = Stage.IP_SPOOFING_CHECK if effect.field == "allow_ip_spoofing" else Stage.PROTOCOL_STATE_FILTERING
+    return stage, ats[effect.vni]
 
 
 def _predicted(view: ServerView) -> Facts:
