@@ -16,7 +16,7 @@ from vnicheck.engine.refinement import difference
 from vnicheck.findings.facts import Facts
 from vnicheck.fixes.effects import AddRoutes, AddRule, with_effects
 from vnicheck.fixes.free_numbers import FIRST, free_table, priorities_behind
-from vnicheck.kernel.detours import Detour, detours
+from vnicheck.kernel.detours import Detour, Detours
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.send import NotSent
 from vnicheck.kernel.undetermined import Unknown
@@ -91,8 +91,8 @@ def _made(facts: Facts, guest: Guest, way: _Way, new: int) -> Proposal:
     """The table and the rules for one VNI."""
     fitting = _fitting_table(guest, way)
     bare = _effects(way, new if fitting is None else fitting, () if fitting is not None else _routes(way, new))
-    found = list(_detours(guest, way, bare))
-    prefixes = _to_throw(facts, [*found, *_detours(guest, way, bare, ahead_of_equals=True)])
+    found = list(_detours(facts, guest, way, bare))
+    prefixes = _to_throw(facts, [*found, *_detours(facts, guest, way, bare, ahead_of_equals=True)])
     if not prefixes and not any(_must_stay(facts, detour) for detour in found):
         return Proposal(bare)
     if len(prefixes) > MOST_ROUTES:
@@ -124,17 +124,20 @@ def _rules(way: _Way, table: int) -> Iterator[AddRule]:
         yield AddRule(rule=structs.replace(rule, text=format_rule(rule)))
 
 
-def _detours(guest: Guest, way: _Way, effects: tuple[Made, ...], *, ahead_of_equals: bool = False) -> Iterator[Detour]:
+def _detours(
+    facts: Facts, guest: Guest, way: _Way, effects: tuple[Made, ...], *, ahead_of_equals: bool = False
+) -> Iterator[Detour]:
     """What the effects change for packets from the way's addresses; `ahead_of_equals`: also where the next boot puts
     rules of one priority in another order.
     """
     after = with_effects(guest, effects, ahead_of_equals=ahead_of_equals)
-    return detours(guest, after, [parse_address(address) for address, _ in way.addresses])
+    known: Detours = facts.once("detours", lambda: Detours(guest))
+    return known.after(after, [parse_address(address) for address, _ in way.addresses])
 
 
 def _led_astray(facts: Facts, guest: Guest, way: _Way, effects: tuple[Made, ...]) -> bool:
     """Whether packets that must go on as they do would not."""
-    return any(_must_stay(facts, detour) for detour in _detours(guest, way, effects))
+    return any(_must_stay(facts, detour) for detour in _detours(facts, guest, way, effects))
 
 
 def _to_throw(facts: Facts, found: Iterable[Detour]) -> list[str]:

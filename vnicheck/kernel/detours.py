@@ -3,17 +3,19 @@ protocol and port.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
+from functools import partial
 
 from msgspec import Struct
 
 from vnicheck.kernel.host import HiddenState, Host
 from vnicheck.kernel.lookup import TableMaps
-from vnicheck.kernel.open_fields import MARK, TOS, UID, ZERO, Box
+from vnicheck.kernel.open_fields import ZERO, Effort, Tree, leaves, unlike
 from vnicheck.kernel.send import Departures, NotSent, Ways
-from vnicheck.kernel.undetermined import Unknown
-from vnicheck.model.address import Range
+from vnicheck.kernel.undetermined import Undetermined, Unknown
+from vnicheck.model.address import LAST, Range
 from vnicheck.model.address_map import zipped
 from vnicheck.model.guest import Guest
+from vnicheck.model.memo import Memo
 
 _TOUCHED = HiddenState(custom_rules=True, custom_local_routes=True)
 
@@ -28,36 +30,54 @@ class Detour(Struct, frozen=True):
     singled_out: bool
 
 
-def detours(before: Guest, after: Guest, sources: Iterable[int]) -> Iterator[Detour]:
-    """All of them of packets that are sent from some addresses. `after` has rules and routes more than `before`, none
-    of which read more of a packet than its addresses.
-    """
-    tables = TableMaps()
-    then = Host(before, _TOUCHED, tables=tables)
-    now = Host(after, _TOUCHED, fields=then.fields, tables=tables)
-    for source in sources:
-        yield from _of_source(then, now, source)
+class Detours:
+    """Those of packets that are sent from a guest's addresses, for any changes of its rules and routes."""
 
+    def __init__(self, guest: Guest) -> None:
+        self._tables = TableMaps()
+        self._then = Host(guest, _TOUCHED, tables=self._tables)
+        self._departures = Memo()
+        self._plain = Memo()
 
-def _of_source(then: Host, now: Host, source: int) -> Iterator[Detour]:
-    old, new = Departures(then, source), Departures(now, source)
-    everything = then.fields.everything()
-    known: dict[tuple[int, int], list[tuple[Ways, bool]]] = {}
-    for first, last, (was, becomes) in zipped([old.found, new.found]).stretches(0, 0xFFFFFFFF):
-        key = (id(was), id(becomes))
-        if key not in known:
-            known[key] = list(_changed(old.ways(was, everything), new.ways(becomes, everything)))
-        for ways, singled_out in known[key]:
-            yield Detour((first, last), ways, singled_out)
+    def after(self, changed: Guest, sources: Iterable[int]) -> Iterator[Detour]:
+        """All that a change makes for packets from some addresses. The guest has rules and routes more now, none of
+        which read more of a packet than its addresses.
+        """
+        now = Host(changed, _TOUCHED, fields=self._then.fields, tables=self._tables)
+        for source in sources:
+            old = self._departures.once(source, partial(Departures, self._then, source))
+            yield from self._of_source(old, Departures(now, source), now.effort)
 
+    def _of_source(self, old: Departures, new: Departures, effort: Effort) -> Iterator[Detour]:
+        known: dict[tuple[int, int], list[tuple[Ways, bool]]] = {}
+        for first, last, (was, becomes) in zipped([old.found, new.found]).stretches(0, LAST):
+            key = (id(was), id(becomes))
+            if key not in known:
+                known[key] = list(self._changed(old, was, new, becomes, effort))
+            for ways, singled_out in known[key]:
+                yield Detour((first, last), ways, singled_out)
 
-def _changed(old: list[tuple[Box, Ways]], new: list[tuple[Box, Ways]]) -> Iterator[tuple[Ways, bool]]:
-    plain = {_essence(ways) for part, ways in old if part[MARK] & part[TOS] & part[UID] & ZERO}
-    for part, was in old:
-        for other, becomes in new:
-            meets = all(values & others for values, others in zip(part, other, strict=True))
-            if meets and _essence(was) != _essence(becomes):
-                yield was, _essence(was) not in plain
+    def _changed(
+        self, old: Departures, was: Tree, new: Departures, becomes: Tree, effort: Effort
+    ) -> Iterator[tuple[Ways, bool]]:
+        """The ways that change, each once, and whether packets were singled out that went there."""
+        try:
+            pairs = {
+                (id(before), id(after)): (old.ways_of(before), new.ways_of(after))
+                for before, after in unlike(was, becomes, self._then.fields.everything(), effort)
+            }
+            plain = self._plain.once((id(old), id(was)), lambda: self._of_plain(old, was, effort))
+        except Undetermined as reason:
+            yield Unknown(str(reason)), False
+            return
+        for before, after in pairs.values():
+            if _essence(before) != _essence(after):
+                yield before, _essence(before) not in plain
+
+    def _of_plain(self, old: Departures, was: Tree, effort: Effort) -> set[Hashable]:
+        """How packets without mark, TOS and user go."""
+        plain = self._then.fields.everything()._replace(mark=ZERO, tos=ZERO, uid=ZERO)
+        return {_essence(old.ways_of(leaf)) for _, leaf in leaves(was, plain, effort)}
 
 
 def _essence(ways: Ways) -> Hashable:

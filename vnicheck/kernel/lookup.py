@@ -40,6 +40,8 @@ class TableMaps:
 
     def __init__(self) -> None:
         self.trees = Trees()
+        self.found = Memo()
+        """What rules find in them, so that lookups that find the same do not differ."""
         self._known = Memo()
 
     def of(self, number: int, routes: list[Route], nexthops: NextHops) -> AddressMap[Tree]:
@@ -65,7 +67,7 @@ class Lookups:
         nexthops: NextHops,
     ) -> None:
         self._custom_rules = custom_rules
-        self._trees = tables.trees
+        self._trees, self._found = tables.trees, tables.found
         self._effort = effort
         self._interfaces = {interface.name: interface for interface in guest.interfaces}
         by_table = tables_of(guest.routes)
@@ -75,7 +77,7 @@ class Lookups:
         self._effort.spend(sum(len(table.starts) for table in self.tables.values()))
         self._rules = [CompiledRule(rule, fields) for rule in guest.rules] if custom_rules else []
         self._first_with = {rule.priority: i for i, rule in reversed(list(enumerate(guest.rules)))}
-        self._found, self._known = Memo(), Memo()
+        self._known = Memo()
         self._from_rule: dict[Hashable, AddressMap[Tree]] = {}
         """What happens from a rule on, by the rule and what happens from the next one on."""
 
@@ -133,7 +135,7 @@ class Lookups:
     def _composed(self, relevant: tuple[tuple[int, bool], ...], destination: int | None) -> AddressMap[Tree]:
         """The rules from the last one back; `destination`: the fixed end, where the source is the free one."""
         nowhere = Found(NoMatch(Failure.NO_ROUTE, "no policy rule leads to a route"), "")
-        current = self._known.once("nowhere", lambda: constant(nowhere))
+        current = self._found.once("nowhere", lambda: constant(nowhere))
         targets = sorted(target for index, _ in relevant if (target := self._target(index)) is not None)
         from_rule: dict[int, AddressMap[Tree]] = {}
         for index, applies in reversed(relevant):

@@ -121,6 +121,31 @@ def leaves(tree: Tree, box: Box, effort: Effort) -> Iterator[tuple[Box, Any]]:
         yield part, at
 
 
+def unlike(one: Tree, other: Tree, box: Box, effort: Effort) -> Iterator[tuple[Any, Any]]:
+    """What comes of the packets of a box by two trees, part by part, but for the parts of which both say the same."""
+    waiting: list[tuple[Tree, Tree, Box]] = [(one, other, box)]
+    while waiting:
+        here, there, part = waiting.pop()
+        effort.spend(1)
+        if here is there:
+            continue
+        by = here if isinstance(here, Decision) else there
+        if not isinstance(by, Decision):
+            yield here, there
+            continue
+        for yes, values in ((True, part[by.field] & by.values), (False, part[by.field] & ~by.values)):
+            if values:
+                sides = _side(here, by, yes=yes), _side(there, by, yes=yes)
+                waiting.append((*sides, part.narrowed(by.field, values)))
+
+
+def _side(tree: Tree, by: Decision, *, yes: bool) -> Tree:
+    """What is left of a tree where a decision went one way."""
+    if isinstance(tree, Decision) and (tree.field, tree.values) == (by.field, by.values):
+        return tree.yes if yes else tree.no
+    return tree
+
+
 def merged(parts: Iterable[tuple[Box, T]], sense: Callable[[T], Hashable]) -> list[tuple[Box, T]]:
     """The same packets in fewer boxes: those of one sense that differ in one field alone become one."""
     found = list(parts)

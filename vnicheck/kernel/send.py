@@ -96,7 +96,7 @@ class Departures:
         box, part by part.
         """
         try:
-            return [(part, self._ways(leaf)) for part, leaf in leaves(found, box, self._host.effort)]
+            return [(part, self.ways_of(leaf)) for part, leaf in leaves(found, box, self._host.effort)]
         except Undetermined as reason:
             return [(box, Unknown(str(reason)))]
 
@@ -108,7 +108,8 @@ class Departures:
             return NotSent(None, f"{format_address(source)} is not an address of the guest")
         return host.lookups.by_destination(source, LOOPBACK)
 
-    def _ways(self, found: Found | NotSent | Unknown) -> Ways:
+    def ways_of(self, found: Found | NotSent | Unknown) -> Ways:
+        """Every way of what is found for some packets."""
         if not isinstance(found, Found):
             return found
         return self._made.once(found, lambda: or_unknown(lambda: self._ways_of(found)))
