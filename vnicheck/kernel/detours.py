@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from vnicheck.kernel.host import HiddenState, Host
 from vnicheck.kernel.lookup import TableMaps
-from vnicheck.kernel.open_fields import ZERO, Effort, Tree, leaves, unlike
+from vnicheck.kernel.open_fields import ZERO, Effort, Tree, Unlike
 from vnicheck.kernel.send import Departures, NotSent, Ways
 from vnicheck.kernel.undetermined import Undetermined, Unknown
 from vnicheck.model.address import LAST, Range
@@ -49,35 +49,33 @@ class Detours:
             yield from self._of_source(old, Departures(now, source), now.effort)
 
     def _of_source(self, old: Departures, new: Departures, effort: Effort) -> Iterator[Detour]:
+        apart = Unlike(effort)
         known: dict[tuple[int, int], list[tuple[Ways, bool]]] = {}
         for first, last, (was, becomes) in zipped([old.found, new.found]).stretches(0, LAST):
             key = (id(was), id(becomes))
             if key not in known:
-                known[key] = list(self._changed(old, was, new, becomes, effort))
+                known[key] = list(self._changed(old, was, new, becomes, apart))
             for ways, singled_out in known[key]:
                 yield Detour((first, last), ways, singled_out)
 
     def _changed(
-        self, old: Departures, was: Tree, new: Departures, becomes: Tree, effort: Effort
+        self, old: Departures, was: Tree, new: Departures, becomes: Tree, apart: Unlike
     ) -> Iterator[tuple[Ways, bool]]:
-        """The ways that change, each once, and whether packets were singled out that went there."""
+        """The ways that change, and whether packets were singled out that went there."""
         try:
-            pairs = {
-                (id(before), id(after)): (old.ways_of(before), new.ways_of(after))
-                for before, after in unlike(was, becomes, self._then.fields.everything(), effort)
-            }
-            plain = self._plain.once((id(old), id(was)), lambda: self._of_plain(old, was, effort))
+            pairs = list(apart.pairs(was, becomes, self._then.fields.everything()))
+            plain = self._plain.once((id(old), id(was)), lambda: self._of_plain(old, was))
         except Undetermined as reason:
             yield Unknown(str(reason)), False
             return
-        for before, after in pairs.values():
+        for before, after in ((old.ways_of(before), new.ways_of(after)) for before, after in pairs):
             if _essence(before) != _essence(after):
                 yield before, _essence(before) not in plain
 
-    def _of_plain(self, old: Departures, was: Tree, effort: Effort) -> set[Hashable]:
+    def _of_plain(self, old: Departures, was: Tree) -> set[Hashable]:
         """How packets without mark, TOS and user go."""
         plain = self._then.fields.everything()._replace(mark=ZERO, tos=ZERO, uid=ZERO)
-        return {_essence(old.ways_of(leaf)) for _, leaf in leaves(was, plain, effort)}
+        return {_essence(old.ways_of(leaf)) for leaf, _ in Unlike(Effort()).pairs(was, None, plain)}
 
 
 def _essence(ways: Ways) -> Hashable:

@@ -121,29 +121,73 @@ def leaves(tree: Tree, box: Box, effort: Effort) -> Iterator[tuple[Box, Any]]:
         yield part, at
 
 
-def unlike(one: Tree, other: Tree, box: Box, effort: Effort) -> Iterator[tuple[Any, Any]]:
-    """What comes of the packets of a box by two trees, part by part, but for the parts of which both say the same."""
-    waiting: list[tuple[Tree, Tree, Box]] = [(one, other, box)]
-    while waiting:
-        here, there, part = waiting.pop()
-        effort.spend(1)
-        if here is there:
-            continue
-        by = here if isinstance(here, Decision) else there
-        if not isinstance(by, Decision):
-            yield here, there
-            continue
-        for yes, values in ((True, part[by.field] & by.values), (False, part[by.field] & ~by.values)):
-            if values:
-                sides = _side(here, by, yes=yes), _side(there, by, yes=yes)
-                waiting.append((*sides, part.narrowed(by.field, values)))
+class Unlike:
+    """What comes of the same packets by two trees, where that differs: pairs of leaves. The trees are to live as long
+    as what tells them apart.
+    """
+
+    def __init__(self, effort: Effort) -> None:
+        self._effort = effort
+        self._below: dict[tuple[int, int], int] = {}
+        """Of two trees the pairs below them, a bit for each."""
+        self._found = 0
+
+    def pairs(self, one: Tree, other: Tree, box: Box) -> Iterator[tuple[Any, Any]]:
+        """Each pair that some packet of the box comes to, once."""
+        sought = self._pairs_below(one, other)
+        waiting: list[tuple[Tree, Tree, Box]] = [(one, other, box)]
+        while waiting and sought:
+            here, there, part = waiting.pop()
+            self._effort.spend(1)
+            below = self._below[id(here), id(there)]
+            if not sought & below:
+                continue
+            by = _deciding(here, there)
+            if by is None:
+                sought ^= below
+                yield here, there
+                continue
+            sets = part[by.field] & ~by.values, part[by.field] & by.values
+            for values, sides in zip(sets, _sides(here, there, by), strict=True):
+                if values:
+                    waiting.append((*sides, part.narrowed(by.field, values)))
+
+    def _pairs_below(self, one: Tree, other: Tree) -> int:
+        """Also those that no packet comes to, for it would have two values of a field."""
+        waiting = [(one, other)]
+        while waiting:
+            here, there = waiting[-1]
+            self._effort.spend(1)
+            by = None if here is there else _deciding(here, there)
+            sides = () if by is None else _sides(here, there, by)
+            first = [side for side in sides if (id(side[0]), id(side[1])) not in self._below]
+            if first:
+                waiting += first
+                continue
+            waiting.pop()
+            below = 0
+            for left, right in sides:
+                below |= self._below[id(left), id(right)]
+            if by is None and here is not there and (id(here), id(there)) not in self._below:
+                below = 1 << self._found
+                self._found += 1
+            self._below.setdefault((id(here), id(there)), below)
+        return self._below[id(one), id(other)]
 
 
-def _side(tree: Tree, by: Decision, *, yes: bool) -> Tree:
-    """What is left of a tree where a decision went one way."""
-    if isinstance(tree, Decision) and (tree.field, tree.values) == (by.field, by.values):
-        return tree.yes if yes else tree.no
-    return tree
+def _deciding(here: Tree, there: Tree) -> Decision | None:
+    return here if isinstance(here, Decision) else there if isinstance(there, Decision) else None
+
+
+def _sides(here: Tree, there: Tree, by: Decision) -> tuple[tuple[Tree, Tree], ...]:
+    """What is left of two trees where a decision was no, and where it was yes."""
+    halves = [
+        (tree.no, tree.yes)
+        if isinstance(tree, Decision) and (tree.field, tree.values) == (by.field, by.values)
+        else (tree, tree)
+        for tree in (here, there)
+    ]
+    return tuple(zip(*halves, strict=True))
 
 
 def merged(parts: Iterable[tuple[Box, T]], sense: Callable[[T], Hashable]) -> list[tuple[Box, T]]:
