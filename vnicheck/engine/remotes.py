@@ -79,6 +79,8 @@ class Way(Struct, frozen=True, eq=False):
     vnis: tuple[Vni, ...]
 
 
+_Asked = tuple[AddressMap[ByPort | None], AddressMap[ByPort | None], frozenset[str]]
+"""What the kernel does with packets from and to each remote, and the interfaces by which the latter may leave."""
 _NOT_KNOWN: AddressMap[None] = constant(None)
 
 
@@ -104,7 +106,7 @@ class RemoteSets:
         reads = kernel is not None and kernel.reads_transport
         key = (local.key, protocol, ports, inbound) if reads else local.key
 
-        def way() -> Way:
+        def asked() -> _Asked:
             client, proto, own = self._view.client_ports(protocol), protocol.number, local.number
             remote_ports, local_ports = (client, ports) if inbound else (ports, client)
             received: AddressMap[ByPort | None] = _NOT_KNOWN
@@ -116,8 +118,15 @@ class RemoteSets:
                     sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
                 if interface is not None:
                     received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
-            vnis = dict.fromkeys((local.vni, *_leaving(self._view, sent)))
-            return Way(local, received, sent, tuple(vnis))
+            return received, sent, frozenset(_leaving(sent))
+
+        def way() -> Way:
+            like = None if self.asked_for_one else self._view.takes_over(local)
+            taken: _Asked | None = None if like is None else like.asked.get(key)
+            received, sent, leaving = taken or asked()
+            self._view.asked[key] = received, sent, leaving
+            by_these = [vni for vni in self._view.server.vnis if self._view.interface_of.get(vni.id) in leaving]
+            return Way(local, received, sent, tuple(dict.fromkeys((local.vni, *by_these))))
 
         return self._ways.once(key, way)
 
@@ -193,12 +202,11 @@ def fate_of_outcome(outcome: Outcome) -> Hashable:
     return outcome
 
 
-def _leaving(view: ServerView, sent: AddressMap[ByPort | None]) -> Iterator[Vni]:
-    """The VNIs by which packets may leave."""
+def _leaving(sent: AddressMap[ByPort | None]) -> Iterator[str]:
+    """The interfaces by which packets may leave."""
     ways = (way for each in set(sent.values) if each is not None for way in each.values)
     possible = (world for way in ways for world in (way.worlds if isinstance(way, Several) else (way,)))
-    interfaces = {way.interface for way in possible if isinstance(way, Sent)}
-    return (vni for vni in view.server.vnis if view.interface_of.get(vni.id) in interfaces)
+    return (way.interface for way in possible if isinstance(way, Sent))
 
 
 def _areas(view: ServerView, vnis: Iterable[Vni]) -> AddressMap[Area]:

@@ -53,7 +53,8 @@ class Readers:
     def named(self, fields: set[int], outcomes: Sequence[Outcome]) -> str:
         """A line that reads one of the fields, one by which the packets go where there is such; with `and 2 more`."""
         lines = list(dict.fromkeys(line for field in _OPEN if field in fields for line in self._lines[field]))
-        deciding = [line for line in lines if any(line in _lines_of(outcome) for outcome in outcomes)]
+        shown = {line for outcome in outcomes for line in _lines_of(outcome)}
+        deciding = [line for line in lines if line in shown]
         ordered = list(dict.fromkeys([*deciding, *lines]))
         if not ordered:
             return ""
