@@ -121,10 +121,9 @@ class RemoteSets:
             return received, sent, frozenset(_leaving(sent))
 
         def way() -> Way:
-            like = None if self.asked_for_one else self._view.takes_over(local)
-            taken: _Asked | None = None if like is None else like.asked.get(key)
-            received, sent, leaving = taken or asked()
-            self._view.asked[key] = received, sent, leaving
+            # what a change for one own address touches of another's packets is between the two: no remotes, but one asked for
+            shared = (key, self._view.change_for(local))
+            received, sent, leaving = asked() if self.asked_for_one else self._view.asked.once(shared, asked)
             by_these = [vni for vni in self._view.server.vnis if self._view.interface_of.get(vni.id) in leaving]
             return Way(local, received, sent, tuple(dict.fromkeys((local.vni, *by_these))))
 

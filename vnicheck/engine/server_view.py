@@ -18,6 +18,7 @@ from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet, Vni
 from vnicheck.model.config import Config, OpenValue, setting_for
 from vnicheck.model.flow import Flow, Protocol
+from vnicheck.model.guest import Guest
 from vnicheck.model.memo import Memo
 from vnicheck.model.observation import routing_of
 from vnicheck.model.snapshot import Server
@@ -74,10 +75,12 @@ class ServerView:
         shares = like is not None and like._basis() == self._basis()
         self.classes: dict[Hashable, tuple[Flow, ...]] = like.classes if like is not None and shares else {}
         """Classes of flows by what they come from (`RemoteSets.origin`), of changed copies too."""
-        self.asked = Memo()
-        """What its kernel does with packets of the server's flows (`RemoteSets.way`)."""
-        self._like = like if like is not None and shares else None
-        self._touched = None if self._like is None else self._touched_since(self._like)
+        change = self._change_of(like.first) if like is not None and shares else None
+        self.first: Guest | None = server.guest if like is None or change is None else like.first
+        """The guest that changes are told from."""
+        self.asked: Memo = Memo() if like is None or change is None else like.asked
+        """What kernels do with packets of flows (`RemoteSets.way`), by the change that may touch them."""
+        self._change = change or Touched({}, {})
 
     def contradicted_of(self, copy: Server) -> tuple[Contradiction, ...]:
         """What counts of the contradictions for a changed copy of the server."""
@@ -95,21 +98,18 @@ class ServerView:
         vnis = [replace(vni, protocol_state_filtering_mode=None, allow_ip_spoofing=None) for vni in self.server.vnis]
         return id(self.fabric), id(self.config), facts, says, vnis, self.interface_of, self.own_networks
 
-    def _touched_since(self, like: "ServerView") -> Touched | None:
-        """What is changed of what the kernel does with packets between own addresses and those of others."""
-        then, now = like.server.guest, self.server.guest
-        if then is None or now is None or like.contradicted:
+    def _change_of(self, first: Guest | None) -> Touched | None:
+        """What is changed for packets between own addresses and those of others; None: it cannot be told."""
+        guest = self.server.guest
+        if first is None or guest is None or self.contradicted:
             return None
-        found = touched(then, now)
-        own = set(map(parse_address, self.own_addresses()))
-        return found if found is not None and found.sources <= own else None
+        change = touched(first, guest)
+        own = {parse_address(address) for address in self.own_addresses()}
+        return change if change is not None and change.by_source.keys() <= own else None
 
-    def takes_over(self, local: "LocalAddress") -> "ServerView | None":
-        """The view of which this is a changed copy, where the change cannot touch packets of an address."""
-        change = self._touched
-        if change is None or local.number in change.sources:
-            return None
-        return None if self.interface_of.get(local.vni.id) in change.interfaces else self._like
+    def change_for(self, local: "LocalAddress") -> Hashable:
+        """What may be changed of what the kernel does with packets of an address."""
+        return self._change.of(local.number, self.interface_of.get(local.vni.id))
 
     def _own_networks(self) -> tuple[tuple[int, int], ...]:
         guest, fabric = self.server.guest, self.fabric

@@ -1,6 +1,6 @@
 """What rules look at: one server, and what is predicted of its flows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
@@ -25,10 +25,10 @@ class Facts(Struct, frozen=True):
     flows: tuple[Flow, ...]
     read_at: str = ""
     every_flow: bool = True
-    known: dict[str, Any] = field(default_factory=dict)
+    known: dict[Hashable, Any] = field(default_factory=dict)
     """What several rules ask, worked out once (`once`)."""
 
-    def once(self, key: str, compute: Callable[[], T]) -> T:
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` says of these facts, computed once for each key."""
         if key not in self.known:
             self.known[key] = compute()

@@ -9,6 +9,7 @@ or user) is not made.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from msgspec import Struct, structs
 
@@ -81,7 +82,7 @@ def propose(facts: Facts, locals_: Iterable[str], ahead: Mapping[str, int] | Non
         new = free_table(guest, FIRST + way.index, tables)
         tables.append(new)
         if mine.addresses:
-            made = _made(facts, guest, mine, new)
+            made = facts.once(("policy routing", mine, new), partial(_made, facts, guest, mine, new))
             effects += made.effects
             held_back = held_back or made.held_back
     return Proposal(tuple(effects), held_back)

@@ -1,21 +1,28 @@
 """Which of a guest's own packets a change can touch, told by the change alone."""
 
 from collections import Counter
+from collections.abc import Hashable
 
 from msgspec import Struct
 
 from vnicheck.kernel.host import hidden_states
 from vnicheck.model.address import parse_address
-from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Guest, PolicyRule, RuleAction
+from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Guest, PolicyRule, Route, RuleAction
 
 _CHANGING = {"routes", "rules", "sysctls"}
 
 
 class Touched(Struct, frozen=True):
-    """Packets from these addresses, and those that come in by these interfaces; no others of the guest's own."""
+    """What is changed for packets from single addresses, and for those that come in by single interfaces; nothing for
+    others of the guest's own.
+    """
 
-    sources: frozenset[int] = frozenset()
-    interfaces: frozenset[str] = frozenset()
+    by_source: dict[int, tuple[Hashable, ...]]
+    by_interface: dict[str, Hashable]
+
+    def of(self, source: int, interface: str | None) -> Hashable:
+        """What is changed for packets from an address, and from others to it that come in by an interface."""
+        return self.by_source.get(source, ()), self.by_interface.get(interface or "")
 
 
 def touched(before: Guest, after: Guest) -> Touched | None:
@@ -27,18 +34,20 @@ def touched(before: Guest, after: Guest) -> Touched | None:
     fields = (name for name in Guest.__struct_fields__ if name not in _CHANGING)
     if any(getattr(before, name) is not getattr(after, name) for name in fields):
         return None
-    rules, sources = _added_rules(before, after), []
-    interfaces = _revalidating(before.sysctls, after.sysctls)
-    if rules is None or interfaces is None or not _adds_unused_tables(before, after):
+    rules, routes = _added_rules(before, after), _added_routes(before, after)
+    by_interface = _revalidated(before.sysctls, after.sysctls)
+    if rules is None or routes is None or by_interface is None:
         return None
+    by_source: dict[int, tuple[Hashable, ...]] = {}
     for rule in rules:
         address, _, length = (rule.src or "").partition("/")
-        if length != "32" or rule != PolicyRule(
-            priority=rule.priority, src=rule.src, table=rule.table, text=rule.text
-        ):
+        plain = PolicyRule(priority=rule.priority, src=rule.src, table=rule.table, text=rule.text)
+        if length != "32" or rule != plain:
             return None
-        sources.append(parse_address(address))
-    return Touched(frozenset(sources), interfaces)
+        source = parse_address(address)
+        table = tuple(route for route in routes if route.table == rule.table)
+        by_source[source] = (*by_source.get(source, ()), rule, table)
+    return Touched(by_source, by_interface)
 
 
 def _added_rules(before: Guest, after: Guest) -> list[PolicyRule] | None:
@@ -55,23 +64,25 @@ def _added_rules(before: Guest, after: Guest) -> list[PolicyRule] | None:
     return [rule for rule in after.rules if not old[id(rule)]]
 
 
-def _adds_unused_tables(before: Guest, after: Guest) -> bool:
-    """Whether no route is new or gone but in tables that nothing led to."""
+def _added_routes(before: Guest, after: Guest) -> tuple[Route, ...] | None:
+    """The routes that are new; None where one is gone, or is in a table that something led to."""
     if before.routes is after.routes:
-        return True
+        return ()
     used = {rule.table for rule in before.rules} | {link.vrf_table for link in before.interfaces}
     used |= {LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE}
-    stay = len(before.routes)
-    if len(after.routes) < stay or any(a is not b for a, b in zip(before.routes, after.routes, strict=False)):
-        return False
-    return all(route.table not in used and not route.realms and not route.unmodelled for route in after.routes[stay:])
+    kept, added = after.routes[: len(before.routes)], after.routes[len(before.routes) :]
+    if len(kept) < len(before.routes) or any(a is not b for a, b in zip(before.routes, kept, strict=True)):
+        return None
+    apart = all(route.table not in used and not route.realms and not route.unmodelled for route in added)
+    return added if apart else None
 
 
-def _revalidating(before: dict[str, int], after: dict[str, int]) -> frozenset[str] | None:
-    """The interfaces of which rp_filter changes; None where any other sysctl does."""
+def _revalidated(before: dict[str, int], after: dict[str, int]) -> dict[str, Hashable] | None:
+    """The new rp_filter of the interfaces of which it changes; None where any other sysctl does."""
     if before is after:
-        return frozenset()
+        return {}
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    names = frozenset(path.removeprefix("net/ipv4/conf/").removesuffix("/rp_filter") for path in changed)
-    whole = {f"net/ipv4/conf/{name}/rp_filter" for name in names} == changed
-    return names if whole and names.isdisjoint({"all", "default"}) else None
+    names = {path: path.removeprefix("net/ipv4/conf/").removesuffix("/rp_filter") for path in changed}
+    if any(f"net/ipv4/conf/{name}/rp_filter" != path or name in ("all", "default") for path, name in names.items()):
+        return None
+    return {name: after.get(path) for path, name in names.items()}
