@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.support.kernel_guests import TCP, make_guest, packet
 from vnicheck.kernel.kernel import Kernel
-from vnicheck.kernel.open_fields import DPORT, MARK, TOS, Box, Effort, Trees, leaves
+from vnicheck.kernel.open_fields import DPORT, MARK, TOS, Box, Effort, Tree, Trees, Unlike, leaves
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
@@ -23,15 +23,20 @@ decisions = st.lists(
 )
 
 
+def tree_of(made: list[tuple[int, int, int, bool]], trees: Trees) -> Tree:
+    """Each decision asked before those that were made ahead of it; 9 where none says anything."""
+    tree: Tree = 9
+    for field, wanted, result, swapped in made:
+        ends = (tree, result) if swapped else (result, tree)
+        tree = trees.decide(field, wanted, *ends)
+    return tree
+
+
 @given(decisions, st.tuples(*[st.integers(0, 3)] * 3))
 def test_parts_are_disjoint_complete_and_say_what_each_packet_meets(
     made: list[tuple[int, int, int, bool]], point: tuple[int, int, int]
 ) -> None:
-    trees = Trees()
-    tree: object = 9
-    for field, wanted, result, swapped in made:
-        ends = (tree, result) if swapped else (result, tree)
-        tree = trees.decide(field, wanted, *ends)
+    tree = tree_of(made, Trees())
     at = dict(zip((DPORT, MARK, TOS), point, strict=True))
     expected = 9
     for field, wanted, result, swapped in made:
@@ -40,6 +45,25 @@ def test_parts_are_disjoint_complete_and_say_what_each_packet_meets(
         said for part, said in leaves(tree, EVERY, Effort()) if all(part[field] >> bit & 1 for field, bit in at.items())
     ]
     assert found == [expected]
+
+
+@given(decisions, decisions, decisions)
+def test_two_trees_differ_in_the_pairs_that_some_packet_comes_to(
+    one: list[tuple[int, int, int, bool]],
+    other: list[tuple[int, int, int, bool]],
+    both: list[tuple[int, int, int, bool]],
+) -> None:
+    trees = Trees()
+    here, there = tree_of([*both, *one], trees), tree_of([*both, *other], trees)
+    met = {
+        (mine, theirs)
+        for part, mine in leaves(here, EVERY, Effort())
+        for _, theirs in leaves(there, part, Effort())
+        if mine != theirs
+    }
+    found = list(Unlike(Effort()).pairs(here, there, EVERY))
+    assert len(found) == len(set(found))
+    assert set(found) == met
 
 
 @pytest.mark.parametrize("count", [500])

@@ -93,7 +93,9 @@ def _made(facts: Facts, guest: Guest, way: _Way, new: int) -> Proposal:
     fitting = _fitting_table(guest, way)
     bare = _effects(way, new if fitting is None else fitting, () if fitting is not None else _routes(way, new))
     found = list(_detours(facts, guest, way, bare))
-    prefixes = _to_throw(facts, [*found, *_detours(facts, guest, way, bare, ahead_of_equals=True)])
+    equals = {rule.priority for rule in guest.rules} & {priority for _, priority in way.addresses}
+    at_boot = _detours(facts, guest, way, bare, ahead_of_equals=True) if equals else ()
+    prefixes = _to_throw(facts, [*found, *at_boot])
     if not prefixes and not any(_must_stay(facts, detour) for detour in found):
         return Proposal(bare)
     if len(prefixes) > MOST_ROUTES:
