@@ -121,7 +121,7 @@ class RemoteSets:
             return received, sent, frozenset(_leaving(sent))
 
         def way() -> Way:
-            # what a change for one own address touches of another's packets is between the two: no remotes, but one asked for
+            # a change for one own address touches what goes between it and another: no remotes, but one that is asked for
             shared = (key, self._view.change_for(local))
             received, sent, leaving = asked() if self.asked_for_one else self._view.asked.once(shared, asked)
             by_these = [vni for vni in self._view.server.vnis if self._view.interface_of.get(vni.id) in leaving]
