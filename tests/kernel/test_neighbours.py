@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.kernel_guests import make_guest, packet, replaced
 from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_address
@@ -49,6 +50,6 @@ def test_interface_without_arp_asks_nobody() -> None:
 
 def test_a_permanent_neighbour_is_told_from_the_addresses_beside_it() -> None:
     guest = replaced(make_guest(routes=ROUTES), neighbours=(entry(NEAR),))
-    sent = Kernel(guest).sent(parse_address("10.0.0.11"), 6, ANY, ANY, of_source=False)
+    sent = Kernel(guest).sent(parse_address("10.0.0.11"), Transport(6, ANY, ANY))
     beside = [isinstance(sent.at(parse_address(NEAR) + step).at(443), Sent) for step in (-1, 0, 1)]
     assert beside == [True, False, True]

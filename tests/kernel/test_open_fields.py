@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.support.kernel_guests import TCP, make_guest, packet
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.open_fields import DPORT, MARK, TOS, Box, Effort, Trees, leaves
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
@@ -46,7 +47,7 @@ def test_parts_are_disjoint_complete_and_say_what_each_packet_meets(
 def test_many_rules_that_read_ports(count: int) -> None:
     rules = "\n".join(f"{100 + n}: from all ipproto tcp dport {1000 + 10 * n} lookup 100" for n in range(count))
     kernel = Kernel(make_guest(routes=ROUTES, rules=rules))
-    ways = kernel.sent(parse_address("10.0.0.12"), TCP, (1024, 65535), (1, 65535), of_source=False)
+    ways = kernel.sent(parse_address("10.0.0.12"), Transport(TCP, (1024, 65535), (1, 65535)))
     by_port = ways.at(parse_address("203.0.113.9"))
     assert len(by_port.starts) == 2 * count + 1
     for port, interface in ((999, "eth0"), (1000, "eth1"), (1001, "eth0"), (1000 + 10 * (count - 1), "eth1")):
@@ -73,7 +74,7 @@ def test_many_users_and_ports_together() -> None:
 def test_many_rules_for_sources() -> None:
     rules = "\n".join(f"{100 + n}: from 11.0.{n >> 8}.{n & 255} lookup 100" for n in range(3000))
     kernel = Kernel(make_guest(routes=ROUTES, rules=rules, sysctls={"eth0.rp_filter": 1}))
-    received = kernel.received("eth0", parse_address("10.0.0.11"), TCP, (1, 9), (1, 9), of_source=False)
+    received = kernel.received("eth0", parse_address("10.0.0.11"), Transport(TCP, (1, 9), (1, 9)))
     outcome = received.at(parse_address("203.0.113.9")).at(5)
     assert isinstance(outcome, Received)
     assert outcome.reason.startswith("the way back leaves by eth0")

@@ -4,7 +4,8 @@ import pytest
 
 from tests.support.kernel_guests import ICMP, TCP, UDP, make_guest, packet, replaced
 from tests.support.one_packet import taken
-from vnicheck.kernel.kernel import NO_PORTS, Kernel
+from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined, Unknown
@@ -111,7 +112,7 @@ class TestOpenFields:
         for sports in ((100, 100), (150, 150), (200, 200)):
             with pytest.raises(Undetermined, match=r"^it depends on the packet's mark, which the flow leaves open;"):
                 egress(guest(rules), sports=sports)
-        sent = Kernel(guest(rules)).sent(parse_address("10.0.0.12"), TCP, (1, 65535), CLIENT, of_source=True)
+        sent = Kernel(guest(rules)).sent(parse_address("10.0.0.12"), Transport(TCP, (1, 65535), CLIENT, of_source=True))
         ways = sent.at(parse_address(REMOTE))
         found = {port: ways.at(port) for port in (99, 100, 149, 150, 200, 201, 300, 301)}
         reasons = {port: way.reason for port, way in found.items() if isinstance(way, Unknown)}

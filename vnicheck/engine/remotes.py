@@ -16,6 +16,7 @@ from vnicheck.fabric import ingress_route, load_balancer, network_acl, remote_ac
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.state_filter import state_filter
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.worlds import ByPort, Outcome, Several
@@ -105,17 +106,16 @@ class RemoteSets:
         key = (local.key, protocol, ports, inbound) if reads else local.key
 
         def way() -> Way:
-            client, proto, own = self._view.client_ports(protocol), protocol.number, local.number
-            remote_ports, local_ports = (client, ports) if inbound else (ports, client)
+            client, own = self._view.client_ports(protocol), local.number
+            arriving = Transport(protocol.number, *((client, ports) if inbound else (ports, client)), not inbound)
+            leaving = Transport(protocol.number, arriving.dports, arriving.sports, inbound)
             received: AddressMap[ByPort | None] = _NOT_KNOWN
             sent: AddressMap[ByPort | None] = _NOT_KNOWN
-            if kernel is not None:
-                if inbound and interface is not None:
-                    sent = kernel.answered(interface, own, proto, local_ports, remote_ports)
-                else:
-                    sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
-                if interface is not None:
-                    received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
+            if kernel is not None and interface is not None:
+                sent = kernel.answered(interface, own, leaving) if inbound else kernel.sent(own, leaving)
+                received = kernel.received(interface, own, arriving)
+            elif kernel is not None:
+                sent = kernel.sent(own, leaving)
             vnis = dict.fromkeys((local.vni, *_leaving(self._view, sent)))
             return Way(local, received, sent, tuple(vnis))
 

@@ -16,7 +16,7 @@ from vnicheck.fabric.remote_acl import home_of, remote_acl
 from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
 from vnicheck.fabric.transit_route import TransitRoute, onward
 from vnicheck.fabric.vpc_route import vpc_route
-from vnicheck.kernel.packet import Packet
+from vnicheck.kernel.packet import Packet, Transport
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import Range, parse_address
@@ -161,8 +161,8 @@ class _Passage:
         if len(taken.egress) != 1 or len(taken.gateways) != 1:
             return unknown(FORWARDING, f"several next hops of equal cost: {', '.join(taken.egress)}", by=by), None, None
         egress, gateway = taken.egress[0], taken.gateways[0]
-        answer = self._leg is Leg.REPLY
-        ruling = kernel.passed_on(interface, egress, packet, sports, dports, answer=answer)
+        transport = Transport(protocol.number, sports, dports, of_source=self._leg is Leg.REPLY)
+        ruling = kernel.passed_on(interface, egress, self.source, self.destination, transport)
         if ruling is not None:
             return unknown(FORWARDING, ruling.reason, by=by), egress, gateway
         unread = None if kernel.firewall_read else "transit-unchanged"

@@ -15,7 +15,7 @@ from vnicheck.kernel.lookup import TableMaps
 from vnicheck.kernel.marks import NOTHING, marked
 from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
-from vnicheck.kernel.packet import ICMP, Packet
+from vnicheck.kernel.packet import ICMP, NO_PORTS, Packet, Transport
 from vnicheck.kernel.receive import Arrivals, Received, Reception, Returns, arrives
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known
@@ -25,8 +25,6 @@ from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.guest import Guest
 from vnicheck.model.interface import beneath
 from vnicheck.model.memo import Memo
-
-NO_PORTS: Range = (0, 0)
 
 
 class Kernel:
@@ -54,6 +52,8 @@ class Kernel:
             Host(guest, state, fields=self._fields, tables=self._tables, effort=effort)
             for state in hidden_states(guest)
         )
+        self._senders = tuple({host.state.custom_rules: host for host in self._hosts}.values())
+        """Local routes count for packets that come in alone."""
         self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"), beneath(guest.interfaces), self._marked)
         self._translation = translation(guest.firewall)
         self._neighbours = Neighbours(guest)
@@ -76,40 +76,37 @@ class Kernel:
         """Whether the guest is set to answer no echo requests (net.ipv4.icmp_echo_ignore_all)."""
         return self._guest.sysctls.get("net/ipv4/icmp_echo_ignore_all", 0) != 0
 
-    def received(
-        self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool
-    ) -> AddressMap[ByPort]:
-        """What becomes of packets to a local address with ports in these ranges (0, 0 for ICMP), by their source.
-        `of_source`: the flow is about their source ports. A packet that the guest would forward is an answer; one that
-        it would take as a broadcast is not modelled.
+    def received(self, interface: str, local: int, transport: Transport) -> AddressMap[ByPort]:
+        """What becomes of packets to a local address, by their source. A packet that the guest would forward is an
+        answer; one that it would take as a broadcast is not modelled.
         """
-        box, field = self._box(proto, sports, dports, of_source=of_source, sending=False)
+        box, field = self._box(transport, sending=False)
 
         def found() -> AddressMap[ByPort]:
             reception = partial(self._reception, interface, local, box)
             computed = self._agreed(zipped(self._on_arrival(interface, local)), reception, field, box)
-            return self._as_seen(computed, interface, local, proto, of_source=of_source)
+            return self._as_seen(computed, interface, local, transport)
 
         return self._known.once(("received", interface, local, box, field), found)
 
-    def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
+    def sent(self, local: int, transport: Transport) -> AddressMap[ByPort]:
         """Where packets from a local address leave the guest, by their destination, whatever their mark, their TOS and
         the user of the program that sends them. From 0: a program that leaves its address to the kernel.
         """
-        box, field = self._box(proto, sports, dports, of_source=of_source, sending=True)
+        box, field = self._box(transport, sending=True)
 
         def found() -> AddressMap[ByPort]:
             departure = partial(self._departure, local, box)
             computed = self._agreed(zipped(self._on_departure(local)), departure, field, box)
-            return self._as_seen(computed, None, local, proto, of_source=of_source)
+            return self._as_seen(computed, None, local, transport)
 
         return self._known.once(("sent", local, box, field), found)
 
-    def returned(self, interface: str, source: int, proto: int, sports: Range, dports: Range) -> AddressMap[ByPort]:
+    def returned(self, interface: str, source: int, transport: Transport) -> AddressMap[ByPort]:
         """What becomes of packets from the address of a container that come in by an interface, by their destination.
         One that the guest forwards is an answer.
         """
-        box, _ = self._box(proto, sports, dports, of_source=False, sending=False)
+        box, _ = self._box(transport, sending=False)
 
         def found() -> AddressMap[ByPort]:
             returns = [Returns(host, interface, source) for host in self._hosts]
@@ -130,7 +127,7 @@ class Kernel:
         Undetermined.
         """
         local = packet.destination
-        box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=False)
+        box, _ = self._box(Transport(packet.proto, sports, dports), sending=False)
         found = tuple([each.at(packet.source) for each in self._on_arrival(interface, local)])
         taken = known(self._judged(common(self._reception(interface, local, box, found), self._readers)))
         assert isinstance(taken, Received)  # noqa: S101 - the outcomes of arrivals are
@@ -138,7 +135,7 @@ class Kernel:
 
     def send(self, packet: Packet, sports: Range, dports: Range) -> Sent | NotSent:
         """Where a packet from a local address leaves the guest: as `sent`. Raises Undetermined."""
-        box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=True)
+        box, _ = self._box(Transport(packet.proto, sports, dports), sending=True)
         found = tuple([each.at(packet.destination) for each in self._on_departure(packet.source)])
         sent = known(common(self._departure(packet.source, box, found), self._readers))
         assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
@@ -166,7 +163,7 @@ class Kernel:
         return set(self._fields.port_cuts)
 
     def _as_seen(
-        self, computed: AddressMap[ByPort], entering: str | None, local: int, proto: int, *, of_source: bool
+        self, computed: AddressMap[ByPort], entering: str | None, local: int, transport: Transport
     ) -> AddressMap[ByPort]:
         """What is computed, but for what the running kernel was seen to do otherwise."""
         by_transport = self._fields.read_transport
@@ -174,7 +171,7 @@ class Kernel:
             each
             for each in self._seen
             if (each.local, each.entering) == (local, entering)
-            and (not by_transport or (each.protocol, each.of_source) == (proto, of_source))
+            and (not by_transport or (each.protocol, each.of_source) == (transport.proto, transport.of_source))
         ]
         return self.shared(as_contradicted(computed, seen, self._followed))
 
@@ -193,21 +190,22 @@ class Kernel:
         return [self._hooks.ipsec(local), *[each.situations for each in self._arriving(interface, local)]]
 
     def _departing(self, local: int) -> tuple[Departures, ...]:
-        return self._known.once(("departing", local), lambda: tuple([Departures(host, local) for host in self._hosts]))
+        return self._known.once(
+            ("departing", local), lambda: tuple([Departures(host, local) for host in self._senders])
+        )
 
     def _on_departure(self, local: int) -> list[AddressMap[Any]]:
         """What is looked up of the destinations of packets from a local address."""
         return [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in self._departing(local)]]
 
-    def _box(
-        self, proto: int, sports: Range, dports: Range, *, of_source: bool, sending: bool
-    ) -> tuple[Box, int | None]:
+    def _box(self, transport: Transport, *, sending: bool) -> tuple[Box, int | None]:
         """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
         What no policy rule reads is left out, so that all protocols share one answer.
         """
         marks = None if self._marked is None else self._marked.sent if sending else self._marked.incoming
         if not self._fields.read_transport:
             return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marks=marks), None
+        proto, sports, dports, of_source = transport
         box = self._fields.box(proto, sports, dports, sending=sending, marks=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
@@ -280,9 +278,24 @@ class Kernel:
             except Undetermined as reason:
                 parts = [(0, Unknown(str(reason)))]
             ports = joined((start, self._judged(outcome)) for start, outcome in parts)
-            return self._by_port.once((*ports.starts, *ports.values), lambda: ports)
+            return self._same_ports(ports)
 
         return told.mapped(lambda found: known.once(found, lambda: agree(found)))
+
+    def _port_by_port(
+        self, maps: Sequence[AddressMap[AddressMap[Any]]], judge: Callable[[tuple[Any, ...]], Outcome]
+    ) -> AddressMap[ByPort]:
+        """What is judged of what several maps hold, remote by remote and port by port."""
+        known = Memo()
+
+        def judged(at: tuple[AddressMap[Any], ...]) -> ByPort:
+            return known.once(at, lambda: self._same_ports(zipped(at).mapped(judge)))
+
+        return self.shared(zipped(maps).mapped(judged))
+
+    def _same_ports(self, ports: ByPort) -> ByPort:
+        """The same map wherever ports fare the same."""
+        return self._by_port.once((*ports.starts, *ports.values), lambda: ports)
 
     def shared(self, found: AddressMap[ByPort]) -> AddressMap[ByPort]:
         """The same map wherever all that it says is the same, also with the kernel that this one is like."""

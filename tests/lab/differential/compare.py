@@ -10,8 +10,8 @@ from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from tests.support.one_packet import receive, routes_out, taken
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.host import Host
-from vnicheck.kernel.kernel import NO_PORTS, Kernel
-from vnicheck.kernel.packet import ICMP, Packet
+from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.packet import ICMP, NO_PORTS, Packet
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
