@@ -20,8 +20,7 @@ from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.open_fields import ECHO_REQUEST_AS_PORT, marks
-from vnicheck.kernel.packet import NO_PORTS, Transport
-from vnicheck.kernel.packet import ICMP
+from vnicheck.kernel.packet import ICMP, NO_PORTS, Transport
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import EQUAL_COST
 from vnicheck.kernel.undetermined import Several, Unknown
