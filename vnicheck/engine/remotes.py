@@ -19,6 +19,7 @@ from vnicheck.fabric.state_filter import state_filter
 from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.kernel.undetermined import worlds_of
 from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address import LAST, Range, merge_ranges, parse_address
 from vnicheck.model.address_map import AddressMap, choose, constant, zipped
@@ -195,9 +196,9 @@ def fate_of_outcome(outcome: Outcome) -> Hashable:
 
 def _leaving(view: ServerView, sent: AddressMap[ByPort | None]) -> Iterator[Vni]:
     """The VNIs by which packets may leave."""
-    ways = (way for each in set(sent.values) if each is not None for way in each.values)
-    possible = (world for way in ways for world in (way.worlds if isinstance(way, Several) else (way,)))
-    interfaces = {way.interface for way in possible if isinstance(way, Sent)}
+    known = (each for each in set(sent.values) if each is not None)
+    worlds = (world for each in known for way in each.values for world in worlds_of(way))
+    interfaces = {world.interface for world in worlds if isinstance(world, Sent)}
     return (vni for vni in view.server.vnis if view.interface_of.get(vni.id) in interfaces)
 
 

@@ -12,7 +12,7 @@ from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.kernel.undetermined import Unknown
+from vnicheck.kernel.undetermined import Unknown, worlds_of
 from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address_map import AddressMap
 from vnicheck.model.guest import Guest
@@ -91,8 +91,7 @@ class FilteredKernel(Kernel):
 
 
 def _interfaces(routed: AddressMap[ByPort]) -> list[str]:
-    ways = (way for ports in routed.values for way in ports.values)
-    worlds = (world for way in ways for world in (way.worlds if isinstance(way, Several) else (way,)))
+    worlds = (world for ports in routed.values for way in ports.values for world in worlds_of(way))
     return sorted({world.interface for world in worlds if isinstance(world, Sent)})
 
 

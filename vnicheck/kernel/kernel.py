@@ -53,7 +53,7 @@ class Kernel:
             for state in hidden_states(guest)
         )
         self._senders = tuple({host.state.custom_rules: host for host in self._hosts}.values())
-        """Local routes count for packets that come in alone."""
+        """Those of one table local and main alike: local routes count for packets that come in alone."""
         self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"), beneath(guest.interfaces), self._marked)
         self._translation = translation(guest.firewall)
         self._neighbours = Neighbours(guest)

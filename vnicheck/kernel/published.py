@@ -6,7 +6,7 @@ guest forwards; only behind that is its source translated back (net/ipv4/ip_forw
 the address that was asked do not see it.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.kernel.undetermined import Unknown, or_unknown
+from vnicheck.kernel.undetermined import Unknown, or_unknown, worlds_of
 from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address import Range, format_address, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, zipped
@@ -133,7 +133,8 @@ class PublishingKernel(FilteredKernel):
             own = self.sent(address, transport.at(ports))
             return own.mapped(lambda ways: _alike(ways, ports))
         found = self.returned(device, address, transport.at(ports))
-        ways_out = sorted({name for ways in found.values for each in ways.values for name in _egresses(each)})
+        worlds = [world for ways in found.values for way in ways.values for world in worlds_of(way)]
+        ways_out = sorted({name for each in worlds if isinstance(each, Received) for name in each.egress})
         ruled = [self._filters.led_back(led, device, name, local, transport) for name in ways_out]
         sender = format_address(address), device
 
@@ -221,9 +222,3 @@ def _passed(way: Received, sender: tuple[str, str], rulings: dict[str, Judged]) 
     lacking = way.reception is Reception.NOT_LOCAL
     why = f"the guest does not forward what comes in from {address}" if lacking else way.reason
     return NotSent(way.failure, why, way.by, refused_at=device, refusal=(way.failure or way.reception).value)
-
-
-def _egresses(outcome: Outcome) -> Iterator[str]:
-    for each in outcome.worlds if isinstance(outcome, Several) else (outcome,):
-        if isinstance(each, Received):
-            yield from each.egress
