@@ -18,7 +18,7 @@ from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
 from vnicheck.kernel.packet import ICMP, NO_PORTS, Packet, Transport
 from vnicheck.kernel.receive import Arrivals, Received, Reception, Returns, arrives
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
-from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known
+from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known, or_unknown
 from vnicheck.kernel.worlds import ByPort, Outcome, Part, Readers, Several, common
 from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import AddressMap, joined, membership, zipped
@@ -52,8 +52,6 @@ class Kernel:
             Host(guest, state, fields=self._fields, tables=self._tables, effort=effort)
             for state in hidden_states(guest)
         )
-        self._senders = tuple({host.state.custom_rules: host for host in self._hosts}.values())
-        """Those of one table local and main alike: local routes count for packets that come in alone."""
         self._hooks = Hooks(guest.hooks, guest.missing.get("hooks"), beneath(guest.interfaces), self._marked)
         self._translation = translation(guest.firewall)
         self._neighbours = Neighbours(guest)
@@ -109,7 +107,7 @@ class Kernel:
         box, _ = self._box(transport, sending=False)
 
         def found() -> AddressMap[ByPort]:
-            returns = [Returns(host, interface, source) for host in self._hosts]
+            returns = [Returns(host, interface, source) for host in self._states(interface)]
 
             def worlds(found: Sequence[Any]) -> list[list[Part]]:
                 doubt = self._hooks.program(interface) or found[0]
@@ -129,9 +127,12 @@ class Kernel:
         local = packet.destination
         box, _ = self._box(Transport(packet.proto, sports, dports), sending=False)
         found = tuple([each.at(packet.source) for each in self._on_arrival(interface, local)])
-        taken = known(self._judged(common(self._reception(interface, local, box, found), self._readers)))
-        assert isinstance(taken, Received)  # noqa: S101 - the outcomes of arrivals are
-        return taken
+        taken = self._known.once(
+            ("taken", interface, local, box, found),
+            lambda: self._judged(common(self._reception(interface, local, box, found), self._readers)),
+        )
+        assert isinstance(taken, Received | Unknown)  # noqa: S101 - the outcomes of arrivals are
+        return known(taken)
 
     def send(self, packet: Packet, sports: Range, dports: Range) -> Sent | NotSent:
         """Where a packet from a local address leaves the guest: as `sent`. Raises Undetermined."""
@@ -180,9 +181,18 @@ class Kernel:
             return self._judged(seen.outcome)
         return self._undisturbed(seen.outcome, self._neighbours.fixed.at(seen.remote))
 
+    def _states(self, interface: str | None) -> tuple[Host, ...]:
+        """The hidden states that can differ for what comes in by an interface, or is sent (None): whether local routes
+        were changed counts only where a source may be accepted without a look at the way back.
+        """
+        if interface is not None and or_unknown(lambda: self._hosts[0].conf.rp_filter(interface)) == 0:
+            return self._hosts
+        return tuple({host.state.custom_rules: host for host in self._hosts}.values())
+
     def _arriving(self, interface: str, local: int) -> tuple[Arrivals, ...]:
+        states = self._states(interface)
         return self._known.once(
-            ("arriving", interface, local), lambda: tuple([Arrivals(host, interface, local) for host in self._hosts])
+            ("arriving", interface, local), lambda: tuple([Arrivals(host, interface, local) for host in states])
         )
 
     def _on_arrival(self, interface: str, local: int) -> list[AddressMap[Any]]:
@@ -191,7 +201,7 @@ class Kernel:
 
     def _departing(self, local: int) -> tuple[Departures, ...]:
         return self._known.once(
-            ("departing", local), lambda: tuple([Departures(host, local) for host in self._senders])
+            ("departing", local), lambda: tuple([Departures(host, local) for host in self._states(None)])
         )
 
     def _on_departure(self, local: int) -> list[AddressMap[Any]]:
