@@ -5,7 +5,7 @@ What becomes of a packet is said only where it is the same in every possible wor
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from vnicheck.kernel.contradicted import Contradiction, as_contradicted
 from vnicheck.kernel.fib import forwarding_fate
@@ -25,6 +25,15 @@ from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.guest import Guest
 from vnicheck.model.interface import beneath
 from vnicheck.model.memo import Memo
+
+
+class _Lookup(NamedTuple):
+    """A question with one end of the packets free. `told`: of each address there all that is looked up for it, the same
+    where they fare alike; `worlds`: by that, what becomes of the packets of a box in each hidden state, part by part.
+    """
+
+    told: AddressMap[tuple[Any, ...]]
+    worlds: Callable[[Sequence[Any], Box], list[list[Part]]]
 
 
 class Kernel:
@@ -81,8 +90,7 @@ class Kernel:
         box, field = self._box(transport, sending=False)
 
         def found() -> AddressMap[ByPort]:
-            reception = partial(self._reception, interface, local, box)
-            computed = self._agreed(zipped(self._on_arrival(interface, local)), reception, field, box)
+            computed = self._agreed(self._arriving(interface, local), box, field)
             return self._as_seen(computed, interface, local, transport)
 
         return self._known.once(("received", interface, local, box, field), found)
@@ -94,9 +102,7 @@ class Kernel:
         box, field = self._box(transport, sending=True)
 
         def found() -> AddressMap[ByPort]:
-            departure = partial(self._departure, local, box)
-            computed = self._agreed(zipped(self._on_departure(local)), departure, field, box)
-            return self._as_seen(computed, None, local, transport)
+            return self._as_seen(self._agreed(self._departing(local), box, field), None, local, transport)
 
         return self._known.once(("sent", local, box, field), found)
 
@@ -105,40 +111,28 @@ class Kernel:
         One that the guest forwards is an answer.
         """
         box, _ = self._box(transport, sending=False)
-
-        def found() -> AddressMap[ByPort]:
-            returns = [Returns(host, interface, source) for host in self._states(interface)]
-
-            def worlds(found: Sequence[Any]) -> list[list[Part]]:
-                doubt = self._hooks.program(interface) or found[0]
-                if doubt is not None:
-                    return [[(box, doubt)]]
-                return [list(each.outcomes(at, box)) for each, at in zip(returns, found[1:], strict=True)]
-
-            by_destination = zipped([self._hooks.ipsec(source), *[each.situations for each in returns]])
-            return self._agreed(by_destination, worlds, None, box)
-
-        return self._known.once(("returned", interface, source, box), found)
+        key = ("returned", interface, source, box)
+        return self._known.once(key, lambda: self._agreed(self._returning(interface, source), box, None))
 
     def take_in(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
         """What becomes of a packet to any address, whatever its ports within the ranges, its mark and its TOS. Raises
         Undetermined.
         """
-        local = packet.destination
+        lookup = self._arriving(interface, packet.destination)
         box, _ = self._box(Transport(packet.proto, sports, dports), sending=False)
-        found = tuple([each.at(packet.source) for each in self._on_arrival(interface, local)])
+        found = lookup.told.at(packet.source)
         taken = self._known.once(
-            ("taken", interface, local, box, found),
-            lambda: self._judged(common(self._reception(interface, local, box, found), self._readers)),
+            ("taken", interface, packet.destination, box, found),
+            lambda: self._judged(common(lookup.worlds(found, box), self._readers)),
         )
         assert isinstance(taken, Received | Unknown)  # noqa: S101 - the outcomes of arrivals are
         return known(taken)
 
     def send(self, packet: Packet, sports: Range, dports: Range) -> Sent | NotSent:
         """Where a packet from a local address leaves the guest: as `sent`. Raises Undetermined."""
+        lookup = self._departing(packet.source)
         box, _ = self._box(Transport(packet.proto, sports, dports), sending=True)
-        found = tuple([each.at(packet.destination) for each in self._on_departure(packet.source)])
-        sent = known(common(self._departure(packet.source, box, found), self._readers))
+        sent = known(common(lookup.worlds(lookup.told.at(packet.destination), box), self._readers))
         assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
         return sent
 
@@ -189,24 +183,33 @@ class Kernel:
             return self._hosts
         return tuple({host.state.custom_rules: host for host in self._hosts}.values())
 
-    def _arriving(self, interface: str, local: int) -> tuple[Arrivals, ...]:
-        states = self._states(interface)
-        return self._known.once(
-            ("arriving", interface, local), lambda: tuple([Arrivals(host, interface, local) for host in states])
-        )
+    def _arriving(self, interface: str, local: int) -> _Lookup:
+        """Packets to a local address, by their source."""
 
-    def _on_arrival(self, interface: str, local: int) -> list[AddressMap[Any]]:
-        """What is looked up of the sources of packets to a local address."""
-        return [self._hooks.ipsec(local), *[each.situations for each in self._arriving(interface, local)]]
+        def found() -> _Lookup:
+            arrivals = [Arrivals(host, interface, local) for host in self._states(interface)]
+            doubt = self._hooks.program(interface)
+            told = zipped([self._hooks.ipsec(local), *[each.situations for each in arrivals]])
+            return _Lookup(told, partial(self._reception, arrivals, doubt))
 
-    def _departing(self, local: int) -> tuple[Departures, ...]:
-        return self._known.once(
-            ("departing", local), lambda: tuple([Departures(host, local) for host in self._states(None)])
-        )
+        return self._known.once(("arriving", interface, local), found)
 
-    def _on_departure(self, local: int) -> list[AddressMap[Any]]:
-        """What is looked up of the destinations of packets from a local address."""
-        return [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in self._departing(local)]]
+    def _returning(self, interface: str, source: int) -> _Lookup:
+        """Packets from the address of a container, by their destination."""
+        returns = [Returns(host, interface, source) for host in self._states(interface)]
+        doubt = self._hooks.program(interface)
+        told = zipped([self._hooks.ipsec(source), *[each.situations for each in returns]])
+        return _Lookup(told, partial(_in_each_state, returns, doubt))
+
+    def _departing(self, local: int) -> _Lookup:
+        """Packets from a local address, by their destination."""
+
+        def found() -> _Lookup:
+            departures = [Departures(host, local) for host in self._states(None)]
+            told = zipped([self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in departures]])
+            return _Lookup(told, partial(self._departure, departures))
+
+        return self._known.once(("departing", local), found)
 
     def _box(self, transport: Transport, *, sending: bool) -> tuple[Box, int | None]:
         """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
@@ -219,24 +222,17 @@ class Kernel:
         box = self._fields.box(proto, sports, dports, sending=sending, marks=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
-    def _reception(self, interface: str, local: int, box: Box, found: Sequence[Any]) -> list[list[Part]]:
-        """What becomes of packets to a local address in each hidden state, by what is found for their source."""
-        hook = self._hooks.program(interface) or found[0]
-        if hook is not None:
-            return [[(box, hook)]]
-        arrivals = list(zip(self._arriving(interface, local), found[1:], strict=True))
-        worlds: list[list[Part]] = [list(each.outcomes(at, box)) for each, at in arrivals]
-        if any(
-            isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL for each in worlds for _, fate in each
-        ):
+    def _reception(
+        self, arrivals: Sequence[Arrivals], doubt: Unknown | None, found: Sequence[Any], box: Box
+    ) -> list[list[Part]]:
+        worlds = _in_each_state(arrivals, doubt, found, box)
+        if any(_is_not_local(fate) for each in worlds for _, fate in each):
             # whoever answers for an address that is none of the guest's may do so by a mark (TPROXY)
-            box = self._fields.of_any_mark(box)
-            worlds = [list(each.outcomes(at, box)) for each, at in arrivals]
+            worlds = _in_each_state(arrivals, doubt, found, self._fields.of_any_mark(box))
         return [[(part, self._unless_led_elsewhere(fate)) for part, fate in each] for each in worlds]
 
     def _unless_led_elsewhere(self, fate: Outcome) -> Outcome:
-        lacking = isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL
-        return self._translation if lacking and self._translation is not None else fate
+        return self._translation if self._translation is not None and _is_not_local(fate) else fate
 
     def _judged(self, outcome: Outcome) -> Outcome:
         """An outcome but for what is not modelled of it."""
@@ -254,14 +250,13 @@ class Kernel:
                 return doubt
         return outcome
 
-    def _departure(self, local: int, box: Box, found: Sequence[Any]) -> list[list[Part]]:
-        """Where packets from a local address leave in each hidden state, by what is found for their destination."""
+    def _departure(self, departures: Sequence[Departures], found: Sequence[Any], box: Box) -> list[list[Part]]:
         ipsec, fixed, *trees = found
         if ipsec is not None:
             return [[(box, ipsec)]]
         return [
             [(part, self._undisturbed(the_way(ways), fixed)) for part, ways in each.ways(tree, box)]
-            for each, tree in zip(self._departing(local), trees, strict=True)
+            for each, tree in zip(departures, trees, strict=True)
         ]
 
     def _undisturbed(self, way: Sent | NotSent | Unknown, fixed: frozenset[str]) -> Sent | NotSent | Unknown:
@@ -276,21 +271,19 @@ class Kernel:
             return self._hooks.everywhere or way
         return self._hooks.program_out(way.interface) or self._neighbours.doubt(way, fixed) or way
 
-    def _agreed(
-        self, told: AddressMap[Any], worlds: Callable[[Any], list[list[Part]]], field: int | None, box: Box
-    ) -> AddressMap[ByPort]:
+    def _agreed(self, lookup: _Lookup, box: Box, field: int | None) -> AddressMap[ByPort]:
         """What all worlds come to, by what is told of an address, and by the port that the flow is about."""
         known = Memo()
 
-        def agree(found: object) -> ByPort:
+        def agree(found: Sequence[Any]) -> ByPort:
             try:
-                parts = list(self._ports_apart(worlds(found), field, box))
+                parts = list(self._ports_apart(lookup.worlds(found, box), field, box))
             except Undetermined as reason:
                 parts = [(0, Unknown(str(reason)))]
             ports = joined((start, self._judged(outcome)) for start, outcome in parts)
             return self._same_ports(ports)
 
-        return told.mapped(lambda found: known.once(found, lambda: agree(found)))
+        return lookup.told.mapped(lambda found: known.once(found, lambda: agree(found)))
 
     def _port_by_port(
         self, maps: Sequence[AddressMap[AddressMap[Any]]], judge: Callable[[tuple[Any, ...]], Outcome]
@@ -337,3 +330,18 @@ class Kernel:
                 known[which] = common(here, self._readers)
             found.append((starts[place], known[which]))
         return [(0, found[0][1]), *found[1:]]
+
+
+def _in_each_state(
+    arrivals: Sequence[Arrivals], doubt: Unknown | None, found: Sequence[Any], box: Box
+) -> list[list[Part]]:
+    """What becomes of packets that come in. `doubt`: a program that sees them first."""
+    ipsec, *situations = found
+    doubt = doubt or ipsec
+    if doubt is not None:
+        return [[(box, doubt)]]
+    return [list(each.outcomes(at, box)) for each, at in zip(arrivals, situations, strict=True)]
+
+
+def _is_not_local(fate: Outcome) -> bool:
+    return isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL
