@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.kernel_guests import make_guest, packet, replaced
+from tests.support.one_packet import sent_by
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.send import NotSent, Sent
@@ -21,7 +22,7 @@ ANY = (1024, 65535)
 
 def sends(remote: str, *entries: Neighbour, rules: str = "", **links: str) -> Sent | NotSent:
     guest = replaced(make_guest(routes=ROUTES, rules=rules, links=links), neighbours=entries)
-    return Kernel(guest).send(packet("10.0.0.11", remote), ANY, ANY)
+    return sent_by(Kernel(guest), packet("10.0.0.11", remote), ANY, ANY)
 
 
 def entry(address: str, interface: str = "eth0") -> Neighbour:

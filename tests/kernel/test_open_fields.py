@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.kernel_guests import TCP, make_guest, packet
+from tests.support.one_packet import sent_by
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.open_fields import DPORT, MARK, TOS, Box, Effort, Trees, leaves
 from vnicheck.kernel.packet import Transport
@@ -63,7 +64,7 @@ def test_many_users_and_ports_together() -> None:
     kernel = Kernel(make_guest(routes=ROUTES, rules="\n".join([*users, *ports])))
 
     def way(port: int) -> str:
-        sent = kernel.send(packet("10.0.0.12", "203.0.113.9"), (1024, 4000), (port, port))
+        sent = sent_by(kernel, packet("10.0.0.12", "203.0.113.9"), (1024, 4000), (port, port))
         return sent.interface if isinstance(sent, Sent) else ""
 
     assert [way(port) for port in (80, 5000, 5001, 5054)] == ["eth0", "eth1", "eth0", "eth1"]
@@ -92,8 +93,8 @@ def test_what_is_changed_on_trial_takes_over_the_tables_that_stay() -> None:
     after = make_guest(routes=ROUTES, rules="100: from 10.0.0.12 lookup 100")
     after = type(after)(**{name: getattr(after, name) for name in after.__struct_fields__} | {"routes": before.routes})
     base = Kernel(before)
-    assert base.send(packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535)) == Kernel(before).send(
-        packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535)
+    assert sent_by(base, packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535)) == sent_by(
+        Kernel(before), packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535)
     )
-    sent = Kernel(after, like=base).send(packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535))
-    assert sent == Kernel(after).send(packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535))
+    sent = sent_by(Kernel(after, like=base), packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535))
+    assert sent == sent_by(Kernel(after), packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535))

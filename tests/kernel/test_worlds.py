@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.kernel_guests import ICMP, TCP, UDP, make_guest, packet, replaced
-from tests.support.one_packet import taken
+from tests.support.one_packet import sent_by, taken
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.receive import Reception
@@ -33,7 +33,7 @@ def egress(
 ) -> str:
     """By which interface 10.0.0.12 answers."""
     ports = (NO_PORTS, NO_PORTS) if proto == ICMP else (sports, dports)
-    sent = Kernel(guest).send(packet("10.0.0.12", remote, proto), *ports)
+    sent = sent_by(Kernel(guest), packet("10.0.0.12", remote, proto), *ports)
     return sent.interface if isinstance(sent, Sent) else str(sent.failure)
 
 
@@ -276,8 +276,8 @@ def test_answers_are_remembered_with_their_doubts() -> None:
     kernel = Kernel(guest("100: from all fwmark 0x5 lookup 100"))
     for _ in range(2):
         with pytest.raises(Undetermined, match="mark"):
-            kernel.send(packet("10.0.0.12", REMOTE), SSH, CLIENT)
-    assert isinstance(kernel.send(packet("10.9.9.9", REMOTE), SSH, CLIENT), NotSent)
+            sent_by(kernel, packet("10.0.0.12", REMOTE), SSH, CLIENT)
+    assert isinstance(sent_by(kernel, packet("10.9.9.9", REMOTE), SSH, CLIENT), NotSent)
 
 
 def test_cuts_hold_the_edges_of_everything_that_is_read() -> None:

@@ -15,12 +15,12 @@ from vnicheck.kernel.lookup import TableMaps
 from vnicheck.kernel.marks import NOTHING, marked
 from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
-from vnicheck.kernel.packet import ICMP, NO_PORTS, Packet, Transport
+from vnicheck.kernel.packet import ICMP, NO_PORTS, Transport
 from vnicheck.kernel.receive import Arrivals, Received, Reception, Returns, arrives
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known, or_unknown
 from vnicheck.kernel.worlds import ByPort, Outcome, Part, Readers, Several, common
-from vnicheck.model.address import Range, prefix_range
+from vnicheck.model.address import prefix_range
 from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.guest import Guest
 from vnicheck.model.interface import beneath
@@ -114,25 +114,25 @@ class Kernel:
         key = ("returned", interface, source, box)
         return self._known.once(key, lambda: self._agreed(self._returning(interface, source), box, None))
 
-    def take_in(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
-        """What becomes of a packet to any address, whatever its ports within the ranges, its mark and its TOS. Raises
-        Undetermined.
+    def take_in(self, interface: str, source: int, destination: int, transport: Transport) -> Received:
+        """What becomes of packets to any address, whatever their ports within the ranges, their mark and their TOS.
+        Raises Undetermined.
         """
-        lookup = self._arriving(interface, packet.destination)
-        box, _ = self._box(Transport(packet.proto, sports, dports), sending=False)
-        found = lookup.told.at(packet.source)
+        lookup = self._arriving(interface, destination)
+        box, _ = self._box(transport, sending=False)
+        found = lookup.told.at(source)
         taken = self._known.once(
-            ("taken", interface, packet.destination, box, found),
+            ("taken", interface, destination, box, found),
             lambda: self._judged(common(lookup.worlds(found, box), self._readers)),
         )
         assert isinstance(taken, Received | Unknown)  # noqa: S101 - the outcomes of arrivals are
         return known(taken)
 
-    def send(self, packet: Packet, sports: Range, dports: Range) -> Sent | NotSent:
-        """Where a packet from a local address leaves the guest: as `sent`. Raises Undetermined."""
-        lookup = self._departing(packet.source)
-        box, _ = self._box(Transport(packet.proto, sports, dports), sending=True)
-        sent = known(common(lookup.worlds(lookup.told.at(packet.destination), box), self._readers))
+    def send(self, source: int, destination: int, transport: Transport) -> Sent | NotSent:
+        """Where packets from a local address leave the guest: as `sent`. Raises Undetermined."""
+        lookup = self._departing(source)
+        box, _ = self._box(transport, sending=True)
+        sent = known(common(lookup.worlds(lookup.told.at(destination), box), self._readers))
         assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
         return sent
 
