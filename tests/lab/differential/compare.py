@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from tests.support.one_packet import receive, routes_out, sent_by, taken
+from tests.support.packet import Packet
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.kernel import Kernel
