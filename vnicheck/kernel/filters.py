@@ -242,22 +242,19 @@ class Filters:
         rules = list(self._chains.rules_of(*hooks))
         apart = membership(list(_address_sets(rules)))
         cuts = _port_cuts(rules)
-        known: dict[int, Rulings] = {}
-        parts = []
-        for first, held in zip(apart.starts, apart.values, strict=True):
-            if held not in known:
-                known[held] = joined(self._by_port(judge, first, ports, cuts))
-            parts.append((first, known[held]))
-        return AddressMap(*map(tuple, zip(*parts, strict=True)))
+        known = Memo()
+        ruled = [
+            known.once(held, partial(self._by_port, judge, first, ports, cuts))
+            for first, held in zip(apart.starts, apart.values, strict=True)
+        ]
+        return AddressMap(apart.starts, ruled)
 
-    def _by_port(
-        self, judge: Callable[[int, Range], Judged], remote: int, ports: Range, cuts: list[int]
-    ) -> Iterator[tuple[int, Judged]]:
+    def _by_port(self, judge: Callable[[int, Range], Judged], remote: int, ports: Range, cuts: list[int]) -> Rulings:
         first, last = ports
         inside = [cut for cut in cuts if first < cut <= last]
-        starts = [first, *inside]
-        for start, end in zip(starts, [*[cut - 1 for cut in inside], last], strict=True):
-            yield 0 if start == first else start, self._guarded(partial(judge, remote, (start, end)))
+        parts = zip([first, *inside], [*[cut - 1 for cut in inside], last], strict=True)
+        judged = [self._guarded(partial(judge, remote, part)) for part in parts]
+        return joined(zip([0, *inside], judged, strict=True))
 
 
 def _stopped(passage: AtHook) -> Unknown | None:

@@ -185,21 +185,21 @@ class Kernel:
 
     def _arriving(self, interface: str, local: int) -> _Lookup:
         """Packets to a local address, by their source."""
-
-        def found() -> _Lookup:
-            arrivals = [Arrivals(host, interface, local) for host in self._states(interface)]
-            doubt = self._hooks.program(interface)
-            told = zipped([self._hooks.ipsec(local), *[each.situations for each in arrivals]])
-            return _Lookup(told, partial(self._reception, arrivals, doubt))
-
-        return self._known.once(("arriving", interface, local), found)
+        return self._entering(Arrivals, interface, local, self._reception)
 
     def _returning(self, interface: str, source: int) -> _Lookup:
         """Packets from the address of a container, by their destination."""
-        returns = [Returns(host, interface, source) for host in self._states(interface)]
-        doubt = self._hooks.program(interface)
-        told = zipped([self._hooks.ipsec(source), *[each.situations for each in returns]])
-        return _Lookup(told, partial(_in_each_state, returns, doubt))
+        return self._entering(Returns, interface, source, _in_each_state)
+
+    def _entering(
+        self, kind: type[Arrivals], interface: str, end: int, worlds: Callable[..., list[list[Part]]]
+    ) -> _Lookup:
+        def found() -> _Lookup:
+            arrivals = [kind(host, interface, end) for host in self._states(interface)]
+            told = zipped([self._hooks.ipsec(end), *[each.situations for each in arrivals]])
+            return _Lookup(told, partial(worlds, arrivals, self._hooks.program(interface)))
+
+        return self._known.once((kind, interface, end), found)
 
     def _departing(self, local: int) -> _Lookup:
         """Packets from a local address, by their destination."""
