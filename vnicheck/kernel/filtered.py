@@ -34,9 +34,9 @@ class FilteredKernel(Kernel):
     ) -> None:
         super().__init__(guest, like, unmarked=unmarked, seen=seen)
         self.firewall_read = guest.firewall is not None
-        filters = Filters(guest, guest.firewall) if guest.firewall is not None else None
-        if isinstance(like, FilteredKernel) and like._filters is not None and like._filters.are_of(guest):
-            filters = like._filters
+        filters = like._filters if isinstance(like, FilteredKernel) else None
+        if filters is None or not filters.are_of(guest):
+            filters = Filters(guest, guest.firewall) if guest.firewall is not None else None
         self._filters: Filters | None = filters if filters is not None and filters.matters else None
         self.reads_transport = self.reads_transport or self._filters is not None
 
