@@ -8,6 +8,7 @@ from tests.support.sshd import require
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.guest.parsers.nftables import parse_nftables
 from vnicheck.kernel.filtered import FilteredKernel
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Unknown
@@ -139,20 +140,20 @@ def kernel(text: str, addresses: dict[str, tuple[str, ...]] | None = None) -> Fi
 def taken(of: FilteredKernel, port: int, proto: int = TCP, remote: str = REMOTE, interface: str = "eth1") -> str:
     """What becomes of an opening packet: `delivered`, or the reason for which that is not known."""
     local, ports = parse_address("10.0.0.12"), ((0, 0), (0, 0)) if proto == ICMP else (ANY, (1, 65535))
-    found = of.received(interface, local, proto, *ports, of_source=False).at(parse_address(remote)).at(port)
+    found = of.received(interface, local, Transport(proto, *ports)).at(parse_address(remote)).at(port)
     return _fate(found)
 
 
 def answered(of: FilteredKernel, proto: int = TCP) -> str:
     """The answer to what the server opens."""
     ports = ((0, 0), (0, 0)) if proto == ICMP else ((1, 65535), ANY)
-    found = of.received("eth1", parse_address("10.0.0.12"), proto, *ports, of_source=True)
+    found = of.received("eth1", parse_address("10.0.0.12"), Transport(proto, *ports, of_source=True))
     return _fate(found.at(parse_address(REMOTE)).at(443))
 
 
 def leaves(of: FilteredKernel, *, answer: bool, port: int = 443, remote: str = REMOTE, local: str = "10.0.0.12") -> str:
     ports = ((1, 65535), ANY) if answer else (ANY, (1, 65535))
-    found = of.sent(parse_address(local), TCP, *ports, of_source=answer).at(parse_address(remote)).at(port)
+    found = of.sent(parse_address(local), Transport(TCP, *ports, of_source=answer)).at(parse_address(remote)).at(port)
     return _fate(found)
 
 
@@ -453,7 +454,7 @@ def test_a_drop_of_the_kernel_stays_one() -> None:
     guest = make_guest(routes=ROUTES, sysctls={"eth1.rp_filter": 1})
     of = FilteredKernel(replaced(guest, firewall=Firewall(chains=chains)))
     assert taken(of, 80) == taken(of, 22) == Reception.RP_FILTER.value
-    found = of.received("eth1", parse_address("10.0.0.12"), TCP, ANY, (1, 65535), of_source=False)
+    found = of.received("eth1", parse_address("10.0.0.12"), Transport(TCP, ANY, (1, 65535)))
     rulings = [getattr(found.at(parse_address(REMOTE)).at(port), "ruling", None) for port in (22, 80)]
     assert [ruling is None for ruling in rulings] == [True, False], "what the drop hides is told apart"
 

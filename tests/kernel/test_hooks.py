@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.kernel_guests import make_guest, packet, replaced
-from tests.support.one_packet import taken
+from tests.support.one_packet import sent_by, taken
 from vnicheck.guest.parsers.programs import ipsec_hooks
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.receive import Reception
@@ -31,7 +31,7 @@ def received(of: Kernel, interface: str = "eth0", source: str = REMOTE) -> Recep
 
 
 def sends(of: Kernel, remote: str = REMOTE) -> bool:
-    return isinstance(of.send(packet("10.0.0.11", remote), SSH, CLIENT), Sent)
+    return isinstance(sent_by(of, packet("10.0.0.11", remote), SSH, CLIENT), Sent)
 
 
 def test_look_at_the_way_back_leaves_open_only_what_the_kernel_accepts() -> None:
@@ -82,7 +82,7 @@ def test_filter_on_output_leaves_open_what_is_forwarded_there() -> None:
     hook = Hook(kind=HookKind.EGRESS_PROGRAM, text="tc: egress", interface="eth0")
     forwarding = kernel(hook, eth1_forwarding=1)
     with pytest.raises(Undetermined, match="as they leave"):
-        forwarding.take_in("eth1", packet("10.0.0.44", REMOTE), CLIENT, SSH)
+        taken(forwarding, "eth1", packet("10.0.0.44", REMOTE), CLIENT, SSH)
 
 
 def test_a_program_of_no_interface_may_refuse_what_is_taken_and_change_what_is_sent() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.kernel_guests import TCP, make_guest, packet, replaced
+from tests.support.one_packet import sent_by
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.marks import NOTHING, marked
 from vnicheck.kernel.send import Sent
@@ -31,7 +32,7 @@ def chain(hook: str | None, text: str, name: str = "c", target: str | None = Non
 
 
 def egress(known: Guest, *, unmarked: bool = True) -> str:
-    sent = Kernel(known, unmarked=unmarked).send(packet("10.0.0.12", "203.0.113.9", TCP), (22, 22), (1024, 65535))
+    sent = sent_by(Kernel(known, unmarked=unmarked), packet("10.0.0.12", "203.0.113.9", TCP), (22, 22), (1024, 65535))
     assert isinstance(sent, Sent)
     return sent.interface
 

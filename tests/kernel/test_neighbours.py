@@ -3,7 +3,9 @@
 import pytest
 
 from tests.support.kernel_guests import make_guest, packet, replaced
+from tests.support.one_packet import sent_by
 from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_address
@@ -20,7 +22,7 @@ ANY = (1024, 65535)
 
 def sends(remote: str, *entries: Neighbour, rules: str = "", **links: str) -> Sent | NotSent:
     guest = replaced(make_guest(routes=ROUTES, rules=rules, links=links), neighbours=entries)
-    return Kernel(guest).send(packet("10.0.0.11", remote), ANY, ANY)
+    return sent_by(Kernel(guest), packet("10.0.0.11", remote), ANY, ANY)
 
 
 def entry(address: str, interface: str = "eth0") -> Neighbour:
@@ -49,6 +51,6 @@ def test_interface_without_arp_asks_nobody() -> None:
 
 def test_a_permanent_neighbour_is_told_from_the_addresses_beside_it() -> None:
     guest = replaced(make_guest(routes=ROUTES), neighbours=(entry(NEAR),))
-    sent = Kernel(guest).sent(parse_address("10.0.0.11"), 6, ANY, ANY, of_source=False)
+    sent = Kernel(guest).sent(parse_address("10.0.0.11"), Transport(6, ANY, ANY))
     beside = [isinstance(sent.at(parse_address(NEAR) + step).at(443), Sent) for step in (-1, 0, 1)]
     assert beside == [True, False, True]

@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.kernel_guests import TCP, make_guest, packet
+from tests.support.one_packet import sent_by
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.open_fields import DPORT, MARK, TOS, Box, Effort, Tree, Trees, Unlike, leaves
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
@@ -70,7 +72,7 @@ def test_two_trees_differ_in_the_pairs_that_some_packet_comes_to(
 def test_many_rules_that_read_ports(count: int) -> None:
     rules = "\n".join(f"{100 + n}: from all ipproto tcp dport {1000 + 10 * n} lookup 100" for n in range(count))
     kernel = Kernel(make_guest(routes=ROUTES, rules=rules))
-    ways = kernel.sent(parse_address("10.0.0.12"), TCP, (1024, 65535), (1, 65535), of_source=False)
+    ways = kernel.sent(parse_address("10.0.0.12"), Transport(TCP, (1024, 65535), (1, 65535)))
     by_port = ways.at(parse_address("203.0.113.9"))
     assert len(by_port.starts) == 2 * count + 1
     for port, interface in ((999, "eth0"), (1000, "eth1"), (1001, "eth0"), (1000 + 10 * (count - 1), "eth1")):
@@ -86,7 +88,7 @@ def test_many_users_and_ports_together() -> None:
     kernel = Kernel(make_guest(routes=ROUTES, rules="\n".join([*users, *ports])))
 
     def way(port: int) -> str:
-        sent = kernel.send(packet("10.0.0.12", "203.0.113.9"), (1024, 4000), (port, port))
+        sent = sent_by(kernel, packet("10.0.0.12", "203.0.113.9"), (1024, 4000), (port, port))
         return sent.interface if isinstance(sent, Sent) else ""
 
     assert [way(port) for port in (80, 5000, 5001, 5054)] == ["eth0", "eth1", "eth0", "eth1"]
@@ -97,7 +99,7 @@ def test_many_users_and_ports_together() -> None:
 def test_many_rules_for_sources() -> None:
     rules = "\n".join(f"{100 + n}: from 11.0.{n >> 8}.{n & 255} lookup 100" for n in range(3000))
     kernel = Kernel(make_guest(routes=ROUTES, rules=rules, sysctls={"eth0.rp_filter": 1}))
-    received = kernel.received("eth0", parse_address("10.0.0.11"), TCP, (1, 9), (1, 9), of_source=False)
+    received = kernel.received("eth0", parse_address("10.0.0.11"), Transport(TCP, (1, 9), (1, 9)))
     outcome = received.at(parse_address("203.0.113.9")).at(5)
     assert isinstance(outcome, Received)
     assert outcome.reason.startswith("the way back leaves by eth0")
@@ -115,8 +117,8 @@ def test_what_is_changed_on_trial_takes_over_the_tables_that_stay() -> None:
     after = make_guest(routes=ROUTES, rules="100: from 10.0.0.12 lookup 100")
     after = type(after)(**{name: getattr(after, name) for name in after.__struct_fields__} | {"routes": before.routes})
     base = Kernel(before)
-    assert base.send(packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535)) == Kernel(before).send(
-        packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535)
+    assert sent_by(base, packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535)) == sent_by(
+        Kernel(before), packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535)
     )
-    sent = Kernel(after, like=base).send(packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535))
-    assert sent == Kernel(after).send(packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535))
+    sent = sent_by(Kernel(after, like=base), packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535))
+    assert sent == sent_by(Kernel(after), packet("10.0.0.12", "203.0.113.9"), (22, 22), (1024, 65535))

@@ -11,6 +11,7 @@ from tests.support.servers import link
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.guest.parsers.nftables import parse_nftables
 from vnicheck.kernel.contradicted import Contradiction
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.published import PublishingKernel
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
@@ -77,8 +78,8 @@ def fates(
     )
     kernel = PublishingKernel(guest, unmarked=True, inside=inside, seen=seen)
     local, remote = parse_address("10.0.0.11"), parse_address(client)
-    asked = kernel.received("eth0", local, 6, ANY, (1, 65535), of_source=False)
-    answered = kernel.answered("eth0", local, 6, (1, 65535), ANY)
+    asked = kernel.received("eth0", local, Transport(6, ANY, (1, 65535)))
+    answered = kernel.answered("eth0", local, Transport(6, (1, 65535), ANY, of_source=True))
     return asked.at(remote).at(port), answered.at(remote).at(port)
 
 

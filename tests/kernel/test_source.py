@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.kernel_guests import UDP, host, make_guest, packet, replaced
-from tests.support.one_packet import send
+from tests.support.one_packet import send, sent_by
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.source import scope_number
@@ -69,7 +69,7 @@ def test_narrower_and_secondary_addresses_are_not_chosen(scope: str, secondary: 
 
 
 def test_sender_with_a_source_gets_none_chosen() -> None:
-    answer = Kernel(narrowed("global")).send(packet("10.0.0.11", REMOTE, UDP), (53, 53), (1024, 65535))
+    answer = sent_by(Kernel(narrowed("global")), packet("10.0.0.11", REMOTE, UDP), (53, 53), (1024, 65535))
     assert isinstance(answer, Sent)
     assert answer.source is None
 

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.support.kernel_guests import ICMP, TCP, UDP, make_guest, packet, replaced
-from tests.support.one_packet import taken
-from vnicheck.kernel.kernel import NO_PORTS, Kernel
+from tests.support.one_packet import sent_by, taken
+from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined, Unknown
@@ -32,7 +33,7 @@ def egress(
 ) -> str:
     """By which interface 10.0.0.12 answers."""
     ports = (NO_PORTS, NO_PORTS) if proto == ICMP else (sports, dports)
-    sent = Kernel(guest).send(packet("10.0.0.12", remote, proto), *ports)
+    sent = sent_by(Kernel(guest), packet("10.0.0.12", remote, proto), *ports)
     return sent.interface if isinstance(sent, Sent) else str(sent.failure)
 
 
@@ -111,7 +112,7 @@ class TestOpenFields:
         for sports in ((100, 100), (150, 150), (200, 200)):
             with pytest.raises(Undetermined, match=r"^it depends on the packet's mark, which the flow leaves open;"):
                 egress(guest(rules), sports=sports)
-        sent = Kernel(guest(rules)).sent(parse_address("10.0.0.12"), TCP, (1, 65535), CLIENT, of_source=True)
+        sent = Kernel(guest(rules)).sent(parse_address("10.0.0.12"), Transport(TCP, (1, 65535), CLIENT, of_source=True))
         ways = sent.at(parse_address(REMOTE))
         found = {port: ways.at(port) for port in (99, 100, 149, 150, 200, 201, 300, 301)}
         reasons = {port: way.reason for port, way in found.items() if isinstance(way, Unknown)}
@@ -275,8 +276,8 @@ def test_answers_are_remembered_with_their_doubts() -> None:
     kernel = Kernel(guest("100: from all fwmark 0x5 lookup 100"))
     for _ in range(2):
         with pytest.raises(Undetermined, match="mark"):
-            kernel.send(packet("10.0.0.12", REMOTE), SSH, CLIENT)
-    assert isinstance(kernel.send(packet("10.9.9.9", REMOTE), SSH, CLIENT), NotSent)
+            sent_by(kernel, packet("10.0.0.12", REMOTE), SSH, CLIENT)
+    assert isinstance(sent_by(kernel, packet("10.9.9.9", REMOTE), SSH, CLIENT), NotSent)
 
 
 def test_cuts_hold_the_edges_of_everything_that_is_read() -> None:

@@ -5,8 +5,8 @@ from typing import TypeVar
 import msgspec
 
 from tests.support.guest_parts import guest_from_parts, with_default_tables
+from tests.support.packet import Packet
 from vnicheck.kernel.host import HiddenState, Host
-from vnicheck.kernel.packet import Packet
 from vnicheck.model.address import parse_address
 from vnicheck.model.guest import Guest, OperatingSystem
 

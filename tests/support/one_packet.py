@@ -1,9 +1,10 @@
 """What the maps say of single packets, in one state of the kernel: a box of one packet, at one address."""
 
+from tests.support.packet import Packet
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.open_fields import TOS, UID, Box
-from vnicheck.kernel.packet import Packet
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Arrivals, Received, Reception
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
 from vnicheck.kernel.undetermined import Undetermined, Unknown, known
@@ -38,10 +39,15 @@ def send(host: Host, packet: Packet) -> Sent | NotSent:
 
 def taken(kernel: Kernel, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
     """What becomes of it in every state, where the guest keeps it. Raises Undetermined."""
-    received = kernel.take_in(interface, packet, sports, dports)
+    received = kernel.take_in(interface, packet.source, packet.destination, Transport(packet.proto, sports, dports))
     if received.reception is Reception.FORWARDED:
         raise Undetermined(f"{received.reason}, which is not modelled")
     return received
+
+
+def sent_by(kernel: Kernel, packet: Packet, sports: Range, dports: Range) -> Sent | NotSent:
+    """The way that it takes in every state. Raises Undetermined."""
+    return kernel.send(packet.source, packet.destination, Transport(packet.proto, sports, dports))
 
 
 def _box_of(host: Host, packet: Packet) -> Box:

@@ -16,8 +16,10 @@ from vnicheck.fabric import ingress_route, load_balancer, network_acl, remote_ac
 from vnicheck.fabric.ingress_route import has_zone_table, zone_of
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.state_filter import state_filter
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
+from vnicheck.kernel.undetermined import worlds_of
 from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address import LAST, Range, merge_ranges, parse_address
 from vnicheck.model.address_map import AddressMap, choose, constant, zipped
@@ -107,21 +109,20 @@ class RemoteSets:
         key = (local.key, protocol, ports, inbound) if reads else local.key
 
         def asked() -> _Asked:
-            client, proto, own = self._view.client_ports(protocol), protocol.number, local.number
-            remote_ports, local_ports = (client, ports) if inbound else (ports, client)
+            client, own = self._view.client_ports(protocol), local.number
+            arriving = Transport(protocol.number, *((client, ports) if inbound else (ports, client)), not inbound)
+            leaving = Transport(protocol.number, arriving.dports, arriving.sports, inbound)
             received: AddressMap[ByPort | None] = _NOT_KNOWN
             sent: AddressMap[ByPort | None] = _NOT_KNOWN
-            if kernel is not None:
-                if inbound and interface is not None:
-                    sent = kernel.answered(interface, own, proto, local_ports, remote_ports)
-                else:
-                    sent = kernel.sent(own, proto, local_ports, remote_ports, of_source=inbound)
-                if interface is not None:
-                    received = kernel.received(interface, own, proto, remote_ports, local_ports, of_source=not inbound)
+            if kernel is not None and interface is not None:
+                sent = kernel.answered(interface, own, leaving) if inbound else kernel.sent(own, leaving)
+                received = kernel.received(interface, own, arriving)
+            elif kernel is not None:
+                sent = kernel.sent(own, leaving)
             return received, sent, frozenset(_leaving(sent))
 
         def way() -> Way:
-            # a change for one own address touches what goes between it and another: no remotes, but one that is asked for
+            # a change for one own address touches what goes between it and others: of remotes only one asked for
             shared = (key, self._view.change_for(local))
             received, sent, leaving = asked() if self.asked_for_one else self._view.asked.once(shared, asked)
             by_these = [vni for vni in self._view.server.vnis if self._view.interface_of.get(vni.id) in leaving]
@@ -203,9 +204,9 @@ def fate_of_outcome(outcome: Outcome) -> Hashable:
 
 def _leaving(sent: AddressMap[ByPort | None]) -> Iterator[str]:
     """The interfaces by which packets may leave."""
-    ways = (way for each in set(sent.values) if each is not None for way in each.values)
-    possible = (world for way in ways for world in (way.worlds if isinstance(way, Several) else (way,)))
-    return (way.interface for way in possible if isinstance(way, Sent))
+    known = (each for each in set(sent.values) if each is not None)
+    worlds = (world for each in known for way in each.values for world in worlds_of(way))
+    return (world.interface for world in worlds if isinstance(world, Sent))
 
 
 def _areas(view: ServerView, vnis: Iterable[Vni]) -> AddressMap[Area]:

@@ -16,7 +16,7 @@ from vnicheck.fabric.remote_acl import home_of, remote_acl
 from vnicheck.fabric.spoofing_check import arrival_check, spoofing_check
 from vnicheck.fabric.transit_route import TransitRoute, onward
 from vnicheck.fabric.vpc_route import vpc_route
-from vnicheck.kernel.packet import Packet
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Reception
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import Range, parse_address
@@ -144,11 +144,10 @@ class _Passage:
         """What the guest does with it; the interface and the gateway by which it sends it on, if it does."""
         kernel, protocol = self._view.kernel, self.sender.protocol
         assert kernel is not None  # noqa: S101 - the caller has looked
-        client, ports = self._view.client_ports(protocol), _hull(self.sender.ports)
-        sports, dports = (client, ports) if self._leg is Leg.REQUEST else (ports, client)
-        packet = Packet(self.source, self.destination, protocol.number)
+        client, ports, answer = self._view.client_ports(protocol), _hull(self.sender.ports), self._leg is Leg.REPLY
+        transport = Transport(protocol.number, *((ports, client) if answer else (client, ports)), of_source=answer)
         try:
-            taken = kernel.take_in(interface, packet, sports, dports)
+            taken = kernel.take_in(interface, self.source, self.destination, transport)
         except Undetermined as why:
             return unknown(FORWARDING, str(why)), None, None
         by = (taken.by,) if taken.by else ()
@@ -161,8 +160,7 @@ class _Passage:
         if len(taken.egress) != 1 or len(taken.gateways) != 1:
             return unknown(FORWARDING, f"several next hops of equal cost: {', '.join(taken.egress)}", by=by), None, None
         egress, gateway = taken.egress[0], taken.gateways[0]
-        answer = self._leg is Leg.REPLY
-        ruling = kernel.passed_on(interface, egress, packet, sports, dports, answer=answer)
+        ruling = kernel.passed_on(interface, egress, self.source, self.destination, transport)
         if ruling is not None:
             return unknown(FORWARDING, ruling.reason, by=by), egress, gateway
         unread = None if kernel.firewall_read else "transit-unchanged"

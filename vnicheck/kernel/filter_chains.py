@@ -6,9 +6,10 @@ followed both ways.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vnicheck.kernel.filter_match import Packets, address_range, applies, is_named, port_range
 from vnicheck.model.address import Range
@@ -186,16 +187,16 @@ class Chains:
             if chain.type == "nat" and (packets.state == "established" or any(surely for _, surely in translated)):
                 continue  # only a connection's first packet meets it, and one translation is all
             early = _turn(chain) <= _TRACKING or hook == "ingress"
-            at = msgspec.structs.replace(packets, state=None) if early else packets
+            at = replace(packets, state=None) if early else packets
             walk = _Walk(self, at)
             through = walk.chain(chain, 0)
             if through and chain.policy is Verdict.DROP:
                 walk.ends.append(
                     FirewallRule(text=f"policy drop of chain {chain.table} {chain.name}", verdict=Verdict.DROP)
                 )
-            packets = msgspec.structs.replace(packets, marked=packets.marked or walk.packets.marked)
+            packets = replace(packets, marked=packets.marked or walk.packets.marked)
             if walk.untracks:
-                packets = msgspec.structs.replace(packets, state=None)
+                packets = replace(packets, state=None)
             stopped += [rule for rule in walk.ends if rule.verdict in _DOUBTFUL]
             only = packets.state == "new" and not through and len(walk.ends) == 1
             only = only and not self._is_beside(chain)
@@ -231,7 +232,7 @@ class Chains:
         if where is None or where[0] != where[1] or ports is None or (port and ports[0] != ports[1]):
             return None
         own = packets.own if where[0] == packets.destination else None
-        return msgspec.structs.replace(packets, destination=where[0], dports=ports, translated=True, own=own)
+        return replace(packets, destination=where[0], dports=ports, translated=True, own=own)
 
     def chain_of(self, beside: FirewallChain, name: str | None) -> FirewallChain | None:
         """The chain of a jump."""
@@ -262,7 +263,7 @@ class _Walk:
             if holds is False:
                 continue
             if rule.sets_mark and _CLEARS.fullmatch(rule.text) is None:
-                self.packets = msgspec.structs.replace(self.packets, marked=True)
+                self.packets = replace(self.packets, marked=True)
             self.untracks = self.untracks or rule.untracks
             if rule.verdict is None:
                 continue
@@ -282,7 +283,7 @@ class _Walk:
     def _jump(self, chain: FirewallChain, rule: FirewallRule, depth: int) -> bool:
         target = self._chains.chain_of(chain, rule.target)
         if target is None or depth >= _DEEPEST:
-            self.ends.append(msgspec.structs.replace(rule, verdict=Verdict.OTHER))
+            self.ends.append(replace(rule, verdict=Verdict.OTHER))
             return True
         return self.chain(target, depth + 1)
 
@@ -293,6 +294,7 @@ def _turn(chain: FirewallChain) -> int:
     return _NAT.get(chain.hook or "", own) if chain.type == "nat" else own
 
 
+@lru_cache(maxsize=1 << 10)
 def priority(text: str | None) -> int:
     """The number of `filter`, `mangle - 5` or `-300`."""
     match = _PRIORITY.fullmatch((text or "").strip())

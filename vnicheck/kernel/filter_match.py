@@ -1,6 +1,7 @@
 """Whether a netfilter rule applies to packets: yes, no, or None where the rule asks what is not known of them."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -133,7 +134,7 @@ def is_named(values: tuple[str, ...], name: str) -> bool:
 
 
 def _addressed(values: tuple[str, ...], address: int) -> bool | None:
-    ranges = [address_range(value) for value in values]
+    ranges = map(address_range, values)
     return _any(None if each is None else each[0] <= address <= each[1] for each in ranges)
 
 
@@ -146,6 +147,7 @@ def address_range(value: str) -> Range | None:
         return None
 
 
+@lru_cache(maxsize=1 << 10)
 def _is_protocol(value: str, proto: int) -> bool | None:
     if value in _ANY_PROTOCOL:
         return None
@@ -168,14 +170,20 @@ def port_range(value: str) -> Range | None:
 
 
 def _ported(values: tuple[str, ...], ports: Range, proto: int) -> bool | None:
-    ranges = [port_range(value) for value in values]
     if proto == ICMP:
         return None
-    told = merge_ranges(each for each in ranges if each is not None)
+    told, named = _port_ranges(values)
     if any(first <= ports[0] and ports[1] <= last for first, last in told):
         return True
     apart = all(ports[1] < first or last < ports[0] for first, last in told)
-    return False if apart and None not in ranges else None
+    return False if apart and not named else None
+
+
+@lru_cache(maxsize=1 << 12)
+def _port_ranges(values: tuple[str, ...]) -> tuple[list[Range], bool]:
+    """The ports that they tell, and whether some have names."""
+    ranges = [port_range(value) for value in values]
+    return merge_ranges(each for each in ranges if each is not None), None in ranges
 
 
 def _is_echo(value: str, packets: Packets) -> bool | None:

@@ -1,20 +1,20 @@
 """A guest's kernel with its firewall: routing says where packets go, netfilter's rules whether they get there."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 
 from vnicheck.kernel.contradicted import Contradiction
 from vnicheck.kernel.filters import Filters, Judged, Led, Rulings
 from vnicheck.kernel.kernel import Kernel
-from vnicheck.kernel.packet import Packet
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.receive import Received
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.kernel.undetermined import Unknown
+from vnicheck.kernel.undetermined import Unknown, worlds_of
 from vnicheck.kernel.worlds import ByPort, Outcome, Several
-from vnicheck.model.address import Range
-from vnicheck.model.address_map import AddressMap, zipped
+from vnicheck.model.address_map import AddressMap
 from vnicheck.model.guest import Guest
 
 
@@ -34,53 +34,44 @@ class FilteredKernel(Kernel):
     ) -> None:
         super().__init__(guest, like, unmarked=unmarked, seen=seen)
         self.firewall_read = guest.firewall is not None
-        filters = Filters(guest, guest.firewall) if guest.firewall is not None else None
-        if isinstance(like, FilteredKernel) and like._filters is not None and like._filters.are_of(guest):
-            filters = like._filters
+        filters = like._filters if isinstance(like, FilteredKernel) else None
+        if filters is None or not filters.are_of(guest):
+            filters = Filters(guest, guest.firewall) if guest.firewall is not None else None
         self._filters: Filters | None = filters if filters is not None and filters.matters else None
         self.reads_transport = self.reads_transport or self._filters is not None
-        self._joint: dict[tuple[int, int, str | None], tuple[ByPort, Rulings, ByPort]] = {}
 
-    def received(
-        self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool
-    ) -> AddressMap[ByPort]:
+    def received(self, interface: str, local: int, transport: Transport) -> AddressMap[ByPort]:
         """As of Kernel; packets about whose source ports a flow is are answers to the server's own."""
-        routed = super().received(interface, local, proto, sports, dports, of_source=of_source)
+        routed = super().received(interface, local, transport)
         if self._filters is None:
             return routed
-        ruled = self._filters.incoming(interface, local, proto, sports, dports, answer=of_source)
+        ruled = self._filters.incoming(interface, local, transport)
         return self._known.once(
-            ("filtered", id(routed), id(ruled)),  # both are kept, and so their ids
-            lambda: self.shared(zipped([routed, ruled]).mapped(partial(self._joined, None))),
+            ("filtered", interface, local, transport), lambda: self._filtered(routed, {None: ruled})
         )
 
-    def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
+    def sent(self, local: int, transport: Transport) -> AddressMap[ByPort]:
         """As of Kernel; packets about whose source ports a flow is are the server's answers."""
-        routed = super().sent(local, proto, sports, dports, of_source=of_source)
+        routed = super().sent(local, transport)
         if self._filters is None:
             return routed
         filters = self._filters
 
         def filtered() -> AddressMap[ByPort]:
-            found = routed
-            for interface in _interfaces(routed):
-                ruled = filters.outgoing(interface, local, proto, sports, dports, answer=of_source)
-                found = zipped([found, ruled]).mapped(partial(self._joined, interface))
-            return self.shared(found)
+            ruled: dict[str | None, AddressMap[Rulings]] = {
+                name: filters.outgoing(name, local, transport) for name in _interfaces(routed)
+            }
+            return self._filtered(routed, ruled)
 
-        return self._known.once(("filtered", local, proto, sports, dports, of_source), filtered)
+        return self._known.once(("filtered", local, transport), filtered)
 
     def may_forward(self, interface: str) -> bool:
         """Whether the guest forwards what comes in by the interface, or that was not collected."""
         return self._guest.sysctls.get(f"net/ipv4/conf/{interface}/forwarding", 1) != 0
 
-    def passed_on(
-        self, iif: str, oif: str, packet: Packet, sports: Range, dports: Range, *, answer: bool
-    ) -> Unknown | None:
-        """What the firewall makes of a packet that the guest forwards; None: nothing, as far as it was read."""
-        return (
-            None if self._filters is None else self._filters.forwarded(iif, oif, packet, sports, dports, answer=answer)
-        )
+    def passed_on(self, iif: str, oif: str, source: int, destination: int, transport: Transport) -> Unknown | None:
+        """What the firewall makes of packets that the guest forwards; None: nothing, as far as it was read."""
+        return None if self._filters is None else self._filters.forwarded(iif, oif, source, destination, transport)
 
     def port_cuts(self) -> set[int]:
         """As of Kernel."""
@@ -92,27 +83,26 @@ class FilteredKernel(Kernel):
         if self._filters is not None:
             yield self._filters.named
 
-    def _joined(self, by: str | None, both: tuple[ByPort, Rulings]) -> ByPort:
-        """What becomes of packets that routing and rules judge; `by`: the interface whose rules these are."""
-        routed, ruled = both
-        if len(ruled.starts) == 1 and ruled.values[0] is None:
-            return routed
-        key = (id(routed), id(ruled), by)
-        if key not in self._joint:
-            joint = zipped([routed, ruled]).mapped(partial(_judged, by))
-            joint = self._by_port.setdefault((*joint.starts, *joint.values), joint)
-            self._joint[key] = (routed, ruled, joint)  # keeps the parts alive, and so their ids
-        return self._joint[key][2]
+    def _filtered(
+        self, routed: AddressMap[ByPort], ruled: Mapping[str | None, AddressMap[Rulings]]
+    ) -> AddressMap[ByPort]:
+        """What becomes of packets that routing and rules judge; `ruled`: by the interface that packets leave by."""
+        return self._port_by_port([routed, *ruled.values()], partial(_judged, tuple(ruled)))
 
 
 def _interfaces(routed: AddressMap[ByPort]) -> list[str]:
-    ways = (way for ports in routed.values for way in ports.values)
-    worlds = (world for way in ways for world in (way.worlds if isinstance(way, Several) else (way,)))
+    worlds = (world for ports in routed.values for way in ports.values for world in worlds_of(way))
     return sorted({world.interface for world in worlds if isinstance(world, Sent)})
 
 
-def _judged(by: str | None, both: tuple[Outcome, Judged]) -> Outcome:
-    routed, ruling = both
+def _judged(leaving: tuple[str | None, ...], at: tuple[Any, ...]) -> Outcome:
+    outcome: Outcome = at[0]
+    for by, ruling in zip(leaving, at[1:], strict=True):
+        outcome = _with_ruling(outcome, ruling, by)
+    return outcome
+
+
+def _with_ruling(routed: Outcome, ruling: Judged, by: str | None) -> Outcome:
     if ruling is None:
         return routed
     if isinstance(ruling, Led):

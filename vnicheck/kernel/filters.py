@@ -7,12 +7,12 @@ are meant. One that they lead to another address is not taken by the server itse
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vnicheck.kernel.filter_chains import AtHook, Chains, TooManyRulesError
 from vnicheck.kernel.filter_match import Packets, address_range, port_range
-from vnicheck.kernel.packet import Packet
+from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import Range, parse_address
 from vnicheck.model.address_map import AddressMap, constant, joined, membership
@@ -38,7 +38,7 @@ class Led(Struct, frozen=True):
     rule: str
     target: str | None
     surely: bool
-    ports: Range = (0, 0)
+    ports: Range = NO_PORTS
     to: tuple[int, Range] | None = None
 
 
@@ -85,102 +85,59 @@ class Filters:
         """Whether these are the filters of a guest."""
         return self._of[0] is guest.firewall and self._of[1] == guest.interfaces
 
-    def incoming(
-        self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, answer: bool
-    ) -> AddressMap[Rulings]:
-        """Of packets to a local address that come in by an interface. An `answer` belongs to a connection that the
-        server opened, and it is the source port that the flow is about.
+    def incoming(self, interface: str, local: int, transport: Transport) -> AddressMap[Rulings]:
+        """Of packets to a local address that come in by an interface. Those about whose source ports a flow is belong
+        to a connection that the server opened.
         """
 
         def judge(remote: int, ports: Range) -> Judged:
-            packets = self._packets(proto, ports, dports) if answer else self._packets(proto, sports, ports)
-            return self._taken(
-                msgspec.structs.replace(
-                    packets,
-                    iif=interface,
-                    source=remote,
-                    destination=local,
-                    state="established" if answer else "new",
-                    own=True if local in self._own else None,
-                )
-            )
+            return self._taken(self._packets(transport.at(ports), remote, local, iif=interface))
 
-        key = (_IN, interface, local, proto, sports, dports, answer)
-        return self._known.once(key, lambda: self._by_remote(_IN, judge, sports if answer else dports))
+        key = (_IN, interface, local, transport)
+        return self._known.once(key, lambda: self._by_remote(_IN, judge, transport.ports))
 
-    def outgoing(
-        self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, answer: bool
-    ) -> AddressMap[Rulings]:
+    def outgoing(self, interface: str, local: int, transport: Transport) -> AddressMap[Rulings]:
         """Of packets from a local address that leave by an interface: as `incoming`."""
 
         def judge(remote: int, ports: Range) -> Judged:
-            packets = self._packets(proto, ports, dports) if answer else self._packets(proto, sports, ports)
-            return self._sent(
-                msgspec.structs.replace(
-                    packets,
-                    oif=interface,
-                    source=local,
-                    destination=remote,
-                    state="established" if answer else "new",
-                    own=False,
-                    sent=True,
-                )
-            )
+            packets = self._packets(transport.at(ports), local, remote, oif=interface)
+            return self._sent(replace(packets, own=False, sent=True))
 
-        key = (_OUT, interface, local, proto, sports, dports, answer)
-        return self._known.once(key, lambda: self._by_remote(_OUT, judge, sports if answer else dports))
+        key = (_OUT, interface, local, transport)
+        return self._known.once(key, lambda: self._by_remote(_OUT, judge, transport.ports))
 
-    def led_on(self, led: Led, iif: str, oif: str | None, local: int, proto: int, sports: Range) -> AddressMap[Rulings]:
+    def led_on(self, led: Led, iif: str, oif: str | None, local: int, transport: Transport) -> AddressMap[Rulings]:
         """Of packets to a local address that a rule surely leads elsewhere and that are forwarded there, or (without
         `oif`) to another port of it.
         """
 
         def judge(remote: int, ports: Range) -> Judged:
-            whole = msgspec.structs.replace(
-                self._packets(proto, sports, ports),
-                iif=iif,
-                source=remote,
-                destination=local,
-                state="new",
-                own=True if local in self._own else None,
-            )
-            return self._taken(whole, led=True) if oif is None else self._passed_on(whole, iif, oif, led=True)
+            packets = self._packets(transport.at(ports), remote, local, iif=iif)
+            return self._taken(packets, led=True) if oif is None else self._passed_on(packets, iif, oif, led=True)
 
-        key = ("led on", led, iif, oif, local, proto, sports)
+        key = ("led on", led, iif, oif, local, transport)
         return self._known.once(key, lambda: self._by_remote(_IN + _THROUGH, judge, led.ports))
 
-    def led_back(self, led: Led, iif: str, oif: str, local: int, proto: int, dports: Range) -> AddressMap[Rulings]:
+    def led_back(self, led: Led, iif: str, oif: str, local: int, transport: Transport) -> AddressMap[Rulings]:
         """Of what answers them: it is forwarded as it comes from where they were led, and gets the local address for
         its source somewhere behind that.
         """
         assert led.to is not None  # noqa: S101 - the caller has looked
-        address, ports = led.to
+        senders = (led.to, (local, led.ports))
 
         def judge(remote: int, _: Range) -> Judged:
             said = []
-            for source, sports in ((address, ports), (local, led.ports)):
-                packets = self._packets(proto, sports, dports)
-                whole = msgspec.structs.replace(
-                    packets, iif=iif, source=source, destination=remote, state="established", translated=True, own=False
-                )
-                said.append(self._passed_on(whole, iif, oif))
+            for source, sports in senders:
+                packets = self._packets(transport.at(sports), source, remote, iif=iif)
+                said.append(self._passed_on(replace(packets, translated=True, own=False), iif, oif))
             return said[0] or said[1]
 
-        key = ("led back", led, iif, oif, local, proto, dports)
-        return self._known.once(key, lambda: self._by_remote(_THROUGH, judge, (0, 0)))
+        key = ("led back", led, iif, oif, local, transport)
+        return self._known.once(key, lambda: self._by_remote(_THROUGH, judge, NO_PORTS))
 
-    def forwarded(
-        self, iif: str, oif: str, packet: Packet, sports: Range, dports: Range, *, answer: bool
-    ) -> Unknown | None:
+    def forwarded(self, iif: str, oif: str, source: int, destination: int, transport: Transport) -> Unknown | None:
         """Of packets that the guest forwards as they are."""
-        packets = msgspec.structs.replace(
-            self._packets(packet.proto, sports, dports),
-            iif=iif,
-            source=packet.source,
-            destination=packet.destination,
-            state="established" if answer else "new",
-            own=False,
-        )
+        packets = replace(self._packets(transport, source, destination, iif=iif), own=False)
         ruling = self._guarded(lambda: self._passed_on(packets, iif, oif))
         return ruling if isinstance(ruling, Unknown) else None
 
@@ -200,9 +157,9 @@ class Filters:
             return beneath
         for hook in _THROUGH:
             if hook == "forward":
-                packets = msgspec.structs.replace(packets, oif=oif)
+                packets = replace(packets, oif=oif)
             if hook == "postrouting":
-                packets = msgspec.structs.replace(packets, iif=None)
+                packets = replace(packets, iif=None)
             passage, packets = self._chains.pass_hook(hook, packets, oif if hook == "egress" else iif)
             doubt = _stopped(passage) or (None if led and hook == "prerouting" else _translated(passage))
             if doubt is None and packets.translated and packets.state is None:
@@ -250,16 +207,19 @@ class Filters:
             return False
         return address_range(rule.target.split(":")[0]) == (packets.source, packets.source)
 
-    def _packets(self, proto: int, sports: Range, dports: Range) -> Packets:
+    def _packets(
+        self, transport: Transport, source: int, destination: int, iif: str | None = None, oif: str | None = None
+    ) -> Packets:
         return Packets(
-            iif=None,
-            oif=None,
-            source=0,
-            destination=0,
-            proto=proto,
-            sports=sports,
-            dports=dports,
-            state=None,
+            iif=iif,
+            oif=oif,
+            source=source,
+            destination=destination,
+            proto=transport.proto,
+            sports=transport.sports,
+            dports=transport.dports,
+            state="established" if transport.of_source else "new",
+            own=True if destination in self._own else None,
             connection_marked=self._chains.marks_connections,
         )
 
@@ -282,22 +242,19 @@ class Filters:
         rules = list(self._chains.rules_of(*hooks))
         apart = membership(list(_address_sets(rules)))
         cuts = _port_cuts(rules)
-        known: dict[int, Rulings] = {}
-        parts = []
-        for first, held in zip(apart.starts, apart.values, strict=True):
-            if held not in known:
-                known[held] = joined(self._by_port(judge, first, ports, cuts))
-            parts.append((first, known[held]))
-        return AddressMap(*map(tuple, zip(*parts, strict=True)))
+        known = Memo()
+        ruled = [
+            known.once(held, partial(self._by_port, judge, first, ports, cuts))
+            for first, held in zip(apart.starts, apart.values, strict=True)
+        ]
+        return AddressMap(apart.starts, ruled)
 
-    def _by_port(
-        self, judge: Callable[[int, Range], Judged], remote: int, ports: Range, cuts: list[int]
-    ) -> Iterator[tuple[int, Judged]]:
+    def _by_port(self, judge: Callable[[int, Range], Judged], remote: int, ports: Range, cuts: list[int]) -> Rulings:
         first, last = ports
         inside = [cut for cut in cuts if first < cut <= last]
-        starts = [first, *inside]
-        for start, end in zip(starts, [*[cut - 1 for cut in inside], last], strict=True):
-            yield 0 if start == first else start, self._guarded(partial(judge, remote, (start, end)))
+        parts = zip([first, *inside], [*[cut - 1 for cut in inside], last], strict=True)
+        judged = [self._guarded(partial(judge, remote, part)) for part in parts]
+        return joined(zip([0, *inside], judged, strict=True))
 
 
 def _stopped(passage: AtHook) -> Unknown | None:

@@ -5,7 +5,7 @@ What becomes of a packet is said only where it is the same in every possible wor
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from vnicheck.kernel.contradicted import Contradiction, as_contradicted
 from vnicheck.kernel.fib import forwarding_fate
@@ -15,18 +15,25 @@ from vnicheck.kernel.lookup import TableMaps
 from vnicheck.kernel.marks import NOTHING, marked
 from vnicheck.kernel.neighbours import Neighbours
 from vnicheck.kernel.open_fields import DPORT, SPORT, Box, Effort, OpenFields
-from vnicheck.kernel.packet import ICMP, Packet
+from vnicheck.kernel.packet import ICMP, NO_PORTS, Transport
 from vnicheck.kernel.receive import Arrivals, Received, Reception, Returns, arrives
 from vnicheck.kernel.send import Departures, NotSent, Sent, the_way
-from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known
+from vnicheck.kernel.undetermined import Undetermined, Unknown, in_each_world, known, or_unknown
 from vnicheck.kernel.worlds import ByPort, Outcome, Part, Readers, Several, common
-from vnicheck.model.address import Range, prefix_range
+from vnicheck.model.address import prefix_range
 from vnicheck.model.address_map import AddressMap, joined, membership, zipped
 from vnicheck.model.guest import Guest
 from vnicheck.model.interface import beneath
 from vnicheck.model.memo import Memo
 
-NO_PORTS: Range = (0, 0)
+
+class _Lookup(NamedTuple):
+    """A question with one end of the packets free. `told`: of each address there all that is looked up for it, the same
+    where they fare alike; `worlds`: by that, what becomes of the packets of a box in each hidden state, part by part.
+    """
+
+    told: AddressMap[tuple[Any, ...]]
+    worlds: Callable[[Sequence[Any], Box], list[list[Part]]]
 
 
 class Kernel:
@@ -76,71 +83,56 @@ class Kernel:
         """Whether the guest is set to answer no echo requests (net.ipv4.icmp_echo_ignore_all)."""
         return self._guest.sysctls.get("net/ipv4/icmp_echo_ignore_all", 0) != 0
 
-    def received(
-        self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool
-    ) -> AddressMap[ByPort]:
-        """What becomes of packets to a local address with ports in these ranges (0, 0 for ICMP), by their source.
-        `of_source`: the flow is about their source ports. A packet that the guest would forward is an answer; one that
-        it would take as a broadcast is not modelled.
+    def received(self, interface: str, local: int, transport: Transport) -> AddressMap[ByPort]:
+        """What becomes of packets to a local address, by their source. A packet that the guest would forward is an
+        answer; one that it would take as a broadcast is not modelled.
         """
-        box, field = self._box(proto, sports, dports, of_source=of_source, sending=False)
+        box, field = self._box(transport, sending=False)
 
         def found() -> AddressMap[ByPort]:
-            reception = partial(self._reception, interface, local, box)
-            computed = self._agreed(zipped(self._on_arrival(interface, local)), reception, field, box)
-            return self._as_seen(computed, interface, local, proto, of_source=of_source)
+            computed = self._agreed(self._arriving(interface, local), box, field)
+            return self._as_seen(computed, interface, local, transport)
 
         return self._known.once(("received", interface, local, box, field), found)
 
-    def sent(self, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool) -> AddressMap[ByPort]:
+    def sent(self, local: int, transport: Transport) -> AddressMap[ByPort]:
         """Where packets from a local address leave the guest, by their destination, whatever their mark, their TOS and
         the user of the program that sends them. From 0: a program that leaves its address to the kernel.
         """
-        box, field = self._box(proto, sports, dports, of_source=of_source, sending=True)
+        box, field = self._box(transport, sending=True)
 
         def found() -> AddressMap[ByPort]:
-            departure = partial(self._departure, local, box)
-            computed = self._agreed(zipped(self._on_departure(local)), departure, field, box)
-            return self._as_seen(computed, None, local, proto, of_source=of_source)
+            return self._as_seen(self._agreed(self._departing(local), box, field), None, local, transport)
 
         return self._known.once(("sent", local, box, field), found)
 
-    def returned(self, interface: str, source: int, proto: int, sports: Range, dports: Range) -> AddressMap[ByPort]:
+    def returned(self, interface: str, source: int, transport: Transport) -> AddressMap[ByPort]:
         """What becomes of packets from the address of a container that come in by an interface, by their destination.
         One that the guest forwards is an answer.
         """
-        box, _ = self._box(proto, sports, dports, of_source=False, sending=False)
+        box, _ = self._box(transport, sending=False)
+        key = ("returned", interface, source, box)
+        return self._known.once(key, lambda: self._agreed(self._returning(interface, source), box, None))
 
-        def found() -> AddressMap[ByPort]:
-            returns = [Returns(host, interface, source) for host in self._hosts]
-
-            def worlds(found: Sequence[Any]) -> list[list[Part]]:
-                doubt = self._hooks.program(interface) or found[0]
-                if doubt is not None:
-                    return [[(box, doubt)]]
-                return [list(each.outcomes(at, box)) for each, at in zip(returns, found[1:], strict=True)]
-
-            by_destination = zipped([self._hooks.ipsec(source), *[each.situations for each in returns]])
-            return self._agreed(by_destination, worlds, None, box)
-
-        return self._known.once(("returned", interface, source, box), found)
-
-    def take_in(self, interface: str, packet: Packet, sports: Range, dports: Range) -> Received:
-        """What becomes of a packet to any address, whatever its ports within the ranges, its mark and its TOS. Raises
-        Undetermined.
+    def take_in(self, interface: str, source: int, destination: int, transport: Transport) -> Received:
+        """What becomes of packets to any address, whatever their ports within the ranges, their mark and their TOS.
+        Raises Undetermined.
         """
-        local = packet.destination
-        box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=False)
-        found = tuple([each.at(packet.source) for each in self._on_arrival(interface, local)])
-        taken = known(self._judged(common(self._reception(interface, local, box, found), self._readers)))
-        assert isinstance(taken, Received)  # noqa: S101 - the outcomes of arrivals are
-        return taken
+        lookup = self._arriving(interface, destination)
+        box, _ = self._box(transport, sending=False)
+        found = lookup.told.at(source)
+        taken = self._known.once(
+            ("taken", interface, destination, box, found),
+            lambda: self._judged(common(lookup.worlds(found, box), self._readers)),
+        )
+        assert isinstance(taken, Received | Unknown)  # noqa: S101 - the outcomes of arrivals are
+        return known(taken)
 
-    def send(self, packet: Packet, sports: Range, dports: Range) -> Sent | NotSent:
-        """Where a packet from a local address leaves the guest: as `sent`. Raises Undetermined."""
-        box, _ = self._box(packet.proto, sports, dports, of_source=False, sending=True)
-        found = tuple([each.at(packet.destination) for each in self._on_departure(packet.source)])
-        sent = known(common(self._departure(packet.source, box, found), self._readers))
+    def send(self, source: int, destination: int, transport: Transport) -> Sent | NotSent:
+        """Where packets from a local address leave the guest: as `sent`. Raises Undetermined."""
+        lookup = self._departing(source)
+        box, _ = self._box(transport, sending=True)
+        sent = known(common(lookup.worlds(lookup.told.at(destination), box), self._readers))
         assert isinstance(sent, Sent | NotSent)  # noqa: S101 - the outcomes of departures are
         return sent
 
@@ -166,7 +158,7 @@ class Kernel:
         return set(self._fields.port_cuts)
 
     def _as_seen(
-        self, computed: AddressMap[ByPort], entering: str | None, local: int, proto: int, *, of_source: bool
+        self, computed: AddressMap[ByPort], entering: str | None, local: int, transport: Transport
     ) -> AddressMap[ByPort]:
         """What is computed, but for what the running kernel was seen to do otherwise."""
         by_transport = self._fields.read_transport
@@ -174,7 +166,7 @@ class Kernel:
             each
             for each in self._seen
             if (each.local, each.entering) == (local, entering)
-            and (not by_transport or (each.protocol, each.of_source) == (proto, of_source))
+            and (not by_transport or (each.protocol, each.of_source) == (transport.proto, transport.of_source))
         ]
         return self.shared(as_contradicted(computed, seen, self._followed))
 
@@ -183,52 +175,64 @@ class Kernel:
             return self._judged(seen.outcome)
         return self._undisturbed(seen.outcome, self._neighbours.fixed.at(seen.remote))
 
-    def _arriving(self, interface: str, local: int) -> tuple[Arrivals, ...]:
-        return self._known.once(
-            ("arriving", interface, local), lambda: tuple([Arrivals(host, interface, local) for host in self._hosts])
-        )
+    def _states(self, interface: str | None) -> tuple[Host, ...]:
+        """The hidden states that can differ for what comes in by an interface, or is sent (None): whether local routes
+        were changed counts only where a source may be accepted without a look at the way back.
+        """
+        if interface is not None and or_unknown(lambda: self._hosts[0].conf.rp_filter(interface)) == 0:
+            return self._hosts
+        return tuple({host.state.custom_rules: host for host in self._hosts}.values())
 
-    def _on_arrival(self, interface: str, local: int) -> list[AddressMap[Any]]:
-        """What is looked up of the sources of packets to a local address."""
-        return [self._hooks.ipsec(local), *[each.situations for each in self._arriving(interface, local)]]
+    def _arriving(self, interface: str, local: int) -> _Lookup:
+        """Packets to a local address, by their source."""
+        return self._entering(Arrivals, interface, local, self._reception)
 
-    def _departing(self, local: int) -> tuple[Departures, ...]:
-        return self._known.once(("departing", local), lambda: tuple([Departures(host, local) for host in self._hosts]))
+    def _returning(self, interface: str, source: int) -> _Lookup:
+        """Packets from the address of a container, by their destination."""
+        return self._entering(Returns, interface, source, _in_each_state)
 
-    def _on_departure(self, local: int) -> list[AddressMap[Any]]:
-        """What is looked up of the destinations of packets from a local address."""
-        return [self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in self._departing(local)]]
+    def _entering(
+        self, kind: type[Arrivals], interface: str, end: int, worlds: Callable[..., list[list[Part]]]
+    ) -> _Lookup:
+        def found() -> _Lookup:
+            arrivals = [kind(host, interface, end) for host in self._states(interface)]
+            told = zipped([self._hooks.ipsec(end), *[each.situations for each in arrivals]])
+            return _Lookup(told, partial(worlds, arrivals, self._hooks.program(interface)))
 
-    def _box(
-        self, proto: int, sports: Range, dports: Range, *, of_source: bool, sending: bool
-    ) -> tuple[Box, int | None]:
+        return self._known.once((kind, interface, end), found)
+
+    def _departing(self, local: int) -> _Lookup:
+        """Packets from a local address, by their destination."""
+
+        def found() -> _Lookup:
+            departures = [Departures(host, local) for host in self._states(None)]
+            told = zipped([self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in departures]])
+            return _Lookup(told, partial(self._departure, departures))
+
+        return self._known.once(("departing", local), found)
+
+    def _box(self, transport: Transport, *, sending: bool) -> tuple[Box, int | None]:
         """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
         What no policy rule reads is left out, so that all protocols share one answer.
         """
         marks = None if self._marked is None else self._marked.sent if sending else self._marked.incoming
         if not self._fields.read_transport:
             return self._fields.box(0, NO_PORTS, NO_PORTS, sending=sending, marks=marks), None
+        proto, sports, dports, of_source = transport
         box = self._fields.box(proto, sports, dports, sending=sending, marks=marks)
         return box, None if proto == ICMP else SPORT if of_source else DPORT
 
-    def _reception(self, interface: str, local: int, box: Box, found: Sequence[Any]) -> list[list[Part]]:
-        """What becomes of packets to a local address in each hidden state, by what is found for their source."""
-        hook = self._hooks.program(interface) or found[0]
-        if hook is not None:
-            return [[(box, hook)]]
-        arrivals = list(zip(self._arriving(interface, local), found[1:], strict=True))
-        worlds: list[list[Part]] = [list(each.outcomes(at, box)) for each, at in arrivals]
-        if any(
-            isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL for each in worlds for _, fate in each
-        ):
+    def _reception(
+        self, arrivals: Sequence[Arrivals], doubt: Unknown | None, found: Sequence[Any], box: Box
+    ) -> list[list[Part]]:
+        worlds = _in_each_state(arrivals, doubt, found, box)
+        if any(_is_not_local(fate) for each in worlds for _, fate in each):
             # whoever answers for an address that is none of the guest's may do so by a mark (TPROXY)
-            box = self._fields.of_any_mark(box)
-            worlds = [list(each.outcomes(at, box)) for each, at in arrivals]
+            worlds = _in_each_state(arrivals, doubt, found, self._fields.of_any_mark(box))
         return [[(part, self._unless_led_elsewhere(fate)) for part, fate in each] for each in worlds]
 
     def _unless_led_elsewhere(self, fate: Outcome) -> Outcome:
-        lacking = isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL
-        return self._translation if lacking and self._translation is not None else fate
+        return self._translation if self._translation is not None and _is_not_local(fate) else fate
 
     def _judged(self, outcome: Outcome) -> Outcome:
         """An outcome but for what is not modelled of it."""
@@ -246,14 +250,13 @@ class Kernel:
                 return doubt
         return outcome
 
-    def _departure(self, local: int, box: Box, found: Sequence[Any]) -> list[list[Part]]:
-        """Where packets from a local address leave in each hidden state, by what is found for their destination."""
+    def _departure(self, departures: Sequence[Departures], found: Sequence[Any], box: Box) -> list[list[Part]]:
         ipsec, fixed, *trees = found
         if ipsec is not None:
             return [[(box, ipsec)]]
         return [
             [(part, self._undisturbed(the_way(ways), fixed)) for part, ways in each.ways(tree, box)]
-            for each, tree in zip(self._departing(local), trees, strict=True)
+            for each, tree in zip(departures, trees, strict=True)
         ]
 
     def _undisturbed(self, way: Sent | NotSent | Unknown, fixed: frozenset[str]) -> Sent | NotSent | Unknown:
@@ -268,21 +271,34 @@ class Kernel:
             return self._hooks.everywhere or way
         return self._hooks.program_out(way.interface) or self._neighbours.doubt(way, fixed) or way
 
-    def _agreed(
-        self, told: AddressMap[Any], worlds: Callable[[Any], list[list[Part]]], field: int | None, box: Box
-    ) -> AddressMap[ByPort]:
+    def _agreed(self, lookup: _Lookup, box: Box, field: int | None) -> AddressMap[ByPort]:
         """What all worlds come to, by what is told of an address, and by the port that the flow is about."""
         known = Memo()
 
-        def agree(found: object) -> ByPort:
+        def agree(found: Sequence[Any]) -> ByPort:
             try:
-                parts = list(self._ports_apart(worlds(found), field, box))
+                parts = list(self._ports_apart(lookup.worlds(found, box), field, box))
             except Undetermined as reason:
                 parts = [(0, Unknown(str(reason)))]
             ports = joined((start, self._judged(outcome)) for start, outcome in parts)
-            return self._by_port.once((*ports.starts, *ports.values), lambda: ports)
+            return self._same_ports(ports)
 
-        return told.mapped(lambda found: known.once(found, lambda: agree(found)))
+        return lookup.told.mapped(lambda found: known.once(found, lambda: agree(found)))
+
+    def _port_by_port(
+        self, maps: Sequence[AddressMap[AddressMap[Any]]], judge: Callable[[tuple[Any, ...]], Outcome]
+    ) -> AddressMap[ByPort]:
+        """What is judged of what several maps hold, remote by remote and port by port."""
+        known = Memo()
+
+        def judged(at: tuple[AddressMap[Any], ...]) -> ByPort:
+            return known.once(at, lambda: self._same_ports(zipped(at).mapped(judge)))
+
+        return self.shared(zipped(maps).mapped(judged))
+
+    def _same_ports(self, ports: ByPort) -> ByPort:
+        """The same map wherever ports fare the same."""
+        return self._by_port.once((*ports.starts, *ports.values), lambda: ports)
 
     def shared(self, found: AddressMap[ByPort]) -> AddressMap[ByPort]:
         """The same map wherever all that it says is the same, also with the kernel that this one is like."""
@@ -314,3 +330,18 @@ class Kernel:
                 known[which] = common(here, self._readers)
             found.append((starts[place], known[which]))
         return [(0, found[0][1]), *found[1:]]
+
+
+def _in_each_state(
+    arrivals: Sequence[Arrivals], doubt: Unknown | None, found: Sequence[Any], box: Box
+) -> list[list[Part]]:
+    """What becomes of packets that come in. `doubt`: a program that sees them first."""
+    ipsec, *situations = found
+    doubt = doubt or ipsec
+    if doubt is not None:
+        return [[(box, doubt)]]
+    return [list(each.outcomes(at, box)) for each, at in zip(arrivals, situations, strict=True)]
+
+
+def _is_not_local(fate: Outcome) -> bool:
+    return isinstance(fate, Received) and fate.reception is Reception.NOT_LOCAL

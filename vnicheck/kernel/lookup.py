@@ -4,7 +4,7 @@ Policy rules are composed from the last one back. With M(i) what happens from ru
 what its table says, or else M(i+1), and M(i+1) elsewhere; a goto takes M(target).
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 
 from vnicheck.kernel.fib import Failure, Match, NextHops, NoMatch, table_map, tables_of
@@ -31,6 +31,8 @@ Merge = Callable[[Tree, Tree], Tree]
 _DEFAULT_TEXTS = {
     table: format_rule(PolicyRule(priority=priority, table=table)) for priority, table in DEFAULT_RULES.items()
 }
+_EMPTY: AddressMap[Tree] = constant(None)
+"""A table without routes."""
 
 
 class TableMaps:
@@ -85,52 +87,46 @@ class Lookups:
         """What lookups with a source find, by destination: a Found or an Unknown."""
         if not self._custom_rules:
             return self._known.once("merged", self._merged)
-        relevant = tuple(self._up_to_the_last_word(self._relevant(iif, source, free_source=False), None))
+        relevant = tuple(self._relevant(iif, source, None))
         return self._known.once(relevant, lambda: self._composed(relevant, None))
 
     def by_source(self, destination: int, iif: str) -> AddressMap[Tree]:
         """What lookups with a destination find, by source."""
         if not self._custom_rules:
             return constant(self._known.once("merged", self._merged).at(destination))
-        relevant = tuple(self._up_to_the_last_word(self._relevant(iif, destination, free_source=True), destination))
+        relevant = tuple(self._relevant(iif, None, destination))
         return self._known.once((destination, relevant), lambda: self._composed(relevant, destination))
 
     def _merged(self) -> AddressMap[Tree]:
         """Local and main, which are one, then default, as no rule was ever changed."""
         found: AddressMap[Tree] = constant(Found(NoMatch(Failure.NO_ROUTE, "no routing table has a route"), ""))
         for number in (DEFAULT_TABLE, MAIN_TABLE):
-            table = self.tables.get(number, constant(None))
+            table = self.tables.get(number, _EMPTY)
             found = self._over(found, 0, LAST, table, partial(self._graft, compiled=None, number=number))
         return found
 
-    def _relevant(self, iif: str, fixed: int, *, free_source: bool) -> Iterator[tuple[int, bool]]:
-        """The rules that count for lookups with this interface and fixed end: whether these may match (else all do)."""
-        for index, rule in enumerate(self._rules):
-            first, last = rule.destination if free_source else rule.source
-            applies = first <= fixed <= last and rule.may_match(iif)
-            if applies or rule.rule.invert:
-                yield index, applies
-
-    def _up_to_the_last_word(
-        self, relevant: Iterable[tuple[int, bool]], destination: int | None
-    ) -> Iterator[tuple[int, bool]]:
-        """Up to the first rule that has an answer for every packet, or for every one to a destination, but for jumps
-        past it.
+    def _relevant(self, iif: str, source: int | None, destination: int | None) -> Iterator[tuple[int, bool]]:
+        """The rules that count for lookups with this interface and fixed end (None: the free one), up to the first that
+        has an answer for every such packet, but for jumps past it: whether lookups may match each (else all do).
         """
         jumps = False
-        for index, applies in relevant:
-            yield index, applies
-            compiled = self._rules[index]
-            rule = compiled.rule
-            jumps = jumps or rule.action is RuleAction.GOTO
-            plain = not (compiled.tests or compiled.doubt or rule.invert or compiled.suppresses)
-            free = compiled.destination if destination is None else compiled.source
-            if jumps or not plain or free != EVERYWHERE or rule.table not in self.tables:
-                continue
-            table = self.tables[rule.table]
-            said = table.values if destination is None else (table.at(destination),)
-            if all(isinstance(each, Match | NoMatch) for each in said):
-                return
+        for index, compiled in enumerate(self._rules):
+            applies = compiled.may_match(iif, source, destination)
+            if applies or compiled.rule.invert:
+                yield index, applies
+                jumps = jumps or compiled.rule.action is RuleAction.GOTO
+                if not jumps and self._has_the_last_word(compiled, destination):
+                    return
+
+    def _has_the_last_word(self, compiled: CompiledRule, destination: int | None) -> bool:
+        """Whether it has an answer for every packet, or for every one to a destination."""
+        rule = compiled.rule
+        free = compiled.destination if destination is None else compiled.source
+        if compiled.tests or compiled.doubt or rule.invert or compiled.suppresses or free != EVERYWHERE:
+            return False
+        table = self.tables.get(rule.table if rule.table is not None else -1, _EMPTY)
+        said = table.values if destination is None else (table.at(destination),)
+        return all(isinstance(each, Match | NoMatch) for each in said)
 
     def _composed(self, relevant: tuple[tuple[int, bool], ...], destination: int | None) -> AddressMap[Tree]:
         """The rules from the last one back; `destination`: the fixed end, where the source is the free one."""

@@ -6,7 +6,7 @@ guest forwards; only behind that is its source translated back (net/ipv4/ip_forw
 the address that was asked do not see it.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,13 +16,15 @@ from vnicheck.kernel.contradicted import Contradiction
 from vnicheck.kernel.filtered import FilteredKernel, Translated
 from vnicheck.kernel.filters import Judged, Led
 from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
-from vnicheck.kernel.undetermined import Unknown, or_unknown
+from vnicheck.kernel.undetermined import Unknown, or_unknown, worlds_of
 from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address import Range, format_address, prefix_range
 from vnicheck.model.address_map import AddressMap, constant, zipped
 from vnicheck.model.guest import MAIN_TABLE, Guest, Route, RouteType
+from vnicheck.model.memo import Memo
 
 _KINDS = {"bridge", "veth"}
 """Devices behind which a container is that answers by the same device."""
@@ -54,43 +56,31 @@ class PublishingKernel(FilteredKernel):
             prefix_range(route.prefix): _on_link(route, devices) for route in guest.routes if route.table == MAIN_TABLE
         }
         self.reads_transport = self.reads_transport or self._hooks.balance
-        self._led_ways: dict[Hashable, AddressMap[ByPort]] = {}
 
-    def received(
-        self, interface: str, local: int, proto: int, sports: Range, dports: Range, *, of_source: bool
-    ) -> AddressMap[ByPort]:
+    def received(self, interface: str, local: int, transport: Transport) -> AddressMap[ByPort]:
         """As of FilteredKernel; of what it leads to a container, that the guest forwards it there."""
-        found = super().received(interface, local, proto, sports, dports, of_source=of_source)
-        if of_source:
+        found = super().received(interface, local, transport)
+        if transport.of_source:
             return found
-        found = self._unless_balanced(found, local, proto)
-        key = ("received", interface, local, proto, sports, dports, of_source)
-        return self._following(key, found, found, partial(self._there, interface, local, proto, sports))
+        found = self._unless_balanced(found, local, transport)
+        key = ("followed", interface, local, transport)
+        return self._following(key, found, found, partial(self._there, interface, local, transport))
 
-    def answered(self, interface: str, local: int, proto: int, sports: Range, dports: Range) -> AddressMap[ByPort]:
+    def answered(self, interface: str, local: int, transport: Transport) -> AddressMap[ByPort]:
         """Where answers leave the guest to what came in by an interface for a local address, by the remote: as `sent`,
         but that those of containers are forwarded.
         """
-        sent = self.sent(local, proto, sports, dports, of_source=True)
-        asked = super().received(interface, local, proto, dports, sports, of_source=False)
-        asked = self._unless_balanced(asked, local, proto)
-        key = ("answered", interface, local, proto, sports, dports)
-        return self._following(key, sent, asked, partial(self._back, local, proto, dports))
+        opening = transport.opening()
+        asked = self._unless_balanced(super().received(interface, local, opening), local, opening)
+        key = ("answered", interface, local, transport)
+        return self._following(key, self.sent(local, transport), asked, partial(self._back, local, transport))
 
-    def _unless_balanced(self, found: AddressMap[ByPort], local: int, proto: int) -> AddressMap[ByPort]:
+    def _unless_balanced(self, found: AddressMap[ByPort], local: int, transport: Transport) -> AddressMap[ByPort]:
         """What is found but for ports of virtual servers: of these it is not known who answers, and by which way."""
         if not self._hooks.balance:
             return found
-        served = self._hooks.balanced(local, proto)
-        known: dict[int, ByPort] = {}
-
-        def served_or(ports: ByPort) -> ByPort:
-            if id(ports) not in known:
-                parts = zipped([ports, served]).mapped(lambda at: at[0] if at[1] is None else Translated(at[1].reason))
-                known[id(ports)] = self._by_port.setdefault((*parts.starts, *parts.values), parts)
-            return known[id(ports)]
-
-        return self.shared(found.mapped(served_or))
+        served = constant(self._hooks.balanced(local, transport.proto))
+        return self._port_by_port([found, served], lambda at: at[0] if at[1] is None else Translated(at[1].reason))
 
     def _following(
         self,
@@ -105,37 +95,27 @@ class PublishingKernel(FilteredKernel):
         if not led:
             return found
         every = [each for each in led if each is not None]
-        if key not in self._led_ways:
-            known: dict[tuple[int, ...], ByPort] = {}
 
-            def followed(at: tuple[Any, ...]) -> ByPort:
-                if (same := tuple(map(id, at))) not in known:
-                    known[same] = self._followed_ports(at[0], at[1], dict(zip(every, at[2:], strict=True)))
-                return known[same]
-
-            parts = zipped([found, asked, *[follow(led) for led in every]])
-            self._led_ways[key] = self.shared(parts.mapped(followed))
-        return self._led_ways[key]
-
-    def _followed_ports(self, found: ByPort, asked: ByPort, ways: dict[Led, Way]) -> ByPort:
-        def outcome(both: tuple[Outcome, Outcome]) -> Outcome:
-            own, opening = both
+        def followed(at: tuple[Any, ...]) -> Outcome:
+            own: Outcome = at[0]
+            opening: Outcome = at[1]
             if not isinstance(opening, Translated):
                 return own
-            way = None if opening.led is None else ways.get(opening.led)
+            way: Way = None if opening.led is None else at[2 + every.index(opening.led)]
             return opening if way is None else way
 
-        followed = zipped([found, asked]).mapped(outcome)
-        return self._by_port.once((*followed.starts, *followed.values), lambda: followed)
+        return self._known.once(
+            key, lambda: self._port_by_port([found, asked, *[_at_any_port(follow(each)) for each in every]], followed)
+        )
 
-    def _there(self, interface: str, local: int, proto: int, sports: Range, led: Led) -> AddressMap[Way]:
+    def _there(self, interface: str, local: int, transport: Transport, led: Led) -> AddressMap[Way]:
         """What becomes of packets that are led on, by their source."""
         place = self._place(led, local)
         if place is None or self._filters is None:
             return constant(None)
         address, ports, device = place
-        found = Kernel.received(self, interface, address, proto, sports, ports, of_source=False)
-        ruled = self._filters.led_on(led, interface, device, local, proto, sports)
+        found = Kernel.received(self, interface, address, transport.at(ports))
+        ruled = self._filters.led_on(led, interface, device, local, transport)
 
         def taken(at: tuple[ByPort, AddressMap[Judged], Unknown | None]) -> Way:
             ways, rulings, ipsec = at
@@ -143,29 +123,30 @@ class PublishingKernel(FilteredKernel):
 
         return zipped([found, ruled, self._hooks.ipsec(local)]).mapped(taken)
 
-    def _back(self, local: int, proto: int, dports: Range, led: Led) -> AddressMap[Way]:
+    def _back(self, local: int, transport: Transport, led: Led) -> AddressMap[Way]:
         """Where what answers such packets leaves the guest, by its destination."""
         place = self._place(led, local)
         if place is None or self._filters is None:
             return constant(None)
         address, ports, device = place
         if device is None:
-            own = self.sent(address, proto, ports, dports, of_source=True)
+            own = self.sent(address, transport.at(ports))
             return own.mapped(lambda ways: _alike(ways, ports))
-        found = self.returned(device, address, proto, ports, dports)
-        ways_out = sorted({name for ways in found.values for each in ways.values for name in _egresses(each)})
-        ruled = [self._filters.led_back(led, device, name, local, proto, dports) for name in ways_out]
+        found = self.returned(device, address, transport.at(ports))
+        worlds = [world for ways in found.values for way in ways.values for world in worlds_of(way)]
+        ways_out = sorted({name for each in worlds if isinstance(each, Received) for name in each.egress})
+        ruled = [self._filters.led_back(led, device, name, local, transport) for name in ways_out]
         sender = format_address(address), device
 
         def leaves(at: tuple[Any, ...]) -> Way:
             ways, ipsec, fixed, *rulings = at
-            by_way = {name: _alike(ruling, (0, 0)) for name, ruling in zip(ways_out, rulings, strict=True)}
+            by_way = {name: _alike(ruling, NO_PORTS) for name, ruling in zip(ways_out, rulings, strict=True)}
 
             def sent(way: Received) -> Way:
                 passed = _passed(way, sender, by_way)
                 return passed if isinstance(passed, NotSent) else self._undisturbed(passed, fixed)
 
-            return ipsec or _in_each(_alike(ways, (0, 0)), sent)
+            return ipsec or _in_each(_alike(ways, NO_PORTS), sent)
 
         return zipped([found, self._hooks.ipsec(local), self._neighbours.fixed, *ruled]).mapped(leaves)
 
@@ -198,6 +179,11 @@ def _on_link(route: Route, devices: Collection[str]) -> str | None:
     if route.type is not RouteType.UNICAST or hop is None or hop.gateway is not None:
         return None
     return hop.interface if hop.interface in devices else None
+
+
+def _at_any_port(ways: AddressMap[Way]) -> AddressMap[AddressMap[Way]]:
+    known = Memo()
+    return ways.mapped(lambda way: known.once(way, lambda: constant(way)))
 
 
 def _alike(ways: AddressMap[Any], ports: Range) -> Any:
@@ -236,9 +222,3 @@ def _passed(way: Received, sender: tuple[str, str], rulings: dict[str, Judged]) 
     lacking = way.reception is Reception.NOT_LOCAL
     why = f"the guest does not forward what comes in from {address}" if lacking else way.reason
     return NotSent(way.failure, why, way.by, refused_at=device, refusal=(way.failure or way.reception).value)
-
-
-def _egresses(outcome: Outcome) -> Iterator[str]:
-    for each in outcome.worlds if isinstance(outcome, Several) else (outcome,):
-        if isinstance(each, Received):
-            yield from each.egress

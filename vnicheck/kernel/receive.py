@@ -1,63 +1,23 @@
 """What the guest does with packets that come in by an interface (net/ipv4/route.c, ip_route_input_slow)."""
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
-
-from vnicheck.kernel.fib import Failure, Match
+from vnicheck.kernel.fib import Match
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.open_fields import Box, Decision, Tree
+from vnicheck.kernel.received import Received as Received
+from vnicheck.kernel.received import Reception as Reception
 from vnicheck.kernel.rules import LOOPBACK, Found
 from vnicheck.kernel.send import NotSent, to_no_host
 from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
-from vnicheck.kernel.validate import SourceCheck, SourceValidator, Validation, asked_in
+from vnicheck.kernel.validate import SourceValidator, asked_in
 from vnicheck.model.address import LAST, format_address
 from vnicheck.model.address_map import AddressMap, constant, zipped
-from vnicheck.model.flow import Decider, GuestLines
+from vnicheck.model.flow import GuestLines
 from vnicheck.model.guest import NextHop, RouteType
 from vnicheck.model.memo import Memo
 
-
-class Reception(StrEnum):
-    """What becomes of the packet: the contract's drop codes, and three fates that are no drop."""
-
-    DELIVERED = "delivered"
-    BROADCAST = "broadcast"
-    FORWARDED = "forwarded"
-    INTERFACE_DOWN = "interface_down"
-    NOT_LOCAL = "not_local"
-    MARTIAN_SOURCE = "martian_source"
-    RP_FILTER = "rp_filter"
-
-
-class Received(Struct, frozen=True):
-    """The answer, its reason (without the remote's address), and the line that decided it.
-
-    `delivered` means handed to the transport protocol; `broadcast` the same for a broadcast address. `failure` tells
-    how the lookup of the destination ended where it found no route. `egress` and `gateways`: the interfaces by which a
-    forwarded packet may leave, and the next hops that it may be handed to (None: on-link).
-    """
-
-    reception: Reception
-    reason: str
-    by: Decider = ""
-    failure: Failure | None = None
-    egress: tuple[str, ...] = ()
-    gateways: tuple[str | None, ...] = ()
-    ruling: Unknown | None = None
-    """What the guest's firewall, where it was read, may make of it beside that."""
-    led: str | None = None
-    """Where netfilter led it first: `172.17.0.2:80`."""
-
-    @property
-    def essence(self) -> tuple[object, ...]:
-        """What it comes to, whatever its words."""
-        return self.reception, self.egress, self.gateways
-
-
-_REFUSALS = {SourceCheck.MARTIAN: Reception.MARTIAN_SOURCE, SourceCheck.RP_FILTER: Reception.RP_FILTER}
 _UNICAST, _MARTIAN, _LOOPBACK = range(3)
 _SOURCES = AddressMap(
     (0, 1, 127 << 24, 128 << 24, 224 << 24, 240 << 24, LAST),
@@ -153,15 +113,13 @@ class Arrivals:
             return
         route = found.match.route
         if route.type is RouteType.LOCAL:
-            back = backs[self._destination, LOOPBACK]
-            for part, validation in self._validator(None).validate(back, box, own=own):
-                yield part, self._accept(validation, Reception.DELIVERED)
+            yield from self._validator(None).validate(backs[self._destination, LOOPBACK], box, own=own)
         elif route.type is RouteType.BROADCAST:
             if host.conf.both(self._interface, "bc_forwarding"):
                 yield box, Unknown(f"the guest forwards packets to the broadcast address {destination}")
                 return
             for part, validation in self._validator(None).validate(backs[0, LOOPBACK], box, own=own):
-                yield part, self._accept(validation, Reception.BROADCAST)
+                yield part, self._as_broadcast(validation)
         elif route.type is not RouteType.UNICAST or not host.conf.forwarding(self._interface):
             yield box, Received(Reception.NOT_LOCAL, not_local, GuestLines(route=route.text))
         else:
@@ -172,7 +130,7 @@ class Arrivals:
         hops = self._hops(match)
         egress = tuple(dict.fromkeys(hop.interface or "" for hop in hops))
         gateways = tuple(dict.fromkeys(hop.gateway for hop in hops))
-        parts: list[tuple[Box, tuple[Validation | Unknown, ...]]] = [(box, ())]
+        parts: list[tuple[Box, tuple[Received | Unknown, ...]]] = [(box, ())]
         for device in egress:
             validator, back = self._validator(device), backs[self._destination, device]
             parts = [
@@ -186,15 +144,13 @@ class Arrivals:
         )
         for part, validations in parts:
             doubt = next((each for each in validations if isinstance(each, Unknown)), None)
-            checks = {each.check for each in validations if isinstance(each, Validation)}
+            fates = {each.reception for each in validations if isinstance(each, Received)}
             if doubt is not None:
                 yield part, doubt
-            elif len(checks) != 1:
+            elif len(fates) != 1:
                 yield part, Unknown(f"the guest forwards the packet by one of {', '.join(egress)}")
-            elif checks == {SourceCheck.ACCEPTED}:
-                yield part, forwarded
             else:
-                yield part, self._accept(validations[0], Reception.FORWARDED)
+                yield part, forwarded if fates == {Reception.DELIVERED} else validations[0]
 
     def _hops(self, match: Match) -> tuple[NextHop, ...]:
         """The nexthops that a forwarded packet may take."""
@@ -204,12 +160,10 @@ class Arrivals:
     def _validator(self, egress: str | None) -> SourceValidator:
         return self._known.once(egress or "", lambda: SourceValidator(self._host, self._interface, egress))
 
-    def _accept(self, validation: Validation | Unknown, fate: Reception) -> Outcome:
-        if isinstance(validation, Unknown):
+    def _as_broadcast(self, validation: Received | Unknown) -> Received | Unknown:
+        if isinstance(validation, Unknown) or validation.reception is not Reception.DELIVERED:
             return validation
-        reception = _REFUSALS.get(validation.check, fate)
-        key = (validation.check, validation.reason, validation.by, fate)
-        return self._known.once(key, lambda: Received(reception, validation.reason, validation.by))
+        return Received(Reception.BROADCAST, validation.reason, validation.by)
 
 
 class Returns(Arrivals):

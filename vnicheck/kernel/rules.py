@@ -85,14 +85,16 @@ class CompiledRule:
         self.suppresses = rule.suppress_prefixlength is not None or rule.suppress_ifgroup is not None
         self.tests: tuple[Test, ...] = tuple(_tests(rule, fields))
 
-    def may_match(self, iif: str) -> bool:
-        """Whether its selectors (before `not`) can match a lookup with this interface. Without a VRF in the lookup, and
-        the model makes none with one, `l3mdev` matches nothing; no lookup of ours names an `oif`.
+    def may_match(self, iif: str, source: int | None, destination: int | None) -> bool:
+        """Whether its selectors (before `not`) can match a lookup with this interface, and with these ends where they
+        are told. Without a VRF in the lookup, and the model makes none with one, `l3mdev` matches nothing; no lookup of
+        ours names an `oif`.
         """
         rule = self.rule
-        return (
-            not rule.l3mdev and rule.oif is None and (rule.iif is None or (rule.iif == iif and not rule.iif_detached))
-        )
+        if rule.l3mdev or rule.oif is not None or (rule.iif is not None and (rule.iif != iif or rule.iif_detached)):
+            return False
+        ends = ((source, self.source), (destination, self.destination))
+        return all(end is None or first <= end <= last for end, (first, last) in ends)
 
 
 def _tests(rule: PolicyRule, fields: OpenFields) -> Iterator[Test]:

@@ -29,6 +29,11 @@ class Several(Unknown, frozen=True):
     worlds: tuple[Any, ...] = ()
 
 
+def worlds_of(outcome: Any) -> tuple[Any, ...]:
+    """What may become of the packets: one thing, but for Several."""
+    return outcome.worlds if isinstance(outcome, Several) else (outcome,)
+
+
 def in_each_world(outcome: Several, judge: Callable[[Any], Any]) -> Unknown:
     """The outcome, or what is judged of a world where that is not known."""
     judged = [judge(world) for world in outcome.worlds]

@@ -1,14 +1,12 @@
 """Source validation, of which rp_filter is a part (net/ipv4/fib_frontend.c, fib_validate_source)."""
 
 from collections.abc import Hashable, Iterator
-from enum import StrEnum
-
-from msgspec import Struct
 
 from vnicheck.kernel.fib import Match
 from vnicheck.kernel.host import Host
 from vnicheck.kernel.open_fields import MARK, PROTO, ZERO, Box, Tree, leaves, merged
 from vnicheck.kernel.packet import ICMP
+from vnicheck.kernel.received import Received, Reception
 from vnicheck.kernel.release import QUICK_CHECK_OF_SOURCE, REVERSE_PORTS_SWAPPED, is_at_least
 from vnicheck.kernel.rules import LOOPBACK, Found
 from vnicheck.kernel.undetermined import Undetermined, Unknown, or_unknown
@@ -19,22 +17,6 @@ from vnicheck.model.memo import Memo
 STRICT = 1
 _MODES = {0: "off", 1: "strict", 2: "loose"}
 _SWAP = Unknown("it depends on whether the kernel swaps the ports when it looks up the way back (since 5.8)")
-
-
-class SourceCheck(StrEnum):
-    """What becomes of the source address: accepted, a martian, or refused by reverse path filtering."""
-
-    ACCEPTED = "accepted"
-    MARTIAN = "martian_source"
-    RP_FILTER = "rp_filter"
-
-
-class Validation(Struct, frozen=True):
-    """The answer, its reason in words (without the packet's addresses), and the route or rule that decided it."""
-
-    check: SourceCheck
-    reason: str
-    by: Decider = ""
 
 
 class SourceValidator:
@@ -49,7 +31,7 @@ class SourceValidator:
         self._interface = interface
         self._rp_filter = host.conf.rp_filter(interface)
         self._mode = f"rp_filter is {_MODES[self._rp_filter]} on {interface}"
-        self._accepted = Validation(SourceCheck.ACCEPTED, self._mode)
+        self._accepted = Received(Reception.DELIVERED, self._mode)
         self._quick = (
             self._rp_filter == 0
             and not host.realms
@@ -58,9 +40,10 @@ class SourceValidator:
         self._accept_local = self._quick and host.conf.either(interface, "accept_local")
         self._judged = Memo()
 
-    def validate(self, back: Tree, box: Box, *, own: bool) -> Iterator[tuple[Box, Validation | Unknown]]:
+    def validate(self, back: Tree, box: Box, *, own: bool) -> Iterator[tuple[Box, Received | Unknown]]:
         """The packets of the box, from one source, part by part. `own`: the source is an address of an interface;
         `back`: what the lookup of the way back finds (addresses swapped, as if a packet were routed out of loopback).
+        An accepted source is DELIVERED; the reasons are without the packet's addresses.
         """
         state = self._host.state
         if self._accept_local:
@@ -71,7 +54,7 @@ class SourceValidator:
             for part, found in self._ways_back(back, box):
                 yield part, self._judge(found)
 
-    def _own_source(self) -> Validation:
+    def _own_source(self) -> Received:
         return self._martian("the source is one of the guest's own addresses")
 
     def _ways_back(self, back: Tree, box: Box) -> Iterator[tuple[Box, Found | Unknown]]:
@@ -86,17 +69,17 @@ class SourceValidator:
                 alike = isinstance(other, Found) and other.match == found.match
                 yield smaller, found if alike else other if isinstance(other, Unknown) else _SWAP
 
-    def _judge(self, found: Found | Unknown) -> Validation | Unknown:
+    def _judge(self, found: Found | Unknown) -> Received | Unknown:
         if isinstance(found, Unknown):
             return found
         return self._judged.once(found, lambda: or_unknown(lambda: self._judgement(found)))
 
-    def _judgement(self, found: Found) -> Validation:
+    def _judgement(self, found: Found) -> Received:
         host, interface, mode, rp_filter = self._host, self._interface, self._mode, self._rp_filter
         if not isinstance(found.match, Match):
             if rp_filter == 0:
                 return self._accepted
-            return Validation(SourceCheck.RP_FILTER, f"{mode} and no route leads back", found.match.by)
+            return Received(Reception.RP_FILTER, f"{mode} and no route leads back", found.match.by)
         route = found.match.route
         by = GuestLines(route=route.text)
         own = route.type is RouteType.LOCAL and host.conf.either(interface, "accept_local")
@@ -104,20 +87,20 @@ class SourceValidator:
             return self._martian(f"the source is a {route.type} address to the guest", by)
         devices = list(dict.fromkeys(nexthop.interface for nexthop in route.nexthops))
         if interface in devices:
-            return Validation(SourceCheck.ACCEPTED, f"the way back leaves by {interface} too", by)
+            return Received(Reception.DELIVERED, f"the way back leaves by {interface} too", by)
         if rp_filter == 0 or (route.type is RouteType.LOCAL and interface == LOOPBACK):
             return self._accepted
         way = f"the way back leaves by {' or '.join(device or '?' for device in devices)}"
         if not host.interface(interface).addresses:
-            return Validation(SourceCheck.RP_FILTER, f"{mode}, {interface} has no IPv4 address, and {way}", by)
+            return Received(Reception.RP_FILTER, f"{mode}, {interface} has no IPv4 address, and {way}", by)
         if rp_filter == STRICT:
-            return Validation(SourceCheck.RP_FILTER, f"{mode} and {way}", by)
-        return Validation(SourceCheck.ACCEPTED, f"{mode}, and {way}", by)
+            return Received(Reception.RP_FILTER, f"{mode} and {way}", by)
+        return Received(Reception.DELIVERED, f"{mode}, and {way}", by)
 
-    def _martian(self, reason: str, by: Decider = "") -> Validation:
+    def _martian(self, reason: str, by: Decider = "") -> Received:
         if self._quick and not is_at_least(self._host.release, QUICK_CHECK_OF_SOURCE):
             raise Undetermined(f"{reason}, which kernels before 4.15 accept where rp_filter is off")
-        return Validation(SourceCheck.MARTIAN, reason, by)
+        return Received(Reception.MARTIAN_SOURCE, reason, by)
 
 
 def _sense(found: Found | Unknown) -> Hashable:

@@ -8,7 +8,7 @@ from vnicheck.kernel.open_fields import DPORT, MARK, SPORT, TOS, UID, Box
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Several as Several
-from vnicheck.kernel.undetermined import Unknown
+from vnicheck.kernel.undetermined import Unknown, worlds_of
 from vnicheck.model.address_map import AddressMap
 from vnicheck.model.flow import GuestLines
 from vnicheck.model.guest import Guest
@@ -100,7 +100,7 @@ def _doubted(doubts: Sequence[Unknown], outcomes: Sequence[Outcome]) -> Unknown:
     plain = next((doubt for doubt in doubts if not isinstance(doubt, Several)), None)
     if plain is not None:
         return plain
-    worlds = [world for each in outcomes for world in (each.worlds if isinstance(each, Several) else (each,))]
+    worlds = [world for each in outcomes for world in worlds_of(each)]
     return Several(doubts[0].reason, tuple({world.essence: world for world in worlds}.values()))
 
 

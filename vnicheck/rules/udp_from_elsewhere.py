@@ -32,7 +32,7 @@ from vnicheck.engine.refinement import port_ranges
 from vnicheck.findings.facts import Facts
 from vnicheck.findings.messages import places
 from vnicheck.findings.rule import Rule, observation
-from vnicheck.kernel.packet import Packet
+from vnicheck.kernel.packet import Transport
 from vnicheck.kernel.send import Sent
 from vnicheck.kernel.undetermined import Undetermined
 from vnicheck.model.address import parse_prefix
@@ -94,9 +94,9 @@ def _sources(facts: Facts, flow: Flow, port: int) -> set[str]:
     firsts = [parse_prefix(prefix)[0] for prefix in flow.remote[:MOST_PREFIXES]]
     chosen: set[str] = set()
     for remote in {kernel.ends.at(first): first for first in firsts}.values():  # to the kernel, one is as the others
-        packet = Packet(0, remote, Protocol.UDP.number)
+        transport = Transport(Protocol.UDP.number, (port, port), facts.view.assume.client_port_range)
         try:
-            sent = kernel.send(packet, (port, port), facts.view.assume.client_port_range)
+            sent = kernel.send(0, remote, transport)
         except Undetermined:
             continue
         if isinstance(sent, Sent) and sent.source is not None and sent.source != flow.local:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
-from tests.support.one_packet import receive, routes_out, taken
+from tests.support.one_packet import receive, routes_out, sent_by, taken
+from tests.support.packet import Packet
 from vnicheck.kernel.fib import Failure
 from vnicheck.kernel.host import Host
-from vnicheck.kernel.kernel import NO_PORTS, Kernel
-from vnicheck.kernel.packet import ICMP, Packet
+from vnicheck.kernel.kernel import Kernel
+from vnicheck.kernel.packet import ICMP, NO_PORTS
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Undetermined
@@ -207,7 +208,7 @@ def _compare_over_worlds(
         sports = _CLIENT_PORTS if question.sport >= _CLIENT_PORTS[0] else (question.sport, question.sport)
     try:
         if question.interface is None:
-            sent = kernel.send(bare, sports, dports)
+            sent = sent_by(kernel, bare, sports, dports)
             agrees = output_agrees_over_worlds(sent, answer)
             shown = str(sent)
         else:

@@ -18,9 +18,9 @@ from tests.lab.differential.compare import (
 from tests.lab.differential.questions import tos_values, users
 from tests.lab.differential.rtnetlink import KernelAnswer, Question, RouteSocket
 from vnicheck.kernel.host import Host
-from vnicheck.kernel.kernel import NO_PORTS, Kernel
+from vnicheck.kernel.kernel import Kernel
 from vnicheck.kernel.open_fields import ECHO_REQUEST_AS_PORT, marks
-from vnicheck.kernel.packet import ICMP
+from vnicheck.kernel.packet import ICMP, NO_PORTS, Transport
 from vnicheck.kernel.receive import Received, Reception
 from vnicheck.kernel.send import EQUAL_COST
 from vnicheck.kernel.undetermined import Several, Unknown
@@ -73,10 +73,10 @@ def _outcome(kernel: Kernel, question: Question) -> Outcome:
         sports, dports = (question.sport, question.sport), (question.dport, question.dport)
     local, remote = question.source, question.destination
     if question.interface is None:
-        found = kernel.sent(local, question.proto, sports, dports, of_source=False)
+        found = kernel.sent(local, Transport(question.proto, sports, dports))
     else:
         local, remote = remote, local
-        found = kernel.received(question.interface, local, question.proto, sports, dports, of_source=False)
+        found = kernel.received(question.interface, local, Transport(question.proto, sports, dports))
     return found.at(remote).at(dports[0])
 
 

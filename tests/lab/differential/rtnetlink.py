@@ -10,7 +10,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from vnicheck.kernel.packet import Packet
+from tests.support.packet import Packet
 
 _RTM_NEWROUTE, _RTM_GETROUTE, _NLMSG_ERROR, _REQUEST = 24, 26, 2, 1
 _DST, _SRC, _IIF, _OIF, _GATEWAY, _PREFSRC, _MARK, _UID, _PROTO, _SPORT, _DPORT = 1, 2, 3, 4, 5, 7, 16, 25, 27, 28, 29
