@@ -141,6 +141,7 @@ def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
     """The VPC routing table of the VNI's subnet, for a packet to the remote."""
     view, local = walk.view, opening.local
     of_subnet = local.address in local.vni.addresses
+    known = opening.scope is not Scope.PRIVATE or view.scopes(vni).of(opening.remote) is not Scope.INTERNET
     return walk.once(
         ("vpc_route", vni.subnet, local.vni.subnet if of_subnet else local.key, opening.remote, opening.scope),
         lambda: vpc_route(
@@ -151,6 +152,7 @@ def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
             opening.scope,
             source=local.number,
             own=view.reserved,
+            private_here=known,
         ),
     )
 
