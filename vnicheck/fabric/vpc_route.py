@@ -203,8 +203,8 @@ def best_routes(routes: Iterable[VpcRoute], destination: int) -> list[VpcRoute]:
 
 
 def private_by_route(fabric: Fabric, subnet: Subnet) -> list[Range]:
-    """What routes delegate to the VPC: private networks, also outside the private address space. A route that is as good
-    as the whole internet names none, and what a route that wins delegates with the internet is none.
+    """What routes delegate to the VPC: private networks, also outside the private address space. A route that is as
+    good as the whole internet names none, and what a route that wins delegates with the internet is none.
     """
     routes = routes_of(fabric, subnet) or []
     named = [
