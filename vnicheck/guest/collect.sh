@@ -193,26 +193,52 @@ vnicheck_may() {
   return 1
 }
 
-# Netfilter's rules, nftables' and those of the older iptables that `nft` does not list; cut off without `@end`.
+# Netfilter's rules: nftables', or what iptables tells of them where there is no `nft` to list all (`@unlisted`), and
+# those of the older iptables, which `nft` does not list; cut off without `@end`.
 vnicheck_firewall() {
   vnicheck_may || return 1
-  vnicheck_tables=
-  if [ -r /proc/net/ip_tables_names ]; then read -r vnicheck_tables </proc/net/ip_tables_names; fi
-  vnicheck_lister=
-  if [ -n "$vnicheck_tables" ] || ! command -v nft >/dev/null; then vnicheck_lister=iptables-save; fi
-  if command -v iptables-legacy-save >/dev/null; then vnicheck_lister=${vnicheck_lister:+iptables-legacy-save}; fi
   {
     vnicheck_status=0
     if command -v nft >/dev/null; then
       printf '@nft\n'
       nft list ruleset || vnicheck_status=$?
+    else
+      vnicheck_by_iptables
+      if [ ! -r /proc/modules ] || grep -q '^nf_tables ' /proc/modules; then printf '@unlisted\n'; fi
     fi
-    if [ -n "$vnicheck_lister" ]; then
-      printf '@iptables\n'
-      $vnicheck_lister || vnicheck_status=$?
-    fi
+    vnicheck_legacy
     printf '@end %s\n' "$vnicheck_status"
   } | head -c 1000000
+}
+
+# What the newer iptables lists; nothing where there is the older one alone.
+vnicheck_by_iptables() {
+  vnicheck_lister=iptables-save
+  if command -v iptables-nft-save >/dev/null; then
+    vnicheck_lister=iptables-nft-save
+  else
+    vnicheck_version=$(iptables -V 2>/dev/null)
+    if [ -n "${vnicheck_version##*nf_tables*}" ]; then return; fi
+  fi
+  printf '@iptables\n'
+  $vnicheck_lister || vnicheck_status=$?
+}
+
+# Which tables of the older kinds there are, and the rules of the older iptables, whose name may stand for the newer one.
+vnicheck_legacy() {
+  vnicheck_tables=
+  if [ -r /proc/net/arp_tables_names ]; then read -r vnicheck_tables </proc/net/arp_tables_names; fi
+  if [ -n "$vnicheck_tables" ]; then printf '@arptables-legacy\n'; fi
+  vnicheck_tables=
+  if [ -r /proc/net/ip_tables_names ]; then read -r vnicheck_tables </proc/net/ip_tables_names; fi
+  if [ -z "$vnicheck_tables" ]; then return; fi
+  printf '@iptables-legacy\n'
+  if command -v iptables-legacy-save >/dev/null; then
+    iptables-legacy-save || vnicheck_status=$?
+  else
+    vnicheck_version=$(iptables -V 2>/dev/null)
+    if [ -n "${vnicheck_version##*nf_tables*}" ]; then iptables-save || vnicheck_status=$?; fi
+  fi
 }
 
 vnicheck_ipsec() {

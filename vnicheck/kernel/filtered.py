@@ -15,7 +15,7 @@ from vnicheck.kernel.undetermined import Unknown
 from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import AddressMap, zipped
-from vnicheck.model.guest import Guest
+from vnicheck.model.guest import Examined, Guest
 
 
 class Translated(Unknown, frozen=True):
@@ -33,7 +33,7 @@ class FilteredKernel(Kernel):
         self, guest: Guest, like: Kernel | None = None, *, unmarked: bool = False, seen: Sequence[Contradiction] = ()
     ) -> None:
         super().__init__(guest, like, unmarked=unmarked, seen=seen)
-        self.firewall_read = guest.firewall is not None
+        self.firewall_read = guest.firewall is not None and Examined.FIREWALL.value not in guest.unexamined
         filters = Filters(guest, guest.firewall) if guest.firewall is not None else None
         if isinstance(like, FilteredKernel) and like._filters is not None and like._filters.are_of(guest):
             filters = like._filters

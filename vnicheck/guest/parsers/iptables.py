@@ -46,8 +46,8 @@ _GOING_ON = {
 _SETS_MARK = {"MARK", "CONNMARK", "TPROXY"}
 
 
-def parse_iptables(text: str) -> tuple[tuple[FirewallChain, ...], tuple[str, ...]]:
-    """The chains of every table, and lines that are none of what we know.
+def parse_iptables(text: str, prefix: str = "") -> tuple[tuple[FirewallChain, ...], tuple[str, ...]]:
+    """The chains of every table, and lines that are none of what we know. `prefix` goes before the tables' names.
 
     Raises CollectionError `guest_unreadable` on more lines than we read.
     """
@@ -67,7 +67,10 @@ def parse_iptables(text: str) -> tuple[tuple[FirewallChain, ...], tuple[str, ...
             )
         elif line != "COMMIT" and (not line.startswith("#") or "incompatible" in line):
             unmodelled.append(capped(line))
-    chains = [msgspec.structs.replace(chain, rules=tuple(rules.get(key, ()))) for key, chain in found.items()]
+    chains = [
+        msgspec.structs.replace(chain, table=prefix + chain.table, rules=tuple(rules.get(key, ())))
+        for key, chain in found.items()
+    ]
     return tuple(chains), tuple(unmodelled)
 
 
