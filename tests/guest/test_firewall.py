@@ -31,6 +31,7 @@ table inet f {
     meta mark set ct mark
     meta mark & 0xff == 1 jump sub
     fib saddr . iif oif missing drop
+    meta mark & 0xffff0000 == 0x10000 return
   }
 }
 table ip sleeping { flags dormant
@@ -78,7 +79,7 @@ def test_base_chains(guest: Guest) -> None:
 
 
 def test_rules_of_nftables(guest: Guest) -> None:
-    services, listed, slow, dns, marking, marked, strict = chains(guest)["f", "in"].rules
+    services, listed, slow, dns, marking, marked, strict, high = chains(guest)["f", "in"].rules
     assert services.matches == (
         Match(selector=Selector.CONNECTION_STATE, values=("new", "untracked")),
         TCP,
@@ -96,6 +97,7 @@ def test_rules_of_nftables(guest: Guest) -> None:
         ("0x00000001/0x000000ff",), Verdict.JUMP, "sub",
     )  # fmt: skip
     assert (strict.verdict, strict.unmodelled) == (Verdict.DROP, ("fib saddr . iif oif missing",))
+    assert (high.matches[0].values, high.text) == (("0x00010000/0xffff0000",), "meta mark 0x00010000/16 return")
     by_map = chains(guest)["f", "sub"].rules
     assert {rule.matches[0].values: rule.verdict for rule in by_map} == {
         ("established",): Verdict.ACCEPT,

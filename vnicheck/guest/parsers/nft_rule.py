@@ -9,6 +9,7 @@ import msgspec
 
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.guest.parsers.tcp_flags import nft_flags
+from vnicheck.model.address import mask
 from vnicheck.model.firewall import FirewallRule, Match, Selector, Verdict
 
 _TOKEN = re.compile(r'"[^"]*"|\{[^{}]*\}|[^\s"]+')
@@ -24,6 +25,7 @@ _UNANSWERED = re.compile(
     re.ASCII,
 )
 """Whole conditions that no flow answers: of a rate, a socket, a lookup of the FIB."""
+_OF_MARKS = {Selector.MARK, Selector.CONNECTION_MARK}
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+", re.ASCII)
 _MARKS = (("meta", "mark"), ("ct", "mark"), ("mark",))
 _OPERATORS = {"and", "or", "xor", "&", "|", "^", "<<", ">>", "lshift", "rshift"}
@@ -244,9 +246,9 @@ class _Words:
         return choices
 
     def _operand(self, selector: Selector) -> Match | None:
-        mask = ""
-        if selector in {Selector.MARK, Selector.CONNECTION_MARK} and (self.take("&") or self.take("and")):
-            mask = f"/{self.next()}"
+        masked = ""
+        if selector in _OF_MARKS and (self.take("&") or self.take("and")):
+            masked = f"/{self.next()}"
             if not (self.begins(("==",)) or self.begins(("!=",))):
                 return None
         negated = self.take("!=")
@@ -261,7 +263,9 @@ class _Words:
         known = plain and word not in {"vmap", "map", "set", "."}
         if not known or following in (["."], ["&"], ["|"], ["map"], ["vmap"]):
             return None
-        return Match(selector=selector, values=tuple(value.strip('"') + mask for value in values), negated=negated)
+        if selector in _OF_MARKS:
+            values = [_masked(value) for value in values]
+        return Match(selector=selector, values=tuple(value.strip('"') + masked for value in values), negated=negated)
 
     def unanswered(self) -> str | None:
         match = _UNANSWERED.match(" ".join(self.list[self._place :]))
@@ -319,6 +323,12 @@ class _Words:
         if strange or any(word in _DECIDES for word in rest) or len(decided) > 1:
             return Verdict.OTHER, marks, " ".join(rest)
         return (Verdict(decided[0]) if decided else None), marks, " ".join(rest)
+
+
+def _masked(mark: str) -> str:
+    """`0x10000/0xffff0000` for `0x00010000/16`: nft counts the bits of a mask that has them all in front, as a prefix's."""
+    value, slash, bits = mark.partition("/")
+    return f"{value}/{mask(int(bits)):#x}" if slash and bits.isdecimal() and int(bits) <= 32 else mark
 
 
 def _by_xtables(rest: list[str]) -> bool:
