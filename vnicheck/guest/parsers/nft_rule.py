@@ -326,7 +326,7 @@ class _Words:
 
 
 def _masked(mark: str) -> str:
-    """`0x10000/0xffff0000` for `0x00010000/16`: nft counts the bits of a mask that has them all in front, as a prefix's."""
+    """`0x10000/0xffff0000` for `0x00010000/16`: of a mask whose bits are all in front nft tells how many they are."""
     value, slash, bits = mark.partition("/")
     return f"{value}/{mask(int(bits)):#x}" if slash and bits.isdecimal() and int(bits) <= 32 else mark
 
