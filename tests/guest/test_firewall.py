@@ -272,6 +272,10 @@ BPF = (
 )
 
 
+OUT, ALL, DROP = "egress_program", "parent 1: protocol all pref 1", "\taction order 1: gact action drop"
+HFSC = "qdisc hfsc 1: dev eth0 root refcnt 2 default 0x10"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -293,7 +297,34 @@ BPF = (
             "qdisc htb 1: dev eth0 root refcnt 2\n@eth0 root\nfilter u32 chain 0\n\taction order 1: gact drop\n@end",
             ["egress_program"],
         ),
-        ("qdisc htb 8: dev eth0 parent 1:10 refcnt 2", []),
+        ("qdisc htb 8: dev eth0 parent 1:10 refcnt 2", ["egress_program"]),
+        ("qdisc htb 8: dev eth0 parent 1:10 refcnt 2\n@eth0 8:\n@end", []),
+        (f"qdisc prio 8: dev eth0 parent 1:10 bands 3\n@eth0 8:\nfilter {ALL} matchall chain 0\n{DROP}\n@end", [OUT]),
+        (f"qdisc fq_codel 8: dev eth0 root refcnt 2\n@eth0 root\nfilter {ALL} matchall chain 0\n{DROP}\n@end", [OUT]),
+        ("qdisc fq_codel 8: dev eth0 root refcnt 2\n@eth0 root\n@end", []),
+        ("qdisc fq_codel 0: dev eth0 parent :1 limit 10240p flows 1024", []),
+        ("qdisc drr 1: dev eth0 root refcnt 2\n@eth0 root\n@end", [OUT]),
+        ("qdisc qfq 1: dev eth0 root refcnt 2\n@eth0 root\nfilter protocol ip pref 1 u32 flowid 1:1\n@end", [OUT]),
+        (
+            f"qdisc drr 1: dev eth0 root refcnt 2\n@eth0 root\nfilter {ALL} matchall chain 0 handle 0x1 flowid 1:1\n@end",
+            [],
+        ),
+        (
+            f"qdisc drr 1: dev eth0 root\n@eth0 root\nfilter {ALL} flow chain 0 handle 0x1 hash keys src baseclass 1:1\n@end",
+            [],
+        ),
+        (
+            "qdisc drr 1: dev eth0 root\n@eth0 root\nfilter protocol ip matchall chain 0 handle 0x1 flowid 1:1\n@end",
+            [OUT],
+        ),
+        (f"{HFSC}\n@eth0 root\nclass hfsc 1: root\nclass hfsc 1:10 parent 1: ls m1 0bit d 0us m2 10Mbit\n@end", []),
+        (f"{HFSC}\n@eth0 root\nclass hfsc 1: root\nclass hfsc 1:11 parent 1: ls m1 0bit d 0us m2 10Mbit\n@end", [OUT]),
+        ("qdisc hfsc 1: dev eth0 root refcnt 2\n@eth0 root\nclass hfsc 1: root\n@end", [OUT]),
+        ("qdisc etf 8: dev eth0 root refcnt 2 clockid TAI delta 100000", [OUT]),
+        ("qdisc plug 8: dev eth0 root refcnt 2", [OUT]),
+        ("qdisc fq 8: dev eth0 root refcnt 2 limit 10000p flow_limit 100p buckets 1024", []),
+        ("qdisc fq 8: dev eth0 root refcnt 2 limit 10000p flow_limit 0p buckets 1024", [OUT]),
+        ("qdisc netem 8: dev eth0 root refcnt 2 limit 0 delay 5ms", [OUT]),
     ],
 )
 def test_filters_of_tc(text: str, expected: list[str]) -> None:
@@ -312,6 +343,20 @@ tc filter add dev eth0 parent 1: protocol ip u32 match u32 0 0 {action}
 {collect_script_text()}"""
     hooks = read_guest(run_in_namespace(script), via="file").hooks
     assert [(hook.kind.value, hook.interface) for hook in hooks] == ([("egress_program", "eth0")] if told else [])
+
+
+@pytest.mark.parametrize(("action", "told"), [("flowid 8:10", False), ("action mirred egress redirect dev lo", True)])
+def test_filters_of_a_discipline_within_another(action: str, told: bool) -> None:
+    require_root()
+    require("tc")
+    script = f"""ip link add eth0 type veth peer name far
+tc qdisc add dev eth0 root handle 1: htb default 1
+tc class add dev eth0 parent 1: classid 1:1 htb rate 1mbit
+tc qdisc add dev eth0 parent 1:1 handle 8: htb
+tc filter add dev eth0 parent 8: protocol ip u32 match u32 0 0 {action}
+{collect_script_text()}"""
+    hooks = read_guest(run_in_namespace(script), via="file").hooks
+    assert [(hook.kind.value, hook.interface) for hook in hooks] == ([(OUT, "eth0")] if told else [])
 
 
 def test_ipsec_defaults_and_sockets() -> None:

@@ -149,8 +149,8 @@ vnicheck_devices() {
 }
 
 # tc's programs on the way in and out: the disciplines, then the filters that belong to them, after `@DEVICE DIRECTION`
-# (`root`: those that choose a class of what leaves).
-# Beyond 16 devices a filter is taken for granted wherever there is a place for one.
+# (of those that choose a class of what leaves: `root`, or the handle of a discipline within another, `11:`; of HFSC the
+# classes too). Beyond 16 devices a filter is taken for granted wherever there is a place for one.
 vnicheck_traffic() {
   vnicheck_disciplines=$(tc qdisc show) || return
   printf '%s\n' "$vnicheck_disciplines"
@@ -166,18 +166,28 @@ vnicheck_traffic() {
     case $vnicheck_line in
       'qdisc clsact '*) vnicheck_directions='ingress egress' ;;
       'qdisc ingress '*) vnicheck_directions=ingress ;;
-      'qdisc htb '*' root '* | 'qdisc hfsc '*' root '* | 'qdisc prio '*' root '* | 'qdisc ets '*' root '* | \
-        'qdisc drr '*' root '* | 'qdisc cbq '*' root '* | 'qdisc qfq '*' root '* | 'qdisc multiq '*' root '* | \
-        'qdisc dsmark '*' root '*) vnicheck_directions=root ;;
+      'qdisc htb '* | 'qdisc hfsc '* | 'qdisc prio '* | 'qdisc ets '* | 'qdisc drr '* | 'qdisc cbq '* | 'qdisc qfq '* | \
+        'qdisc multiq '* | 'qdisc dsmark '* | 'qdisc fq_codel '*' root '* | 'qdisc sfq '*' root '* | 'qdisc sfb '*' root '* | \
+        'qdisc choke '*' root '* | 'qdisc cake '*' root '*)
+        vnicheck_directions=${vnicheck_line#qdisc * }
+        vnicheck_directions=${vnicheck_directions%% *}
+        case $vnicheck_line in *' root '*) vnicheck_directions=root ;; esac
+        ;;
       *) continue ;;
     esac
     if [ "$vnicheck_left" -eq 0 ]; then return 0; fi
     vnicheck_left=$((vnicheck_left - 1))
     for vnicheck_direction in $vnicheck_directions; do
       printf '@%s %s\n' "$vnicheck_link" "$vnicheck_direction"
-      if tc filter show dev "$vnicheck_link" ${vnicheck_direction#root}; then printf '@end\n'; fi
+      case $vnicheck_line in 'qdisc hfsc '*) tc class show dev "$vnicheck_link" ;; esac
+      case $vnicheck_direction in
+        root) tc filter show dev "$vnicheck_link" ;;
+        *:) tc filter show dev "$vnicheck_link" parent "$vnicheck_direction" ;;
+        *) tc filter show dev "$vnicheck_link" "$vnicheck_direction" ;;
+      esac && printf '@end\n'
     done
   done
+  return 0
 }
 
 # Whether we may ask what only the network's administrator is told (CAP_NET_ADMIN, bit 12 of the effective ones).
