@@ -273,6 +273,7 @@ BPF = (
 
 
 OUT, ALL, DROP = "egress_program", "parent 1: protocol all pref 1", "\taction order 1: gact action drop"
+DRR = "qdisc drr 1: dev eth0 root"
 HFSC = "qdisc hfsc 1: dev eth0 root refcnt 2 default 0x10"
 
 
@@ -306,11 +307,11 @@ HFSC = "qdisc hfsc 1: dev eth0 root refcnt 2 default 0x10"
         ("qdisc drr 1: dev eth0 root refcnt 2\n@eth0 root\n@end", [OUT]),
         ("qdisc qfq 1: dev eth0 root refcnt 2\n@eth0 root\nfilter protocol ip pref 1 u32 flowid 1:1\n@end", [OUT]),
         (
-            f"qdisc drr 1: dev eth0 root refcnt 2\n@eth0 root\nfilter {ALL} matchall chain 0 handle 0x1 flowid 1:1\n@end",
+            f"{DRR} refcnt 2\n@eth0 root\nfilter {ALL} matchall chain 0 handle 0x1 flowid 1:1\n@end",
             [],
         ),
         (
-            f"qdisc drr 1: dev eth0 root\n@eth0 root\nfilter {ALL} flow chain 0 handle 0x1 hash keys src baseclass 1:1\n@end",
+            f"{DRR}\n@eth0 root\nfilter {ALL} flow chain 0 handle 0x1 hash keys src baseclass 1:1\n@end",
             [],
         ),
         (
