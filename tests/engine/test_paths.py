@@ -552,3 +552,21 @@ def test_a_private_network_of_another_subnets_routes_alone_is_the_internet_here(
         flow = one(of, spec, around)
         assert flow.verdict is verdict
         assert any(hop in each.reason for each in flow.hops if not hop or each.outcome is not Outcome.PASS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"action": "deliver", "next_hop": "10.0.1.5"}, Verdict.UNKNOWN),
+        ({"action": "a later word"}, Verdict.UNKNOWN),
+        ({"action": "delegate", "lifecycle_state": "pending"}, Verdict.UNKNOWN),
+        ({"action": "delegate"}, Verdict.DROPPED),
+        ({"action": "drop"}, Verdict.DROPPED),
+    ],
+)
+def test_what_a_route_may_lead_elsewhere_needs_no_floating_ip_here(changes: Any, verdict: Verdict) -> None:
+    """A firewall that reaches the internet for the whole VPC, by its own floating IP."""
+    route = VpcRoute(id="r", name="r", destination="0.0.0.0/0", **changes)
+    around = fabric(tables=[RoutingTable(id="table", name="table", vpc="vpc", routes=(route,))])
+    flow = one(single(), "outbound tcp/443 10.0.0.11 -> 203.0.113.9", around)
+    assert flow.verdict is verdict
