@@ -207,6 +207,22 @@ def test_older_rules_that_nobody_can_list_are_not_taken_for_none(hidden: tuple[s
     assert {chain.table for chain in firewall.chains if chain.family == "ip"} == {"filter"}
 
 
+def test_a_rule_of_which_nft_leaves_out_what_it_does_not_know_is_not_taken_as_it_stands() -> None:
+    """An older nft beside newer rules: it says so on stderr, and ends with status 0."""
+    require_root()
+    rules = (
+        r"table ip f {\n\tchain in {\n\t\ttype filter hook input priority filter; policy drop;\n\t\taccept\n\t}\n}\n"
+    )
+    said = "netlink: Error: unknown expression type later"
+    nft = f"""mount -t tmpfs none /mnt && printf '#!/bin/sh\\nprintf "{rules}"; echo "{said}" >&2' > /mnt/nft
+chmod +x /mnt/nft && mount --bind /mnt/nft $(readlink -f $(command -v nft))"""
+    data = run_in_namespace(f"unshare -m sh <<'END'\n{nft}\n{collect_script_text()}\nEND\n")
+    firewall = read_guest(data, via="file").firewall
+    assert firewall is not None
+    assert [rule.verdict for chain in firewall.chains for rule in chain.rules] == [Verdict.ACCEPT]
+    assert firewall.unmodelled == (said,)
+
+
 OWNED = """@nft
 # Warning: table ip filter is managed by iptables-nft, do not touch!
 table ip filter {

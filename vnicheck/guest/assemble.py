@@ -195,7 +195,8 @@ class _Judges:
         """Its rules that look up the way back are no hooks: they are among the rules. Those that were read are kept
         where there may be more.
         """
-        self.firewall, partly = parse_firewall(text)
+        said = self._facts.sections[Examined.FIREWALL.value].errors
+        self.firewall, partly = parse_firewall(text, said)
         if partly is not None:
             raise CollectionError("guest_unreadable", partly)
         return ()

@@ -7,6 +7,7 @@ rules are more than the script takes. Earlier scripts have `@iptables` beside `@
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.guest.parsers.nftables import parse_nftables
+from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.firewall import Firewall, FirewallChain
 
 UNLISTED = "there is no nft to list nftables' rules, of which iptables tells only its own"
@@ -15,9 +16,10 @@ _ARP, _UNLISTED = "@arptables-legacy", "@unlisted"
 _Read = tuple[tuple[FirewallChain, ...], tuple[str, ...]]
 
 
-def parse_firewall(text: str) -> tuple[Firewall, str | None]:
-    """The rules, and why there may be more of them, if there may. Raises CollectionError `guest_unreadable` where they
-    are not whole.
+def parse_firewall(text: str, errors: str = "") -> tuple[Firewall, str | None]:
+    """The rules, and why there may be more of them, if there may. `errors`: what the programs said on stderr: nft
+    leaves an expression that it does not know out of a rule, says so there, and goes on. Raises CollectionError
+    `guest_unreadable` where the rules are not whole.
     """
     lines = text.split("\n")
     ends = lines[-1].split()
@@ -38,6 +40,7 @@ def parse_firewall(text: str) -> tuple[Firewall, str | None]:
     if _LEGACY in parts:
         found.append(_legacy(parts[_LEGACY]))
     strange = [line for _, lines in found for line in lines]
+    strange += [capped(line) for line in errors.split("\n") if "Error:" in line]
     if _ARP in parts:
         strange.append("the rules of arptables-legacy, which are not listed")
     chains = tuple(chain for chains, _ in found for chain in chains)
