@@ -27,7 +27,7 @@ _SELECTORS = {
     "--src-type": Selector.SOURCE_KIND, "--mark": Selector.MARK,
 }  # fmt: skip
 _BARE = {"-s", "-d", "-i", "-o", "-p"}
-"""What needs no module."""
+"""What needs no module, and stands before all of them; behind one it is a value (`--string "-p"`)."""
 _LOWERED = {Selector.CONNECTION_STATE, Selector.DESTINATION_KIND, Selector.SOURCE_KIND}
 _KNOWN_MODULES = {
     "tcp", "udp", "sctp", "dccp", "udplite", "icmp", "multiport", "comment", "conntrack", "state", "addrtype", "mark",
@@ -126,7 +126,7 @@ def _conditions(words: list[str]) -> tuple[tuple[Match, ...], list[str]]:
             next(rest, None)
         elif word == "--tcp-flags" and (flags := xtables_flags(next(rest, ""), next(rest, ""))) is not None:
             matches.append(Match(selector=Selector.TCP_FLAGS, values=(flags,), negated=negated))
-        elif word in _SELECTORS and (module in _KNOWN_MODULES or word in _BARE):
+        elif word in _SELECTORS and (module == "" if word in _BARE else module in _KNOWN_MODULES):
             matches.append(_match(word, next(rest, ""), module, negated=negated))
         else:
             unmodelled += ["!", word] if negated else [word]
