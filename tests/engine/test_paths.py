@@ -526,6 +526,7 @@ def test_remotes_that_only_the_way_in_tells_apart_are_two_classes() -> None:
         ((("198.18.0.0/15", "delegate_vpc"), ("198.18.7.0/24", "delegate")), Verdict.DROPPED, "goes to the internet"),
         ((("198.18.0.0/15", "drop"),), Verdict.DROPPED, "a VPC route drops it"),
         ((("198.18.0.0/15", "a later word"),), Verdict.UNKNOWN, "where we cannot see"),
+        ((("198.18.0.0/15", "deliver"),), Verdict.UNKNOWN, "where we cannot see"),
     ],
 )
 def test_a_private_network_of_another_subnets_routes_alone_is_the_internet_here(

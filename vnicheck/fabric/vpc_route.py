@@ -71,7 +71,7 @@ def vpc_route(
             "a VPC route hands it to a VPN, which carries only what is sent from subnets that use the route's table"
         )
         return drops(STAGE, DropCode.VPC_ROUTE, reason, "vpn-source", by)
-    if route.action == "deliver" and scope is Scope.PRIVATE and not _is_unseen(route):
+    if route.action == "deliver" and scope is Scope.PRIVATE and private_here and not _is_unseen(route):
         beyond = _by_default(assume, destination, scope)
         if beyond.outcome is not Outcome.PASS:
             return beyond
