@@ -46,6 +46,15 @@ vpc_routes = st.builds(
     st.sampled_from(["", "z-1", "z-2"]),
     st.sampled_from(["stable", "stable", "pending"]),
 )  # fmt: skip
+denials = st.builds(
+    lambda direction, own, remote: servers.acl_rule(
+        "deny", direction, source=own if direction == "inbound" else remote, destination="0.0.0.0/0"
+    ),
+    st.sampled_from(["inbound", "outbound"]),
+    st.sampled_from(["10.0.0.11/32", "10.0.1.12/32"]),
+    st.sampled_from(list(SUBNETS.values())),
+)
+"""What the ACL of a remote's subnet may have against the server."""
 PREFIXES = ["0.0.0.0/0", "10.8.0.0/16", "198.18.0.0/15", *SUBNETS.values()]
 guest_routes = st.fixed_dictionaries({prefix: st.sampled_from(["", "eth0", "eth1"]) for prefix in PREFIXES})
 GATEWAYS = {"eth0": "10.0.0.1", "eth1": "10.0.1.1"}
@@ -106,7 +115,7 @@ def reaches(routes: Sequence[VpcRoute], local: str) -> bool:
 @settings(max_examples=drawn(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     guest_routes,
-    st.fixed_dictionaries({name: st.lists(acl_rules(), max_size=3) for name in SUBNETS}),
+    st.fixed_dictionaries({name: st.lists(acl_rules() | denials, max_size=2) for name in SUBNETS}),
     st.fixed_dictionaries({name: st.lists(vpc_routes, max_size=2) for name in SUBNETS}),
 )
 def test_what_is_delivered_passes_each_acl_and_route_on_its_way(
