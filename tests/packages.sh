@@ -8,6 +8,7 @@ need() {
 }
 need ip iproute2
 need nft nftables
+need iptables-legacy iptables
 need nsenter util-linux
 need sshd openssh-server
 need ssh openssh-client

@@ -98,3 +98,12 @@ def test_a_server_with_containers_is_assumed_to_answer_itself(forwarding: int, t
     assert flow.verdict is Verdict.DELIVERED
     assert ("answered-here" in {hop.assumption for hop in flow.hops}) is told
     assert ("guest-firewall" in {hop.assumption for hop in flow.hops}) is (text is None)
+
+
+def test_rules_that_may_not_be_all_are_asked_and_the_rest_is_assumed() -> None:
+    """iptables told its rules, and there is no nft to tell of other tables."""
+    found = report(one(CLOSED, unexamined={"firewall": "there is no nft"}))
+    flow = find(found, "inbound tcp/22 10.8.0.4 -> 10.0.0.11")
+    assert flow.verdict is Verdict.DELIVERED
+    assert "guest-firewall" in {hop.assumption for hop in flow.hops}
+    assert find(found, "inbound tcp/443 10.8.0.4 -> 10.0.0.11").verdict is Verdict.UNKNOWN

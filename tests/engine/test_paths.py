@@ -513,3 +513,61 @@ def test_remotes_that_only_the_way_in_tells_apart_are_two_classes() -> None:
     )
     assert (accepted.verdict, drops(accepted)) == (Verdict.UNKNOWN, [])
     assert (refused.verdict, drops(refused)[0]) == (Verdict.DROPPED, "rp_filter request eth0")
+
+
+@pytest.mark.parametrize(
+    ("of_first", "verdict", "hop"),
+    [
+        ((), Verdict.DROPPED, "it goes to the internet"),
+        ((("198.18.0.0/15", "delegate"),), Verdict.DROPPED, "it goes to the internet"),
+        ((("0.0.0.0/0", "delegate"),), Verdict.DROPPED, "it goes to the internet"),
+        ((("198.18.0.0/15", "delegate_vpc"),), Verdict.DELIVERED, ""),
+        ((("0.0.0.0/0", "delegate_vpc"),), Verdict.DELIVERED, ""),
+        ((("198.18.0.0/15", "delegate_vpc"), ("198.18.7.0/24", "delegate")), Verdict.DROPPED, "goes to the internet"),
+        ((("198.18.0.0/15", "drop"),), Verdict.DROPPED, "a VPC route drops it"),
+        ((("198.18.0.0/15", "a later word"),), Verdict.UNKNOWN, "where we cannot see"),
+        ((("198.18.0.0/15", "deliver"),), Verdict.UNKNOWN, "where we cannot see"),
+    ],
+)
+def test_a_private_network_of_another_subnets_routes_alone_is_the_internet_here(
+    of_first: Any, verdict: Verdict, hop: str
+) -> None:
+    """eth1's table delegates 198.18.0.0/15 to the VPC; everything leaves by eth0, of another subnet and table."""
+
+    def table(name: str, *routes: tuple[str, str]) -> RoutingTable:
+        made = [VpcRoute(id=to, name=to, destination=to, action=action) for to, action in routes]
+        return RoutingTable(id=name, name=name, vpc="vpc", routes=tuple(made))
+
+    more: dict[str, Any] = {"protocol_state_filtering_mode": "disabled", "allow_ip_spoofing": True}
+    inside = guest(
+        link("eth0", 0, "10.0.0.11/24"),
+        link("eth1", 1, "10.0.7.12/24"),
+        routes="default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 scope link\n10.0.7.0/24 dev eth1 scope link",
+    )
+    of = server(vni(0, "10.0.0.11", **more), vni(1, "10.0.7.12", subnet="home", **more), guest=inside)
+    around = fabric(
+        subnets=[subnet("home", "10.0.7.0/24", routing_table="second")],
+        tables=[table("table", *of_first), table("second", ("198.18.0.0/15", "delegate_vpc"))],
+    )
+    for spec in ("inbound tcp/443 198.18.7.9 -> 10.0.7.12", "outbound tcp/443 10.0.7.12 -> 198.18.7.9"):
+        flow = one(of, spec, around)
+        assert flow.verdict is verdict
+        assert any(hop in each.reason for each in flow.hops if not hop or each.outcome is not Outcome.PASS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"action": "deliver", "next_hop": "10.0.1.5"}, Verdict.UNKNOWN),
+        ({"action": "a later word"}, Verdict.UNKNOWN),
+        ({"action": "delegate", "lifecycle_state": "pending"}, Verdict.UNKNOWN),
+        ({"action": "delegate"}, Verdict.DROPPED),
+        ({"action": "drop"}, Verdict.DROPPED),
+    ],
+)
+def test_what_a_route_may_lead_elsewhere_needs_no_floating_ip_here(changes: Any, verdict: Verdict) -> None:
+    """A firewall that reaches the internet for the whole VPC, by its own floating IP."""
+    route = VpcRoute(id="r", name="r", destination="0.0.0.0/0", **changes)
+    around = fabric(tables=[RoutingTable(id="table", name="table", vpc="vpc", routes=(route,))])
+    flow = one(single(), "outbound tcp/443 10.0.0.11 -> 203.0.113.9", around)
+    assert flow.verdict is verdict

@@ -104,3 +104,33 @@ def test_what_the_remotes_subnet_refuses_is_policy_and_no_finding() -> None:
     instance = report(SERVER, around(acl_rule("allow", "inbound")))
     assert find(instance, TO_REMOTE).verdict == "dropped"
     assert [each.rule for each in instance.findings if each.severity != "note"] == []
+
+
+def in_two_subnets(routes: str, **more: Any) -> Server:
+    """eth0 in subnet a, eth1 in the subnet `home`; what each sends to the other's subnet leaves as `routes` say."""
+    inside = guest(link("eth0", 0, "10.0.0.11/24"), link("eth1", 1, "10.0.7.12/24"), routes=routes)
+    fields: dict[str, Any] = {"protocol_state_filtering_mode": "disabled", "allow_ip_spoofing": True, **more}
+    return server(vni(0, "10.0.0.11", **fields), vni(1, "10.0.7.12", subnet="home", **fields), guest=inside)
+
+
+ALL_BY_ETH0 = "default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 scope link"
+TO_OWN = "inbound tcp/443 10.0.7.5 -> 10.0.7.12"
+FROM_OWN = "outbound tcp/443 10.0.7.12 -> 10.0.7.5"
+
+
+def test_what_leaves_by_another_subnet_enters_the_local_addresss_own_through_its_acl() -> None:
+    """The remote is a neighbour of the address that it talks to, but the server sends to it by its other VNI."""
+    of = in_two_subnets(ALL_BY_ETH0)
+    closed, opened = around(acl_rule("allow", "outbound")), around(*ALLOW)
+    assert (drops(TO_OWN, opened, of), drops(FROM_OWN, opened, of)) == ([], [])
+    assert drops(TO_OWN, closed, of) == ["network_acl reply"]
+    assert drops(FROM_OWN, closed, of) == ["network_acl request"]
+    one = around(acl_rule("deny", "inbound", "tcp", source_port_min=443, source_port_max=443), *ALLOW)
+    assert drops(TO_OWN, one, of) == ["network_acl reply"]
+    assert drops("inbound tcp/80 10.0.7.5 -> 10.0.7.12", one, of) == []
+    assert found(TO_OWN, around(network_acl=None), of).verdict == "unknown"
+
+
+def test_within_the_local_addresss_own_subnet_no_acl_is_met() -> None:
+    of = in_two_subnets(f"{ALL_BY_ETH0}\n10.0.7.0/24 dev eth1 scope link")
+    assert (drops(TO_OWN, around(), of), drops(FROM_OWN, around(), of)) == ([], [])

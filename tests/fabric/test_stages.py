@@ -499,6 +499,29 @@ def test_private_networks_outside_the_private_address_space() -> None:
     assert scopes_from(around, around.subnets["a"], listed).of(parse_address("203.0.113.9")) is Scope.PRIVATE
 
 
+@pytest.mark.parametrize(
+    ("more", "scope"),
+    [
+        (route("198.18.5.0/24", "delegate"), Scope.INTERNET),
+        (route("198.18.0.0/15", "delegate", priority=1), Scope.INTERNET),
+        (route("198.18.0.0/15", "delegate", priority=3), Scope.PRIVATE),
+        (route("198.18.0.0/15", "delegate"), Scope.PRIVATE),
+        (route("198.0.0.0/8", "delegate"), Scope.PRIVATE),
+        (route("198.18.5.0/24", "delegate", zone="z-2"), Scope.PRIVATE),
+        (route("198.18.5.0/24", "delegate", lifecycle_state="pending"), Scope.PRIVATE),
+        (route("198.18.5.0/24", "deliver", next_hop="10.0.0.5"), Scope.PRIVATE),
+        (route("198.18.5.0/24", "drop"), Scope.PRIVATE),
+    ],
+)
+def test_what_the_winning_route_delegates_with_the_internet_is_no_private_network(more: VpcRoute, scope: Scope) -> None:
+    named = route("198.18.0.0/15", "delegate_vpc")
+    around = fabric(tables=[RoutingTable(id="table", name="table", vpc="vpc", routes=(named, more))])
+    scopes = scopes_from(around, around.subnets["a"], ASSUME)
+    assert scopes.of(parse_address("198.18.5.9")) is scope
+    beside = Scope.INTERNET if more.priority == 1 else Scope.PRIVATE
+    assert (scopes.of(parse_address("198.18.4.255")), scopes.of(parse_address("198.18.6.0"))) == (beside, beside)
+
+
 def test_a_vpc_without_prefixes_is_its_subnets() -> None:
     around = fabric()
     bare = {"vpc": Vpc(id="vpc", name="prod")}

@@ -95,9 +95,18 @@ def _rules(walk: Walk, vni: Vni, opening: Opening, *, arriving: bool, answer: bo
     return walk.for_all(("crossing", read, opening.protocol, arriving, answer, opening.ports, client), judged)
 
 
+def may_meet_remote_acl(vni: Vni, opening: Opening) -> bool:
+    """Whether the remotes may be in another subnet of the VPC than the VNI: also where they are in the subnet of the
+    local address, and its packets leave by a VNI of another one.
+    """
+    if opening.scope is Scope.SUBNET:
+        return vni.subnet != opening.local.vni.subnet
+    return opening.scope is Scope.VPC
+
+
 def cross_remote_acl(walk: Walk, leg: Leg, vni: Vni, opening: Opening, *, sends: bool) -> tuple[Section, ...]:
     """The ACL of the own subnet of remotes in the VPC, for a packet to the VNI (`sends`) or from it."""
-    if opening.scope is not Scope.VPC:
+    if not may_meet_remote_acl(vni, opening):
         return ()
     view, own, client = walk.view, walk.view.subnet(vni), walk.view.client_ports(opening.protocol)
 
@@ -132,6 +141,7 @@ def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
     """The VPC routing table of the VNI's subnet, for a packet to the remote."""
     view, local = walk.view, opening.local
     of_subnet = local.address in local.vni.addresses
+    known = opening.scope is not Scope.PRIVATE or view.scopes(vni).of(opening.remote) is not Scope.INTERNET
     return walk.once(
         ("vpc_route", vni.subnet, local.vni.subnet if of_subnet else local.key, opening.remote, opening.scope),
         lambda: vpc_route(
@@ -142,6 +152,7 @@ def cross_vpc_route(walk: Walk, vni: Vni, opening: Opening) -> Check:
             opening.scope,
             source=local.number,
             own=view.reserved,
+            private_here=known,
         ),
     )
 

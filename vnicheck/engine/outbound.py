@@ -18,7 +18,7 @@ from vnicheck.fabric.check import unknown
 from vnicheck.fabric.floating_ip import to_internet
 from vnicheck.fabric.public_range import from_range
 from vnicheck.model.cloud import Vni
-from vnicheck.model.flow import Leg, Scope, Stage
+from vnicheck.model.flow import Leg, Outcome, Scope, Stage
 
 
 class _Frame(Struct, frozen=True):
@@ -65,7 +65,8 @@ def _frame(walk: Walk, opening: Opening) -> _Frame | BorderCrossing:
         onward.append(from_range(view.fabric, view.server.vpc.id, local.number, view.subnet(leaves).zone))
     elif opening.scope is Scope.INTERNET and local.address in local.vni.untranslated and leaves.id != local.vni.id:
         onward.append(unknown(Stage.FLOATING_IP, f"{local.address} is a floating IP of {local.vni.name}"))
-    elif opening.scope is Scope.INTERNET:
+    elif opening.scope is Scope.INTERNET and onward[0].outcome is not Outcome.UNKNOWN:
+        # where a route may lead it elsewhere, what leaves there needs no floating IP here
         onward.append(to_internet(view.fabric, leaves, view.subnet(leaves), local.address))
     return _Frame(
         exit=leaving,

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from vnicheck.engine.border import leaving_vni
-from vnicheck.engine.crossing import crossing_packet, reading, reading_at_home
+from vnicheck.engine.crossing import crossing_packet, may_meet_remote_acl, reading, reading_at_home
 from vnicheck.engine.remotes import fate_of_outcome
 from vnicheck.engine.walk import Opening, Ranges, Walk
 from vnicheck.fabric import network_acl, remote_acl, security_group
@@ -81,7 +81,8 @@ def _in_fabric(walk: Walk, direction: Direction, opening: Opening) -> Iterable[R
     opens, answers = (local, leaves) if direction is Direction.INBOUND else (leaves, local)
     read = [None if vni is None else reading(walk, vni, opening) for vni in (opens, answers)]
     client = walk.view.client_ports(opening.protocol)
-    home = reading_at_home(walk, opening) if opening.scope is Scope.VPC else None
+    asked = any(vni is not None and may_meet_remote_acl(vni, opening) for vni in (opens, answers))
+    home = reading_at_home(walk, opening) if asked else None
     return walk.for_all(
         ("ports", *read, direction, opening.protocol, opening.ports, client, home),
         lambda: gathered(opening.ports, list(port_maps(walk, opens, answers, direction, opening))),
@@ -104,7 +105,7 @@ def port_maps(
     if answers is not None:
         yield _acl(walk, answers, opening, arriving=not arriving, answer=True)
     for vni, answer in ((opens, False), (answers, True)):
-        if vni is not None and opening.scope is Scope.VPC:
+        if vni is not None and may_meet_remote_acl(vni, opening):
             yield from _at_home(walk, vni, opening, sends=arriving is not answer, answer=answer)
 
 

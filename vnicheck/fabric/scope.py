@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.vpc_route import private_by_route
-from vnicheck.model.address import prefix_range
+from vnicheck.model.address import Range, prefix_range
 from vnicheck.model.address_map import membership
 from vnicheck.model.cloud import Fabric, Subnet
 from vnicheck.model.config import Assumptions, Config
@@ -30,13 +30,13 @@ class ScopeMap:
     def __init__(self, fabric: Fabric, subnet: Subnet, reachable: Iterable[str]) -> None:
         vpc = fabric.vpcs.get(subnet.vpc)
         in_vpc = {other.cidr for other in fabric.subnets.values() if other.vpc == subnet.vpc}
-        scopes: list[Iterable[str]] = [
-            [subnet.cidr],
-            in_vpc.union(vpc.prefixes if vpc else ()),
-            SERVICE_PREFIXES,
-            [*PRIVATE_PREFIXES, *private_by_route(fabric, subnet), *reachable],
+        scopes: list[Iterable[Range]] = [
+            [prefix_range(subnet.cidr)],
+            map(prefix_range, in_vpc.union(vpc.prefixes if vpc else ())),
+            map(prefix_range, SERVICE_PREFIXES),
+            [*map(prefix_range, (*PRIVATE_PREFIXES, *reachable)), *private_by_route(fabric, subnet)],
         ]
-        self.map = membership([map(prefix_range, prefixes) for prefixes in scopes]).mapped(_narrowest)
+        self.map = membership(scopes).mapped(_narrowest)
         self.alike = self.map.mapped(lambda scope: (scope, None))
 
     def of(self, address: int) -> Scope:

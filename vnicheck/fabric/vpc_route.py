@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from vnicheck.fabric.check import Check, drops, passes, unknown
 from vnicheck.fabric.memory import remembered
 from vnicheck.fabric.remote_acl import home_of
-from vnicheck.model.address import parse_prefix, prefix_range
+from vnicheck.model.address import Range, parse_prefix, prefix_range
 from vnicheck.model.address_map import AddressMap, membership
 from vnicheck.model.cloud import Fabric, Subnet, VpcRoute
 from vnicheck.model.config import Assumptions
@@ -32,10 +32,12 @@ def vpc_route(
     *,
     source: int | None = None,
     own: frozenset[str] = frozenset(),
+    private_here: bool = True,
 ) -> Check:
     """Whether a packet that has left a VNI of the subnet goes on towards its destination.
 
     `source`: its source address, None where that is of the subnet; `own`: the addresses of the server that has sent it.
+    `private_here`: False where the scope is `private` by the routes of another subnet alone.
     """
     first, last = prefix_range(subnet.cidr)
     if first <= destination <= last:
@@ -45,10 +47,12 @@ def vpc_route(
         reason = fabric.missing.get("routing_tables", "not readable")
         return unknown(STAGE, f"the VPC routing table of subnet {subnet.name}: {reason}")
     best = best_routes(routes, destination)
+    if not private_here and _with_internet(best):
+        return _to_internet(subnet, best)
     if not best:
         return _implicit(fabric, subnet, assume, destination, scope)
     route = best[0]
-    by = tuple(f"VPC route {each.name}: {_line(each)}" for each in best)
+    by = _lines(best)
     if len(best) > 1:
         return unknown(STAGE, "several VPC routes of one priority share the load", by=by)
     if any(not is_settled(each) for each in best):
@@ -67,7 +71,7 @@ def vpc_route(
             "a VPC route hands it to a VPN, which carries only what is sent from subnets that use the route's table"
         )
         return drops(STAGE, DropCode.VPC_ROUTE, reason, "vpn-source", by)
-    if route.action == "deliver" and scope is Scope.PRIVATE and not _is_unseen(route):
+    if route.action == "deliver" and scope is Scope.PRIVATE and private_here and not _is_unseen(route):
         beyond = _by_default(assume, destination, scope)
         if beyond.outcome is not Outcome.PASS:
             return beyond
@@ -95,7 +99,7 @@ def _implicit(fabric: Fabric, subnet: Subnet, assume: Assumptions, destination: 
         return _by_default(assume, destination, scope)
     met = [route for route in _between_zones(fabric, subnet.vpc) if counts_in(route, home.zone)]
     best = best_routes(met, destination)
-    by = tuple(f"VPC route {each.name}: {_line(each)}" for each in best)
+    by = _lines(best)
     if best and all(each.action == "drop" and is_settled(each) for each in best):
         reason = "a VPC route for what comes from other zones drops it"
         return drops(Stage.INGRESS_ROUTE, DropCode.VPC_ROUTE, reason, by=by)
@@ -122,6 +126,19 @@ def _by_default(assume: Assumptions, destination: int, scope: Scope) -> Check:
             return passes(STAGE, "towards IBM Cloud's service network", "remote-reachable")
         case _:
             return passes(STAGE, "no VPC route diverts it")
+
+
+def _to_internet(subnet: Subnet, best: list[VpcRoute]) -> Check:
+    """A packet for a private network outside the private address space, of which the subnet's table knows nothing."""
+    reason = (
+        f"it is for a private network with public addresses, which no route of subnet {subnet.name} delegates to the "
+        "VPC: it goes to the internet"
+    )
+    return drops(STAGE, DropCode.VPC_ROUTE, reason, by=_lines(best))
+
+
+def _lines(routes: list[VpcRoute]) -> tuple[str, ...]:
+    return tuple(f"VPC route {each.name}: {_line(each)}" for each in routes)
 
 
 def _line(route: VpcRoute) -> str:
@@ -185,12 +202,24 @@ def best_routes(routes: Iterable[VpcRoute], destination: int) -> list[VpcRoute]:
     return [route for *key, route in matching if tuple(key) == best]
 
 
-def private_by_route(fabric: Fabric, subnet: Subnet) -> list[str]:
-    """Prefixes that routes delegate to the VPC: private networks, also outside the private address space. One that is
-    as good as the whole internet names none.
+def private_by_route(fabric: Fabric, subnet: Subnet) -> list[Range]:
+    """What routes delegate to the VPC: private networks, also outside the private address space. A route that is as
+    good as the whole internet names none, and what a route that wins delegates with the internet is none.
     """
-    return [
-        route.destination
-        for route in routes_of(fabric, subnet) or ()
+    routes = routes_of(fabric, subnet) or []
+    named = [
+        prefix_range(route.destination)
+        for route in routes
         if route.action == "delegate_vpc" and parse_prefix(route.destination)[1] >= _LEAST_NETWORK
     ]
+    cut = membership([named, *([prefix_range(route.destination)] for route in routes if route.action == "delegate")])
+    return [
+        (first, last)
+        for first, last, held in cut.stretches()
+        if held & 1 and not (held > 1 and _with_internet(best_routes(routes, first)))
+    ]
+
+
+def _with_internet(best: list[VpcRoute]) -> bool:
+    """Whether the VPC's own routes decide, those to the internet too."""
+    return all(route.action == "delegate" and is_settled(route) for route in best)

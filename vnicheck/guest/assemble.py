@@ -192,8 +192,13 @@ class _Judges:
         return match is None or (int(match[1]), int(match[2])) >= (5, 15)
 
     def _of_firewall(self, text: str) -> tuple[Hook, ...]:
-        """Its rules that look up the way back are no hooks: they are among the rules."""
-        self.firewall = parse_firewall(text)
+        """Its rules that look up the way back are no hooks: they are among the rules. Those that were read are kept
+        where there may be more.
+        """
+        said = self._facts.sections[Examined.FIREWALL.value].errors
+        self.firewall, partly = parse_firewall(text, said)
+        if partly is not None:
+            raise CollectionError("guest_unreadable", partly)
         return ()
 
 

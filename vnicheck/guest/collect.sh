@@ -149,8 +149,8 @@ vnicheck_devices() {
 }
 
 # tc's programs on the way in and out: the disciplines, then the filters that belong to them, after `@DEVICE DIRECTION`
-# (`root`: those that choose a class of what leaves).
-# Beyond 16 devices a filter is taken for granted wherever there is a place for one.
+# (of those that choose a class of what leaves: `root`, or the handle of a discipline within another, `11:`; of HFSC the
+# classes too). Beyond 16 devices a filter is taken for granted wherever there is a place for one.
 vnicheck_traffic() {
   vnicheck_disciplines=$(tc qdisc show) || return
   printf '%s\n' "$vnicheck_disciplines"
@@ -166,18 +166,28 @@ vnicheck_traffic() {
     case $vnicheck_line in
       'qdisc clsact '*) vnicheck_directions='ingress egress' ;;
       'qdisc ingress '*) vnicheck_directions=ingress ;;
-      'qdisc htb '*' root '* | 'qdisc hfsc '*' root '* | 'qdisc prio '*' root '* | 'qdisc ets '*' root '* | \
-        'qdisc drr '*' root '* | 'qdisc cbq '*' root '* | 'qdisc qfq '*' root '* | 'qdisc multiq '*' root '* | \
-        'qdisc dsmark '*' root '*) vnicheck_directions=root ;;
+      'qdisc htb '* | 'qdisc hfsc '* | 'qdisc prio '* | 'qdisc ets '* | 'qdisc drr '* | 'qdisc cbq '* | 'qdisc qfq '* | \
+        'qdisc multiq '* | 'qdisc dsmark '* | 'qdisc fq_codel '*' root '* | 'qdisc sfq '*' root '* | 'qdisc sfb '*' root '* | \
+        'qdisc choke '*' root '* | 'qdisc cake '*' root '*)
+        vnicheck_directions=${vnicheck_line#qdisc * }
+        vnicheck_directions=${vnicheck_directions%% *}
+        case $vnicheck_line in *' root '*) vnicheck_directions=root ;; esac
+        ;;
       *) continue ;;
     esac
     if [ "$vnicheck_left" -eq 0 ]; then return 0; fi
     vnicheck_left=$((vnicheck_left - 1))
     for vnicheck_direction in $vnicheck_directions; do
       printf '@%s %s\n' "$vnicheck_link" "$vnicheck_direction"
-      if tc filter show dev "$vnicheck_link" ${vnicheck_direction#root}; then printf '@end\n'; fi
+      case $vnicheck_line in 'qdisc hfsc '*) tc class show dev "$vnicheck_link" ;; esac
+      case $vnicheck_direction in
+        root) tc filter show dev "$vnicheck_link" ;;
+        *:) tc filter show dev "$vnicheck_link" parent "$vnicheck_direction" ;;
+        *) tc filter show dev "$vnicheck_link" "$vnicheck_direction" ;;
+      esac && printf '@end\n'
     done
   done
+  return 0
 }
 
 # Whether we may ask what only the network's administrator is told (CAP_NET_ADMIN, bit 12 of the effective ones).
@@ -193,26 +203,52 @@ vnicheck_may() {
   return 1
 }
 
-# Netfilter's rules, nftables' and those of the older iptables that `nft` does not list; cut off without `@end`.
+# Netfilter's rules: nftables', or what iptables tells of them where there is no `nft` to list all (`@unlisted`), and
+# those of the older iptables, which `nft` does not list; cut off without `@end`.
 vnicheck_firewall() {
   vnicheck_may || return 1
-  vnicheck_tables=
-  if [ -r /proc/net/ip_tables_names ]; then read -r vnicheck_tables </proc/net/ip_tables_names; fi
-  vnicheck_lister=
-  if [ -n "$vnicheck_tables" ] || ! command -v nft >/dev/null; then vnicheck_lister=iptables-save; fi
-  if command -v iptables-legacy-save >/dev/null; then vnicheck_lister=${vnicheck_lister:+iptables-legacy-save}; fi
   {
     vnicheck_status=0
     if command -v nft >/dev/null; then
       printf '@nft\n'
       nft list ruleset || vnicheck_status=$?
+    else
+      vnicheck_by_iptables
+      if [ ! -r /proc/modules ] || grep -q '^nf_tables ' /proc/modules; then printf '@unlisted\n'; fi
     fi
-    if [ -n "$vnicheck_lister" ]; then
-      printf '@iptables\n'
-      $vnicheck_lister || vnicheck_status=$?
-    fi
+    vnicheck_legacy
     printf '@end %s\n' "$vnicheck_status"
   } | head -c 1000000
+}
+
+# What the newer iptables lists; nothing where there is the older one alone.
+vnicheck_by_iptables() {
+  vnicheck_lister=iptables-save
+  if command -v iptables-nft-save >/dev/null; then
+    vnicheck_lister=iptables-nft-save
+  else
+    vnicheck_version=$(iptables -V 2>/dev/null)
+    if [ -n "${vnicheck_version##*nf_tables*}" ]; then return; fi
+  fi
+  printf '@iptables\n'
+  $vnicheck_lister || vnicheck_status=$?
+}
+
+# Which tables of the older kinds there are, and the rules of the older iptables, whose name may stand for the newer one.
+vnicheck_legacy() {
+  vnicheck_tables=
+  if [ -r /proc/net/arp_tables_names ]; then read -r vnicheck_tables </proc/net/arp_tables_names; fi
+  if [ -n "$vnicheck_tables" ]; then printf '@arptables-legacy\n'; fi
+  vnicheck_tables=
+  if [ -r /proc/net/ip_tables_names ]; then read -r vnicheck_tables </proc/net/ip_tables_names; fi
+  if [ -z "$vnicheck_tables" ]; then return; fi
+  printf '@iptables-legacy\n'
+  if command -v iptables-legacy-save >/dev/null; then
+    iptables-legacy-save || vnicheck_status=$?
+  else
+    vnicheck_version=$(iptables -V 2>/dev/null)
+    if [ -n "${vnicheck_version##*nf_tables*}" ]; then iptables-save || vnicheck_status=$?; fi
+  fi
 }
 
 vnicheck_ipsec() {

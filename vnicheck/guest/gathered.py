@@ -75,7 +75,8 @@ def _of_texts(texts: Section) -> dict[str, Section]:
 def _of_matches(matches: Section, sections: dict[str, Section]) -> dict[str, Section]:
     managers = _lines(sections, "managers")
     owners = _with_nmcli(_lines(sections, "owners"))
-    hooks = ["nft listed"] if _lines(sections, "firewall")[-1:] == ["@end 0"] else []
+    rules = _lines(sections, "firewall")
+    hooks = ["nft listed"] if rules[-1:] == ["@end 0"] and "@unlisted" not in rules else []
     udp: list[str] = []
     tcp: list[str] = []
     for path, rest, line in _by_path(matches.output):

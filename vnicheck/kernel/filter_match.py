@@ -222,6 +222,6 @@ def _of_mark(match: Match, packets: Packets) -> bool | None:
 def _is_zero(value: str) -> bool | None:
     number, _, mask = value.partition("/")
     try:
-        return int(number, 0) & (int(mask, 0) if mask else 0xFFFFFFFF) == 0
+        return int(number, 0) == 0 and int(mask or "0", 0) >= 0  # the value is compared with all of its bits
     except ValueError:
         return None

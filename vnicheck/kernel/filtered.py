@@ -15,7 +15,7 @@ from vnicheck.kernel.send import NotSent, Sent
 from vnicheck.kernel.undetermined import Unknown, worlds_of
 from vnicheck.kernel.worlds import ByPort, Outcome, Several
 from vnicheck.model.address_map import AddressMap
-from vnicheck.model.guest import Guest
+from vnicheck.model.guest import Examined, Guest
 
 
 class Translated(Unknown, frozen=True):
@@ -33,7 +33,7 @@ class FilteredKernel(Kernel):
         self, guest: Guest, like: Kernel | None = None, *, unmarked: bool = False, seen: Sequence[Contradiction] = ()
     ) -> None:
         super().__init__(guest, like, unmarked=unmarked, seen=seen)
-        self.firewall_read = guest.firewall is not None
+        self.firewall_read = guest.firewall is not None and Examined.FIREWALL.value not in guest.unexamined
         filters = like._filters if isinstance(like, FilteredKernel) else None
         if filters is None or not filters.are_of(guest):
             filters = Filters(guest, guest.firewall) if guest.firewall is not None else None

@@ -3,6 +3,8 @@ that mean it set).
 """
 
 import re
+from functools import reduce
+from operator import or_
 
 from msgspec import Struct
 
@@ -13,11 +15,11 @@ from vnicheck.model.guest import Guest
 _REFLECTING = ("net/ipv4/tcp_fwmark_accept", "net/ipv4/fwmark_reflect")
 """Settings that give connections the mark of their SYN, and answers the mark of what they answer."""
 _WITH_MASK = (
-    re.compile(r"--(?:set-x?mark|or-mark) 0x[0-9a-f]+/(0x[0-9a-f]+)", re.IGNORECASE),
+    re.compile(r"--(?:set-x?mark|or-mark) (0x[0-9a-f]+)/(0x[0-9a-f]+)", re.IGNORECASE),
     re.compile(r"--or-mark (0x[0-9a-f]+)", re.IGNORECASE),
-    re.compile(r"mark set (?:meta )?mark (?:or|\|) (0x[0-9a-f]+)", re.IGNORECASE),
+    re.compile(r"mark set (?:meta )?mark (?:or|\|) (0x[0-9a-f]+)\b(?! *(?:[&|^<>]|and\b|x?or\b))", re.IGNORECASE),
 )
-"""Forms of a rule that touch some bits of the mark alone."""
+"""Forms of a rule that touch some bits of the mark alone: those of a mask, which are cleared, and of a value."""
 _TOLD = re.compile(
     r"-A .* -j (?:MARK --set-xmark|TPROXY .*--tproxy-mark) (?P<bits>0x[0-9a-f]+)/(?P<mask>0x[0-9a-f]+)"
     r"|(?!-A )(?:(?!mark set).)*meta mark set (?P<mark>0x[0-9a-f]+)(?: (?:accept|return|counter)(?:(?!mark set|…).)*)?",
@@ -92,5 +94,5 @@ def _bits(text: str) -> int:
     for form in _WITH_MASK if bare.count("mark set") <= 1 and "…" not in bare else ():
         match = form.search(bare)
         if match is not None:
-            return int(match[1], 16)
+            return reduce(or_, (int(bits, 16) for bits in match.groups()))
     return _ALL

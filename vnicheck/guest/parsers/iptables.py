@@ -27,7 +27,7 @@ _SELECTORS = {
     "--src-type": Selector.SOURCE_KIND, "--mark": Selector.MARK,
 }  # fmt: skip
 _BARE = {"-s", "-d", "-i", "-o", "-p"}
-"""What needs no module."""
+"""What needs no module, and stands before all of them; behind one it is a value (`--string "-p"`)."""
 _LOWERED = {Selector.CONNECTION_STATE, Selector.DESTINATION_KIND, Selector.SOURCE_KIND}
 _KNOWN_MODULES = {
     "tcp", "udp", "sctp", "dccp", "udplite", "icmp", "multiport", "comment", "conntrack", "state", "addrtype", "mark",
@@ -46,8 +46,8 @@ _GOING_ON = {
 _SETS_MARK = {"MARK", "CONNMARK", "TPROXY"}
 
 
-def parse_iptables(text: str) -> tuple[tuple[FirewallChain, ...], tuple[str, ...]]:
-    """The chains of every table, and lines that are none of what we know.
+def parse_iptables(text: str, prefix: str = "") -> tuple[tuple[FirewallChain, ...], tuple[str, ...]]:
+    """The chains of every table, and lines that are none of what we know. `prefix` goes before the tables' names.
 
     Raises CollectionError `guest_unreadable` on more lines than we read.
     """
@@ -67,7 +67,10 @@ def parse_iptables(text: str) -> tuple[tuple[FirewallChain, ...], tuple[str, ...
             )
         elif line != "COMMIT" and (not line.startswith("#") or "incompatible" in line):
             unmodelled.append(capped(line))
-    chains = [msgspec.structs.replace(chain, rules=tuple(rules.get(key, ()))) for key, chain in found.items()]
+    chains = [
+        msgspec.structs.replace(chain, table=prefix + chain.table, rules=tuple(rules.get(key, ())))
+        for key, chain in found.items()
+    ]
     return tuple(chains), tuple(unmodelled)
 
 
@@ -123,7 +126,7 @@ def _conditions(words: list[str]) -> tuple[tuple[Match, ...], list[str]]:
             next(rest, None)
         elif word == "--tcp-flags" and (flags := xtables_flags(next(rest, ""), next(rest, ""))) is not None:
             matches.append(Match(selector=Selector.TCP_FLAGS, values=(flags,), negated=negated))
-        elif word in _SELECTORS and (module in _KNOWN_MODULES or word in _BARE):
+        elif word in _SELECTORS and (module == "" if word in _BARE else module in _KNOWN_MODULES):
             matches.append(_match(word, next(rest, ""), module, negated=negated))
         else:
             unmodelled += ["!", word] if negated else [word]

@@ -9,6 +9,7 @@ import msgspec
 
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.guest.parsers.tcp_flags import nft_flags
+from vnicheck.model.address import mask
 from vnicheck.model.firewall import FirewallRule, Match, Selector, Verdict
 
 _TOKEN = re.compile(r'"[^"]*"|\{[^{}]*\}|[^\s"]+')
@@ -24,7 +25,10 @@ _UNANSWERED = re.compile(
     re.ASCII,
 )
 """Whole conditions that no flow answers: of a rate, a socket, a lookup of the FIB."""
-_MARKING = re.compile(r"0x[0-9a-f]+|\d+|meta|ct|mark|and|or|xor|[&|^]|<<|>>", re.ASCII)
+_OF_MARKS = {Selector.MARK, Selector.CONNECTION_MARK}
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+", re.ASCII)
+_MARKS = (("meta", "mark"), ("ct", "mark"), ("mark",))
+_OPERATORS = {"and", "or", "xor", "&", "|", "^", "<<", ">>", "lshift", "rshift"}
 
 _SELECTORS: dict[tuple[str, ...], tuple[Selector, str | None]] = {
     **{(*meta, name): (Selector.IIF, None) for meta in ((), ("meta",)) for name in ("iif", "iifname")},
@@ -54,6 +58,8 @@ _IN_MAPS: dict[str, Verdict | None] = {**_PLAIN, "jump": Verdict.JUMP, "goto": V
 _TRANSLATIONS = {word: Verdict(word) for word in ("dnat", "snat", "masquerade", "redirect", "tproxy")}
 _DECIDES = {"vmap", "jump", "goto", "set", "target", "synproxy", "fwd", "flow", *_TRANSLATIONS}
 _CLAMPING = ("tcp", "option", "maxseg", "size", "set")
+_GOING_ON = {"CHECKSUM", "CLASSIFY", "DSCP", "LOG", "NFLOG", "TCPMSS", "TOS", "TRACE"}
+"""Targets of xtables that neither decide nor mark."""
 _LOG_VALUES = {"prefix", "level", "group", "snaplen", "queue-threshold"}
 _NAT_FLAGS = {"random", "fully-random", "persistent", "random,persistent", "fully-random,persistent"}
 
@@ -101,7 +107,7 @@ def read_rule(line: str) -> Iterator[FirewallRule]:
                 rule,
                 verdict=may,
                 sets_mark=marks,
-                untracks="notrack" in rest.split(),
+                untracks="notrack" in rest.split() or (may is Verdict.OTHER and _by_xtables(rest.split())),
                 unmodelled=(*rule.unmodelled, capped(rest)),
             )
             return
@@ -135,7 +141,7 @@ class _Words:
     def by_the_way(self, rule: FirewallRule) -> FirewallRule | None:
         """The rule, where what comes next is done to the packet before more is asked."""
         if self.take("meta", "mark", "set") or self.take("ct", "mark", "set"):
-            self.skip(_MARKING)
+            self._skip_mark()
             return msgspec.structs.replace(rule, sets_mark=True)
         if self.take("notrack"):
             return msgspec.structs.replace(rule, untracks=True)
@@ -143,9 +149,17 @@ class _Words:
             return msgspec.structs.replace(rule, verdict=Verdict.TPROXY, target=self.destination())
         return None
 
-    def skip(self, pattern: re.Pattern[str]) -> None:
-        while self.left() and pattern.fullmatch(self.list[self._place]):
+    def _skip_mark(self) -> None:
+        """What a mark is set to: numbers and marks, with operators between them. Behind it a rule may ask on."""
+        while any(self.take(*mark) for mark in _MARKS) or self._number():
+            if not (self.left() and self.list[self._place] in _OPERATORS):
+                return
             self._place += 1
+
+    def _number(self) -> bool:
+        found = self.left() and _NUMBER.fullmatch(self.list[self._place]) is not None
+        self._place += found
+        return found
 
     def skip_statement(self) -> bool:
         """What neither asks nor decides."""
@@ -158,9 +172,17 @@ class _Words:
             self.next()
         elif self.take("log"):
             self._skip_log()
+        elif self._by_xtables() in {("match", "comment"), *(("target", each) for each in _GOING_ON)}:
+            self._place += 3
         elif not (self.take("continue") or any(self.take(*head) for head in _ANY_OF_OURS)):
             return False
         return True
+
+    def _by_xtables(self) -> tuple[str, str] | None:
+        """Of `xt target "LOG"` what xtables does here."""
+        if not self.begins(("xt",)) or self._place + 2 >= len(self.list):
+            return None
+        return self.list[self._place + 1], self.list[self._place + 2].strip('"')
 
     def _skip_log(self) -> None:
         while self.left():
@@ -224,9 +246,9 @@ class _Words:
         return choices
 
     def _operand(self, selector: Selector) -> Match | None:
-        mask = ""
-        if selector in {Selector.MARK, Selector.CONNECTION_MARK} and (self.take("&") or self.take("and")):
-            mask = f"/{self.next()}"
+        masked = ""
+        if selector in _OF_MARKS and (self.take("&") or self.take("and")):
+            masked = f"/{self.next()}"
             if not (self.begins(("==",)) or self.begins(("!=",))):
                 return None
         negated = self.take("!=")
@@ -241,7 +263,9 @@ class _Words:
         known = plain and word not in {"vmap", "map", "set", "."}
         if not known or following in (["."], ["&"], ["|"], ["map"], ["vmap"]):
             return None
-        return Match(selector=selector, values=tuple(value.strip('"') + mask for value in values), negated=negated)
+        if selector in _OF_MARKS:
+            values = [_masked(value) for value in values]
+        return Match(selector=selector, values=tuple(value.strip('"') + masked for value in values), negated=negated)
 
     def unanswered(self) -> str | None:
         match = _UNANSWERED.match(" ".join(self.list[self._place :]))
@@ -294,7 +318,21 @@ class _Words:
             else:
                 rest.append(self.next())
         decided = [word for word in rest if word in _PLAIN or word == "reject"]
-        marks = "mark" in rest and "set" in rest
-        if any(word in _DECIDES for word in rest) or len(decided) > 1:
+        strange = not decided and _by_xtables(rest)
+        marks = strange or ("mark" in rest and "set" in rest)
+        if strange or any(word in _DECIDES for word in rest) or len(decided) > 1:
             return Verdict.OTHER, marks, " ".join(rest)
         return (Verdict(decided[0]) if decided else None), marks, " ".join(rest)
+
+
+def _masked(mark: str) -> str:
+    """`0x10000/0xffff0000` for `0x00010000/16`: of a mask whose bits are all in front nft tells how many they are."""
+    value, slash, bits = mark.partition("/")
+    return f"{value}/{mask(int(bits)):#x}" if slash and bits.isdecimal() and int(bits) <= 32 else mark
+
+
+def _by_xtables(rest: list[str]) -> bool:
+    """Whether there is a target of xtables that nft has no words for (`xt target "HMARK"`; of earlier versions, behind
+    `#`, as iptables prints it). It may do anything.
+    """
+    return ("xt" in rest and "target" in rest) or any(word.startswith("#") for word in rest)

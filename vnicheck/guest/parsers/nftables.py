@@ -21,8 +21,9 @@ from vnicheck.guest.parsers.parsed import capped, text_lines
 from vnicheck.model.firewall import FirewallChain, FirewallRule, Verdict
 
 FAMILIES = {"ip", "inet", "netdev", "arp", "bridge"}
-_TABLE = re.compile(r"table (\S+) (\S+) \{", re.ASCII)
-_CHAIN = re.compile(r"chain (\S+) \{", re.ASCII)
+_TABLE = re.compile(r"table (\S+) (\S+) \{(?: #.*)?", re.ASCII)
+"""Behind it, as behind a chain's, stand the handle and who owns it: `# progname firewalld`."""
+_CHAIN = re.compile(r"chain (\S+) \{(?: #.*)?", re.ASCII)
 _HOOK = re.compile(
     r"type (\w+) hook (\w+)(?: devices? (?:= )?(\{[^}]*\}|\S+))? priority ([^;]+);(?:.* policy (accept|drop);)?",
     re.ASCII,
@@ -61,16 +62,18 @@ def parse_nftables(text: str) -> tuple[tuple[FirewallChain, ...], tuple[str, ...
             family = table = ""
         elif chain is not None and (match := _HOOK.match(line)) is not None:
             chain |= _hook(match)
+        elif chain is not None and line.startswith(("type ", "devices ", "hook ")):
+            unmodelled.append(capped(line))
         elif chain is not None:
             rules += read_rule(line)
             sets.meet_rule(line)
             skipped = depth(line)
-        elif line.startswith("flags dormant"):
-            dormant = True
-        elif depth(line) > 0:
+        elif line.startswith("flags "):
+            dormant = dormant or "dormant" in re.split(r"[\s,]+", line)
+        elif table and depth(line) > 0:
             skipped = depth(line)
             sets.begin(line)
-        elif table and not line.startswith(("comment ", "flags ")):
+        elif not line.startswith(("comment ", "#")):
             unmodelled.append(capped(line))
     if chain is not None or table:
         unmodelled.append("the rules end in the middle")

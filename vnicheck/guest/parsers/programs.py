@@ -9,14 +9,23 @@ from vnicheck.guest.parsers.parsed import JsonObject, capped, read_json, text_li
 from vnicheck.model.guest import Hook, HookKind
 
 _PLACE = re.compile(
-    r"qdisc (clsact|ingress|(?:htb|hfsc|prio|ets|drr|cbq|qfq|multiq|dsmark)(?=.* root )) .*?\bdev (\S+)", re.ASCII
+    r"qdisc (clsact|ingress|htb|hfsc|prio|ets|drr|cbq|qfq|multiq|dsmark) (\S+) .*?\bdev (\S+)( root\b)?", re.ASCII
 )
+_ROOT = re.compile(r"qdisc \S+ \S+ dev (\S+) root\b", re.ASCII)
+"""Another discipline, which earlier scripts did not ask for filters."""
 _ACTING = re.compile(r"\b(?:action|police|bpf)\b", re.ASCII)
 """What a filter that chooses a class does to packets besides."""
 _LOSSY = re.compile(
-    r"qdisc (?=blackhole |netem .* (?:loss|corrupt) |[bp]fifo .* limit 0(?:p|b)?(?: |$)).*?\bdev (\S+)", re.ASCII
+    r"qdisc (?=(?:blackhole|plug|etf|taprio) |netem .* (?:loss|corrupt) |\S+ .*\b(?:flow_)?limit 0(?:p|b)?(?: |$))"
+    r".*?\bdev (\S+)",
+    re.ASCII,
 )
-"""What drops packets for itself, all of them or by chance."""
+"""What drops or holds packets for itself, all of them, by chance, or those that ask for no time."""
+_CLASSLESS = {"drr", "qfq", "hfsc"}
+"""Disciplines that drop what no filter puts into a class (net/sched/sch_drr.c, sch_qfq.c, sch_hfsc.c)."""
+_EVERY = re.compile(r"protocol all .*\b(?:matchall|flow) .*(?:\bflowid|\bbaseclass) ", re.ASCII)
+"""A filter that puts every packet into a class, ARP too."""
+_DEFAULT = re.compile(r" default (?:0x)?([0-9a-f]+)(?: |$)", re.ASCII)
 _POLICY = re.compile(r"src (\S+) dst (\S+)", re.ASCII)
 _MARK = re.compile(r"\bmark (0x[0-9a-f]{1,8})/(0x[0-9a-f]{1,8})\b", re.ASCII)
 _OF_DEVICE = re.compile(r"\bif_id 0x0*[1-9a-f]", re.ASCII)
@@ -40,10 +49,12 @@ def traffic_hooks(text: str) -> tuple[Hook, ...]:
         filter protocol all pref 49152 bpf chain 0 handle 0x1 cil_from_netdev direct-action not_in_hw id 5 tag 0a
         @end
 
-    Those of a discipline with classes (`@eth0 root`) count where they do more than choose a class. A place whose
-    filters were not listed (no `@end`) is taken for a filter.
+    Those of a discipline with classes (`@eth0 root`, `@eth0 11:`) count where they do more than choose a class, or
+    where what none of them puts into a class is dropped. A place whose filters were not listed (no `@end`) is taken for
+    a filter.
     """
     places: dict[tuple[str, str], str] = {}
+    roots: dict[str, str] = {}
     filters: dict[tuple[str, str], list[str]] = {}
     hooks: list[Hook] = []
     current: tuple[str, str] | None = None
@@ -51,25 +62,43 @@ def traffic_hooks(text: str) -> tuple[Hook, ...]:
     for line in text_lines(text, "tc"):
         words = line.split()
         if (match := _PLACE.match(line)) is not None:
-            for direction in _PLACES.get(match[1], ("root",)):
-                places[match[2], direction] = line
-        elif (match := _LOSSY.match(line)) is not None:
+            for direction in _PLACES.get(match[1], ("root" if match[4] else match[2],)):
+                places[match[3], direction] = line
+        elif (match := _ROOT.match(line)) is not None:
+            roots[match[1]] = line
+        if (match := _LOSSY.match(line)) is not None:
             hooks.append(Hook(kind=HookKind.EGRESS_PROGRAM, interface=match[1], text=capped(f"tc: {line}")))
         elif line == "@end" and current is not None:
             listed.add(current)
             current = None
         elif line.startswith("@") and len(words) == 2:
             current = words[0][1:], words[1]
-        elif current is not None and (current[1] != "root" or _ACTING.search(line) is not None):
+            if words[1] == "root" and current[0] in roots:
+                places.setdefault(current, roots[current[0]])
+        elif current is not None:
             filters.setdefault(current, []).append(line)
     for (interface, direction), line in places.items():
-        found = filters.get((interface, direction), [])
-        if (interface, direction) in listed and not found:
-            continue
-        told = next((text for text in found if " handle " in text), found[0] if found else f"{line} (not listed)")
-        kind = _KINDS.get(direction, HookKind.EGRESS_PROGRAM)
-        hooks.append(Hook(kind=kind, interface=interface, text=capped(f"tc: {direction}: {told.strip()}")))
+        told = _why_not_passing(line, direction, filters.get((interface, direction), []))
+        if (interface, direction) not in listed:
+            told = told or f"{line} (not listed)"
+        if told is not None:
+            kind = _KINDS.get(direction, HookKind.EGRESS_PROGRAM)
+            hooks.append(Hook(kind=kind, interface=interface, text=capped(f"tc: {direction}: {told.strip()}")))
     return tuple(hooks)
+
+
+def _why_not_passing(discipline: str, direction: str, lines: list[str]) -> str | None:
+    """The line for which packets may not pass a place of filters; None: all of them do."""
+    acting = [line for line in lines if direction in _KINDS or _ACTING.search(line) is not None]
+    if acting:
+        return next((line for line in acting if " handle " in line), acting[0])
+    _, kind, handle, *_ = discipline.split()
+    if kind not in _CLASSLESS or any(_EVERY.search(line) for line in lines):
+        return None
+    default = _DEFAULT.search(discipline)
+    if default is not None and any(line.startswith(f"class {kind} {handle}{default[1]} ") for line in lines):
+        return None
+    return f"{discipline} (drops what no filter puts into a class)"
 
 
 def ipsec_hooks(text: str) -> tuple[Hook, ...]:
