@@ -50,6 +50,8 @@ class Packets(Struct, frozen=True, kw_only=True):
     sent: bool = False
     marked: bool = False
     connection_marked: bool = False
+    cuts: set[int] = msgspec.field(default_factory=set)
+    """Filled with the ports at which a rule that was asked began, or ceased, to hold for some of them."""
 
 
 def applies(rule: FirewallRule, packets: Packets) -> bool | None:
@@ -98,9 +100,9 @@ def _one_of(match: Match, packets: Packets) -> bool | None:
         case Selector.PROTOCOL:
             return _any(_is_protocol(value, packets.proto) for value in values)
         case Selector.SOURCE_PORT:
-            return _ported(values, packets.sports, packets.proto)
+            return _ported(values, packets.sports, packets)
         case Selector.DESTINATION_PORT:
-            return _ported(values, packets.dports, packets.proto)
+            return _ported(values, packets.dports, packets)
         case Selector.ICMP_TYPE:
             return _any(_is_echo(value, packets) for value in values)
         case Selector.CONNECTION_STATE:
@@ -169,12 +171,13 @@ def port_range(value: str) -> Range | None:
     return int(first), int(last if dash else first)
 
 
-def _ported(values: tuple[str, ...], ports: Range, proto: int) -> bool | None:
-    if proto == ICMP:
+def _ported(values: tuple[str, ...], ports: Range, packets: Packets) -> bool | None:
+    if packets.proto == ICMP:
         return None
     told, named = _port_ranges(values)
     if any(first <= ports[0] and ports[1] <= last for first, last in told):
         return True
+    packets.cuts.update(cut for first, last in told for cut in (first, last + 1) if ports[0] < cut <= ports[1])
     apart = all(ports[1] < first or last < ports[0] for first, last in told)
     return False if apart and not named else None
 

@@ -59,6 +59,7 @@ class Filters:
         self._chains = Chains(firewall, self._only_address, beneath(guest.interfaces))
         self._of = (firewall, guest.interfaces)
         self._known = Memo()
+        self._cuts: set[int] = set()
         self._own = {parse_address(each.address) for link in guest.interfaces for each in link.addresses}
         arp = self._chains.against_arp()
         self._arp = (
@@ -221,6 +222,7 @@ class Filters:
             state="established" if transport.of_source else "new",
             own=True if destination in self._own else None,
             connection_marked=self._chains.marks_connections,
+            cuts=self._cuts,
         )
 
     def _guarded(self, judge: Callable[[], Judged]) -> Judged:
@@ -250,11 +252,20 @@ class Filters:
         return AddressMap(apart.starts, ruled)
 
     def _by_port(self, judge: Callable[[int, Range], Judged], remote: int, ports: Range, cuts: list[int]) -> Rulings:
-        first, last = ports
-        inside = [cut for cut in cuts if first < cut <= last]
-        parts = zip([first, *inside], [*[cut - 1 for cut in inside], last], strict=True)
-        judged = [self._guarded(partial(judge, remote, part)) for part in parts]
-        return joined(zip([0, *inside], judged, strict=True))
+        """Ports are told apart where a rule that was asked does so; those that are led elsewhere wherever any rule does."""
+        judged: dict[int, Judged] = {}
+        waiting = [ports]
+        while waiting:
+            first, last = waiting.pop()
+            self._cuts.clear()
+            ruling = self._guarded(partial(judge, remote, (first, last)))
+            told = cuts if isinstance(ruling, Led) else sorted(self._cuts)
+            inside = [cut for cut in told if first < cut <= last]
+            if inside:
+                waiting += zip([first, *inside], [*[cut - 1 for cut in inside], last], strict=True)
+            else:
+                judged[first] = ruling
+        return joined((0 if first == ports[0] else first, judged[first]) for first in sorted(judged))
 
 
 def _stopped(passage: AtHook) -> Unknown | None:
