@@ -4,7 +4,7 @@ A packet that a rule drops, or may drop, is not known to get through: the model 
 are meant. One that they lead to another address is not taken by the server itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property, partial
 
 from msgspec import Struct
@@ -95,7 +95,7 @@ class Filters:
             return self._taken(self._packets(transport.at(ports), remote, local, iif=interface))
 
         key = (_IN, interface, local, transport)
-        return self._known.once(key, lambda: self._by_remote(_IN, judge, transport.ports))
+        return self._known.once(key, lambda: self._by_remote(_IN, Selector.SOURCE, judge, transport.ports))
 
     def outgoing(self, interface: str, local: int, transport: Transport) -> AddressMap[Rulings]:
         """Of packets from a local address that leave by an interface: as `incoming`."""
@@ -105,7 +105,7 @@ class Filters:
             return self._sent(replace(packets, own=False, sent=True))
 
         key = (_OUT, interface, local, transport)
-        return self._known.once(key, lambda: self._by_remote(_OUT, judge, transport.ports))
+        return self._known.once(key, lambda: self._by_remote(_OUT, Selector.DESTINATION, judge, transport.ports))
 
     def led_on(self, led: Led, iif: str, oif: str | None, local: int, transport: Transport) -> AddressMap[Rulings]:
         """Of packets to a local address that a rule surely leads elsewhere and that are forwarded there, or (without
@@ -117,7 +117,7 @@ class Filters:
             return self._taken(packets, led=True) if oif is None else self._passed_on(packets, iif, oif, led=True)
 
         key = ("led on", led, iif, oif, local, transport)
-        return self._known.once(key, lambda: self._by_remote(_IN + _THROUGH, judge, led.ports))
+        return self._known.once(key, lambda: self._by_remote(_IN + _THROUGH, Selector.SOURCE, judge, led.ports))
 
     def led_back(self, led: Led, iif: str, oif: str, local: int, transport: Transport) -> AddressMap[Rulings]:
         """Of what answers them: it is forwarded as it comes from where they were led, and gets the local address for
@@ -134,7 +134,7 @@ class Filters:
             return said[0] or said[1]
 
         key = ("led back", led, iif, oif, local, transport)
-        return self._known.once(key, lambda: self._by_remote(_THROUGH, judge, NO_PORTS))
+        return self._known.once(key, lambda: self._by_remote(_THROUGH, Selector.DESTINATION, judge, NO_PORTS))
 
     def forwarded(self, iif: str, oif: str, source: int, destination: int, transport: Transport) -> Unknown | None:
         """Of packets that the guest forwards as they are."""
@@ -145,7 +145,7 @@ class Filters:
     @cached_property
     def named(self) -> AddressMap[int]:
         """Which of the sets of addresses that rules name hold an address: all that they tell apart."""
-        return membership(list(_address_sets(self._chains.rules_of(*_EVERY))))
+        return membership(list(_address_sets(self._chains.rules_of(*_EVERY), _ADDRESSES)))
 
     def port_cuts(self) -> set[int]:
         """The ports at which some answer may change."""
@@ -234,15 +234,15 @@ class Filters:
             return _TOO_MANY
 
     def _by_remote(
-        self, hooks: tuple[str, ...], judge: Callable[[int, Range], Judged], ports: Range
+        self, hooks: tuple[str, ...], end: Selector, judge: Callable[[int, Range], Judged], ports: Range
     ) -> AddressMap[Rulings]:
-        """What is judged of each remote; those that the same rules name fare alike."""
+        """What is judged of each remote; those fare alike that the same rules name, for the end at which it is."""
         if self._strange is not None:
             return constant(constant(self._strange))
         if not (self._chains.matters(*hooks) or self._bridged or (self._arp is not None and hooks != _IN)):
             return constant(constant(None))
         rules = list(self._chains.rules_of(*hooks))
-        apart = membership(list(_address_sets(rules)))
+        apart = membership(list(_address_sets(rules, {end})))
         cuts = _port_cuts(rules)
         known = Memo()
         ruled = [
@@ -280,8 +280,8 @@ def _translated(passage: AtHook) -> Unknown | None:
     return Unknown(f"netfilter may give it other addresses ({passage.translated[0][0].text})")
 
 
-def _address_sets(rules: Iterable[FirewallRule]) -> Iterator[list[Range]]:
-    told = {match.values for rule in rules for match in rule.matches if match.selector in _ADDRESSES}
+def _address_sets(rules: Iterable[FirewallRule], ends: Collection[Selector]) -> Iterator[list[Range]]:
+    told = {match.values for rule in rules for match in rule.matches if match.selector in ends}
     for values in sorted(told):
         yield [each for value in values if (each := address_range(value)) is not None]
 
