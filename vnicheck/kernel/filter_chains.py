@@ -5,15 +5,17 @@ followed both ways.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from vnicheck.kernel.filter_match import Packets, address_range, applies, is_named, port_range
 from vnicheck.model.address import Range
+from vnicheck.model.address_map import membership
 from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule, Selector, Verdict
+from vnicheck.model.memo import Memo
 
 TRANSLATING = {Verdict.DNAT, Verdict.REDIRECT}
 NEW_SOURCE = {Verdict.SNAT, Verdict.MASQUERADE}
@@ -123,6 +125,8 @@ class Chains:
             chains.sort(key=lambda chain: (_turn(chain), priority(chain.priority)))
         self._left = MOST_RULES
         self._by_address: dict[tuple[str, str, str], _ByAddress] = {}
+        self._passed, self._told_apart = Memo(), Memo()
+        self._first: dict[Hashable, int] = {}
         self.marks_connections = any(
             rule.sets_mark or "CONNMARK" in rule.text for chain in firewall.chains for rule in chain.rules
         )
@@ -177,8 +181,27 @@ class Chains:
 
     def pass_hook(self, hook: str, packets: Packets, device: str | None = None) -> tuple[AtHook, Packets]:
         """The packets at a hook, and as they are behind it: with the destination that a rule of prerouting surely gives
-        them, where it says which. `device`: of the chains bound to one.
+        them, where it says which. `device`: of the chains bound to one. Packets that the hook's rules do not tell apart
+        by their ends meet the same.
         """
+        source = self._like(hook, Selector.SOURCE, packets.source)
+        destination = packets.destination
+        if hook != "prerouting":  # nothing gives them another one
+            destination = self._like(hook, Selector.DESTINATION, destination)
+        alike = replace(packets, source=source, destination=destination, cuts=set())
+        at, behind = self._passed.once(
+            (hook, device, *astuple(alike)[:-1]), lambda: self._pass_hook(hook, alike, device)
+        )
+        packets.cuts.update(behind.cuts)
+        ends = {"source": packets.source} if hook == "prerouting" else {"source": packets.source, "destination": packets.destination}
+        return at, replace(behind, cuts=packets.cuts, **ends)
+
+    def _like(self, hook: str, end: Selector, address: int) -> int:
+        """The first address asked about that the hook's rules do not tell from this one."""
+        sets = self._told_apart.once((hook, end), lambda: membership(list(address_sets(self.rules_of(hook), {end}))))
+        return self._first.setdefault((hook, end, sets.at(address)), address)
+
+    def _pass_hook(self, hook: str, packets: Packets, device: str | None) -> tuple[AtHook, Packets]:
         stopped: list[FirewallRule] = []
         translated: list[tuple[FirewallRule, bool]] = []
         for chain in self._base.get(hook, ()):
@@ -286,6 +309,13 @@ class _Walk:
             self.ends.append(replace(rule, verdict=Verdict.OTHER))
             return True
         return self.chain(target, depth + 1)
+
+
+def address_sets(rules: Iterable[FirewallRule], ends: Collection[Selector]) -> Iterator[list[Range]]:
+    """The sets of addresses that rules name for these ends of packets."""
+    told = {match.values for rule in rules for match in rule.matches if match.selector in ends}
+    for values in sorted(told):
+        yield [each for value in values if (each := address_range(value)) is not None]
 
 
 def _turn(chain: FirewallChain) -> int:

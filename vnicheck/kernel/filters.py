@@ -4,13 +4,13 @@ A packet that a rule drops, or may drop, is not known to get through: the model 
 are meant. One that they lead to another address is not taken by the server itself.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vnicheck.kernel.filter_chains import AtHook, Chains, TooManyRulesError
+from vnicheck.kernel.filter_chains import AtHook, Chains, TooManyRulesError, address_sets
 from vnicheck.kernel.filter_match import Packets, address_range, port_range
 from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.undetermined import Unknown
@@ -145,7 +145,7 @@ class Filters:
     @cached_property
     def named(self) -> AddressMap[int]:
         """Which of the sets of addresses that rules name hold an address: all that they tell apart."""
-        return membership(list(_address_sets(self._chains.rules_of(*_EVERY), _ADDRESSES)))
+        return membership(list(address_sets(self._chains.rules_of(*_EVERY), _ADDRESSES)))
 
     def port_cuts(self) -> set[int]:
         """The ports at which some answer may change."""
@@ -242,7 +242,7 @@ class Filters:
         if not (self._chains.matters(*hooks) or self._bridged or (self._arp is not None and hooks != _IN)):
             return constant(constant(None))
         rules = list(self._chains.rules_of(*hooks))
-        apart = membership(list(_address_sets(rules, {end})))
+        apart = membership(list(address_sets(rules, {end})))
         cuts = _port_cuts(rules)
         known = Memo()
         ruled = [
@@ -278,12 +278,6 @@ def _translated(passage: AtHook) -> Unknown | None:
     if not passage.translated:
         return None
     return Unknown(f"netfilter may give it other addresses ({passage.translated[0][0].text})")
-
-
-def _address_sets(rules: Iterable[FirewallRule], ends: Collection[Selector]) -> Iterator[list[Range]]:
-    told = {match.values for rule in rules for match in rule.matches if match.selector in ends}
-    for values in sorted(told):
-        yield [each for value in values if (each := address_range(value)) is not None]
 
 
 def _port_cuts(rules: Iterable[FirewallRule]) -> list[int]:
