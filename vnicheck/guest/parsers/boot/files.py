@@ -1,6 +1,10 @@
 """Configuration files as the collect script tells of them: which are there, and the lines of them that matter.
 
 @systemd
+@applied
+@wanted /etc/systemd/system/multi-user.target.wants/vni.service
+@starts /etc/systemd/system/vni.service:2:/etc/vni/routes
+@mode -rwxr-xr-x 1 0 0 123 Nov 29 07:09 /etc/rc.local
 @read /etc/sysctl.d/99-vni.conf
 @masked /etc/sysctl.d/50-default.conf
 @unreadable /etc/NetworkManager/system-connections
@@ -16,9 +20,12 @@ from vnicheck.guest.parsers.parsed import capped
 
 MAX_BOOT_LINES = 2000
 MAX_LENGTH = 400
-"""What the script cuts at."""
+"""What the script cuts at: lines of a file, characters of a line."""
 MAX_PATH = 4096
 
+_MODE = re.compile(
+    r"-([r-][w-][xsStT-][rwxsStT-]{6})[.+@]?\s+\d+\s+(\d+)\s+\d+\s+\d+\s+\S+\s+\S+\s+\S+ (/.*)", re.ASCII
+)
 _NUMBER = re.compile(r"(\d{1,7}):(.*)", re.ASCII)
 
 
@@ -35,14 +42,38 @@ class Line(Struct, frozen=True):
         return f"{capped(self.path)}:{self.number}"
 
 
+class Mode(Struct, frozen=True):
+    """`rwxr-xr-x`, and the number of the user whose file it is."""
+
+    bits: str
+    user: int
+
+    @property
+    def executable(self) -> bool:
+        """Whether root may run it."""
+        return any(bit in "xst" for bit in self.bits)
+
+
 class BootFiles(Struct, frozen=True):
-    """`paths` are the files that count, in the script's order; a masked one has no lines. `doubt`: lines unread."""
+    """`paths` are the files that count, in the script's order; a masked one has no lines. `doubt`: lines unread.
+
+    `wanted`: the links by which systemd starts units at boot. `starters`: of a script the lines that run it.
+    """
 
     paths: tuple[str, ...]
     lines: dict[str, tuple[Line, ...]]
     flags: frozenset[str] = frozenset()
     unreadable: tuple[str, ...] = ()
     doubt: str | None = None
+    masked: frozenset[str] = frozenset()
+    wanted: tuple[str, ...] = ()
+    starters: dict[str, tuple[Line, ...]] = {}
+    modes: dict[str, Mode] = {}
+
+    @property
+    def tell_interfaces(self) -> bool:
+        """Whether the script took what tells for which interfaces files are; older ones did not."""
+        return "applied" in self.flags
 
 
 def read_boot_files(text: str) -> BootFiles:
@@ -54,26 +85,51 @@ def read_boot_files(text: str) -> BootFiles:
     flags: set[str] = set()
     unreadable: list[str] = []
     doubts: list[str] = []
-    count = 0
+    wanted: list[str] = []
+    starters: dict[str, tuple[Line, ...]] = {}
+    modes: dict[str, Mode] = {}
+    masked: set[str] = set()
     for raw in text.split("\n"):
         word, _, path = raw.partition(" ")
+        if word == "@masked":
+            masked.add(path)
         if word in {"@read", "@masked"}:
             lines.setdefault(path, [])
         elif word == "@unreadable" or (word == "@dangling" and "/sysctl.d/" in path):
             unreadable.append(path)
+        elif word == "@wanted":
+            wanted.append(path)
+        elif word == "@starts":
+            starter, _, rest = path.partition(":")
+            number, _, script = rest.partition(":")
+            if number.isascii() and number.isdecimal():
+                starters[script] = (*starters.get(script, ()), Line(starter, int(number[:7]), ""))
+        elif word == "@mode":
+            if (match := _MODE.fullmatch(path)) is not None:
+                modes[match[3]] = Mode(match[1], int(match[2][:10]))
         elif raw.startswith("@"):
             flags.add(word[1:])
         elif raw:
-            count += 1
             line = _line(raw, lines)
             if line is None or len(raw) >= MAX_LENGTH:
                 doubts.append(f"a line was not understood: {capped(raw)}")
             else:
                 lines[line.path].append(line)
-    if count >= MAX_BOOT_LINES:
-        doubts.append(f"more than {MAX_BOOT_LINES} lines: the rest was not read")
+    for path, of_path in lines.items():
+        if len(of_path) >= MAX_BOOT_LINES:
+            doubts.append(f"{capped(path)} has more than {MAX_BOOT_LINES} lines: the rest was not read")
     found = {path: tuple(of_path) for path, of_path in lines.items()}
-    return BootFiles(tuple(found), found, frozenset(flags), tuple(unreadable), doubts[0] if doubts else None)
+    return BootFiles(
+        paths=tuple(found),
+        lines=found,
+        flags=frozenset(flags),
+        unreadable=tuple(unreadable),
+        doubt=doubts[0] if doubts else None,
+        masked=frozenset(masked),
+        wanted=tuple(wanted),
+        starters=starters,
+        modes=modes,
+    )
 
 
 def _line(raw: str, known: dict[str, list[Line]]) -> Line | None:
