@@ -298,6 +298,7 @@ vnicheck_allowed() {
     -e '/^\/etc\/(network\/interfaces|wireguard\/|keepalived\/)/bstanza' -e '/^\/etc\/systemd\/system\//bunit' \
     -e 's/^([^:]*:[0-9]+:)#!.*/\1#!/' -e tkept \
     -e 's/^([^:]*:[0-9]+:)[[:space:]]*exit([[:space:]]+[0-9]+)?[[:space:];]*$/\1exit/' -e tkept \
+    -e '/(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]]/bcommand' \
     -e "s/^([^:]*:[0-9]+:)[[:space:]]*($vnicheck_branches).*/\\1branch/" -e tkept -e bcommand \
     -e ':unit' -e 's/^([^:]*:[0-9]+:)[[:space:]]*(Condition|Assert)[A-Za-z]+[[:space:]]*=.*/\1condition/' -e tkept \
     -e 's/^([^:]*:[0-9]+:)[[:space:]]*Exec[A-Za-z]+[[:space:]]*=[[:space:]]*$/\1reset/' -e tkept \

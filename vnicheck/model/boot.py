@@ -52,7 +52,7 @@ class BootConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     routes: tuple[BootRoute, ...] = ()
     idle_tables: tuple[int, ...] = ()
     idle_priorities: tuple[int, ...] = ()
-    """Numbers that files name of which boot sets nothing: of other interfaces, or of those that it does not bring up."""
+    """Numbers in files of which boot sets nothing: of other interfaces, or of those that it does not bring up."""
     carried_out: bool = False
     """Whether rules and routes are those of files that boot carries out; older versions told of all."""
     unknown: dict[str, str] = {}

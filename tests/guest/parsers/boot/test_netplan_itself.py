@@ -91,7 +91,7 @@ def test_netplan_sets_what_we_read(tmp_path: Path, name: str) -> None:
     (root / "etc/netplan/50-vni.yaml").chmod(0o600)
     subprocess.run([str(GENERATE), "--root-dir", str(root)], check=True, capture_output=True, timeout=60)
     made = {
-        f"/etc/systemd/network/{path.name}": path.read_text() for path in root.glob("run/systemd/network/*.network")
+        f"/etc/systemd/network/{path.name}": path.read_text() for path in root.glob("run/systemd/network/*.net*")
     }
     assert made
     ours = _set(collect_configured(tmp_path / "ours", {"/etc/netplan/50-vni.yaml": HEAD + FILES[name]}))

@@ -1,7 +1,7 @@
 """wg-quick and keepalived: rules and routes of their own, where boot starts them.
 
-wg-quick(8): `Table = off` sets no routes, a number all of them in that table; else a peer that takes everything makes it
-set rules, and a table that is free just then. keepalived.conf(5): virtual routes and rules are there on the master.
+wg-quick(8): `Table = off` sets no routes, a number all of them in that table; else a peer that takes everything makes
+it set rules, and a table that is free just then. keepalived.conf(5): virtual routes and rules are there on the master.
 """
 
 from collections.abc import Iterator, Sequence

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
-
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.guest import BootRoute, BootRule

@@ -76,59 +76,74 @@ class BootFiles(Struct, frozen=True):
         return "applied" in self.flags
 
 
+class _Reading:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[Line]] = {}
+        self.flags: set[str] = set()
+        self.unreadable: list[str] = []
+        self.doubts: list[str] = []
+        self.masked: set[str] = set()
+        self.wanted: list[str] = []
+        self.starters: dict[str, tuple[Line, ...]] = {}
+        self.modes: dict[str, Mode] = {}
+
+    def mark(self, word: str, rest: str) -> None:
+        """A line of the script's own."""
+        if word in {"@read", "@masked"}:
+            self.lines.setdefault(rest, [])
+            self.masked |= {rest} if word == "@masked" else set()
+        elif word == "@unreadable" or (word == "@dangling" and "/sysctl.d/" in rest):
+            self.unreadable.append(rest)
+        elif word == "@wanted":
+            self.wanted.append(rest)
+        elif word == "@starts":
+            starter, _, numbered = rest.partition(":")
+            number, _, script = numbered.partition(":")
+            if number.isascii() and number.isdecimal():
+                self.starters[script] = (*self.starters.get(script, ()), Line(starter, int(number[:7]), ""))
+        elif word == "@mode":
+            if (match := _MODE.fullmatch(rest)) is not None:
+                self.modes[match[3]] = Mode(match[1], int(match[2][:10]))
+        else:
+            self.flags.add(word[1:])
+
+    def add(self, raw: str) -> None:
+        """A line of a file."""
+        line = _line(raw, self.lines)
+        if line is None or len(raw) >= MAX_LENGTH:
+            self.doubts.append(f"a line was not understood: {capped(raw)}")
+        else:
+            self.lines[line.path].append(line)
+
+
 def read_boot_files(text: str) -> BootFiles:
     """The files of one section of the collect script's output.
 
     A link to nothing is no file, except in sysctl.d: whether it masks its namesakes depends on systemd's version.
     """
-    lines: dict[str, list[Line]] = {}
-    flags: set[str] = set()
-    unreadable: list[str] = []
-    doubts: list[str] = []
-    wanted: list[str] = []
-    starters: dict[str, tuple[Line, ...]] = {}
-    modes: dict[str, Mode] = {}
-    masked: set[str] = set()
+    reading = _Reading()
     for raw in text.split("\n"):
-        word, _, path = raw.partition(" ")
-        if word == "@masked":
-            masked.add(path)
-        if word in {"@read", "@masked"}:
-            lines.setdefault(path, [])
-        elif word == "@unreadable" or (word == "@dangling" and "/sysctl.d/" in path):
-            unreadable.append(path)
-        elif word == "@wanted":
-            wanted.append(path)
-        elif word == "@starts":
-            starter, _, rest = path.partition(":")
-            number, _, script = rest.partition(":")
-            if number.isascii() and number.isdecimal():
-                starters[script] = (*starters.get(script, ()), Line(starter, int(number[:7]), ""))
-        elif word == "@mode":
-            if (match := _MODE.fullmatch(path)) is not None:
-                modes[match[3]] = Mode(match[1], int(match[2][:10]))
-        elif raw.startswith("@"):
-            flags.add(word[1:])
+        word, _, rest = raw.partition(" ")
+        if word.startswith("@"):
+            reading.mark(word, rest)
         elif raw:
-            line = _line(raw, lines)
-            if line is None or len(raw) >= MAX_LENGTH:
-                doubts.append(f"a line was not understood: {capped(raw)}")
-            else:
-                lines[line.path].append(line)
-    for path, of_path in lines.items():
+            reading.add(raw)
+    for path, of_path in reading.lines.items():
         if len(of_path) >= MAX_BOOT_LINES:
-            doubts.append(f"{capped(path)} has more than {MAX_BOOT_LINES} lines: the rest was not read")
-    found = {path: tuple(of_path) for path, of_path in lines.items()}
+            reading.doubts.append(f"{capped(path)} has more than {MAX_BOOT_LINES} lines: the rest was not read")
+    found = {path: tuple(of_path) for path, of_path in reading.lines.items()}
     return BootFiles(
         paths=tuple(found),
         lines=found,
-        flags=frozenset(flags),
-        unreadable=tuple(unreadable),
-        doubt=doubts[0] if doubts else None,
-        masked=frozenset(masked),
-        wanted=tuple(wanted),
-        starters=starters,
-        modes=modes,
+        flags=frozenset(reading.flags),
+        unreadable=tuple(reading.unreadable),
+        doubt=reading.doubts[0] if reading.doubts else None,
+        masked=frozenset(reading.masked),
+        wanted=tuple(reading.wanted),
+        starters=reading.starters,
+        modes=reading.modes,
     )
 
 

@@ -1,10 +1,10 @@
-"""Files of /etc/sysconfig, of network-scripts (or NetworkManager's plugin for them) and of wicked: a description of each
-interface, `ifcfg-eth1`, and beside it `rule-eth1` and `route-eth1` (wicked: `ifrule-eth1`, `ifroute-eth1`).
+"""Files of /etc/sysconfig: a description of each interface, `ifcfg-eth1`, and beside it `rule-eth1` and `route-eth1`, of
+network-scripts or NetworkManager's plugin for them; of wicked, `ifrule-eth1` and `ifroute-eth1`.
 
 sysconfig.txt of initscripts, nm-settings-ifcfg-rh(5), ifcfg(5) of wicked: boot brings up what does not say ONBOOT=no
-(wicked: what says STARTMODE=auto, or hotplug); DEVICE is the name, HWADDR the address that the interface has to have. The
-files beside are read where there is such a description, by its name or by the interface's. NetworkManager leaves rule-*
-to a script of another package.
+(wicked: what says STARTMODE=auto, or hotplug); DEVICE is the name, HWADDR the address that the interface has to have.
+The files beside are read where there is such a description, by its name or by the interface's. NetworkManager leaves
+rule-* to a script of another package.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -14,6 +14,7 @@ from vnicheck.guest.parsers.boot.machine import Machine, globbed, has_mac
 from vnicheck.guest.parsers.names import Names
 
 _HEADS = {"iface", "auto", "mapping", "rename", "template", "source", "source-directory", "source-dir"}
+_READ = ("/etc/network/interfaces.d", "interfaces.d")
 _DEFAULTS = "/etc/default/networking"
 
 
@@ -30,14 +31,18 @@ class _Stanzas:
 
 def apply(files: BootFiles, paths: Sequence[str], names: Names, machine: Machine, runs: Fate, outcome: Outcome) -> None:
     """What boot sets from the files that are read."""
-    stanzas = _read([line for path in paths for line in files.lines[path]])
+    lines = [line for path in paths for line in files.lines[path]]
+    stanzas = _read(lines)
+    for line in lines if runs is not False else ():
+        if line.text.startswith("source") and not line.text.partition(" ")[2].strip().startswith(_READ):
+            outcome.doubt(f"{line.source} includes files that are not read")
     fates: dict[str, list[Fate]] = {}
     for name in stanzas.commands:
         fate = all_of(_is_started(name, stanzas, machine), _is_let(name, files), runs)
         for stanza in _with_parents(name, stanzas.parents):
             fates.setdefault(stanza, []).append(fate)
-    for name, lines in stanzas.commands.items():
-        for line in lines:
+    for name, commands in stanzas.commands.items():
+        for line in commands:
             outcome.take(line.path, any_of(*fates[name]), _commands(line, names))
     for line in stanzas.loose:
         outcome.take(line.path, "it belongs to no stanza that is understood", _commands(line, names))

@@ -38,6 +38,8 @@ def is_found(link: Interface) -> bool:
 def has_mac(link: Interface, addresses: Sequence[str]) -> Fate:
     """Whether the interface has one of the addresses as it appears."""
     wanted = {plain_mac(address) for address in addresses}
+    if link.mac is None:
+        return f"the MAC address of {link.name} is not known"
     if (
         link.permanent_mac not in (None, link.mac)
         and {plain_mac(link.mac or ""), plain_mac(link.permanent_mac or "")} & wanted

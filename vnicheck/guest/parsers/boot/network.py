@@ -1,7 +1,7 @@
 """Which policy rules and routes the next boot sets, by each network manager, by scripts and by units.
 
-A file counts where its manager runs (or where none is known to run), for the interfaces that it is for, where boot brings
-them up; scripts and units where boot runs them. What cannot be told makes the part `routing` unknown.
+A file counts where its manager runs (or where none is known to run), for the interfaces that it is for, where boot
+brings them up; scripts and units where boot runs them. What cannot be told makes the part `routing` unknown.
 """
 
 import re

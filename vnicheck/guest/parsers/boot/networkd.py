@@ -101,7 +101,11 @@ def apply(networks: Sequence[Network], machine: Machine, made: frozenset[str], r
     """What the files set on the interfaces that they take. `made`: virtual interfaces that boot makes."""
     ordered = sorted(networks, key=lambda network: network.name.encode())
     fates: dict[str, list[Fate]] = {network.name: [] for network in ordered}
-    for link in machine.interfaces or ():
+    names = {link.name for link in machine.interfaces or ()}
+    absent = [
+        Interface(name=name, index=1, up=False, carrier=False) for name in sorted(made - names) if 0 < len(name) < 16
+    ]
+    for link in (*(machine.interfaces or ()), *absent):
         there: Fate = is_found(link) or link.name in made or f"what makes {link.name} at boot is not known"
         before: Fate = False
         for network in ordered:
@@ -191,7 +195,7 @@ def _listed(patterns: Sequence[str], name: str) -> bool:
 
 
 def _conditions(lines: Sequence[Line], before: Conditions) -> dict[str, list[str]]:
-    """The [Match] section: values of one key add up, an empty one takes them away, `!` at the front is for all words."""
+    """The [Match] section: values of one key add up, an empty one takes them away, a `!` is for all words."""
     found = {key: list(words) for key, words in before.items()}
     section = ""
     for line in lines:

@@ -1,9 +1,9 @@
 """Scripts and units that set rules and routes: whether boot runs them, and reaches the commands.
 
-A unit runs where a target that boot reaches wants it and nothing masks it (systemctl(1), `enable`); rc.local where it is
-executable (systemd-rc-local-generator(8)); NetworkManager's dispatcher runs what is executable, of root and not writable
-for others (NetworkManager-dispatcher(8)); run-parts(8) what is executable and has a plain name. A script elsewhere runs
-where one of those starts it. Commands behind a condition may run or not; behind an `exit` they do not.
+A unit runs where a target that boot reaches wants it and nothing masks it (systemctl(1), `enable`); rc.local where it
+is executable (systemd-rc-local-generator(8)); NetworkManager's dispatcher runs what is executable, of root and not
+writable for others (NetworkManager-dispatcher(8)); run-parts(8) what is executable and has a plain name. A script
+elsewhere runs where one of those starts it. Commands behind a condition may run or not; behind an `exit` they do not.
 """
 
 import re
