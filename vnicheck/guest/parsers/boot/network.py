@@ -39,13 +39,12 @@ class BootRouting(Struct, frozen=True):
 
 def boot_routing(files: BootFiles, names: Names, machine: Machine) -> BootRouting:
     """What the files set on such a server."""
-    outcome = Outcome()
+    outcome = carried_out(files, names, machine)
     if files.doubt is not None:
         outcome.doubt(files.doubt)
     for path in files.unreadable:
         if _counts(path, machine.managers) and daemons.counts(path, files):
             outcome.doubt(f"{capped(path)} could not be read")
-    _apply(files, names, machine, outcome)
     found = _lasting(outcome)
     if found and not files.tell_interfaces:
         outcome.doubt(_OLD)
@@ -58,8 +57,9 @@ def boot_routing(files: BootFiles, names: Names, machine: Machine) -> BootRoutin
     )
 
 
-def _apply(files: BootFiles, names: Names, machine: Machine, outcome: Outcome) -> None:
-    """Each manager's files, as far as they are read, then what belongs to none."""
+def carried_out(files: BootFiles, names: Names, machine: Machine) -> Outcome:
+    """What boot does of each manager's files, as far as they are read, then of what belongs to none."""
+    outcome = Outcome()
     runs = {manager: _runs(manager, files, machine) for manager in _UNITS}
     paths: dict[str, list[str]] = {kind: [] for kind in {kind for _, kind, _ in _KINDS}}
     for path in _read_at_boot(files):
@@ -88,6 +88,7 @@ def _apply(files: BootFiles, names: Names, machine: Machine, outcome: Outcome) -
     dispatched = paths["dispatcher"] if runs["NetworkManager"] is not False else []
     scripts.apply(files, [*dispatched, *paths["script"]], names, machine, outcome)
     daemons.apply(files, names, outcome)
+    return outcome
 
 
 def _lasting(outcome: Outcome) -> list[BootRule | BootRoute]:

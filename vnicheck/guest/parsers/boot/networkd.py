@@ -135,15 +135,18 @@ def matches(conditions: Conditions, link: Interface, machine: Machine) -> Fate:
             if old
             else False
         )
+    holds = all_of(*(_holds(key, values, link, machine) for key, values in conditions.items()))
     if link.name == "lo" and "lo" not in conditions.get("Name", ()):
-        return False  # "is too broad": networkd leaves lo alone
-    return all_of(*(_holds(key, values, link, machine) for key, values in conditions.items()))
+        return all_of(holds, "whether it is for lo too is not known")  # as systemd's version has it
+    return holds
 
 
 def _holds(key: str, values: Sequence[str], link: Interface, machine: Machine) -> Fate:
     not_known = f"whether {key}={capped(' '.join(values))[:60]} holds for {link.name} is not known"
     if key == "Name":
         return any(_listed(values, name) for name in (link.name, *link.altnames))
+    if any(mark in word for word in values for mark in "\"'"):
+        return not_known
     if key == "MACAddress":
         return has_mac(link, values)
     if key == "PermanentMACAddress":
@@ -204,7 +207,7 @@ def _conditions(lines: Sequence[Line], before: Conditions) -> dict[str, list[str
             section = text
         elif section == "[Match]":
             key, _, value = (part.strip() for part in text.partition("="))
-            words = [word.strip("\"'") for word in value.split()]
+            words = value.split()
             inverted = bool(words) and words[0].startswith("!")
             if key in {"MACAddress", "PermanentMACAddress", "Host"}:
                 inverted = False
