@@ -26,6 +26,4 @@ def told_of(data: bytes) -> dict[int, Told]:
     machine = Machine(interfaces=guest.interfaces, managers=guest.network_managers, hostname=guest.os.hostname)
     outcome = carried_out(read_boot_files(spread(read_frames(data))["boot_network"].output), Names(), machine)
     found: dict[int, Told] = {setting.table: "not set" for setting in outcome.idle}
-    for path, setting in outcome.found:
-        found[setting.table] = "unknown" if any(path in doubt for doubt in outcome.doubts) else "set"
-    return found
+    return found | {each.setting.table: "set" if each.fate is True else "unknown" for each in outcome.found}

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.guest import BootRoute, BootRule
@@ -28,11 +30,19 @@ def no(fate: Fate) -> Fate:
     return not fate if isinstance(fate, bool) else fate
 
 
+class Found(Struct, frozen=True):
+    """A setting that boot carries out, or may."""
+
+    path: str
+    setting: BootSetting
+    fate: Fate
+
+
 class Outcome:
-    """What boot sets (`found`, each with its file), what files name that it does not set (`idle`), and the doubts."""
+    """What boot sets (`found`), what files name that it does not set (`idle`), and the doubts."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[str, BootSetting]] = []
+        self.found: list[Found] = []
         self.idle: list[BootSetting] = []
         self.doubts: list[str] = []
 
@@ -47,7 +57,7 @@ class Outcome:
         elif taken and isinstance(fate, str):
             self.doubts.append(f"{capped(path)}: {fate}")
         if understood:
-            self.found += [(path, setting) for setting in taken]
+            self.found += [Found(path, setting, fate) for setting in taken]
 
     def doubt(self, why: str) -> None:
         """Boot may set more than is told."""

@@ -12,6 +12,7 @@ from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, commands_of
 from vnicheck.guest.parsers.boot.machine import Machine, globbed, has_mac
 from vnicheck.guest.parsers.names import Names
+from vnicheck.guest.parsers.parsed import capped
 
 _HEADS = {"iface", "auto", "mapping", "rename", "template", "source", "source-directory", "source-dir"}
 _READ = ("/etc/network/interfaces.d", "interfaces.d")
@@ -96,27 +97,26 @@ def _is_started(name: str, stanzas: _Stanzas, machine: Machine) -> Fate:
         return f"a mapping or a new name may be for {name}"
     if stanzas.mapped and machine.named(name) is None and name not in stanzas.started:
         return f"a mapping may lead to {name}"
-    there: Fate = machine.interfaces is None or machine.named(name) is not None or f"there is no {name} now"
-    return any_of(*(all_of(_means(word, name, machine), there) for word in stanzas.started))
+    return any_of(*(_means(word, name, machine) for word in stanzas.started))
 
 
 def _means(word: str, name: str, machine: Machine) -> Fate:
-    """Whether a word of `auto` brings a stanza up: a name, or `/eth*`, `mac/02:*`, `/eth*/2`, `/eth*=eth`."""
-    pattern, _, logical = word.partition("=")
-    if "/" not in pattern:
-        return (logical or pattern) == name
-    variable, _, rest = pattern.partition("/")
-    value, _, options = rest.partition("/")
-    link = machine.named(name)
-    if logical and logical != name:
+    """Whether a word of `auto` brings a stanza up: `eth1`, `/eth*`, `mac/02:*`, `/eth*/2`, `eth1=logical`."""
+    pattern, equals, logical = word.partition("=")
+    if equals and logical != name:
         return False
-    not_known = f"whether {word[:60]} means {name} is not known"
-    if logical or options or variable not in {"", "mac"}:
-        return not_known
+    variable, slash, rest = pattern.partition("/")
+    value, _, number = rest.partition("/")
+    if not slash:
+        there = machine.interfaces is None or machine.named(pattern) is not None or f"there is no {pattern[:40]} now"
+        return there if equals or pattern == name else False
+    link = machine.named(name)
+    if number or equals or variable not in {"", "mac"}:
+        return f"whether {capped(word)[:60]} means {name} is not known"
     if link is None or link.name != name:
         return False
     if variable == "mac":
-        return has_mac(link, [value]) or not_known
+        return has_mac(link, [value]) if "*" not in value else globbed(value.lower(), link.mac or "")
     return globbed(value, name)
 
 

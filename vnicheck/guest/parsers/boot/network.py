@@ -93,12 +93,12 @@ def carried_out(files: BootFiles, names: Names, machine: Machine) -> Outcome:
 
 def _lasting(outcome: Outcome) -> list[BootRule | BootRoute]:
     """What is found, but what only files of /run set that something makes anew: another file tells of it, or none."""
-    lasting = [setting for path, setting in outcome.found if not path.startswith("/run/")]
+    lasting = [each.setting for each in outcome.found if not each.path.startswith("/run/")]
     elsewhere = {replace(setting, source="") for setting in lasting}
-    for path, setting in outcome.found:
-        if path.startswith("/run/") and replace(setting, source="") not in elsewhere:
-            lasting.append(setting)
-            outcome.doubt(f"{capped(path)} is gone at the next boot, unless something makes it anew")
+    for each in outcome.found:
+        if each.path.startswith("/run/") and replace(each.setting, source="") not in elsewhere:
+            lasting.append(each.setting)
+            outcome.doubt(f"{capped(each.path)} is gone at the next boot, unless something makes it anew")
     return lasting
 
 
