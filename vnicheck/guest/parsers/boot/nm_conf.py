@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from vnicheck.guest.parsers.boot.fate import Fate, all_of, any_of, no
 from vnicheck.guest.parsers.boot.files import BootFiles
-from vnicheck.guest.parsers.boot.machine import globbed, has_mac, is_ethernet
+from vnicheck.guest.parsers.boot.machine import has_mac, is_ethernet
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.interface import Interface
 
@@ -58,14 +58,20 @@ def _means(word: str, link: Interface) -> Fate:
     if word == "*":
         return True
     if kind == "interface-name" and not value.startswith("~"):
-        return value[1:] == link.name if value.startswith("=") else globbed(value, link.name)
-    if kind == "mac" or _MAC.fullmatch(word):
+        return value[1:] == link.name if value.startswith("=") else _is_like(value, link.name)
+    if (kind == "mac" or _MAC.fullmatch(word)) and link.kind is None:  # veths have no address that counts here
         return has_mac(link, [value if kind == "mac" else word])
     if kind == "type" and is_ethernet(link) and link.bus == "virtio":
         return value == "ethernet"
     if not colon:
-        return globbed(word, link.name)
+        return _is_like(word, link.name)
     return f"whether NetworkManager's {capped(word)[:40]} means {link.name} is not known"
+
+
+def _is_like(pattern: str, name: str) -> bool:
+    """GLib's patterns: `*` and `?` alone."""
+    words = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
+    return re.fullmatch("".join(words), name) is not None
 
 
 def _in_order(paths: Sequence[str]) -> list[str]:
