@@ -23,7 +23,12 @@ def told(host: Host) -> dict[int, Told]:
 def told_of(data: bytes) -> dict[int, Told]:
     """The same of what was collected."""
     guest = read_guest(data, via="file")
-    machine = Machine(interfaces=guest.interfaces, managers=guest.network_managers, hostname=guest.os.hostname)
+    machine = Machine(
+        interfaces=guest.interfaces,
+        managers=guest.network_managers,
+        hostname=guest.os.hostname,
+        os=(guest.os.id, guest.os.version),
+    )
     outcome = carried_out(read_boot_files(spread(read_frames(data))["boot_network"].output), Names(), machine)
     found: dict[int, Told] = {setting.table: "not set" for setting in outcome.idle}
     return found | {each.setting.table: "set" if each.fate is True else "unknown" for each in outcome.found}

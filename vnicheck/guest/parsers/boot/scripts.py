@@ -33,21 +33,34 @@ def apply(files: BootFiles, paths: Sequence[str], names: Names, machine: Machine
     """What boot sets by scripts and units."""
     for path in paths:
         lines = files.lines[path]
-        if not any(line.text not in _MARKS and not line.text.startswith("pulls ") for line in lines):
+        if not any(map(_is_command, lines)):
             continue
         if path.startswith(UNITS):
-            _take(path, lines, is_unit_run(_unit_of(path), files), names, outcome)
+            unit = _unit_of(path)
+            fate = all_of(is_unit_run(unit, files), _reached(_of_unit(unit, files)))
+            for line in lines:
+                if _is_command(line):
+                    outcome.take(path, fate, _commands(line, names))
         else:
             _take(path, lines, _is_run(path, files, machine), names, outcome)
 
 
 def _take(path: str, lines: Sequence[Line], fate: Fate, names: Names, outcome: Outcome) -> None:
-    """A script's commands, up to where it ends; of a unit, all conditions come first."""
-    conditions = [line for line in lines if line.text in {"condition", "reset"}]
+    """A script's commands, up to where it ends."""
     for number, line in enumerate(lines):
-        if line.text not in _MARKS and not line.text.startswith("pulls "):
-            reached = _reached([*conditions, *lines[:number]])
-            outcome.take(path, all_of(fate, reached), _commands(line, names))
+        if _is_command(line):
+            outcome.take(path, all_of(fate, _reached(lines[:number])), _commands(line, names))
+
+
+def _is_command(line: Line) -> bool:
+    return line.text not in _MARKS and not line.text.startswith("pulls ")
+
+
+def _of_unit(unit: str, files: BootFiles) -> Iterator[Line]:
+    """The lines of a unit's file and of its drop-ins, which may take back what it runs."""
+    for path, lines in files.lines.items():
+        if path.startswith(UNITS) and _unit_of(path) == unit:
+            yield from lines
 
 
 def _reached(before: Iterable[Line]) -> Fate:
@@ -129,7 +142,7 @@ def _is_started(starter: Line, files: BootFiles, machine: Machine) -> Fate:
     path = starter.path
     lines = files.lines.get(path, ())
     if path.startswith(UNITS):
-        return all_of(is_unit_run(_unit_of(path), files), _reached(line for line in lines))
+        return all_of(is_unit_run(_unit_of(path), files), _reached(_of_unit(_unit_of(path), files)))
     return all_of(_is_run(path, files, machine), _reached(line for line in lines if line.number < starter.number))
 
 
