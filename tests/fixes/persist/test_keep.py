@@ -217,7 +217,10 @@ def test_a_table_that_was_there_is_written_where_no_file_sets_it() -> None:
 
 
 def test_a_table_that_a_file_sets_is_not_written_twice() -> None:
-    boot = BootConfig(routes=(BootRoute(source="x", table=102, prefix="0.0.0.0/0"), BootRoute(source="x", table=102)))
+    boot = BootConfig(
+        carried_out=True,
+        routes=(BootRoute(source="x", table=102, prefix="0.0.0.0/0"), BootRoute(source="x", table=102)),
+    )
     (text,) = files(owned(REUSED, Manager.NETPLAN, boot=boot)).values()
     assert "routes:" not in text
     assert text.count("table: 102") == 1

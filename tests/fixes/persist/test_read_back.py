@@ -58,8 +58,10 @@ def test_policy_routing_is_found_again(manager: Manager) -> None:
             assert of.guest is not None
             (share,) = shares(of.guest, effects_for(SECONDARY))
             assert isinstance(share, Share)
-            text = "\n".join(["[ipv4]", *keyfile_lines(share), ""])
+            head = ["[connection]", "type=ethernet", "interface-name=eth1", "[ipv4]"]
+            text = "\n".join([*head, *keyfile_lines(share), ""])
             host.write({"/etc/NetworkManager/system-connections/eth1.nmconnection": text})
+            host.sh("chmod 600 /etc/NetworkManager/system-connections/*")
         else:
             host.perform(kept(of).actions, path=path)
         assert said(host, "VNC252") == []

@@ -90,9 +90,7 @@ def test_netplan_sets_what_we_read(tmp_path: Path, name: str) -> None:
     (root / "etc/netplan/50-vni.yaml").write_text(HEAD + FILES[name])
     (root / "etc/netplan/50-vni.yaml").chmod(0o600)
     subprocess.run([str(GENERATE), "--root-dir", str(root)], check=True, capture_output=True, timeout=60)
-    made = {
-        f"/etc/systemd/network/{path.name}": path.read_text() for path in root.glob("run/systemd/network/*.net*")
-    }
+    made = {f"/etc/systemd/network/{path.name}": path.read_text() for path in root.glob("run/systemd/network/*.net*")}
     assert made
     ours = _set(collect_configured(tmp_path / "ours", {"/etc/netplan/50-vni.yaml": HEAD + FILES[name]}))
     theirs = _set(collect_configured(tmp_path / "theirs", dict(made)))
