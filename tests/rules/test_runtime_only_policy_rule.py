@@ -32,7 +32,9 @@ def test_rules_and_routes_by_hand_alone() -> None:
     assert {fact.source for fact in found.evidence} == {"ip rule", "ip route"}
 
 
-@pytest.mark.parametrize("boot", [BootConfig(carried_out=True, rules=(RULE,)), BootConfig(routes=ROUTES)])
+@pytest.mark.parametrize(
+    "boot", [BootConfig(carried_out=True, rules=(RULE,)), BootConfig(carried_out=True, routes=ROUTES)]
+)
 def test_half_of_it_is_not_enough(boot: BootConfig) -> None:
     (found,) = findings_of(server(guest=policy_routed(boot)), "VNC252")
     assert ("rule '" in found.message) is not bool(boot.rules)

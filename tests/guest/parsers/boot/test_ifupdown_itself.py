@@ -1,4 +1,4 @@
-"""interfaces(5), read by us and by ifupdown itself: which stanzas boot carries out. Each has a rule to its own table."""
+"""interfaces(5), read by us and by ifupdown itself: which stanzas boot carries out. Each has a table."""
 
 import re
 

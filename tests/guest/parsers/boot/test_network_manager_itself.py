@@ -40,13 +40,19 @@ CASES: dict[int, tuple[str, Told]] = {
     21: ("interface-name=c21\nautoconnect-priority=-5", "set"),
 }
 """17 others may read; 18 has a name that is left aside; 19 and 20 the configuration keeps from NetworkManager."""
-CONF = "[keyfile]\nunmanaged-devices=interface-name:=c19;interface-name:c2?;interface-name:c1[0-8];except:interface-name:c21\n"
+UNMANAGED = ("interface-name:=c19", "interface-name:c2?", "interface-name:c1[0-8]", "except:interface-name:c21")
+CONF = f"[keyfile]\nunmanaged-devices={';'.join(UNMANAGED)}\n"
 
 
 def profile(number: int, keys: str) -> str:
-    more = "type=ethernet\nuuid=5fb06bd0-0bb0-7ffb-45f1-0000000000"
-    head = f"[connection]\nid=p{number}\n{more}{number:02}\n{keys}\n"
-    return f"{head}[ipv4]\nmethod=manual\naddress1=10.{number}.0.2/24\nrouting-rule1=priority {1000 + number} from 10.{number}.0.2 table {1000 + number}\n[ipv6]\nmethod=disabled\n"
+    lines = [
+        f"[connection]\nid=p{number}\ntype=ethernet\nuuid=5fb06bd0-0bb0-7ffb-45f1-0000000000{number:02}",
+        keys,
+        f"[ipv4]\nmethod=manual\naddress1=10.{number}.0.2/24",
+        f"routing-rule1=priority {1000 + number} from 10.{number}.0.2 table {1000 + number}",
+        "[ipv6]\nmethod=disabled\n",
+    ]
+    return "\n".join(lines)
 
 
 @pytest.fixture(scope="module")

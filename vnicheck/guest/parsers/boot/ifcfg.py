@@ -1,5 +1,5 @@
-"""Files of /etc/sysconfig: a description of each interface, `ifcfg-eth1`, and beside it `rule-eth1` and `route-eth1`, of
-network-scripts or NetworkManager's plugin for them; of wicked, `ifrule-eth1` and `ifroute-eth1`.
+"""Files of /etc/sysconfig: a description of each interface, `ifcfg-eth1`, and beside it `rule-eth1` and `route-eth1` of
+network-scripts or NetworkManager's plugin for them, or `ifrule-eth1` and `ifroute-eth1` of wicked.
 
 sysconfig.txt of initscripts, nm-settings-ifcfg-rh(5), ifcfg(5) of wicked: boot brings up what does not say ONBOOT=no
 (wicked: what says STARTMODE=auto, or hotplug); DEVICE is the name, HWADDR the address that the interface has to have.
