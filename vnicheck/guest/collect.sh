@@ -288,6 +288,7 @@ vnicheck_allowed() {
   vnicheck_others='addresses|dhcp4|dhcp6|dhcp4-overrides|dhcp6-overrides|use-routes|use-dns|use-domains|use-ntp|use-mtu|use-hostname|send-hostname|route-metric|optional|critical|set-name|match|macaddress|name|driver|nameservers|search|accept-ra|link-local|gateway4|version|renderer|activation-mode|id|link|interfaces'
   vnicheck_plain='["'\'']?[A-Za-z0-9.:\/-]*["'\'']?'
   vnicheck_glob='["'\'']?[]A-Za-z0-9.:_*?![@-]+["'\'']?'
+  vnicheck_flow='["'\'']?[A-Za-z0-9.:\/_*?!@-]*["'\'']?'
   vnicheck_brackets='[][{}, ]*'
   sed -E -n -e '/^@/{p;b' -e '}' -e '8000{s/.*/more lines than are read/p;q' -e '}' \
     -e '/^\/(etc|run|lib)\/netplan\//bnetplan' \
@@ -317,7 +318,7 @@ vnicheck_allowed() {
     -e '/^[^:]*:[0-9]+:[[:space:]]*[]}][][{}, ]*$/{p;b' -e '}' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?('"$vnicheck_keys"'|renderer|version)["'\'']?: *'"$vnicheck_plain"'[[:space:]]*$/{p;b' -e '}' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*["'\'']?(macaddress|name|driver|set-name|activation-mode)["'\'']?: *('"$vnicheck_glob"'|\[ *'"$vnicheck_glob"'( *, *'"$vnicheck_glob"')* *\])[[:space:]]*$/{p;b' -e '}' \
-    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(["'\'']?[A-Za-z0-9_.-]+["'\'']?: *)?[[{]'"$vnicheck_brackets"'(["'\'']?('"$vnicheck_keys|$vnicheck_others"'|routes|routing-policy)["'\'']?: *[][{} ]*'"$vnicheck_plain"'('"$vnicheck_brackets$vnicheck_plain"')*'"$vnicheck_brackets"')+$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(["'\'']?[A-Za-z0-9_.-]+["'\'']?: *)?[[{]'"$vnicheck_brackets"'(["'\'']?('"$vnicheck_keys|$vnicheck_others"'|routes|routing-policy)["'\'']?: *[][{} ]*'"$vnicheck_flow"'('"$vnicheck_brackets$vnicheck_flow"')*'"$vnicheck_brackets"')+$/{p;b' -e '}' \
     -e 's/^([^:]*:[0-9]+:[[:space:]]*["'\'']?(match|macaddress|name|driver|set-name|activation-mode)["'\'']?:).*/\1 #withheld/' -e tkept \
     -e '/^[^:]*:[0-9]+:[[:space:]]*(use-routes|["'\'']use-routes["'\'']): *[a-z]*[[:space:]]*$/b' \
     -e '/routing-policy|routes|[{[].*(from|table)/bwithhold' \

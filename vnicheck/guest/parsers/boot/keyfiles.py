@@ -19,7 +19,7 @@ from vnicheck.guest.parsers.boot.networkd import matches
 from vnicheck.guest.parsers.boot.nm_conf import is_managed
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.parsed import capped
-from vnicheck.model.guest import MAIN_TABLE, BootRoute
+from vnicheck.model.guest import MAIN_TABLE, BootRoute, BootRule
 from vnicheck.model.interface import Interface
 
 _NO = {"false", "no", "off", "0", "f", "n"}
@@ -27,6 +27,7 @@ _ETHERNET = {"ethernet", "802-3-ethernet"}
 _UNSEEN = {"driver", "path", "kernel-command-line"}
 _LEFT_ASIDE = re.compile(r"\..*|.*~|.*\.(rpm|dpkg-)[a-z]+")
 """Names of files that NetworkManager does not read (nm_keyfile_utils_ignore_filename)."""
+_NO_RULES = "netplan may not hand rules to NetworkManager"
 _VIRTUAL = {
     "bond",
     "bridge",
@@ -77,7 +78,7 @@ def read_profiles(files: BootFiles, paths: Sequence[str], names: Names) -> Itera
 
 
 def of_netplan(definition: Definition) -> Profile:
-    """The profile that netplan makes."""
+    """The profile that netplan makes: it takes routes into it, and leaves rules out (0.106, nm.c)."""
     path = f"/run/NetworkManager/system-connections/netplan-{definition.id}.nmconnection"
     return Profile(path, {}, definition.up, definition.settings, definition=definition)
 
@@ -104,7 +105,10 @@ def apply(
         if machine.interfaces is None:
             fate = "which interfaces there are is not known"
         for path, settings in profile.settings:
-            outcome.take(path, all_of(fate, runs), _again(settings))
+            rules = [each for each in settings or () if isinstance(each, BootRule)] if profile.definition else []
+            others = None if settings is None else [each for each in settings if each not in rules]
+            outcome.take(path, all_of(fate, runs), _again(others))
+            outcome.take(path, all_of(fate, runs, _NO_RULES), rules)
 
 
 def _again(settings: Sequence[BootSetting | None] | None) -> Iterator[BootSetting | None]:

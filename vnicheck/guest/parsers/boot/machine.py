@@ -62,7 +62,9 @@ def plain_mac(text: str) -> str:
 
 
 def driver_of(link: Interface) -> str | None:
-    """The driver's name, where it follows from what is known."""
+    """The driver's name, where it follows from what is known; lo has none."""
+    if link.link_type == "loopback":
+        return ""
     return link.kind if link.kind == "veth" else _DRIVERS.get(link.bus or "")
 
 

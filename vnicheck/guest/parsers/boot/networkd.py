@@ -9,6 +9,7 @@ its own files stands among them.
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, all_of, any_of, no
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
@@ -68,7 +69,10 @@ def read_networks(
         main = mains.get(name)
         if name in of_netplan and (main is None or not main.startswith("/etc/")):
             found.append(_added(of_netplan[name], more, files, known))
-        elif main is not None and files.lines[main]:
+            continue
+        if name in of_netplan:
+            found.append(replace(of_netplan[name], there=False))
+        if main is not None and files.lines[main]:
             gone = f"{capped(main)} is gone at the next boot, unless something makes it anew"
             there: Fate = gone if main.startswith("/run/") else True
             found.append(_added(Network(name, {}, True, (), there), [main, *more], files, known))
@@ -100,7 +104,7 @@ def _up(link: Mapping[str, str]) -> Fate:
 def apply(networks: Sequence[Network], machine: Machine, made: frozenset[str], runs: Fate, outcome: Outcome) -> None:
     """What the files set on the interfaces that they take. `made`: virtual interfaces that boot makes."""
     ordered = sorted(networks, key=lambda network: network.name.encode())
-    fates: dict[str, list[Fate]] = {network.name: [] for network in ordered}
+    fates: list[list[Fate]] = [[] for _ in ordered]
     names = {link.name for link in machine.interfaces or ()}
     absent = [
         Interface(name=name, index=1, up=False, carrier=False) for name in sorted(made - names) if 0 < len(name) < 16
@@ -108,12 +112,12 @@ def apply(networks: Sequence[Network], machine: Machine, made: frozenset[str], r
     for link in (*(machine.interfaces or ()), *absent):
         there: Fate = is_found(link) or link.name in made or f"what makes {link.name} at boot is not known"
         before: Fate = False
-        for network in ordered:
+        for network, of_network in zip(ordered, fates, strict=True):
             match = all_of(matches(network.conditions, link, machine), network.there)
-            fates[network.name].append(all_of(match, no(before), network.up, there))
+            of_network.append(all_of(match, no(before), network.up, there))
             before = any_of(before, match)
-    for network in ordered:
-        fate: Fate = any_of(*fates[network.name])
+    for network, of_network in zip(ordered, fates, strict=True):
+        fate: Fate = any_of(*of_network)
         if machine.interfaces is None:
             fate = "which interfaces there are is not known"
         for path, settings in network.settings:
