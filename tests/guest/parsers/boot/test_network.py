@@ -384,3 +384,64 @@ def test_which_unreadable_files_may_set_rp_filter(path: str, known: bool) -> Non
 def test_nothing_is_configured(tmp_path: Path) -> None:
     boot = boot_of(collect_configured(tmp_path, {}))
     assert (boot.rules, boot.routes, boot.unknown) == ((), (), {})
+
+
+FILE = "/etc/systemd/network/a.network"
+SECTION = f"@read {FILE}\n" + "\n".join(
+    f"{FILE}:{number}:{line}"
+    for number, line in enumerate(["[Match]", "Name=eth1", "[RoutingPolicyRule]", "From=10.0.0.12", "Table=1003"], 1)
+)
+LINK = "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+
+
+@pytest.mark.parametrize(
+    ("marks", "running", "rules", "doubt"),
+    [
+        (f"@applied\n@wanted {LINK}", "systemd-networkd", 1, None),
+        ("@applied", "systemd-networkd", 1, "systemd-networkd runs now, but nothing that was read starts it at boot"),
+        ("@applied\n@masked /etc/systemd/system/systemd-networkd.service", "systemd-networkd", 0, None),
+        ("@applied", "networking", 0, None),
+        (f"@applied\n@wanted {LINK}", "networking", 1, "systemd-networkd does not run now, but boot may start it"),
+        ("", "systemd-networkd", 1, "an older script collected it"),
+    ],
+)
+def test_a_manager_that_boot_does_not_start(marks: str, running: str, rules: int, doubt: str | None) -> None:
+    """The last one: a collection of a script that did not take for which interfaces files are."""
+    eth1 = Interface(name="eth1", index=2, up=True, carrier=True)
+    server = Machine(interfaces=(eth1,), managers=(running,), systemd=True)
+    found = boot_routing(read_boot_files(f"{marks}\n{SECTION}"), Names(), server)
+    assert len(found.rules) == rules
+    assert (found.doubt is None) == (doubt is None)
+    assert doubt is None or doubt in str(found.doubt)
+
+
+@pytest.mark.parametrize(
+    ("link", "condition", "rules", "known"),
+    [
+        ({"bus": "virtio"}, "Driver=virtio_net", 1, True),
+        ({"bus": "virtio"}, "Driver=mlx5_core", 0, True),
+        ({"bus": "pci"}, "Driver=virtio_net", 1, False),
+        ({"bus": "virtio", "link_type": "ether"}, "Type=wlan", 0, True),
+        ({"link_type": "ether"}, "Type=wlan", 1, False),
+        ({}, "PermanentMACAddress=02:00:00:00:00:0b", 1, True),
+        ({"permanent_mac": "02:00:00:00:00:ff"}, "PermanentMACAddress=02:00:00:00:00:0b", 0, True),
+        ({"permanent_mac": "02:00:00:00:00:ff"}, "PermanentMACAddress=02:00:00:00:00:ff", 1, True),
+        ({"permanent_mac": "02:00:00:00:00:ff"}, "MACAddress=02:00:00:00:00:0b", 1, False),
+        ({"kind": "dummy"}, "Kind=dummy", 1, False),
+        ({"kind": "vlan"}, "Kind=!vlan", 0, True),
+    ],
+)
+def test_what_is_known_of_an_interface(link: dict[str, str], condition: str, rules: int, known: bool) -> None:
+    """A virtual one that no file makes may not be there; an address that was changed lasts until the boot."""
+    eth1 = Interface(
+        name="eth1",
+        index=2,
+        up=True,
+        carrier=True,
+        mac="02:00:00:00:00:0b",
+        kind_shown=True,
+        **link,  # type: ignore[arg-type]
+    )
+    text = SECTION.replace("Name=eth1", condition)
+    found = boot_routing(read_boot_files(f"@applied\n{text}"), Names(), Machine(interfaces=(eth1,)))
+    assert (len(found.rules), found.doubt is None) == (rules, known)
