@@ -30,6 +30,11 @@ def no(fate: Fate) -> Fate:
     return not fate if isinstance(fate, bool) else fate
 
 
+MAX_PAIRS = 200_000
+"""Of files and interfaces that are held against each other: a server that names more keeps others waiting."""
+TOO_MANY = "there are too many files and interfaces to tell which are for which"
+
+
 class Found(Struct, frozen=True):
     """A setting that boot carries out, or may."""
 

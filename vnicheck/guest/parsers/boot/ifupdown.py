@@ -7,7 +7,7 @@ that nothing brings up does nothing, nor does a template by itself; whoever inhe
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, all_of, any_of
+from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, all_of, any_of
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, commands_of
 from vnicheck.guest.parsers.boot.machine import Machine, globbed, has_mac
@@ -38,8 +38,10 @@ def apply(files: BootFiles, paths: Sequence[str], names: Names, machine: Machine
         if line.text.startswith("source") and not line.text.partition(" ")[2].strip().startswith(_READ):
             outcome.doubt(f"{line.source} includes files that are not read")
     fates: dict[str, list[Fate]] = {}
+    words = len(stanzas.started) + len(stanzas.mapped)
+    many = len(stanzas.commands) * (words + 1) * len(machine.interfaces or (1,)) > MAX_PAIRS * 2
     for name in stanzas.commands:
-        fate = all_of(_is_started(name, stanzas, machine), _is_let(name, files), runs)
+        fate = TOO_MANY if many else all_of(_is_started(name, stanzas, machine), _is_let(name, files), runs)
         for stanza in _with_parents(name, stanzas.parents):
             fates.setdefault(stanza, []).append(fate)
     for name, commands in stanzas.commands.items():

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, all_of, any_of
+from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, all_of, any_of
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, prefix_of, rule_of, table_of
 from vnicheck.guest.parsers.boot.machine import Machine, globbed, has_mac, is_ethernet, plain_mac
@@ -88,7 +88,9 @@ def apply(
 ) -> None:
     """What the profiles set on the interfaces that get them. `unmanaged`: what the configuration keeps from it."""
     fates: list[list[Fate]] = [[] for _ in profiles]
-    for link in machine.interfaces or ():
+    links = machine.interfaces or ()
+    many = len(links) * len(profiles) * len(profiles) > MAX_PAIRS * 2
+    for link in () if many else links:
         if link.name == "lo":
             continue
         wants = [all_of(profile.starts, _is_for(profile, link, machine)) for profile in profiles]
@@ -102,8 +104,8 @@ def apply(
             fates[number].append(all_of(managed, wants[number], _wins(profile, others, link)))
     for profile, of_profile in zip(profiles, fates, strict=True):
         fate: Fate = any_of(*of_profile)
-        if machine.interfaces is None:
-            fate = "which interfaces there are is not known"
+        if machine.interfaces is None or many:
+            fate = TOO_MANY if many else "which interfaces there are is not known"
         for path, settings in profile.settings:
             rules = [each for each in settings or () if isinstance(each, BootRule)] if profile.definition else []
             others = None if settings is None else [each for each in settings if each not in rules]

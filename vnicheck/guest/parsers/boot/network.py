@@ -21,6 +21,9 @@ from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.guest import BootRoute, BootRule
 
+_MAX_FILES = 1500
+_MAX_LINES = 9000
+"""The script tells of 8000."""
 _OLD = "an older script collected it, which did not tell for which interfaces its files are, and whether boot uses them"
 
 
@@ -39,7 +42,11 @@ class BootRouting(Struct, frozen=True):
 
 def boot_routing(files: BootFiles, names: Names, machine: Machine) -> BootRouting:
     """What the files set on such a server."""
-    outcome = carried_out(files, names, machine)
+    outcome = Outcome()
+    if len(files.paths) > _MAX_FILES or sum(map(len, files.lines.values())) > _MAX_LINES:
+        outcome.doubt("there are more files, or lines in them, than are read")
+    else:
+        outcome = carried_out(files, names, machine)
     if files.doubt is not None:
         outcome.doubt(files.doubt)
     for path in files.unreadable:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, all_of, any_of, no
+from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, all_of, any_of, no
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, route_of, rule_of, table_of
 from vnicheck.guest.parsers.boot.machine import Machine, driver_of, globbed, has_mac, has_permanent_mac, is_found
@@ -109,7 +109,9 @@ def apply(networks: Sequence[Network], machine: Machine, made: frozenset[str], r
     absent = [
         Interface(name=name, index=1, up=False, carrier=False) for name in sorted(made - names) if 0 < len(name) < 16
     ]
-    for link in (*(machine.interfaces or ()), *absent):
+    links = (*(machine.interfaces or ()), *absent)
+    many = len(links) * len(ordered) > MAX_PAIRS
+    for link in () if many else links:
         there: Fate = is_found(link) or link.name in made or f"what makes {link.name} at boot is not known"
         before: Fate = False
         for network, of_network in zip(ordered, fates, strict=True):
@@ -118,8 +120,8 @@ def apply(networks: Sequence[Network], machine: Machine, made: frozenset[str], r
             before = any_of(before, match)
     for network, of_network in zip(ordered, fates, strict=True):
         fate: Fate = any_of(*of_network)
-        if machine.interfaces is None:
-            fate = "which interfaces there are is not known"
+        if machine.interfaces is None or many:
+            fate = TOO_MANY if many else "which interfaces there are is not known"
         for path, settings in network.settings:
             outcome.take(path, all_of(fate, runs), _again(settings))
 
