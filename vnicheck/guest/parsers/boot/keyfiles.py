@@ -108,8 +108,8 @@ def apply(
             fate = TOO_MANY if many else "which interfaces there are is not known"
         for path, settings in profile.settings:
             rules = [each for each in settings or () if isinstance(each, BootRule)] if profile.definition else []
-            others = None if settings is None else [each for each in settings if each not in rules]
-            outcome.take(path, all_of(fate, runs), _again(others))
+            rest = None if settings is None else [each for each in settings if each not in rules]
+            outcome.take(path, all_of(fate, runs), _again(rest))
             outcome.take(path, all_of(fate, runs, _NO_RULES), rules)
 
 

@@ -143,16 +143,18 @@ def _read_at_boot(files: BootFiles) -> Iterator[str]:
     for path, match in sorted(ranked, key=lambda each: networkd.RANKS.index(each[1][1])):
         chosen.setdefault(match[2], path)
     masked = {path for path, match in ranked if chosen[match[2]] != path}
+    lines = (line for path in files.paths if _kind(path) == "ifupdown" for line in files.lines[path])
+    sources = [line.text for line in lines if line.text.startswith("source")]
     for path in files.paths:
-        if path not in masked and (not path.startswith("/etc/network/interfaces.d") or _is_included(path, files)):
+        if path not in masked and (not path.startswith("/etc/network/interfaces.d") or _is_included(path, sources)):
             yield path
 
 
-def _is_included(path: str, files: BootFiles) -> bool:
+def _is_included(path: str, sources: Sequence[str]) -> bool:
     """Whether interfaces(5) or what lies beside it includes a file of interfaces.d; a folder's names must be plain."""
     folder, _, name = path.rpartition("/")
-    for line in (line for of_path in files.lines.values() for line in of_path if _kind(line.path) == "ifupdown"):
-        word, _, place = line.text.partition(" ")
+    for text in dict.fromkeys(sources):
+        word, _, place = text.partition(" ")
         place = place.strip() if place.strip().startswith("/") else f"/etc/network/{place.strip()}"
         if word == "source" and fnmatchcase(path, place):
             return True
