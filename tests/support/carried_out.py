@@ -3,6 +3,7 @@
 from typing import Literal
 
 from tests.support.boot_sandbox import Machine as Host
+from tests.support.configured import OWN_PROCESSES
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.frames import read_frames
 from vnicheck.guest.gathered import spread
@@ -17,7 +18,7 @@ Told = Literal["set", "not set", "unknown"]
 
 def told(host: Host) -> dict[int, Told]:
     """Of what the collect script finds there, every table that a file names."""
-    return told_of(host.sh("exec sh", stdin=collect_script_text()).stdout.encode())
+    return told_of(host.sh(f"exec {OWN_PROCESSES} sh", stdin=collect_script_text()).stdout.encode())
 
 
 def told_of(data: bytes) -> dict[int, Told]:

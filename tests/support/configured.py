@@ -10,6 +10,8 @@ from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.guest import Guest
 
+OWN_PROCESSES = "unshare --pid --fork --mount-proc"
+"""Network managers of other tests are not in sight."""
 FOLDERS = ("etc", "run", "usr/local/lib", "usr/lib/sysctl.d", "usr/lib/systemd/network")
 
 
@@ -58,7 +60,7 @@ def collect_configured(
     collector = f"setpriv --reuid 65534 --regid 65534 --clear-groups {shell}" if unreadable else shell
     inner = folder / "inner.sh"
     inner.write_text(f"set -e\n{links}{mounts}{first}\nexec {collector} < /proc/self/fd/3\n")
-    return run_in_namespace(f"exec unshare -m --propagation private sh {inner} 3< {script}")
+    return run_in_namespace(f"exec {OWN_PROCESSES} --propagation private sh {inner} 3< {script}")
 
 
 def configured_guest(folder: Path, files: Mapping[str, str | Path | None], **more: object) -> Guest:
