@@ -57,7 +57,7 @@ def test_an_agent_is_known_by_what_it_sets(rules: tuple[str, ...], routes: str, 
     ],
 )
 def test_a_rule_belongs_to_the_file_that_sets_it(source: str, name: str) -> None:
-    boot = BootConfig(rules=(BootRule(source=source, table=101, src="10.0.0.11/32", priority=101),))
+    boot = BootConfig(carried_out=True, rules=(BootRule(source=source, table=101, src="10.0.0.11/32", priority=101),))
     known = guest(*LINKS, rules=rules_of("101: from 10.0.0.11 lookup 101"), rp_filter={"eth1": 1}, boot=boot)
     (said,) = told(known)
     assert said.startswith(f"{name} owns 1 policy rule here (101)")

@@ -14,6 +14,7 @@ from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import is_complete
 from vnicheck.guest.parsers.boot.files import read_boot_files
+from vnicheck.guest.parsers.boot.machine import Machine
 from vnicheck.guest.parsers.boot.network import boot_routing
 from vnicheck.guest.parsers.boot.plain_yaml import load_yaml
 from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls
@@ -32,12 +33,16 @@ from vnicheck.guest.parsers.sockets import parse_sockets
 from vnicheck.guest.parsers.sysctls import parse_sysctls
 from vnicheck.guest.parsers.system import parse_ip_version, parse_managers, parse_os
 from vnicheck.guest.ssh.certificates import certificate_trouble, certified_key, expired
-from vnicheck.model.guest import Guest
+from vnicheck.model.guest import Guest, Interface
 from vnicheck.model.words import one_line
 
 SECONDS = 5.0
 """That no input may take: a hostile server must not hold up the others. Far more than any takes on a busy machine."""
 CASES = Path(__file__).parents[2] / "fixtures" / "cases"
+MACHINE = Machine(
+    interfaces=(Interface(name="eth1", index=2, up=True, carrier=True, mac="02:00:00:00:00:0b", kind_shown=True),),
+    hostname="web-1",
+)
 SEED = (CASES / "policy-routing-collected" / "collected.txt").read_text()
 _decoder = msgspec.json.Decoder(Guest)
 
@@ -84,7 +89,7 @@ def _boot_sysctls(text: str) -> object:
 
 
 def _boot_network(text: str) -> object:
-    return boot_routing(read_boot_files(text), Names({"blue": 100}), ())
+    return boot_routing(read_boot_files(text), Names({"blue": 100}), MACHINE)
 
 
 ROUTES = parse_routes("10.0.0.0/8 nhid 3\n10.1.0.0/16 nhid 1 via 10.0.0.1 dev eth0").items

@@ -178,10 +178,11 @@ def test_as_nobody_in_particular(tmp_path: Path) -> None:
 
 PROGRAMS = {
     "date": 1, "ip": 9, "sed": 3, "head": 2, "tc": 1, "nft": 1, "iptables-save": 1, "iptables-legacy-save": 1,
-    "bpftool": 2, "timeout": 2, "systemctl": 1, "nmcli": 1, "grep": 10,
+    "bpftool": 2, "timeout": 2, "systemctl": 1, "nmcli": 1, "grep": 14, "ls": 1,
 }  # fmt: skip
 """How often the script may start each: sed a third time for the scripts that units start, grep for two lists of files,
-for sysctls of the next boot, and for seven kinds of network configuration, of which no server has more than four."""
+for sysctls of the next boot, for those scripts, and for ten kinds of configuration, of which no server has more than
+six; ls for the modes of scripts."""
 
 
 @pytest.mark.parametrize("shell", ["dash -s", "bash -s", "busybox ash -s"])

@@ -127,6 +127,31 @@ def test_netplan_bombs() -> None:
     assert "more than is understood" in str(found)
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/etc/systemd/network/{}.network", "[Match]\nName=*{}\n[RoutingPolicyRule]\nTable=5\nFrom=10.0.0.1"),
+        ("/etc/NetworkManager/system-connections/{}", "[connection]\ntype=ethernet\n[ipv4]\nroute-table=5"),
+        ("/etc/sysconfig/network-scripts/ifcfg-{}", "IPV4_ROUTE_TABLE=5"),
+        ("/etc/sysconfig/network-scripts/rule-{}", "from 10.0.0.1 table 5"),
+        ("/etc/network/interfaces", "auto {0} {0} {0} {0}\niface {0} inet dhcp\nip rule add table 5"),
+        ("/etc/network/interfaces.d/{}", "source interfaces.d/{}"),
+        ("/etc/systemd/system/{}.service", "pulls {}.service\nip rule add table 5"),
+        ("/etc/wireguard/{}.conf", "Table=5\nAllowedIPs=10.0.0.0/8"),
+    ],
+)
+@pytest.mark.parametrize("count", [1400, 5000])
+def test_very_many_files(path: str, line: str, count: int) -> None:
+    """Each is held against the interfaces, or against the others."""
+    text = ["@applied"]
+    for number in range(count):
+        own = path.format(number)
+        text += [f"@wanted /etc/systemd/system/a.wants/{number}.service", f"@read {own}"]
+        text += [f"{own}:{at}:{each}" for at, each in enumerate(line.format(number).split("\n"), 1)]
+    with ends_in_time():
+        PARSERS["boot_network"]("\n".join(text))
+
+
 def test_hostile_text_is_one_printable_line() -> None:
     for text in ("\x1b]0;owned\x07", "a\rb", "\u202ereversed", "\u2028", "x" * 10000, "\ud800"):
         shown = one_line(text, 100)

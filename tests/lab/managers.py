@@ -62,9 +62,12 @@ def apply_sysctls(namespace: Namespace) -> None:
     namespace.run([SYSCTL, "--prefix=/net/ipv4/conf"])
 
 
-def boot_ifupdown(namespace: Namespace) -> None:
+def boot_ifupdown(namespace: Namespace, hotplugged: Sequence[str] = ()) -> None:
+    """networking.service, then what udev does of interfaces that it finds."""
     namespace.run(["sh", "-c", "mkdir -p /run/network; for n in if-pre-up if-up; do mkdir -p /etc/network/$n.d; done"])
-    namespace.run([IFUP, "-a"])
+    namespace.run([IFUP, "-a"], check=not hotplugged)
+    for name in hotplugged:
+        namespace.run([IFUP, "--allow=hotplug", name])
 
 
 Ready = Callable[[], bool]

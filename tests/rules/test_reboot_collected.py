@@ -52,5 +52,5 @@ def test_what_a_file_keeps_loose_is_no_finding(tmp_path: Path) -> None:
 def test_policy_routing_by_hand_and_by_configuration(tmp_path: Path) -> None:
     by_hand = found(collected(tmp_path / "hand", {}, LOOSENED + POLICY), "auto")
     assert of_boot(by_hand) == [("VNC252", "warning", "assumed")]
-    script = {"/etc/rc.local": POLICY}
+    script = {"/etc/rc.local": f"#!/bin/sh{POLICY}"}
     assert of_boot(found(collected(tmp_path / "kept", script, LOOSENED + POLICY), "auto")) == []

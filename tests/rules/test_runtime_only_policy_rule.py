@@ -32,7 +32,9 @@ def test_rules_and_routes_by_hand_alone() -> None:
     assert {fact.source for fact in found.evidence} == {"ip rule", "ip route"}
 
 
-@pytest.mark.parametrize("boot", [BootConfig(rules=(RULE,)), BootConfig(routes=ROUTES)])
+@pytest.mark.parametrize(
+    "boot", [BootConfig(carried_out=True, rules=(RULE,)), BootConfig(carried_out=True, routes=ROUTES)]
+)
 def test_half_of_it_is_not_enough(boot: BootConfig) -> None:
     (found,) = findings_of(server(guest=policy_routed(boot)), "VNC252")
     assert ("rule '" in found.message) is not bool(boot.rules)
@@ -42,8 +44,12 @@ def test_half_of_it_is_not_enough(boot: BootConfig) -> None:
 @pytest.mark.parametrize(
     "boot",
     [
-        BootConfig(rules=(RULE,), routes=ROUTES),
-        BootConfig(rules=(msgspec.structs.replace(RULE, priority=1003),), routes=(BootRoute(source="x", table=1003),)),
+        BootConfig(carried_out=True, rules=(RULE,), routes=ROUTES),
+        BootConfig(
+            carried_out=True,
+            rules=(msgspec.structs.replace(RULE, priority=1003),),
+            routes=(BootRoute(source="x", table=1003),),
+        ),
     ],
 )
 def test_configured_policy_routing_is_silent(boot: BootConfig) -> None:
@@ -53,7 +59,7 @@ def test_configured_policy_routing_is_silent(boot: BootConfig) -> None:
 
 def test_another_rule_does_not_set_it() -> None:
     for change in ({"priority": 7}, {"src": "10.0.0.13/32"}, {"table": 9}, {"dst": "10.9.0.0/16"}):
-        boot = BootConfig(rules=(msgspec.structs.replace(RULE, **change),), routes=ROUTES)
+        boot = BootConfig(carried_out=True, rules=(msgspec.structs.replace(RULE, **change),), routes=ROUTES)
         assert len(findings_of(server(guest=policy_routed(boot)), "VNC252")) == 1
 
 
@@ -83,12 +89,12 @@ MOVED = POLICY_RULES.replace("0:\tfrom all lookup local\n", "100:\tfrom all look
     ],
 )
 def test_the_kernels_rules_are_there_at_boot_wherever_an_agent_moved_them(rules: str) -> None:
-    inside = guest(routes=POLICY_ROUTING, rules=rules, boot=BootConfig(rules=(RULE,), routes=ROUTES))
+    inside = guest(routes=POLICY_ROUTING, rules=rules, boot=BootConfig(carried_out=True, rules=(RULE,), routes=ROUTES))
     assert findings_of(server(guest=inside), "VNC252") == []
 
 
 def test_the_kernels_rules_are_not_named_beside_what_is_lost() -> None:
-    inside = guest(routes=POLICY_ROUTING, rules=MOVED, boot=BootConfig(routes=ROUTES))
+    inside = guest(routes=POLICY_ROUTING, rules=MOVED, boot=BootConfig(carried_out=True, routes=ROUTES))
     (found,) = findings_of(server(guest=inside), "VNC252")
     assert "rule '1003: from 10.0.0.12 lookup 1003'" in found.message
     assert "lookup local" not in found.message
@@ -98,7 +104,8 @@ def test_a_rule_at_the_kernels_priority_that_is_another_is_lost() -> None:
     rules = POLICY_RULES.replace("1003:\tfrom 10.0.0.12", "32766:\tfrom 10.0.0.12")
     rules = rules.replace("32766:\tfrom all lookup main\n", "32767:\tfrom all lookup main\n")
     (found,) = findings_of(
-        server(guest=guest(routes=POLICY_ROUTING, rules=rules, boot=BootConfig(routes=ROUTES))), "VNC252"
+        server(guest=guest(routes=POLICY_ROUTING, rules=rules, boot=BootConfig(carried_out=True, routes=ROUTES))),
+        "VNC252",
     )
     assert "rule '32766: from 10.0.0.12 lookup 1003'" in found.message
 
@@ -126,3 +133,12 @@ def test_a_rule_and_rp_filter_that_are_lost_together() -> None:
 )
 def test_where_facts_are_missing_nothing_is_said_of_rules(inside: Guest | None) -> None:
     assert findings_of(server(guest=inside), "VNC252") == []
+
+
+def test_nothing_is_said_of_what_an_older_version_took_for_set() -> None:
+    """It told of every file's settings, whether boot carries them out or not: also one that sets but a part."""
+    old = msgspec.json.decode(b'{"rules":[{"source":"/etc/rc.local:1","table":1003}]}', type=BootConfig)
+    assert "an older version" in old.unknown["routing"]
+    assert findings_of(server(guest=policy_routed(old)), "VNC252") == []
+    again = msgspec.json.decode(msgspec.json.encode(old), type=BootConfig)
+    assert again == old

@@ -10,6 +10,8 @@ from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.ssh.runner import collect_script_text
 from vnicheck.model.guest import Guest
 
+OWN_PROCESSES = "unshare --pid --fork --mount-proc"
+"""Network managers of other tests are not in sight."""
 FOLDERS = ("etc", "run", "usr/local/lib", "usr/lib/sysctl.d", "usr/lib/systemd/network")
 
 
@@ -21,10 +23,12 @@ def collect_configured(
     first: str = "",
     unreadable: tuple[str, ...] = (),
     systemd: bool = True,
+    modes: Mapping[str, int] | None = None,
 ) -> bytes:
     """What the script prints where `files` (path to text, to the target of a link, or None for a link to /dev/null) are
     all that /etc, /run and the folders of sysctl.d hold. With `unreadable` paths it runs as nobody. `first` runs before
-    it, in its network namespace, which has eth0 and eth1.
+    it, in its network namespace, which has eth0 and eth1 (02:00:00:00:00:0a and :0b). Scripts are executable, and
+    NetworkManager's profiles for root alone, unless `modes` say otherwise.
     """
     require_root()
     require("unshare", "mount", "setpriv")
@@ -39,6 +43,8 @@ def collect_configured(
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, str):
             target.write_text(content)
+            usual = 0o600 if "/system-connections/" in path else 0o755 if content.startswith("#!") else 0o644
+            target.chmod((modes or {}).get(path, usual))
         elif not target.is_symlink():
             target.symlink_to(content if content is not None else "/dev/null")
     for path in unreadable:
@@ -50,10 +56,11 @@ def collect_configured(
             above.chmod(above.stat().st_mode | 0o755)
     mounts = "".join(f"if [ -d /{name} ]; then mount --bind {root / name} /{name}; fi\n" for name in FOLDERS)
     links = "ip link add eth0 type veth peer name p0; ip link add eth1 type veth peer name p1\n"
+    links += "ip link set eth0 address 02:00:00:00:00:0a; ip link set eth1 address 02:00:00:00:00:0b\n"
     collector = f"setpriv --reuid 65534 --regid 65534 --clear-groups {shell}" if unreadable else shell
     inner = folder / "inner.sh"
     inner.write_text(f"set -e\n{links}{mounts}{first}\nexec {collector} < /proc/self/fd/3\n")
-    return run_in_namespace(f"exec unshare -m --propagation private sh {inner} 3< {script}")
+    return run_in_namespace(f"exec {OWN_PROCESSES} --propagation private sh {inner} 3< {script}")
 
 
 def configured_guest(folder: Path, files: Mapping[str, str | Path | None], **more: object) -> Guest:

@@ -16,6 +16,7 @@ def free_table(guest: Guest, wanted: int, taken: Iterable[int] = ()) -> int:
     used |= {link.vrf_table for link in guest.interfaces}
     if guest.boot is not None:
         used |= {route.table for route in guest.boot.routes} | {rule.table for rule in guest.boot.rules}
+        used |= set(guest.boot.idle_tables)
     return next(number for number in range(wanted, _LAST_TABLE) if number not in used)
 
 
@@ -30,6 +31,7 @@ def priorities_behind(guest: Guest, wanted: int, count: int) -> list[int] | None
     others = [rule.priority for rule in guest.rules if rule.priority < main]
     if guest.boot is not None:
         others += [rule.priority for rule in guest.boot.rules if rule.priority is not None and rule.priority < main]
+        others += [priority for priority in guest.boot.idle_priorities if priority < main]
     first = max([wanted if wanted + count <= main else FIRST, *(priority + 1 for priority in others)])
     if first + count <= main:
         return list(range(first, first + count))

@@ -11,6 +11,7 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.frames import Section, read_frames
 from vnicheck.guest.gathered import spread
 from vnicheck.guest.parsers.boot.files import read_boot_files
+from vnicheck.guest.parsers.boot.machine import Machine
 from vnicheck.guest.parsers.boot.network import boot_routing
 from vnicheck.guest.parsers.boot.sysctl_conf import boot_sysctls
 from vnicheck.guest.parsers.counters import parse_counters, parse_route_cache
@@ -32,6 +33,7 @@ from vnicheck.model.firewall import Firewall
 from vnicheck.model.guest import (
     NO_PROC,
     BootConfig,
+    BootRule,
     Examined,
     Guest,
     Hook,
@@ -144,7 +146,7 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
             unexamined=judges.unexamined,
             firewall=judges.firewall,
             neighbours=_neighbours(facts),
-            boot=_boot(facts, sysctls, names),
+            boot=_boot(facts, sysctls, names, interfaces),
             sockets=_sockets(facts),
             missing=facts.missing,
             unmodelled=tuple(facts.unmodelled),
@@ -269,17 +271,29 @@ def _sysctls(facts: _Facts) -> dict[str, int]:
     return values
 
 
-def _boot(facts: _Facts, sysctls: dict[str, int], names: Names) -> BootConfig | None:
+def _boot(facts: _Facts, sysctls: dict[str, int], names: Names, interfaces: tuple[Interface, ...]) -> BootConfig | None:
     """What the next boot sets; None where an older script collected, or where its sections failed."""
     if any(failure(facts.sections.get(name)) is not None for name in ("boot_sysctls", "boot_network")):
         return None
     values, unread = boot_sysctls(read_boot_files(facts.text("boot_sysctls")), sysctls)
-    managers = parse_managers(facts.text("managers"))
-    routing = boot_routing(read_boot_files(facts.text("boot_network")), names, managers)
+    system = parse_os(facts.text("os_release"), facts.text("uname"))
+    machine = Machine(
+        interfaces=interfaces if "interfaces" not in facts.missing else None,
+        managers=parse_managers(facts.text("managers")),
+        systemd=re.search("^unit ", facts.text("managers"), re.MULTILINE) is not None,
+        hostname=system.hostname,
+        os=(system.id, system.version),
+    )
+    routing = boot_routing(read_boot_files(facts.text("boot_network")), names, machine)
     doubts = {"sysctls": unread if unread is not None else routing.rp_filter, "routing": routing.doubt}
     return BootConfig(
         sysctls=values,
         rules=routing.rules,
         routes=routing.routes,
+        idle_tables=tuple(sorted({each.table for each in routing.idle})),
+        idle_priorities=tuple(
+            sorted({each.priority for each in routing.idle if isinstance(each, BootRule) and each.priority is not None})
+        ),
+        carried_out=True,
         unknown={part: doubt for part, doubt in doubts.items() if doubt is not None},
     )

@@ -310,25 +310,42 @@ vnicheck_boot_sysctls() {
   return 0
 }
 
-# What may leave the server of the lines of boot configuration, and how much of it. Bounded: 4000 lines, 400 characters.
+# What may leave the server of the lines of boot configuration, and how much of it. Bounded: 8000 lines, 400 characters.
 # Of what only network managers read: all that was looked for. Of scripts, interfaces and units: the `ip rule` and
 # `ip route` commands of a line that runs nothing else, as PATH:NUMBER:ip ...; `rp_filter` where a line names that; what
-# ifupdown includes; `?` for the rest: variables but $IFACE, other programs.
+# ifupdown includes, and its stanzas; in scripts, where what follows may not run (`branch`, `exit`); `?` for the rest:
+# variables but $IFACE, other programs.
 # Of netplan: the lines that tell of rules and routes, and those that hold them together (keys without a value, brackets
 # and anchors); values of other keys stay on the server. `#withheld` where such a value might have told of routing all the
 # same, where a line was cut off, and where a file may go on behind the last line that is read. Comments are taken off.
 vnicheck_allowed() {
-  vnicheck_ip='(\/[a-z\/]*\/)?ip[[:blank:]]([A-Za-z0-9[:blank:].\/_-]|"?[$][{]?IFACE[}]?"?)*'
+  vnicheck_ip='(\/[a-z\/]*\/)?ip[[:blank:]]([A-Za-z0-9[:blank:].\/_-]|"?[$][{]?IFACE[}]?"?|%i)*'
   vnicheck_keys='from|to|table|priority|via|scope|type|on-link|metric|mark|type-of-service|ipproto|mtu'
-  vnicheck_others='addresses|dhcp4|dhcp6|dhcp4-overrides|dhcp6-overrides|use-routes|use-dns|use-domains|use-ntp|use-mtu|use-hostname|send-hostname|route-metric|optional|critical|set-name|match|macaddress|name|driver|nameservers|search|accept-ra|link-local|gateway4|version|renderer'
+  vnicheck_others='addresses|dhcp4|dhcp6|dhcp4-overrides|dhcp6-overrides|use-routes|use-dns|use-domains|use-ntp|use-mtu|use-hostname|send-hostname|route-metric|optional|critical|set-name|match|macaddress|name|driver|nameservers|search|accept-ra|link-local|gateway4|version|renderer|activation-mode|id|link|interfaces'
   vnicheck_plain='["'\'']?[A-Za-z0-9.:\/-]*["'\'']?'
+  vnicheck_glob='["'\'']?[]A-Za-z0-9.:_*?![@-]+["'\'']?'
+  vnicheck_flow='["'\'']?[A-Za-z0-9.:\/_*?!@-]*["'\'']?'
   vnicheck_brackets='[][{}, ]*'
-  sed -E -n -e '/^@/{p;b' -e '}' -e '4000{s/.*/more lines than are read/p;q' -e '}' \
+  sed -E -n -e '/^@/{p;b' -e '}' -e '8000{s/.*/more lines than are read/p;q' -e '}' \
     -e '/^\/(etc|run|lib)\/netplan\//bnetplan' \
-    -e '/^\/(etc|run|usr\/lib)\/(NetworkManager\/system-connections|sysconfig\/|systemd\/network)/{s/^(.{400}).*/\1/' -e p -e b -e '}' \
+    -e 's/^[-dlbcps]([-r][-w][-xsStT]){3}/@mode &/' -e '/^@/{p;b' -e '}' \
+    -e 's/^(\/[^:]*\/system-connections[^:]*:[0-9]+:[[:space:]]*permissions[[:space:]]*=).*[^[:space:]].*/\1?/' \
+    -e '/^\/(etc|run|usr\/lib|usr\/local\/lib)\/(NetworkManager\/(system-connections|conf\.d|NetworkManager\.conf)|sysconfig\/|systemd\/network|default\/networking)/{s/^(.{400}).*/\1/' -e p -e b -e '}' \
     -e 's/^([^:]*:[0-9]+:).*rp_filter.*/\1rp_filter/' -e tkept \
-    -e '/^\/etc\/network\//s/^([^:]*:[0-9]+:)[[:space:]]*((source|source-directory|source-dir)[[:space:]]+[^[:space:]]+)[[:space:]]*$/\1\2/' -e tkept \
-    -e 's/^([^:]*:[0-9]+:)[[:space:]]*((pre-up|up|post-up)[[:space:]]+|Exec[A-Za-z]+=-?)?('"$vnicheck_ip"'((&&|;)[[:blank:]]*'"$vnicheck_ip"')*)([|][|] *(true|:)|;)?$/\1\4/' \
+    -e '/^\/etc\/(network\/interfaces|wireguard\/|keepalived\/)/bstanza' -e '/^\/etc\/systemd\/system\//bunit' \
+    -e 's/^([^:]*:[0-9]+:)#!.*/\1#!/' -e tkept \
+    -e 's/^([^:]*:[0-9]+:)[[:space:]]*exit([[:space:]]+[0-9]+)?[[:space:];]*$/\1exit/' -e tkept \
+    -e '/(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]]/bcommand' \
+    -e "s/^([^:]*:[0-9]+:)[[:space:]]*($vnicheck_branches).*/\\1branch/" -e tkept -e bcommand \
+    -e ':unit' -e 's/^([^:]*:[0-9]+:)[[:space:]]*(Condition|Assert)[A-Za-z]+[[:space:]]*=.*/\1condition/' -e tkept \
+    -e 's/^([^:]*:[0-9]+:)[[:space:]]*Exec[A-Za-z]+[[:space:]]*=[[:space:]]*$/\1reset/' -e tkept \
+    -e 's/^([^:]*:[0-9]+:)[[:space:]]*('"$vnicheck_pulls"')[[:space:]]*=[[:space:]]*([A-Za-z0-9@:._\\ -]*)$/\1pulls \3/' -e tkept -e bcommand \
+    -e ':stanza' -e '/^\/etc\/network/s/^([^:]*:[0-9]+:)[[:space:]]*((source|source-directory|source-dir)[[:space:]]+[^[:space:]]+)[[:space:]]*$/\1\2/' -e tkept \
+    -e '/^\/etc\/network/s/^([^:]*:[0-9]+:)[[:space:]]*((auto|allow-[a-z0-9-]+|iface|mapping|rename|template)([[:space:]]+[]A-Za-z0-9.:_*?![@=\/-]+)*)[[:space:]]*$/\1\2/' -e tkept \
+    -e '/^\/etc\/wireguard/s/^([^:]*:[0-9]+:)[[:space:]]*(\[[A-Za-z]+\]|([Tt]able|[Aa]llowed[Ii][Pp]s)[[:blank:]]*=[A-Za-z0-9.:,\/ -]*)[[:space:]]*$/\1\2/' -e tkept \
+    -e '/^\/etc\/keepalived/s/^([^:]*:[0-9]+:)[[:space:]]*(static_routes|static_rules|virtual_routes|virtual_rules|include).*/\1\2/' -e tkept \
+    -e ':command' \
+    -e 's/^([^:]*:[0-9]+:)[[:space:]]*((pre-up|up|post-up)[[:space:]]+|Exec[A-Za-z]+=-?|P[a-z]+[Uu]p[[:blank:]]*=[[:blank:]]*)?('"$vnicheck_ip"'((&&|;)[[:blank:]]*'"$vnicheck_ip"')*)([|][|] *(true|:)|;)?$/\1\4/' \
     -e tkept -e 's/^([^:]*:[0-9]+:).*/\1?/' -e ':kept' -e 's/^(.{400}).*/\1/' -e p -e b \
     -e ':netplan' -e '/^.{400}/bwithhold' -e '/^[^:]*:2000:/bwithhold' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*#/b' -e 's/^([^:]*:[0-9]+:[^"'\''#]*[[:space:]])#.*/\1/' \
@@ -336,7 +353,9 @@ vnicheck_allowed() {
     -e '/^[^:]*:[0-9]+:[[:space:]]*- +[&*][A-Za-z0-9_-]+[[:space:]]*$/{p;b' -e '}' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*[]}][][{}, ]*$/{p;b' -e '}' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?('"$vnicheck_keys"'|renderer|version)["'\'']?: *'"$vnicheck_plain"'[[:space:]]*$/{p;b' -e '}' \
-    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(["'\'']?[A-Za-z0-9_.-]+["'\'']?: *)?[[{]'"$vnicheck_brackets"'(["'\'']?('"$vnicheck_keys|$vnicheck_others"'|routes|routing-policy)["'\'']?: *[][{} ]*'"$vnicheck_plain"'('"$vnicheck_brackets$vnicheck_plain"')*'"$vnicheck_brackets"')+$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*["'\'']?(macaddress|name|driver|set-name|activation-mode)["'\'']?: *('"$vnicheck_glob"'|\[ *'"$vnicheck_glob"'( *, *'"$vnicheck_glob"')* *\])[[:space:]]*$/{p;b' -e '}' \
+    -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?(["'\'']?[A-Za-z0-9_.-]+["'\'']?: *)?[[{]'"$vnicheck_brackets"'(["'\'']?('"$vnicheck_keys|$vnicheck_others"'|routes|routing-policy)["'\'']?: *[][{} ]*'"$vnicheck_flow"'('"$vnicheck_brackets$vnicheck_flow"')*'"$vnicheck_brackets"')+$/{p;b' -e '}' \
+    -e 's/^([^:]*:[0-9]+:[[:space:]]*["'\'']?(match|macaddress|name|driver|set-name|activation-mode)["'\'']?:).*/\1 #withheld/' -e tkept \
     -e '/^[^:]*:[0-9]+:[[:space:]]*(use-routes|["'\'']use-routes["'\'']): *[a-z]*[[:space:]]*$/b' \
     -e '/routing-policy|routes|[{[].*(from|table)/bwithhold' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*(- +)?["'\'']?('"$vnicheck_keys"')["'\'']?:/bwithhold' \
@@ -344,43 +363,98 @@ vnicheck_allowed() {
     -e ':withhold' -e 's/^([^:]*:[0-9]+:).*/\1#withheld/p'
 }
 
-# The scripts that units, cron and rc.local run, wherever they are, but those that a package brings.
+# The scripts that units, cron and rc.local run, wherever they are, but those that a package brings, as STARTER:LINE:SCRIPT.
 vnicheck_started() {
-  sed -E -n -e 's/^(Exec[A-Za-z]+=[-+!@:]*|@reboot[[:space:]]+([a-z]+[[:space:]]+)?|[[:space:]]*)((\/usr)?\/bin\/(env +)?(ba|da)?sh +(-[a-z]+ +)*)?(\/[A-Za-z0-9_.\/-]+)([[:space:]].*)?$/\8/' \
-    -e tfound -e d -e ':found' -e '/^\/((usr\/)?s?bin|(usr\/)?lib)\//d' -e '/^\/usr\/local\/s?bin\/[^\/]*\.sh$/d' -e p \
-    /etc/systemd/system/*.service /etc/cron.d/* /etc/crontab /etc/rc.local /etc/rc.d/rc.local 2>/dev/null
+  grep -sHnE '^(Exec[A-Za-z]+=|@reboot[[:space:]]|[[:space:]]*)[^#]*/' /etc/systemd/system/*.service \
+    /etc/systemd/system/*.service.d/*.conf /etc/cron.d/* /etc/crontab /etc/rc.local /etc/rc.d/rc.local |
+    sed -E -n -e 's/^([^:]*:[0-9]+:)(Exec[A-Za-z]+=[-+!@:]*|@reboot[[:space:]]+([a-z]+[[:space:]]+)?|[[:space:]]*)((\/usr)?\/bin\/(env +)?(ba|da)?sh +(-[a-z]+ +)*)?(\/[A-Za-z0-9_.\/-]+)([[:space:]].*)?$/\1\9/' \
+      -e tfound -e d -e ':found' -e '/:\/((usr\/)?s?bin|(usr\/)?lib)\//d' -e p
 }
 
-# What the next boot sets of policy rules and routes, by network manager and in scripts. No secrets: of keyfiles and ini
-# files the section headers and the keys that tell of routing, of scripts the `ip rule` and `ip route` commands.
+# Which units a boot starts: the links in the folders of what wants them, of those of packages the network's own.
+vnicheck_wanted() {
+  for vnicheck_path in /etc/systemd/system/*.wants/* /etc/systemd/system/*.requires/* /run/systemd/system/*.wants/* \
+    /run/systemd/generator*/*.wants/* /usr/lib/systemd/system/*.wants/* /lib/systemd/system/*.wants/*; do
+    case $vnicheck_path in
+      */\*) ;;
+      /etc/* | */NetworkManager* | */systemd-networkd.* | */network*.service | */wicked*.service | */rc*.service)
+        printf '@wanted %s\n' "$vnicheck_path"
+        ;;
+    esac
+  done
+}
+
+# What the next boot sets of policy rules and routes, by network manager and in scripts; which interfaces that is for,
+# and whether boot does it at all. No secrets: of keyfiles and ini files the section headers and the keys that tell of
+# that, of scripts the `ip rule` and `ip route` commands.
 vnicheck_boot_network() {
+  vnicheck_branches='(if|elif|else|case|while|for|until|select|function|return|exec|exit|test|then|do)([^A-Za-z0-9_-]|$)|\[|\{|[A-Za-z_]+[[:space:]]*\(\)'
+  vnicheck_pulls='Wants|Requires|Requisite|BindsTo|Upholds|OnSuccess|OnFailure|Unit'
   vnicheck_boot_lines | vnicheck_allowed
 }
 
 vnicheck_boot_lines() {
-  vnicheck_lines '^[[:space:]]*(\[|(autoconnect|route[0-9]+(_options)?|route-table|routing-rule[0-9]+)[[:space:]]*=)' \
+  printf '@applied\n'
+  vnicheck_wanted
+  vnicheck_lines '^[[:space:]]*(\[|(autoconnect|autoconnect-priority|interface-name|mac-address|mac-address-[a-z]+|type|method|uuid|permissions|driver|path|kernel-command-line|route[0-9]+(_options)?|route-table|routing-rule[0-9]+)[[:space:]]*=)' \
     /etc/NetworkManager/system-connections /etc/NetworkManager/system-connections/* \
     /run/NetworkManager/system-connections /run/NetworkManager/system-connections/* \
     /usr/lib/NetworkManager/system-connections /usr/lib/NetworkManager/system-connections/*
-  vnicheck_lines '^(ROUTING_RULE_[0-9]+|IPV4_ROUTE_TABLE|POST_UP_SCRIPT)=.' /etc/sysconfig/network-scripts \
-    /etc/sysconfig/network-scripts/ifcfg-* /etc/sysconfig/network /etc/sysconfig/network/ifcfg-*
+  vnicheck_lines '^[[:space:]]*(\[|(unmanaged-devices|managed|match-device|plugins|enable)[+-]?[[:space:]]*=)' \
+    /etc/NetworkManager/NetworkManager.conf /etc/NetworkManager/conf.d/*.conf /run/NetworkManager/conf.d/*.conf \
+    /usr/lib/NetworkManager/conf.d/*.conf
+  vnicheck_lines '^[[:space:]]*(ROUTING_RULE_[0-9]+|IPV4_ROUTE_TABLE|POST_UP_SCRIPT|DEVICE|HWADDR|ONBOOT|NM_CONTROLLED|STARTMODE|NETWORKING)=.' \
+    /etc/sysconfig/network-scripts /etc/sysconfig/network-scripts/ifcfg-* /etc/sysconfig/network \
+    /etc/sysconfig/network/ifcfg-*
   vnicheck_lines '^[[:space:]]*[^#[:space:]]' /etc/sysconfig/network-scripts/rule-* \
     /etc/sysconfig/network-scripts/route-* /etc/sysconfig/network/ifroute-* /etc/sysconfig/network/ifrule-* \
     /etc/sysconfig/network/routes
   vnicheck_lines '[^[:space:]]' /etc/netplan /etc/netplan/*.yaml /run/netplan /run/netplan/*.yaml /lib/netplan/*.yaml
-  vnicheck_lines '^[[:space:]]*(\[|(From|To|Table|Priority|Destination|RouteTable|IncomingInterface|OutgoingInterface|FirewallMark|Family|Type|TypeOfService|SourcePort|DestinationPort|IPProtocol|InvertRule|User|SuppressPrefixLength|SuppressInterfaceGroup|L3MasterDevice|IPv4ReversePathFilter)[[:space:]]*=)' \
+  vnicheck_lines '^[[:space:]]*(\[|(From|To|Table|Priority|Destination|RouteTable|IncomingInterface|OutgoingInterface|FirewallMark|Family|Type|TypeOfService|SourcePort|DestinationPort|IPProtocol|InvertRule|User|SuppressPrefixLength|SuppressInterfaceGroup|L3MasterDevice|IPv4ReversePathFilter|Name|OriginalName|MACAddress|PermanentMACAddress|Path|Driver|Kind|Property|WLANInterfaceType|SSID|BSSID|Host|Virtualization|KernelCommandLine|KernelVersion|Credential|Architecture|Firmware|Unmanaged|ActivationPolicy)[[:space:]]*=)' \
     /etc/systemd/networkd.conf /etc/systemd/networkd.conf.d/*.conf /run/systemd/networkd.conf.d/*.conf \
     /usr/lib/systemd/networkd.conf /usr/lib/systemd/networkd.conf.d/*.conf \
     /etc/systemd/network /etc/systemd/network/*.network /etc/systemd/network/*.network.d/*.conf \
     /run/systemd/network /run/systemd/network/*.network /run/systemd/network/*.network.d/*.conf \
-    /usr/lib/systemd/network/*.network /usr/lib/systemd/network/*.network.d/*.conf
-  vnicheck_lines '^[[:space:]]*(pre-up|up|post-up|source|source-directory|source-dir)[[:space:]]' /etc/network/interfaces /etc/network/interfaces.d \
-    /etc/network/interfaces.d/*
-  vnicheck_lines '^[[:space:]]*[^#[:space:]].*(rp_filter|(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]])|^[[:space:]]*ip.*r[a-z]*[[:space:]]+a|^[^#]*rp_filter' \
-    /etc/rc.local /etc/rc.d/rc.local /etc/NetworkManager/dispatcher.d/* /etc/NetworkManager/dispatcher.d/*.d/* \
-    /etc/networkd-dispatcher/*.d/* /etc/network/if-*.d/* /etc/dhcp/dhclient-*-hooks.d/* /etc/systemd/system/*.service \
-    /etc/cron.d/* /etc/tuned/*/tuned.conf /usr/local/bin/*.sh /usr/local/sbin/*.sh $(vnicheck_started)
+    /usr/local/lib/systemd/network/*.network /usr/local/lib/systemd/network/*.network.d/*.conf \
+    /usr/lib/systemd/network/*.network /usr/lib/systemd/network/*.network.d/*.conf \
+    /etc/systemd/network/*.netdev /run/systemd/network/*.netdev /usr/local/lib/systemd/network/*.netdev \
+    /usr/lib/systemd/network/*.netdev
+  vnicheck_lines '^[[:space:]]*(pre-up|up|post-up|source|source-directory|source-dir|auto|allow-[a-z0-9-]+|iface|mapping|rename|template)([[:space:]]|$)' \
+    /etc/network/interfaces /etc/network/interfaces.d /etc/network/interfaces.d/*
+  vnicheck_lines '^(CONFIGURE_INTERFACES|EXCLUDE_INTERFACES)=' /etc/default/networking
+  vnicheck_lines '^[[:space:]]*(\[|[Tt]able[[:space:]]*=|[Aa]llowed[Ii][Pp]s[[:space:]]*=|P[a-z]+[Uu]p[[:space:]]*=.*(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]])' \
+    /etc/wireguard /etc/wireguard/*.conf
+  vnicheck_lines '^[[:space:]]*(static_routes|static_rules|virtual_routes|virtual_rules|include)' \
+    /etc/keepalived/keepalived.conf
+  set -- /etc/rc.local /etc/rc.d/rc.local /etc/NetworkManager/dispatcher.d/* /etc/NetworkManager/dispatcher.d/*.d/* \
+    /etc/networkd-dispatcher/*.d/* /etc/network/if-*.d/* /etc/dhcp/dhclient-*-hooks.d/* \
+    /etc/cron.d/* /etc/tuned/*/tuned.conf /usr/local/bin/*.sh /usr/local/sbin/*.sh
+  for vnicheck_value in $(vnicheck_started); do
+    printf '@starts %s\n' "$vnicheck_value"
+    case ${vnicheck_value##*:} in
+      /usr/local/*bin/*/*) set -- "$@" "${vnicheck_value##*:}" ;;
+      /usr/local/bin/*.sh | /usr/local/sbin/*.sh) ;;
+      *) set -- "$@" "${vnicheck_value##*:}" ;;
+    esac
+  done
+  vnicheck_lines '^[[:space:]]*[^#[:space:]].*(rp_filter|(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]])|^[[:space:]]*ip.*r[a-z]*[[:space:]]+a|^[^#]*rp_filter|^[[:space:]]*('"$vnicheck_branches"')|^#!' "$@"
+  vnicheck_lines '^[[:space:]]*[^#[:space:]].*(rp_filter|(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]])|^[^#]*rp_filter|^[[:space:]]*((Condition|Assert)[A-Za-z]+|'"$vnicheck_pulls"')[[:space:]]*=|^[[:space:]]*Exec[A-Za-z]+[[:space:]]*=[[:space:]]*$' \
+    /etc/systemd/system/*.service /etc/systemd/system/*.service.d/*.conf /etc/systemd/system/*.target \
+    /etc/systemd/system/*.timer /etc/systemd/system/*.path /etc/systemd/system/*.socket
+  vnicheck_modes "$@" /etc/NetworkManager/system-connections/* /usr/lib/NetworkManager/system-connections/* \
+    /run/NetworkManager/system-connections/*
   return 0
+}
+
+# The modes of files that have any, with the user and the group that they belong to.
+vnicheck_modes() {
+  vnicheck_left=$#
+  while [ "$vnicheck_left" -gt 0 ]; do
+    if [ -f "$1" ]; then set -- "$@" "$1"; fi
+    shift
+    vnicheck_left=$((vnicheck_left - 1))
+  done
+  if [ $# -gt 0 ]; then ls -ldLn "$@"; fi
 }
 
 vnicheck_collect() {

@@ -1,6 +1,9 @@
 """What the next boot of a server sets, as its configuration files say."""
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
+
+_OLD = "an older version collected it, which took every file for one that boot carries out"
 
 
 class BootValue(Struct, frozen=True, kw_only=True):
@@ -47,4 +50,13 @@ class BootConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By path below /proc/sys, for `net/ipv4/conf/*/*` but `forwarding`. Absent: no file sets it."""
     rules: tuple[BootRule, ...] = ()
     routes: tuple[BootRoute, ...] = ()
+    idle_tables: tuple[int, ...] = ()
+    idle_priorities: tuple[int, ...] = ()
+    """Numbers in files of which boot sets nothing: of other interfaces, or of those that it does not bring up."""
+    carried_out: bool = False
+    """Whether rules and routes are those of files that boot carries out; older versions told of all."""
     unknown: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        if (self.rules or self.routes) and not self.carried_out:
+            force_setattr(self, "unknown", {"routing": _OLD, **self.unknown})

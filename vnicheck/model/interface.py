@@ -45,6 +45,10 @@ class Interface(Struct, frozen=True, kw_only=True, omit_defaults=True):
     up: bool
     carrier: bool
     mac: str | None = None
+    permanent_mac: str | None = None
+    """Its own, where that is not `mac`: what it was given replaces it until the next boot."""
+    altnames: tuple[str, ...] = ()
+    """Its other names."""
     kind: str | None = None
     """`vlan`, `macvlan`, `bridge`, `bond`, `vrf`, ... (IFLA_INFO_KIND); None for a plain device or where not shown."""
     master: str | None = None
@@ -77,8 +81,9 @@ class Interface(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 64:
             raise ValueError(f"interface name {self.name[:40]!r} is empty or too long")
-        if self.mac is not None and not _MAC.fullmatch(self.mac):
-            raise ValueError(f"interface {self.name[:40]!r}: {self.mac[:40]!r} is not a MAC address in lower case")
+        for mac in (self.mac, self.permanent_mac):
+            if mac is not None and not _MAC.fullmatch(mac):
+                raise ValueError(f"interface {self.name[:40]!r}: {mac[:40]!r} is not a MAC address in lower case")
         if not 0 < self.index < 2**31:
             raise ValueError(f"interface {self.name[:40]!r}: {self.index} is not an interface's index")
 

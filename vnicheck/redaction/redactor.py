@@ -75,8 +75,8 @@ ROLES: Mapping[type[Struct], Mapping[str, str]] = {
         "id": SYSTEM, "version": RELEASE, "name": RELEASE, "kernel": RELEASE, "hostname": "server",
     },
     guest.Interface: {
-        "name": INTERFACE, "mac": MAC, "kind": WORD, "master": INTERFACE, "parent": INTERFACE, "peer": INTERFACE,
-        "link_type": WORD, "bus": WORD, "flags": WORD, "unmodelled": LINE,
+        "name": INTERFACE, "altnames": INTERFACE, "mac": MAC, "permanent_mac": MAC, "kind": WORD, "master": INTERFACE,
+        "parent": INTERFACE, "peer": INTERFACE, "link_type": WORD, "bus": WORD, "flags": WORD, "unmodelled": LINE,
     },
     Neighbour: {"address": ADDRESS, "interface": INTERFACE, "mac": MAC},
     guest.InterfaceAddress: {"prefix": PREFIX, "scope": WORD, "broadcast": ADDRESS, "peer": PREFIX},

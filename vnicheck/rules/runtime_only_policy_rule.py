@@ -3,8 +3,9 @@
 ## What it finds
 
 Policy rules of one's own, and routes in tables of one's own, that run on the server and that none of its configuration
-files, scripts and units sets (NetworkManager, ifcfg, netplan, systemd-networkd, ifupdown, wicked, rc.local), where
-flows that are delivered now would be dropped without them.
+files, scripts and units sets at boot (NetworkManager, ifcfg, netplan, systemd-networkd, ifupdown, wicked, rc.local),
+where flows that are delivered now would be dropped without them. A file for another interface, for one that boot does
+not bring up, or that nothing runs, sets nothing.
 
 ## Why packets drop
 

@@ -217,7 +217,10 @@ def test_a_table_that_was_there_is_written_where_no_file_sets_it() -> None:
 
 
 def test_a_table_that_a_file_sets_is_not_written_twice() -> None:
-    boot = BootConfig(routes=(BootRoute(source="x", table=102, prefix="0.0.0.0/0"), BootRoute(source="x", table=102)))
+    boot = BootConfig(
+        carried_out=True,
+        routes=(BootRoute(source="x", table=102, prefix="0.0.0.0/0"), BootRoute(source="x", table=102)),
+    )
     (text,) = files(owned(REUSED, Manager.NETPLAN, boot=boot)).values()
     assert "routes:" not in text
     assert text.count("table: 102") == 1
@@ -287,3 +290,12 @@ def test_what_the_vpc_changes_stays() -> None:
     found = kept(BROKEN["loose"][0], "state-filtering")
     assert found.actions == ()
     assert found.next_boot == tuple(f"what is changed of vni-{number} stays: the VPC keeps it" for number in (1, 2))
+
+
+def test_netplan_may_leave_rules_out_for_network_manager() -> None:
+    """As its generator does (tests/guest/parsers/boot/test_netplan_itself.py); with networkd it writes them."""
+    found = kept(owned(REUSED, Manager.NETPLAN, network_managers=("NetworkManager", "netplan")))
+    assert (found.actions, found.at_boot) == ((), "lost")
+    assert "hand no rules" in found.next_boot[0]
+    both = kept(owned(REUSED, Manager.NETPLAN, network_managers=("netplan", "systemd-networkd")))
+    assert both.actions

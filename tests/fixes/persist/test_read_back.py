@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from tests.support.boot_sandbox import BASES, SECONDARY, Machine, effects_for, kept, machine, needed, owned
+from tests.support.configured import OWN_PROCESSES
 from tests.support.servers import MACS, report
 from vnicheck.fixes.actions import action_of
 from vnicheck.fixes.persist.network_manager import keyfile_lines
@@ -30,7 +31,7 @@ SYSCTL = {"/etc/sysctl.d/50-strict.conf": "net.ipv4.conf.*.rp_filter = 1\nnet.ip
 
 
 def collected(host: Machine) -> Guest:
-    return read_guest(host.sh("exec sh", stdin=collect_script_text()).stdout.encode(), via="file")
+    return read_guest(host.sh(f"exec {OWN_PROCESSES} sh", stdin=collect_script_text()).stdout.encode(), via="file")
 
 
 def said(host: Machine, *rules: str) -> list[str]:
@@ -58,8 +59,10 @@ def test_policy_routing_is_found_again(manager: Manager) -> None:
             assert of.guest is not None
             (share,) = shares(of.guest, effects_for(SECONDARY))
             assert isinstance(share, Share)
-            text = "\n".join(["[ipv4]", *keyfile_lines(share), ""])
+            head = ["[connection]", "type=ethernet", "interface-name=eth1", "[ipv4]"]
+            text = "\n".join([*head, *keyfile_lines(share), ""])
             host.write({"/etc/NetworkManager/system-connections/eth1.nmconnection": text})
+            host.sh("chmod 600 /etc/NetworkManager/system-connections/*")
         else:
             host.perform(kept(of).actions, path=path)
         assert said(host, "VNC252") == []

@@ -22,6 +22,7 @@ _WRITERS: dict[Manager, Callable[[Share], tuple[Action, ...]]] = {
 _OWN_FILES = {Manager.NETPLAN, Manager.NETWORKD, Manager.IFUPDOWN}
 """Ours are apart from those that cloud-init may have written."""
 _KEPT: AtBoot = "kept"
+_NO_RULES = "netplan configures the interface by NetworkManager, to which older versions of it hand no rules"
 _CLOUD_INIT = (
     "cloud-init wrote this configuration: where it takes the server for a new one (a copy made from its image), it "
     "writes it anew without the fix"
@@ -64,6 +65,9 @@ def _of_routing(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
             yield _lost(share.what, share.why)
             continue
         what = rules_said(share.rules)
+        if share.owner.manager is Manager.NETPLAN and _is_handed_on(guest):
+            yield _lost(what, _NO_RULES)
+            continue
         try:
             actions = _WRITERS[share.owner.manager](share)
         except NotKept as why:
@@ -73,6 +77,11 @@ def _of_routing(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
         if "cloud-init" in guest.network_managers and share.owner.manager not in _OWN_FILES:
             words.append(_CLOUD_INIT)
         yield Kept(actions, tuple(words), "partly" if share.lost else "kept")
+
+
+def _is_handed_on(guest: Guest) -> bool:
+    """Whether netplan's files are NetworkManager's alone here."""
+    return "NetworkManager" in guest.network_managers and "systemd-networkd" not in guest.network_managers
 
 
 def _of_rp_filter(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:

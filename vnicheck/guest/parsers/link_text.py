@@ -68,11 +68,14 @@ def _read_block(block: list[str], names: Names) -> Interface | None:
             fields["elsewhere"] = "link-netnsid" in words or "link-netns" in words
             fields["kind_shown"] = "promiscuity" in words
             _read_bus(words, fields)
+            _read_own_mac(words, fields)
             detail_expected = True
         elif words[0] == "inet":
             address = _read_address(words[1:], unmodelled)
             addresses += [] if address is None else [address]
             detail_expected = False
+        elif words[0] == "altname" and len(words) == 2:
+            fields["altnames"] = (*fields.get("altnames", ()), words[1])
         elif words[0] in _IRRELEVANT_LINES or words[0] in _NO_KIND or words[0].endswith("_slave"):
             continue
         elif detail_expected and _WORD.fullmatch(words[0]):
@@ -137,6 +140,11 @@ def _read_kind(words: list[str], fields: dict[str, Any]) -> None:
 def _read_bus(words: list[str], fields: dict[str, Any]) -> None:
     if "parentbus" in words[:-1]:
         fields["bus"] = words[words.index("parentbus") + 1]
+
+
+def _read_own_mac(words: list[str], fields: dict[str, Any]) -> None:
+    if "permaddr" in words[:-1] and _MAC.fullmatch(own := words[words.index("permaddr") + 1].lower()):
+        fields["permanent_mac"] = own
 
 
 def _read_address(words: list[str], unmodelled: list[str]) -> InterfaceAddress | None:

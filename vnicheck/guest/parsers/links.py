@@ -81,6 +81,8 @@ def _read_link(entry: JsonObject, names: Names) -> Interface | None:
             up="UP" in words,
             carrier="LOWER_UP" in words,
             mac=_mac(values.get("address")),
+            permanent_mac=_mac(values.get("permaddr")),
+            altnames=_altnames(values.get("altnames")),
             kind=kind,
             kind_shown="promiscuity" in values or kind is not None,
             vrf_table=parse_number(word(details.get("table"))) if kind == "vrf" else None,
@@ -104,6 +106,10 @@ def _read_link(entry: JsonObject, names: Names) -> Interface | None:
 
 def _strange(pairs: Pairs, known: set[str]) -> list[str]:
     return [f"{key} {show(value)}" for key, value in pairs if key not in known]
+
+
+def _altnames(value: Any) -> tuple[str, ...]:
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
 
 
 def _text(value: Any) -> str | None:

@@ -9,9 +9,10 @@ from tests.support.configured import collect_configured, configured_guest
 from tests.support.sshd import require
 from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parsers.boot.files import read_boot_files
+from vnicheck.guest.parsers.boot.machine import Machine
 from vnicheck.guest.parsers.boot.network import BootRouting, boot_routing
 from vnicheck.guest.parsers.names import Names
-from vnicheck.model.guest import BootConfig
+from vnicheck.model.guest import BootConfig, Interface
 
 SECRET = "hunter2-K9x"
 NETPLAN = f"""# {SECRET}
@@ -21,7 +22,8 @@ network:
   ethernets:
     eth1:
       match:
-        macaddress: "02:00:00:00:00:0b"
+        name: "eth?"
+      set-name: eth1
       addresses:
         - 10.0.0.12/24
       auth:
@@ -46,6 +48,8 @@ network:
 """
 KEYFILE = f"""[connection]
 id=eth1
+type=ethernet
+interface-name=eth1
 autoconnect-priority=5
 [802-1x]
 password={SECRET}
@@ -77,7 +81,8 @@ Priority=1003
 [DHCPv4]
 RouteTable=1004
 """
-INTERFACES = f"""iface eth1 inet static
+INTERFACES = f"""auto eth1
+iface eth1 inet static
   address 10.0.0.12/24
   wpa-psk {SECRET}
   up ip route add default via 10.0.0.1 dev eth1 table 1003
@@ -94,6 +99,11 @@ UNIT = """[Service]
 ExecStart=/usr/sbin/ip rule add from 10.0.0.12 table vni priority 1003
 ExecStart=-ip route replace default via 10.0.0.1 dev eth1 table vni
 """
+WANTED: dict[str, str | Path | None] = {
+    "/etc/systemd/system/multi-user.target.wants/vni.service": Path("/etc/systemd/system/vni.service")
+}
+"""That is what `systemctl enable vni` makes."""
+IFCFG = {"/etc/sysconfig/network-scripts/ifcfg-eth1": "DEVICE=eth1\nONBOOT=yes\n"}
 PLACES: dict[str, dict[str, str | Path | None]] = {
     "netplan": {"/etc/netplan/50-vni.yaml": NETPLAN},
     "NetworkManager": {"/etc/NetworkManager/system-connections/Wired connection 1.nmconnection": KEYFILE},
@@ -127,7 +137,7 @@ PLACES: dict[str, dict[str, str | Path | None]] = {
     "wicked": {
         "/etc/sysconfig/network/ifroute-eth1": "default 10.0.0.1 - eth1 table 1003\n",
         "/etc/sysconfig/network/ifrule-eth1": "ipv4 from 10.0.0.12 table 1003 priority 1003\n",
-        "/etc/sysconfig/network/ifcfg-eth1": f"WIRELESS_KEY_0={SECRET}\nPOST_UP_SCRIPT=\n",
+        "/etc/sysconfig/network/ifcfg-eth1": f"STARTMODE=auto\nWIRELESS_KEY_0={SECRET}\nPOST_UP_SCRIPT=\n",
     },
     "rc.local": {"/etc/rc.local": SCRIPT},
     "dispatcher": {"/etc/NetworkManager/dispatcher.d/50-vni": SCRIPT},
@@ -153,6 +163,7 @@ PLACES: dict[str, dict[str, str | Path | None]] = {
         .replace("routes:\n        - to: default", "routes:\n        - &way\n          to: default"),
     },
     "a rule file with tabs": {
+        **IFCFG,
         "/etc/sysconfig/network-scripts/rule-eth1": "from\t10.0.0.12\ttable 1003\tprio 1003\n",
         "/etc/sysconfig/network-scripts/route-eth1": "default\tvia 10.0.0.1\tdev eth1\ttable\t1003\n",
     },
@@ -163,7 +174,7 @@ PLACES: dict[str, dict[str, str | Path | None]] = {
         ),
     },
     "ifupdown with a variable": {
-        "/etc/network/interfaces": "source /etc/network/interfaces.d/*\niface eth1 inet dhcp\n"
+        "/etc/network/interfaces": "source /etc/network/interfaces.d/*\nauto eth1\niface eth1 inet dhcp\n"
         "\tup\tip\troute add default via 10.0.0.1 dev $IFACE table 1003\n"
         "  post-up ip rule add from 10.0.0.12 lookup vni pref 1003 && "
         'ip route add 10.0.0.0/24 dev "${IFACE}" table vni\n',
@@ -174,11 +185,13 @@ PLACES: dict[str, dict[str, str | Path | None]] = {
         "/sbin/ip route add default via 10.0.0.1 dev eth1 table 1003\n"
     },
     "a script that a unit starts": {
+        **WANTED,
         "/etc/systemd/system/vni.service": "[Service]\nExecStart=/bin/sh /etc/vni/routes up\n",
         "/etc/vni/routes": SCRIPT,
     },
     "a script that cron starts": {"/etc/cron.d/vni": "@reboot root /etc/vni/routes\n", "/etc/vni/routes": SCRIPT},
     "unit": {
+        **WANTED,
         "/etc/systemd/system/vni.service": UNIT,
         "/etc/iproute2/rt_tables": "1003 vni\n",
     },
@@ -225,12 +238,15 @@ def test_unreadable_is_not_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("/etc/rc.local", "ip rule add from $ADDRESS table 1003\n"),
-        ("/etc/rc.local", "ip rule add from 10.0.0.12 table 1003; curl x | sh; ip rule add from 1.1.1.1 table 4\n"),
-        ("/etc/network/interfaces", "iface eth1 inet dhcp\n  up ip rule add from $IF_ADDRESS table 1003\n"),
+        ("/etc/rc.local", "#!/bin/sh\nip rule add from $ADDRESS table 1003\n"),
+        (
+            "/etc/rc.local",
+            "#!/bin/sh\nip rule add from 10.0.0.12 table 1003; curl x | sh; ip rule add from 1.1.1.1 table 4\n",
+        ),
+        ("/etc/network/interfaces", "auto eth1\niface eth1 inet dhcp\n  up ip rule add from $IF_ADDRESS table 1003\n"),
         ("/etc/network/interfaces", "source /srv/network/*\n"),
-        ("/etc/rc.local", "for a in x y; do ip rule add from $a table 1; done\n"),
-        ("/etc/network/interfaces", "iface eth1 inet dhcp\n  up /usr/local/bin/routing\n"),
+        ("/etc/rc.local", "#!/bin/sh\nfor a in x y; do ip rule add from $a table 1; done\n"),
+        ("/etc/network/interfaces", "auto eth1\niface eth1 inet dhcp\n  up /usr/local/bin/routing\n"),
         ("/etc/netplan/a.yaml", "network: {ethernets: {eth1: {routing-policy: [{from: 10.0.0.12, mark: 7}]}}}\n"),
         ("/etc/netplan/a.yaml", NETPLAN + "    eth2:\n      <<: *second\n"),
         ("/etc/netplan/a.yaml", "network:\n  ethernets:\n   eth1:\n  bad\n      routes:\n - to: 1.1.1.1\n  x:\n"),
@@ -244,18 +260,17 @@ def test_unreadable_is_not_absent(tmp_path: Path) -> None:
         ),
         ("/etc/sysconfig/network-scripts/rule-eth1", "fwmark 7 table 1003\n"),
         ("/etc/sysconfig/network-scripts/rule-eth1", "from 10.0.0.12 table nameless\n"),
-        ("/etc/sysconfig/network/ifcfg-eth1", "POST_UP_SCRIPT=compat:suse:vni\n"),
+        ("/etc/sysconfig/network/ifcfg-eth1", "STARTMODE=auto\nPOST_UP_SCRIPT=compat:suse:vni\n"),
+        ("/etc/systemd/network/a.network", "[Match]\nName=eth1\n[RoutingPolicyRule]\nFirewallMark=7\nTable=1003\n"),
         (
-            "/etc/NetworkManager/system-connections/a.nmconnection",
-            KEYFILE.replace("id=eth1", "id=eth1\nautoconnect=false"),
+            "/etc/systemd/network/a.network",
+            "[Match]\nName=eth1\n[RoutingPolicyRule]\nInvertRule=yes\nFrom=10.0.0.1\nTable=1003\n",
         ),
-        ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nFirewallMark=7\nTable=1003\n"),
-        ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nInvertRule=yes\nFrom=10.0.0.1\nTable=1003\n"),
-        ("/etc/systemd/network/a.network", "[RoutingPolicyRule]\nFrom=10.0.0.1\nTable=nameless\n"),
+        ("/etc/systemd/network/a.network", "[Match]\nName=eth1\n[RoutingPolicyRule]\nFrom=10.0.0.1\nTable=nameless\n"),
     ],
 )
 def test_what_is_not_understood_is_told(tmp_path: Path, path: str, text: str) -> None:
-    assert "routing" in boot_of(collect_configured(tmp_path, {path: text})).unknown
+    assert "routing" in boot_of(collect_configured(tmp_path, {**IFCFG, path: text})).unknown
 
 
 @pytest.mark.parametrize(
@@ -283,12 +298,13 @@ def test_comments_in_netplans_files_hide_nothing(tmp_path: Path) -> None:
 
 
 def routing(text: str, *managers: str) -> BootRouting:
-    return boot_routing(read_boot_files(text), Names(), managers)
+    eth1 = Interface(name="eth1", index=2, up=True, carrier=True)
+    return boot_routing(read_boot_files(f"@applied\n{text}"), Names(), Machine(interfaces=(eth1,), managers=managers))
 
 
 def test_a_manager_that_does_not_run_sets_nothing() -> None:
     path = "/etc/sysconfig/network-scripts/rule-eth1"
-    section = f"@read {path}\n{path}:1:from 1.1.1.1 table 7"
+    section = f"@read {path.replace('rule', 'ifcfg')}\n@read {path}\n{path}:1:from 1.1.1.1 table 7"
     unread = "@unreadable /etc/NetworkManager/system-connections"
     assert len(routing(section).rules) == 1
     assert len(routing(section, "network").rules) == 1
@@ -368,3 +384,64 @@ def test_which_unreadable_files_may_set_rp_filter(path: str, known: bool) -> Non
 def test_nothing_is_configured(tmp_path: Path) -> None:
     boot = boot_of(collect_configured(tmp_path, {}))
     assert (boot.rules, boot.routes, boot.unknown) == ((), (), {})
+
+
+FILE = "/etc/systemd/network/a.network"
+SECTION = f"@read {FILE}\n" + "\n".join(
+    f"{FILE}:{number}:{line}"
+    for number, line in enumerate(["[Match]", "Name=eth1", "[RoutingPolicyRule]", "From=10.0.0.12", "Table=1003"], 1)
+)
+LINK = "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+
+
+@pytest.mark.parametrize(
+    ("marks", "running", "rules", "doubt"),
+    [
+        (f"@applied\n@wanted {LINK}", "systemd-networkd", 1, None),
+        ("@applied", "systemd-networkd", 1, "systemd-networkd runs now, but nothing that was read starts it at boot"),
+        ("@applied\n@masked /etc/systemd/system/systemd-networkd.service", "systemd-networkd", 0, None),
+        ("@applied", "networking", 0, None),
+        (f"@applied\n@wanted {LINK}", "networking", 1, "systemd-networkd does not run now, but boot may start it"),
+        ("", "systemd-networkd", 1, "an older script collected it"),
+    ],
+)
+def test_a_manager_that_boot_does_not_start(marks: str, running: str, rules: int, doubt: str | None) -> None:
+    """The last one: a collection of a script that did not take for which interfaces files are."""
+    eth1 = Interface(name="eth1", index=2, up=True, carrier=True)
+    server = Machine(interfaces=(eth1,), managers=(running,), systemd=True)
+    found = boot_routing(read_boot_files(f"{marks}\n{SECTION}"), Names(), server)
+    assert len(found.rules) == rules
+    assert (found.doubt is None) == (doubt is None)
+    assert doubt is None or doubt in str(found.doubt)
+
+
+@pytest.mark.parametrize(
+    ("link", "condition", "rules", "known"),
+    [
+        ({"bus": "virtio"}, "Driver=virtio_net", 1, True),
+        ({"bus": "virtio"}, "Driver=mlx5_core", 0, True),
+        ({"bus": "pci"}, "Driver=virtio_net", 1, False),
+        ({"bus": "virtio", "link_type": "ether"}, "Type=wlan", 0, True),
+        ({"link_type": "ether"}, "Type=wlan", 1, False),
+        ({}, "PermanentMACAddress=02:00:00:00:00:0b", 1, True),
+        ({"permanent_mac": "02:00:00:00:00:ff"}, "PermanentMACAddress=02:00:00:00:00:0b", 0, True),
+        ({"permanent_mac": "02:00:00:00:00:ff"}, "PermanentMACAddress=02:00:00:00:00:ff", 1, True),
+        ({"permanent_mac": "02:00:00:00:00:ff"}, "MACAddress=02:00:00:00:00:0b", 1, False),
+        ({"kind": "dummy"}, "Kind=dummy", 1, False),
+        ({"kind": "vlan"}, "Kind=!vlan", 0, True),
+    ],
+)
+def test_what_is_known_of_an_interface(link: dict[str, str], condition: str, rules: int, known: bool) -> None:
+    """A virtual one that no file makes may not be there; an address that was changed lasts until the boot."""
+    eth1 = Interface(
+        name="eth1",
+        index=2,
+        up=True,
+        carrier=True,
+        mac="02:00:00:00:00:0b",
+        kind_shown=True,
+        **link,  # type: ignore[arg-type]
+    )
+    text = SECTION.replace("Name=eth1", condition)
+    found = boot_routing(read_boot_files(f"@applied\n{text}"), Names(), Machine(interfaces=(eth1,)))
+    assert (len(found.rules), found.doubt is None) == (rules, known)

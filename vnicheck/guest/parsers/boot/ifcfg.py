@@ -1,0 +1,144 @@
+"""Files of /etc/sysconfig: a description of each interface, `ifcfg-eth1`, and beside it `rule-eth1` and `route-eth1` of
+network-scripts or NetworkManager's plugin for them, or `ifrule-eth1` and `ifroute-eth1` of wicked.
+
+sysconfig.txt of initscripts, nm-settings-ifcfg-rh(5), ifcfg(5) of wicked: boot brings up what does not say ONBOOT=no
+(wicked: what says STARTMODE=auto, or hotplug); DEVICE is the name, HWADDR the address that the interface has to have.
+The files beside are read where there is such a description, by its name or by the interface's. NetworkManager leaves
+rule-* to a script of another package.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, all_of, any_of
+from vnicheck.guest.parsers.boot.files import BootFiles, Line
+from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, route_of, rule_of, table_of
+from vnicheck.guest.parsers.boot.machine import Machine, has_mac
+from vnicheck.guest.parsers.names import Names
+from vnicheck.guest.parsers.parsed import capped
+from vnicheck.model.guest import BootRoute
+
+_SCRIPTS = "/etc/sysconfig/network-scripts"
+_WICKED = "/etc/sysconfig/network"
+_STARTED = {"auto", "hotplug", "boot", "nfsroot", "on", "onboot"}
+_NOT_STARTED = {"manual", "off"}
+Reader = Callable[[Sequence[Line], Names], Iterator[BootSetting | None]]
+
+
+class _Beside(Struct, frozen=True):
+    path: str
+    name: str
+    """Of the interface, or of the description."""
+    read: Reader
+
+
+def apply_scripts(files: BootFiles, names: Names, machine: Machine, runs: Mapping[str, Fate], outcome: Outcome) -> None:
+    """What network-scripts set, or NetworkManager from their files. `runs`: which of the two do at boot."""
+    descriptions = {path: _values(files.lines[path]) for path in files.paths if path.startswith(f"{_SCRIPTS}/ifcfg-")}
+    off = _values(files.lines.get(_WICKED, ())).get("NETWORKING", "yes") == "no"
+    scripts, manager = all_of(runs["network"], not off), runs["NetworkManager"]
+    started: dict[str, tuple[Fate, Fate]] = {}
+    for path, values in descriptions.items():
+        fate = _is_for(path, values, machine)
+        plain = values.get("NM_CONTROLLED", "yes").lower()
+        by_manager: Fate = False if plain in {"no", "n", "false", "0"} else manager
+        started[path] = all_of(fate, scripts), all_of(fate, by_manager)
+        outcome.take(path, any_of(*started[path]), _of_description(files.lines[path], names))
+    for beside in _beside(files, _SCRIPTS, {"rule-": _rule_words, "route-": _route_words}):
+        own = [path for path in descriptions if beside.name in {_suffix(path), descriptions[path].get("DEVICE", "")}]
+        fates = []
+        for path in own:
+            by_scripts, by_manager = started[path]
+            if beside.read is _rule_words:
+                by_manager = all_of(by_manager, "whether NetworkManager has the script that reads it is not known")
+            if _suffix(path) != beside.name:
+                by_manager = False
+            fates += [by_scripts, by_manager]
+        outcome.take(beside.path, any_of(*fates), beside.read(files.lines[beside.path], names))
+
+
+def apply_wicked(files: BootFiles, names: Names, machine: Machine, runs: Fate, outcome: Outcome) -> None:
+    """What wicked sets: of its descriptions, what lies beside them, and `routes`, which is for every interface."""
+    descriptions = {path: _values(files.lines[path]) for path in files.paths if path.startswith(f"{_WICKED}/ifcfg-")}
+    started: dict[str, Fate] = {}
+    for path, values in descriptions.items():
+        mode = values.get("STARTMODE", "manual").lower()
+        known: Fate = mode in _STARTED if mode in _STARTED | _NOT_STARTED else f"its STARTMODE is {capped(mode)[:40]}"
+        started[path] = all_of(known, _there(_suffix(path), machine), runs)
+        outcome.take(path, started[path], _of_description(files.lines[path], names))
+    for beside in _beside(files, _WICKED, {"ifrule-": _rule_words, "ifroute-": _route_words}):
+        fate = started.get(f"{_WICKED}/ifcfg-{beside.name}", False)
+        outcome.take(beside.path, fate, beside.read(files.lines[beside.path], names))
+    path = f"{_WICKED}/routes"
+    if path in files.lines:
+        outcome.take(path, any_of(*started.values()), _route_words(files.lines[path], names))
+
+
+def _is_for(path: str, values: Mapping[str, str], machine: Machine) -> Fate:
+    """Whether a description is for an interface that is there, and boot brings it up."""
+    on = values.get("ONBOOT", "yes").lower()
+    boot: Fate = (
+        True if on in {"yes", "y", "true", "1"} else False if on == "no" else f"its ONBOOT is {capped(on)[:40]}"
+    )
+    address = values.get("HWADDR", "")
+    if "DEVICE" not in values:
+        if not address:
+            return all_of(boot, _there(_suffix(path), machine))
+        return all_of(boot, any_of(*(has_mac(link, [address]) for link in machine.interfaces or ())))
+    link = machine.named(values["DEVICE"])
+    has = has_mac(link, [address]) if link is not None and address else True
+    return all_of(boot, _there(values["DEVICE"], machine), has)
+
+
+def _there(name: str, machine: Machine) -> Fate:
+    if "$" in name:
+        return "its name is a shell's variable"
+    return machine.named(name) is not None or f"there is no {capped(name)[:40]} now"
+
+
+def _suffix(path: str) -> str:
+    return path.rpartition("/ifcfg-")[2]
+
+
+def _beside(files: BootFiles, folder: str, readers: Mapping[str, Reader]) -> Iterator[_Beside]:
+    for path in files.paths:
+        for prefix, read in readers.items():
+            if path.startswith(f"{folder}/{prefix}"):
+                yield _Beside(path, path.removeprefix(f"{folder}/{prefix}"), read)
+
+
+def _values(lines: Sequence[Line]) -> dict[str, str]:
+    values = {}
+    for line in lines:
+        key, _, value = line.text.strip().partition("=")
+        values[key] = value.partition(" #")[0].strip().strip("\"'")
+    return values
+
+
+def _of_description(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
+    for line in lines:
+        key, _, value = line.text.strip().partition("=")
+        value = value.strip().strip("\"'")
+        if key.startswith("ROUTING_RULE"):
+            yield rule_of(value.split(), line.source, names)
+        elif key == "IPV4_ROUTE_TABLE":
+            yield BootRoute(source=line.source, table=table_of(value, names))
+        elif key == "POST_UP_SCRIPT" and value:
+            raise NotUnderstood  # a script that runs after the interface is up
+
+
+def _rule_words(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
+    """A rule a line, in the words of `ip rule add`."""
+    for line in lines:
+        words = line.text.split()
+        if words and words[0] in {"ipv4", "-4"}:
+            del words[0]
+        yield rule_of(words, line.source, names)
+
+
+def _route_words(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
+    """A route a line; the form with ADDRESS0= knows only the main table."""
+    for line in lines:
+        if "=" not in line.text:
+            yield route_of(line.text.split(), line.source, names)
