@@ -176,7 +176,7 @@ class Chains:
             at = waiting.pop()
             yield at
             keys = {(at.family, at.table, rule.target) for rule in at.rules if rule.target is not None}
-            waiting += [self._by_name[key] for key in sorted(keys & self._by_name.keys() - seen)]
+            waiting += [self._by_name[key] for key in sorted(keys - seen) if key in self._by_name]
             seen |= keys
 
     def pass_hook(self, hook: str, packets: Packets, device: str | None = None) -> tuple[AtHook, Packets]:
@@ -189,12 +189,11 @@ class Chains:
         if hook != "prerouting":  # nothing gives them another one
             destination = self._like(hook, Selector.DESTINATION, destination)
         alike = replace(packets, source=source, destination=destination, cuts=set())
-        at, behind = self._passed.once(
-            (hook, device, *astuple(alike)[:-1]), lambda: self._pass_hook(hook, alike, device)
-        )
+        key = (hook, device, *astuple(alike)[:-1])
+        at, behind = self._passed.once(key, lambda: self._pass_hook(hook, alike, device))
         packets.cuts.update(behind.cuts)
-        ends = {"source": packets.source} if hook == "prerouting" else {"source": packets.source, "destination": packets.destination}
-        return at, replace(behind, cuts=packets.cuts, **ends)
+        led = behind.destination if hook == "prerouting" else packets.destination
+        return at, replace(behind, source=packets.source, destination=led, cuts=packets.cuts)
 
     def _like(self, hook: str, end: Selector, address: int) -> int:
         """The first address asked about that the hook's rules do not tell from this one."""

@@ -252,7 +252,7 @@ class Filters:
         return AddressMap(apart.starts, ruled)
 
     def _by_port(self, judge: Callable[[int, Range], Judged], remote: int, ports: Range, cuts: list[int]) -> Rulings:
-        """Ports are told apart where a rule that was asked does so; those that are led elsewhere wherever any rule does."""
+        """Ports are told apart where a rule that was asked does so; such as are led elsewhere, where any rule does."""
         judged: dict[int, Judged] = {}
         waiting = [ports]
         while waiting:
