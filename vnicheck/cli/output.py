@@ -25,6 +25,7 @@ from vnicheck.report.text import write_text
 from vnicheck.report.writer import Settings, Writer
 from vnicheck.system.clock import days_after
 from vnicheck.system.files import PRIVATE, PUBLIC, may_replace, open_file, replace_file
+from vnicheck.system.interrupts import written_whole
 
 FORMATS = ("text", "json", "jsonl", "markdown", "html", "sarif", "junit", "github")
 _WRITERS = {
@@ -125,8 +126,9 @@ def emit_to(place: Path | None, *, private: bool = False) -> Emit:
             raise UserError(f"cannot write {place}: {error.strerror}") from error
 
     def emit(line: bytes) -> None:
-        file.write(line)
-        file.flush()
+        with written_whole():
+            file.write(line)
+            file.flush()
 
     return emit
 
@@ -155,17 +157,18 @@ def write_bytes(data: bytes, place: Path | None, *, private: bool = False, told:
 def write_chunks(chunks: Iterable[bytes], place: Path | None, *, private: bool = False, told: bool = True) -> None:
     """Writes what comes, one after the other, as `write_bytes` does. `told`: says so on a terminal."""
     if place is None:
-        sys.stdout.flush()
-        for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+        with written_whole():
+            sys.stdout.flush()
+            sys.stdout.buffer.writelines(chunks)
+            sys.stdout.buffer.flush()
         return
     try:
-        if may_replace(place):
-            replace_file(place, chunks, mode=PRIVATE if private else PUBLIC)
-        else:
-            with place.open("wb") as file:
-                file.writelines(chunks)
+        with written_whole():
+            if may_replace(place):
+                replace_file(place, chunks, mode=PRIVATE if private else PUBLIC)
+            else:
+                with place.open("wb") as file:
+                    file.writelines(chunks)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
     if told:
