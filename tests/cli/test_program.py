@@ -143,6 +143,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "no number": (("analyze", "x", "--jobs", "many"), "Invalid value for '--jobs'"),
     "a port out of range": (("analyze", "x", "--ssh-port", "0"), "Invalid value for '--ssh-port'"),
     "an address that is no choice": (("analyze", "x", "--ssh-address", "public"), "auto, private, floating"),
+    "a key that is a device": (("analyze", "x", "-i", "/dev/zero"), "no file, but a device; name another key with -i"),
     "a guest without a file": (("analyze", "x", "--guest", "x"), "write INSTANCE=FILE"),
     "no credentials": (("analyze", "x"), "no credentials for the VPC API: set IBMCLOUD_API_KEY"),
     "unknown rule": (("explain", "VNC999"), "no rule or assumption 'VNC999'"),
