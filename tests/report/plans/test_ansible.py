@@ -111,7 +111,7 @@ def test_of_two_fixes_of_one_vni_that_is_set_back_which_still_stands(
     mode: str, spoofing: bool, set_back: list[str] | None
 ) -> None:
     (_, undo) = yaml.safe_load(render_ansible([with_actions(document(), *patches())]).replace("!unsafe", ""))
-    jinja = Environment(autoescape=False)  # noqa: S701 - conditions, no pages
+    jinja = Environment(autoescape=False)
     jinja.filters["from_json"] = json.loads
     state = json.dumps({"protocol_state_filtering_mode": mode, "allow_ip_spoofing": spoofing})
     done = [
