@@ -112,7 +112,7 @@ def test_a_shell_shows_its_errors_heeds_ctrl_c_and_changes_the_rebuilt_server() 
             command,
             cwd=REPOSITORY,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # Ctrl-C is for whom the terminal says
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
