@@ -20,6 +20,7 @@ from vnicheck.model.finding import SEVERITIES, Severity, is_as_severe
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
+from vnicheck.report.commands import NOTHING, Carried
 from vnicheck.report.lines import Emit, JsonLinesWriter
 from vnicheck.report.text import write_text
 from vnicheck.report.writer import Settings, Writer
@@ -80,16 +81,17 @@ def write_report(
     quiet: bool = False,
     settings: Settings | None = None,
     text: Callable[[Console], None] | None = None,
+    carried: Carried = NOTHING,
 ) -> None:
     """Writes the report in every format that was asked for. `explain`: the text with all evidence. `quiet`: the text
-    with the answer alone. `text`: what writes another text than the report's.
+    with the answer alone. `text`: what writes another text than the report's. `carried`: what suggested commands need.
     """
-    write = text or (lambda screen: write_text(report, screen, explain=explain, quiet=quiet))
+    write = text or (lambda screen: write_text(report, screen, explain=explain, quiet=quiet, carried=carried))
     for name, place in destination.wanted:
         if name == "text":
             write_page(write, place, no_color=no_color)
             continue
-        given = settings or Settings(generated_at=report.generated_at, servers=True)
+        given = settings or Settings(generated_at=report.generated_at, servers=True, carried=carried)
         writer = JsonLinesWriter(emit_to(place), given) if name == "jsonl" else writer_of(name, given)
         for instance in report.instances:
             writer.add(instance)
