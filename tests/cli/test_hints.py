@@ -2,14 +2,18 @@
 
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 from tests.support.fleet import TIMEOUT, WELL, member, snapshot
 from tests.support.program import bare_environment, one_line, run
+from vnicheck.cli.bundles import Fleet, Selection, Ssh
+from vnicheck.cli.carried import carried
 from vnicheck.model.snapshot import encode_snapshot
 
 
@@ -110,3 +114,28 @@ def test_a_written_file_is_told_on_a_terminal_alone(saved: str, tmp_path: Path, 
     assert "wrote" not in quiet.stderr
     assert on_a_terminal(*arguments, saved, "-o", str(place)).count(f"note: wrote {place}") == 1
     assert "wrote" not in on_a_terminal(*arguments, saved, "-o", "/nonexistent/result")
+
+
+def test_what_is_suggested_next_is_whole_and_works_when_pasted(saved: str, tmp_path: Path) -> None:
+    (tmp_path / "my own.toml").write_text("max-age = 1000\n")
+    given = (saved, "--config", "my own.toml", "--ssh-user", "me", "-i", "/dev/null")
+    done = run("lint", *given, folder=tmp_path, env={"COLUMNS": "60"})
+    lines = [line[8:] for line in done.stdout.splitlines() if "vnicheck analyze web" in line or "vnicheck fix" in line]
+    assert [shlex.split(line)[1] for line in lines] == ["analyze", "fix"]
+    for line in lines:
+        assert "--ssh-user me --identity /dev/null --config 'my own.toml'" in line
+        pasted = run(*shlex.split(line)[1:], folder=tmp_path)
+        assert pasted.returncode in {0, 1, 3}, pasted.stderr
+    done = run("analyze", "web-2", *given, folder=tmp_path, env={"COLUMNS": "60"})
+    assert "      vnicheck fix web-2 --ssh-user me --identity /dev/null --config 'my own.toml'\n" in done.stdout
+
+
+def test_of_several_regions_the_servers_own_is_suggested() -> None:
+    ssh = Ssh(**{name: getattr(Ssh, name) for name in get_type_hints(Ssh)})
+    chosen = {name: getattr(Selection, name) for name in get_type_hints(Selection)}
+    several = carried(Selection(**chosen | {"region": ["us-south", "eu-de"], "auth": "instance"}), ssh)
+    assert several.analyze("web 1", "eu-de") == "vnicheck analyze 'web 1' --region eu-de --auth instance"
+    one = carried(Selection(**chosen | {"region": ["us-south"]}), ssh)
+    assert one.plan() == "vnicheck fix --dry-run --region us-south"
+    everywhere = carried(Selection(**chosen), ssh, fleet=Fleet(all_regions=True))
+    assert everywhere.doctor("web-1", "eu-de") == "vnicheck doctor web-1 --region eu-de"
