@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 import pytest
 
-from tests.support.fleet import TIMEOUT, WELL, member, snapshot
+from tests.support.fleet import BROKEN, TIMEOUT, WELL, member, snapshot
 from tests.support.program import bare_environment, one_line, run
 from vnicheck.cli.bundles import Fleet, Selection, Ssh
 from vnicheck.cli.carried import carried
@@ -139,3 +139,13 @@ def test_of_several_regions_the_servers_own_is_suggested() -> None:
     assert one.plan() == "vnicheck fix --dry-run --region us-south"
     everywhere = carried(Selection(**chosen), ssh, fleet=Fleet(all_regions=True))
     assert everywhere.doctor("web-1", "eu-de") == "vnicheck doctor web-1 --region eu-de"
+
+
+def test_a_number_that_no_server_has_is_told_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.json"
+    text = encode_snapshot(snapshot(member("web-1", BROKEN))).decode()
+    assert '"net/ipv4/conf/eth1/rp_filter": 1' in text
+    path.write_text(text.replace('"net/ipv4/conf/eth1/rp_filter": 1', f'"net/ipv4/conf/eth1/rp_filter": {10**30}'))
+    done = run("lint", f"--snapshot={path}", "-f", "json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a number that is larger than any of a server's" in one_line(done)
