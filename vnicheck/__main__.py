@@ -118,7 +118,10 @@ def _discard(descriptor: int) -> None:
 def _say(message: object, status: Exit) -> int:
     from vnicheck.model.words import one_line
 
-    print(f"vnicheck: {one_line(message, 1200)}", file=sys.stderr)
+    try:
+        print(f"vnicheck: {one_line(message, 1200)}", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(2)  # a full disk: the exit code still counts
     return status
 
 

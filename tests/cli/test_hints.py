@@ -144,8 +144,26 @@ def test_of_several_regions_the_servers_own_is_suggested() -> None:
 def test_a_number_that_no_server_has_is_told_in_a_line(tmp_path: Path) -> None:
     path = tmp_path / "snapshot.json"
     text = encode_snapshot(snapshot(member("web-1", BROKEN))).decode()
-    assert '"net/ipv4/conf/eth1/rp_filter": 1' in text
-    path.write_text(text.replace('"net/ipv4/conf/eth1/rp_filter": 1', f'"net/ipv4/conf/eth1/rp_filter": {10**30}'))
+    number = '"net/ipv4/conf/eth1/rp_filter": 1'
+    assert number in text
+    path.write_text(text.replace(number, f"{number}{'0' * 30}"))
     done = run("lint", f"--snapshot={path}", "-f", "json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "a number that is larger than any of a server's" in one_line(done)
+    assert "not a valid snapshot: Expected `int` <=" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("mkdir gone && cd gone && rmdir ../gone && {}", 2, "vnicheck: the current folder is gone: go to one that"),
+        ("{} --config nothing 2>/dev/full", 2, ""),  # nobody reads it, but the exit code counts
+    ],
+)
+def test_a_folder_that_is_gone_and_an_stderr_that_is_full(
+    saved: str, line: str, status: int, said: str, tmp_path: Path
+) -> None:
+    lint = f"{sys.executable} -m vnicheck lint {saved}"
+    environ = {**bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = ["sh", "-c", line.format(lint)]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr[: len(said)]) == (status, said)

@@ -14,7 +14,7 @@ from vnicheck.analysis.processes import WorkersLostError
 from vnicheck.analysis.spread import spread_over
 from vnicheck.cli.bundles import Fleet
 from vnicheck.cli.carried import carried
-from vnicheck.cli.config import find_config, load_config, with_max_age
+from vnicheck.cli.config import find_config, here, load_config, with_max_age
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import requested
 from vnicheck.cli.given import LintOptions
@@ -81,7 +81,7 @@ def lint(given: LintOptions) -> int:
         regions = regions_in_scope(request, scope, terminal)
     if given.snapshot is None:
         remember(server.name for region in regions for server in region.servers if isinstance(server, Server))
-    anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=given.terraform)
+    anchors = Anchors(repository_root(here()), config=config, config_file=path, terraform=given.terraform)
     name = run_name(
         given.selection.region or _default_regions(given.fleet, given.snapshot),
         scope.vpc,
