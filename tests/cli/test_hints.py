@@ -1,5 +1,6 @@
 """What people try and is not so: one line says what to write instead; and what went well says so where they watch."""
 
+import json
 import os
 import pty
 import shlex
@@ -167,3 +168,10 @@ def test_a_folder_that_is_gone_and_an_stderr_that_is_full(
     command = ["sh", "-c", line.format(lint)]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr[: len(said)]) == (status, said)
+
+
+@pytest.mark.parametrize("command", [("snapshot", "--all"), ("analyze", "-f", "json"), ("list", "-f", "json")])
+def test_a_dash_is_stdout(saved: str, command: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(*command, saved, "-o", "-", folder=tmp_path)
+    assert json.loads(done.stdout)["schema"].startswith("vnicheck.")
+    assert list(tmp_path.iterdir()) == []

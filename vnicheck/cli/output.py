@@ -38,6 +38,8 @@ _WRITERS = {
     "github": ("github", "GithubWriter", True),
 }
 """Module of `report`, class, whether it takes the settings. Loaded when asked for: Jinja is slow."""
+STDOUT = Path("-")
+"""What `-o` calls it."""
 _ROOM = 1 << 16
 """Bytes that must find room where a file is to be written."""
 SOON = 14
@@ -55,11 +57,13 @@ class Destination:
 
     def __init__(self, formats: Sequence[str] | None, output: Path | None) -> None:
         self.wanted: list[tuple[str, Path | None]] = []
+        output = None if output == STDOUT else output
         for spec in formats or ["text"]:
             name, equals, file = spec.partition("=")
             if name not in self.known or (equals and not file):
                 raise UserError(f"--format {spec!r}: write {self.choices}, or FORMAT=FILE")
-            self.wanted.append((name, Path(file) if equals else output))
+            place = Path(file) if equals else output
+            self.wanted.append((name, None if place == STDOUT else place))
         places = [place for _, place in self.wanted]
         if len(set(places)) != len(places):
             raise UserError(f"two formats go to one place: give all but one a file, as in -f json={self.example}")
