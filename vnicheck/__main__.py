@@ -8,6 +8,7 @@ from typing import Any
 
 from vnicheck import __version__
 from vnicheck.cli.failure import Exit, UserError
+from vnicheck.system.interrupts import end_alike, heed_no_more
 
 _YOUNG_OBJECTS = 100_000
 """How many new objects are made before Python looks for garbage: a run is short, and almost none of it is in cycles."""
@@ -19,10 +20,11 @@ def main() -> None:
     sys.stdout = _patient(sys.stdout, errors="replace")
     sys.stderr = _patient(sys.stderr, errors="backslashreplace")
     try:
+        end_alike()
         status = _run(sys.argv[1:])
         sys.stdout.flush()  # or a full disk would be noticed only after the exit code is settled
     except KeyboardInterrupt:
-        status = _say("interrupted", Exit.INTERRUPTED)
+        status = _interrupted()
     except OSError as error:
         _discard(1)
         status = _say(f"cannot write the result: {error.strerror}", Exit.USAGE)
@@ -73,7 +75,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last funnel: no traceback for users
         return _unexpected(error)
     if status == Exit.INTERRUPTED:
-        return _say("interrupted", Exit.INTERRUPTED)
+        return _interrupted()
     return status if arguments and isinstance(status, int) else Exit.OK if arguments else Exit.USAGE
 
 
@@ -83,7 +85,7 @@ def _unexpected(error: Exception) -> int:
     import typer
 
     if isinstance(error, typer.Abort):
-        return _say("interrupted", Exit.INTERRUPTED)
+        return _interrupted()
     usage = getattr(error, "format_message", None)  # typer brings its own click, whose errors have no public name
     if usage is not None:
         context = getattr(error, "ctx", None)
@@ -103,6 +105,11 @@ def _unexpected(error: Exception) -> int:
     )
 
 
+def _interrupted() -> int:
+    heed_no_more()
+    return _say("interrupted", Exit.INTERRUPTED)
+
+
 def _discard(descriptor: int) -> None:
     """What is still buffered goes nowhere: Python would fail once more when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
@@ -111,7 +118,10 @@ def _discard(descriptor: int) -> None:
 def _say(message: object, status: Exit) -> int:
     from vnicheck.model.words import one_line
 
-    print(f"vnicheck: {one_line(message, 1200)}", file=sys.stderr)
+    try:
+        print(f"vnicheck: {one_line(message, 1200)}", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(2)  # a full disk: the exit code still counts
     return status
 
 

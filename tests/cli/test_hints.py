@@ -1,15 +1,20 @@
 """What people try and is not so: one line says what to write instead; and what went well says so where they watch."""
 
+import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
-from tests.support.fleet import TIMEOUT, WELL, member, snapshot
+from tests.support.fleet import BROKEN, TIMEOUT, WELL, member, snapshot
 from tests.support.program import bare_environment, one_line, run
+from vnicheck.cli.bundles import Fleet, Selection, Ssh
+from vnicheck.cli.carried import carried
 from vnicheck.model.snapshot import encode_snapshot
 
 
@@ -110,3 +115,63 @@ def test_a_written_file_is_told_on_a_terminal_alone(saved: str, tmp_path: Path, 
     assert "wrote" not in quiet.stderr
     assert on_a_terminal(*arguments, saved, "-o", str(place)).count(f"note: wrote {place}") == 1
     assert "wrote" not in on_a_terminal(*arguments, saved, "-o", "/nonexistent/result")
+
+
+def test_what_is_suggested_next_is_whole_and_works_when_pasted(saved: str, tmp_path: Path) -> None:
+    (tmp_path / "my own.toml").write_text("max-age = 1000\n")
+    given = (saved, "--config", "my own.toml", "--ssh-user", "me", "-i", "/dev/null")
+    done = run("lint", *given, folder=tmp_path, env={"COLUMNS": "60"})
+    lines = [line[8:] for line in done.stdout.splitlines() if "vnicheck analyze web" in line or "vnicheck fix" in line]
+    assert [shlex.split(line)[1] for line in lines] == ["analyze", "fix"]
+    for line in lines:
+        assert "--ssh-user me --identity /dev/null --config 'my own.toml'" in line
+        pasted = run(*shlex.split(line)[1:], folder=tmp_path)
+        assert pasted.returncode in {0, 1, 3}, pasted.stderr
+    done = run("analyze", "web-2", *given, folder=tmp_path, env={"COLUMNS": "60"})
+    assert "      vnicheck fix web-2 --ssh-user me --identity /dev/null --config 'my own.toml'\n" in done.stdout
+
+
+def test_of_several_regions_the_servers_own_is_suggested() -> None:
+    ssh = Ssh(**{name: getattr(Ssh, name) for name in get_type_hints(Ssh)})
+    chosen = {name: getattr(Selection, name) for name in get_type_hints(Selection)}
+    several = carried(Selection(**chosen | {"region": ["us-south", "eu-de"], "auth": "instance"}), ssh)
+    assert several.analyze("web 1", "eu-de") == "vnicheck analyze 'web 1' --region eu-de --auth instance"
+    one = carried(Selection(**chosen | {"region": ["us-south"]}), ssh)
+    assert one.plan() == "vnicheck fix --dry-run --region us-south"
+    everywhere = carried(Selection(**chosen), ssh, fleet=Fleet(all_regions=True))
+    assert everywhere.doctor("web-1", "eu-de") == "vnicheck doctor web-1 --region eu-de"
+
+
+def test_a_number_that_no_server_has_is_told_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.json"
+    text = encode_snapshot(snapshot(member("web-1", BROKEN))).decode()
+    number = '"net/ipv4/conf/eth1/rp_filter": 1'
+    assert number in text
+    path.write_text(text.replace(number, f"{number}{'0' * 30}"))
+    done = run("lint", f"--snapshot={path}", "-f", "json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "not a valid snapshot: Expected `int` <=" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("mkdir gone && cd gone && rmdir ../gone && {}", 2, "vnicheck: the current folder is gone: go to one that"),
+        ("{} --config nothing 2>/dev/full", 2, ""),  # nobody reads it, but the exit code counts
+    ],
+)
+def test_a_folder_that_is_gone_and_an_stderr_that_is_full(
+    saved: str, line: str, status: int, said: str, tmp_path: Path
+) -> None:
+    lint = f"{sys.executable} -m vnicheck lint {saved}"
+    environ = {**bare_environment(), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = ["sh", "-c", line.format(lint)]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr[: len(said)]) == (status, said)
+
+
+@pytest.mark.parametrize("command", [("snapshot", "--all"), ("analyze", "-f", "json"), ("list", "-f", "json")])
+def test_a_dash_is_stdout(saved: str, command: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(*command, saved, "-o", "-", folder=tmp_path)
+    assert json.loads(done.stdout)["schema"].startswith("vnicheck.")
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from tests.api import StandIn, World
+from tests.support.patience import SECONDS
 from tests.support.program import bare_environment, one_line, run
 from vnicheck import __version__
 from vnicheck.demo.checks import CHECKS, load_check
@@ -142,6 +143,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "no number": (("analyze", "x", "--jobs", "many"), "Invalid value for '--jobs'"),
     "a port out of range": (("analyze", "x", "--ssh-port", "0"), "Invalid value for '--ssh-port'"),
     "an address that is no choice": (("analyze", "x", "--ssh-address", "public"), "auto, private, floating"),
+    "a key that is a device": (("analyze", "x", "-i", "/dev/zero"), "no file, but a device; name another key with -i"),
     "a guest without a file": (("analyze", "x", "--guest", "x"), "write INSTANCE=FILE"),
     "no credentials": (("analyze", "x"), "no credentials for the VPC API: set IBMCLOUD_API_KEY"),
     "unknown rule": (("explain", "VNC999"), "no rule or assumption 'VNC999'"),
@@ -465,7 +467,8 @@ def _heed_interrupts() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def test_interrupted(world: World) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted(world: World, number: signal.Signals) -> None:
     with StandIn(world) as api:
         api.fail("/*", times=None, delay=60)
         with subprocess.Popen(
@@ -480,8 +483,26 @@ def test_interrupted(world: World) -> None:
             while not api.calls and time.monotonic() < deadline:
                 time.sleep(0.02)
             for _ in range(3):  # one that comes while Python ends an object is lost, and a user asks again
-                process.send_signal(signal.SIGINT)
+                process.send_signal(number)
                 with suppress(subprocess.TimeoutExpired):
                     out, err = process.communicate(timeout=8)
                     break
     assert (process.returncode, out, err) == (130, "", "vnicheck: interrupted\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_being_written_is_written_whole(files: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "vnicheck", "analyze", "--snapshot", str(files / "broken.json"), "-f", "json"]
+    with subprocess.Popen(
+        command,
+        env=bare_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets signals
+    ) as process:
+        assert process.stdout is not None
+        begun = os.read(process.stdout.fileno(), 1)  # more than a pipe holds: the rest waits for us
+        process.send_signal(number)
+        out, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (130, b"vnicheck: interrupted\n")
+    assert json.loads(begun + out)["complete"] is True

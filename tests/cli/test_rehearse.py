@@ -1,10 +1,12 @@
 """`vnicheck rehearse`, as a user without root runs it."""
 
+import fcntl
 import json
 import os
 import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import jsonschema
@@ -99,7 +101,7 @@ def test_bad_input_is_one_line(options: tuple[str, ...], said: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_shell_shows_its_errors_and_changes_the_rebuilt_server() -> None:
+def test_a_shell_shows_its_errors_heeds_ctrl_c_and_changes_the_rebuilt_server() -> None:
     require_lab()
     ours, theirs = pty.openpty()
     command = [sys.executable, "-B", "-m", "vnicheck", "rehearse", "server", "--snapshot", str(CHECK_1), "--shell"]
@@ -107,17 +109,26 @@ def test_a_shell_shows_its_errors_and_changes_the_rebuilt_server() -> None:
     with (
         os.fdopen(ours, "r+b", buffering=0) as terminal,
         subprocess.Popen(
-            command, cwd=REPOSITORY, start_new_session=True, stdin=theirs, stdout=theirs, stderr=theirs
+            command,
+            cwd=REPOSITORY,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
         ) as started,
     ):
         os.close(theirs)
-        terminal.write(b"ls /nonesuch; ip link set eth0 down; exit\n")
+        terminal.write(b"ls /nonesuch; ip link set eth0 down; echo slee''ping; sleep 1000\n")
         said = b""
         try:
             while part := terminal.read(65536):
                 said += part
+                if b"sleeping" in part:
+                    terminal.write(b"\x03exit\n")
         except OSError:
             pass  # the other end is closed
     assert b"cannot access '/nonesuch'" in said
+    assert b"Cannot set tty" not in said
     assert b"VNC10" in said.partition(b"What the change changes")[2]
     assert started.returncode == 0

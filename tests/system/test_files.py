@@ -18,6 +18,7 @@ from vnicheck.system.files import (
     UnreadableError,
     make_private_folder,
     open_file,
+    read_again,
     read_file,
     read_named,
     replace_file,
@@ -50,17 +51,47 @@ def test_a_process_substitution_that_writes_nothing_is_empty_at_once() -> None:
     os.close(reading)
 
 
-@pytest.mark.parametrize("talking", [False, True])
-def test_a_pipe_without_end_is_left_after_a_time(tmp_path: Path, talking: bool) -> None:
+@pytest.mark.parametrize("said", [b"", b"a beginning"])
+def test_a_pipe_without_end_is_left_after_a_time(tmp_path: Path, said: bytes) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    writer = os.open(pipe, os.O_RDWR) if talking else None
-    if writer is not None:
-        os.write(writer, b"a beginning")
+    writer = os.open(pipe, os.O_RDWR)
+    os.write(writer, said)
     with pytest.raises(UnreadableError, match=r"is a pipe that did not end in 0\.3 seconds"):
         read_named(pipe, 100, seconds=0.3)
-    if writer is not None:
-        os.close(writer)
+    os.close(writer)
+
+
+def test_a_pipe_that_nobody_writes_to_is_told_as_that(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnreadableError, match="is a pipe that nobody writes to"):
+        read_named(tmp_path / "pipe", 100, seconds=0.3)
+
+
+def test_a_pipe_that_is_asked_for_again_says_the_same_again(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f'printf key >"{pipe}"']):
+        assert [read_again(pipe, 100) for _ in range(2)] == [b"key", b"key"]
+
+
+def test_a_file_of_the_kernels_that_has_no_end_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As /proc/kmsg is, which only root may open, and which loses what is read."""
+    terminal, user = os.openpty()
+    monkeypatch.setattr("os.open", lambda *_: os.dup(user))  # says that there is nothing yet
+    os.set_blocking(user, False)
+    monkeypatch.setattr("stat.S_ISREG", lambda _: True)
+    with pytest.raises(UnreadableError, match="is no ordinary file: it has no end"):
+        read_named(tmp_path / "kmsg", 100)
+    os.close(terminal)
+    os.close(user)
+
+
+def test_a_file_of_gigabytes_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(FileTooLargeError, match="larger than 1024 MiB"):
+        read_named(tmp_path / "big", 1 << 30)
 
 
 def test_a_pipe_is_bounded_in_size(tmp_path: Path) -> None:
@@ -87,8 +118,8 @@ def test_the_empty_device_is_an_empty_file() -> None:
 def test_a_socket_a_folder_and_a_file_that_is_not_there_are_refused(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
-        for name in ("socket", ".", "nothing"):
-            with pytest.raises(UnreadableError):
+        for name, why in {"socket": "is no file, but a socket", ".": "a directory", "nothing": "No such file"}.items():
+            with pytest.raises(UnreadableError, match=why):
                 read_named(tmp_path / name, 100)
 
 

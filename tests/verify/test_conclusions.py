@@ -48,13 +48,13 @@ def hops(flow: SeenFlow) -> dict[str, str]:
     return {f"{hop.leg} {hop.stage}": hop.conclusion for hop in flow.hops}
 
 
-def written(tmp_path: Path, name: str, *lines: str) -> Path:
-    """A capture, a line each tenth of a second: `eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]`."""
+def written(tmp_path: Path, name: str, *lines: str, step: float = 1.0) -> Path:
+    """A capture, a line each second, or `step`: `eth1 In 10.8.0.4.40000 > 10.0.0.12.80 [S]`."""
     text = ""
     for number, line in enumerate(lines):
         words = line.split()
         said = f"Flags {words[-1]}, seq 1" if words[-1].startswith("[") else " ".join(words[5:])
-        at = f"02:11:{number // 10:02}.{number % 10}00000"
+        at = f"02:11:{number * step:09.6f}"
         text += f"{at} {words[0]}  {words[1]:3} IP {words[2]} > {words[4]}: {said}, length 0\n"
     place = tmp_path / f"{name}.txt"
     place.write_text(text)
@@ -311,6 +311,23 @@ def test_a_server_that_says_nothing_is_its_own_firewall_perhaps(tmp_path: Path) 
         lone, assumptions = concluded(3, [written(tmp_path, "lone", *silent, *others)])
         assert lone["tcp 443 10.0.0.11"].conclusion == "not_tested"
         assert assumptions == {}
+
+
+def test_a_capture_says_nothing_of_what_came_after_its_end(tmp_path: Path) -> None:
+    """Two clients asked right before the end; or a client's, or one interface's, ended before the others."""
+    silent = [f"eth0 In 10.8.0.4.{port} > 10.0.0.11.443 [S]" for port in (40000, 40001)]
+    flows, assumptions = concluded(3, [written(tmp_path, "end", *CONTROL, *silent, step=0.1)])
+    assert flows["tcp 443 10.0.0.11"].conclusion == "not_tested"
+    assert assumptions == {}
+    server = written(tmp_path, "server", *CONTROL, *LOST, step=2)
+    early = written(tmp_path, "client", *CONTROL, LOST[0], LOST[0], step=0.5)  # its last packet is before the answer
+    flows, _ = concluded(2, [server, f"client:10.8.0.4={early}"], Assumptions(spoofing_sibling="passed"))
+    assert "of different times" in (flows["tcp 80 10.0.0.12"].why or "")
+    eth0 = written(tmp_path, "eth0", *CONTROL, step=0.1)
+    eth1 = written(tmp_path, "eth1", LOST[0], LOST[0], LOST[0])
+    flows, assumptions = concluded(2, [f"eth0={eth0}", f"eth1={eth1}"])
+    assert flows["tcp 80 10.0.0.12"].conclusion == "not_tested"
+    assert assumptions == {}
 
 
 OPENED = ("eth0 Out 10.0.0.11.40000 > 10.8.0.4.80 [S]", "eth0 In 10.8.0.4.80 > 10.0.0.11.40000 [S.]")

@@ -1,10 +1,15 @@
 """What `ip route get` prints, by iproute2 old and new and by busybox, held against what is predicted."""
 
 import subprocess
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from vnicheck.cli.kernel import ask_kernel
+from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.guest.errors import CollectionError
+from vnicheck.model.config import Config
 from vnicheck.verify.kernel import Answered, conclude, read_answers, script
 from vnicheck.verify.questions import Asked, Expected, Question
 
@@ -164,3 +169,15 @@ def test_of_equal_routes_any_confirms_and_its_interface_alone_is_seen() -> None:
         assert conclude(question, Answered(line, refused=False)).conclusion == "confirmed"
     other = "10.8.0.10 from 10.0.0.11 via 10.0.1.1 dev eth0 uid 0 \\    cache"
     assert conclude(question, Answered(other, refused=False)).conclusion == "contradicted"
+
+
+def test_a_server_whose_guest_is_of_a_file_is_not_asked() -> None:
+    """Not even connected to: who gives a file may not be able to, or mean the server as it was."""
+    snapshot = load_check(CHECKS[0])
+    (server,) = snapshot.servers
+    assert server.guest is not None
+    of_file = replace(server, guest=replace(server.guest, via="file"))
+    nobody: Any = None
+    found = ask_kernel(of_file, snapshot.fabric, Config(), nobody, nobody)
+    assert [problem.code for problem in found.problems] == ["kernel_not_asked"]
+    assert not found.kernel

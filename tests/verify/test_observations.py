@@ -1,6 +1,7 @@
 """What was seen, fed back: the next prediction follows it, and says so; for that server, and those facts."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from vnicheck.model.verification import (
     Verification,
     VerificationDocument,
 )
+from vnicheck.system.clock import now
 
 ROOT = Path(__file__).parents[2]
 AT = "2026-11-27T00:00:00Z"
@@ -310,11 +312,15 @@ def test_what_is_no_observation_file_is_refused_in_one_line(text: str, said: str
     assert "\x1b" not in str(caught.value)
 
 
-def test_what_is_too_old_is_told_and_does_not_count(tmp_path: Path, check_3: Path) -> None:
+@pytest.mark.parametrize(("days", "said"), [(-366, "too old to count"), (1, "in the future, does not count")])
+def test_what_is_of_another_time_is_told_and_does_not_count(
+    days: int, said: str, tmp_path: Path, check_3: Path
+) -> None:
     place = tmp_path / "seen.json"
-    old = msgspec.structs.replace(seen(3, assumptions=(SIBLING,)), verified_at="2020-01-01T00:00:00Z")
+    at = (datetime.fromisoformat(now()) + timedelta(days=days)).isoformat()
+    old = msgspec.structs.replace(seen(3, assumptions=(SIBLING,)), verified_at=at)
     place.write_bytes(msgspec.json.encode(old))
     ends = ("--from", "10.8.0.4", "--to", "10.0.0.12", "--port", "80", "--expect", "delivered")
     done = run("trace", "server", *ends, "--snapshot", str(check_3), "--observations", str(place))
     assert done.returncode == 3
-    assert "too old to count" in done.stderr
+    assert said in done.stderr

@@ -22,6 +22,7 @@ from vnicheck.fixes.comparison import compare_flows
 from vnicheck.fixes.effects import PatchVni, carry_out, with_own_rules
 from vnicheck.fixes.planner import Proof
 from vnicheck.fixes.steps import file_parts, running_parts
+from vnicheck.fixes.vni_changes import value_word
 from vnicheck.guest import change as scripts
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.plan import Applied
@@ -134,7 +135,7 @@ class Attempt:
     def _patch(self) -> None:
         for effect in self._proof.effects:
             if isinstance(effect, PatchVni):
-                self._tell(f"changing {effect.name}: {effect.field} = {effect.new}")
+                self._tell(f"changing {effect.name}: {effect.field} = {value_word(effect.new)}")
                 try:
                     self._reach.patch(effect, sending=partial(self._begin_patch, effect))
                 except CloudError as error:

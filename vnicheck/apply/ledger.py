@@ -18,11 +18,12 @@ from vnicheck.fixes.effects import Effect, PatchVni
 from vnicheck.model.cloud import Ref
 from vnicheck.model.plan_document import Action
 from vnicheck.system.clock import now
-from vnicheck.system.files import PRIVATE, make_private_folder, replace_file
+from vnicheck.system.files import PRIVATE, UnreadableError, make_private_folder, read_file, replace_file
 
 ChangeStatus = Literal["begun", "applied", "rolled_back", "unconfirmed"]
 """`begun`: not known to have come to an end; `unconfirmed`: whether it is undone could not be told."""
 
+_LARGEST = 64 << 20
 _ID = re.compile(r"[a-z0-9-]{6,40}", re.ASCII)
 
 
@@ -98,11 +99,13 @@ class Ledger:
             raise LedgerError(f"{change[:40]!r} is no change's id; 'vnicheck ledger' lists them")
         place = self._place(change)
         try:
-            return _decoder.decode(place.read_bytes())
+            return _decoder.decode(read_file(place, _LARGEST))
         except FileNotFoundError as error:
             raise LedgerError(f"no change {change} in {self.folder}; 'vnicheck ledger' lists them") from error
         except OSError as error:
             raise LedgerError(f"cannot read {place}: {error.strerror}") from error
+        except UnreadableError as error:
+            raise LedgerError(str(error)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise LedgerError(f"{place} is not an entry of the ledger that this version reads: {error}") from error
 

@@ -33,7 +33,8 @@ from vnicheck.system.clock import now
 
 class Means(Struct, frozen=True, kw_only=True):
     """What a change is made with. `connect`: the VPC API of a region. `sudo`: whether it may become root by it.
-    `script_seconds`: the bound of one script. `tell` gets lines of progress, `agree` a question.
+    `script_seconds`: the bound of one script. `tell` gets lines of progress, `agree` a question. `undo_command`:
+    what undoes a change in a region, to be typed.
     """
 
     runner: SshRunner
@@ -44,6 +45,7 @@ class Means(Struct, frozen=True, kw_only=True):
     script_seconds: float
     tell: Callable[[str], None]
     agree: Callable[[str], bool]
+    undo_command: Callable[[str, str], str] = lambda change, region: f"vnicheck rollback {change}"  # noqa: ARG005
 
 
 class Applying:
@@ -149,7 +151,7 @@ class Applying:
             begun=(),
         )
         record = _Record(means.ledger, entry)
-        means.tell(f"{server.name}: change {entry.id}; 'vnicheck rollback {entry.id}' undoes it")
+        means.tell(f"{server.name}: change {entry.id}; '{means.undo_command(entry.id, server.region)}' undoes it")
         reach = LiveReach(
             means.runner,
             target,

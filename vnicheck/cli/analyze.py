@@ -2,6 +2,7 @@
 
 from vnicheck.analysis.observations import informed
 from vnicheck.analysis.server import report_on
+from vnicheck.cli.carried import carried
 from vnicheck.cli.config import load_config, with_max_age
 from vnicheck.cli.failure import UserError
 from vnicheck.cli.gather import gather_regions
@@ -31,6 +32,13 @@ def analyze(given: AnalyzeOptions) -> int:
     if given.verify and (given.local or given.snapshot is not None):
         raise UserError("--verify asks servers over SSH: leave --local and --snapshot out")
     observed = _observed(given)
+    next_needs = carried(
+        given.selection,
+        given.ssh,
+        snapshot=given.snapshot,
+        config_file=given.config_file,
+        observations=given.observations,
+    )
     if given.verify:
         documents = _asked(observed, config, given)
         if _contradicting(documents):
@@ -41,13 +49,20 @@ def analyze(given: AnalyzeOptions) -> int:
             count = counted(each.count("contradicted"), "answer")
             tell(
                 f"{each.name}: {count} of its kernel contradict what is predicted, and flows follow them; "
-                f"both answers: vnicheck verify {each.name}"
+                f"both answers: {next_needs.verify(each.name)}"
             )
         config = informed(config, documents)
     if given.snapshot is None and not given.local:
         remember(server.name for snapshot in observed.values() for server in snapshot.servers)
     report = report_on(*observed.values(), generated_at=now(), config=config)
-    write_report(report, destination, no_color=given.display.no_color, explain=given.explain, quiet=given.quiet)
+    write_report(
+        report,
+        destination,
+        no_color=given.display.no_color,
+        explain=given.explain,
+        quiet=given.quiet,
+        carried=next_needs,
+    )
     tell_notes(config, report, whole=False)
     return exit_status(report, fail_on, allow_incomplete=given.display.allow_incomplete)
 

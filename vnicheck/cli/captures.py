@@ -5,6 +5,7 @@ import socket
 import sys
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
+from functools import reduce
 from io import StringIO
 from itertools import chain
 from pathlib import Path
@@ -20,7 +21,7 @@ from vnicheck.model.snapshot import Server
 from vnicheck.model.words import one_line
 from vnicheck.system.files import UnreadableError, read_named
 from vnicheck.verify.capture import MAX_BYTES, Capture, CaptureError, Packet, read_capture
-from vnicheck.verify.sightings import Sightings, place_in_conversation
+from vnicheck.verify.sightings import Run, Sightings, place_in_conversation, run_of
 
 _CLIENT = re.compile(r"client:([^=]*)=(.*)", re.DOTALL)
 
@@ -127,7 +128,9 @@ def sightings_of(view: ServerView, files: Sequence[CaptureFile]) -> tuple[Sighti
         unnamed |= file.client is None and file.interface is None and bool(told.without_interface)
     if single:
         captured = {file.interface for file in files}
-        seen.add_server(_merged(single), whole=captured >= set(view.interface_of.values()))
+        runs = [run_of(file) for file in single]
+        together = reduce(Run.within, runs)
+        seen.add_server(_merged(single), whole=captured >= set(view.interface_of.values()), run=together)
     names = sorted(seen.named)
     if names and not seen.named & set(known):
         said = _no_interface(server, names[0], known)

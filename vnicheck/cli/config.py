@@ -47,7 +47,15 @@ _CHOICES = {"direction": "inbound or outbound", "protocol": "tcp, udp or icmp", 
 
 def find_config(given: Path | None) -> Path | None:
     """The configuration file: the one given, or the nearest `vnicheck.toml` upward; None where there is none."""
-    return given if given is not None else _nearest(Path.cwd())
+    return given if given is not None else _nearest(here())
+
+
+def here() -> Path:
+    """The current folder. Raises UserError where it has been removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UserError("the current folder is gone: go to one that is there") from error
 
 
 def load_config(given: Path | None) -> "Config":

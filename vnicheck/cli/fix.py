@@ -11,6 +11,7 @@ from vnicheck.analysis.spread import spread_over
 from vnicheck.apply.errors import ApplyError
 from vnicheck.apply.ledger import Ledger
 from vnicheck.apply.recorded import Applying, Means
+from vnicheck.cli.carried import carried_by_change
 from vnicheck.cli.change import (
     EXITS,
     ask_sudo,
@@ -126,6 +127,9 @@ def _apply(
         script_seconds=given.ssh.timeout,
         tell=tell,
         agree=lambda question: confirm(question, yes=given.yes),
+        undo_command=carried_by_change(
+            given.selection, given.ssh, regions=given.selection.region or (), sudo=given.sudo
+        ).rollback,
     )
     asking = Asking(
         hosts=tuple(given.verify_from or ()),

@@ -1,7 +1,5 @@
 """From options to a request, and from that to what was collected."""
 
-import errno
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +12,10 @@ from vnicheck.cloud.credentials import Access
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.request import AddressChoice, Request
 from vnicheck.collect.snapshots import collect, only
+from vnicheck.guest.ssh.keys import MAX_KEY_BYTES
 from vnicheck.guest.ssh.options import SshOptions
 from vnicheck.model.snapshot import Snapshot
+from vnicheck.system.files import UnreadableError, read_file
 
 if TYPE_CHECKING:
     from vnicheck.guest.ssh.keys import AskPassphrase, AskPassword
@@ -166,11 +166,11 @@ def ssh_options(ssh: Ssh) -> SshOptions:
 def _require_readable(path: Path) -> None:
     """Raises UserError."""
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        read_file(path, MAX_KEY_BYTES)
     except OSError as error:
         raise UserError(f"cannot read the key {path}: {error.strerror}; name another with -i") from error
+    except UnreadableError as error:
+        raise UserError(f"{error}; name another key with -i") from error
 
 
 def prompts(ssh: Ssh) -> "tuple[AskPassphrase | None, AskPassword | None]":

@@ -34,6 +34,9 @@ def ask_kernel(
         problems = server.problems or (Problem(code="guest_not_collected", message="the guest was not collected"),)
         return Verification(id=server.id, name=server.name, problems=problems)
     facts = facts_of(server)
+    if server.guest.via == "file":  # whoever gives a file may not reach the server, or means it as it was
+        problem = Problem(code="kernel_not_asked", message="its guest is of a file, so that its kernel is not asked")
+        return Verification(id=server.id, name=server.name, problems=(problem,), facts=facts)
     target = ssh_target(server, address_choice(ssh))
     if target is None:
         problem = Problem(code="no_address", message="it has no address to connect to")

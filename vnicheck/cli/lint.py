@@ -13,7 +13,8 @@ from vnicheck.analysis.mutes import unnamed
 from vnicheck.analysis.processes import WorkersLostError
 from vnicheck.analysis.spread import spread_over
 from vnicheck.cli.bundles import Fleet
-from vnicheck.cli.config import find_config, load_config, with_max_age
+from vnicheck.cli.carried import carried
+from vnicheck.cli.config import find_config, here, load_config, with_max_age
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import requested
 from vnicheck.cli.given import LintOptions
@@ -80,7 +81,7 @@ def lint(given: LintOptions) -> int:
         regions = regions_in_scope(request, scope, terminal)
     if given.snapshot is None:
         remember(server.name for region in regions for server in region.servers if isinstance(server, Server))
-    anchors = Anchors(repository_root(Path.cwd()), config=config, config_file=path, terraform=given.terraform)
+    anchors = Anchors(repository_root(here()), config=config, config_file=path, terraform=given.terraform)
     name = run_name(
         given.selection.region or _default_regions(given.fleet, given.snapshot),
         scope.vpc,
@@ -96,6 +97,14 @@ def lint(given: LintOptions) -> int:
         generated_at=generated_at,
         rule_pages=_rule_pages(),
         job_summary=bool(os.environ.get(STEP_SUMMARY)),
+        carried=carried(
+            given.selection,
+            given.ssh,
+            fleet=given.fleet,
+            snapshot=given.snapshot,
+            config_file=given.config_file,
+            observations=given.observations,
+        ),
     )
     outputs = _Outputs(destination, settings, given)
     total = sum(len(region.servers) for region in regions)
@@ -150,7 +159,9 @@ class _Outputs:
         match name:
             case "text":
                 given = self._given
-                return LintText(explain=given.explain, verbose=given.verbose, quiet=given.quiet)
+                return LintText(
+                    explain=given.explain, verbose=given.verbose, quiet=given.quiet, carried=settings.carried
+                )
             case "jsonl":
                 return JsonLinesWriter(emit_to(place), settings)
             case _:

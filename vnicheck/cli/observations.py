@@ -20,6 +20,7 @@ from vnicheck.system.files import UnreadableError, read_named
 
 MAX_BYTES = 256 << 20
 MOST_PORT = 65535
+CLOCKS_DIFFER = timedelta(hours=1)
 
 
 def with_observations(config: Config, files: Sequence[Path] | None) -> Config:
@@ -30,7 +31,10 @@ def with_observations(config: Config, files: Sequence[Path] | None) -> Config:
     documents = []
     for file in files:
         document = read_observations(file)
-        if abs(today - _when(file, document)) > timedelta(days=config.max_age):
+        seen = _when(file, document)
+        if seen > today + CLOCKS_DIFFER:
+            tell(f"note: {one_line(file, 200)}: what was seen at {document.verified_at}, in the future, does not count")
+        elif today - seen > timedelta(days=config.max_age):
             tell(f"note: {one_line(file, 200)}: what was seen at {document.verified_at} is too old to count (max-age)")
         else:
             documents.append(document)

@@ -20,11 +20,13 @@ from vnicheck.model.finding import SEVERITIES, Severity, is_as_severe
 from vnicheck.model.naming import Day
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import one_line
+from vnicheck.report.commands import NOTHING, Carried
 from vnicheck.report.lines import Emit, JsonLinesWriter
 from vnicheck.report.text import write_text
 from vnicheck.report.writer import Settings, Writer
 from vnicheck.system.clock import days_after
 from vnicheck.system.files import PRIVATE, PUBLIC, may_replace, open_file, replace_file
+from vnicheck.system.interrupts import written_whole
 
 FORMATS = ("text", "json", "jsonl", "markdown", "html", "sarif", "junit", "github")
 _WRITERS = {
@@ -36,6 +38,8 @@ _WRITERS = {
     "github": ("github", "GithubWriter", True),
 }
 """Module of `report`, class, whether it takes the settings. Loaded when asked for: Jinja is slow."""
+STDOUT = Path("-")
+"""What `-o` calls it."""
 _ROOM = 1 << 16
 """Bytes that must find room where a file is to be written."""
 SOON = 14
@@ -53,11 +57,13 @@ class Destination:
 
     def __init__(self, formats: Sequence[str] | None, output: Path | None) -> None:
         self.wanted: list[tuple[str, Path | None]] = []
+        output = None if output == STDOUT else output
         for spec in formats or ["text"]:
             name, equals, file = spec.partition("=")
             if name not in self.known or (equals and not file):
                 raise UserError(f"--format {spec!r}: write {self.choices}, or FORMAT=FILE")
-            self.wanted.append((name, Path(file) if equals else output))
+            place = Path(file) if equals else output
+            self.wanted.append((name, None if place == STDOUT else place))
         places = [place for _, place in self.wanted]
         if len(set(places)) != len(places):
             raise UserError(f"two formats go to one place: give all but one a file, as in -f json={self.example}")
@@ -79,16 +85,17 @@ def write_report(
     quiet: bool = False,
     settings: Settings | None = None,
     text: Callable[[Console], None] | None = None,
+    carried: Carried = NOTHING,
 ) -> None:
     """Writes the report in every format that was asked for. `explain`: the text with all evidence. `quiet`: the text
-    with the answer alone. `text`: what writes another text than the report's.
+    with the answer alone. `text`: what writes another text than the report's. `carried`: what suggested commands need.
     """
-    write = text or (lambda screen: write_text(report, screen, explain=explain, quiet=quiet))
+    write = text or (lambda screen: write_text(report, screen, explain=explain, quiet=quiet, carried=carried))
     for name, place in destination.wanted:
         if name == "text":
             write_page(write, place, no_color=no_color)
             continue
-        given = settings or Settings(generated_at=report.generated_at, servers=True)
+        given = settings or Settings(generated_at=report.generated_at, servers=True, carried=carried)
         writer = JsonLinesWriter(emit_to(place), given) if name == "jsonl" else writer_of(name, given)
         for instance in report.instances:
             writer.add(instance)
@@ -125,8 +132,9 @@ def emit_to(place: Path | None, *, private: bool = False) -> Emit:
             raise UserError(f"cannot write {place}: {error.strerror}") from error
 
     def emit(line: bytes) -> None:
-        file.write(line)
-        file.flush()
+        with written_whole():
+            file.write(line)
+            file.flush()
 
     return emit
 
@@ -155,17 +163,18 @@ def write_bytes(data: bytes, place: Path | None, *, private: bool = False, told:
 def write_chunks(chunks: Iterable[bytes], place: Path | None, *, private: bool = False, told: bool = True) -> None:
     """Writes what comes, one after the other, as `write_bytes` does. `told`: says so on a terminal."""
     if place is None:
-        sys.stdout.flush()
-        for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+        with written_whole():
+            sys.stdout.flush()
+            sys.stdout.buffer.writelines(chunks)
+            sys.stdout.buffer.flush()
         return
     try:
-        if may_replace(place):
-            replace_file(place, chunks, mode=PRIVATE if private else PUBLIC)
-        else:
-            with place.open("wb") as file:
-                file.writelines(chunks)
+        with written_whole():
+            if may_replace(place):
+                replace_file(place, chunks, mode=PRIVATE if private else PUBLIC)
+            else:
+                with place.open("wb") as file:
+                    file.writelines(chunks)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from error
     if told:

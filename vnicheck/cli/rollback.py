@@ -19,6 +19,7 @@ from vnicheck.cli.change import (
 )
 from vnicheck.cli.failure import Exit, ended_by
 from vnicheck.cli.given import LedgerOptions, RollbackOptions
+from vnicheck.fixes.vni_changes import patch_line
 
 
 def rollback(given: RollbackOptions) -> int:
@@ -78,5 +79,4 @@ def _show(entry: Entry, *, stdout: bool = False) -> None:
             for line in action.undo.splitlines():
                 print(shown(f"     undo: {line}"), file=stream)
         elif action.undo_patch is not None:
-            body = ", ".join(f"{field} = {value}" for field, value in action.undo_patch.items())
-            print(shown(f"     undo: PATCH virtual_network_interfaces/{action.vni}: {body}"), file=stream)
+            print(shown(f"     undo: {patch_line(action.vni, action.undo_patch)}"), file=stream)

@@ -8,7 +8,7 @@ from vnicheck.cli.bundles import Selection
 from vnicheck.cli.failure import Exit, UserError, ended_by
 from vnicheck.cli.gather import gather_regions, requested
 from vnicheck.cli.given import SnapshotOptions
-from vnicheck.cli.output import tell_written, write_bytes
+from vnicheck.cli.output import STDOUT, tell_written, write_bytes
 from vnicheck.cli.terminal import Terminal, tell
 from vnicheck.collect.errors import CollectError
 from vnicheck.collect.into_folder import collect_into
@@ -72,7 +72,8 @@ class _Place:
                 SnapshotFolder(self.path).write(regions)
                 tell_written(self.path)
             else:
-                write_bytes(encode_snapshot(only(regions)), self.path, private=True)
+                place = None if self.path == STDOUT else self.path
+                write_bytes(encode_snapshot(only(regions)), place, private=True)
 
 
 def _redacted(regions: Mapping[str, Snapshot]) -> dict[str, Snapshot]:

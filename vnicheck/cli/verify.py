@@ -115,7 +115,8 @@ def _verify_all(work: _Work) -> list[Verification]:
 
 def _verified(server: Server, fabric: Fabric, work: _Work) -> Verification:
     known = Verification(id=server.id, name=server.name, facts=facts_of(server))
-    if work.given.snapshot is None:
+    of_file = server.guest is not None and server.guest.via == "file" and bool(work.files)
+    if work.given.snapshot is None and not of_file:  # what a file says is held against captures alone
         named = [source.address for source in work.sources.values()] + [file.client for file in work.files]
         prefer = [address for address in named if address is not None]
         known = ask_kernel(server, fabric, work.config, work.runner, work.given.ssh, prefer=prefer)

@@ -12,7 +12,6 @@ import stat
 import time
 import tomllib
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from vnicheck.cloud.errors import CloudError
 from vnicheck.cloud.key_command import key_of_command
 from vnicheck.model.words import one_line
 from vnicheck.system.clock import as_time
-from vnicheck.system.files import UnreadableError, read_file, read_named
+from vnicheck.system.files import UnreadableError, read_again, read_file
 
 NO_CREDENTIALS = (
     "no credentials for the VPC API: set IBMCLOUD_API_KEY (with --region or IBMCLOUD_REGION); "
@@ -97,7 +96,7 @@ def find_credential(environ: Mapping[str, str]) -> Credential:
 def _of_file(path: Path, named_by: str) -> Credential:
     """A key file: JSON as the console downloads it, or the key alone."""
     try:
-        data = _read_once(path.expanduser()) if path.is_fifo() else read_named(path.expanduser(), _LIMIT)
+        data = read_again(path.expanduser(), _LIMIT)  # each region asks for it
     except (UnreadableError, RuntimeError) as error:
         raise CloudError("bad_credentials_file", f"{named_by}: {error}") from None
     text = data.decode("utf-8", "replace").strip()
@@ -108,12 +107,6 @@ def _of_file(path: Path, named_by: str) -> Credential:
         except (ValueError, RecursionError):
             text = ""
     return Credential(_checked(text, f"{named_by}: {path}"), f"the API key in the file of {named_by}")
-
-
-@cache
-def _read_once(pipe: Path) -> bytes:
-    """A pipe gives its key once, and each region asks for it."""
-    return read_named(pipe, _LIMIT)
 
 
 def _of_command(command: str | list[str], named_by: str) -> Credential:

@@ -9,8 +9,10 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from vnicheck.cloud.errors import CloudError
+from vnicheck.system.files import UnreadableError, read_again
 
 _PREFIX = "VPC_"
 _lock = threading.Lock()
@@ -65,10 +67,9 @@ def sdk_environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 def _file_settings(path: str) -> dict[str, str]:
     try:
-        with open(os.path.expanduser(path), encoding="utf-8") as file:
-            text = file.read(_FILE_LIMIT)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        text = read_again(Path(path).expanduser(), _FILE_LIMIT).decode()
+    except (UnreadableError, RuntimeError, ValueError) as error:
+        reason = "not a text file" if isinstance(error, ValueError) else str(error)
         raise CloudError("bad_credentials_file", f"IBM_CREDENTIALS_FILE names {path}: {reason}") from None
     pairs = (line.strip().split("=", 1) for line in text.splitlines() if "=" in line)
     return {key[len(_PREFIX) :]: value for key, value in pairs if key.startswith(_PREFIX) and value}

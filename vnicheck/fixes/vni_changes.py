@@ -85,7 +85,12 @@ def _refusal(vni: str, *patches: dict[str, Any]) -> str | None:
 
 def patch_line(vni: str | None, patch: dict[str, Any]) -> str:
     """`PATCH virtual_network_interfaces/ID: allow_ip_spoofing = true`, for people."""
-    return f"PATCH virtual_network_interfaces/{vni}: {', '.join(f'{key} = {value_word(patch[key])}' for key in patch)}"
+    return f"PATCH virtual_network_interfaces/{vni}: {fields_line(patch)}"
+
+
+def fields_line(patch: dict[str, Any]) -> str:
+    """`protocol_state_filtering_mode = auto, allow_ip_spoofing = false`."""
+    return ", ".join(f"{key} = {value_word(value)}" for key, value in patch.items())
 
 
 def value_word(value: object) -> str:

@@ -5,9 +5,9 @@ next to the thing that it belongs to, so that the kernel model can say `unknown`
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from vnicheck.model.address import parse_address, parse_prefix
 from vnicheck.model.boot import BootConfig as BootConfig
@@ -262,7 +262,7 @@ class Guest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     interfaces: tuple[Interface, ...] = ()
     routes: tuple[Route, ...] = ()
     rules: tuple[PolicyRule, ...] = ()
-    sysctls: dict[str, int] = {}
+    sysctls: dict[str, Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]] = {}
     """By procfs path below /proc/sys: `{"net/ipv4/conf/eth0.100/rp_filter": 0}`. Absent means not collected."""
     counters: dict[str, int] = {}
     """`{"TcpExtIPReversePathFilter": 12}`, by the names of nstat."""

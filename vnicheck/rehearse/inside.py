@@ -43,6 +43,7 @@ from vnicheck.rehearse.requests import (
     Shell,
     requests,
 )
+from vnicheck.rehearse.terminal import take_terminal
 
 LIFETIME = 3600.0
 """Seconds after which the sandbox ends, whatever its user does."""
@@ -107,8 +108,15 @@ def _done(server: RebuiltServer, request: Request) -> Reply:
             server.set_vni(vni, **changes)
         case Shell():
             # our own standard error is a pipe, for the last word of a sandbox that fails
-            subprocess.run([*server.target.prefix("/"), "sh", "-i"], stderr=sys.stdout, check=False)
+            command = [*server.target.prefix("/"), "sh", "-i"]
+            subprocess.run(command, stderr=sys.stdout, check=False, preexec_fn=_take_terminal)
     return Done()
+
+
+def _take_terminal() -> None:
+    """In the shell's process, before it starts: Ctrl-C there is for it and its programs, not for us and who waits."""
+    os.setpgid(0, 0)
+    take_terminal()
 
 
 def _ran(command: Sequence[str], script: str, seconds: float) -> Ran:

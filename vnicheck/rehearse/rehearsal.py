@@ -28,7 +28,7 @@ from vnicheck.model.words import one_line
 from vnicheck.rehearse.judging import class_of, judge
 from vnicheck.rehearse.namespaces import RehearsalError
 from vnicheck.rehearse.packets import PATIENCE, TIMEOUTS, Tried
-from vnicheck.rehearse.requests import Build, Built, Done, Fate, Patch, Ran, Run, Send, Sent, Shell
+from vnicheck.rehearse.requests import Build, Built, Done, Fate, Patch, Ran, Run, Send, Sent
 from vnicheck.rehearse.sampling import Sample
 from vnicheck.rehearse.sandbox import Sandbox
 from vnicheck.rehearse.vpc import network_of, rebuilt_vnis
@@ -140,7 +140,7 @@ class Rehearsing:
             ran = self._box.ask(Run(script=change.script, seconds=change.seconds), Ran, seconds=change.seconds + 10)
             printed, status = (ran.stdout + ran.stderr).decode(errors="replace"), ran.status
         if change.shell:
-            self._box.ask(Shell(), Done, seconds=None)
+            self._box.shell()
         after = self._seen_inside(change.server, change.fabric)
         phase, _ = self._try("changed", self._predict(after))
         difference = compare_reports(

@@ -15,7 +15,8 @@ import msgspec
 
 from vnicheck.model.words import one_line
 from vnicheck.rehearse.namespaces import PROGRAMS, RehearsalError
-from vnicheck.rehearse.requests import Done, Failed, Reply, Request, replies
+from vnicheck.rehearse.requests import Done, Failed, Reply, Request, Shell, replies
+from vnicheck.rehearse.terminal import take_terminal
 
 T = TypeVar("T", bound=Reply)
 
@@ -63,6 +64,13 @@ class Sandbox:
         except OSError as error:
             raise RehearsalError(f"the sandbox has ended: {error.strerror}") from error
         return self._read(kind)
+
+    def shell(self) -> None:
+        """A shell on the terminal, to its end; then the terminal is ours again. Raises RehearsalError."""
+        try:
+            self.ask(Shell(), Done, seconds=None)
+        finally:
+            take_terminal()
 
     def _read(self, kind: type[T]) -> T:
         try:

@@ -1,10 +1,10 @@
 """Fixes in words: the plan of a cause, and what a boot leaves of it."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from vnicheck.model.cause import CausePlan
 from vnicheck.model.words import listed, one_line
+from vnicheck.report.commands import Carried, Suggested
 
 STRATEGIES = {
     "policy-routing": "policy routing",
@@ -42,23 +42,20 @@ def runs(numbers: Sequence[int]) -> list[str]:
     ]
 
 
-def reboot_words(plan: CausePlan, server: str) -> Iterator[str]:
+def reboot_words(plan: CausePlan, server: str, region: str, carried: Carried) -> Iterator[Suggested]:
     """What a boot leaves of it, and the command that applies it."""
-    name = shlex.quote(one_line(server, 80))
-    command = f"`vnicheck fix {name}`"
+    apply, dry = carried.apply(one_line(server, 80), region), carried.plan(one_line(server, 80), region)
     if not plan.proved:
-        yield f"`vnicheck fix {name} --dry-run` plans it, and proves the plan."
+        yield Suggested("", dry, "plans it, and proves the plan.")
     elif not plan.commands:
-        yield f"{command} applies it with automatic rollback, and the VPC keeps it."
-        yield f"The VPC guards less then: `vnicheck fix {name} --dry-run` says what that costs."
+        yield Suggested("", apply, "applies it with automatic rollback, and the VPC keeps it.")
+        yield Suggested("The VPC guards less then: ", dry, "says what that costs.")
     elif plan.at_boot == "kept" and plan.keeps:
-        yield (
-            f"{command} applies it with automatic rollback, and makes it permanent ({listed(plan.keeps)}); typed by "
-            "hand it lasts until the next boot."
-        )
+        said = f"applies it with automatic rollback, and makes it permanent ({listed(plan.keeps)}); typed by hand it "
+        yield Suggested("", apply, f"{said}lasts until the next boot.")
     elif plan.at_boot == "kept":
-        yield f"{command} applies it with automatic rollback."
+        yield Suggested("", apply, "applies it with automatic rollback.")
     else:
         said = "; ".join(plan.next_boot) or "the next boot takes it back"
         permanent = "Permanent in part" if plan.at_boot == "partly" else "Not permanent"
-        yield f"{command} applies it with automatic rollback. {permanent}: {said}."
+        yield Suggested("", apply, f"applies it with automatic rollback. {permanent}: {said}.")

@@ -3,7 +3,6 @@
 Servers go in one by one; of each only counts are kept, and its name.
 """
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
@@ -16,6 +15,7 @@ from vnicheck.model.finding import SEVERITIES, Severity
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.words import counted, listed, one_line
 from vnicheck.report.assumed import Assumed
+from vnicheck.report.commands import NOTHING, Carried
 from vnicheck.report.coverage import Unchecked
 from vnicheck.report.fixes import strategy_words
 
@@ -74,9 +74,11 @@ def state_of(instance: InstanceReport) -> State:
 
 
 class Fleet:
-    """Collects servers."""
+    """Collects servers. `carried`: what a suggested command needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, carried: Carried = NOTHING) -> None:
+        self._carried = carried
+        self._region_of: dict[str, str] = {}
         self.states: Counter[State] = Counter()
         self._causes: dict[CauseKind, dict[str, tuple[Severity, str, str]]] = {}
         self._broken: list[WorstServer] = []
@@ -96,6 +98,7 @@ class Fleet:
         self.states[state] += 1
         if instance.region:
             self._regions[instance.region] = None
+            self._region_of[instance.name] = instance.region
         times = [each for each in (instance.collected.guest, instance.collected.vpc) if not isinstance(each, UnsetType)]
         self.collected = [min([*self.collected, *times])] if times or self.collected else []
         if state not in {"unchecked", "stopped"} and not isinstance(instance.boot_unknown, UnsetType):
@@ -141,9 +144,13 @@ class Fleet:
     def next(self) -> list[str]:
         """The commands to type next: to look at the worst server and to fix; else to see why one was not reached."""
         if self._broken:
-            return [f"vnicheck analyze {_quoted(self._broken[0].name)}", "vnicheck fix --dry-run"]
+            worst = self._broken[0]
+            region = self._region_of.get(worst.name, "")
+            return [self._carried.analyze(one_line(worst.name, 60), region), self._carried.plan(region=region)]
         unreached = [name for code, names in self._problems.items() if code.startswith("ssh_") for name in names]
-        return [f"vnicheck doctor {_quoted(unreached[0])}"] if unreached else []
+        if not unreached:
+            return []
+        return [self._carried.doctor(one_line(unreached[0], 60), self._region_of.get(unreached[0], ""))]
 
     @property
     def problems(self) -> dict[str, dict[str, str]]:
@@ -185,10 +192,6 @@ class Fleet:
 
 
 NAMED = 3
-
-
-def _quoted(name: str) -> str:
-    return shlex.quote(one_line(name, 60))
 
 
 def rank(server: WorstServer) -> tuple[float, int, int, str]:

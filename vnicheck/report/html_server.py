@@ -12,6 +12,7 @@ from vnicheck.model.finding import Finding
 from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, InterfaceSummary
 from vnicheck.model.words import listed, one_line
+from vnicheck.report.commands import NOTHING
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import other_flows
 from vnicheck.report.drawing import concerned, drawn_together
@@ -145,7 +146,7 @@ def _fix(instance: InstanceReport, told: ToldFix, anchor: str) -> dict[str, Any]
         "title": told.words,
         "commands": told.plan.commands,
         "changes": told.plan.vpc_changes,
-        "lines": list(reboot_words(told.plan, instance.name)),
+        "lines": [each.sentence() for each in reboot_words(told.plan, instance.name, instance.region, NOTHING)],
     }
 
 

@@ -11,11 +11,12 @@ from vnicheck.model.grouped import grouped
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import since_words
+from vnicheck.report.commands import NOTHING, Carried
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import coverage_line, findings_line, note_lines, some
 from vnicheck.report.fleet import CauseCount, Fleet, problem_lines
 from vnicheck.report.matrix import Mark
-from vnicheck.report.page import SEVERITY_STYLES, Page
+from vnicheck.report.page import LABEL, SEVERITY_STYLES, Page
 from vnicheck.report.writer import fix_line
 
 BRIEF = 160
@@ -26,16 +27,19 @@ _MARKS = {"error": Mark.DROPPED, "warning": Mark.AT_RISK, "note": Mark.CLOSED}
 
 class LintText:
     """Collects servers, then writes them to a page. `verbose`: a block for each server with errors or warnings.
-    `explain`: the same, with messages in full, fixes, and notes, too. `quiet`: the answer alone.
+    `explain`: the same, with messages in full, fixes, and notes, too. `quiet`: the answer alone. `carried`: what a
+    suggested command needs.
     """
 
-    def __init__(self, *, explain: bool = False, verbose: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, *, explain: bool = False, verbose: bool = False, quiet: bool = False, carried: Carried = NOTHING
+    ) -> None:
         self._explain = explain
         self._verbose = verbose or explain
         self._quiet = quiet
         self._blocks: list[InstanceReport] = []
         self._muted: dict[tuple[str, str, str], list[str]] = {}
-        self._fleet = Fleet()
+        self._fleet = Fleet(carried)
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report; of one without findings nothing is kept."""
@@ -118,7 +122,10 @@ class LintText:
         ]
         if said:
             page.prose(", ".join(said), lead=("Worst   ", "bold"))
-        page.prose("    ".join(self._fleet.next), lead=("Next    ", "bold"))
+        together = "    ".join(self._fleet.next)
+        lines = [together] if len(together) + LABEL <= page.width else self._fleet.next
+        for number, line in enumerate(lines):
+            page.line((" " * LABEL if number else "Next    ", "bold"), line)
 
     def _closing(self, page: Page, report: Report) -> None:
         if self._muted:

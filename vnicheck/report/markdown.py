@@ -13,6 +13,7 @@ from vnicheck.model.finding import SEVERITIES, Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import collected_words, since_words
+from vnicheck.report.commands import NOTHING, Carried
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import coverage_line, findings_line, note_lines
 from vnicheck.report.fixes import reboot_words
@@ -37,13 +38,13 @@ class MarkdownWriter:
         self._rows: dict[Severity, list[str]] = {severity: [] for severity in SEVERITIES}
         self._muted: list[str] = []
         self._servers: list[str] = []
-        self._fleet = Fleet()
+        self._fleet = Fleet(settings.carried)
 
     def add(self, instance: InstanceReport) -> None:
         """Takes one server's report."""
         self._fleet.add(instance)
         if self._settings.servers:
-            self._servers += server_lines(instance, self._settings.generated_at)
+            self._servers += server_lines(instance, self._settings.generated_at, self._settings.carried)
         for finding in instance.findings:
             rows = self._muted if finding.is_muted else self._rows[finding.severity]
             if finding.is_muted or not self._settings.servers:
@@ -130,7 +131,7 @@ def _row(instance: InstanceReport, finding: Finding) -> str:
     return f"| {MARKS[finding.severity]}{known} | {finding.rule} {escaped(finding.name)} | {where} | {what}{fix} |\n"
 
 
-def server_lines(instance: InstanceReport, now: str) -> Iterator[str]:
+def server_lines(instance: InstanceReport, now: str, carried: Carried = NOTHING) -> Iterator[str]:
     """One server: the answer, the matrix, causes with their findings, and the fix."""
     where = ", ".join(part for part in (f"VPC {instance.vpc.name}", instance.zone) if part)
     times = collected_words(instance.collected, now)
@@ -154,7 +155,11 @@ def server_lines(instance: InstanceReport, now: str) -> Iterator[str]:
         yield from (f"**{escaped(fix.words)}**", "")
         yield from fenced(fix.plan.commands) if fix.plan.commands else ()
         yield from (f"- {escaped(change)}" for change in fix.plan.vpc_changes)
-        yield from ("", *(escaped(line) for line in reboot_words(fix.plan, instance.name)), "")
+        yield from (
+            "",
+            *(escaped(each.sentence()) for each in reboot_words(fix.plan, instance.name, instance.region, carried)),
+            "",
+        )
     boot = next_boot(instance)
     yield from (f"Next boot: {escaped(boot)}.", "") if boot else ()
     if not told:

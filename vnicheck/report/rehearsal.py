@@ -32,8 +32,9 @@ def write_rehearsal(document: RehearsalDocument, console: Console) -> None:
     )
     page.line((page.glyphs.rule * page.width, "dim"))
     first = rehearsal.phases[0]
+    reasons: set[str] = set()
     for phase in rehearsal.phases:
-        _phase(page, phase, None if phase is first else first, strategy=rehearsal.strategy)
+        _phase(page, phase, None if phase is first else first, reasons, strategy=rehearsal.strategy)
         page.line()
     _untried(page, first)
     if not isinstance(rehearsal.difference, UnsetType):
@@ -51,8 +52,10 @@ def write_rehearsal(document: RehearsalDocument, console: Console) -> None:
     page.prose(_closing(rehearsal.phases))
 
 
-def _phase(page: Page, phase: Phase, first: Phase | None, *, strategy: str | UnsetType) -> None:
-    """Of later times only what is not as in the first one, and what differs from the prediction."""
+def _phase(page: Page, phase: Phase, first: Phase | None, reasons: set[str], *, strategy: str | UnsetType) -> None:
+    """Of later times only what is not as in the first one, and what differs from the prediction. `reasons`: those why
+    nothing is predicted that were told; each is told once.
+    """
     title = _TITLES[phase.kind]
     if phase.kind == "fixed" and not isinstance(strategy, UnsetType):
         title = f"{title} ({strategy})"
@@ -75,7 +78,7 @@ def _phase(page: Page, phase: Phase, first: Phase | None, *, strategy: str | Uns
         if not told:
             page.prose("every flow fares as it did at first", indent=2, lead=(f"{page.glyphs.tick} ", "green"))
     for group in _grouped(told):
-        _line(page, group)
+        _line(page, group, reasons)
 
 
 def _untried(page: Page, phase: Phase) -> None:
@@ -116,7 +119,7 @@ def _grouped(flows: Iterable[RehearsedFlow]) -> list[list[RehearsedFlow]]:
     return sorted(groups.values(), key=lambda group: order.index(group[0].judgement))
 
 
-def _line(page: Page, group: Sequence[RehearsedFlow]) -> None:
+def _line(page: Page, group: Sequence[RehearsedFlow], reasons: set[str]) -> None:
     flow = group[0]
     mark, style = {
         "agrees": (page.glyphs.tick, "green"),
@@ -128,7 +131,8 @@ def _line(page: Page, group: Sequence[RehearsedFlow]) -> None:
     ends = f"to {flow.local} from {scopes}" if flow.direction is Direction.INBOUND else f"from {flow.local} to {scopes}"
     said = what_packets_did(flow)
     if flow.judgement != "agrees":
-        why = "" if isinstance(flow.why, UnsetType) else f": {flow.why}"
+        why = "" if isinstance(flow.why, UnsetType) else f": {'as above' if flow.why in reasons else flow.why}"
+        reasons |= {flow.why} if isinstance(flow.why, str) and flow.judgement == "not_judged" else set()
         said = f"{said}; predicted: {_predicted(flow)}{why}"
     elif flow.predicted is Verdict.DROPPED:
         said = f"{_predicted(flow)}: {said}"

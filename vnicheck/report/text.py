@@ -12,6 +12,7 @@ from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import collected_words
 from vnicheck.report.assumed import Assumed
+from vnicheck.report.commands import NOTHING, Carried, Suggested
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.details import write_details, write_evidence
 from vnicheck.report.drawing import concerned, draw_path, drawn_together
@@ -25,9 +26,12 @@ BRIEF = 400
 """Characters of a finding's headline."""
 
 
-def write_text(report: Report, console: Console, *, explain: bool = False, quiet: bool = False) -> None:
+def write_text(
+    report: Report, console: Console, *, explain: bool = False, quiet: bool = False, carried: Carried = NOTHING
+) -> None:
     """Writes the report to a console, no wider than it (and no wider than people read). `explain`: everything. `quiet`:
-    the answer alone, and why a server could not be looked at, lines that begin with the server's name.
+    the answer alone, and why a server could not be looked at, lines that begin with the server's name. `carried`: what
+    suggested commands need.
     """
     page = Page(console, explain=explain)
     if quiet:
@@ -39,14 +43,14 @@ def write_text(report: Report, console: Console, *, explain: bool = False, quiet
     for position, instance in enumerate(report.instances):
         if position:
             page.line()
-        write_instance(page, instance, report.generated_at)
+        write_instance(page, instance, report.generated_at, carried)
         assumed.add(instance)
     for line in assumed.lines() if explain else filter(None, [assumed.short()]):
         page.prose((line, "dim"), lead=("Taken for granted: ", "dim"))
     _closing(page, report)
 
 
-def write_instance(page: Page, instance: InstanceReport, now: str) -> None:
+def write_instance(page: Page, instance: InstanceReport, now: str, carried: Carried = NOTHING) -> None:
     """One server's part of the report. `now`: UTC, ISO 8601; facts have an age."""
     _head(page, instance, now)
     _problems(page, instance)
@@ -56,7 +60,7 @@ def write_instance(page: Page, instance: InstanceReport, now: str) -> None:
     for each in told:
         if each.cause.severity != "note":
             _cause(page, instance, each)
-    _fixes(page, instance, told)
+    _fixes(page, instance, told, carried)
     for each in told:
         if each.cause.severity == "note":
             _cause(page, instance, each)
@@ -144,7 +148,7 @@ def _is_part(flows: Sequence[Flow], everything: Sequence[Flow]) -> bool:
     )
 
 
-def _fixes(page: Page, instance: InstanceReport, told: Sequence[ToldCause]) -> None:
+def _fixes(page: Page, instance: InstanceReport, told: Sequence[ToldCause], carried: Carried) -> None:
     """The plans; their commands on lines of their own, to be copied."""
     for fix in told_fixes(told):
         page.prose((fix.words, "bold"))
@@ -152,9 +156,20 @@ def _fixes(page: Page, instance: InstanceReport, told: Sequence[ToldCause]) -> N
             page.line((command, "bold"), indent=6)
         for change in fix.plan.vpc_changes:
             page.prose((change, "bold"), indent=6)
-        for line in reboot_words(fix.plan, instance.name):
-            page.prose(line, indent=2)
+        for each in reboot_words(fix.plan, instance.name, instance.region, carried):
+            _suggested(page, each)
         page.line()
+
+
+def _suggested(page: Page, each: Suggested) -> None:
+    """A command that has no room in its sentence has a line of its own, to be copied whole."""
+    if len(each.before) + len(each.command) + 4 <= page.width:
+        page.prose(each.sentence(), indent=2)
+        return
+    if each.before:
+        page.prose(each.before.rstrip(), indent=2)
+    page.line((each.command, "bold"), indent=6)
+    page.prose(each.after, indent=2)
 
 
 def _muted(page: Page, instance: InstanceReport) -> None:

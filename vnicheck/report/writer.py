@@ -11,6 +11,7 @@ from msgspec import Struct
 from vnicheck.model.baseline import Earlier
 from vnicheck.model.finding import Finding, Fix, Severity, is_as_severe
 from vnicheck.model.report import InstanceReport, Report, encode_instance, encode_report
+from vnicheck.report.commands import NOTHING, Carried
 
 IN_MEMORY = 32 << 20
 """How much of a document waits in memory for its head; more waits in a file without a name."""
@@ -42,7 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     and the names of its VNIs. `scope`: names the run's selection, the same from run to run. `flows`: whether JSON has
     them. `generated_at`: UTC, ISO 8601. `rule_pages`: the URL of the folder of the rules' pages, where they are to be
     had. `servers`: whether Markdown shows every server, which takes its flows. `job_summary`: whether the CI shows a
-    summary of its own, with everything that annotations have no room for.
+    summary of its own, with everything that annotations have no room for. `carried`: what suggested commands need.
     """
 
     fail_on: Severity = "error"
@@ -53,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     rule_pages: str | None = None
     job_summary: bool = False
     servers: bool = False
+    carried: Carried = NOTHING
 
     def fails(self, finding: Finding) -> bool:
         """Whether a finding makes the run fail."""

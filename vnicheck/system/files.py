@@ -1,5 +1,6 @@
 """Reading files of bounded size, and writing them whole or not at all."""
 
+import errno
 import os
 import secrets
 import selectors
@@ -7,7 +8,8 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cache
+from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +20,8 @@ PUBLIC = 0o666
 PRIVATE_FOLDER = 0o700
 PIPE_SECONDS = 120.0
 """What a pipe may take until its other end closes it: `<(ssh HOST sh -s ...)` is one."""
+_WRITER_SECONDS = 10.0
+"""What a named pipe may take until somebody writes to it."""
 _CHUNK = 1 << 20
 _STREAMS = (Path("/dev/stdin"), Path("/dev/stdout"), Path("/dev/stderr"))
 """Links to what a process has open: to a regular file where its output goes to one."""
@@ -37,17 +41,19 @@ def read_file(
     """All of a file of at most `limit` bytes, or of a pipe that ends within `seconds` (0: a pipe is not read). `check`
     looks at what is read, once it is open, and raises where it is not to be.
 
-    Raises OSError, FileTooLargeError, or UnreadableError for a device, a socket, and a pipe that does not end.
+    Raises OSError, FileTooLargeError, or UnreadableError for a device, a socket, and a pipe or a file (/proc/kmsg) that
+    does not end.
     """
-    # O_NONBLOCK: opening a named pipe that nobody writes to would wait for ever
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+    with open(_opened(path), "rb", buffering=0) as file:
         told = os.fstat(file.fileno())
         check(told)
         mode = told.st_mode
+        if told.st_size > limit:  # of a pipe, and of a file of the kernel's, 0
+            raise FileTooLargeError(f"{path} is larger than {_size(limit)}")
         if stat.S_ISFIFO(mode) and seconds:
             parts = _pipe_parts(file.fileno(), path, seconds)
         elif stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # of a folder, reading says that it is one
-            parts = iter(partial(file.read, _CHUNK), b"")
+            parts = _file_parts(file, path)
         elif os.path.samestat(os.fstat(file.fileno()), os.stat(os.devnull)):
             parts = iter(())
         else:
@@ -66,6 +72,14 @@ def read_named(path: Path, limit: int, *, seconds: float = PIPE_SECONDS) -> byte
         return read_file(path, limit, seconds=seconds)
     except OSError as error:
         raise UnreadableError(f"cannot read {path}: {error.strerror}") from error
+
+
+def read_again(path: Path, limit: int) -> bytes:
+    """`read_named` of what is asked for more than once: a pipe gives what it has once. Raises UnreadableError."""
+    return _read_once(path, limit) if path.is_fifo() else read_named(path, limit)
+
+
+_read_once = cache(read_named)
 
 
 def make_private_folder(path: Path) -> None:
@@ -120,12 +134,36 @@ def open_file(place: Path, *, mode: int = PUBLIC) -> BinaryIO:
     return open(os.open(place, flags, mode), "wb")
 
 
+def _opened(path: Path) -> int:
+    """Raises OSError, and UnreadableError for a socket."""
+    try:
+        # O_NONBLOCK: opening a named pipe that nobody writes to would wait for ever
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO and path.is_socket():
+            raise UnreadableError(f"{path} is no file, but a socket") from error
+        raise
+
+
+def _file_parts(file: RawIOBase, path: Path) -> Iterator[bytes]:
+    """What a file holds. Raises UnreadableError for one that waits for more, as the kernel's log does."""
+    while (part := file.read(_CHUNK)) != b"":
+        if part is None:
+            raise UnreadableError(f"{path} is no ordinary file: it has no end")
+        yield part
+
+
 def _pipe_parts(number: int, path: Path, seconds: float) -> Iterator[bytes]:
     """What a pipe's writers write until the last one closes it. Raises UnreadableError where they take too long."""
     until = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         selector.register(number, selectors.EVENT_READ)
-        # Linux calls a pipe whose first writer is still to come not readable
+        # Linux calls a pipe whose first writer is still to come not readable, but reads nothing at once
+        if not selector.select(min(seconds, _WRITER_SECONDS)):
+            with suppress(BlockingIOError):
+                if not (part := os.read(number, _CHUNK)):
+                    raise UnreadableError(f"{path} is a pipe that nobody writes to")
+                yield part
         while selector.select(max(until - time.monotonic(), 0.0)):
             part = os.read(number, _CHUNK)
             if not part:

@@ -59,6 +59,7 @@ class Evidence:
 
     def __init__(self, sightings: Sightings) -> None:
         self.sightings = sightings
+        sightings.judge_times()
 
     def parts(self, key: FlowKey, flow: Flow) -> tuple[Part, ...]:
         """The parts of a predicted flow, in the order of its packets, as far as any packet of it was seen to get."""
@@ -142,6 +143,8 @@ class Evidence:
 
     def _missed(self, key: FlowKey) -> tuple[Fate | None, str]:
         """What it means that a packet was not seen."""
+        if self.sightings.flows[key].apart:
+            return None, "the captures of its two ends are of different times"
         if self.control(key) is not None:
             return "dropped", ""
         if self._lossy(key.remote):
@@ -195,6 +198,8 @@ class Evidence:
             return None, "nothing answered, which a service of UDP need not do"
         if not self.sightings.unfiltered and (seen.at_server(Leg.REQUEST) or 0) < 2:
             return None, "it came once: the capture may have ended before the answer"
+        if not self.sightings.unfiltered and not seen.waited:
+            return None, "it came right before the capture's end, which the answer may have come after"
         if not self.sightings.unfiltered and (key.protocol, key.remote) not in self.sightings.sent:
             said = "no answer is in the capture, nor any packet to that remote: it may have been told to leave them out"
             return None, said

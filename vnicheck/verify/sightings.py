@@ -5,7 +5,7 @@ tells, or a capture of its own.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -14,6 +14,11 @@ from vnicheck.verify.capture import CaptureError, Packet
 
 MAX_CONVERSATIONS = 100_000
 MAX_FLOWS = 5000
+MAX_TIMES = 100
+ANSWERED_WITHIN = 0.9
+"""Seconds in which a kernel has answered a question: a capture has to go on for so long to show that it did not."""
+SKEW = 0.1
+"""Seconds that the clocks of two ends may differ by."""
 _CLIENTS_FROM = 32768
 """Where Linux begins with the ports that it gives to who opens (net.ipv4.ip_local_port_range)."""
 
@@ -43,12 +48,60 @@ class LegSighting(Struct, kw_only=True):
         return max(self.interfaces.values(), default=0)
 
 
+class Run(Struct, kw_only=True):
+    """From when to when a capture is known to have run: from its first packet to its last one. `told`: whether its
+    packets have times that say so.
+    """
+
+    first: float | None = None
+    last: float | None = None
+    told: bool = True
+
+    def note(self, at: float | None) -> None:
+        """The next packet."""
+        if at is None or (self.last is not None and at < self.last):
+            self.told = False
+        self.first, self.last = at if self.first is None else self.first, at
+
+    def went_on_after(self, at: float | None, seconds: float) -> bool:
+        """Whether it ran that long after a moment; True where no times tell."""
+        return not self.told or self.last is None or at is None or self.last - at >= seconds
+
+    def covers(self, at: float | None) -> bool:
+        """Whether it ran at a moment of another capture; True where no times tell."""
+        if not self.told or self.first is None or self.last is None or at is None:
+            return True
+        return self.first - SKEW <= at <= self.last + SKEW
+
+    def within(self, other: "Run") -> "Run":
+        """When both ran."""
+        if not (self.told and other.told) or None in (self.first, self.last, other.first, other.last):
+            return Run(told=False)
+        return Run(first=max(self.first or 0.0, other.first or 0.0), last=min(self.last or 0.0, other.last or 0.0))
+
+
+def _missed(times: Sequence[float], runs: Sequence[Run]) -> bool:
+    """Whether none of the moments is one at which one of the captures ran."""
+    return bool(times and runs) and not any(run.covers(at) for run in runs for at in times)
+
+
+def run_of(packets: Iterable[Packet]) -> Run:
+    """When a capture ran."""
+    run = Run()
+    for packet in packets:
+        run.note(packet.at)
+    return run
+
+
 class Sighting(Struct, kw_only=True):
     """One flow. `server` and `remote`: what was seen at that end, by leg; None: nobody watched there.
 
     `tried`: how often a program of ours opened it, `unsent`: why it could not; `served`: one of ours answers. `taken`:
     the opener sent a packet that answers the answer, or its program was given it: it has arrived. `refused`: the
     answers were resets, `accepted`: some were none. `again`: opening packets that came after an answer had left.
+    `asked`: when its opening packets came, in the capture on the server that is being read; `waited`: whether one on
+    the server went on long enough after the first. `left`, `sent`: when packets left the server, and opening ones the
+    remote.
     """
 
     server: dict[Leg, LegSighting] | None = None
@@ -60,6 +113,12 @@ class Sighting(Struct, kw_only=True):
     refused: bool = False
     accepted: bool = False
     again: int = 0
+    asked: list[float | None] = field(default_factory=list)
+    waited: bool = False
+    left: list[float] = field(default_factory=list)
+    sent: list[float] = field(default_factory=list)
+    apart: bool = False
+    """Whether it was seen at one end when the capture of the other end is not known to have run."""
 
     def at_server(self, leg: Leg) -> int | None:
         """How many packets were seen there; None where nobody watched."""
@@ -85,6 +144,8 @@ class Sighting(Struct, kw_only=True):
             self.refused,
             self.accepted,
             bool(self.again),
+            self.waited,
+            self.apart,
         )
 
     def interfaces(self, leg: Leg) -> set[str]:
@@ -119,12 +180,18 @@ class Sightings:
         """By direction, local address and remote, whether our program at the answering end was asked by the opener."""
         self.unfiltered = False
         """Whether nothing was left out of what was watched."""
+        self._server_runs: list[Run] = []
+        self._remote_runs: dict[str, Run] = {}
 
-    def add_server(self, packets: Iterable[Packet], *, whole: bool = True) -> None:
-        """A capture on the server, `whole`: of all its interfaces. Raises CaptureError."""
+    def add_server(self, packets: Iterable[Packet], *, whole: bool = True, run: Run | None = None) -> None:
+        """A capture on the server, `whole`: of all its interfaces. `run`: when those of single interfaces all ran.
+        Raises CaptureError.
+        """
         self._conversations.clear()
         self.watched_server = self.watched_server or whole
+        seen = Run()
         for packet in packets:
+            seen.note(packet.at)
             from_us, to_us = packet.source in self._own, packet.destination in self._own
             if from_us is to_us or (packet.out is not None and packet.out is not from_us):
                 self.foreign += not (from_us and to_us)
@@ -136,11 +203,24 @@ class Sightings:
             else:
                 self._take(packet, packet.destination, packet.source, from_server=False, here=True)
 
+        ran = run or seen
+        self._server_runs.append(ran)
+        for flow in self.flows.values():
+            flow.waited = flow.waited or (bool(flow.asked) and ran.went_on_after(flow.asked[0], ANSWERED_WITHIN))
+            flow.asked.clear()
+
+    def judge_times(self) -> None:
+        """Once all is added: of each flow, whether the capture of the other end may have missed it."""
+        for key, seen in self.flows.items():
+            remote = self._remote_runs.get(key.remote)
+            seen.apart = (remote is not None and _missed(seen.left, [remote])) or _missed(seen.sent, self._server_runs)
+
     def add_remote(self, packets: Iterable[Packet], remote: str) -> None:
         """A capture on a remote, which is `remote` for the server. Raises CaptureError."""
         self._conversations.clear()
         self.watched_remotes.add(remote)
         read = list(packets)
+        self._remote_runs[remote] = run_of(read)
         alone = all(remote not in {packet.source, packet.destination} for packet in read)  # behind NAT, it has another
         for packet in read:
             to_server = self._dialled(packet.destination)
@@ -208,7 +288,11 @@ class _Conversation:
             seen.remote = nothing_seen()
         end = seen.server if here else seen.remote
         assert end is not None  # noqa: S101 - made above
+        if packet.at is not None and len(seen.left) + len(seen.sent) < MAX_TIMES:
+            seen.left += [packet.at] if here and from_server else []
+            seen.sent += [packet.at] if opens and not here and not from_server else []
         if from_server is self._opened_by_server:
+            seen.asked += [packet.at] if opens and here and not seen.asked else []
             if not opens and packet.protocol is Protocol.TCP:
                 seen.taken = seen.taken or self._answered
                 return

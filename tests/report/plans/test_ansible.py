@@ -1,9 +1,11 @@
 """The playbook, by a real Ansible on a real kernel: it does what the plan says, once, and takes it back."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Environment
 
 from tests.lab.require import require_lab
 from tests.support.ansible import CLI, LINKS, assert_ansible_reads, play
@@ -94,6 +96,32 @@ def test_no_two_servers_share_a_host() -> None:
     assert hosts(document(name="no name", id="web"), document(name="web", id="id-2")) == ["web"] * 2 + ["id-2"] * 2
     nameless = document(name="?", id="?")
     assert hosts(document(name="server_2"), nameless) == ["server_2"] * 2 + ["server_3"] * 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "spoofing", "set_back"),
+    [
+        ("disabled", True, ["--protocol-state-filtering-mode", "--allow-ip-spoofing"]),
+        ("enabled", True, ["--allow-ip-spoofing"]),
+        ("disabled", False, ["--protocol-state-filtering-mode"]),
+        ("enabled", False, None),
+    ],
+)
+def test_of_two_fixes_of_one_vni_that_is_set_back_which_still_stands(
+    mode: str, spoofing: bool, set_back: list[str] | None
+) -> None:
+    (_, undo) = yaml.safe_load(render_ansible([with_actions(document(), *patches())]).replace("!unsafe", ""))
+    jinja = Environment(autoescape=False)
+    jinja.filters["from_json"] = json.loads
+    state = json.dumps({"protocol_state_filtering_mode": mode, "allow_ip_spoofing": spoofing})
+    done = [
+        [word for word in task["ansible.builtin.command"]["argv"] if word.startswith("--") and word != "--name"]
+        for task in undo["tasks"]
+        if "vni-id-1" in task.get("ansible.builtin.command", {}).get("argv", ())
+        and "when" in task
+        and jinja.compile_expression(task["when"])(vnicheck_vni={"stdout": state})
+    ]
+    assert done == ([] if set_back is None else [set_back])
 
 
 def test_its_form(tmp_path: Path) -> None:

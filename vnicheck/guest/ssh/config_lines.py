@@ -17,6 +17,7 @@ from pathlib import Path
 from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.keywords import KNOWN
 from vnicheck.model.words import one_line
+from vnicheck.system.files import FileTooLargeError, UnreadableError, read_named
 
 MAX_INCLUDES = 16
 MAX_FILE_BYTES = 4 << 20
@@ -159,13 +160,11 @@ class ConfigReader:
 def read_config(path: Path) -> str:
     """A configuration file. Raises CollectionError `ssh_config`."""
     try:
-        with path.expanduser().open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise CollectionError("ssh_config", f"cannot read {path}: {error.strerror}; name another with -F") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise CollectionError("ssh_config", f"{path} is too large to be an SSH configuration")
-    return data.decode("utf-8", "replace")
+        return read_named(path.expanduser(), MAX_FILE_BYTES).decode("utf-8", "replace")
+    except FileTooLargeError as error:
+        raise CollectionError("ssh_config", f"{path} is too large to be an SSH configuration") from error
+    except UnreadableError as error:
+        raise CollectionError("ssh_config", f"{error}; name another with -F") from error
 
 
 def words(text: str) -> list[str]:

@@ -19,6 +19,7 @@ from vnicheck.guest.errors import CollectionError
 from vnicheck.guest.ssh.certificates import certified_key, expired
 from vnicheck.guest.ssh.config import SshHop
 from vnicheck.model.words import one_line
+from vnicheck.system.files import UnreadableError, read_file
 
 if TYPE_CHECKING:
     from paramiko import PKey
@@ -215,13 +216,13 @@ def read_key_file(path: Path) -> KeyFile:
     Raises CollectionError `ssh_key_unreadable`.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_KEY_BYTES)
+        text = read_file(path, MAX_KEY_BYTES).decode("ascii", "replace")
     except OSError as error:
         raise CollectionError(
             "ssh_key_unreadable", f"cannot read the key {path}: {error.strerror}; name another with -i"
         ) from error
-    text = data.decode("ascii", "replace")
+    except UnreadableError as error:
+        raise CollectionError("ssh_key_unreadable", f"{error}; name another key with -i") from error
     if "PRIVATE KEY-----" not in text:
         raise CollectionError("ssh_key_unreadable", f"{path} is not a private key; name one with -i")
     body, certificate = _openssh_body(text), _blob_of(_beside(path, "-cert.pub"))
@@ -260,9 +261,9 @@ def _beside(path: Path, suffix: str) -> Path:
 def _blob_of(path: Path) -> bytes | None:
     """The key or certificate of a `.pub` file; None where there is none."""
     try:
-        words = path.read_text("ascii", "replace")[:50000].split()
+        words = read_file(path, MAX_KEY_BYTES).decode("ascii", "replace")[:50000].split()
         return base64.b64decode(words[1]) if len(words) > 1 else None
-    except (OSError, ValueError):
+    except (OSError, UnreadableError, ValueError):
         return None
 
 

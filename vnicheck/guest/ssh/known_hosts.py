@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from vnicheck.guest.errors import CollectionError
 from vnicheck.model.words import one_line
+from vnicheck.system.files import PIPE_SECONDS, FileTooLargeError, UnreadableError, read_file
 
 MAX_FILE_BYTES = 32 << 20
 
@@ -172,17 +173,19 @@ class KnownHosts:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        return read_file(path, MAX_FILE_BYTES, seconds=PIPE_SECONDS).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise CollectionError(
             "ssh_known_hosts", f"cannot read {path}: {error.strerror}; name another with --known-hosts"
         ) from error
-    if len(data) > MAX_FILE_BYTES:
-        raise CollectionError("ssh_known_hosts", f"{one_line(str(path))} is too large to be a known_hosts file")
-    return data.decode("utf-8", "replace")
+    except FileTooLargeError as error:
+        raise CollectionError(
+            "ssh_known_hosts", f"{one_line(str(path))} is too large to be a known_hosts file"
+        ) from error
+    except UnreadableError as error:
+        raise CollectionError("ssh_known_hosts", f"{error}; name another with --known-hosts") from error
 
 
 def _append(path: Path, line: str) -> None:

@@ -3,12 +3,13 @@
 Text from a name or a command in which Ansible could see a template is marked `!unsafe`: it sees none there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import yaml
 
-from vnicheck.fixes.vni_changes import FEATURE, VniChange, vni_changes
+from vnicheck.fixes.vni_changes import FEATURE, VniChange, fields_line, vni_changes
 from vnicheck.model.plan import Action, InstancePlan, Step
 from vnicheck.report.plans.handles import hosts
 from vnicheck.report.plans.header import comments
@@ -82,9 +83,9 @@ def _plays(instance: InstancePlan, host: str) -> list[dict[str, Any]]:
     if steps:
         tasks.append(_block(steps))
     tasks += [task for action in kept for task in _keep(action)]
-    tasks += [task for change in changes for task in _vni_tasks(change, change.patch, _differs(change.patch))]
+    tasks += [task for change in changes for task in _vni_tasks(change, [(change.patch, _differs(change.patch))])]
     back = [*right]
-    back += [task for change in changes[::-1] for task in _vni_tasks(change, change.undo, _stands(change.patch))]
+    back += [task for change in changes[::-1] for task in _vni_tasks(change, _undos(change))]
     back += [
         _shell(f"undo: {said(action.summary)}", _noticed(action, step.undo))
         for action in kept[::-1]
@@ -158,17 +159,24 @@ def _differs(patch: dict[str, Any]) -> str:
     return " or ".join(f"{_field(name)} != {value!r}" for name, value in patch.items())
 
 
-def _stands(patch: dict[str, Any]) -> str:
-    """A condition: the VNI still has something of what the plan set. What somebody else set since is left alone."""
-    return " or ".join(f"{_field(name)} == {value!r}" for name, value in patch.items())
+def _undos(change: VniChange) -> Iterator[tuple[dict[str, Any], str]]:
+    """For each set of fields the patch that sets them back, and its condition: they, and no others, are still as the
+    plan set them. What somebody else set since is left alone, and one patch does it: a second could meet the first.
+    """
+    for count in range(len(change.patch), 0, -1):
+        for ours in combinations(change.patch, count):
+            stand = (
+                f"{_field(name)} {'==' if name in ours else '!='} {value!r}" for name, value in change.patch.items()
+            )
+            yield {name: change.undo[name] for name in ours}, " and ".join(stand)
 
 
 def _field(name: str) -> str:
     return f"(vnicheck_vni.stdout | from_json).{name}"
 
 
-def _vni_tasks(change: VniChange, patch: dict[str, Any], condition: str) -> list[Task]:
-    """Read the VNI and, on this condition, change it, by the CLI of the machine that Ansible runs on."""
+def _vni_tasks(change: VniChange, patches: Iterable[tuple[dict[str, Any], str]]) -> list[Task]:
+    """Read the VNI and change it by the patch whose condition holds, by the CLI of the machine that Ansible runs on."""
     if change.refused is not None:
         return [_refuse(change.summary, change.refused)]
     here = {"delegate_to": "localhost", "become": False, "environment": dict([FEATURE])}
@@ -182,12 +190,15 @@ def _vni_tasks(change: VniChange, patch: dict[str, Any], condition: str) -> list
             "changed_when": False,
             "check_mode": False,
         },
-        {
-            "name": _text(f"{change.summary}: {', '.join(f'{field} = {value}' for field, value in patch.items())}"),
-            "ansible.builtin.command": {"argv": [_text(word) for word in change.arguments(patch)]},
-            **here,
-            "when": condition,
-        },
+        *(
+            {
+                "name": _text(f"{change.summary}: {fields_line(patch)}"),
+                "ansible.builtin.command": {"argv": [_text(word) for word in change.arguments(patch)]},
+                **here,
+                "when": condition,
+            }
+            for patch, condition in patches
+        ),
     ]
 
 
