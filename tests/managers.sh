@@ -10,15 +10,17 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 fi
 echo "unpacking network managers into $folder ..." >&2
 export DEBIAN_FRONTEND=noninteractive
+waiting='-o DPkg::Lock::Timeout=300' # another clone may be at it
 packages='netplan.io ifupdown network-manager'
-apt-cache show $packages >/dev/null 2>&1 || apt-get -qq update >/dev/null
+# shellcheck disable=SC2086
+apt-cache show $packages >/dev/null 2>&1 || apt-get -qq $waiting update >/dev/null
 libraries=$(apt-cache depends $packages | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p' | sort -u)
 command -v dbus-daemon >/dev/null || libraries="$libraries dbus-daemon"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 # shellcheck disable=SC2086
 {
-	apt-get -qq install -y --no-install-recommends --no-upgrade $libraries >/dev/null &&
+	apt-get -qq $waiting install -y --no-install-recommends --no-upgrade $libraries >/dev/null &&
 		cd "$work" && apt-get -qq -o APT::Sandbox::User=root download $packages >/dev/null && cd - >/dev/null &&
 		mkdir -p "$folder" && for package in "$work"/*.deb; do dpkg-deb -x "$package" "$folder" || exit 1; done
 } && touch "$folder/.ready" || {

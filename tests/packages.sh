@@ -35,8 +35,9 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 fi
 echo "installing$missing ..." >&2
 export DEBIAN_FRONTEND=noninteractive
+waiting='-o DPkg::Lock::Timeout=300' # another clone may be at it
 # shellcheck disable=SC2086
-{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing; } >/dev/null || {
+{ apt-get -qq $waiting update && apt-get -qq $waiting install -y --no-install-recommends $missing; } >/dev/null || {
 	echo "could not install$missing; run apt-get by hand to see why" >&2
 	exit 1
 }
