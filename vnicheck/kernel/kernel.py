@@ -88,23 +88,25 @@ class Kernel:
         answer; one that it would take as a broadcast is not modelled.
         """
         box, field = self._box(transport, sending=False)
+        of_source = self._fields.read_transport and transport.of_source
 
         def found() -> AddressMap[ByPort]:
             computed = self._agreed(self._arriving(interface, local), box, field)
             return self._as_seen(computed, interface, local, transport)
 
-        return self._known.once(("received", interface, local, box, field), found)
+        return self._known.once(("received", interface, local, box, field, of_source), found)
 
     def sent(self, local: int, transport: Transport) -> AddressMap[ByPort]:
         """Where packets from a local address leave the guest, by their destination, whatever their mark, their TOS and
         the user of the program that sends them. From 0: a program that leaves its address to the kernel.
         """
         box, field = self._box(transport, sending=True)
+        of_source = self._fields.read_transport and transport.of_source
 
         def found() -> AddressMap[ByPort]:
             return self._as_seen(self._agreed(self._departing(local), box, field), None, local, transport)
 
-        return self._known.once(("sent", local, box, field), found)
+        return self._known.once(("sent", local, box, field, of_source), found)
 
     def returned(self, interface: str, source: int, transport: Transport) -> AddressMap[ByPort]:
         """What becomes of packets from the address of a container that come in by an interface, by their destination.
