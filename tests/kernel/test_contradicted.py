@@ -34,5 +34,6 @@ def test_of_echo_requests_alone_where_rules_read_ports(*, answers_first: bool) -
         for of_source in (answers_first, not answers_first)
     }
     assert told[False] == refused
-    assert isinstance(told[True], Received)
-    assert told[True].reception is Reception.DELIVERED
+    answers = told[True]
+    assert isinstance(answers, Received)
+    assert answers.reception is Reception.DELIVERED
