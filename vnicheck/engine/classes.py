@@ -16,12 +16,14 @@ class Fate(NamedTuple):
     place: Place
     ingress: str | None
     egress: str | None
+    symmetric: bool | None
     steps: tuple[int, ...]
 
 
 def fate_of(path: Path, place: Place) -> Fate:
     """The fate of flows that take this path, with remotes at this place."""
-    return Fate(place, path.ingress, path.egress, tuple([fate for section in path.sections for fate in section.fates]))
+    steps = tuple([fate for section in path.sections for fate in section.fates])
+    return Fate(place, path.ingress, path.egress, path.symmetric, steps)
 
 
 def flow_of(

@@ -48,7 +48,7 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
     sent = cross_remote_acl(walk, Leg.REQUEST, vni, opening, sends=True)
     arrived = (*sent, *_from_internet(walk, opening, balanced), frame.arrival, request, frame.entrance.steps)
     if comes_by_another(frame.arrival):
-        return Path(arrived[: arrived.index(frame.arrival) + 1], None, None)
+        return Path.of_own(arrived[: arrived.index(frame.arrival) + 1], None, None)
     steps = (*arrived, *_unanswered(walk, opening), frame.exit.steps)
     leaves = frame.departure
     if leaves is not None:
@@ -57,7 +57,7 @@ def inbound_path(walk: Walk, opening: Opening) -> Path:
         out = _to_internet(walk, leaves.vni, opening, balanced)
         received = cross_remote_acl(walk, Leg.REPLY, leaves.vni, opening, sends=False)
         steps = (*steps, leaves.source, reply, leaves.onward, *out, *received)
-    return Path(steps, frame.entrance.interface, frame.exit.interface)
+    return Path.of_own(steps, frame.entrance.interface, frame.exit.interface)
 
 
 def _from_internet(walk: Walk, opening: Opening, balanced: Balanced | None) -> tuple[Section, ...]:

@@ -41,7 +41,7 @@ def outbound_path(walk: Walk, opening: Opening) -> Path:
     frame = walk.once(key, lambda: _frame(walk, opening))
     if isinstance(frame, BorderCrossing):
         # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess
-        return Path((frame.steps,), None, frame.interface)
+        return Path.of_own((frame.steps,), None, frame.interface)
     leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
     request = cross_vni(walk, Leg.REQUEST, leaves, opening, arriving=False)
     reply = cross_vni(walk, Leg.REPLY, owner, opening, arriving=True, seen=leaves.id == owner.id)
@@ -49,8 +49,8 @@ def outbound_path(walk: Walk, opening: Opening) -> Path:
     answered = cross_remote_acl(walk, Leg.REPLY, owner, opening, sends=True)
     sent = (frame.exit.steps, frame.source, request, frame.onward, *received, *answered)
     if comes_by_another(frame.arrival):
-        return Path((*sent, frame.arrival), None, frame.exit.interface)
-    return Path((*sent, frame.arrival, reply, entrance.steps), entrance.interface, frame.exit.interface)
+        return Path.of_own((*sent, frame.arrival), None, frame.exit.interface)
+    return Path.of_own((*sent, frame.arrival, reply, entrance.steps), entrance.interface, frame.exit.interface)
 
 
 def _frame(walk: Walk, opening: Opening) -> _Frame | BorderCrossing:

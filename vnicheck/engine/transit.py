@@ -152,7 +152,7 @@ class _Transit:
         """All flows of the route, by where their openers are."""
         reason = f"{len(openers)} sorts of openers and {len(answerers)} of answerers are more than are told apart"
         check = self._walk.once(("too many", reason), lambda: unknown(Stage.VPC_ROUTE, reason))
-        path = Path((self._walk.section(Leg.REQUEST, self._view.at(through.vni), check),), None, None)
+        path = Path((self._walk.section(Leg.REQUEST, self._view.at(through.vni), check),), None, None, None)
         of_place: dict[Place, list[Range]] = {}
         for opener in openers:
             place = Place(self._view.scopes(through.vni).of(opener.first), self._view.networks.of(opener.first))

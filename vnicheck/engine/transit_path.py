@@ -175,16 +175,16 @@ def transit_path(walk: Walk, routes: list[TransitRoute], through: TransitRoute, 
     led = onward(view.fabric, vpc, request.source, scope, request.destination, routes)
     if isinstance(led, str):
         request.add(view.at(vni), unknown(Stage.VPC_ROUTE, led))
-        return Path(tuple(request.taken), *request.interfaces)  # what becomes of it here says nothing of the flow
+        return Path(tuple(request.taken), *request.interfaces, None)  # what becomes of it here says nothing of the flow
     request.add(view.at(vni), _by(through))
     request.at_home(vni, vni, sends=True)
     leaves = request.cross(vni)
     if leaves is None:
-        return Path(tuple(request.taken), *request.interfaces)
+        return Path(tuple(request.taken), *request.interfaces, None)
     request.at_home(leaves, leaves, sends=False)
     reply = _Passage(walk, Leg.REPLY, flow, frozenset({vni.id, leaves.id}))
-    straight = _answer(view, routes, reply, leaves, request.interfaces)
-    return Path((*request.taken, *reply.taken), *request.interfaces, straight=straight)
+    symmetric = _answer(view, routes, reply, leaves, request.interfaces)
+    return Path((*request.taken, *reply.taken), *request.interfaces, symmetric)
 
 
 def _answer(

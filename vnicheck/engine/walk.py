@@ -79,29 +79,23 @@ class Section:
 
 class Path(Struct, frozen=True):
     """All steps of a flow, in order, and the guest interfaces where its packets enter and leave (None: nowhere, or not
-    known).
-
-    `straight`, of a flow in transit: whether its answer takes the same interfaces back.
+    known). `symmetric`: whether both directions cross the same VNIs; None where that is not known.
     """
 
     sections: tuple[Section, ...]
     ingress: str | None
     egress: str | None
-    straight: bool | None = None
+    symmetric: bool | None
+
+    @staticmethod
+    def of_own(sections: tuple[Section, ...], ingress: str | None, egress: str | None) -> "Path":
+        """Of a flow of the server's own, of which one direction enters and the other leaves."""
+        return Path(sections, ingress, egress, None if ingress is None or egress is None else ingress == egress)
 
     @property
     def steps(self) -> list[Step]:
         """All steps."""
         return [step for section in self.sections for step in section.steps]
-
-    @property
-    def symmetric(self) -> bool | None:
-        """Whether both directions cross the same VNIs; None where that is not known."""
-        if self.straight is not None:
-            return self.straight
-        if self.ingress is None or self.egress is None:
-            return None
-        return self.ingress == self.egress
 
 
 class Walk:

@@ -61,5 +61,4 @@ def _agreed(paths: list[Path]) -> Path | None:
     if not (all(Outcome.DROP in each for each in outcomes) or all(each == {Outcome.PASS} for each in outcomes)):
         return None
     symmetric = {path.symmetric for path in paths}
-    straight = None if None in symmetric else symmetric == {True}
-    return msgspec.structs.replace(paths[0], straight=straight)
+    return msgspec.structs.replace(paths[0], symmetric=None if None in symmetric else symmetric == {True})
