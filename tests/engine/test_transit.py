@@ -75,7 +75,7 @@ def test_an_answer_that_goes_past_the_server_is_none_of_its_business() -> None:
 
 def test_an_answer_that_another_appliance_takes_is_unknown() -> None:
     (flow,) = transit(router(), transit_fabric(back_by="10.0.9.9"))
-    assert flow.verdict is Verdict.UNKNOWN
+    assert (flow.verdict, flow.symmetric) == (Verdict.UNKNOWN, None)
 
 
 def test_a_server_that_does_not_forward_drops() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.plans import kinds, plan
 from tests.support.servers import DROPPED, guest, server, two_vnis, vni
-from vnicheck.engine.open_assumptions import rests_on_open, verdict_in, worlds_of
+from vnicheck.engine.open_assumptions import assumed_worlds, rests_on_open, verdict_in
 from vnicheck.fixes.comparison import is_worse
 from vnicheck.fixes.planner import STRATEGIES
 from vnicheck.model.config import Assumptions, Config
@@ -90,7 +90,7 @@ def test_auto_never_takes_what_only_fixes_if(mode: str, rp_filter: int) -> None:
 def test_no_plan_is_worse_in_any_world(strategy: Any) -> None:
     proof = plan(closed(), strategy=strategy)
     after = proof.trial.facts_after(proof.effects).flows
-    worlds = worlds_of([*proof.trial.before, *after])
+    worlds = assumed_worlds([*proof.trial.before, *after])
     assert {len(world) for world in worlds} == {1}
     for piece in proof.trial.outcome(proof.effects).pieces:
         for world in worlds:

@@ -29,7 +29,7 @@ def rests_on_open(flow: Flow) -> bool:
     )
 
 
-def worlds_of(flows: Iterable[Flow]) -> tuple[World, ...]:
+def assumed_worlds(flows: Iterable[Flow]) -> tuple[World, ...]:
     """Every combination of values of the open assumptions that unknown flows rest on; one empty world where none."""
     ids = sorted({each for flow in flows if flow.verdict is Verdict.UNKNOWN for each in open_hops(flow)})
     return tuple(tuple(zip(ids, values, strict=True)) for values in product(OPEN_VALUES, repeat=len(ids)))

@@ -31,7 +31,6 @@ class _Frame(Struct, frozen=True):
     source: Section
     onward: Section
     arrival: Section
-    owner: Vni
     entrance: BorderCrossing
 
 
@@ -42,7 +41,7 @@ def outbound_path(walk: Walk, opening: Opening) -> Path:
     if isinstance(frame, BorderCrossing):
         # nothing leaves by a VNI, or we cannot tell by which: the reply's checks would rest on a guess
         return Path.of_own((frame.steps,), None, frame.interface)
-    leaves, owner, entrance = frame.leaves, frame.owner, frame.entrance
+    leaves, owner, entrance = frame.leaves, opening.local.vni, frame.entrance
     request = cross_vni(walk, Leg.REQUEST, leaves, opening, arriving=False)
     reply = cross_vni(walk, Leg.REPLY, owner, opening, arriving=True, seen=leaves.id == owner.id)
     received = cross_remote_acl(walk, Leg.REQUEST, leaves, opening, sends=False)
@@ -74,6 +73,5 @@ def _frame(walk: Walk, opening: Opening) -> _Frame | BorderCrossing:
         source=walk.section(Leg.REQUEST, at, cross_spoofing_check(walk, leaves, opening)),
         onward=walk.section(Leg.REQUEST, at, *onward),
         arrival=walk.section(Leg.REPLY, view.at(local.vni), *cross_ingress_route(walk, opening)),
-        owner=local.vni,
         entrance=enter_guest(walk, Leg.REPLY, opening),
     )

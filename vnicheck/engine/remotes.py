@@ -109,9 +109,8 @@ class RemoteSets:
         key = (local.key, protocol, ports, inbound) if reads else local.key
 
         def asked() -> _Asked:
-            client, own = self._view.client_ports(protocol), local.number
-            arriving = Transport(protocol.number, *((client, ports) if inbound else (ports, client)), not inbound)
-            leaving = Transport(protocol.number, arriving.dports, arriving.sports, inbound)
+            own, opening = local.number, Transport(protocol.number, self._view.client_ports(protocol), ports)
+            arriving, leaving = (opening, opening.turned()) if inbound else (opening.turned(), opening)
             received: AddressMap[ByPort | None] = _NOT_KNOWN
             sent: AddressMap[ByPort | None] = _NOT_KNOWN
             if kernel is not None and interface is not None:
@@ -190,7 +189,9 @@ class RemoteSets:
 
 
 def fate_of_outcome(outcome: Outcome) -> Hashable:
-    """What a kernel's answer comes to, whichever line decides it."""
+    """What a kernel's answer comes to for a class of flows, whichever line decides it: its words count, as a hop shows
+    them.
+    """
     if isinstance(outcome, Sent):
         return outcome.interface, outcome.gateway, outcome.ruling, outcome.sender
     if isinstance(outcome, Received):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import UNSET, Struct
 
-from vnicheck.engine.open_assumptions import World, verdict_in, worlds_of
+from vnicheck.engine.open_assumptions import World, assumed_worlds, verdict_in
 from vnicheck.engine.partition import NO_PORTS, to_ports, to_prefixes
 from vnicheck.engine.refinement import Overlaps, Piece, pieces
 from vnicheck.model.flow import DropCode, Flow, Verdict
@@ -44,7 +44,7 @@ def compare_flows(
     `pieces`.
     """
     shared = tuple(pieces(before, after, known))
-    worlds = worlds_of([*before, *after])
+    worlds = assumed_worlds([*before, *after])
     changed = [piece for piece in shared if before[piece.before] is not after[piece.after]]
     worse: set[int] = set()
     lost: dict[World, set[int]] = {}

@@ -30,6 +30,6 @@ class Transport(NamedTuple):
         """The same with some of these ports."""
         return self._replace(sports=ports) if self.of_source else self._replace(dports=ports)
 
-    def opening(self) -> "Transport":
-        """Of answers, what they answer."""
-        return Transport(self.proto, self.dports, self.sports)
+    def turned(self) -> "Transport":
+        """Of the same connections the packets of the other direction."""
+        return Transport(self.proto, self.dports, self.sports, not self.of_source)

@@ -70,7 +70,7 @@ class PublishingKernel(FilteredKernel):
         """Where answers leave the guest to what came in by an interface for a local address, by the remote: as `sent`,
         but that those of containers are forwarded.
         """
-        opening = transport.opening()
+        opening = transport.turned()
         asked = self._unless_balanced(super().received(interface, local, opening), local, opening)
         key = ("answered", interface, local, transport)
         return self._following(key, self.sent(local, transport), asked, partial(self._back, local, transport))

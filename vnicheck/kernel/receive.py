@@ -46,15 +46,15 @@ class Arrivals:
     Delivery does not ask on which interface the address is (weak host model).
     """
 
-    def __init__(self, host: Host, interface: str, destination: int) -> None:
+    def __init__(self, host: Host, interface: str, fixed: int) -> None:
+        """`fixed`: the end that is not free, their destination."""
         self._host = host
         self._interface = interface
-        self._destination = destination
+        self._fixed = fixed
         self._known = Memo()
         self._backs: list[Back] = []
-        self.situations: AddressMap[Any]
         situations = or_unknown(self._situations)
-        self.situations = constant(situations) if isinstance(situations, Unknown) else situations
+        self.situations: AddressMap[Any] = constant(situations) if isinstance(situations, Unknown) else situations
 
     def outcomes(self, situation: Any, box: Box) -> list[tuple[Box, Outcome]]:
         """What comes of the packets of a box from sources in one situation, part by part."""
@@ -66,7 +66,7 @@ class Arrivals:
             return [(box, Unknown(str(reason)))]
 
     def _situations(self) -> AddressMap[Any]:
-        host, destination = self._host, self._destination
+        host, destination = self._host, self._fixed
         host.require_facts()
         host.interface(self._interface)
         if _SOURCES.at(destination) != _UNICAST:
@@ -86,12 +86,12 @@ class Arrivals:
             elif isinstance(tree, Found) and isinstance(tree.match, Match):
                 kind = tree.match.route.type
                 if kind is RouteType.LOCAL:
-                    yield self._destination, LOOPBACK
+                    yield self._fixed, LOOPBACK
                 elif kind is RouteType.BROADCAST:
                     yield 0, LOOPBACK
                 elif kind is RouteType.UNICAST:
                     for hop in self._hops(tree.match):
-                        yield self._destination, hop.interface or ""
+                        yield self._fixed, hop.interface or ""
 
     def _outcomes(self, situation: tuple[Any, ...], box: Box) -> Iterator[tuple[Box, Outcome]]:
         kind, own, into, *backs = situation
@@ -106,14 +106,14 @@ class Arrivals:
                 yield from self._found(found, part, bool(own), dict(zip(self._backs, backs, strict=True)))
 
     def _found(self, found: Found, box: Box, own: bool, backs: dict[Back, Tree]) -> Iterator[tuple[Box, Outcome]]:
-        host, destination = self._host, format_address(self._destination)
+        host, destination = self._host, format_address(self._fixed)
         not_local = f"{destination} is not an address of the guest"
         if not isinstance(found.match, Match):
             yield box, Received(Reception.NOT_LOCAL, not_local, found.match.by, found.match.failure)
             return
         route = found.match.route
         if route.type is RouteType.LOCAL:
-            yield from self._validator(None).validate(backs[self._destination, LOOPBACK], box, own=own)
+            yield from self._validator(None).validate(backs[self._fixed, LOOPBACK], box, own=own)
         elif route.type is RouteType.BROADCAST:
             if host.conf.both(self._interface, "bc_forwarding"):
                 yield box, Unknown(f"the guest forwards packets to the broadcast address {destination}")
@@ -132,7 +132,7 @@ class Arrivals:
         gateways = tuple(dict.fromkeys(hop.gateway for hop in hops))
         parts: list[tuple[Box, tuple[Received | Unknown, ...]]] = [(box, ())]
         for device in egress:
-            validator, back = self._validator(device), backs[self._destination, device]
+            validator, back = self._validator(device), backs[self._fixed, device]
             parts = [
                 (smaller, (*so_far, validation))
                 for part, so_far in parts
@@ -167,10 +167,12 @@ class Arrivals:
 
 
 class Returns(Arrivals):
-    """Packets from one address, a container's, that come in by an interface, by their destination."""
+    """Packets from one address, a container's, that come in by an interface, by their destination: what is fixed is
+    their source.
+    """
 
     def _situations(self) -> AddressMap[Any]:
-        host, source = self._host, self._destination
+        host, source = self._host, self._fixed
         host.require_facts()
         host.interface(self._interface)
         if _SOURCES.at(source) != _UNICAST:

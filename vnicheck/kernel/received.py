@@ -42,5 +42,5 @@ class Received(Struct, frozen=True):
 
     @property
     def essence(self) -> tuple[object, ...]:
-        """What it comes to, whatever its words."""
+        """What it comes to, whatever its words: by this worlds are compared."""
         return self.reception, self.egress, self.gateways
