@@ -11,7 +11,7 @@ from functools import lru_cache
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vnicheck.kernel.filter_match import Packets, address_range, applies, is_named, port_range
+from vnicheck.kernel.filter_match import Packets, Turn, address_range, applies, is_named, port_range
 from vnicheck.model.address import Range
 from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule, Selector, Verdict
 
@@ -25,6 +25,8 @@ _PRIORITIES = {
 _PRIORITY = re.compile(r"([a-z]+)?\s*([+-]?)\s*(\d+)?", re.ASCII)
 _TRACKING = -200
 """NF_IP_PRI_CONNTRACK: before it no packet has a connection."""
+TRACKS = {"prerouting", "output"}
+"""Where connections are found and made."""
 _NAT = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
 """NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC: when chains of type nat are asked, whatever their own priority."""
 _ARP, _BRIDGE = "arp", "bridge"
@@ -123,9 +125,10 @@ class Chains:
             chains.sort(key=lambda chain: (_turn(chain), priority(chain.priority)))
         self._left = MOST_RULES
         self._by_address: dict[tuple[str, str, str], _ByAddress] = {}
-        self.marks_connections = any(
-            rule.sets_mark or "CONNMARK" in rule.text for chain in firewall.chains for rule in chain.rules
-        )
+        rules = [rule for chain in firewall.chains for rule in chain.rules]
+        self.marks_connections = any(rule.sets_mark or "CONNMARK" in rule.text for rule in rules)
+        self.untracks = any(rule.untracks for rule in rules)
+        """Whether some rule keeps packets out of connection tracking."""
 
     def against_arp(self) -> str | None:
         """A rule or policy that may keep the guest from finding the MAC address of its next hops."""
@@ -184,9 +187,11 @@ class Chains:
         for chain in self._base.get(hook, ()):
             if chain.device is not None and not self._is_on(chain.device, device):
                 continue
-            if chain.type == "nat" and (packets.state == "established" or any(surely for _, surely in translated)):
+            if chain.type == "nat" and packets.led_to is not None and hook == "prerouting":
+                packets = _at(packets, *packets.led_to)
+            if chain.type == "nat" and (_is_past_nat(packets) or any(surely for _, surely in translated)):
                 continue  # only a connection's first packet meets it, and one translation is all
-            early = _turn(chain) <= _TRACKING or hook == "ingress"
+            early = _turn(chain) <= _TRACKING or hook in _BEFORE_IP
             at = replace(packets, state=None) if early else packets
             walk = _Walk(self, at)
             through = walk.chain(chain, 0)
@@ -196,7 +201,8 @@ class Chains:
                 )
             packets = replace(packets, marked=packets.marked or walk.packets.marked)
             if walk.untracks:
-                packets = replace(packets, state=None)
+                surely = walk.surely_untracks and early and hook in TRACKS
+                packets = replace(packets, state="untracked" if surely else None)
             stopped += [rule for rule in walk.ends if rule.verdict in _DOUBTFUL]
             only = packets.state == "new" and not through and len(walk.ends) == 1
             only = only and not self._is_beside(chain)
@@ -204,6 +210,13 @@ class Chains:
             if only and hook == "prerouting":
                 packets = self._led(walk.ends[0], packets) or packets
         return AtHook(tuple(stopped), tuple(translated)), packets
+
+    def may_untrack(self, hook: str, packets: Packets) -> bool:
+        """Whether rules of a hook may keep such packets out of connection tracking."""
+        walks = [(_Walk(self, replace(packets, state=None)), chain) for chain in self._base.get(hook, ())]
+        for walk, chain in walks:
+            walk.chain(chain, 0)
+        return any(walk.untracks for walk, _ in walks)
 
     def _is_on(self, told: str, device: str | None) -> bool:
         """Whether what crosses the device meets a chain that is bound to devices, `eth0, eth1` or `eth*`."""
@@ -231,8 +244,7 @@ class Chains:
         ports = port_range(port) if port else packets.dports
         if where is None or where[0] != where[1] or ports is None or (port and ports[0] != ports[1]):
             return None
-        own = packets.own if where[0] == packets.destination else None
-        return replace(packets, destination=where[0], dports=ports, translated=True, own=own)
+        return _at(packets, where[0], ports)
 
     def chain_of(self, beside: FirewallChain, name: str | None) -> FirewallChain | None:
         """The chain of a jump."""
@@ -246,13 +258,17 @@ class Chains:
 
 
 class _Walk:
-    """Through one base chain. `ends`: the rules that may end it."""
+    """Through one base chain. `ends`: the rules that may end it. `untracks`, `surely_untracks`: whether one may keep
+    the packets out of connection tracking, or surely does.
+    """
 
     def __init__(self, chains: Chains, packets: Packets) -> None:
         self._chains = chains
         self.packets = packets
         self.ends: list[FirewallRule] = []
-        self.untracks = False
+        self.untracks = self.surely_untracks = False
+        self._sure = True
+        """Of all rules met so far it is known whether they apply."""
 
     def chain(self, chain: FirewallChain, depth: int) -> bool:
         """Whether packets may come out at the chain's end, or return from it."""
@@ -265,6 +281,8 @@ class _Walk:
             if rule.sets_mark and _CLEARS.fullmatch(rule.text) is None:
                 self.packets = replace(self.packets, marked=True)
             self.untracks = self.untracks or rule.untracks
+            self._sure = self._sure and (holds is True or rule.verdict is None)
+            self.surely_untracks = self.surely_untracks or (rule.untracks and holds is True and self._sure)
             if rule.verdict is None:
                 continue
             if rule.verdict is Verdict.RETURN:
@@ -286,6 +304,17 @@ class _Walk:
             self.ends.append(replace(rule, verdict=Verdict.OTHER))
             return True
         return self.chain(target, depth + 1)
+
+
+def _is_past_nat(packets: Packets) -> bool:
+    """Whether no chain that translates is asked for them: those that follow go where the first went."""
+    return packets.state is not None and (packets.state != "new" or packets.turn is not Turn.OPENS)
+
+
+def _at(packets: Packets, destination: int, ports: Range) -> Packets:
+    """The packets as they are led to an address and ports."""
+    own = packets.own if destination == packets.destination else None
+    return replace(packets, destination=destination, dports=ports, translated=True, own=own)
 
 
 def _turn(chain: FirewallChain) -> int:

@@ -11,7 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vnicheck.kernel.filter_chains import AtHook, Chains, TooManyRulesError
-from vnicheck.kernel.filter_match import Packets, address_range, port_range
+from vnicheck.kernel.filter_match import Packets, Turn, address_range, port_range
+from vnicheck.kernel.filter_tracking import FROM_OWN, ON, TO_OWN, Tracking
 from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import Range, parse_address
@@ -73,6 +74,8 @@ class Filters:
             self._bridged = dict.fromkeys(sorted(bridges | masters), doubt)
         strange = firewall.unmodelled
         self._strange = Unknown(f"a line of the firewall is not understood ({strange[0]})") if strange else None
+        rules = list(self._chains.rules_of(*_EVERY))
+        self._tracking = Tracking(self._chains, rules, [link.name for link in guest.interfaces])
         self.matters = (
             self._strange is not None
             or self._arp is not None
@@ -91,19 +94,23 @@ class Filters:
         """
 
         def judge(remote: int, ports: Range) -> Judged:
-            return self._taken(self._packets(transport.at(ports), remote, local, iif=interface))
+            packets = self._packets(transport.at(ports), remote, local, iif=interface)
+            return self._tracking.all_of(packets, TO_OWN, self._taken)
 
         key = (_IN, interface, local, transport)
         return self._known.once(key, lambda: self._by_remote(_IN, judge, transport.ports))
 
-    def outgoing(self, interface: str, local: int, transport: Transport) -> AddressMap[Rulings]:
-        """Of packets from a local address that leave by an interface: as `incoming`."""
+    def outgoing(self, interface: str, local: int, transport: Transport, *, led: bool = False) -> AddressMap[Rulings]:
+        """Of packets from a local address that leave by an interface: as `incoming`. `led`: they answer what was led to
+        another port of it.
+        """
 
         def judge(remote: int, ports: Range) -> Judged:
             packets = self._packets(transport.at(ports), local, remote, oif=interface)
-            return self._sent(replace(packets, own=False, sent=True))
+            packets = replace(packets, own=False, sent=True, translated=led)
+            return self._tracking.all_of(packets, FROM_OWN, self._sent)
 
-        key = (_OUT, interface, local, transport)
+        key = (_OUT, interface, local, transport, led)
         return self._known.once(key, lambda: self._by_remote(_OUT, judge, transport.ports))
 
     def led_on(self, led: Led, iif: str, oif: str | None, local: int, transport: Transport) -> AddressMap[Rulings]:
@@ -111,9 +118,16 @@ class Filters:
         `oif`) to another port of it.
         """
 
+        assert led.to is not None  # noqa: S101 - the caller has looked
+        address, there = led.to
+
         def judge(remote: int, ports: Range) -> Judged:
             packets = self._packets(transport.at(ports), remote, local, iif=iif)
-            return self._taken(packets, led=True) if oif is None else self._passed_on(packets, iif, oif, led=True)
+            led_to = address, ports if there == led.ports else there
+            if oif is None:
+                return self._tracking.all_of(packets, TO_OWN, partial(self._taken, led=True), led_to=led_to)
+            on = partial(self._passed_on, iif=iif, oif=oif, led=True)
+            return self._tracking.all_of(packets, ON, on, led_to=led_to)
 
         key = ("led on", led, iif, oif, local, transport)
         return self._known.once(key, lambda: self._by_remote(_IN + _THROUGH, judge, led.ports))
@@ -129,16 +143,20 @@ class Filters:
             said = []
             for source, sports in senders:
                 packets = self._packets(transport.at(sports), source, remote, iif=iif)
-                said.append(self._passed_on(replace(packets, translated=True, own=False), iif, oif))
+                packets = replace(packets, translated=True, own=False)
+                said.append(self._tracking.all_of(packets, ON, partial(self._passed_on, iif=iif, oif=oif)))
             return said[0] or said[1]
 
         key = ("led back", led, iif, oif, local, transport)
         return self._known.once(key, lambda: self._by_remote(_THROUGH, judge, NO_PORTS))
 
-    def forwarded(self, iif: str, oif: str, source: int, destination: int, transport: Transport) -> Unknown | None:
-        """Of packets that the guest forwards as they are."""
+    def forwarded(
+        self, iif: str, oif: str, source: int, destination: int, transport: Transport, *, answered: bool = True
+    ) -> Unknown | None:
+        """Of packets that the guest forwards as they are. Not `answered`: what answers them goes past the guest."""
         packets = replace(self._packets(transport, source, destination, iif=iif), own=False)
-        ruling = self._guarded(lambda: self._passed_on(packets, iif, oif))
+        on = partial(self._passed_on, iif=iif, oif=oif)
+        ruling = self._guarded(lambda: self._tracking.all_of(packets, ON, on, answered=answered))
         return ruling if isinstance(ruling, Unknown) else None
 
     @cached_property
@@ -161,9 +179,8 @@ class Filters:
             if hook == "postrouting":
                 packets = replace(packets, iif=None)
             passage, packets = self._chains.pass_hook(hook, packets, oif if hook == "egress" else iif)
-            doubt = _stopped(passage) or (None if led and hook == "prerouting" else _translated(passage))
-            if doubt is None and packets.translated and packets.state is None:
-                doubt = _UNTRACKED
+            doubt = _stopped(passage, packets) or (None if led and hook == "prerouting" else _translated(passage))
+            doubt = doubt or _untranslated(packets)
             if doubt is not None:
                 return doubt
         return None
@@ -175,7 +192,7 @@ class Filters:
         ports = packets.dports
         for hook in _IN:
             passage, packets = self._chains.pass_hook(hook, packets, packets.iif)
-            doubt = _stopped(passage)
+            doubt = _stopped(passage, packets) or (_untranslated(packets) if led else None)
             if doubt is not None:
                 return doubt
             if passage.translated and hook != "prerouting":
@@ -194,7 +211,7 @@ class Filters:
         for hook in _OUT:
             passage, packets = self._chains.pass_hook(hook, packets, device)
             kept = tuple(each for each in passage.translated if not self._keeps_source(each[0], packets, device))
-            doubt = _stopped(passage) or _translated(AtHook(translated=kept))
+            doubt = _stopped(passage, packets) or _translated(AtHook(translated=kept)) or _untranslated(packets)
             if doubt is not None:
                 return doubt
         return None
@@ -218,6 +235,7 @@ class Filters:
             proto=transport.proto,
             sports=transport.sports,
             dports=transport.dports,
+            turn=Turn.ANSWERS if transport.of_source else Turn.OPENS,
             state="established" if transport.of_source else "new",
             own=True if destination in self._own else None,
             connection_marked=self._chains.marks_connections,
@@ -257,10 +275,16 @@ class Filters:
         return joined(zip([0, *inside], judged, strict=True))
 
 
-def _stopped(passage: AtHook) -> Unknown | None:
+def _stopped(passage: AtHook, packets: Packets) -> Unknown | None:
     if not passage.stopped:
         return None
-    return Unknown(f"the guest's firewall stops it, or may do so ({passage.stopped[0].text})")
+    what = "what follows a connection's first packet" if packets.turn is Turn.FOLLOWS else "it"
+    return Unknown(f"the guest's firewall stops {what}, or may do so ({passage.stopped[0].text})")
+
+
+def _untranslated(packets: Packets) -> Unknown | None:
+    """A connection's addresses are translated in what is tracked alone."""
+    return _UNTRACKED if packets.translated and packets.state in {None, "untracked"} else None
 
 
 def _translated(passage: AtHook) -> Unknown | None:
