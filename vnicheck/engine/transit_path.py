@@ -168,7 +168,9 @@ class _Passage:
     def half_seen(self) -> None:
         """Nothing answers by the server: what its firewall makes of the packets that follow the first then."""
         kernel, (entered, egress) = self._view.kernel, self.interfaces
-        assert kernel is not None and entered is not None and egress is not None  # noqa: S101 - it was sent on
+        assert kernel is not None  # noqa: S101 - it was sent on
+        assert entered is not None  # noqa: S101
+        assert egress is not None  # noqa: S101
         ruling = kernel.passed_on(entered, egress, self.source, self.destination, self._transport(), answered=False)
         if ruling is not None:
             self.add(entered, unknown(FORWARDING, ruling.reason))

@@ -140,10 +140,10 @@ class Chains:
         return _what_stops([chain for chain in self._by_name.values() if chain.family == _BRIDGE], lambda _: True)
 
     def matters(self, *hooks: str) -> bool:
-        """Whether some rule or policy of these hooks does more than to accept."""
+        """Whether some rule or policy of these hooks does more than to accept, which may be to keep out of tracking."""
         return any(
             base.policy is Verdict.DROP
-            or any(rule.verdict in _NOT_PASSING or self._is_lost(at, rule) for rule in at.rules)
+            or any(rule.verdict in _NOT_PASSING or rule.untracks or self._is_lost(at, rule) for rule in at.rules)
             for base, at in self._chains_at(hooks)
         )
 
