@@ -197,18 +197,25 @@ STRICT = "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose\n"
             {"in tcp": ALIVE, "whole tcp": ALIVE, "half udp": ALIVE, "half icmp": ALIVE, "half tcp": DEAD},
             id="invalid",
         ),
-        pytest.param(LIBERAL + STRICT + NO_INVALID, {"whole tcp": ALIVE, "half tcp": DEAD}, id="liberal"),
+        pytest.param(
+            LIBERAL + STRICT + NO_INVALID,
+            {"whole tcp": ALIVE, "half tcp": DEAD},
+            id="liberal",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             nft(
                 chain(FORWARD, "ct state established,related accept", "ct state new th dport 22 accept", policy="drop")
             ),
             {"whole tcp": ALIVE, "whole udp": ALIVE, "half udp": ALIVE, "half tcp": DEAD},
             id="closed",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             iptables("*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m state ! --state NEW,ESTABLISHED -j DROP\nCOMMIT\n"),
             {"whole tcp": ALIVE, "half udp": ALIVE, "half tcp": DEAD},
             id="iptables",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             nft(chain(INPUT, "ct state new accept", policy="drop")),
@@ -216,12 +223,16 @@ STRICT = "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose\n"
             id="the first packet alone",
         ),
         pytest.param(
-            nft(chain(INPUT, "ct state vmap { new : accept, established : drop }")), {"in tcp": DEAD}, id="vmap"
+            nft(chain(INPUT, "ct state vmap { new : accept, established : drop }")),
+            {"in tcp": DEAD},
+            id="vmap",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             nft(chain(OUTPUT, "ct state new,established accept", policy="drop")),
             {"in tcp": ALIVE, "in udp": ALIVE, "in icmp": ALIVE, "out tcp": ALIVE, "out icmp": ALIVE},
             id="both directions",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             nft(chain(RAW_IN, f"{PORT} notrack", "icmp type echo-request notrack", name="r"),
@@ -234,29 +245,34 @@ STRICT = "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose\n"
                 chain(OUTPUT, "ct state established,related accept", policy="drop")),
             {"in tcp": DEAD, "in udp": DEAD, "in icmp": ALIVE},
             id="the request is not tracked, the answer not accepted",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             nft(chain(RAW_OUT, f"{SOURCE} notrack", name="r"), chain(INPUT, "ct state invalid drop", name="i")),
             {"in tcp": DEAD, "in icmp": ALIVE, "out tcp": ALIVE},
             id="the answer is not tracked",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             nft(chain(RAW_IN, f"{PORT} notrack", 'iifname "lo" notrack', name="r"),
                 chain(RAW_OUT, f"{SOURCE} notrack", name="o"),
-                chain(INPUT, "ct state untracked,established accept", "ip protocol icmp accept", policy="drop", name="i"),
+                chain(INPUT, "ct state untracked,established accept", "icmp type 8 accept", policy="drop", name="i"),
                 chain(OUTPUT, "ct state established,untracked accept", "ct state new accept", policy="drop")),
             {"in tcp": ALIVE, "in udp": ALIVE, "in icmp": ALIVE, "out tcp": ALIVE},
             id="neither is tracked",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             nft(chain(RAW_IN, 'iifname "eth1" notrack', name="r"), chain(FORWARD, "ct state invalid drop")),
             {"in tcp": ALIVE, "whole tcp": DEAD},
             id="one way is not tracked",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             nft(chain(RAW_OUT, f"{PORT} notrack", name="r"), chain(INPUT, "ct state invalid drop", name="i")),
             {"out tcp": DEAD, "in tcp": ALIVE},
             id="what the server opens is not tracked",
+            marks=pytest.mark.long,
         ),
     ],
 )  # fmt: skip
