@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from vnicheck.kernel.filter_chains import AtHook, Chains, TooManyRulesError
 from vnicheck.kernel.filter_match import Packets, Turn, address_range, port_range
 from vnicheck.kernel.filter_tracking import FROM_OWN, ON, TO_OWN, Tracking
+from vnicheck.kernel.marks import reflects_marks
 from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import Range, parse_address
@@ -59,6 +60,7 @@ class Filters:
         """Of several the kernel takes one by the next hop."""
         self._chains = Chains(firewall, self._only_address, beneath(guest.interfaces))
         self._of = (firewall, guest.interfaces)
+        self._reflects = reflects_marks(guest)
         self._known = Memo()
         self._own = {parse_address(each.address) for link in guest.interfaces for each in link.addresses}
         arp = self._chains.against_arp()
@@ -86,7 +88,8 @@ class Filters:
 
     def are_of(self, guest: Guest) -> bool:
         """Whether these are the filters of a guest."""
-        return self._of[0] is guest.firewall and self._of[1] == guest.interfaces
+        same = self._of[0] is guest.firewall and self._of[1] == guest.interfaces
+        return same and self._reflects == reflects_marks(guest)
 
     def incoming(self, interface: str, local: int, transport: Transport) -> AddressMap[Rulings]:
         """Of packets to a local address that come in by an interface. Those about whose source ports a flow is belong
@@ -107,7 +110,8 @@ class Filters:
 
         def judge(remote: int, ports: Range) -> Judged:
             packets = self._packets(transport.at(ports), local, remote, oif=interface)
-            packets = replace(packets, own=False, sent=True, translated=led)
+            marked = self._reflects and transport.of_source and self._chains.marks_connections
+            packets = replace(packets, own=False, sent=True, translated=led, marked=marked)
             return self._tracking.all_of(packets, FROM_OWN, self._sent)
 
         key = (_OUT, interface, local, transport, led)
