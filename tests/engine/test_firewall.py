@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from tests.support.cases import find
-from tests.support.servers import fabric, guest, link, report, server, two_vnis
+from tests.support.kernel_guests import replaced
+from tests.support.servers import fabric, flows, guest, link, report, router, server, transit_fabric, two_vnis
 from vnicheck.fixes.planner import plan_server
 from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.guest.parsers.nftables import parse_nftables
 from vnicheck.model.config import Config
 from vnicheck.model.firewall import Firewall
-from vnicheck.model.flow import Outcome, Stage, Verdict
+from vnicheck.model.flow import Direction, Outcome, Protocol, Stage, Verdict
 from vnicheck.model.snapshot import Server
 
 CLOSED = """
@@ -107,3 +108,29 @@ def test_rules_that_may_not_be_all_are_asked_and_the_rest_is_assumed() -> None:
     assert flow.verdict is Verdict.DELIVERED
     assert "guest-firewall" in {hop.assumption for hop in flow.hops}
     assert find(found, "inbound tcp/443 10.8.0.4 -> 10.0.0.11").verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("rule", "protocol", "whole", "half"),
+    [
+        ("ct state invalid drop", Protocol.TCP, Verdict.DELIVERED, Verdict.UNKNOWN),
+        ("ct state invalid drop", Protocol.ICMP, Verdict.DELIVERED, Verdict.DELIVERED),
+        ("ct state ! new,established drop", Protocol.TCP, Verdict.DELIVERED, Verdict.UNKNOWN),
+        ("ct state established drop", Protocol.TCP, Verdict.UNKNOWN, Verdict.UNKNOWN),
+        ("ct state new tcp flags != syn / fin,syn,rst,ack drop", Protocol.TCP, Verdict.DELIVERED, Verdict.DELIVERED),
+        ("tcp flags & (syn | ack) == ack drop", Protocol.TCP, Verdict.UNKNOWN, Verdict.UNKNOWN),
+    ],
+)
+def test_of_a_connection_whose_answers_go_past_the_server_it_sees_no_more_than_the_first_packet_as_valid(
+    rule: str, protocol: Protocol, whole: Verdict, half: Verdict
+) -> None:
+    """With real packets in tests/lab/test_connection_states.py."""
+    chain = f"chain c {{\ntype filter hook forward priority filter; policy accept;\n{rule}\n}}"
+    chains, _ = parse_nftables(f"table ip t {{\n{chain}\n}}")
+    of = router(protocol_state_filtering_mode="disabled")
+    assert of.guest is not None
+    of = replaced(of, guest=replaced(of.guest, firewall=Firewall(chains=chains)))
+    for back_by, verdict in (("10.0.1.11", whole), (None, half)):
+        found = flows(of, transit_fabric(back_by=back_by))
+        through = [flow for flow in found if flow.direction is Direction.TRANSIT and flow.protocol is protocol]
+        assert {flow.verdict for flow in through if flow.local == "10.8.0.0/16"} == {verdict}

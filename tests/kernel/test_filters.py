@@ -137,6 +137,10 @@ def kernel(text: str, addresses: dict[str, tuple[str, ...]] | None = None) -> Fi
     return FilteredKernel(replaced(guest, firewall=Firewall(chains=chains, unmodelled=strange)))
 
 
+def chain(hook: str, rule: str, table: str) -> str:
+    return f"table ip {table} {{\nchain c {{\ntype filter hook {hook}; policy accept;\n{rule}\n}}\n}}\n"
+
+
 def taken(of: FilteredKernel, port: int, proto: int = TCP, remote: str = REMOTE, interface: str = "eth1") -> str:
     """What becomes of an opening packet: `delivered`, or the reason for which that is not known."""
     local, ports = parse_address("10.0.0.12"), ((0, 0), (0, 0)) if proto == ICMP else (ANY, (1, 65535))
@@ -283,6 +287,21 @@ def test_docker() -> None:
         ("tcp flags & (fin | syn) == fin | syn drop\ntcp flags ! fin,syn,rst,psh,ack,urg drop", {22: True}),
         ("tcp flags syn ct state new drop", {22: False}),
         ("tcp flags & (fin | syn | rst | psh | ack | urg) == 0x0 drop", {22: True}),
+        ("ct state ! invalid,established,new drop", {22: True}),
+        ("ct state ! established drop", {22: False}),
+        ("ct state != established | new drop\nct state new / established,new accept", {22: False}),
+        ("ct state != established,new drop", {22: False}),
+        ("ct status dnat drop\nct status ! dnat accept\ndrop", {22: True}),
+        ("ct status != dnat accept\ndrop", {22: False}),
+        ("ct status == dnat drop", {22: False}),
+        ("ct status { snat, dnat } drop", {22: False}),
+        ("ct status vmap { dnat : drop }", {22: False}),
+        ("ct status snat drop", {22: False}),
+        ("ct status seen-reply,assured drop", {22: False}),
+        ("ct direction reply drop", {22: False}),
+        ("ct direction original tcp dport 23 drop", {22: True, 23: False}),
+        ("ct state established drop", {22: False}),
+        ("ct state vmap { new : accept, established : drop }", {22: False}),
         ("tcp flags syn | ack drop", {22: False}),
     ],
 )  # fmt: skip
@@ -462,6 +481,29 @@ def test_the_same_rules_as_nft_lists_them(text: str) -> None:
         assert (taken(told, port) == DELIVERED) is (taken(same, port) == DELIVERED)
     assert taken(same, 22) == taken(same, 0, ICMP) == answered(same) == DELIVERED
     assert leaves(same, answer=True) == leaves(same, answer=False) == "eth0"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    "state", ["! --ctstate DNAT", "--ctstate NEW,DNAT", "! --ctstate SNAT,DNAT", "--ctstatus NONE"]
+)
+def test_statuses_that_nft_lists_otherwise_than_iptables_means_them(state: str) -> None:
+    require("nft", "iptables-nft-restore")
+    text = f"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m conntrack {state} -j DROP\nCOMMIT\n"
+    of = kernel(run_in_namespace(f"iptables-nft-restore <<'END'\n{text}\nEND\nnft list ruleset").decode())
+    assert "drop" in taken(of, 22)
+    assert taken(of, 22, UDP) == DELIVERED
+
+
+@pytest.mark.parametrize("key", ["tcp_fwmark_accept", "fwmark_reflect"])
+def test_answers_that_get_the_mark_of_what_they_answer_may_meet_rules_for_it(key: str) -> None:
+    marks = chain("prerouting priority mangle", "meta mark set 0x1", "a")
+    of = kernel(marks + chain("output priority 0", "meta mark 0x1 drop", "b"))
+    assert leaves(of, answer=True) == leaves(of, answer=False) == "eth0"
+    reflects = replaced(of._guest, sysctls={**of._guest.sysctls, f"net/ipv4/{key}": 1})
+    for again in (FilteredKernel(reflects), FilteredKernel(reflects, of)):
+        assert "mark 0x1 drop" in leaves(again, answer=True)
+        assert leaves(again, answer=False) == "eth0"
 
 
 def test_a_drop_of_the_kernel_stays_one() -> None:

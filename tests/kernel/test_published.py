@@ -116,6 +116,13 @@ def test_other_ports_are_the_servers_own() -> None:
     assert answered.sender is None
 
 
+def test_what_is_not_tracked_is_not_led() -> None:
+    asked, answered = fates(rules(PLAIN, chain("filter hook prerouting priority raw", "tcp dport 8080 notrack")))
+    assert isinstance(asked, Received)
+    assert (asked.reception, asked.led, asked.ruling) == (Reception.DELIVERED, None, None)
+    assert isinstance(answered, Sent)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -129,7 +136,17 @@ def test_other_ports_are_the_servers_own() -> None:
         rules("tcp dport 8080 dnat to 10.9.0.1:80"),
         rules("tcp dport 8080 dnat to 10.244.0.1:80"),
         rules(PLAIN, chain("filter hook prerouting priority raw", "ct zone set 1")),
-        rules(PLAIN, chain("filter hook prerouting priority raw", "notrack")),
+        rules(PLAIN, chain("filter hook prerouting priority raw", "ip daddr 172.17.0.2 notrack")),
+        rules(PLAIN, chain("filter hook prerouting priority raw", "limit rate 1/second notrack")),
+        rules(PLAIN, chain("filter hook prerouting priority raw", "ip saddr 172.17.0.2 notrack")),
+        rules("tcp dport 8080 redirect to :22", chain("filter hook output priority raw", "tcp sport 22 notrack")),
+        rules(PLAIN, chain("filter hook forward priority 0", "ct state established drop")),
+        rules(PLAIN, chain("filter hook forward priority 0", "ip daddr 172.17.0.2 ct state established drop")),
+        rules(
+            "tcp dport 8080 redirect to :22",
+            chain("filter hook input priority 0", "tcp dport 22 ct state established drop"),
+        ),
+        rules("tcp dport 8080 redirect to :22", chain("filter hook output priority 0", "ct status dnat drop")),
         rules(PLAIN, chain("filter hook prerouting priority -100", "accept")),
         rules(PLAIN, chain("filter hook forward priority 0", "flow add @f")),
         rules(PLAIN, chain("filter hook forward priority 0; policy drop", "")),

@@ -142,10 +142,9 @@ class _Passage:
 
     def _forward(self, interface: str) -> tuple[Check, str | None, str | None]:
         """What the guest does with it; the interface and the gateway by which it sends it on, if it does."""
-        kernel, protocol = self._view.kernel, self.sender.protocol
+        kernel = self._view.kernel
         assert kernel is not None  # noqa: S101 - the caller has looked
-        client, ports, answer = self._view.client_ports(protocol), _hull(self.sender.ports), self._leg is Leg.REPLY
-        transport = Transport(protocol.number, *((ports, client) if answer else (client, ports)), of_source=answer)
+        transport = self._transport()
         try:
             taken = kernel.take_in(interface, self.source, self.destination, transport)
         except Undetermined as why:
@@ -166,6 +165,21 @@ class _Passage:
         unread = None if kernel.firewall_read else "transit-unchanged"
         return passes(FORWARDING, taken.reason, unread, by), egress, gateway
 
+    def half_seen(self) -> None:
+        """Nothing answers by the server: what its firewall makes of the packets that follow the first then."""
+        kernel, (entered, egress) = self._view.kernel, self.interfaces
+        assert kernel is not None  # noqa: S101 - it was sent on
+        assert entered is not None  # noqa: S101
+        assert egress is not None  # noqa: S101
+        ruling = kernel.passed_on(entered, egress, self.source, self.destination, self._transport(), answered=False)
+        if ruling is not None:
+            self.add(entered, unknown(FORWARDING, ruling.reason))
+
+    def _transport(self) -> Transport:
+        protocol = self.sender.protocol
+        client, ports, answer = self._view.client_ports(protocol), _hull(self.sender.ports), self._leg is Leg.REPLY
+        return Transport(protocol.number, *((ports, client) if answer else (client, ports)), of_source=answer)
+
 
 def transit_path(walk: Walk, routes: list[TransitRoute], through: TransitRoute, flow: Between) -> Path:
     """Every check of both directions, each evaluated as if those before it had passed."""
@@ -184,6 +198,8 @@ def transit_path(walk: Walk, routes: list[TransitRoute], through: TransitRoute, 
     request.at_home(leaves, leaves, sends=False)
     reply = _Passage(walk, Leg.REPLY, flow, frozenset({vni.id, leaves.id}))
     symmetric = _answer(view, routes, reply, leaves, request.interfaces)
+    if symmetric is False and reply.interfaces[1] is None:
+        request.half_seen()
     return Path((*request.taken, *reply.taken), *request.interfaces, symmetric)
 
 

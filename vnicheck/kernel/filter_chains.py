@@ -5,13 +5,14 @@ followed both ways.
 """
 
 import re
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
-from vnicheck.kernel.filter_match import Packets, address_range, applies, is_named, port_range
+from vnicheck.kernel.filter_addresses import ByAddress, address_sets
+from vnicheck.kernel.filter_match import Packets, Turn, address_range, applies, cuts_of, is_named, port_range
 from vnicheck.model.address import Range
 from vnicheck.model.address_map import membership
 from vnicheck.model.firewall import Firewall, FirewallChain, FirewallRule, Selector, Verdict
@@ -27,6 +28,8 @@ _PRIORITIES = {
 _PRIORITY = re.compile(r"([a-z]+)?\s*([+-]?)\s*(\d+)?", re.ASCII)
 _TRACKING = -200
 """NF_IP_PRI_CONNTRACK: before it no packet has a connection."""
+TRACKS = {"prerouting", "output"}
+"""Where connections are found and made."""
 _NAT = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
 """NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC: when chains of type nat are asked, whatever their own priority."""
 _ARP, _BRIDGE = "arp", "bridge"
@@ -58,6 +61,8 @@ class AtHook(Struct, frozen=True):
 
     stopped: tuple[FirewallRule, ...] = ()
     translated: tuple[tuple[FirewallRule, bool], ...] = ()
+    cuts: frozenset[int] = frozenset()
+    """The ports at which their rules told the packets apart."""
 
 
 def _what_stops(chains: Iterable[FirewallChain], meets: Callable[[FirewallRule], bool]) -> str | None:
@@ -67,38 +72,6 @@ def _what_stops(chains: Iterable[FirewallChain], meets: Callable[[FirewallRule],
         for rule in chain.rules:
             if rule.verdict in _DOUBTFUL and meets(rule):
                 return rule.text
-    return None
-
-
-class _ByAddress:
-    """The rules of a chain, of which many may be for a single address each."""
-
-    def __init__(self, rules: Sequence[FirewallRule]) -> None:
-        self._rules = rules
-        self._single: dict[tuple[Selector, int], list[int]] = {}
-        self._others: list[int] = []
-        self._met: dict[tuple[int | None, int | None], Sequence[FirewallRule]] = {}
-        for place, rule in enumerate(rules):
-            address = _single_address(rule)
-            places = self._others if address is None else self._single.setdefault(address, [])
-            places.append(place)
-
-    def met(self, packets: Packets) -> Sequence[FirewallRule]:
-        """Those that such packets may meet, in their order."""
-        source, destination = (Selector.SOURCE, packets.source), (Selector.DESTINATION, packets.destination)
-        key = (source[1] if source in self._single else None, destination[1] if destination in self._single else None)
-        if key not in self._met:
-            places = [*self._others, *self._single.get(source, ()), *self._single.get(destination, ())]
-            self._met[key] = [self._rules[place] for place in sorted(places)]
-        return self._met[key]
-
-
-def _single_address(rule: FirewallRule) -> tuple[Selector, int] | None:
-    for match in rule.matches:
-        if match.selector in {Selector.SOURCE, Selector.DESTINATION} and len(match.values) == 1 and not match.negated:
-            told = address_range(match.values[0])
-            if told is not None and told[0] == told[1]:
-                return match.selector, told[0]
     return None
 
 
@@ -124,12 +97,15 @@ class Chains:
         for chains in self._base.values():
             chains.sort(key=lambda chain: (_turn(chain), priority(chain.priority)))
         self._left = MOST_RULES
-        self._by_address: dict[tuple[str, str, str], _ByAddress] = {}
+        self._by_address: dict[tuple[str, str, str], ByAddress] = {}
         self._passed, self._told_apart = Memo(), Memo()
         self._first: dict[Hashable, int] = {}
-        self.marks_connections = any(
-            rule.sets_mark or "CONNMARK" in rule.text for chain in firewall.chains for rule in chain.rules
-        )
+        self.cuts: set[int] = set()
+        """The ports at which rules that were asked told packets apart, since somebody emptied it."""
+        rules = [rule for chain in firewall.chains for rule in chain.rules]
+        self.marks_connections = any(rule.sets_mark or "CONNMARK" in rule.text for rule in rules)
+        self.untracks = any(rule.untracks for rule in rules)
+        """Whether some rule keeps packets out of connection tracking."""
 
     def against_arp(self) -> str | None:
         """A rule or policy that may keep the guest from finding the MAC address of its next hops."""
@@ -141,10 +117,10 @@ class Chains:
         return _what_stops([chain for chain in self._by_name.values() if chain.family == _BRIDGE], lambda _: True)
 
     def matters(self, *hooks: str) -> bool:
-        """Whether some rule or policy of these hooks does more than to accept."""
+        """Whether some rule or policy of these hooks does more than to accept, which may be to keep out of tracking."""
         return any(
             base.policy is Verdict.DROP
-            or any(rule.verdict in _NOT_PASSING or self._is_lost(at, rule) for rule in at.rules)
+            or any(rule.verdict in _NOT_PASSING or rule.untracks or self._is_lost(at, rule) for rule in at.rules)
             for base, at in self._chains_at(hooks)
         )
 
@@ -159,7 +135,7 @@ class Chains:
             return chain.rules
         key = (chain.family, chain.table, chain.name)
         if key not in self._by_address:
-            self._by_address[key] = _ByAddress(chain.rules)
+            self._by_address[key] = ByAddress(chain.rules)
         return self._by_address[key].met(packets)
 
     def _is_lost(self, chain: FirewallChain, rule: FirewallRule) -> bool:
@@ -188,12 +164,11 @@ class Chains:
         destination = packets.destination
         if hook != "prerouting":  # nothing gives them another one
             destination = self._like(hook, Selector.DESTINATION, destination)
-        alike = replace(packets, source=source, destination=destination, cuts=set())
-        key = (hook, device, *astuple(alike)[:-1])
-        at, behind = self._passed.once(key, lambda: self._pass_hook(hook, alike, device))
-        packets.cuts.update(behind.cuts)
+        alike = replace(packets, source=source, destination=destination)
+        at, behind = self._passed.once((hook, device, alike), lambda: self._pass_hook(hook, alike, device))
+        self.cuts |= at.cuts
         led = behind.destination if hook == "prerouting" else packets.destination
-        return at, replace(behind, source=packets.source, destination=led, cuts=packets.cuts)
+        return at, replace(behind, source=packets.source, destination=led)
 
     def _like(self, hook: str, end: Selector, address: int) -> int:
         """The first address asked about that the hook's rules do not tell from this one."""
@@ -203,29 +178,42 @@ class Chains:
     def _pass_hook(self, hook: str, packets: Packets, device: str | None) -> tuple[AtHook, Packets]:
         stopped: list[FirewallRule] = []
         translated: list[tuple[FirewallRule, bool]] = []
+        cuts: set[int] = set()
         for chain in self._base.get(hook, ()):
             if chain.device is not None and not self._is_on(chain.device, device):
                 continue
-            if chain.type == "nat" and (packets.state == "established" or any(surely for _, surely in translated)):
+            if chain.type == "nat" and packets.led_to is not None and hook == "prerouting":
+                packets = _at(packets, *packets.led_to)
+            if chain.type == "nat" and (_is_past_nat(packets) or any(surely for _, surely in translated)):
                 continue  # only a connection's first packet meets it, and one translation is all
-            early = _turn(chain) <= _TRACKING or hook == "ingress"
+            early = _turn(chain) <= _TRACKING or hook in _BEFORE_IP
             at = replace(packets, state=None) if early else packets
             walk = _Walk(self, at)
             through = walk.chain(chain, 0)
+            cuts |= walk.cuts
             if through and chain.policy is Verdict.DROP:
                 walk.ends.append(
                     FirewallRule(text=f"policy drop of chain {chain.table} {chain.name}", verdict=Verdict.DROP)
                 )
             packets = replace(packets, marked=packets.marked or walk.packets.marked)
             if walk.untracks:
-                packets = replace(packets, state=None)
+                surely = walk.surely_untracks and early and hook in TRACKS
+                packets = replace(packets, state="untracked" if surely else None)
             stopped += [rule for rule in walk.ends if rule.verdict in _DOUBTFUL]
             only = packets.state == "new" and not through and len(walk.ends) == 1
             only = only and not self._is_beside(chain)
             translated += [(rule, only) for rule in walk.ends if rule.verdict in TRANSLATING | NEW_SOURCE]
             if only and hook == "prerouting":
                 packets = self._led(walk.ends[0], packets) or packets
-        return AtHook(tuple(stopped), tuple(translated)), packets
+        return AtHook(tuple(stopped), tuple(translated), frozenset(cuts)), packets
+
+    def may_untrack(self, hook: str, packets: Packets) -> bool:
+        """Whether rules of a hook may keep such packets out of connection tracking."""
+        walks = [(_Walk(self, replace(packets, state=None)), chain) for chain in self._base.get(hook, ())]
+        for walk, chain in walks:
+            walk.chain(chain, 0)
+            self.cuts |= walk.cuts
+        return any(walk.untracks for walk, _ in walks)
 
     def _is_on(self, told: str, device: str | None) -> bool:
         """Whether what crosses the device meets a chain that is bound to devices, `eth0, eth1` or `eth*`."""
@@ -253,8 +241,7 @@ class Chains:
         ports = port_range(port) if port else packets.dports
         if where is None or where[0] != where[1] or ports is None or (port and ports[0] != ports[1]):
             return None
-        own = packets.own if where[0] == packets.destination else None
-        return replace(packets, destination=where[0], dports=ports, translated=True, own=own)
+        return _at(packets, where[0], ports)
 
     def chain_of(self, beside: FirewallChain, name: str | None) -> FirewallChain | None:
         """The chain of a jump."""
@@ -268,13 +255,18 @@ class Chains:
 
 
 class _Walk:
-    """Through one base chain. `ends`: the rules that may end it."""
+    """Through one base chain. `ends`: the rules that may end it. `untracks`, `surely_untracks`: whether one may keep
+    the packets out of connection tracking, or surely does.
+    """
 
     def __init__(self, chains: Chains, packets: Packets) -> None:
         self._chains = chains
         self.packets = packets
         self.ends: list[FirewallRule] = []
-        self.untracks = False
+        self.cuts: set[int] = set()
+        self.untracks = self.surely_untracks = False
+        self._sure = True
+        """Of all rules met so far it is known whether they apply."""
 
     def chain(self, chain: FirewallChain, depth: int) -> bool:
         """Whether packets may come out at the chain's end, or return from it."""
@@ -284,9 +276,13 @@ class _Walk:
             holds = applies(rule, self.packets)
             if holds is False:
                 continue
+            if holds is None:
+                self.cuts.update(cuts_of(rule, self.packets))
             if rule.sets_mark and _CLEARS.fullmatch(rule.text) is None:
                 self.packets = replace(self.packets, marked=True)
             self.untracks = self.untracks or rule.untracks
+            self._sure = self._sure and (holds is True or rule.verdict is None)
+            self.surely_untracks = self.surely_untracks or (rule.untracks and holds is True and self._sure)
             if rule.verdict is None:
                 continue
             if rule.verdict is Verdict.RETURN:
@@ -310,11 +306,15 @@ class _Walk:
         return self.chain(target, depth + 1)
 
 
-def address_sets(rules: Iterable[FirewallRule], ends: Collection[Selector]) -> Iterator[list[Range]]:
-    """The sets of addresses that rules name for these ends of packets."""
-    told = {match.values for rule in rules for match in rule.matches if match.selector in ends}
-    for values in sorted(told):
-        yield [each for value in values if (each := address_range(value)) is not None]
+def _is_past_nat(packets: Packets) -> bool:
+    """Whether no chain that translates is asked for them: those that follow go where the first went."""
+    return packets.state is not None and (packets.state != "new" or packets.turn is not Turn.OPENS)
+
+
+def _at(packets: Packets, destination: int, ports: Range) -> Packets:
+    """The packets as they are led to an address and ports."""
+    own = packets.own if destination == packets.destination else None
+    return replace(packets, destination=destination, dports=ports, translated=True, own=own)
 
 
 def _turn(chain: FirewallChain) -> int:

@@ -1,12 +1,12 @@
 """Whether a netfilter rule applies to packets: yes, no, or None where the rule asks what is not known of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from functools import lru_cache
 
-import msgspec
 from msgspec import Struct
 
-from vnicheck.kernel.packet import ICMP, TCP
+from vnicheck.kernel.packet import ICMP, NO_PORTS, TCP
 from vnicheck.model.address import Range, merge_ranges, parse_address, prefix_range
 from vnicheck.model.firewall import FirewallRule, Match, Selector
 
@@ -14,7 +14,8 @@ _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
 _ANY_PROTOCOL = {"all", "ip", "hopopt", "0", "*"}
 _ECHOES = {"echo-reply": "0", "echo-request": "8"}
 _MARKS = {Selector.MARK, Selector.CONNECTION_MARK}
-_STATES = {"new", "established", "related", "invalid", "untracked", "snat", "dnat"}
+_STATES = {"new", "established", "related", "invalid", "untracked", "dnat"}
+"""States, and what of a connection's statuses is known."""
 _KINDS = {"local", "unicast", "broadcast", "multicast", "anycast", "blackhole", "unreachable", "prohibit"}
 
 
@@ -28,13 +29,32 @@ _FLAGS = {
 """The flags that packets of a connection may have (RFC 9293): SYN, RST, all else with ACK."""
 
 
+class Turn(StrEnum):
+    """Which packets of a connection they are."""
+
+    OPENS = "opens"
+    """The first."""
+    ANSWERS = "answers"
+    """All that come back."""
+    FOLLOWS = "follows"
+    """What the opener sends behind the first: the end of TCP's handshake, data, further datagrams and echo requests."""
+
+
+_FLAGS_AT = {
+    Turn.OPENS: _OPENING,
+    Turn.ANSWERS: _FLAGS - _OPENING,
+    Turn.FOLLOWS: {flags for flags in _FLAGS if not flags & _SYN},
+}
+
+
 class Packets(Struct, frozen=True, kw_only=True):
     """Packets at one of netfilter's hooks, that nothing but marks and what no flow says tells apart.
 
     `iif`, `oif`: the interfaces; None: the hook knows none. `source`, `destination`: one address each. `sports`,
-    `dports`: (0, 0) for ICMP. `state`: `new`, `established`; None: not tracked yet, or not known. `own`: the
-    destination is the server's own; None: not known. `sent`: the source is. `marked`, `connection_marked`: something
-    may have set the mark.
+    `dports`: (0, 0) for ICMP. `state`: what connection tracking says of them, as rules ask for it; None: not tracked
+    yet, or not known. `own`: the destination is the server's own; None: not known. `sent`: the source is. `marked`,
+    `connection_marked`: something may have set the mark. `led_to`: what the connection's first packet was surely led
+    to at prerouting, where it was: so are these.
     """
 
     iif: str | None
@@ -44,21 +64,21 @@ class Packets(Struct, frozen=True, kw_only=True):
     proto: int
     sports: Range
     dports: Range
+    turn: Turn
     state: str | None
+    led_to: tuple[int, Range] | None = None
     translated: bool = False
     own: bool | None = None
     sent: bool = False
     marked: bool = False
     connection_marked: bool = False
-    cuts: set[int] = msgspec.field(default_factory=set)
-    """Filled with the ports at which a rule that was asked began, or ceased, to hold for some of them."""
 
 
 def applies(rule: FirewallRule, packets: Packets) -> bool | None:
     """Whether the rule applies to the packets, all of them."""
     found: bool | None = None if rule.unmodelled else True
     for match in rule.matches:
-        holds = _of_flags(match, rule, packets) if match.selector is Selector.TCP_FLAGS else _holds(match, packets)
+        holds = _of_flags(match, packets) if match.selector is Selector.TCP_FLAGS else _holds(match, packets)
         if holds is False:
             return False
         if holds is None:
@@ -66,18 +86,11 @@ def applies(rule: FirewallRule, packets: Packets) -> bool | None:
     return found
 
 
-def _of_flags(match: Match, rule: FirewallRule, packets: Packets) -> bool | None:
-    """All packets of a connection meet the rule, unless it asks for those that are not yet established. What has state
-    `established` here is answers, of which none is a SYN alone.
-    """
+def _of_flags(match: Match, packets: Packets) -> bool | None:
     if packets.proto != TCP:
         return False
-    later = msgspec.structs.replace(packets, state="established")
-    states = [each for each in rule.matches if each.selector is Selector.CONNECTION_STATE]
-    opening = packets.state == "new" and any(_holds(each, later) is False for each in states)
     value, mask = (int(part, 0) for part in match.values[0].split("/"))
-    met = _OPENING if opening else _FLAGS - _OPENING if packets.state == "established" else _FLAGS
-    found = {(flags & mask == value) is not match.negated for flags in met}
+    found = {(flags & mask == value) is not match.negated for flags in _FLAGS_AT[packets.turn]}
     return found.pop() if len(found) == 1 else None
 
 
@@ -100,9 +113,9 @@ def _one_of(match: Match, packets: Packets) -> bool | None:
         case Selector.PROTOCOL:
             return _any(_is_protocol(value, packets.proto) for value in values)
         case Selector.SOURCE_PORT:
-            return _ported(values, packets.sports, packets)
+            return _ported(values, packets.sports, packets.proto)
         case Selector.DESTINATION_PORT:
-            return _ported(values, packets.dports, packets)
+            return _ported(values, packets.dports, packets.proto)
         case Selector.ICMP_TYPE:
             return _any(_is_echo(value, packets) for value in values)
         case Selector.CONNECTION_STATE:
@@ -171,15 +184,24 @@ def port_range(value: str) -> Range | None:
     return int(first), int(last if dash else first)
 
 
-def _ported(values: tuple[str, ...], ports: Range, packets: Packets) -> bool | None:
-    if packets.proto == ICMP:
+def _ported(values: tuple[str, ...], ports: Range, proto: int) -> bool | None:
+    if proto == ICMP:
         return None
     told, named = _port_ranges(values)
     if any(first <= ports[0] and ports[1] <= last for first, last in told):
         return True
-    packets.cuts.update(cut for first, last in told for cut in (first, last + 1) if ports[0] < cut <= ports[1])
     apart = all(ports[1] < first or last < ports[0] for first, last in told)
     return False if apart and not named else None
+
+
+def cuts_of(rule: FirewallRule, packets: Packets) -> Iterator[int]:
+    """The ports at which a rule that may apply to packets begins, or ceases, to."""
+    ports_of = {Selector.SOURCE_PORT: packets.sports, Selector.DESTINATION_PORT: packets.dports}
+    for match in rule.matches:
+        first, last = ports_of.get(match.selector, NO_PORTS)
+        if first < last:
+            for told in _port_ranges(match.values)[0]:
+                yield from (cut for cut in (told[0], told[1] + 1) if first < cut <= last)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -195,9 +217,7 @@ def _is_echo(value: str, packets: Packets) -> bool | None:
     kind, _, code = _ECHOES.get(value, value).partition("/")
     if not kind.isdecimal():
         return None
-    if packets.state is None:  # a request or an answer
-        return None if kind in {"0", "8"} and code in {"", "0"} else False
-    return kind == ("0" if packets.state == "established" else "8") and code in {"", "0"}
+    return kind == ("0" if packets.turn is Turn.ANSWERS else "8") and code in {"", "0"}
 
 
 def _is_state(value: str, packets: Packets) -> bool | None:

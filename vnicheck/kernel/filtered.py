@@ -50,8 +50,10 @@ class FilteredKernel(Kernel):
             ("filtered", interface, local, transport), lambda: self._filtered(routed, {None: ruled})
         )
 
-    def sent(self, local: int, transport: Transport) -> AddressMap[ByPort]:
-        """As of Kernel; packets about whose source ports a flow is are the server's answers."""
+    def sent(self, local: int, transport: Transport, *, led: bool = False) -> AddressMap[ByPort]:
+        """As of Kernel; packets about whose source ports a flow is are the server's answers, to what netfilter led to
+        these ports if `led`.
+        """
         routed = super().sent(local, transport)
         if self._filters is None:
             return routed
@@ -59,19 +61,26 @@ class FilteredKernel(Kernel):
 
         def filtered() -> AddressMap[ByPort]:
             ruled: dict[str | None, AddressMap[Rulings]] = {
-                name: filters.outgoing(name, local, transport) for name in _interfaces(routed)
+                name: filters.outgoing(name, local, transport, led=led) for name in _interfaces(routed)
             }
             return self._filtered(routed, ruled)
 
-        return self._known.once(("filtered", local, transport), filtered)
+        return self._known.once(("filtered", local, transport, led), filtered)
 
     def may_forward(self, interface: str) -> bool:
         """Whether the guest forwards what comes in by the interface, or that was not collected."""
         return self._guest.sysctls.get(f"net/ipv4/conf/{interface}/forwarding", 1) != 0
 
-    def passed_on(self, iif: str, oif: str, source: int, destination: int, transport: Transport) -> Unknown | None:
-        """What the firewall makes of packets that the guest forwards; None: nothing, as far as it was read."""
-        return None if self._filters is None else self._filters.forwarded(iif, oif, source, destination, transport)
+    def passed_on(
+        self, iif: str, oif: str, source: int, destination: int, transport: Transport, *, answered: bool = True
+    ) -> Unknown | None:
+        """What the firewall makes of packets that the guest forwards; None: nothing, as far as it was read. Not
+        `answered`: what answers them goes past the guest.
+        """
+        filters = self._filters
+        if filters is None:
+            return None
+        return filters.forwarded(iif, oif, source, destination, transport, answered=answered)
 
     def port_cuts(self) -> set[int]:
         """As of Kernel."""

@@ -10,8 +10,11 @@ from functools import cached_property, partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vnicheck.kernel.filter_chains import AtHook, Chains, TooManyRulesError, address_sets
-from vnicheck.kernel.filter_match import Packets, address_range, port_range
+from vnicheck.kernel.filter_addresses import address_sets
+from vnicheck.kernel.filter_chains import AtHook, Chains, TooManyRulesError
+from vnicheck.kernel.filter_match import Packets, Turn, address_range, port_range
+from vnicheck.kernel.filter_tracking import FROM_OWN, ON, TO_OWN, Tracking
+from vnicheck.kernel.marks import reflects_marks
 from vnicheck.kernel.packet import NO_PORTS, Transport
 from vnicheck.kernel.undetermined import Unknown
 from vnicheck.model.address import Range, parse_address
@@ -58,8 +61,8 @@ class Filters:
         """Of several the kernel takes one by the next hop."""
         self._chains = Chains(firewall, self._only_address, beneath(guest.interfaces))
         self._of = (firewall, guest.interfaces)
+        self._reflects = reflects_marks(guest)
         self._known = Memo()
-        self._cuts: set[int] = set()
         self._own = {parse_address(each.address) for link in guest.interfaces for each in link.addresses}
         arp = self._chains.against_arp()
         self._arp = (
@@ -74,6 +77,8 @@ class Filters:
             self._bridged = dict.fromkeys(sorted(bridges | masters), doubt)
         strange = firewall.unmodelled
         self._strange = Unknown(f"a line of the firewall is not understood ({strange[0]})") if strange else None
+        rules = list(self._chains.rules_of(*_EVERY))
+        self._tracking = Tracking(self._chains, rules, [link.name for link in guest.interfaces])
         self.matters = (
             self._strange is not None
             or self._arp is not None
@@ -84,7 +89,8 @@ class Filters:
 
     def are_of(self, guest: Guest) -> bool:
         """Whether these are the filters of a guest."""
-        return self._of[0] is guest.firewall and self._of[1] == guest.interfaces
+        same = self._of[0] is guest.firewall and self._of[1] == guest.interfaces
+        return same and self._reflects == reflects_marks(guest)
 
     def incoming(self, interface: str, local: int, transport: Transport) -> AddressMap[Rulings]:
         """Of packets to a local address that come in by an interface. Those about whose source ports a flow is belong
@@ -92,19 +98,24 @@ class Filters:
         """
 
         def judge(remote: int, ports: Range) -> Judged:
-            return self._taken(self._packets(transport.at(ports), remote, local, iif=interface))
+            packets = self._packets(transport.at(ports), remote, local, iif=interface)
+            return self._tracking.all_of(packets, TO_OWN, self._taken)
 
         key = (_IN, interface, local, transport)
         return self._known.once(key, lambda: self._by_remote(_IN, Selector.SOURCE, judge, transport.ports))
 
-    def outgoing(self, interface: str, local: int, transport: Transport) -> AddressMap[Rulings]:
-        """Of packets from a local address that leave by an interface: as `incoming`."""
+    def outgoing(self, interface: str, local: int, transport: Transport, *, led: bool = False) -> AddressMap[Rulings]:
+        """Of packets from a local address that leave by an interface: as `incoming`. `led`: they answer what was led to
+        another port of it.
+        """
 
         def judge(remote: int, ports: Range) -> Judged:
             packets = self._packets(transport.at(ports), local, remote, oif=interface)
-            return self._sent(replace(packets, own=False, sent=True))
+            marked = self._reflects and transport.of_source and self._chains.marks_connections
+            packets = replace(packets, own=False, sent=True, translated=led, marked=marked)
+            return self._tracking.all_of(packets, FROM_OWN, self._sent)
 
-        key = (_OUT, interface, local, transport)
+        key = (_OUT, interface, local, transport, led)
         return self._known.once(key, lambda: self._by_remote(_OUT, Selector.DESTINATION, judge, transport.ports))
 
     def led_on(self, led: Led, iif: str, oif: str | None, local: int, transport: Transport) -> AddressMap[Rulings]:
@@ -112,9 +123,16 @@ class Filters:
         `oif`) to another port of it.
         """
 
+        assert led.to is not None  # noqa: S101 - the caller has looked
+        address, there = led.to
+
         def judge(remote: int, ports: Range) -> Judged:
             packets = self._packets(transport.at(ports), remote, local, iif=iif)
-            return self._taken(packets, led=True) if oif is None else self._passed_on(packets, iif, oif, led=True)
+            led_to = address, ports if there == led.ports else there
+            if oif is None:
+                return self._tracking.all_of(packets, TO_OWN, partial(self._taken, led=True), led_to=led_to)
+            on = partial(self._passed_on, iif=iif, oif=oif, led=True)
+            return self._tracking.all_of(packets, ON, on, led_to=led_to)
 
         key = ("led on", led, iif, oif, local, transport)
         return self._known.once(key, lambda: self._by_remote(_IN + _THROUGH, Selector.SOURCE, judge, led.ports))
@@ -130,16 +148,20 @@ class Filters:
             said = []
             for source, sports in senders:
                 packets = self._packets(transport.at(sports), source, remote, iif=iif)
-                said.append(self._passed_on(replace(packets, translated=True, own=False), iif, oif))
+                packets = replace(packets, translated=True, own=False)
+                said.append(self._tracking.all_of(packets, ON, partial(self._passed_on, iif=iif, oif=oif)))
             return said[0] or said[1]
 
         key = ("led back", led, iif, oif, local, transport)
         return self._known.once(key, lambda: self._by_remote(_THROUGH, Selector.DESTINATION, judge, NO_PORTS))
 
-    def forwarded(self, iif: str, oif: str, source: int, destination: int, transport: Transport) -> Unknown | None:
-        """Of packets that the guest forwards as they are."""
+    def forwarded(
+        self, iif: str, oif: str, source: int, destination: int, transport: Transport, *, answered: bool = True
+    ) -> Unknown | None:
+        """Of packets that the guest forwards as they are. Not `answered`: what answers them goes past the guest."""
         packets = replace(self._packets(transport, source, destination, iif=iif), own=False)
-        ruling = self._guarded(lambda: self._passed_on(packets, iif, oif))
+        on = partial(self._passed_on, iif=iif, oif=oif)
+        ruling = self._guarded(lambda: self._tracking.all_of(packets, ON, on, answered=answered))
         return ruling if isinstance(ruling, Unknown) else None
 
     @cached_property
@@ -162,9 +184,8 @@ class Filters:
             if hook == "postrouting":
                 packets = replace(packets, iif=None)
             passage, packets = self._chains.pass_hook(hook, packets, oif if hook == "egress" else iif)
-            doubt = _stopped(passage) or (None if led and hook == "prerouting" else _translated(passage))
-            if doubt is None and packets.translated and packets.state is None:
-                doubt = _UNTRACKED
+            doubt = _stopped(passage, packets) or (None if led and hook == "prerouting" else _translated(passage))
+            doubt = doubt or _untranslated(packets)
             if doubt is not None:
                 return doubt
         return None
@@ -176,7 +197,7 @@ class Filters:
         ports = packets.dports
         for hook in _IN:
             passage, packets = self._chains.pass_hook(hook, packets, packets.iif)
-            doubt = _stopped(passage)
+            doubt = _stopped(passage, packets) or (_untranslated(packets) if led else None)
             if doubt is not None:
                 return doubt
             if passage.translated and hook != "prerouting":
@@ -195,7 +216,7 @@ class Filters:
         for hook in _OUT:
             passage, packets = self._chains.pass_hook(hook, packets, device)
             kept = tuple(each for each in passage.translated if not self._keeps_source(each[0], packets, device))
-            doubt = _stopped(passage) or _translated(AtHook(translated=kept))
+            doubt = _stopped(passage, packets) or _translated(AtHook(translated=kept)) or _untranslated(packets)
             if doubt is not None:
                 return doubt
         return None
@@ -219,10 +240,10 @@ class Filters:
             proto=transport.proto,
             sports=transport.sports,
             dports=transport.dports,
+            turn=Turn.ANSWERS if transport.of_source else Turn.OPENS,
             state="established" if transport.of_source else "new",
             own=True if destination in self._own else None,
             connection_marked=self._chains.marks_connections,
-            cuts=self._cuts,
         )
 
     def _guarded(self, judge: Callable[[], Judged]) -> Judged:
@@ -241,8 +262,11 @@ class Filters:
             return constant(constant(self._strange))
         if not (self._chains.matters(*hooks) or self._bridged or (self._arp is not None and hooks != _IN)):
             return constant(constant(None))
-        rules = list(self._chains.rules_of(*hooks))
-        apart = membership(list(address_sets(rules, {end})))
+        if self._chains.untracks:  # whether they are tracked is asked of what goes the other way, too
+            rules, ends = list(self._chains.rules_of(*_EVERY)), _ADDRESSES
+        else:
+            rules, ends = list(self._chains.rules_of(*hooks)), {end}
+        apart = membership(list(address_sets(rules, ends)))
         cuts = _port_cuts(rules)
         known = Memo()
         ruled = [
@@ -257,9 +281,9 @@ class Filters:
         waiting = [ports]
         while waiting:
             first, last = waiting.pop()
-            self._cuts.clear()
+            self._chains.cuts.clear()
             ruling = self._guarded(partial(judge, remote, (first, last)))
-            told = cuts if isinstance(ruling, Led) else sorted(self._cuts)
+            told = cuts if isinstance(ruling, Led) else sorted(self._chains.cuts)
             inside = [cut for cut in told if first < cut <= last]
             if inside:
                 waiting += zip([first, *inside], [*[cut - 1 for cut in inside], last], strict=True)
@@ -268,10 +292,16 @@ class Filters:
         return joined((0 if first == ports[0] else first, judged[first]) for first in sorted(judged))
 
 
-def _stopped(passage: AtHook) -> Unknown | None:
+def _stopped(passage: AtHook, packets: Packets) -> Unknown | None:
     if not passage.stopped:
         return None
-    return Unknown(f"the guest's firewall stops it, or may do so ({passage.stopped[0].text})")
+    what = "what follows a connection's first packet" if packets.turn is Turn.FOLLOWS else "it"
+    return Unknown(f"the guest's firewall stops {what}, or may do so ({passage.stopped[0].text})")
+
+
+def _untranslated(packets: Packets) -> Unknown | None:
+    """A connection's addresses are translated in what is tracked alone."""
+    return _UNTRACKED if packets.translated and packets.state in {None, "untracked"} else None
 
 
 def _translated(passage: AtHook) -> Unknown | None:

@@ -58,11 +58,16 @@ def marked(guest: Guest) -> Marked:
         read |= hook.fwmask if hook.fwmark is not None else 0
     if not read:
         return NOTHING
-    if any(guest.sysctls.get(key, 0) != 0 for key in _REFLECTING):
+    if reflects_marks(guest):
         return Marked(None, None)
     return Marked(
         _marks_set(guest.firewall, ("prerouting", "ingress"), read), _marks_set(guest.firewall, ("output",), read)
     )
+
+
+def reflects_marks(guest: Guest) -> bool:
+    """Whether answers may get the mark of what they answer."""
+    return any(guest.sysctls.get(key, 0) != 0 for key in _REFLECTING)
 
 
 def _marks_set(firewall: Firewall | None, hooks: tuple[str, ...], read: int) -> Marks:

@@ -130,7 +130,7 @@ class PublishingKernel(FilteredKernel):
             return constant(None)
         address, ports, device = place
         if device is None:
-            own = self.sent(address, transport.at(ports))
+            own = self.sent(address, transport.at(ports), led=True)
             return own.mapped(lambda ways: _alike(ways, ports))
         found = self.returned(device, address, transport.at(ports))
         worlds = [world for ways in found.values for way in ways.values for world in worlds_of(way)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from vnicheck.guest.parsers.nft_conditions import SELECTORS, UNANSWERED
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.guest.parsers.tcp_flags import nft_flags
 from vnicheck.model.address import mask
@@ -16,40 +17,12 @@ _TOKEN = re.compile(r'"[^"]*"|\{[^{}]*\}|[^\s"]+')
 _QUOTED = re.compile(r'"[^"]*"')
 _VALUE = re.compile(r'"[^"]*"|[A-Za-z0-9_./:*-]+', re.ASCII)
 _SET_NAME = re.compile(r"@[A-Za-z0-9_./-]+", re.ASCII)
-_UNANSWERED = re.compile(
-    r"limit rate (?:over )?\S+(?: \w?bytes/\w+)?(?: burst \d+ \S+)?"
-    r"|socket (?:transparent|wildcard) (?:!= )?[01]"
-    r"|fib [sd]addr(?: \. (?:mark|iif|oif))* (?:"
-    r"type (?:!= )?(?:local|unicast|broadcast|anycast|multicast|blackhole|unreachable|prohibit)"
-    r"|(?:oif|oifname|check) (?:!= )?(?:missing|exists|\d+|\"[^\" ]*\"))(?= |$)",
-    re.ASCII,
-)
-"""Whole conditions that no flow answers: of a rate, a socket, a lookup of the FIB."""
 _OF_MARKS = {Selector.MARK, Selector.CONNECTION_MARK}
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+", re.ASCII)
 _MARKS = (("meta", "mark"), ("ct", "mark"), ("mark",))
 _OPERATORS = {"and", "or", "xor", "&", "|", "^", "<<", ">>", "lshift", "rshift"}
 
-_SELECTORS: dict[tuple[str, ...], tuple[Selector, str | None]] = {
-    **{(*meta, name): (Selector.IIF, None) for meta in ((), ("meta",)) for name in ("iif", "iifname")},
-    **{(*meta, name): (Selector.OIF, None) for meta in ((), ("meta",)) for name in ("oif", "oifname")},
-    ("ip", "saddr"): (Selector.SOURCE, None),
-    ("ip", "daddr"): (Selector.DESTINATION, None),
-    ("ip", "protocol"): (Selector.PROTOCOL, None),
-    ("meta", "l4proto"): (Selector.PROTOCOL, None),
-    ("th", "sport"): (Selector.SOURCE_PORT, None),
-    ("th", "dport"): (Selector.DESTINATION_PORT, None),
-    **{(name, "sport"): (Selector.SOURCE_PORT, name) for name in ("tcp", "udp", "sctp", "dccp", "udplite")},
-    **{(name, "dport"): (Selector.DESTINATION_PORT, name) for name in ("tcp", "udp", "sctp", "dccp", "udplite")},
-    ("icmp", "type"): (Selector.ICMP_TYPE, "icmp"),
-    ("ct", "state"): (Selector.CONNECTION_STATE, None),
-    ("ct", "status"): (Selector.CONNECTION_STATE, None),
-    ("meta", "mark"): (Selector.MARK, None),
-    ("ct", "mark"): (Selector.CONNECTION_MARK, None),
-    ("fib", "daddr", "type"): (Selector.DESTINATION_KIND, None),
-    ("fib", "saddr", "type"): (Selector.SOURCE_KIND, None),
-}
-"""What a condition begins with, and the protocol that it asks for by the way."""
+_OF_STATUS = ("ct", "status")
 _IPV6_ONLY = {("meta", "nfproto", "ipv6"), ("meta", "protocol", "ip6"), ("ip6",), ("icmpv6",)}
 _ANY_OF_OURS = (("meta", "nfproto", "ipv4"), ("meta", "protocol", "ip"))
 _OF_FAMILIES, _OURS = (("meta", "nfproto"), ("meta", "protocol")), {"ip", "ipv4", "*"}
@@ -70,10 +43,11 @@ def depth(line: str) -> int:
     return bare.count("{") - bare.count("}")
 
 
-def read_rule(line: str) -> Iterator[FirewallRule]:
+def read_rule(line: str, *, of_iptables: bool = False) -> Iterator[FirewallRule]:
     """The rule of a line; in two where it marks the packet, or hands it to a proxy, before it asks more. Nothing of a
-    rule that is for IPv6 alone."""
-    words = _Words(line)
+    rule that is for IPv6 alone. `of_iptables`: it is told in nft's words, but iptables made it.
+    """
+    words = _Words(line, of_iptables=of_iptables)
     if words.list[:1] == ["comment"]:
         return
     rule = FirewallRule(text=capped(line))
@@ -118,7 +92,8 @@ def read_rule(line: str) -> Iterator[FirewallRule]:
 class _Words:
     """The words of a rule, from the first that is not yet read. Methods that find what they are for step behind it."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: str, *, of_iptables: bool = False) -> None:
+        self._of_iptables = of_iptables
         self.list = _TOKEN.findall(line)
         self._place = 0
 
@@ -197,11 +172,11 @@ class _Words:
     def condition(self) -> tuple[Match, ...] | None:
         if self.begins(("tcp", "flags")):
             return self._flags()
-        for head, (selector, protocol) in _SELECTORS.items():
+        for head, (selector, protocol) in SELECTORS.items():
             if self.begins(head):
                 start = self._place
                 self._place += len(head)
-                match = self._operand(selector)
+                match = self._status() if head == _OF_STATUS else self._operand(selector)
                 if match is None:
                     self._place = start
                     return None
@@ -220,7 +195,8 @@ class _Words:
     def verdict_map(self) -> list[tuple[tuple[Match, ...], tuple[Verdict | None, str | None]]] | None:
         """Of `ct state vmap { established : accept, new : jump new }` the conditions, each with its verdict."""
         start = self._place
-        head = next((head for head in (*_SELECTORS, *_OF_FAMILIES) if self.begins((*head, "vmap"))), None)
+        heads = [head for head in (*SELECTORS, *_OF_FAMILIES) if head != _OF_STATUS]
+        head = next((head for head in heads if self.begins((*head, "vmap"))), None)
         body = "" if head is None else "".join(self.list[self._place + len(head) + 1 :][:1])
         entries = [entry.rpartition(" : ") for entry in body[1:-1].split(",")] if body[:1] == "{" else []
         choices: list[tuple[tuple[Match, ...], tuple[Verdict | None, str | None]]] = []
@@ -232,7 +208,7 @@ class _Words:
             if head in _OF_FAMILIES:
                 choices.append(((), decided if value in _OURS else (None, None)))
                 continue
-            selector, protocol = _SELECTORS[head]
+            selector, protocol = SELECTORS[head]
             also: tuple[Match, ...] = (Match(selector=selector, values=(value.strip('"'),)),)
             if protocol is not None:
                 also = (Match(selector=Selector.PROTOCOL, values=(protocol,)), *also)
@@ -251,24 +227,35 @@ class _Words:
             masked = f"/{self.next()}"
             if not (self.begins(("==",)) or self.begins(("!=",))):
                 return None
-        negated = self.take("!=")
-        if not negated:
-            self.take("==")
+        whole = self.take("!=")  # of flags such as states this, and `==`, ask for the whole value
+        none_of = not whole and selector is Selector.CONNECTION_STATE and self.take("!")
+        negated = whole or none_of
+        whole = whole or self.take("==")
         word = self.next()
         values = [part.strip() for part in word[1:-1].split(",")] if word[:1] == "{" else [word]
         if selector is Selector.CONNECTION_STATE and word[:1] != "{":
             values = word.split(",")
+            if whole and len(values) > 1:
+                return None
         following = self.list[self._place : self._place + 1]
         plain = all(_VALUE.fullmatch(value) for value in values) or _SET_NAME.fullmatch(word)
         known = plain and word not in {"vmap", "map", "set", "."}
-        if not known or following in (["."], ["&"], ["|"], ["map"], ["vmap"]):
+        if not known or following in (["."], ["&"], ["|"], ["/"], ["map"], ["vmap"]):
             return None
         if selector in _OF_MARKS:
             values = [_masked(value) for value in values]
         return Match(selector=selector, values=tuple(value.strip('"') + masked for value in values), negated=negated)
 
+    def _status(self) -> Match | None:
+        """A connection has several at once: `ct status dnat` asks for one of them, `== dnat`, `!= dnat`, sets and maps
+        for all. Of `! --ctstate DNAT` and `--ctstate NEW,DNAT` of iptables nft tells (iptables 1.8.9) just that.
+        """
+        whole = self._of_iptables or self.begins(("==",)) or self.begins(("!=",))
+        match = None if whole else self._operand(Selector.CONNECTION_STATE)
+        return None if match is None or self.list[self._place - 1][:1] == "{" else match
+
     def unanswered(self) -> str | None:
-        match = _UNANSWERED.match(" ".join(self.list[self._place :]))
+        match = UNANSWERED.match(" ".join(self.list[self._place :]))
         self._place += len(match[0].split()) if match is not None else 0
         return None if match is None else match[0]
 

@@ -21,6 +21,8 @@ from vnicheck.guest.parsers.parsed import capped, text_lines
 from vnicheck.model.firewall import FirewallChain, FirewallRule, Verdict
 
 FAMILIES = {"ip", "inet", "netdev", "arp", "bridge"}
+_OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
+"""Tables of family ip that iptables makes in nftables, or may have made."""
 _TABLE = re.compile(r"table (\S+) (\S+) \{(?: #.*)?", re.ASCII)
 """Behind it, as behind a chain's, stand the handle and who owns it: `# progname firewalld`."""
 _CHAIN = re.compile(r"chain (\S+) \{(?: #.*)?", re.ASCII)
@@ -65,7 +67,7 @@ def parse_nftables(text: str) -> tuple[tuple[FirewallChain, ...], tuple[str, ...
         elif chain is not None and line.startswith(("type ", "devices ", "hook ")):
             unmodelled.append(capped(line))
         elif chain is not None:
-            rules += read_rule(line)
+            rules += read_rule(line, of_iptables=family == "ip" and table in _OF_IPTABLES)
             sets.meet_rule(line)
             skipped = depth(line)
         elif line.startswith("flags "):
