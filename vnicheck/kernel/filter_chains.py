@@ -47,7 +47,7 @@ _LONG = 32
 _DEEPEST = 16
 """The kernel allows no more jumps in a row."""
 MOST_RULES = 2_000_000
-"""Rules asked for one guest, before the rest is left unknown: seconds."""
+"""Rules asked for one guest, and hooks passed, before the rest is left unknown: seconds."""
 
 
 class TooManyRulesError(Exception):
@@ -160,6 +160,7 @@ class Chains:
         them, where it says which. `device`: of the chains bound to one. Packets that the hook's rules do not tell apart
         by their ends meet the same.
         """
+        self.spend()
         source = self._like(hook, Selector.SOURCE, packets.source)
         destination = packets.destination
         if hook != "prerouting":  # nothing gives them another one
