@@ -365,6 +365,14 @@ def test_packets_before_tracking_have_no_state() -> None:
     assert "echo-reply" in answered(kernel(echoes), ICMP)
 
 
+def test_what_is_not_tracked_has_no_status() -> None:
+    raw = chain("output priority raw", "ip protocol tcp notrack", "r")
+    assert "drop" in leaves(kernel(raw + chain("output priority 0", "ct status ! dnat accept\ndrop", "o")), answer=True)
+    assert (
+        leaves(kernel(raw + chain("output priority 0", "ct state untracked accept\ndrop", "o")), answer=True) == "eth0"
+    )
+
+
 def test_output_and_new_sources() -> None:
     out = (
         "table ip o {\nchain out {\ntype filter hook output priority 0; policy accept;\n"

@@ -223,8 +223,8 @@ def _is_echo(value: str, packets: Packets) -> bool | None:
 def _is_state(value: str, packets: Packets) -> bool | None:
     if packets.state is None or value not in _STATES:
         return None
-    if value == "dnat":
-        return packets.translated
+    if value == "dnat":  # without a connection nft's `ct status` holds of nothing, not even `! dnat`
+        return packets.translated if packets.state in {"new", "established"} else None
     return value == packets.state
 
 
