@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, all_of, any_of
+from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, Use, all_of, any_of
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, route_of, rule_of, table_of
 from vnicheck.guest.parsers.boot.machine import Machine, has_mac
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.parsed import capped
-from vnicheck.model.guest import BootRoute
+from vnicheck.model.guest import BootRoute, Manager
 
 _SCRIPTS = "/etc/sysconfig/network-scripts"
 _WICKED = "/etc/sysconfig/network"
@@ -40,10 +40,16 @@ def apply_scripts(files: BootFiles, names: Names, machine: Machine, runs: Mappin
     scripts, manager = all_of(runs["network"], not off), runs["NetworkManager"]
     started: dict[str, tuple[Fate, Fate]] = {}
     for path, values in descriptions.items():
-        fate = _is_for(path, values, machine)
+        up, taken = _is_up(values), _is_for(path, values, machine)
+        fate = all_of(up, taken)
         plain = values.get("NM_CONTROLLED", "yes").lower()
         by_manager: Fate = False if plain in {"no", "n", "false", "0"} else manager
         started[path] = all_of(fate, scripts), all_of(fate, by_manager)
+        for owned in machine.owned(Manager.NETWORK_SCRIPTS, _suffix(path)):
+            outcome.uses[owned] = Use(all_of(_is_of(values, owned), taken, scripts), up)
+        for uuid in [uuid for uuid, file in machine.profiles.items() if file == path]:
+            for owned in machine.owned(Manager.NETWORK_MANAGER, uuid):
+                outcome.uses[owned] = Use(all_of(_is_of(values, owned), taken, by_manager), up)
         outcome.take(path, any_of(*started[path]), _of_description(files.lines[path], names))
     for beside in _beside(files, _SCRIPTS, {"rule-": _rule_words, "route-": _route_words}):
         own = [path for path in descriptions if beside.name in {_suffix(path), descriptions[path].get("DEVICE", "")}]
@@ -65,7 +71,10 @@ def apply_wicked(files: BootFiles, names: Names, machine: Machine, runs: Fate, o
     for path, values in descriptions.items():
         mode = values.get("STARTMODE", "manual").lower()
         known: Fate = mode in _STARTED if mode in _STARTED | _NOT_STARTED else f"its STARTMODE is {capped(mode)[:40]}"
-        started[path] = all_of(known, _there(_suffix(path), machine), runs)
+        taken = all_of(_there(_suffix(path), machine), runs)
+        started[path] = all_of(known, taken)
+        for owned in machine.owned(Manager.WICKED, _suffix(path)):
+            outcome.uses[owned] = Use(taken, known)
         outcome.take(path, started[path], _of_description(files.lines[path], names))
     for beside in _beside(files, _WICKED, {"ifrule-": _rule_words, "ifroute-": _route_words}):
         fate = started.get(f"{_WICKED}/ifcfg-{beside.name}", False)
@@ -75,20 +84,26 @@ def apply_wicked(files: BootFiles, names: Names, machine: Machine, runs: Fate, o
         outcome.take(path, any_of(*started.values()), _route_words(files.lines[path], names))
 
 
-def _is_for(path: str, values: Mapping[str, str], machine: Machine) -> Fate:
-    """Whether a description is for an interface that is there, and boot brings it up."""
+def _is_up(values: Mapping[str, str]) -> Fate:
     on = values.get("ONBOOT", "yes").lower()
-    boot: Fate = (
-        True if on in {"yes", "y", "true", "1"} else False if on == "no" else f"its ONBOOT is {capped(on)[:40]}"
-    )
+    return True if on in {"yes", "y", "true", "1"} else False if on == "no" else f"its ONBOOT is {capped(on)[:40]}"
+
+
+def _is_for(path: str, values: Mapping[str, str], machine: Machine) -> Fate:
+    """Whether a description is for an interface that is there."""
     address = values.get("HWADDR", "")
     if "DEVICE" not in values:
         if not address:
-            return all_of(boot, _there(_suffix(path), machine))
-        return all_of(boot, any_of(*(has_mac(link, [address]) for link in machine.interfaces or ())))
+            return _there(_suffix(path), machine)
+        return any_of(*(has_mac(link, [address]) for link in machine.interfaces or ()))
     link = machine.named(values["DEVICE"])
     has = has_mac(link, [address]) if link is not None and address else True
-    return all_of(boot, _there(values["DEVICE"], machine), has)
+    return all_of(_there(values["DEVICE"], machine), has)
+
+
+def _is_of(values: Mapping[str, str], name: str) -> bool:
+    """Whether a description does not name another interface."""
+    return values.get("DEVICE", name) == name
 
 
 def _there(name: str, machine: Machine) -> Fate:

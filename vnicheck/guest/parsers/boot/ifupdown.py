@@ -7,12 +7,13 @@ that nothing brings up does nothing, nor does a template by itself; whoever inhe
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, all_of, any_of
+from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, Use, all_of, any_of
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, commands_of
 from vnicheck.guest.parsers.boot.machine import Machine, globbed, has_mac
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.parsed import capped
+from vnicheck.model.guest import Manager
 
 _HEADS = {"iface", "auto", "mapping", "rename", "template", "source", "source-directory", "source-dir"}
 _READ = ("/etc/network/interfaces.d", "interfaces.d")
@@ -41,7 +42,11 @@ def apply(files: BootFiles, paths: Sequence[str], names: Names, machine: Machine
     words = len(stanzas.started) + len(stanzas.mapped)
     many = len(stanzas.commands) * (words + 1) * len(machine.interfaces or (1,)) > MAX_PAIRS * 2
     for name in stanzas.commands:
-        fate = TOO_MANY if many else all_of(_is_started(name, stanzas, machine), _is_let(name, files), runs)
+        started = TOO_MANY if many else _is_started(name, stanzas, machine)
+        let = all_of(_is_let(name, files), runs)
+        fate = all_of(started, let)
+        for owned in machine.owned(Manager.IFUPDOWN, name):
+            outcome.uses[owned] = Use(let, started)
         for stanza in _with_parents(name, stanzas.parents):
             fates.setdefault(stanza, []).append(fate)
     for name, commands in stanzas.commands.items():
