@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from tests.support.boot_sandbox import BASES, UUID, kept, owned
+from tests.support.boot_sandbox import BASES, UUID, kept, owned, owner
 from tests.support.plans import BROKEN
 from vnicheck.fixes.persist.keep import Kept
 from vnicheck.guest.parsers.boot.files import read_boot_files
 from vnicheck.guest.parsers.boot.machine import Machine
 from vnicheck.guest.parsers.boot.network import boot_routing
 from vnicheck.guest.parsers.names import Names
-from vnicheck.model.guest import BootConfig, Manager, NotAgain, Owner
+from vnicheck.model.guest import BootConfig, Manager, NotAgain
 
 STRICT = BROKEN["strict, no spoofing"][0]
 NETPLAN = "/etc/netplan/50-cloud-init.yaml"
@@ -45,13 +45,13 @@ def section(files: Mapping[str, str], marks: str = "") -> str:
     return "\n".join(lines)
 
 
-def planned(manager: Manager, files: Mapping[str, str], marks: str = "", **more: object) -> Kept:
+def planned(manager: Manager, files: Mapping[str, str], marks: str = "") -> Kept:
     """What the plan keeps of a server with these files."""
     of = owned(STRICT, manager)
     inside = of.guest
-    assert inside is not None and inside.owners is not None
-    owners: dict[str, Owner] = {"eth1": inside.owners["eth1"]}
-    machine = Machine(interfaces=inside.interfaces, managers=(RUNNING[manager],), owners=owners, **more)  # type: ignore[arg-type]
+    assert inside is not None
+    owners = {"eth1": owner(manager, "eth1")}
+    machine = Machine(interfaces=inside.interfaces, managers=(RUNNING[manager],), owners=owners)
     found = boot_routing(read_boot_files(section(files, marks)), Names(), machine)
     return kept(owned(STRICT, manager, boot=BootConfig(carried_out=True, not_again=found.not_again)))
 
@@ -139,8 +139,16 @@ def test_nothing_is_written_to_what_boot_does_not_use(name: str) -> None:
 
 UNKNOWN = {
     "netplan's file could not be read": (Manager.NETPLAN, {}, f"@unreadable {NETPLAN}"),
-    "one of netplan's files is not understood": (Manager.NETPLAN, FILES[Manager.NETPLAN] | {"/etc/netplan/a.yaml": "{"}, ""),
-    "a file by a path": (Manager.NETWORKD, FILES[Manager.NETWORKD] | {NETWORKD.replace("20", "10"): "[Match]\nPath=x\n"}, ""),
+    "one of netplan's files is not understood": (
+        Manager.NETPLAN,
+        FILES[Manager.NETPLAN] | {"/etc/netplan/a.yaml": "{"},
+        "",
+    ),
+    "a file by a path": (
+        Manager.NETWORKD,
+        FILES[Manager.NETWORKD] | {NETWORKD.replace("20", "10"): "[Match]\nPath=x\n"},
+        "",
+    ),
     "its file was not among them": (Manager.NETWORKD, {}, ""),
     "another profile for it": (
         Manager.NETWORK_MANAGER,
@@ -156,7 +164,7 @@ UNKNOWN = {
     "its stanza was not among them": (Manager.IFUPDOWN, {}, ""),
     "a mode that we do not know": (Manager.WICKED, {WICKED: "STARTMODE=nfsroot2\n"}, ""),
     "an ONBOOT that we do not know": (Manager.NETWORK_SCRIPTS, {SCRIPTS: "ONBOOT=maybe\n"}, ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", UNKNOWN)

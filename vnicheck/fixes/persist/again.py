@@ -5,6 +5,7 @@ from typing import assert_never
 from vnicheck.fixes.persist.share import NotKept, Share
 from vnicheck.model.guest import Guest, Manager, NotAgain
 from vnicheck.model.plan import AtBoot
+from vnicheck.model.words import one_line
 
 _OLD = "an older version collected it, which did not tell whether boot uses it"
 _TO_BRING_UP = {
@@ -28,15 +29,15 @@ def at_boot(guest: Guest, share: Share, what: str) -> tuple[str, AtBoot]:
         return f"a boot sets {what} again: {manager} configures {name}", "kept"
     match doubt.how:
         case "not":
-            why = doubt.why or f"what {manager} has for it now is not what boot uses"
+            why = one_line(doubt.why, 200) or f"what {manager} has for it now is not what boot uses"
             raise NotKept(f"boot does not configure {name} as it is now: {why}; mend that, and plan again")
         case "by_hand":
-            todo = _TO_BRING_UP[share.owner.manager].format(handle=share.handle)
+            todo = _TO_BRING_UP[share.owner.manager].format(handle=share.owner.handle)
             said = f"the next boot takes {what} back: it does not bring {name} up; whoever brings it up sets them again"
             return f"{said} (for boot to do it, {todo})", "lost"
         case "unknown":
             said = f"a boot sets {what} again only if {manager} still configures {name} then, which is not known"
-            return f"{said} ({doubt.why}); look at 'ip rule' after the next boot", "partly"
+            return f"{said} ({one_line(doubt.why, 200)}); look at 'ip rule' after the next boot", "partly"
         case never:
             assert_never(never)
 
