@@ -332,6 +332,7 @@ vnicheck_allowed() {
     -e 's/^(\/[^:]*\/system-connections[^:]*:[0-9]+:[[:space:]]*permissions[[:space:]]*=).*[^[:space:]].*/\1?/' \
     -e '/^\/(etc|run|usr\/lib|usr\/local\/lib)\/(NetworkManager\/(system-connections|conf\.d|NetworkManager\.conf)|sysconfig\/|systemd\/network|default\/networking)/{s/^(.{400}).*/\1/' -e p -e b -e '}' \
     -e 's/^([^:]*:[0-9]+:).*rp_filter.*/\1rp_filter/' -e tkept \
+    -e '/^\/etc\/dhcp\/dhclient-exit-hooks\.d\/rfc3442-classless-routes:[0-9]+:[[:space:]]*ip -4 route add "\$[{]net_address[}]\/\$[{]net_length[}]" \\$/d' \
     -e '/^\/etc\/(network\/interfaces|wireguard\/|keepalived\/)/bstanza' -e '/^\/etc\/systemd\/system\//bunit' \
     -e 's/^([^:]*:[0-9]+:)#!.*/\1#!/' -e tkept \
     -e 's/^([^:]*:[0-9]+:)[[:space:]]*exit([[:space:]]+[0-9]+)?[[:space:];]*$/\1exit/' -e tkept \
@@ -403,7 +404,7 @@ vnicheck_boot_lines() {
   vnicheck_lines '^[[:space:]]*(\[|(unmanaged-devices|managed|match-device|plugins|enable)[+-]?[[:space:]]*=)' \
     /etc/NetworkManager/NetworkManager.conf /etc/NetworkManager/conf.d/*.conf /run/NetworkManager/conf.d/*.conf \
     /usr/lib/NetworkManager/conf.d/*.conf
-  vnicheck_lines '^[[:space:]]*(ROUTING_RULE_[0-9]+|IPV4_ROUTE_TABLE|POST_UP_SCRIPT|DEVICE|HWADDR|ONBOOT|NM_CONTROLLED|STARTMODE|NETWORKING)=.' \
+  vnicheck_lines '^[[:space:]]*(ROUTING_RULE_[0-9]+|IPV4_ROUTE_TABLE|POST_UP_SCRIPT|DEVICE|HWADDR|UUID|ONBOOT|AUTOCONNECT_PRIORITY|NM_CONTROLLED|STARTMODE|NETWORKING)=.' \
     /etc/sysconfig/network-scripts /etc/sysconfig/network-scripts/ifcfg-* /etc/sysconfig/network \
     /etc/sysconfig/network/ifcfg-*
   vnicheck_lines '^[[:space:]]*[^#[:space:]]' /etc/sysconfig/network-scripts/rule-* \

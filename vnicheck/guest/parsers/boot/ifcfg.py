@@ -4,9 +4,10 @@ network-scripts or NetworkManager's plugin for them, or `ifrule-eth1` and `ifrou
 sysconfig.txt of initscripts, nm-settings-ifcfg-rh(5), ifcfg(5) of wicked: boot brings up what does not say ONBOOT=no
 (wicked: what says STARTMODE=auto, or hotplug); DEVICE is the name, HWADDR the address that the interface has to have.
 The files beside are read where there is such a description, by its name or by the interface's. NetworkManager leaves
-rule-* to a script of another package.
+rule-* to a script of another package, and takes of all that fit one as of its own profiles.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -14,10 +15,12 @@ from msgspec import Struct
 from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, Use, all_of, any_of
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, route_of, rule_of, table_of
-from vnicheck.guest.parsers.boot.machine import Machine, has_mac
+from vnicheck.guest.parsers.boot.keyfiles import Keys, Profile, priority_of
+from vnicheck.guest.parsers.boot.machine import Machine, has_mac, is_ethernet
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.parsed import capped
 from vnicheck.model.guest import BootRoute, Manager
+from vnicheck.model.interface import Interface
 
 _SCRIPTS = "/etc/sysconfig/network-scripts"
 _WICKED = "/etc/sysconfig/network"
@@ -33,23 +36,53 @@ class _Beside(Struct, frozen=True):
     read: Reader
 
 
-def apply_scripts(files: BootFiles, names: Names, machine: Machine, runs: Mapping[str, Fate], outcome: Outcome) -> None:
-    """What network-scripts set, or NetworkManager from their files. `runs`: which of the two do at boot."""
-    descriptions = {path: _values(files.lines[path]) for path in files.paths if path.startswith(f"{_SCRIPTS}/ifcfg-")}
+def profiles(files: BootFiles, machine: Machine) -> Iterator[Profile]:
+    """The descriptions as NetworkManager has them: one without a name or an address is for every interface. Without
+    UUID it has one that is made of its path.
+    """
+    for path, values in _descriptions(files).items():
+        uuid = values.get("UUID") or uuid_of(path)
+        keys: Keys = {("connection", "uuid"): uuid}
+        controlled = values.get("NM_CONTROLLED", "yes").lower() not in {"no", "n", "false", "0"}
+        fits = {link.name: _fits(values, link) for link in machine.interfaces or ()}
+        priority = priority_of(values.get("AUTOCONNECT_PRIORITY", "0"))
+        yield Profile(path, keys, _is_up(values), (), priority, read=controlled, fits=fits)
+
+
+def uuid_of(path: str) -> str:
+    """What NetworkManager calls an ifcfg file that says no UUID: nm_uuid_generate_from_string: MD5 of its path."""
+    digest = hashlib.md5(path.encode(errors="replace"), usedforsecurity=False).hexdigest()
+    return "-".join(digest[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
+
+
+def _fits(values: Mapping[str, str], link: Interface) -> Fate:
+    name, address = values.get("DEVICE", ""), values.get("HWADDR", "")
+    if "$" in name:
+        return "its name is a shell's variable"
+    named = name == link.name if name else is_ethernet(link)
+    return all_of(named, has_mac(link, [address]) if address else True)
+
+
+def _descriptions(files: BootFiles) -> dict[str, dict[str, str]]:
+    return {path: _values(files.lines[path]) for path in files.paths if path.startswith(f"{_SCRIPTS}/ifcfg-")}
+
+
+def apply_scripts(
+    files: BootFiles, names: Names, machine: Machine, runs: Fate, won: Mapping[str, Fate], outcome: Outcome
+) -> None:
+    """What network-scripts set, or NetworkManager from their files. `runs`: whether network-scripts do at boot; `won`:
+    of each description whether NetworkManager takes it for an interface.
+    """
+    descriptions = _descriptions(files)
     off = _values(files.lines.get(_WICKED, ())).get("NETWORKING", "yes") == "no"
-    scripts, manager = all_of(runs["network"], not off), runs["NetworkManager"]
+    scripts = all_of(runs, not off)
     started: dict[str, tuple[Fate, Fate]] = {}
     for path, values in descriptions.items():
         up, taken = _is_up(values), _is_for(path, values, machine)
         fate = all_of(up, taken)
-        plain = values.get("NM_CONTROLLED", "yes").lower()
-        by_manager: Fate = False if plain in {"no", "n", "false", "0"} else manager
-        started[path] = all_of(fate, scripts), all_of(fate, by_manager)
+        started[path] = all_of(fate, scripts), won[path]
         for owned in machine.owned(Manager.NETWORK_SCRIPTS, _suffix(path)):
             outcome.uses[owned] = Use(all_of(_is_of(values, owned), taken, scripts), up)
-        for uuid in [uuid for uuid, file in machine.profiles.items() if file == path]:
-            for owned in machine.owned(Manager.NETWORK_MANAGER, uuid):
-                outcome.uses[owned] = Use(all_of(_is_of(values, owned), taken, by_manager), up)
         outcome.take(path, any_of(*started[path]), _of_description(files.lines[path], names))
     for beside in _beside(files, _SCRIPTS, {"rule-": _rule_words, "route-": _route_words}):
         own = [path for path in descriptions if beside.name in {_suffix(path), descriptions[path].get("DEVICE", "")}]

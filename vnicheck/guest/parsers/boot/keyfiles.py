@@ -6,7 +6,7 @@ among equals the one that was used last, which no file tells. A file that others
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -56,6 +56,8 @@ class Profile(Struct, frozen=True):
     priority: int | None = 0
     definition: Definition | None = None
     read: Fate = True
+    fits: Mapping[str, Fate] | None = None
+    """The interfaces that it is for, where its keys do not tell (of an ifcfg file)."""
 
 
 def read_profiles(files: BootFiles, paths: Sequence[str], names: Names) -> Iterator[Profile]:
@@ -75,8 +77,13 @@ def read_profiles(files: BootFiles, paths: Sequence[str], names: Names) -> Itera
                 starts=_starts(keys),
                 read=_is_read(path, files),
                 settings=[(path, settings)],
-                priority=int(priority) if re.fullmatch(r"-?\d{1,4}", priority, re.ASCII) else None,
+                priority=priority_of(priority),
             )
+
+
+def priority_of(text: str) -> int | None:
+    """None where it is no number that NetworkManager takes."""
+    return int(text) if re.fullmatch(r"-?\d{1,4}", text, re.ASCII) else None
 
 
 def of_netplan(definition: Definition) -> Profile:
@@ -87,8 +94,10 @@ def of_netplan(definition: Definition) -> Profile:
 
 def apply(
     profiles: Sequence[Profile], machine: Machine, unmanaged: Sequence[str], runs: Fate, outcome: Outcome
-) -> None:
-    """What the profiles set on the interfaces that get them. `unmanaged`: what the configuration keeps from it."""
+) -> dict[str, Fate]:
+    """What the profiles set on the interfaces that get them; whether one does, by file. `unmanaged`: what the
+    configuration keeps from it.
+    """
     fates: list[list[Fate]] = [[] for _ in profiles]
     links = machine.interfaces or ()
     many = len(links) * len(profiles) * len(profiles) > MAX_PAIRS * 2
@@ -108,6 +117,7 @@ def apply(
             if _configures(profile, machine, link.name):
                 taken = all_of(managed, profile.read, _is_for(profile, link, machine), wins, runs)
                 outcome.uses[link.name] = Use(taken, profile.starts, _NO_RULES if profile.definition else "")
+    found: dict[str, Fate] = {}
     for profile, of_profile in zip(profiles, fates, strict=True):
         fate: Fate = any_of(*of_profile)
         if machine.interfaces is None or many:
@@ -117,6 +127,8 @@ def apply(
             rest = None if settings is None else [each for each in settings if each not in rules]
             outcome.take(path, all_of(fate, runs), _again(rest))
             outcome.take(path, all_of(fate, runs, _NO_RULES), rules)
+        found[profile.path] = all_of(fate, runs)
+    return found
 
 
 def _configures(profile: Profile, machine: Machine, name: str) -> bool:
@@ -169,6 +181,8 @@ def _is_for(profile: Profile, link: Interface, machine: Machine) -> Fate:
     if profile.definition is not None:
         of_kind: Fate = is_ethernet(link) if profile.definition.makes is None else True
         return all_of(of_kind, matches(profile.definition.conditions, link, machine))
+    if profile.fits is not None:
+        return profile.fits.get(link.name, False)
     keys = profile.keys
     fates = [_is_of_type(keys, link)]
     name = keys.get(("connection", "interface-name"), "")

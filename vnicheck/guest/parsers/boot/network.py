@@ -101,8 +101,9 @@ def carried_out(files: BootFiles, names: Names, machine: Machine) -> Outcome:
     written = {profile.path for profile in of_manager}
     profiles = [each for each in keyfiles.read_profiles(files, paths["keyfile"], names) if each.path not in written]
     unmanaged = unmanaged_devices(files, ifupdown.interfaces_named(files, paths["ifupdown"]))
-    keyfiles.apply([*profiles, *of_manager], machine, unmanaged, runs["NetworkManager"], outcome)
-    ifcfg.apply_scripts(files, names, machine, runs, outcome)
+    profiles += [*of_manager, *ifcfg.profiles(files, machine)]
+    won = keyfiles.apply(profiles, machine, unmanaged, runs["NetworkManager"], outcome)
+    ifcfg.apply_scripts(files, names, machine, runs["network"], won, outcome)
     ifcfg.apply_wicked(files, names, machine, runs["wicked"], outcome)
     ifupdown.apply(files, paths["ifupdown"], names, machine, runs["networking"], outcome)
     dispatched = paths["dispatcher"] if runs["NetworkManager"] is not False else []
