@@ -127,7 +127,7 @@ DEBIAN: Files = {
     "/etc/network/interfaces.d/50-cloud-init": f"{CLOUD_INIT}auto lo\niface lo inet loopback\n\n"
     "auto eth0\niface eth0 inet dhcp\n",
     "/etc/network/interfaces.d/60-vni": DEBIAN_VNI,
-    "/etc/default/networking": "# Configuration for networking init script being run during\n#CONFIGURE_INTERFACES=yes\n",
+    "/etc/default/networking": "# Configuration for networking\n#CONFIGURE_INTERFACES=yes\n",
     "/run/network/ifstate": "lo=lo\neth0=eth0\neth1=eth1\n",
     "/etc/systemd/system/multi-user.target.wants/networking.service": Path("/x"),
     "/etc/network/if-up.d/mtuipv6": '#!/bin/sh\nset -e\n[ -n "$IF_MTU6" ] || exit 0\n',
@@ -147,7 +147,7 @@ NM_CONF: Files = {
     "/etc/NetworkManager/NetworkManager.conf": "[main]\n#plugins=keyfile,ifcfg-rh\n\n[logging]\n#level=DEBUG\n",
     "/usr/lib/NetworkManager/conf.d/10-slaves-order.conf": "[main]\nslaves-order=name\n",
     "/etc/NetworkManager/conf.d/99-cloud-init.conf": "[main]\ndns = none\n",
-    "/etc/NetworkManager/dispatcher.d/hook-network-manager": '#!/bin/sh\nis_azure() {\n}\ncase "$2" in\nup) exec x;;\nesac\n',
+    "/etc/NetworkManager/dispatcher.d/hook-network-manager": '#!/bin/sh\ncase "$2" in\nup) exec x;;\nesac\n',
     "/etc/systemd/system/multi-user.target.wants/NetworkManager.service": Path("/x"),
     "/etc/sysconfig/network": "NETWORKING=yes\nNOZEROCONF=yes\n",
 }
@@ -199,7 +199,7 @@ method=auto
 
 [proxy]
 """
-LO = "[connection]\nid=lo\nuuid=0a0b0c0d-1111-2222-3333-444455556677\ntype=loopback\ninterface-name=lo\n[ipv4]\nmethod=manual\n"
+LO = "[connection]\nid=lo\ntype=loopback\ninterface-name=lo\n[ipv4]\nmethod=manual\n"
 ROCKY_9: Files = {
     **NM_CONF,
     "/etc/NetworkManager/system-connections/cloud-init-eth0.nmconnection": KEYFILE_0,
