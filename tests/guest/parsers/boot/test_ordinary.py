@@ -9,6 +9,8 @@ from vnicheck.guest.assemble import read_guest
 from vnicheck.guest.parsers.boot.ifcfg import uuid_of
 from vnicheck.model.guest import Guest, Manager, Owner
 
+pytestmark = pytest.mark.root
+
 Files = dict[str, str | Path | None]
 IFCFG = "/etc/sysconfig/network-scripts/ifcfg-"
 UUID = "0a0b0c0d-1111-2222-3333-444455556666"
@@ -132,6 +134,12 @@ DEBIAN: Files = {
     "/etc/systemd/system/multi-user.target.wants/networking.service": Path("/x"),
     "/etc/network/if-up.d/mtuipv6": '#!/bin/sh\nset -e\n[ -n "$IF_MTU6" ] || exit 0\n',
 }
+CLOUD_DEBIAN: Files = DEBIAN | {
+    "/etc/network/interfaces": "source /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n\n"
+    "# Cloud images dynamically generate config fragments for newly attached interfaces.\n"
+    "source-directory /run/network/interfaces.d\n",
+    "/run/network/interfaces.d/eth1": "auto eth1\nallow-hotplug eth1\n\niface eth1 inet dhcp\n",
+}
 IFCFG_0 = """# Created by cloud-init on instance boot automatically, do not edit.
 #
 BOOTPROTO=dhcp
@@ -229,6 +237,7 @@ SERVERS: dict[str, tuple[Files, str, Owner]] = {
         NETPLAN_1,
     ),
     "Debian with ifupdown": (DEBIAN, "", Owner(manager=Manager.IFUPDOWN, handle="eth1")),
+    "Debian's image for clouds": (CLOUD_DEBIAN, "", Owner(manager=Manager.IFUPDOWN, handle="eth1")),
     "Rocky 8 with ifcfg": (ROCKY_8, "NetworkManager", NM_1),
     "Rocky 9 with keyfiles": (ROCKY_9, "NetworkManager", NM_1),
     "Rocky 9, what NetworkManager made changed by nmcli": (ROCKY_9_BY_NMCLI, "NetworkManager", NM_1),
@@ -291,3 +300,20 @@ def test_a_hook_of_dhclients_that_somebody_changed_is_not_taken_for_the_packages
     boot = configured_guest(tmp_path, {path: changed}).boot
     assert boot is not None
     assert "holds more than is understood" in boot.unknown["routing"]
+
+
+def test_what_only_a_file_in_run_brings_up(tmp_path: Path) -> None:
+    """Debian's helper makes it anew as the interface appears; no file says so."""
+    files = CLOUD_DEBIAN | {"/etc/network/interfaces.d/60-vni": DEBIAN_VNI.replace("auto eth1\n", "")}
+    boot = collected(tmp_path, files, "").boot
+    assert boot is not None
+    assert "a file in /run, which is gone at the next boot" in boot.unknown["routing"]
+    assert boot.not_again["eth1"].how == "unknown"
+
+
+def test_rules_in_a_file_in_run(tmp_path: Path) -> None:
+    files = CLOUD_DEBIAN | {"/run/network/interfaces.d/eth1": DEBIAN_VNI}
+    del files["/etc/network/interfaces.d/60-vni"]
+    boot = collected(tmp_path, files, "").boot
+    assert boot is not None
+    assert "in /run" in boot.unknown["routing"]

@@ -68,22 +68,28 @@ def _descriptions(files: BootFiles) -> dict[str, dict[str, str]]:
 
 
 def apply_scripts(
-    files: BootFiles, names: Names, machine: Machine, runs: Fate, won: Mapping[str, Fate], outcome: Outcome
+    files: BootFiles,
+    names: Names,
+    machine: Machine,
+    runs: Mapping[str, Fate],
+    won: Mapping[str, Fate],
+    outcome: Outcome,
 ) -> None:
-    """What network-scripts set, or NetworkManager from their files. `runs`: whether network-scripts do at boot; `won`:
-    of each description whether NetworkManager takes it for an interface.
+    """What network-scripts set, or NetworkManager from their files. `runs`: which of the two do at boot; `won`: of each
+    description whether NetworkManager takes it for an interface that is there.
     """
     descriptions = _descriptions(files)
     off = _values(files.lines.get(_WICKED, ())).get("NETWORKING", "yes") == "no"
-    scripts = all_of(runs, not off)
+    scripts = all_of(runs["network"], not off)
     started: dict[str, tuple[Fate, Fate]] = {}
     for path, values in descriptions.items():
         up, taken = _is_up(values), _is_for(path, values, machine)
         fate = all_of(up, taken)
-        started[path] = all_of(fate, scripts), won[path]
+        absent = all_of(fate, runs["NetworkManager"]) if isinstance(taken, str) else False
+        started[path] = all_of(fate, scripts), any_of(won[path], absent)
         for owned in machine.owned(Manager.NETWORK_SCRIPTS, _suffix(path)):
             outcome.uses[owned] = Use(all_of(_is_of(values, owned), taken, scripts), up)
-        outcome.take(path, any_of(*started[path]), _of_description(files.lines[path], names))
+        outcome.take(path, started[path][1], _of_description(files.lines[path], names))
     for beside in _beside(files, _SCRIPTS, {"rule-": _rule_words, "route-": _route_words}):
         own = [path for path in descriptions if beside.name in {_suffix(path), descriptions[path].get("DEVICE", "")}]
         fates = []
@@ -108,7 +114,7 @@ def apply_wicked(files: BootFiles, names: Names, machine: Machine, runs: Fate, o
         started[path] = all_of(known, taken)
         for owned in machine.owned(Manager.WICKED, _suffix(path)):
             outcome.uses[owned] = Use(taken, known)
-        outcome.take(path, started[path], _of_description(files.lines[path], names))
+        outcome.take(path, started[path], _of_hook(files.lines[path]))
     for beside in _beside(files, _WICKED, {"ifrule-": _rule_words, "ifroute-": _route_words}):
         fate = started.get(f"{_WICKED}/ifcfg-{beside.name}", False)
         outcome.take(beside.path, fate, beside.read(files.lines[beside.path], names))
@@ -164,7 +170,17 @@ def _values(lines: Sequence[Line]) -> dict[str, str]:
     return values
 
 
+def _of_hook(lines: Sequence[Line]) -> Iterator[BootSetting | None]:
+    """A script that wicked runs after the interface is up."""
+    for line in lines:
+        key, _, value = line.text.strip().partition("=")
+        if key == "POST_UP_SCRIPT" and value.strip().strip("\"'"):
+            raise NotUnderstood
+    yield from ()
+
+
 def _of_description(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
+    """What NetworkManager alone reads of it."""
     for line in lines:
         key, _, value = line.text.strip().partition("=")
         value = value.strip().strip("\"'")
@@ -172,8 +188,6 @@ def _of_description(lines: Sequence[Line], names: Names) -> Iterator[BootSetting
             yield rule_of(value.split(), line.source, names)
         elif key == "IPV4_ROUTE_TABLE":
             yield BootRoute(source=line.source, table=table_of(value, names))
-        elif key == "POST_UP_SCRIPT" and value:
-            raise NotUnderstood  # a script that runs after the interface is up
 
 
 def _rule_words(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:

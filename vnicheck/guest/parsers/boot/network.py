@@ -103,7 +103,7 @@ def carried_out(files: BootFiles, names: Names, machine: Machine) -> Outcome:
     unmanaged = unmanaged_devices(files, ifupdown.interfaces_named(files, paths["ifupdown"]))
     profiles += [*of_manager, *ifcfg.profiles(files, machine)]
     won = keyfiles.apply(profiles, machine, unmanaged, runs["NetworkManager"], outcome)
-    ifcfg.apply_scripts(files, names, machine, runs["network"], won, outcome)
+    ifcfg.apply_scripts(files, names, machine, runs, won, outcome)
     ifcfg.apply_wicked(files, names, machine, runs["wicked"], outcome)
     ifupdown.apply(files, paths["ifupdown"], names, machine, runs["networking"], outcome)
     dispatched = paths["dispatcher"] if runs["NetworkManager"] is not False else []
@@ -160,7 +160,7 @@ def _read_at_boot(files: BootFiles) -> Iterator[str]:
     lines = (line for path in files.paths if _kind(path) == "ifupdown" for line in files.lines[path])
     sources = [line.text for line in lines if line.text.startswith("source")]
     for path in files.paths:
-        if path not in masked and (not path.startswith("/etc/network/interfaces.d") or _is_included(path, sources)):
+        if path not in masked and (not path.startswith(ifupdown.INCLUDED) or _is_included(path, sources)):
             yield path
 
 
@@ -216,6 +216,7 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("*/systemd/networkd.conf*", "tables", (_NETWORKD,)),
     ("*/systemd/network*", "networkd", (_NETWORKD,)),
     ("/etc/network/interfaces*", "ifupdown", ("networking",)),
+    ("/run/network/interfaces*", "ifupdown", ("networking",)),
     ("/etc/default/networking", "defaults", ("networking",)),
     ("/etc/wireguard*", "tunnel", ()),
     ("/etc/keepalived/*", "keepalived", ()),
