@@ -30,7 +30,7 @@ def at_boot(guest: Guest, share: Share, what: str) -> tuple[str, AtBoot]:
     match doubt.how:
         case "not":
             why = one_line(doubt.why, 200) or f"what {manager} has for it now is not what boot uses"
-            raise NotKept(f"boot does not configure {name} as it is now: {why}; mend that, and plan again")
+            raise NotKept(f"boot does not configure {name} as it is now: {why}; fix that, and plan again")
         case "by_hand":
             todo = _TO_BRING_UP[share.owner.manager].format(handle=share.owner.handle)
             said = f"the next boot takes {what} back: it does not bring {name} up; whoever brings it up sets them again"
