@@ -42,7 +42,8 @@ conf.d local share cloud init.d if-up.d networkd-dispatcher cloud-init cloud.cfg
 
 MESSAGES = _words("""
 a activation-mode ActivationPolicy address addresses adds after again all among an and anew another answer answered any
-api applies are as at authorized be before began belongs both brings but by cannot carries certificate check checked client
+api applies are as at authorized be before began belongs both brings but by cannot carries certificate check checked
+client
 closed code collected comes command commands conditions configuration configured connect connected connection could
 counts credential did do does Driver driver else error errors every executable exit failed file files first for found
 free from gave given goes gone group groups guest guests had hand has have here holds Host host hosts how in includes
