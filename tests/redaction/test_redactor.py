@@ -1,11 +1,13 @@
 """A redacted snapshot: the same is predicted of it, and nothing in it says whose it is."""
 
+import ast
 import re
 import types
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec import Struct
 
+import vnicheck.guest.parsers.boot
+import vnicheck.model.boot
 from tests.support import cases
 from tests.support.amounts import drawn
 from tests.support.any_snapshot import snapshots
@@ -20,7 +24,17 @@ from tests.support.servers import COLLECTED, fabric, guest, link, server, two_vn
 from vnicheck.analysis.server import report_on
 from vnicheck.demo.checks import CHECKS, load_check
 from vnicheck.model.config import Config
-from vnicheck.model.guest import BootConfig, BootValue, Hook, HookKind, Interface, OperatingSystem, Route, Unmodelled
+from vnicheck.model.guest import (
+    BootConfig,
+    BootValue,
+    Hook,
+    HookKind,
+    Interface,
+    NotAgain,
+    OperatingSystem,
+    Route,
+    Unmodelled,
+)
 from vnicheck.model.report import InstanceReport
 from vnicheck.model.snapshot import SCHEMA, Problem, Snapshot, decode_snapshot, encode_snapshot
 from vnicheck.redaction.addresses import OWN_MEANING, UNTOUCHED
@@ -265,6 +279,40 @@ def holds_text(kind: Any) -> bool:
     if typing.get_origin(kind) is typing.Literal:
         return True
     return any(holds_text(inner) for inner in typing.get_args(kind) if inner is not types.NoneType)
+
+
+def reasons_of(path: Path) -> Iterator[str]:
+    """The sentences in a module, or what of them is fixed; no docstrings, no patterns."""
+    tree = ast.parse(path.read_text())
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) and id(node) not in said else None
+        if isinstance(text, str) and " " in text and re.search(r"[\\^*|\n]", text) is None:
+            yield text
+
+
+BOOT = Path(vnicheck.guest.parsers.boot.__path__[0])
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted(BOOT.glob("*.py")), Path(str(vnicheck.model.boot.__file__))], ids=lambda p: p.stem
+)
+def test_why_something_of_a_boot_is_not_known_keeps_its_words(path: Path) -> None:
+    words = {word for reason in reasons_of(path) for word in re.findall(r"\w[\w.-]*(?<![.-])|\w", reason)}
+    assert {word for word in words if not word.isdigit()} <= COMMANDS | PLACES | MESSAGES
+
+
+def test_of_such_a_reason_names_and_values_are_left_out() -> None:
+    reason = "/etc/netplan/acme.yaml: whether Path=pci-acme holds for eth1 is not known"
+    boot = BootConfig(unknown={"routing": reason}, not_again={"eth1": NotAgain(how="unknown", why=reason)})
+    of = server(*two_vnis(), guest=guest(boot=boot))
+    snapshot = Snapshot(schema=SCHEMA, tool_version="1", created_at=COLLECTED, servers=(of,), fabric=fabric())
+    (other,) = redacted(snapshot)[0].servers
+    assert other.guest is not None
+    assert other.guest.boot is not None
+    said = "/etc/netplan/…: whether Path=… holds for eth1 is not known"
+    assert other.guest.boot.unknown == {"routing": said}
+    assert other.guest.boot.not_again == {"eth1": NotAgain(how="unknown", why=said)}
 
 
 def test_every_text_of_a_snapshot_has_a_role() -> None:

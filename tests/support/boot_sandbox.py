@@ -43,7 +43,10 @@ def owned(of: Server, manager: Manager, **changes: object) -> Server:
     """The server with all its interfaces owned by the manager, and no configuration that sets rules or routes."""
     assert of.guest is not None
     names = [each.name for each in of.guest.interfaces if each.name not in {"lo", "docker0"}]
-    more: dict[str, object] = {"owners": {name: owner(manager, name) for name in names}, "boot": BootConfig()}
+    more: dict[str, object] = {
+        "owners": {name: owner(manager, name) for name in names},
+        "boot": BootConfig(carried_out=True),
+    }
     return msgspec.structs.replace(of, guest=msgspec.structs.replace(of.guest, **(more | changes)))
 
 

@@ -21,7 +21,7 @@ from vnicheck.guest.parsers.links import parse_links, with_buses
 from vnicheck.guest.parsers.names import Names, parse_names
 from vnicheck.guest.parsers.neighbours import parse_neighbours
 from vnicheck.guest.parsers.nexthops import parse_nexthops, resolve_nexthops
-from vnicheck.guest.parsers.owners import parse_owners
+from vnicheck.guest.parsers.owners import parse_owners, parse_profiles
 from vnicheck.guest.parsers.parsed import Parsed
 from vnicheck.guest.parsers.programs import bpf_hooks, ipsec_hooks, traffic_hooks
 from vnicheck.guest.parsers.routes import parse_routes
@@ -127,6 +127,7 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
         rules, routes = doubt_busybox_rules(rules), doubt_busybox_routes(routes)
     interfaces = with_buses(interfaces, facts.text("devices"))
     sysctls = _sysctls(facts)
+    owners = _owners(facts, interfaces)
     judges = _Judges(facts)
     try:
         return Guest(
@@ -140,13 +141,13 @@ def read_guest(data: bytes, *, via: Via, collected_at: str | None = None) -> Gue
             sysctls=sysctls,
             counters=parse_counters(facts.text("counters")) | parse_route_cache(facts.text("route_cache")),
             network_managers=parse_managers(facts.text("managers")),
-            owners=_owners(facts, interfaces),
+            owners=owners,
             hooks=(*_hooks(facts), *judges.hooks),
             examined=tuple(judges.examined),
             unexamined=judges.unexamined,
             firewall=judges.firewall,
             neighbours=_neighbours(facts),
-            boot=_boot(facts, sysctls, names, interfaces),
+            boot=_boot(facts, sysctls, names, interfaces, owners),
             sockets=_sockets(facts),
             missing=facts.missing,
             unmodelled=tuple(facts.unmodelled),
@@ -271,7 +272,13 @@ def _sysctls(facts: _Facts) -> dict[str, int]:
     return values
 
 
-def _boot(facts: _Facts, sysctls: dict[str, int], names: Names, interfaces: tuple[Interface, ...]) -> BootConfig | None:
+def _boot(
+    facts: _Facts,
+    sysctls: dict[str, int],
+    names: Names,
+    interfaces: tuple[Interface, ...],
+    owners: dict[str, Owner] | None,
+) -> BootConfig | None:
     """What the next boot sets; None where an older script collected, or where its sections failed."""
     if any(failure(facts.sections.get(name)) is not None for name in ("boot_sysctls", "boot_network")):
         return None
@@ -283,6 +290,8 @@ def _boot(facts: _Facts, sysctls: dict[str, int], names: Names, interfaces: tupl
         systemd=re.search("^unit ", facts.text("managers"), re.MULTILINE) is not None,
         hostname=system.hostname,
         os=(system.id, system.version),
+        owners=owners or {},
+        profiles=parse_profiles(facts.text("owners")),
     )
     routing = boot_routing(read_boot_files(facts.text("boot_network")), names, machine)
     doubts = {"sysctls": unread if unread is not None else routing.rp_filter, "routing": routing.doubt}
@@ -294,6 +303,7 @@ def _boot(facts: _Facts, sysctls: dict[str, int], names: Names, interfaces: tupl
         idle_priorities=tuple(
             sorted({each.priority for each in routing.idle if isinstance(each, BootRule) and each.priority is not None})
         ),
+        not_again=routing.not_again,
         carried_out=True,
         unknown={part: doubt for part, doubt in doubts.items() if doubt is not None},
     )

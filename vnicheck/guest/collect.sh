@@ -332,7 +332,8 @@ vnicheck_allowed() {
     -e 's/^(\/[^:]*\/system-connections[^:]*:[0-9]+:[[:space:]]*permissions[[:space:]]*=).*[^[:space:]].*/\1?/' \
     -e '/^\/(etc|run|usr\/lib|usr\/local\/lib)\/(NetworkManager\/(system-connections|conf\.d|NetworkManager\.conf)|sysconfig\/|systemd\/network|default\/networking)/{s/^(.{400}).*/\1/' -e p -e b -e '}' \
     -e 's/^([^:]*:[0-9]+:).*rp_filter.*/\1rp_filter/' -e tkept \
-    -e '/^\/etc\/(network\/interfaces|wireguard\/|keepalived\/)/bstanza' -e '/^\/etc\/systemd\/system\//bunit' \
+    -e '/^\/etc\/dhcp\/dhclient-exit-hooks\.d\/rfc3442-classless-routes:[0-9]+:[[:space:]]*ip -4 route add "\$[{]net_address[}]\/\$[{]net_length[}]" \\$/d' \
+    -e '/^\/(etc|run)\/(network\/interfaces|wireguard\/|keepalived\/)/bstanza' -e '/^\/etc\/systemd\/system\//bunit' \
     -e 's/^([^:]*:[0-9]+:)#!.*/\1#!/' -e tkept \
     -e 's/^([^:]*:[0-9]+:)[[:space:]]*exit([[:space:]]+[0-9]+)?[[:space:];]*$/\1exit/' -e tkept \
     -e '/(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]]/bcommand' \
@@ -340,12 +341,12 @@ vnicheck_allowed() {
     -e ':unit' -e 's/^([^:]*:[0-9]+:)[[:space:]]*(Condition|Assert)[A-Za-z]+[[:space:]]*=.*/\1condition/' -e tkept \
     -e 's/^([^:]*:[0-9]+:)[[:space:]]*Exec[A-Za-z]+[[:space:]]*=[[:space:]]*$/\1reset/' -e tkept \
     -e 's/^([^:]*:[0-9]+:)[[:space:]]*('"$vnicheck_pulls"')[[:space:]]*=[[:space:]]*([A-Za-z0-9@:._\\ -]*)$/\1pulls \3/' -e tkept -e bcommand \
-    -e ':stanza' -e '/^\/etc\/network/s/^([^:]*:[0-9]+:)[[:space:]]*((source|source-directory|source-dir)[[:space:]]+[^[:space:]]+)[[:space:]]*$/\1\2/' -e tkept \
-    -e '/^\/etc\/network/s/^([^:]*:[0-9]+:)[[:space:]]*((auto|allow-[a-z0-9-]+|iface|mapping|rename|template)([[:space:]]+[]A-Za-z0-9.:_*?![@=\/-]+)*)[[:space:]]*$/\1\2/' -e tkept \
+    -e ':stanza' -e '/^\/(etc|run)\/network/s/^([^:]*:[0-9]+:)[[:space:]]*((source|source-directory|source-dir)[[:space:]]+[^[:space:]]+)[[:space:]]*$/\1\2/' -e tkept \
+    -e '/^\/(etc|run)\/network/s/^([^:]*:[0-9]+:)[[:space:]]*((auto|allow-[a-z0-9-]+|iface|mapping|rename|template)([[:space:]]+[]A-Za-z0-9.:_*?![@=\/-]+)*)[[:space:]]*$/\1\2/' -e tkept \
     -e '/^\/etc\/wireguard/s/^([^:]*:[0-9]+:)[[:space:]]*(\[[A-Za-z]+\]|([Tt]able|[Aa]llowed[Ii][Pp]s)[[:blank:]]*=[A-Za-z0-9.:,\/ -]*)[[:space:]]*$/\1\2/' -e tkept \
     -e '/^\/etc\/keepalived/s/^([^:]*:[0-9]+:)[[:space:]]*(static_routes|static_rules|virtual_routes|virtual_rules|include).*/\1\2/' -e tkept \
     -e ':command' \
-    -e 's/^([^:]*:[0-9]+:)[[:space:]]*((pre-up|up|post-up)[[:space:]]+|Exec[A-Za-z]+=-?|P[a-z]+[Uu]p[[:blank:]]*=[[:blank:]]*)?('"$vnicheck_ip"'((&&|;)[[:blank:]]*'"$vnicheck_ip"')*)([|][|] *(true|:)|;)?$/\1\4/' \
+    -e 's/^([^:]*:[0-9]+:)[[:space:]]*((pre-up|up|post-up)[[:space:]]+|Exec(Condition|Start|StartPre|StartPost)=-?|P[a-z]+[Uu]p[[:blank:]]*=[[:blank:]]*)?('"$vnicheck_ip"'((&&|;)[[:blank:]]*'"$vnicheck_ip"')*)([|][|] *(true|:)|;)?$/\1\5/' \
     -e tkept -e 's/^([^:]*:[0-9]+:).*/\1?/' -e ':kept' -e 's/^(.{400}).*/\1/' -e p -e b \
     -e ':netplan' -e '/^.{400}/bwithhold' -e '/^[^:]*:2000:/bwithhold' \
     -e '/^[^:]*:[0-9]+:[[:space:]]*#/b' -e 's/^([^:]*:[0-9]+:[^"'\''#]*[[:space:]])#.*/\1/' \
@@ -403,7 +404,7 @@ vnicheck_boot_lines() {
   vnicheck_lines '^[[:space:]]*(\[|(unmanaged-devices|managed|match-device|plugins|enable)[+-]?[[:space:]]*=)' \
     /etc/NetworkManager/NetworkManager.conf /etc/NetworkManager/conf.d/*.conf /run/NetworkManager/conf.d/*.conf \
     /usr/lib/NetworkManager/conf.d/*.conf
-  vnicheck_lines '^[[:space:]]*(ROUTING_RULE_[0-9]+|IPV4_ROUTE_TABLE|POST_UP_SCRIPT|DEVICE|HWADDR|ONBOOT|NM_CONTROLLED|STARTMODE|NETWORKING)=.' \
+  vnicheck_lines '^[[:space:]]*(ROUTING_RULE_[0-9]+|IPV4_ROUTE_TABLE|POST_UP_SCRIPT|DEVICE|HWADDR|UUID|ONBOOT|AUTOCONNECT_PRIORITY|NM_CONTROLLED|STARTMODE|NETWORKING)=.' \
     /etc/sysconfig/network-scripts /etc/sysconfig/network-scripts/ifcfg-* /etc/sysconfig/network \
     /etc/sysconfig/network/ifcfg-*
   vnicheck_lines '^[[:space:]]*[^#[:space:]]' /etc/sysconfig/network-scripts/rule-* \
@@ -420,7 +421,7 @@ vnicheck_boot_lines() {
     /etc/systemd/network/*.netdev /run/systemd/network/*.netdev /usr/local/lib/systemd/network/*.netdev \
     /usr/lib/systemd/network/*.netdev
   vnicheck_lines '^[[:space:]]*(pre-up|up|post-up|source|source-directory|source-dir|auto|allow-[a-z0-9-]+|iface|mapping|rename|template)([[:space:]]|$)' \
-    /etc/network/interfaces /etc/network/interfaces.d /etc/network/interfaces.d/*
+    /etc/network/interfaces /etc/network/interfaces.d /etc/network/interfaces.d/* /run/network/interfaces.d/*
   vnicheck_lines '^(CONFIGURE_INTERFACES|EXCLUDE_INTERFACES)=' /etc/default/networking
   vnicheck_lines '^[[:space:]]*(\[|[Tt]able[[:space:]]*=|[Aa]llowed[Ii][Pp]s[[:space:]]*=|P[a-z]+[Uu]p[[:space:]]*=.*(rule|route)[[:space:]]+(a|add|append|replace)[[:space:]])' \
     /etc/wireguard /etc/wireguard/*.conf

@@ -1,5 +1,7 @@
 """What the next boot of a server sets, as its configuration files say."""
 
+from typing import Literal
+
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
@@ -39,6 +41,15 @@ class BootRoute(Struct, frozen=True, kw_only=True, omit_defaults=True):
     prefix: str | None = None
 
 
+class NotAgain(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of an interface whose owner may not configure it again at the next boot. `how`: boot leaves it down until
+    somebody brings it up (`by_hand`), what configures it now is not used for it (`not`), or that is `unknown`.
+    """
+
+    how: Literal["by_hand", "not", "unknown"]
+    why: str = ""
+
+
 class BootConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the server's own configuration says of the next boot, as far as it could be read.
 
@@ -53,8 +64,12 @@ class BootConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     idle_tables: tuple[int, ...] = ()
     idle_priorities: tuple[int, ...] = ()
     """Numbers in files of which boot sets nothing: of other interfaces, or of those that it does not bring up."""
+    not_again: dict[str, NotAgain] = {}
+    """By interface. Absent: boot uses the configuration that it has now, and brings it up."""
     carried_out: bool = False
-    """Whether rules and routes are those of files that boot carries out; older versions told of all."""
+    """Whether rules and routes are those of files that boot carries out, and `not_again` is told; older versions told
+    of all.
+    """
     unknown: dict[str, str] = {}
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from vnicheck.model.boot import BootConfig as BootConfig
 from vnicheck.model.boot import BootRoute as BootRoute
 from vnicheck.model.boot import BootRule as BootRule
 from vnicheck.model.boot import BootValue as BootValue
+from vnicheck.model.boot import NotAgain as NotAgain
 from vnicheck.model.firewall import Firewall
 from vnicheck.model.interface import Interface as Interface
 from vnicheck.model.interface import InterfaceAddress as InterfaceAddress

@@ -69,7 +69,7 @@ class Words:
         def other(word: str) -> str:
             return self.interface(word) if word in self._interfaces or INTERFACE.fullmatch(word) else LEFT_OUT
 
-        line = self._rewritten(text, COMMANDS | MESSAGES, other)
+        line = self._rewritten(text, COMMANDS | MESSAGES | PLACES, other)
         return re.sub(rf"{LEFT_OUT}(?:[\s\W]*{LEFT_OUT})+", LEFT_OUT, line)
 
     def system(self, text: str) -> str:

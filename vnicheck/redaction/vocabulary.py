@@ -41,17 +41,23 @@ conf.d local share cloud init.d if-up.d networkd-dispatcher cloud-init cloud.cfg
 """Where configuration is. Names of files keep their ending only."""
 
 MESSAGES = _words("""
-a address addresses after again all an and answer answered any api are as at authorized be before began but by
-cannot certificate check checked client closed code collected command configuration configured connect connected
-connection could credential did do does error errors every exit failed file files for found from gave given group
-groups guest guests had has have host hosts how in incomplete interface interfaces internet invalid ip is it its
-key keys kernel known line lines list listed load local long longer login many message metadata missing mode name
-named names needs network no none not nothing of on one only or other out output permission port prefixes private
-problem program public range read readable refused region request reset routing route routes rule rules run
-seconds security server servers service shell some speaks ssh status subnet subnets such table tables takes than
-that the their them they this time timed timeout to too took tried under unknown unreadable up use used user using
-value values verified version virtual vpc vpcs was were what when where which who why with within without wrong
-yet you your
+a activation-mode ActivationPolicy address addresses adds after again all among an and anew another answer answered any
+api applies are as at authorized be before began belongs both brings but by cannot carries certificate check checked
+client
+closed code collected comes command commands conditions configuration configured connect connected connection could
+counts credential did do does Driver driver else error errors every executable exit failed file files first for found
+free from gave given goes gone group groups guest guests had hand has have here holds Host host hosts how in includes
+incomplete interface interface-name interfaces internet invalid ip is it its keep keepalived kernel kernel-command-line
+key keys Kind known large lead leaves line lines list listed lo load local login long longer MAC MACAddress makes many
+mapping may means merge message metadata missing mode modelled more Name name named names needs network next no none
+nor not nothing now of older on ONBOOT one only or other others out output own Path path pattern PermanentMACAddress
+permission plain port prefixes private problem program Property public pulls range read readable reads refused region
+request reset rest root route routes routing rule rules run running runs says script seconds security server servers
+service set sets shell some something speaks ssh stanza start STARTMODE starts status subnet subnets such sysctls table
+tables takes tell than that the their them then there they this those time timed timeout to too took tried Type under
+understood unknown unless unreadable up use used user users uses using value values variable verified version virtual
+vpc vpcs was were wg-quick what when where whether which while who whose why with within without WLANInterfaceType
+wrong YAML yet you your
 """)
 """What messages are made of."""
 

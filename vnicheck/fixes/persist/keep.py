@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from vnicheck.fixes.effects import Effect, PatchVni, SetRpFilter
-from vnicheck.fixes.persist import ifupdown, netplan, network_manager, networkd, sysconfig, sysctl
+from vnicheck.fixes.persist import again, ifupdown, netplan, network_manager, networkd, sysconfig, sysctl
 from vnicheck.fixes.persist.share import NotKept, Share, Unkept, rules_said, shares
 from vnicheck.model.guest import Guest, Manager
 from vnicheck.model.plan import Action, AtBoot
@@ -70,13 +70,14 @@ def _of_routing(guest: Guest, effects: Sequence[Effect]) -> Iterator[Kept]:
             continue
         try:
             actions = _WRITERS[share.owner.manager](share)
+            said, fate = again.at_boot(guest, share, what)
         except NotKept as why:
             yield _lost(what, str(why))
             continue
-        words = [f"a boot sets {what} again: {share.owner.manager.value} configures {share.name}", *share.lost]
+        words = [said, *share.lost]
         if "cloud-init" in guest.network_managers and share.owner.manager not in _OWN_FILES:
             words.append(_CLOUD_INIT)
-        yield Kept(actions, tuple(words), "partly" if share.lost else "kept")
+        yield Kept(actions, tuple(words), "partly" if share.lost and fate == "kept" else fate)
 
 
 def _is_handed_on(guest: Guest) -> bool:

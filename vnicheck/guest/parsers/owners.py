@@ -48,6 +48,12 @@ def parse_owners(text: str, interfaces: Iterable[Interface], managers: Sequence[
     return {name: owners.pop() for name, owners in claims.items() if len(owners) == 1}
 
 
+def parse_profiles(text: str) -> dict[str, str]:
+    """The files of NetworkManager's active connections, by UUID."""
+    prefix = f"{_NMCLI}:"
+    return dict(_profiles(line.removeprefix(prefix) for line in text.split("\n") if line.startswith(prefix)))
+
+
 def _claims(notes: dict[str, dict[str, str]], names: dict[str, str], managers: Sequence[str]) -> Iterator[Claim]:
     files = dict(_profiles(notes[_NMCLI]))
     for path, values in notes.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.carried_out import Told, told_of
-from tests.support.configured import collect_configured
+from tests.support.configured import collect_configured, configured_guest
 from tests.support.sshd import require
 
 pytestmark = pytest.mark.root
@@ -137,3 +137,17 @@ def test_rc_local_as_systemd_generates_it(tmp_path: Path, mode: int) -> None:
     subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], check=True, timeout=60)
     theirs = (made / "multi-user.target.wants/rc-local.service").is_symlink()
     assert ours == {1001: "set" if theirs else "not set"}
+
+
+def test_what_a_unit_does_as_it_stops_is_not_set_at_boot(tmp_path: Path) -> None:
+    unit = "[Service]\nExecStart=/bin/true\nExecStop=ip rule add from 10.0.0.12 table 7\n"
+    boot = configured_guest(
+        tmp_path,
+        {
+            "/etc/systemd/system/vni.service": unit,
+            "/etc/systemd/system/multi-user.target.wants/vni.service": Path("/etc/systemd/system/vni.service"),
+        },
+    ).boot
+    assert boot is not None
+    assert boot.rules == ()
+    assert "holds more than is understood" in boot.unknown["routing"]

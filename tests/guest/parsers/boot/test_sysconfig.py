@@ -6,6 +6,11 @@ import pytest
 
 from tests.support.carried_out import Told, told_of
 from tests.support.configured import collect_configured, configured_guest
+from vnicheck.guest.parsers.boot.files import read_boot_files
+from vnicheck.guest.parsers.boot.machine import Machine
+from vnicheck.guest.parsers.boot.network import boot_routing
+from vnicheck.guest.parsers.names import Names
+from vnicheck.model.guest import Interface
 
 pytestmark = pytest.mark.root
 
@@ -84,3 +89,12 @@ def test_numbers_of_what_boot_does_not_set_are_taken(tmp_path: Path) -> None:
     assert boot is not None
     assert (boot.rules, boot.unknown) == ((), {})
     assert (boot.idle_tables, boot.idle_priorities) == ((1009,), (5,))
+
+
+def test_network_scripts_know_no_rules_of_networkmanagers() -> None:
+    path = "/etc/sysconfig/network-scripts/ifcfg-eth1"
+    lines = (f"@applied\n@read {path}\n{path}:1:DEVICE=eth1\n", f'{path}:2:ROUTING_RULE_1="from 10.0.0.12 table 7"\n')
+    eth1 = Interface(name="eth1", index=2, up=True, carrier=True)
+    for manager, rules in (("NetworkManager", 1), ("network", 0)):
+        machine = Machine(interfaces=(eth1,), managers=(manager,))
+        assert len(boot_routing(read_boot_files("".join(lines)), Names(), machine).rules) == rules

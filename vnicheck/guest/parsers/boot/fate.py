@@ -43,13 +43,28 @@ class Found(Struct, frozen=True):
     fate: Fate
 
 
+class Use(Struct, frozen=True):
+    """What boot does with the configuration that an interface has now: whether it is the interface's again, and whether
+    that comes up by itself. `why`: what else speaks against it.
+    """
+
+    taken: Fate
+    up: Fate
+    why: str = ""
+
+
 class Outcome:
-    """What boot sets (`found`), what files name that it does not set (`idle`), and the doubts."""
+    """What boot sets (`found`), what files name that it does not set (`idle`), the doubts, and of each interface what
+    becomes of the configuration that it has now (`uses`).
+    """
 
     def __init__(self) -> None:
         self.found: list[Found] = []
         self.idle: list[BootSetting] = []
         self.doubts: list[str] = []
+        self.uses: dict[str, Use] = {}
+        self.of_netplan: str | None = None
+        """Why not all of netplan's files are understood."""
 
     def take(self, path: str, fate: Fate, settings: Iterable[BootSetting | None]) -> None:
         """The settings of a file, or of a part of it. Of what boot does not do nothing has to be understood."""

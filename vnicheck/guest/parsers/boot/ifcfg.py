@@ -4,20 +4,23 @@ network-scripts or NetworkManager's plugin for them, or `ifrule-eth1` and `ifrou
 sysconfig.txt of initscripts, nm-settings-ifcfg-rh(5), ifcfg(5) of wicked: boot brings up what does not say ONBOOT=no
 (wicked: what says STARTMODE=auto, or hotplug); DEVICE is the name, HWADDR the address that the interface has to have.
 The files beside are read where there is such a description, by its name or by the interface's. NetworkManager leaves
-rule-* to a script of another package.
+rule-* to a script of another package, and takes of all that fit one as of its own profiles.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, all_of, any_of
+from vnicheck.guest.parsers.boot.fate import BootSetting, Fate, Outcome, Use, all_of, any_of
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, route_of, rule_of, table_of
-from vnicheck.guest.parsers.boot.machine import Machine, has_mac
+from vnicheck.guest.parsers.boot.keyfiles import Keys, Profile, priority_of
+from vnicheck.guest.parsers.boot.machine import Machine, has_mac, is_ethernet
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.parsed import capped
-from vnicheck.model.guest import BootRoute
+from vnicheck.model.guest import BootRoute, Manager
+from vnicheck.model.interface import Interface
 
 _SCRIPTS = "/etc/sysconfig/network-scripts"
 _WICKED = "/etc/sysconfig/network"
@@ -33,18 +36,60 @@ class _Beside(Struct, frozen=True):
     read: Reader
 
 
-def apply_scripts(files: BootFiles, names: Names, machine: Machine, runs: Mapping[str, Fate], outcome: Outcome) -> None:
-    """What network-scripts set, or NetworkManager from their files. `runs`: which of the two do at boot."""
-    descriptions = {path: _values(files.lines[path]) for path in files.paths if path.startswith(f"{_SCRIPTS}/ifcfg-")}
+def profiles(files: BootFiles, machine: Machine) -> Iterator[Profile]:
+    """The descriptions as NetworkManager has them: one without a name or an address is for every interface. Without
+    UUID it has one that is made of its path.
+    """
+    for path, values in _descriptions(files).items():
+        uuid = values.get("UUID") or uuid_of(path)
+        keys: Keys = {("connection", "uuid"): uuid}
+        controlled = values.get("NM_CONTROLLED", "yes").lower() not in {"no", "n", "false", "0"}
+        fits = {link.name: _fits(values, link) for link in machine.interfaces or ()}
+        priority = priority_of(values.get("AUTOCONNECT_PRIORITY", "0"))
+        yield Profile(path, keys, _is_up(values), (), priority, read=controlled, fits=fits)
+
+
+def uuid_of(path: str) -> str:
+    """What NetworkManager calls an ifcfg file that says no UUID: nm_uuid_generate_from_string: MD5 of its path."""
+    digest = hashlib.md5(path.encode(errors="replace"), usedforsecurity=False).hexdigest()
+    return "-".join(digest[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
+
+
+def _fits(values: Mapping[str, str], link: Interface) -> Fate:
+    name, address = values.get("DEVICE", ""), values.get("HWADDR", "")
+    if "$" in name:
+        return "its name is a shell's variable"
+    named = name == link.name if name else is_ethernet(link)
+    return all_of(named, has_mac(link, [address]) if address else True)
+
+
+def _descriptions(files: BootFiles) -> dict[str, dict[str, str]]:
+    return {path: _values(files.lines[path]) for path in files.paths if path.startswith(f"{_SCRIPTS}/ifcfg-")}
+
+
+def apply_scripts(
+    files: BootFiles,
+    names: Names,
+    machine: Machine,
+    runs: Mapping[str, Fate],
+    won: Mapping[str, Fate],
+    outcome: Outcome,
+) -> None:
+    """What network-scripts set, or NetworkManager from their files. `runs`: which of the two do at boot; `won`: of each
+    description whether NetworkManager takes it for an interface that is there.
+    """
+    descriptions = _descriptions(files)
     off = _values(files.lines.get(_WICKED, ())).get("NETWORKING", "yes") == "no"
-    scripts, manager = all_of(runs["network"], not off), runs["NetworkManager"]
+    scripts = all_of(runs["network"], not off)
     started: dict[str, tuple[Fate, Fate]] = {}
     for path, values in descriptions.items():
-        fate = _is_for(path, values, machine)
-        plain = values.get("NM_CONTROLLED", "yes").lower()
-        by_manager: Fate = False if plain in {"no", "n", "false", "0"} else manager
-        started[path] = all_of(fate, scripts), all_of(fate, by_manager)
-        outcome.take(path, any_of(*started[path]), _of_description(files.lines[path], names))
+        up, taken = _is_up(values), _is_for(path, values, machine)
+        fate = all_of(up, taken)
+        absent = all_of(fate, runs["NetworkManager"]) if isinstance(taken, str) else False
+        started[path] = all_of(fate, scripts), any_of(won[path], absent)
+        for owned in machine.owned(Manager.NETWORK_SCRIPTS, _suffix(path)):
+            outcome.uses[owned] = Use(all_of(_is_of(values, owned), taken, scripts), up)
+        outcome.take(path, started[path][1], _of_description(files.lines[path], names))
     for beside in _beside(files, _SCRIPTS, {"rule-": _rule_words, "route-": _route_words}):
         own = [path for path in descriptions if beside.name in {_suffix(path), descriptions[path].get("DEVICE", "")}]
         fates = []
@@ -65,8 +110,11 @@ def apply_wicked(files: BootFiles, names: Names, machine: Machine, runs: Fate, o
     for path, values in descriptions.items():
         mode = values.get("STARTMODE", "manual").lower()
         known: Fate = mode in _STARTED if mode in _STARTED | _NOT_STARTED else f"its STARTMODE is {capped(mode)[:40]}"
-        started[path] = all_of(known, _there(_suffix(path), machine), runs)
-        outcome.take(path, started[path], _of_description(files.lines[path], names))
+        taken = all_of(_there(_suffix(path), machine), runs)
+        started[path] = all_of(known, taken)
+        for owned in machine.owned(Manager.WICKED, _suffix(path)):
+            outcome.uses[owned] = Use(taken, known)
+        outcome.take(path, started[path], _of_hook(files.lines[path]))
     for beside in _beside(files, _WICKED, {"ifrule-": _rule_words, "ifroute-": _route_words}):
         fate = started.get(f"{_WICKED}/ifcfg-{beside.name}", False)
         outcome.take(beside.path, fate, beside.read(files.lines[beside.path], names))
@@ -75,20 +123,26 @@ def apply_wicked(files: BootFiles, names: Names, machine: Machine, runs: Fate, o
         outcome.take(path, any_of(*started.values()), _route_words(files.lines[path], names))
 
 
-def _is_for(path: str, values: Mapping[str, str], machine: Machine) -> Fate:
-    """Whether a description is for an interface that is there, and boot brings it up."""
+def _is_up(values: Mapping[str, str]) -> Fate:
     on = values.get("ONBOOT", "yes").lower()
-    boot: Fate = (
-        True if on in {"yes", "y", "true", "1"} else False if on == "no" else f"its ONBOOT is {capped(on)[:40]}"
-    )
+    return True if on in {"yes", "y", "true", "1"} else False if on == "no" else f"its ONBOOT is {capped(on)[:40]}"
+
+
+def _is_for(path: str, values: Mapping[str, str], machine: Machine) -> Fate:
+    """Whether a description is for an interface that is there."""
     address = values.get("HWADDR", "")
     if "DEVICE" not in values:
         if not address:
-            return all_of(boot, _there(_suffix(path), machine))
-        return all_of(boot, any_of(*(has_mac(link, [address]) for link in machine.interfaces or ())))
+            return _there(_suffix(path), machine)
+        return any_of(*(has_mac(link, [address]) for link in machine.interfaces or ()))
     link = machine.named(values["DEVICE"])
     has = has_mac(link, [address]) if link is not None and address else True
-    return all_of(boot, _there(values["DEVICE"], machine), has)
+    return all_of(_there(values["DEVICE"], machine), has)
+
+
+def _is_of(values: Mapping[str, str], name: str) -> bool:
+    """Whether a description does not name another interface."""
+    return values.get("DEVICE", name) == name
 
 
 def _there(name: str, machine: Machine) -> Fate:
@@ -116,7 +170,17 @@ def _values(lines: Sequence[Line]) -> dict[str, str]:
     return values
 
 
+def _of_hook(lines: Sequence[Line]) -> Iterator[BootSetting | None]:
+    """A script that wicked runs after the interface is up."""
+    for line in lines:
+        key, _, value = line.text.strip().partition("=")
+        if key == "POST_UP_SCRIPT" and value.strip().strip("\"'"):
+            raise NotUnderstood
+    yield from ()
+
+
 def _of_description(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:
+    """What NetworkManager alone reads of it."""
     for line in lines:
         key, _, value = line.text.strip().partition("=")
         value = value.strip().strip("\"'")
@@ -124,8 +188,6 @@ def _of_description(lines: Sequence[Line], names: Names) -> Iterator[BootSetting
             yield rule_of(value.split(), line.source, names)
         elif key == "IPV4_ROUTE_TABLE":
             yield BootRoute(source=line.source, table=table_of(value, names))
-        elif key == "POST_UP_SCRIPT" and value:
-            raise NotUnderstood  # a script that runs after the interface is up
 
 
 def _rule_words(lines: Sequence[Line], names: Names) -> Iterator[BootSetting | None]:

@@ -7,15 +7,18 @@ that nothing brings up does nothing, nor does a template by itself; whoever inhe
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, all_of, any_of
+from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, Use, all_of, any_of
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, commands_of
 from vnicheck.guest.parsers.boot.machine import Machine, globbed, has_mac
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.parsed import capped
+from vnicheck.model.guest import Manager
 
 _HEADS = {"iface", "auto", "mapping", "rename", "template", "source", "source-directory", "source-dir"}
-_READ = ("/etc/network/interfaces.d", "interfaces.d")
+INCLUDED = ("/etc/network/interfaces.d", "/run/network/interfaces.d")
+"""Folders of files that count where others include them; Debian's images for clouds write those in /run at boot."""
+_READ = (*INCLUDED, "interfaces.d")
 _DEFAULTS = "/etc/default/networking"
 
 
@@ -26,6 +29,8 @@ class _Stanzas:
         self.commands: dict[str, list[Line]] = {}
         self.parents: dict[str, set[str]] = {}
         self.started: list[str] = []
+        self.started_by_run: list[str] = []
+        """By files that are gone at the next boot."""
         self.mapped: list[str] = []
         self.loose: list[Line] = []
 
@@ -38,10 +43,14 @@ def apply(files: BootFiles, paths: Sequence[str], names: Names, machine: Machine
         if line.text.startswith("source") and not line.text.partition(" ")[2].strip().startswith(_READ):
             outcome.doubt(f"{line.source} includes files that are not read")
     fates: dict[str, list[Fate]] = {}
-    words = len(stanzas.started) + len(stanzas.mapped)
+    words = len(stanzas.started) + len(stanzas.started_by_run) + len(stanzas.mapped)
     many = len(stanzas.commands) * (words + 1) * len(machine.interfaces or (1,)) > MAX_PAIRS * 2
     for name in stanzas.commands:
-        fate = TOO_MANY if many else all_of(_is_started(name, stanzas, machine), _is_let(name, files), runs)
+        started = TOO_MANY if many else _is_started(name, stanzas, machine)
+        let = all_of(_is_let(name, files), runs)
+        fate = all_of(started, let)
+        for owned in machine.owned(Manager.IFUPDOWN, name):
+            outcome.uses[owned] = Use(let, started)
         for stanza in _with_parents(name, stanzas.parents):
             fates.setdefault(stanza, []).append(fate)
     for name, commands in stanzas.commands.items():
@@ -71,7 +80,7 @@ def _read(lines: Sequence[Line]) -> _Stanzas:
             found.parents.setdefault(words[1], set()).update(_inherited(words))
         elif words[0] == "auto" or words[0].startswith("allow-"):
             if words[0] in {"auto", "allow-auto", "allow-hotplug"}:
-                found.started += words[1:]
+                (found.started_by_run if path.startswith("/run/") else found.started).extend(words[1:])
         elif words[0] in {"mapping", "rename"}:
             found.mapped += [word.partition("=")[0] for word in words[1:]]
             found.mapped += [word.partition("=")[2] for word in words[1:]]
@@ -99,7 +108,9 @@ def _is_started(name: str, stanzas: _Stanzas, machine: Machine) -> Fate:
         return f"a mapping or a new name may be for {name}"
     if stanzas.mapped and machine.named(name) is None and name not in stanzas.started:
         return f"a mapping may lead to {name}"
-    return any_of(*(_means(word, name, machine) for word in stanzas.started))
+    by_run = any_of(*(_means(word, name, machine) for word in stanzas.started_by_run))
+    anew = f"what brings {name} up is a file in /run, which is gone at the next boot, unless something makes it anew"
+    return any_of(*(_means(word, name, machine) for word in stanzas.started), all_of(by_run, anew))
 
 
 def _means(word: str, name: str, machine: Machine) -> Fate:

@@ -6,11 +6,11 @@ among equals the one that was used last, which no file tells. A file that others
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, all_of, any_of
+from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, Use, all_of, any_of
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, prefix_of, rule_of, table_of
 from vnicheck.guest.parsers.boot.machine import Machine, globbed, has_mac, is_ethernet, plain_mac
@@ -19,7 +19,7 @@ from vnicheck.guest.parsers.boot.networkd import matches
 from vnicheck.guest.parsers.boot.nm_conf import is_managed
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.parsed import capped
-from vnicheck.model.guest import MAIN_TABLE, BootRoute, BootRule
+from vnicheck.model.guest import MAIN_TABLE, BootRoute, BootRule, Manager, Owner
 from vnicheck.model.interface import Interface
 
 _NO = {"false", "no", "off", "0", "f", "n"}
@@ -47,7 +47,7 @@ Keys = dict[tuple[str, str], str]
 
 
 class Profile(Struct, frozen=True):
-    """A profile, of a file or of netplan. `starts`: whether it activates by itself."""
+    """A profile, of a file or of netplan. `starts`: whether it activates by itself; `read`: whether it is one."""
 
     path: str
     keys: Keys
@@ -55,6 +55,9 @@ class Profile(Struct, frozen=True):
     settings: Sequence[tuple[str, Sequence[BootSetting | None] | None]]
     priority: int | None = 0
     definition: Definition | None = None
+    read: Fate = True
+    fits: Mapping[str, Fate] | None = None
+    """The interfaces that it is for, where its keys do not tell (of an ifcfg file)."""
 
 
 def read_profiles(files: BootFiles, paths: Sequence[str], names: Names) -> Iterator[Profile]:
@@ -71,10 +74,16 @@ def read_profiles(files: BootFiles, paths: Sequence[str], names: Names) -> Itera
             yield Profile(
                 path=path,
                 keys=keys,
-                starts=all_of(_is_read(path, files), _starts(keys)),
+                starts=_starts(keys),
+                read=_is_read(path, files),
                 settings=[(path, settings)],
-                priority=int(priority) if re.fullmatch(r"-?\d{1,4}", priority, re.ASCII) else None,
+                priority=priority_of(priority),
             )
+
+
+def priority_of(text: str) -> int | None:
+    """None where it is no number that NetworkManager takes."""
+    return int(text) if re.fullmatch(r"-?\d{1,4}", text, re.ASCII) else None
 
 
 def of_netplan(definition: Definition) -> Profile:
@@ -85,15 +94,17 @@ def of_netplan(definition: Definition) -> Profile:
 
 def apply(
     profiles: Sequence[Profile], machine: Machine, unmanaged: Sequence[str], runs: Fate, outcome: Outcome
-) -> None:
-    """What the profiles set on the interfaces that get them. `unmanaged`: what the configuration keeps from it."""
+) -> dict[str, Fate]:
+    """What the profiles set on the interfaces that get them; whether one does, by file. `unmanaged`: what the
+    configuration keeps from it.
+    """
     fates: list[list[Fate]] = [[] for _ in profiles]
     links = machine.interfaces or ()
     many = len(links) * len(profiles) * len(profiles) > MAX_PAIRS * 2
     for link in () if many else links:
         if link.name == "lo":
             continue
-        wants = [all_of(profile.starts, _is_for(profile, link, machine)) for profile in profiles]
+        wants = [all_of(profile.read, profile.starts, _is_for(profile, link, machine)) for profile in profiles]
         managed = is_managed(link, unmanaged)
         for number, profile in enumerate(profiles):
             others = [
@@ -101,7 +112,12 @@ def apply(
                 for each, want in zip(profiles, wants, strict=True)
                 if each is not profile and want is not False
             ]
-            fates[number].append(all_of(managed, wants[number], _wins(profile, others, link)))
+            wins = _wins(profile, others, link)
+            fates[number].append(all_of(managed, wants[number], wins))
+            if _configures(profile, machine, link.name):
+                taken = all_of(managed, profile.read, _is_for(profile, link, machine), wins, runs)
+                outcome.uses[link.name] = Use(taken, profile.starts, _NO_RULES if profile.definition else "")
+    found: dict[str, Fate] = {}
     for profile, of_profile in zip(profiles, fates, strict=True):
         fate: Fate = any_of(*of_profile)
         if machine.interfaces is None or many:
@@ -111,6 +127,20 @@ def apply(
             rest = None if settings is None else [each for each in settings if each not in rules]
             outcome.take(path, all_of(fate, runs), _again(rest))
             outcome.take(path, all_of(fate, runs, _NO_RULES), rules)
+        found[profile.path] = all_of(fate, runs)
+    return found
+
+
+def _configures(profile: Profile, machine: Machine, name: str) -> bool:
+    """Whether this is what configures the interface now."""
+    owner = machine.owners.get(name)
+    if owner is None:
+        return False
+    if profile.definition is not None:
+        return owner == Owner(manager=Manager.NETPLAN, handle=profile.definition.id)
+    return owner.manager is Manager.NETWORK_MANAGER and (
+        profile.path == machine.profiles.get(owner.handle) or profile.keys.get(("connection", "uuid")) == owner.handle
+    )
 
 
 def _again(settings: Sequence[BootSetting | None] | None) -> Iterator[BootSetting | None]:
@@ -151,6 +181,8 @@ def _is_for(profile: Profile, link: Interface, machine: Machine) -> Fate:
     if profile.definition is not None:
         of_kind: Fate = is_ethernet(link) if profile.definition.makes is None else True
         return all_of(of_kind, matches(profile.definition.conditions, link, machine))
+    if profile.fits is not None:
+        return profile.fits.get(link.name, False)
     keys = profile.keys
     fates = [_is_of_type(keys, link)]
     name = keys.get(("connection", "interface-name"), "")

@@ -1,12 +1,13 @@
 """What of a server decides which files are for which of its interfaces: the interfaces, its name, its programs."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
 from vnicheck.guest.parsers.boot.fate import Fate
+from vnicheck.model.guest import Manager, Owner
 from vnicheck.model.interface import Interface
 
 _PLAIN = {None, "veth"}
@@ -24,6 +25,16 @@ class Machine(Struct, frozen=True):
     hostname: str = ""
     os: tuple[str, str] = ("", "")
     """The distribution and its version."""
+    owners: Mapping[str, Owner] = {}
+    """Who configures each interface now."""
+    profiles: Mapping[str, str] = {}
+    """The files of NetworkManager's active connections, by UUID."""
+
+    def owned(self, manager: Manager, handle: str) -> Iterator[str]:
+        """The interfaces that the manager configures by what it calls `handle`."""
+        for name, owner in self.owners.items():
+            if (owner.manager, owner.handle) == (manager, handle):
+                yield name
 
     def named(self, name: str) -> Interface | None:
         """The interface of that name, `eth1` also for the label `eth1:0`."""

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase, translate
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vnicheck.guest.parsers.boot import daemons, ifcfg, ifupdown, keyfiles, networkd, scripts
+from vnicheck.guest.parsers.boot import daemons, ifcfg, ifupdown, keyfiles, networkd, owned, scripts
 from vnicheck.guest.parsers.boot.fate import Fate, Outcome
 from vnicheck.guest.parsers.boot.files import BootFiles
 from vnicheck.guest.parsers.boot.machine import Machine
@@ -19,11 +19,12 @@ from vnicheck.guest.parsers.boot.netplan import read_definitions
 from vnicheck.guest.parsers.boot.nm_conf import unmanaged_devices
 from vnicheck.guest.parsers.names import Names
 from vnicheck.guest.parsers.parsed import capped
-from vnicheck.model.guest import BootRoute, BootRule
+from vnicheck.model.guest import BootRoute, BootRule, NotAgain
 
 _MAX_FILES = 1500
 _MAX_LINES = 9000
 """The script tells of 8000."""
+_MANY = "there are more files, or lines in them, than are read"
 _OLD = "an older script collected it, which did not tell for which interfaces its files are, and whether boot uses them"
 
 
@@ -38,15 +39,16 @@ class BootRouting(Struct, frozen=True):
     doubt: str | None
     rp_filter: str | None
     idle: tuple[BootRule | BootRoute, ...] = ()
+    not_again: dict[str, NotAgain] = {}
+    """Of which interfaces what configures them now may not do so again."""
 
 
 def boot_routing(files: BootFiles, names: Names, machine: Machine) -> BootRouting:
     """What the files set on such a server."""
-    outcome = Outcome()
-    if len(files.paths) > _MAX_FILES or sum(map(len, files.lines.values())) > _MAX_LINES:
-        outcome.doubt("there are more files, or lines in them, than are read")
-    else:
-        outcome = carried_out(files, names, machine)
+    many = len(files.paths) > _MAX_FILES or sum(map(len, files.lines.values())) > _MAX_LINES
+    outcome = Outcome() if many else carried_out(files, names, machine)
+    if many:
+        outcome.doubt(_MANY)
     if files.doubt is not None:
         outcome.doubt(files.doubt)
     for path in files.unreadable:
@@ -61,7 +63,17 @@ def boot_routing(files: BootFiles, names: Names, machine: Machine) -> BootRoutin
         doubt=outcome.doubts[0] if outcome.doubts else None,
         rp_filter=_touches(files),
         idle=tuple(outcome.idle),
+        not_again=dict(owned.not_again(machine, outcome, _unread(files, outcome, many=many))),
     )
+
+
+def _unread(files: BootFiles, outcome: Outcome, *, many: bool) -> dict[str, str]:
+    """Why not all files of a kind could be read."""
+    found = {_kind(path): f"{capped(path)} could not be read" for path in files.unreadable}
+    if outcome.of_netplan is not None:
+        found["netplan"] = outcome.of_netplan
+    of_all = _MANY if many else files.doubt if files.tell_interfaces else _OLD
+    return found if of_all is None else {kind: of_all for _, kind, _ in _KINDS}
 
 
 def carried_out(files: BootFiles, names: Names, machine: Machine) -> Outcome:
@@ -72,13 +84,14 @@ def carried_out(files: BootFiles, names: Names, machine: Machine) -> Outcome:
     for path in _read_at_boot(files):
         paths[_kind(path)].append(path)
     definitions = read_definitions(files, paths["netplan"], names, outcome)
+    outcome.of_netplan = outcome.doubts[0] if outcome.doubts else None
     of_networkd, of_manager = {}, []
     for each in definitions:
         if each.manager == "NetworkManager":
             of_manager.append(keyfiles.of_netplan(each))
         else:
             name = f"10-netplan-{each.id}.network"
-            of_networkd[name] = networkd.Network(name, each.conditions, each.up, each.settings)
+            of_networkd[name] = networkd.Network(name, each.conditions, each.up, each.settings, id=each.id)
     networks, alone = networkd.read_networks(files, paths["networkd"], names, of_networkd)
     for path in alone if runs["systemd-networkd"] is not False else ():
         outcome.doubt(f"{capped(path)} adds to a file that is not there")
@@ -88,8 +101,9 @@ def carried_out(files: BootFiles, names: Names, machine: Machine) -> Outcome:
     written = {profile.path for profile in of_manager}
     profiles = [each for each in keyfiles.read_profiles(files, paths["keyfile"], names) if each.path not in written]
     unmanaged = unmanaged_devices(files, ifupdown.interfaces_named(files, paths["ifupdown"]))
-    keyfiles.apply([*profiles, *of_manager], machine, unmanaged, runs["NetworkManager"], outcome)
-    ifcfg.apply_scripts(files, names, machine, runs, outcome)
+    profiles += [*of_manager, *ifcfg.profiles(files, machine)]
+    won = keyfiles.apply(profiles, machine, unmanaged, runs["NetworkManager"], outcome)
+    ifcfg.apply_scripts(files, names, machine, runs, won, outcome)
     ifcfg.apply_wicked(files, names, machine, runs["wicked"], outcome)
     ifupdown.apply(files, paths["ifupdown"], names, machine, runs["networking"], outcome)
     dispatched = paths["dispatcher"] if runs["NetworkManager"] is not False else []
@@ -146,7 +160,7 @@ def _read_at_boot(files: BootFiles) -> Iterator[str]:
     lines = (line for path in files.paths if _kind(path) == "ifupdown" for line in files.lines[path])
     sources = [line.text for line in lines if line.text.startswith("source")]
     for path in files.paths:
-        if path not in masked and (not path.startswith("/etc/network/interfaces.d") or _is_included(path, sources)):
+        if path not in masked and (not path.startswith(ifupdown.INCLUDED) or _is_included(path, sources)):
             yield path
 
 
@@ -202,6 +216,7 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("*/systemd/networkd.conf*", "tables", (_NETWORKD,)),
     ("*/systemd/network*", "networkd", (_NETWORKD,)),
     ("/etc/network/interfaces*", "ifupdown", ("networking",)),
+    ("/run/network/interfaces*", "ifupdown", ("networking",)),
     ("/etc/default/networking", "defaults", ("networking",)),
     ("/etc/wireguard*", "tunnel", ()),
     ("/etc/keepalived/*", "keepalived", ()),

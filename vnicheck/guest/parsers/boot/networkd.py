@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, all_of, any_of, no
+from vnicheck.guest.parsers.boot.fate import MAX_PAIRS, TOO_MANY, BootSetting, Fate, Outcome, Use, all_of, any_of, no
 from vnicheck.guest.parsers.boot.files import BootFiles, Line
 from vnicheck.guest.parsers.boot.ip_commands import NotUnderstood, route_of, rule_of, table_of
 from vnicheck.guest.parsers.boot.machine import Machine, driver_of, globbed, has_mac, has_permanent_mac, is_found
 from vnicheck.guest.parsers.names import Names, parse_number
 from vnicheck.guest.parsers.parsed import capped
-from vnicheck.model.guest import BootRoute
+from vnicheck.model.guest import BootRoute, Manager, Owner
 from vnicheck.model.interface import Interface
 
 Conditions = Mapping[str, Sequence[str]]
@@ -47,6 +47,16 @@ class Network(Struct, frozen=True):
     """By file; None where that is not understood."""
     there: Fate = True
     """Whether there is such a file at the next boot."""
+    id: str | None = None
+    """Netplan's, where it makes the file."""
+
+    def configures(self, owner: Owner | None) -> bool:
+        """Whether this is what configures an interface of that owner."""
+        if owner is None:
+            return False
+        if self.id is not None:
+            return owner == Owner(manager=Manager.NETPLAN, handle=self.id)
+        return owner.manager is Manager.NETWORKD and owner.handle.rpartition("/")[2] == self.name
 
 
 def read_networks(
@@ -91,6 +101,7 @@ def _added(network: Network, paths: Sequence[str], files: BootFiles, names: Name
         up=_up(link) if link.keys() & {"ActivationPolicy", "Unmanaged"} else network.up,
         settings=[*network.settings, *((path, _settings(of_path, names)) for path, of_path in sections.items())],
         there=network.there,
+        id=network.id,
     )
 
 
@@ -116,7 +127,10 @@ def apply(networks: Sequence[Network], machine: Machine, made: frozenset[str], r
         before: Fate = False
         for network, of_network in zip(ordered, fates, strict=True):
             match = all_of(matches(network.conditions, link, machine), network.there)
-            of_network.append(all_of(match, no(before), network.up, there))
+            taken = all_of(match, no(before), there)
+            of_network.append(all_of(taken, network.up))
+            if network.configures(machine.owners.get(link.name)):
+                outcome.uses[link.name] = Use(all_of(taken, runs), network.up)
             before = any_of(before, match)
     for network, of_network in zip(ordered, fates, strict=True):
         fate: Fate = any_of(*of_network)
