@@ -30,6 +30,7 @@ from vnicheck.model.memo import Memo
 class _Lookup(NamedTuple):
     """A question with one end of the packets free. `told`: of each address there all that is looked up for it, the same
     where they fare alike; `worlds`: by that, what becomes of the packets of a box in each hidden state, part by part.
+    It holds the kernel, so a kernel keeps none: it would not go before Python searches for it.
     """
 
     told: AddressMap[tuple[Any, ...]]
@@ -196,22 +197,22 @@ class Kernel:
     def _entering(
         self, kind: type[Arrivals], interface: str, end: int, worlds: Callable[..., list[list[Part]]]
     ) -> _Lookup:
-        def found() -> _Lookup:
+        def asked() -> tuple[AddressMap[tuple[Any, ...]], list[Arrivals]]:
             arrivals = [kind(host, interface, end) for host in self._states(interface)]
-            told = zipped([self._hooks.ipsec(end), *[each.situations for each in arrivals]])
-            return _Lookup(told, partial(worlds, arrivals, self._hooks.program(interface)))
+            return zipped([self._hooks.ipsec(end), *[each.situations for each in arrivals]]), arrivals
 
-        return self._known.once((kind, interface, end), found)
+        told, arrivals = self._known.once((kind, interface, end), asked)
+        return _Lookup(told, partial(worlds, arrivals, self._hooks.program(interface)))
 
     def _departing(self, local: int) -> _Lookup:
         """Packets from a local address, by their destination."""
 
-        def found() -> _Lookup:
-            departures = [Departures(host, local) for host in self._states(None)]
-            told = zipped([self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in departures]])
-            return _Lookup(told, partial(self._departure, departures))
+        def asked() -> tuple[AddressMap[tuple[Any, ...]], list[Departures]]:
+            ways = [Departures(host, local) for host in self._states(None)]
+            return zipped([self._hooks.ipsec(local), self._neighbours.fixed, *[each.found for each in ways]]), ways
 
-        return self._known.once(("departing", local), found)
+        told, departures = self._known.once(("departing", local), asked)
+        return _Lookup(told, partial(self._departure, departures))
 
     def _box(self, transport: Transport, *, sending: bool) -> tuple[Box, int | None]:
         """The packets, and the field of the port that the flow is about where some rule may tell its values apart.
