@@ -60,7 +60,7 @@ def _line(*words: str) -> str:
 
 
 def _quoted(word: str) -> str:
-    """The very word, in quotes where a shell needs them. What could steer a terminal is written by its bytes ($'...')."""
+    """The very word, in quotes where a shell needs them. What could steer a terminal is written by its bytes."""
     if word.isprintable():
         return shlex.quote(word)
     return "$'" + "".join(char if char.isprintable() and char not in "'\\" else _bytes(char) for char in word) + "'"
