@@ -131,6 +131,24 @@ def test_what_is_suggested_next_is_whole_and_works_when_pasted(saved: str, tmp_p
     assert "      vnicheck fix web-2 --ssh-user me --identity /dev/null --config 'my own.toml'\n" in done.stdout
 
 
+@pytest.mark.parametrize("odd", [f"-my  own 'odd' $HOME{'long' * 55}/{'er' * 90}.json", "a\nb\x1b[1m'\\.json"])
+def test_options_and_names_are_suggested_to_the_letter(odd: str, tmp_path: Path) -> None:
+    name = f"web-{'0123456789' * 5}-123456789"  # as long as the VPC allows
+    (tmp_path / odd).parent.mkdir(exist_ok=True)
+    (tmp_path / odd).write_bytes(encode_snapshot(snapshot(member(name, BROKEN), member("-odd", BROKEN))))
+    done = run("lint", "--snapshot", odd, folder=tmp_path)
+    dashed = run("analyze", "--snapshot", odd, "-f", "markdown", folder=tmp_path)
+    assert dashed.stdout.count(f"`vnicheck fix {name}`") == dashed.stdout.count("`vnicheck fix -- -odd`") == 1
+    lines = [line[8:] for line in done.stdout.splitlines() if line[8:].startswith("vnicheck ")]
+    assert len(lines) == 2
+    for line in lines:
+        words = ["bash", "-c", f'vnicheck() {{ printf "%s\\0" "$@"; }}; {line}']
+        typed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
+        assert odd in typed
+        pasted = run(*typed, folder=tmp_path)
+        assert pasted.returncode in {0, 1}, pasted.stderr
+
+
 def test_of_several_regions_the_servers_own_is_suggested() -> None:
     ssh = Ssh(**{name: getattr(Ssh, name) for name in get_type_hints(Ssh)})
     chosen = {name: getattr(Selection, name) for name in get_type_hints(Selection)}

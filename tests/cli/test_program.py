@@ -490,6 +490,34 @@ def test_interrupted(world: World, number: signal.Signals) -> None:
     assert (process.returncode, out, err) == (130, "", "vnicheck: interrupted\n")
 
 
+def test_ctrl_c_says_nothing_of_workers_that_begin(files: Path) -> None:
+    command = [sys.executable, "-m", "vnicheck", "lint", "--snapshot", str(files / "broken.json"), "--workers", "2"]
+    with subprocess.Popen(
+        command,
+        env=bare_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C goes to all of a terminal's group
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets signals
+    ) as process:
+        deadline = time.monotonic() + SECONDS
+        while not (workers := _workers_of(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        blocked = [int(words.split("SigBlk:\t")[1].split()[0], 16) for words in workers]
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, out, err) == (130, b"", b"vnicheck: interrupted\n")
+    assert blocked
+    assert all(mask & 1 << signal.SIGINT - 1 for mask in blocked)
+
+
+def _workers_of(pid: int) -> list[str]:
+    """What the kernel says of its children that are workers, be they just begun."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    workers = [Path(f"/proc/{child}") for child in children]
+    return [(each / "status").read_text() for each in workers if b"spawn_main" in (each / "cmdline").read_bytes()]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_is_being_written_is_written_whole(files: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "vnicheck", "analyze", "--snapshot", str(files / "broken.json"), "-f", "json"]

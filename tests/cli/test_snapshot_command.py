@@ -189,6 +189,7 @@ def test_several_regions_go_into_one_folder(tmp_path: Path) -> None:
     assert run(*traced, *folder).returncode == 0
     other = run("analyze", "web-1", *folder, "--region", ports[1])
     assert "no server has the name" in one_line(other)
+    assert one_line(other).count(str(tmp_path)) == 1
     unknown = run("analyze", "web-1", *folder, "--region", "mars")
     assert "holds no region 'mars'; it holds" in one_line(unknown)
     across = run("trace", "web-1", "--from", "db-1", "--to", "10.0.0.12", *folder)

@@ -180,4 +180,5 @@ def test_a_server_whose_guest_is_of_a_file_is_not_asked() -> None:
     nobody: Any = None
     found = ask_kernel(of_file, snapshot.fabric, Config(), nobody, nobody)
     assert [problem.code for problem in found.problems] == ["kernel_not_asked"]
+    assert found.problems[0].message == "its guest is of a file; 'verify --capture' tells more"
     assert not found.kernel

@@ -10,8 +10,9 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Protocol, TypeVar
@@ -95,7 +96,8 @@ class _Crew:
         for _ in range(workers):
             here, there = context.Pipe()
             process = context.Process(target=_serve, args=(there, work, shared), daemon=True)
-            process.start()
+            with _kept_from_interrupts():
+                process.start()
             there.close()
             self._processes.append(process)
             self._idle.put(here)
@@ -124,9 +126,19 @@ class _Crew:
             process.join()
 
 
+@contextmanager
+def _kept_from_interrupts() -> Iterator[None]:
+    """A process that is started here gets no Ctrl-C, from its first instruction on: it is the parent's to handle."""
+    resource_tracker.ensure_running()  # as it starts, it unblocks them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(parent: Connection, work: Work[S], shared: S) -> None:
-    """A worker process: answers until its parent ends. Interrupts are the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A worker process: answers until its parent ends."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)

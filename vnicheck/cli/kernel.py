@@ -35,7 +35,7 @@ def ask_kernel(
         return Verification(id=server.id, name=server.name, problems=problems)
     facts = facts_of(server)
     if server.guest.via == "file":  # whoever gives a file may not reach the server, or means it as it was
-        problem = Problem(code="kernel_not_asked", message="its guest is of a file, so that its kernel is not asked")
+        problem = Problem(code="kernel_not_asked", message="its guest is of a file; 'verify --capture' tells more")
         return Verification(id=server.id, name=server.name, problems=(problem,), facts=facts)
     target = ssh_target(server, address_choice(ssh))
     if target is None:

@@ -72,7 +72,7 @@ def stored_snapshots(request: Request, path: Path) -> dict[str, Snapshot]:
     try:
         chosen = select_servers(everything, request.servers, scope=str(path))
     except CloudError as error:
-        raise CollectError(f"{path}: {error}") from error
+        raise CollectError(str(error)) from error
     cut = {}
     for name, servers in known.items():
         ids = {server.id for server in servers}

@@ -47,8 +47,27 @@ class Carried(Struct, frozen=True, kw_only=True):
         own = region if region and (self.all_regions or len(self.regions) > 1) else ""
         regions = [own] if own else self.regions[:1]
         named = [word for each in regions for word in ("--region", each)]
-        words = [name, *([] if what is None else [what]), *more, *named, *self.always]
-        return f"vnicheck {shlex.join(one_line(word, 400) for word in words)}"
+        options = [*more, *named, *self.always]
+        subject = [] if what is None else [one_line(what)]
+        if subject and subject[0].startswith("-"):
+            return _line(name, *options, "--", *subject)
+        return _line(name, *subject, *options)
+
+
+def _line(*words: str) -> str:
+    """What a shell reads as these words."""
+    return " ".join(["vnicheck", *map(_quoted, words)])
+
+
+def _quoted(word: str) -> str:
+    """The very word, in quotes where a shell needs them. What could steer a terminal is written by its bytes."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(char if char.isprintable() and char not in "'\\" else _bytes(char) for char in word) + "'"
+
+
+def _bytes(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))
 
 
 NOTHING = Carried()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from vnicheck.model.cause import CausePlan
-from vnicheck.model.words import listed, one_line
+from vnicheck.model.words import listed
 from vnicheck.report.commands import Carried, Suggested
 
 STRATEGIES = {
@@ -44,7 +44,7 @@ def runs(numbers: Sequence[int]) -> list[str]:
 
 def reboot_words(plan: CausePlan, server: str, region: str, carried: Carried) -> Iterator[Suggested]:
     """What a boot leaves of it, and the command that applies it."""
-    apply, dry = carried.apply(one_line(server, 80), region), carried.plan(one_line(server, 80), region)
+    apply, dry = carried.apply(server, region), carried.plan(server, region)
     if not plan.proved:
         yield Suggested("", dry, "plans it, and proves the plan.")
     elif not plan.commands:

@@ -146,11 +146,11 @@ class Fleet:
         if self._broken:
             worst = self._broken[0]
             region = self._region_of.get(worst.name, "")
-            return [self._carried.analyze(one_line(worst.name, 60), region), self._carried.plan(region=region)]
+            return [self._carried.analyze(worst.name, region), self._carried.plan(region=region)]
         unreached = [name for code, names in self._problems.items() if code.startswith("ssh_") for name in names]
         if not unreached:
             return []
-        return [self._carried.doctor(one_line(unreached[0], 60), self._region_of.get(unreached[0], ""))]
+        return [self._carried.doctor(unreached[0], self._region_of.get(unreached[0], ""))]
 
     @property
     def problems(self) -> dict[str, dict[str, str]]:

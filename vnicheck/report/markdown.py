@@ -13,7 +13,7 @@ from vnicheck.model.finding import SEVERITIES, Finding, Severity
 from vnicheck.model.report import InstanceReport, Report
 from vnicheck.model.words import counted, one_line
 from vnicheck.report.age import collected_words, since_words
-from vnicheck.report.commands import NOTHING, Carried
+from vnicheck.report.commands import NOTHING, Carried, Suggested
 from vnicheck.report.confidence import confidence_words
 from vnicheck.report.coverage import coverage_line, findings_line, note_lines
 from vnicheck.report.fixes import reboot_words
@@ -157,7 +157,7 @@ def server_lines(instance: InstanceReport, now: str, carried: Carried = NOTHING)
         yield from (f"- {escaped(change)}" for change in fix.plan.vpc_changes)
         yield from (
             "",
-            *(escaped(each.sentence()) for each in reboot_words(fix.plan, instance.name, instance.region, carried)),
+            *(_suggested(each) for each in reboot_words(fix.plan, instance.name, instance.region, carried)),
             "",
         )
     boot = next_boot(instance)
@@ -210,7 +210,16 @@ def escaped(text: str) -> str:
 
 def code(text: str) -> str:
     """Text as a code span that may stand in a table."""
-    plain = one_line(text, 200).replace("|", "\\|")
+    return _span(one_line(text, 200).replace("|", "\\|"))
+
+
+def _suggested(each: Suggested) -> str:
+    """A sentence; the command within it as a code span, so that it can be copied as it is."""
+    before = f"{escaped(each.before)} " if each.before else ""
+    return f"{before}{_span(each.command)} {escaped(each.after)}"
+
+
+def _span(plain: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", plain)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if longest else ""
