@@ -26,7 +26,6 @@ AS_IT_RUNS = BootConfig(
     carried_out=True,
     rules=(BootRule(source="/etc/rc.local:1", src="10.0.0.12/32", table=1003),),
     routes=tuple(BootRoute(source="/etc/rc.local:2", table=1003, prefix=each) for each in ("0.0.0.0/0", "10.0.0.0/24")),
-    carried_out=True,
 )
 
 
