@@ -461,13 +461,17 @@ def test_no_such_server_is_suggested(world: World) -> None:
     assert done.returncode == 2
 
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def _heed_interrupts() -> None:
-    """Whoever runs the tests may ignore or block SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    """Whoever runs the tests may ignore or block them (nohup does)."""
+    for number in _INTERRUPTS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", _INTERRUPTS)
 def test_interrupted(world: World, number: signal.Signals) -> None:
     with StandIn(world) as api:
         api.fail("/*", times=None, delay=60)

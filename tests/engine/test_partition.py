@@ -58,7 +58,8 @@ def fate(flow: Flow) -> Hashable:
         (hop.leg, hop.at, hop.stage, hop.outcome, re.sub(r" \((rule|route|no ).*\)$", "", hop.reason))
         for hop in flow.hops
     )
-    return flow.direction, flow.protocol, flow.local, flow.ports, flow.remote_scope, flow.ingress, flow.egress, hops
+    ways = flow.ingress, flow.egress, flow.symmetric
+    return flow.direction, flow.protocol, flow.local, flow.ports, flow.remote_scope, ways, hops
 
 
 def ports_of(flow: Flow) -> list[Range]:

@@ -25,6 +25,9 @@ VARIANTS = {
     "plain": "VNICHECK_PLAIN=1 dash -s",
 }
 
+_NOT_FOUND = re.compile(rb"\b(?:dash: \d+|bash: line \d+): (\w+): (?:command )?not found")
+"""Each shell has its words for a program that a machine lacks (bpftool)."""
+
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
@@ -40,7 +43,8 @@ def guest_of(data: bytes) -> Guest:
 
 
 def test_every_shell_gives_the_same(outputs: dict[str, bytes]) -> None:
-    assert guest_of(outputs["dash"]) == guest_of(outputs["bash"])
+    dash, bash = (_NOT_FOUND.sub(rb"\1: not found", outputs[shell]) for shell in ("dash", "bash"))
+    assert guest_of(dash) == guest_of(bash)
 
 
 def test_json_and_plain_give_equal_guests(outputs: dict[str, bytes]) -> None:
