@@ -25,7 +25,7 @@ VARIANTS = {
     "plain": "VNICHECK_PLAIN=1 dash -s",
 }
 
-_NOT_FOUND = re.compile(rb"\b(?:dash: \d+|bash: line \d+): (\w+): (?:command )?not found")
+_NOT_FOUND = re.compile(rb"\b(?:dash: \d+|\w+: line \d+): (\w+): (?:command )?not found")
 """Each shell has its words for a program that a machine lacks (bpftool)."""
 
 
