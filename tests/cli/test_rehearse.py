@@ -119,7 +119,8 @@ def test_a_shell_shows_its_errors_heeds_ctrl_c_and_changes_the_rebuilt_server() 
         ) as started,
     ):
         os.close(theirs)
-        terminal.write(b"ls /nonesuch; ip link set eth0 down; echo slee''ping; sleep 1000\n")
+        # what says that it sleeps is what Ctrl-C is for: the shell itself may be between two commands
+        terminal.write(b"ls /nonesuch; ip link set eth0 down; sh -c 'echo slee\"\"ping; exec sleep 1000'\n")
         said = b""
         try:
             while part := terminal.read(65536):
