@@ -15,8 +15,10 @@ from vnicheck.engine.classify import predict_flows
 from vnicheck.engine.refinement import pieces
 from vnicheck.engine.server_view import ServerView
 from vnicheck.fixes.effects import AddRoutes, AddRule, Effect, PatchVni, SetRpFilter, carry_out
+from vnicheck.guest.parsers.iptables import parse_iptables
 from vnicheck.model.cloud import Fabric
 from vnicheck.model.config import Config
+from vnicheck.model.firewall import Firewall
 from vnicheck.model.flow import Direction, Protocol
 from vnicheck.model.guest import Guest, NextHop, PolicyRule, Route
 from vnicheck.model.snapshot import Server
@@ -86,3 +88,34 @@ def test_what_did_not_change_is_the_same_flow() -> None:
     made = [flow for flow in after if id(flow) not in before and flow.direction is not Direction.TRANSIT]
     assert made
     assert {flow.protocol for flow in made} == {Protocol.TCP}
+
+
+def test_what_a_container_answers_comes_in_by_its_own_device() -> None:
+    """So rp_filter there counts for all addresses at which its port is published."""
+    routes = (
+        "default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.11\n"
+        "172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1\n"
+        "172.17.0.0/16 dev eth1 table 200\ndefault via 10.0.0.1 dev eth1 table 201"
+    )
+    rules = "50: from all to 172.17.0.0/16 iif eth1 lookup 200\n60: from 172.17.0.0/16 lookup 201"
+    chains, _ = parse_iptables(
+        "*nat\n:PREROUTING ACCEPT [0:0]\n"
+        "-A PREROUTING -d 10.0.0.11/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\nCOMMIT\n"
+    )
+    plain = servers.guest()
+    inside = servers.guest(
+        *plain.interfaces,
+        servers.link("docker0", 2, "172.17.0.1/16", kind="bridge", index=9),
+        servers.link("veth1", 3, kind="veth", index=10, master="docker0"),
+        routes=routes,
+        rules=rules,
+        sysctls={f"conf/{name}/forwarding": 1 for name in ("eth0", "eth1", "docker0")},
+        firewall=Firewall(chains=chains),
+    )
+    server, fabric, config = servers.server(*servers.two_vnis(), guest=inside), servers.fabric(), Config()
+    view = ServerView(server, fabric, config)
+    before = predict_flows(view)
+    changed = carry_out(server, [SetRpFilter(interface="docker0", old=0, new=1)])
+    anew = predict_flows(ServerView(changed, fabric, config))
+    assert anew != before
+    assert predict_flows(ServerView(changed, fabric, config, like=view)) == anew

@@ -105,7 +105,10 @@ class ServerView:
             return None
         change = touched(first, guest)
         own = {parse_address(address) for address in self.own_addresses()}
-        return change if change is not None and change.by_source.keys() <= own else None
+        # by an interface without a VNI comes what containers answer, whatever the address that was asked
+        if change is None or not (change.by_source.keys() <= own and change.by_interface.keys() <= self._vni_of.keys()):
+            return None
+        return change
 
     def change_for(self, local: "LocalAddress") -> Hashable:
         """What may be changed of what the kernel does with packets of an address."""

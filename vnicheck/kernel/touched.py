@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from vnicheck.kernel.host import hidden_states
 from vnicheck.model.address import parse_address
-from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Guest, PolicyRule, Route, RuleAction
+from vnicheck.model.guest import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Guest, PolicyRule, Route, RouteType, RuleAction
 
 _CHANGING = {"routes", "rules", "sysctls"}
 
@@ -73,8 +73,13 @@ def _added_routes(before: Guest, after: Guest) -> tuple[Route, ...] | None:
     kept, added = after.routes[: len(before.routes)], after.routes[len(before.routes) :]
     if len(kept) < len(before.routes) or any(a is not b for a, b in zip(before.routes, kept, strict=True)):
         return None
-    apart = all(route.table not in used and not route.realms and not route.unmodelled for route in added)
-    return added if apart else None
+    return added if all(route.table not in used and _is_plain(route) for route in added) else None
+
+
+def _is_plain(route: Route) -> bool:
+    """Whether it counts for lookups in its table alone, and makes no address the guest's own."""
+    own = route.type is RouteType.LOCAL or route.scope in {"host", "nowhere"}
+    return not (own or route.tos or route.realms or route.unmodelled)
 
 
 def _revalidated(before: dict[str, int], after: dict[str, int]) -> dict[str, Hashable] | None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -431,7 +432,7 @@ def test_a_manager_that_boot_does_not_start(marks: str, running: str, rules: int
         ({"kind": "vlan"}, "Kind=!vlan", 0, True),
     ],
 )
-def test_what_is_known_of_an_interface(link: dict[str, str], condition: str, rules: int, known: bool) -> None:
+def test_what_is_known_of_an_interface(link: dict[str, Any], condition: str, rules: int, known: bool) -> None:
     """A virtual one that no file makes may not be there; an address that was changed lasts until the boot."""
     eth1 = Interface(
         name="eth1",
@@ -440,7 +441,7 @@ def test_what_is_known_of_an_interface(link: dict[str, str], condition: str, rul
         carrier=True,
         mac="02:00:00:00:00:0b",
         kind_shown=True,
-        **link,  # type: ignore[arg-type]
+        **link,
     )
     text = SECTION.replace("Name=eth1", condition)
     found = boot_routing(read_boot_files(f"@applied\n{text}"), Names(), Machine(interfaces=(eth1,)))

@@ -1,6 +1,7 @@
 """Ordinary servers with two interfaces, their rules in the usual file of the distribution: nothing is unknown there."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -244,7 +245,7 @@ SERVERS: dict[str, tuple[Files, str, Owner]] = {
 }
 
 
-def collected(folder: Path, files: Files, runs: str, **more: object) -> Guest:
+def collected(folder: Path, files: Files, runs: str, **more: Any) -> Guest:
     """The server with such a program running, and what that notes of eth1."""
     first = "index=$(ip -o link show eth1 | cut -d: -f1)\nmkdir -p /run/cloud-init\n"
     if runs:
@@ -257,7 +258,7 @@ def collected(folder: Path, files: Files, runs: str, **more: object) -> Guest:
     if runs == "NetworkManager":
         first += "mkdir -p /run/NetworkManager/devices\n"
         first += f"printf 'managed=true\\nconnection-uuid={UUID}\\n' >/run/NetworkManager/devices/$index\n"
-    told = collect_configured(folder, files, first=first, **more)  # type: ignore[arg-type]
+    told = collect_configured(folder, files, first=first, **more)
     return read_guest(told.replace(b'"info_kind":"veth"', b""), via="file")  # as of a plain device
 
 
