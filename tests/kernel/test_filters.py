@@ -373,6 +373,16 @@ def test_what_is_not_tracked_has_no_status() -> None:
     )
 
 
+def test_what_is_untracked_on_its_way_out_to_one_remote_is_so_for_that_one() -> None:
+    """What rules of output name tells apart what comes in, for whose state they decide."""
+    of = kernel(
+        chain("output priority raw", "ip daddr 203.0.113.9 notrack", "r")
+        + chain("input priority 0", "ct state new,established accept\ndrop", "i")
+    )
+    assert "drop" in taken(of, 22)
+    assert taken(of, 22, remote="203.0.113.8") == DELIVERED
+
+
 def test_output_and_new_sources() -> None:
     out = (
         "table ip o {\nchain out {\ntype filter hook output priority 0; policy accept;\n"
