@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -471,18 +472,21 @@ def _heed_interrupts() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
 
 
+def _started(*arguments: str, **more: Any) -> "subprocess.Popen[Any]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "vnicheck", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets signals
+        **{"env": bare_environment()} | more,
+    )
+
+
 @pytest.mark.parametrize("number", _INTERRUPTS)
 def test_interrupted(world: World, number: signal.Signals) -> None:
     with StandIn(world) as api:
         api.fail("/*", times=None, delay=60)
-        with subprocess.Popen(
-            [sys.executable, "-m", "vnicheck", "analyze", "web"],
-            env={**bare_environment(), **api.environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets signals
-        ) as process:
+        with _started("analyze", "web", env={**bare_environment(), **api.environ}, text=True) as process:
             deadline = time.monotonic() + 30
             while not api.calls and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -495,15 +499,8 @@ def test_interrupted(world: World, number: signal.Signals) -> None:
 
 
 def test_ctrl_c_says_nothing_of_workers_that_begin(files: Path) -> None:
-    command = [sys.executable, "-m", "vnicheck", "lint", "--snapshot", str(files / "broken.json"), "--workers", "2"]
-    with subprocess.Popen(
-        command,
-        env=bare_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C goes to all of a terminal's group
-        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets signals
-    ) as process:
+    lint = ("lint", "--snapshot", str(files / "broken.json"), "--workers", "2")
+    with _started(*lint, start_new_session=True) as process:  # Ctrl-C goes to all of a terminal's group
         deadline = time.monotonic() + SECONDS
         while not (workers := _workers_of(process.pid)) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -524,14 +521,7 @@ def _workers_of(pid: int) -> list[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_is_being_written_is_written_whole(files: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "vnicheck", "analyze", "--snapshot", str(files / "broken.json"), "-f", "json"]
-    with subprocess.Popen(
-        command,
-        env=bare_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets signals
-    ) as process:
+    with _started("analyze", "--snapshot", str(files / "broken.json"), "-f", "json") as process:
         assert process.stdout is not None
         begun = os.read(process.stdout.fileno(), 1)  # more than a pipe holds: the rest waits for us
         process.send_signal(number)
